@@ -1,0 +1,162 @@
+//! What is said about a function: its conditions, their reasons, and the documents that carry them.
+//!
+//! The sidecar says what it sees in its `/status`; the operator adds what it sees and writes the
+//! function's status. Both use these names and no others.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::KubeSchema;
+use serde::{Deserialize, Serialize};
+
+/// The function's `status`.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct FunctionStatus {
+    /// The generation that the rest speaks of.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub observed_generation: Option<i64>,
+    /// How many sidecars there are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replicas: Option<i32>,
+    /// How many of them are ready.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ready_replicas: Option<i32>,
+    /// The sidecars' label selector, for autoscalers.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub selector: Option<String>,
+    /// Where to send events, within the cluster.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub url: Option<String>,
+    /// What holds, and what does not.
+    #[serde(default)]
+    #[schemars(
+        length(max = 16),
+        extend("x-kubernetes-list-type" = "map", "x-kubernetes-list-map-keys" = ["type"])
+    )]
+    pub conditions: Vec<Condition>,
+}
+
+/// A condition's type.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum ConditionType {
+    /// The sidecar has read an external ID.
+    ExternalIdAvailable,
+    /// Write keys, signature secret and certificate, where asked for, are readable.
+    IngestConfigured,
+    /// The sidecar holds a session that still lives.
+    RoleAssumed,
+    /// STS refuses the role without an external ID, and with a random one.
+    ExternalIdEnforced,
+    /// The last upload was stored.
+    BucketWritable,
+}
+
+/// A condition's status, as Kubernetes writes it.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
+pub enum Truth {
+    /// It holds.
+    True,
+    /// It does not.
+    False,
+    /// Nobody knows yet.
+    Unknown,
+}
+
+/// Why a condition is as it is: one CamelCase word for machines, beside the message for people.
+#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
+pub enum Reason {
+    /// It holds.
+    Ok,
+    /// Not looked at yet.
+    Pending,
+    /// No such Secret.
+    SecretNotFound,
+    /// The Secret lacks the key.
+    SecretKeyNotFound,
+    /// The value is not an external ID.
+    InvalidExternalId,
+    /// STS or S3 refused.
+    AccessDenied,
+    /// The sidecar has no AWS identity of its own to assume the role with.
+    NoBaseIdentity,
+    /// The session policy and tags are larger than STS takes.
+    PackedPolicyTooLarge,
+    /// STS did not answer.
+    StsUnreachable,
+    /// STS or S3 asked for fewer requests.
+    Throttled,
+    /// STS answered something else.
+    StsError,
+    /// STS gives the role away without the external ID.
+    NotEnforced,
+    /// No upload was tried yet.
+    NotYetWritten,
+    /// The bucket does not exist.
+    NoSuchBucket,
+    /// The bucket is in another region.
+    WrongRegion,
+    /// KMS refused its key.
+    KmsDenied,
+    /// S3 did not answer.
+    S3Unreachable,
+    /// S3 answered something else.
+    S3Error,
+}
+
+impl std::fmt::Display for Reason {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+impl std::fmt::Display for ConditionType {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        std::fmt::Debug::fmt(self, f)
+    }
+}
+
+/// The sidecar's `/status`.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SidecarStatus {
+    /// The function's generation that the sidecar was started with.
+    pub generation: i64,
+    /// The hash of its configuration.
+    pub config_hash: String,
+    /// What it sees.
+    pub conditions: Vec<SidecarCondition>,
+    /// The session it holds.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session: Option<SessionTimes>,
+    /// Events taken and not answered yet.
+    pub in_flight: u64,
+    /// The last error, of whatever kind.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub last_error: Option<String>,
+}
+
+/// A condition as the sidecar sees it.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+pub struct SidecarCondition {
+    /// Which.
+    pub r#type: ConditionType,
+    /// Whether it holds.
+    pub status: Truth,
+    /// Why, for machines.
+    pub reason: Reason,
+    /// Why, for people, and what to do.
+    pub message: String,
+    /// Since when the status has been so, RFC 3339.
+    pub since: String,
+}
+
+/// When the sidecar's session ends, and when it will be renewed, RFC 3339.
+#[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct SessionTimes {
+    /// When it ends.
+    pub expiry: String,
+    /// When the next one is asked for.
+    pub next_refresh: String,
+}

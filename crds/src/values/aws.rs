@@ -1,0 +1,165 @@
+//! AWS's names and identifiers.
+
+use super::shape::Rule::{Must, MustNot};
+use super::shape::{Shape, text_value};
+
+text_value!(
+    /// The ARN of the IAM role to assume, in any of the partitions aws, aws-cn and aws-us-gov; the role's name may carry a path.
+    RoleArn,
+    Shape {
+        field: "roleArn",
+        example: "arn:aws:iam::123456789012:role/my-secure-role",
+        length: (20, 640),
+        rules: &[Must(
+            "^arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:role/([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$",
+            "is not the ARN of an IAM role",
+        )],
+    }
+);
+
+impl RoleArn {
+    /// `aws`, `aws-cn` or `aws-us-gov`.
+    pub fn partition(&self) -> &str {
+        self.field(1)
+    }
+
+    /// The twelve digits of the account that owns the role.
+    pub fn account(&self) -> &str {
+        self.field(4)
+    }
+
+    fn field(&self, index: usize) -> &str {
+        self.as_str().split(':').nth(index).unwrap_or_default()
+    }
+}
+
+text_value!(
+    /// The ARN of a KMS key in the bucket's region.
+    KmsKeyArn,
+    Shape {
+        field: "keyId",
+        example: "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
+        length: (20, 256),
+        rules: &[Must(
+            "^arn:aws(-cn|-us-gov)?:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+            "is not the full ARN of a KMS key",
+        )],
+    }
+);
+
+text_value!(
+    /// The name of the bucket that gets the objects.
+    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
+    Bucket,
+    Shape {
+        field: "bucket",
+        example: "my-bucket",
+        length: (3, 63),
+        rules: &[
+            Must(
+                "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
+                "is not a bucket name (lower-case letters, digits, dots and hyphens)",
+            ),
+            MustNot("^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$", "is an IP address, which no bucket can be named"),
+        ],
+    }
+);
+
+text_value!(
+    /// An AWS region; `auto` for S3-compatible stores that have no regions.
+    Region,
+    Shape {
+        field: "region",
+        example: "us-west-2",
+        length: (4, 32),
+        rules: &[Must("^(auto|[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2})$", "is not an AWS region")],
+    }
+);
+
+impl Region {
+    /// The partition that the region lies in.
+    pub fn partition(&self) -> &'static str {
+        match self.as_str() {
+            region if region.starts_with("cn-") => "aws-cn",
+            region if region.starts_with("us-gov-") => "aws-us-gov",
+            _ => "aws",
+        }
+    }
+}
+
+text_value!(
+    /// What every key begins with: empty, or ends in `/`.
+    Prefix,
+    Shape {
+        field: "prefix",
+        example: "events/orders/",
+        length: (0, 256),
+        rules: &[
+            Must(
+                "^([A-Za-z0-9!_.()=@:,&;+-]+/)*$",
+                "must be empty or end in /, of letters, digits and !_.()=@:,&;+- between slashes",
+            ),
+            MustNot("(^|/)[.]{1,2}/", "has a segment of dots only"),
+        ],
+    }
+);
+
+text_value!(
+    /// An AWS account, as twelve digits (quoted in YAML).
+    AccountId,
+    Shape {
+        field: "expectedBucketOwner",
+        example: "\"123456789012\"",
+        length: (12, 12),
+        rules: &[Must("^[0-9]{12}$", "is not an AWS account id of twelve digits")],
+    }
+);
+
+text_value!(
+    /// The session's name, which CloudTrail shows in the role's account.
+    // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
+    SessionName,
+    Shape {
+        field: "sessionName",
+        example: "segment-function",
+        length: (2, 64),
+        rules: &[Must(
+            "^[A-Za-z0-9_+=,.@-]+$",
+            "is not a session name (letters, digits and _+=,.@-)",
+        )],
+    }
+);
+
+impl SessionName {
+    /// The default: `<namespace>.<name>`, cut to the 64 characters that STS takes.
+    pub fn for_function(namespace: &str, name: &str) -> Self {
+        // Both are DNS labels: every character of theirs is legal here.
+        Self(format!("{namespace}.{name}").chars().take(64).collect())
+    }
+}
+
+text_value!(
+    /// The scheme, host and port of an S3-compatible store or of its STS.
+    Endpoint,
+    Shape {
+        field: "endpoint",
+        example: "https://minio.storage.svc:9000",
+        length: (8, 300),
+        rules: &[Must(
+            "^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[[][0-9a-fA-F:.]+[]])(:[0-9]{1,5})?$",
+            "is not scheme, host and port, with no path",
+        )],
+    }
+);
+
+text_value!(
+    /// An S3 storage class.
+    // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
+    StorageClass,
+    Shape {
+        field: "storageClass",
+        example: "STANDARD_IA",
+        length: (2, 32),
+        rules: &[Must("^[A-Z][A-Z0-9_]*$", "is not a storage class")],
+    }
+);

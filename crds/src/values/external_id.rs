@@ -1,0 +1,82 @@
+//! The external ID: never in the resource, never printed.
+
+use std::fmt;
+
+use regex_lite::Regex;
+use zeroize::Zeroizing;
+
+/// What STS takes for an external ID.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
+const PATTERN: &str = "^[A-Za-z0-9_+=,.@:/-]+$";
+const MIN: usize = 2;
+const MAX: usize = 1224;
+
+/// An external ID: 2 to 1,224 characters of `[\w+=,.@:/-]`. Debug and errors never show it.
+#[derive(Clone, PartialEq, Eq)]
+pub struct ExternalId(Zeroizing<String>);
+
+/// A text that STS would not take as an external ID. It says why, never what.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InvalidExternalId {
+    /// Too short or too long.
+    #[error("it has {0} characters, and an external ID has {MIN} to {MAX}")]
+    Length(usize),
+    /// A character that STS refuses.
+    #[error("character {0} of it is not one that an external ID may have: letters, digits and _+=,.@:/-")]
+    Character(usize),
+}
+
+impl ExternalId {
+    /// Reads a Secret's value: one trailing newline is cut off, as editors and `echo` add one.
+    ///
+    /// # Errors
+    /// When what is left is not an external ID.
+    pub fn from_secret(value: &str) -> Result<Self, InvalidExternalId> {
+        let value = value.strip_suffix('\n').map_or(value, |v| v.strip_suffix('\r').unwrap_or(v));
+        let length = value.chars().count();
+        if !(MIN..=MAX).contains(&length) {
+            return Err(InvalidExternalId::Length(length));
+        }
+        let legal = Regex::new(PATTERN).expect("a constant pattern, compiled by this file's tests");
+        let wrong = value.chars().position(|c| !legal.is_match(c.encode_utf8(&mut [0; 4])));
+        match wrong {
+            Some(position) => Err(InvalidExternalId::Character(position + 1)),
+            None => Ok(Self(Zeroizing::new(value.to_owned()))),
+        }
+    }
+
+    /// The ID itself, to be sent to STS and nowhere else.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for ExternalId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("ExternalId(***)")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_trailing_newline_is_not_part_of_it() {
+        for text in ["abc-123", "abc-123\n", "abc-123\r\n"] {
+            assert_eq!(ExternalId::from_secret(text).unwrap().reveal(), "abc-123");
+        }
+        assert_eq!(ExternalId::from_secret("abc\n\n").unwrap_err(), InvalidExternalId::Character(4));
+    }
+
+    #[test]
+    fn what_sts_refuses_is_refused_without_being_shown() {
+        assert_eq!(ExternalId::from_secret("a").unwrap_err(), InvalidExternalId::Length(1));
+        assert_eq!(ExternalId::from_secret("").unwrap_err(), InvalidExternalId::Length(0));
+        assert!(ExternalId::from_secret(&"a".repeat(1224)).is_ok());
+        assert_eq!(ExternalId::from_secret(&"a".repeat(1225)).unwrap_err(), InvalidExternalId::Length(1225));
+        let refused = ExternalId::from_secret("hunter2 hunter2").unwrap_err();
+        assert!(!refused.to_string().contains("hunter2"));
+        assert!(!format!("{:?}", ExternalId::from_secret("hunter2")).contains("hunter2"));
+    }
+}

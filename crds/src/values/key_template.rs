@@ -1,0 +1,207 @@
+//! The template of object keys.
+
+use super::shape::Rule::{Must, MustNot};
+use super::shape::{Shape, text_value};
+
+text_value!(
+    /// The template of object keys, behind the prefix: literals and {type}, {event}, {messageId}, {userId}, {millis}, {batchId} and UTC times such as {yyyy-MM-dd} or {HH}.
+    KeyTemplate,
+    Shape {
+        field: "key",
+        example: "{type}/{yyyy-MM-dd}/{millis}-{messageId}.json",
+        length: (1, 256),
+        rules: &[
+            Must(
+                "^([A-Za-z0-9!_.()=@:,+/-]|[{](type|event|messageId|userId|millis|batchId|(yyyy|MM|dd|HH|mm|ss)([._-](yyyy|MM|dd|HH|mm|ss))*)[}])+$",
+                "has a character or a variable that keys do not have",
+            ),
+            MustNot("^/|//|/$", "has an empty segment"),
+            MustNot("(^|/)[.]{1,2}(/|$)", "has a segment of dots only"),
+            // Together with the lengths of values, this keeps every key under S3's 1,024 bytes.
+            MustNot(
+                "[{]event[}].*[{]event[}]|[{]messageId[}].*[{]messageId[}]|[{]userId[}].*[{]userId[}]|[{]type[}].*[{]type[}]|[{]millis[}].*[{]millis[}]|[{]batchId[}].*[{]batchId[}]",
+                "has a variable twice",
+            ),
+            // A value that ran into what follows it could make one key of two events:
+            // {userId}{messageId} is "ab" + "c" and "a" + "bc" alike.
+            MustNot(
+                "[{](event|messageId|userId)[}][A-Za-z0-9_{-]|[{]type[}][a-z{]|[{]millis[}][0-9{]",
+                "has a variable followed by something that its value could hold (put a / or . between)",
+            ),
+        ],
+    }
+);
+
+/// A piece of a key.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Part {
+    /// Text that stands as it is.
+    Literal(String),
+    /// A value of the event or the batch.
+    Variable(Variable),
+}
+
+/// What a template's braces may hold.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Variable {
+    /// The event's type.
+    Type,
+    /// A track event's name.
+    Event,
+    /// The event's messageId.
+    MessageId,
+    /// The event's userId.
+    UserId,
+    /// Milliseconds since 1970, UTC.
+    Millis,
+    /// The sealed batch's id.
+    BatchId,
+    /// A field of the time, UTC.
+    Time(TimeField),
+}
+
+/// A field of a UTC time, of fixed width.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimeField {
+    /// `yyyy`
+    Year,
+    /// `MM`
+    Month,
+    /// `dd`
+    Day,
+    /// `HH`, 00 to 23
+    Hour,
+    /// `mm`
+    Minute,
+    /// `ss`
+    Second,
+}
+
+impl KeyTemplate {
+    /// Object mode's default: an event's own key, the same however often the event is sent.
+    pub fn object_default() -> Self {
+        Self("{type}/{millis}-{messageId}.json".to_owned())
+    }
+
+    /// Whether the template holds `variable`.
+    pub fn has(&self, variable: Variable) -> bool {
+        self.parts().contains(&Part::Variable(variable))
+    }
+
+    /// The template's pieces, in order; adjoining literals are separate only at a time's separators.
+    pub fn parts(&self) -> Vec<Part> {
+        let mut parts = Vec::new();
+        let mut rest = self.as_str();
+        while !rest.is_empty() {
+            let (literal, after) = rest.split_once('{').unwrap_or((rest, ""));
+            if !literal.is_empty() {
+                parts.push(Part::Literal(literal.to_owned()));
+            }
+            let (name, after) = after.split_once('}').unwrap_or_default();
+            variable(name, &mut parts);
+            rest = after;
+        }
+        parts
+    }
+}
+
+/// Adds what the braces around `name` stand for.
+fn variable(name: &str, parts: &mut Vec<Part>) {
+    let single = match name {
+        "type" => Variable::Type,
+        "event" => Variable::Event,
+        "messageId" => Variable::MessageId,
+        "userId" => Variable::UserId,
+        "millis" => Variable::Millis,
+        "batchId" => Variable::BatchId,
+        time => return time_fields(time, parts),
+    };
+    parts.push(Part::Variable(single));
+}
+
+fn time_fields(mut rest: &str, parts: &mut Vec<Part>) {
+    while !rest.is_empty() {
+        let (field, width) = match rest {
+            _ if rest.starts_with("yyyy") => (TimeField::Year, 4),
+            _ if rest.starts_with("MM") => (TimeField::Month, 2),
+            _ if rest.starts_with("dd") => (TimeField::Day, 2),
+            _ if rest.starts_with("HH") => (TimeField::Hour, 2),
+            _ if rest.starts_with("mm") => (TimeField::Minute, 2),
+            _ if rest.starts_with("ss") => (TimeField::Second, 2),
+            _ => {
+                let (separator, after) = rest.split_at(1);
+                parts.push(Part::Literal(separator.to_owned()));
+                rest = after;
+                continue;
+            }
+        };
+        parts.push(Part::Variable(Variable::Time(field)));
+        rest = &rest[width..];
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_template_is_literals_and_variables() {
+        let template: KeyTemplate = "{type}/dt={yyyy-MM-dd}/{millis}-{messageId}.json".parse().unwrap();
+        let literal = |text: &str| Part::Literal(text.to_owned());
+        let time = |field| Part::Variable(Variable::Time(field));
+        assert_eq!(
+            template.parts(),
+            [
+                Part::Variable(Variable::Type),
+                literal("/dt="),
+                time(TimeField::Year),
+                literal("-"),
+                time(TimeField::Month),
+                literal("-"),
+                time(TimeField::Day),
+                literal("/"),
+                Part::Variable(Variable::Millis),
+                literal("-"),
+                Part::Variable(Variable::MessageId),
+                literal(".json"),
+            ]
+        );
+        assert!(template.has(Variable::MessageId) && !template.has(Variable::BatchId));
+    }
+
+    #[test]
+    fn each_rule_both_ways() {
+        for right in [
+            "{messageId}",
+            "{type}/{millis}-{messageId}.json",
+            "{userId}/{event}/{messageId}.json",
+            "{type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId}.ndjson.gz",
+            "{yyyy}{MM}{dd}/{messageId}",
+            "a..b/{messageId}",
+        ] {
+            assert!(right.parse::<KeyTemplate>().is_ok(), "{right}");
+        }
+        for (wrong, why) in [
+            ("{messageID}", "variable that keys do not have"),
+            ("{messageId", "variable that keys do not have"),
+            ("a b{messageId}", "character"),
+            ("*{messageId}", "character"),
+            ("/{messageId}", "empty segment"),
+            ("a//{messageId}", "empty segment"),
+            ("{messageId}/", "empty segment"),
+            ("../{messageId}", "dots only"),
+            ("a/./{messageId}", "dots only"),
+            ("{messageId}/{messageId}", "twice"),
+            ("{userId}{messageId}", "followed by"),
+            ("{userId}-{messageId}", "followed by"),
+            ("{messageId}x", "followed by"),
+            ("{type}{messageId}", "followed by"),
+            ("{millis}{messageId}", "followed by"),
+            ("{millis}0/{messageId}", "followed by"),
+            ("", "characters"),
+        ] {
+            let refused = wrong.parse::<KeyTemplate>().expect_err(wrong).to_string();
+            assert!(refused.contains(why), "{wrong}: {refused}");
+        }
+    }
+}

@@ -1,0 +1,98 @@
+//! Sizes and times within bounds.
+
+use std::time::Duration;
+
+use super::shape::Rule::Must;
+use super::shape::{Shape, text_value};
+
+text_value!(
+    /// Bytes before compression at which a batch is sealed: `64Ki` to `64Mi`.
+    BatchBytes,
+    Shape {
+        field: "maxBytes",
+        example: "5Mi",
+        length: (3, 8),
+        rules: &[Must(
+            "^((6[4-9]|[7-9][0-9]|[1-9][0-9]{2,3})Ki|([1-9]|[1-5][0-9]|6[0-4])Mi)$",
+            "is not a size of 64Ki to 64Mi",
+        )],
+    }
+);
+
+text_value!(
+    /// The largest event taken: `1Ki` to `256Ki`.
+    EventBytes,
+    Shape {
+        field: "maxEventBytes",
+        example: "32Ki",
+        length: (3, 8),
+        rules: &[Must("^([1-9]|[1-9][0-9]|1[0-9]{2}|2[0-4][0-9]|25[0-6])Ki$", "is not a size of 1Ki to 256Ki")],
+    }
+);
+
+text_value!(
+    /// How long a batch may wait to be sealed: `100ms` to `5s`.
+    // At most 5 s: client libraries give up on a request after 10.
+    BatchAge,
+    Shape {
+        field: "maxAge",
+        example: "1s or 250ms",
+        length: (2, 8),
+        rules: &[Must("^([1-9][0-9]{2}ms|[1-4][0-9]{3}ms|5000ms|[1-5]s)$", "is not a time of 100ms to 5s")],
+    }
+);
+
+impl BatchBytes {
+    /// The size in bytes.
+    pub fn bytes(&self) -> usize {
+        binary_bytes(self.as_str())
+    }
+}
+
+impl EventBytes {
+    /// The size in bytes.
+    pub fn bytes(&self) -> usize {
+        binary_bytes(self.as_str())
+    }
+}
+
+impl BatchAge {
+    /// The time.
+    pub fn duration(&self) -> Duration {
+        let text = self.as_str();
+        match text.strip_suffix("ms") {
+            Some(millis) => Duration::from_millis(millis.parse().unwrap_or_default()),
+            None => Duration::from_secs(text.trim_end_matches('s').parse().unwrap_or_default()),
+        }
+    }
+}
+
+/// Bytes of a text that is digits and `Ki` or `Mi`, which the shapes above see to.
+fn binary_bytes(text: &str) -> usize {
+    let (digits, unit) = text.split_at(text.len() - 2);
+    let unit = if unit == "Mi" { 1 << 20 } else { 1 << 10 };
+    digits.parse::<usize>().unwrap_or_default() * unit
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn sizes_and_times_keep_their_bounds() {
+        for (text, bytes) in [("64Ki", 65_536), ("5Mi", 5_242_880), ("64Mi", 67_108_864), ("9999Ki", 10_238_976)] {
+            assert_eq!(text.parse::<BatchBytes>().unwrap().bytes(), bytes);
+        }
+        for text in ["63Ki", "65Mi", "5", "5MB", "0Mi", "05Mi", "-5Mi", ""] {
+            assert!(text.parse::<BatchBytes>().is_err(), "{text}");
+        }
+        assert_eq!("32Ki".parse::<EventBytes>().unwrap().bytes(), 32_768);
+        assert!("257Ki".parse::<EventBytes>().is_err());
+        for (text, millis) in [("100ms", 100), ("1s", 1_000), ("5s", 5_000), ("5000ms", 5_000), ("250ms", 250)] {
+            assert_eq!(text.parse::<BatchAge>().unwrap().duration(), Duration::from_millis(millis));
+        }
+        for text in ["99ms", "5001ms", "6s", "0s", "1m", "1"] {
+            assert!(text.parse::<BatchAge>().is_err(), "{text}");
+        }
+    }
+}

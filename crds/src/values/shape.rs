@@ -1,0 +1,170 @@
+//! What a text value must look like: the one source of its parser, schema, CEL rules and sentence.
+
+use std::fmt;
+
+use regex_lite::Regex;
+use schemars::{Schema, json_schema};
+use serde_json::json;
+
+/// Longest part of a wrong value that an error repeats, in characters.
+const SHOWN: usize = 120;
+
+/// The rules of one kind of text value.
+///
+/// Patterns are RE2 (the API server's CEL) and `regex-lite` at once: ASCII classes only, no
+/// look-around, and `[.]` or `[{]` instead of backslashes, so that they stand in a CEL literal
+/// as they are.
+pub(crate) struct Shape {
+    /// The field as users write it.
+    pub(crate) field: &'static str,
+    /// A right value, shown with every error.
+    pub(crate) example: &'static str,
+    /// Fewest and most characters. The maximum keeps CEL's cost estimate within its budget.
+    pub(crate) length: (usize, usize),
+    /// Checked in order; the first one broken is what the error says.
+    pub(crate) rules: &'static [Rule],
+}
+
+/// One rule of a [`Shape`].
+pub(crate) enum Rule {
+    /// The value must match `0`; if not, it `1`.
+    Must(&'static str, &'static str),
+    /// The value must not match `0`; if it does, it `1`.
+    MustNot(&'static str, &'static str),
+}
+
+/// A value that is not what its field holds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidValue {
+    field: &'static str,
+    value: String,
+    says: String,
+    example: &'static str,
+}
+
+impl fmt::Display for InvalidValue {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { field, value, says, example } = self;
+        write!(f, "{field} \"{value}\" {says}; write it like {example}")
+    }
+}
+
+impl std::error::Error for InvalidValue {}
+
+impl Rule {
+    fn parts(&self) -> (&'static str, bool, &'static str) {
+        match *self {
+            Self::Must(pattern, says) => (pattern, true, says),
+            Self::MustNot(pattern, says) => (pattern, false, says),
+        }
+    }
+}
+
+impl Shape {
+    /// Judges `value` as the CRD's schema and rules do.
+    pub(crate) fn check(&self, value: &str) -> Result<(), InvalidValue> {
+        let (min, max) = self.length;
+        let length = value.chars().count();
+        if length < min || length > max {
+            return Err(self.refuse(value, format!("has {length} characters, not {min} to {max}")));
+        }
+        for rule in self.rules {
+            let (pattern, wanted, says) = rule.parts();
+            // Values are parsed a handful of times in a process's life: no cache is worth its code.
+            let regex = Regex::new(pattern).expect("a shape's patterns are constants, compiled by its tests");
+            if regex.is_match(value) != wanted {
+                return Err(self.refuse(value, says.to_owned()));
+            }
+        }
+        Ok(())
+    }
+
+    pub(crate) fn refuse(&self, value: &str, says: String) -> InvalidValue {
+        InvalidValue { field: self.field, value: value.chars().take(SHOWN).collect(), says, example: self.example }
+    }
+
+    /// The value's schema, with a CEL rule for each of the shape's.
+    pub(crate) fn schema(&self, description: &str) -> Schema {
+        let (min, max) = self.length;
+        let rules: Vec<_> = self.rules.iter().map(|rule| self.cel(rule)).collect();
+        let mut schema = json_schema!({"type": "string", "description": description, "maxLength": max});
+        if min > 0 {
+            schema.insert("minLength".to_owned(), json!(min));
+        }
+        if !rules.is_empty() {
+            schema.insert("x-kubernetes-validations".to_owned(), json!(rules));
+        }
+        schema
+    }
+
+    fn cel(&self, rule: &Rule) -> serde_json::Value {
+        let (pattern, wanted, says) = rule.parts();
+        let Self { field, example, .. } = self;
+        let not = if wanted { "" } else { "!" };
+        json!({
+            "rule": format!("{not}self.matches('{pattern}')"),
+            "messageExpression": format!("'{field} \"' + self + '\" {says}; write it like {example}'"),
+            "message": format!("{field} {says}; write it like {example}"),
+        })
+    }
+}
+
+/// A text value: `$name` holds a string that its [`Shape`] lets through.
+macro_rules! text_value {
+    ($(#[doc = $doc:literal])+ $name:ident, $shape:expr) => {
+        $(#[doc = $doc])+
+        #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, serde::Deserialize, serde::Serialize)]
+        #[serde(try_from = "String", into = "String")]
+        pub struct $name(String);
+
+        impl $name {
+            const SHAPE: $crate::values::Shape = $shape;
+
+            /// The value as text.
+            pub fn as_str(&self) -> &str {
+                &self.0
+            }
+        }
+
+        impl TryFrom<String> for $name {
+            type Error = $crate::values::InvalidValue;
+
+            fn try_from(value: String) -> Result<Self, Self::Error> {
+                Self::SHAPE.check(&value)?;
+                Ok(Self(value))
+            }
+        }
+
+        impl std::str::FromStr for $name {
+            type Err = $crate::values::InvalidValue;
+
+            fn from_str(value: &str) -> Result<Self, Self::Err> {
+                value.to_owned().try_into()
+            }
+        }
+
+        impl From<$name> for String {
+            fn from(value: $name) -> Self {
+                value.0
+            }
+        }
+
+        impl std::fmt::Display for $name {
+            fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+                f.write_str(&self.0)
+            }
+        }
+
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
+                stringify!($name).into()
+            }
+
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                Self::SHAPE.schema(concat!($($doc),+).trim())
+            }
+        }
+    };
+}
+
+pub(crate) use text_value;
