@@ -1,0 +1,106 @@
+//! Error answers in the shape of the service asked.
+
+use bytes::Bytes;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::{Response, StatusCode};
+use s3s::{Body, S3ErrorCode};
+
+use crate::calls::Service;
+
+/// The namespace of STS's answers.
+pub(crate) const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
+
+/// The status that AWS gives an error; none if `code` is not one of the service's.
+/// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>
+pub(crate) fn status_of(service: Service, code: &str) -> Option<StatusCode> {
+    if service == Service::S3 {
+        return match code {
+            "XAmzContentSHA256Mismatch" => Some(StatusCode::BAD_REQUEST),
+            _ => S3ErrorCode::from_bytes(code.as_bytes())?.status_code(),
+        };
+    }
+    Some(match code {
+        "AccessDenied"
+        | "ExpiredToken"
+        | "InvalidClientTokenId"
+        | "MissingAuthenticationToken"
+        | "RegionDisabledException"
+        | "SignatureDoesNotMatch" => StatusCode::FORBIDDEN,
+        "ExpiredTokenException"
+        | "IDPCommunicationError"
+        | "IDPRejectedClaim"
+        | "IncompleteSignature"
+        | "InvalidAction"
+        | "InvalidIdentityToken"
+        | "MalformedPolicyDocument"
+        | "PackedPolicyTooLarge"
+        | "Throttling"
+        | "ValidationError" => StatusCode::BAD_REQUEST,
+        "InternalFailure" => StatusCode::INTERNAL_SERVER_ERROR,
+        "ServiceUnavailable" => StatusCode::SERVICE_UNAVAILABLE,
+        _ => return None,
+    })
+}
+
+/// An error of `service`.
+pub(crate) fn error(service: Service, code: &str, message: &str, request_id: &str) -> Response<Body> {
+    let status = status_of(service, code).unwrap_or(StatusCode::BAD_REQUEST);
+    let (code, message) = (escape(code), escape(message));
+    let (kind, body) = match service {
+        Service::S3 => (
+            "application/xml",
+            format!(
+                "<?xml version=\"1.0\" encoding=\"UTF-8\"?>\n\
+                 <Error><Code>{code}</Code><Message>{message}</Message></Error>"
+            ),
+        ),
+        Service::Sts => {
+            let fault = if status.is_server_error() { "Receiver" } else { "Sender" };
+            (
+                "text/xml",
+                format!(
+                    "<ErrorResponse xmlns=\"{STS_NAMESPACE}\"><Error><Type>{fault}</Type><Code>{code}</Code>\
+                 <Message>{message}</Message></Error><RequestId>{request_id}</RequestId></ErrorResponse>"
+                ),
+            )
+        }
+        Service::PodIdentity => ("application/json", serde_json::json!({"code": code, "message": message}).to_string()),
+    };
+    respond(status, kind, body)
+}
+
+/// An answer with a body of this type.
+pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static(content_type);
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// The text of an element of an error, still escaped.
+pub(crate) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
+    let (_, rest) = xml.split_once(&format!("<{name}>"))?;
+    rest.split_once('<').map(|(text, _)| text)
+}
+
+/// `text` as the content of an XML element.
+pub(crate) fn escape(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for c in text.chars() {
+        match c {
+            '&' => out.push_str("&amp;"),
+            '<' => out.push_str("&lt;"),
+            '>' => out.push_str("&gt;"),
+            // What XML can't carry at all.
+            c if c.is_control() && !matches!(c, '\n' | '\r' | '\t') => out.push('\u{fffd}'),
+            c => out.push(c),
+        }
+    }
+    out
+}
+
+/// The body of an answer made here, which is whole by nature.
+pub(crate) fn whole(response: &Response<Body>) -> Bytes {
+    response.body().bytes().unwrap_or_default()
+}

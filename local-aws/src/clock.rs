@@ -1,0 +1,142 @@
+//! The time everything here goes by: the machine's own, or one that tests set and speed up.
+
+use std::sync::{Arc, PoisonError, RwLock};
+use std::time::{Duration, Instant, SystemTime};
+
+/// A handle on one clock; clones read and set the same one.
+#[derive(Clone, Debug)]
+pub struct Clock(Arc<RwLock<State>>);
+
+#[derive(Debug)]
+struct State {
+    /// When the three values below were true.
+    anchor: Instant,
+    /// Our wall time at the anchor; none while this is the machine's own clock, so that
+    /// its corrections (NTP) are followed.
+    wall: Option<SystemTime>,
+    /// Our monotonic time at the anchor.
+    monotonic: Duration,
+    /// Seconds of ours that pass in a second of the machine's.
+    speed: f64,
+}
+
+impl State {
+    fn elapsed(&self) -> Duration {
+        let real = self.anchor.elapsed();
+        if self.speed == 1.0 { real } else { real.mul_f64(self.speed) }
+    }
+
+    fn now(&self) -> SystemTime {
+        self.wall.map_or_else(SystemTime::now, |wall| wall + self.elapsed())
+    }
+}
+
+impl Clock {
+    /// The machine's clock.
+    #[must_use]
+    pub fn real() -> Clock {
+        Clock::with(None, 1.0)
+    }
+
+    /// A clock that starts at `start` and runs `speed` times as fast as the machine's.
+    ///
+    /// # Panics
+    /// If `speed` is not a finite number above zero.
+    #[must_use]
+    pub fn scaled(start: SystemTime, speed: f64) -> Clock {
+        Clock::with(Some(start), checked(speed))
+    }
+
+    fn with(wall: Option<SystemTime>, speed: f64) -> Clock {
+        Clock(Arc::new(RwLock::new(State { anchor: Instant::now(), wall, monotonic: Duration::ZERO, speed })))
+    }
+
+    /// What time it is.
+    #[must_use]
+    pub fn now(&self) -> SystemTime {
+        self.read(State::now)
+    }
+
+    /// How long this clock has run, on its own scale; `set` does not move it.
+    #[must_use]
+    pub fn monotonic(&self) -> Duration {
+        self.read(|state| state.monotonic + state.elapsed())
+    }
+
+    /// How long to really sleep for `scaled` to pass on this clock.
+    #[must_use]
+    pub fn real_duration(&self, scaled: Duration) -> Duration {
+        self.read(|state| scaled.div_f64(state.speed))
+    }
+
+    /// Makes it `now`; the clock runs on from there.
+    pub fn set(&self, now: SystemTime) {
+        self.anchor(|state| state.wall = Some(now));
+    }
+
+    /// Makes the clock run `speed` times as fast as the machine's from here on.
+    ///
+    /// # Panics
+    /// If `speed` is not a finite number above zero.
+    pub fn set_speed(&self, speed: f64) {
+        let speed = checked(speed);
+        self.anchor(|state| {
+            state.wall = Some(state.now());
+            state.speed = speed;
+        });
+    }
+
+    fn read<T>(&self, of: impl FnOnce(&State) -> T) -> T {
+        of(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+    }
+
+    /// Applies `change`, then starts counting anew from this instant.
+    fn anchor(&self, change: impl FnOnce(&mut State)) {
+        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let elapsed = state.elapsed();
+        state.monotonic += elapsed;
+        change(&mut state);
+        state.anchor = Instant::now();
+    }
+}
+
+fn checked(speed: f64) -> f64 {
+    assert!(speed.is_finite() && speed > 0.0, "a clock's speed is a finite number above zero, not {speed}");
+    speed
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const NEW_YEAR: Duration = Duration::from_secs(1_767_225_600);
+
+    #[test]
+    fn a_scaled_clock_runs_faster() {
+        let clock = Clock::scaled(SystemTime::UNIX_EPOCH + NEW_YEAR, 10_000.0);
+        std::thread::sleep(Duration::from_millis(5));
+        let gone = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - NEW_YEAR;
+        assert!(gone >= Duration::from_secs(50), "{gone:?}");
+        assert_eq!(clock.real_duration(Duration::from_secs(10)), Duration::from_millis(1));
+    }
+
+    #[test]
+    fn setting_moves_the_wall_and_leaves_the_monotonic_time() {
+        let clock = Clock::real();
+        let before = clock.monotonic();
+        clock.set(clock.now() + Duration::from_secs(7200));
+        let ahead = clock.now().duration_since(SystemTime::now()).unwrap();
+        assert!(ahead > Duration::from_secs(7100));
+        assert!(clock.monotonic() - before < Duration::from_secs(60));
+    }
+
+    #[test]
+    fn a_change_of_speed_jumps_nowhere() {
+        let clock = Clock::scaled(SystemTime::UNIX_EPOCH + NEW_YEAR, 1.0);
+        clock.set_speed(1000.0);
+        let gone = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - NEW_YEAR;
+        assert!(gone < Duration::from_secs(60), "{gone:?}");
+        std::thread::sleep(Duration::from_millis(5));
+        assert!(clock.monotonic() >= Duration::from_secs(5));
+    }
+}

@@ -1,0 +1,130 @@
+//! Who signed a request, once the signature itself has been found right: key, session
+//! token, expiry and time, all by our own clock.
+
+mod signed;
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use hyper::{HeaderMap, Uri};
+use s3s::auth::SecretKey;
+use signed::Signed;
+
+use crate::accounts::{Accounts, User};
+use crate::policy::{Names, Policy};
+use crate::sessions::Session;
+use crate::shared::Shared;
+
+/// How far a request's time may be from ours.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html>
+pub(crate) const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
+
+/// Who calls.
+#[derive(Clone)]
+pub(crate) enum Caller {
+    User(Arc<User>),
+    Session(Arc<Session>),
+}
+
+/// Why a request with a right signature is refused all the same.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// The key is nobody's (any more).
+    UnknownKey,
+    /// A temporary key without its token, or with another one's.
+    BadToken,
+    /// The session has ended.
+    Expired,
+    /// The request is from another time, or a presigned one has run out.
+    Skewed { signed: String },
+    /// A header that counts is not under the signature.
+    NotSigned { header: String },
+    /// It is not signed with version 4.
+    NotVersion4,
+}
+
+impl Caller {
+    pub(crate) fn names(&self) -> Names<'_> {
+        match self {
+            Caller::User(user) => Names { account: &user.account, arn: &user.arn, role_arn: None },
+            Caller::Session(session) => {
+                Names { account: &session.account, arn: &session.assumed_role_arn, role_arn: Some(&session.role_arn) }
+            }
+        }
+    }
+
+    /// The policy of the user or role, as it is in `accounts` now.
+    pub(crate) fn policy<'a>(&'a self, accounts: &'a Accounts) -> Option<&'a Policy> {
+        match self {
+            Caller::User(user) => Some(&user.policy),
+            Caller::Session(session) => accounts.roles.get(&session.role_arn).map(|r| &r.policy),
+        }
+    }
+
+    /// What narrows that policy down for this session.
+    pub(crate) fn session_policy(&self) -> Option<&Policy> {
+        match self {
+            Caller::User(_) => None,
+            Caller::Session(session) => session.policy.as_ref(),
+        }
+    }
+
+    /// The session, where the caller is one.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Caller::User(_) => None,
+            Caller::Session(session) => Some(session),
+        }
+    }
+}
+
+/// The secret that belongs to an access key id, ended sessions' included: that they have
+/// ended is told once the signature is known to be theirs.
+pub(crate) fn secret(shared: &Shared, access_key_id: &str) -> Option<SecretKey> {
+    find(shared, access_key_id).map(|caller| match caller {
+        Caller::User(user) => user.secret.clone(),
+        Caller::Session(session) => session.secret.clone(),
+    })
+}
+
+fn find(shared: &Shared, access_key_id: &str) -> Option<Caller> {
+    if let Some(session) = shared.sessions.get(access_key_id) {
+        let exists = shared.accounts().roles.contains_key(&session.role_arn);
+        return exists.then_some(Caller::Session(session));
+    }
+    let accounts = shared.accounts();
+    accounts.users.get(access_key_id).cloned().map(Caller::User)
+}
+
+/// Who the holder of `access_key_id` is, if the rest of the request bears it out.
+pub(crate) fn caller(shared: &Shared, access_key_id: &str, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Refused> {
+    let signed = Signed::of(headers, uri).ok_or(Refused::NotVersion4)?;
+    let caller = find(shared, access_key_id).ok_or(Refused::UnknownKey)?;
+    let now = shared.clock.now();
+    match (&caller, signed.token.as_deref()) {
+        (Caller::Session(session), Some(token)) if token == session.token => {
+            // Before the time of the request: a clock that was set ahead ends sessions,
+            // also those of clients that go by another clock.
+            if session.expires <= now {
+                return Err(Refused::Expired);
+            }
+        }
+        (Caller::User(_), None) => {}
+        _ => return Err(Refused::BadToken),
+    }
+    if !in_time(&signed, now) {
+        return Err(Refused::Skewed { signed: signed.date.into_owned() });
+    }
+    if let Some(header) = signed.missing_header(headers) {
+        return Err(Refused::NotSigned { header });
+    }
+    Ok(caller)
+}
+
+fn in_time(signed: &Signed<'_>, now: SystemTime) -> bool {
+    let Some(time) = signed.time() else {
+        return false;
+    };
+    let latest = time + signed.lifetime.unwrap_or(MAX_SKEW);
+    time <= now + MAX_SKEW && now <= latest
+}

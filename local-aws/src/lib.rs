@@ -1,0 +1,132 @@
+//! An S3 and an STS in this process, over real HTTP, that keep AWS's rules: signatures,
+//! trust policies with their external IDs, session and bucket policies, expiry, regions.
+//! A destination function runs against them with no cloud, and so do this project's tests.
+//!
+//! One listener answers for all: S3 in path style (`PutObject`, `HeadBucket`; everything
+//! else is `NotImplemented`), STS on `POST /` (`AssumeRole`, `AssumeRoleWithWebIdentity`,
+//! `GetCallerIdentity`), and the credentials endpoint of EKS Pod Identity on
+//! `GET /v1/credentials`. It stands for every regional endpoint: the region that a request
+//! is signed for is the endpoint asked.
+//!
+//! Who and what there is comes from an accounts file ([`Accounts::parse`]), objects go into
+//! a [`Store`], time comes from a [`Clock`], and [`Fault`]s make things go wrong. A
+//! presigned URL's end is also checked against the machine's clock.
+
+mod accounts;
+mod answer;
+mod arn;
+mod authorize;
+mod calls;
+mod clock;
+mod faults;
+mod identity;
+mod pod_identity;
+mod policy;
+mod repair;
+mod request;
+mod s3;
+mod server;
+mod sessions;
+mod shared;
+mod store;
+mod sts;
+
+use std::future::Future;
+use std::sync::Arc;
+
+use s3s::config::{S3Config, StaticConfigProvider};
+use s3s::service::S3ServiceBuilder;
+use tokio::net::TcpListener;
+use tokio::sync::broadcast;
+
+pub use accounts::{Accounts, AccountsError};
+pub use calls::{Call, Counts, Service};
+pub use clock::Clock;
+pub use faults::{Action, Fault};
+pub use store::{Store, StoredObject};
+
+use server::Server;
+use shared::Shared;
+
+/// What a server is made of.
+#[derive(Debug)]
+pub struct Options {
+    /// Who and what there is.
+    pub accounts: Accounts,
+    /// Where objects go.
+    pub store: Store,
+    /// What time it is.
+    pub clock: Clock,
+    /// Whether calls are kept to be looked at, or only counted, which is cheaper.
+    pub record_calls: bool,
+}
+
+/// A handle on one S3 and STS; clones are of the same.
+#[derive(Clone)]
+pub struct LocalAws(Server);
+
+impl LocalAws {
+    /// Makes the server; [`LocalAws::serve`] runs it.
+    #[must_use]
+    pub fn new(options: Options) -> LocalAws {
+        let Options { accounts, store, clock, record_calls } = options;
+        let shared = Arc::new(Shared::new(accounts, store, clock, record_calls));
+        let hooks = s3::Hooks(Arc::clone(&shared));
+        let mut config = S3Config::default();
+        // The library goes by the machine's clock; ours is looked at after it.
+        config.presigned_url_max_skew_time_secs = u32::MAX;
+        let mut builder = S3ServiceBuilder::new(hooks.clone());
+        builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        builder.set_auth(hooks.clone());
+        builder.set_access(hooks.clone());
+        builder.set_route(hooks);
+        LocalAws(Server { shared, service: builder.build(), requests: Arc::default() })
+    }
+
+    /// Answers on `listener` until `shutdown` is done and the requests under way are too
+    /// (for at most 5 seconds).
+    pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        self.0.serve(listener, shutdown).await;
+    }
+
+    /// Puts other accounts in place, and their faults. Sessions of roles that are still
+    /// there go on, under the policies as they are now.
+    pub fn set_accounts(&self, accounts: Accounts) {
+        self.0.shared.set_accounts(accounts);
+    }
+
+    /// Puts other faults in place, their counts at the start.
+    pub fn set_faults(&self, faults: Vec<Fault>) {
+        self.0.shared.faults.set(faults);
+    }
+
+    /// The latest calls, oldest first, at most 10,000; none unless they are recorded.
+    #[must_use]
+    pub fn calls(&self) -> Vec<Call> {
+        self.0.shared.calls.latest()
+    }
+
+    /// How many calls there were, of each kind and outcome, since the start.
+    #[must_use]
+    pub fn counts(&self) -> Counts {
+        self.0.shared.calls.counts()
+    }
+
+    /// Calls as they are answered; nothing unless they are recorded.
+    #[must_use]
+    pub fn subscribe(&self) -> broadcast::Receiver<Arc<Call>> {
+        self.0.shared.calls.subscribe()
+    }
+
+    /// All objects of a memory store, by bucket and key.
+    #[must_use]
+    pub fn objects(&self) -> Vec<StoredObject> {
+        self.0.shared.store.objects()
+    }
+
+    /// The clock in use.
+    #[must_use]
+    pub fn clock(&self) -> &Clock {
+        &self.0.shared.clock
+    }
+}

@@ -1,0 +1,52 @@
+//! The endpoint that EKS Pod Identity gives pods: a token for a role's credentials.
+//!
+//! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>
+
+use std::time::Duration;
+
+use hyper::header::AUTHORIZATION;
+use hyper::http::request::Parts;
+use hyper::{HeaderMap, Method, Response, StatusCode};
+use s3s::Body;
+
+use crate::answer;
+use crate::calls::Service;
+use crate::request::Note;
+use crate::sessions::NewSession;
+use crate::shared::Shared;
+use crate::sts::iso8601;
+
+/// Where it answers, as the agent on a node does.
+pub(crate) const PATH: &str = "/v1/credentials";
+
+/// How long its credentials last.
+const LIFETIME: Duration = Duration::from_secs(6 * 3600);
+
+/// The ARN of the role that the request's token is for.
+pub(crate) fn role(shared: &Shared, headers: &HeaderMap) -> Option<String> {
+    let token = headers.get(AUTHORIZATION)?.to_str().ok()?;
+    shared.accounts().pod_identities.get(token).cloned()
+}
+
+pub(crate) fn answer(shared: &Shared, parts: &Parts, note: &Note) -> Response<Body> {
+    let fail = |code, message| answer::error(Service::PodIdentity, code, message, &note.request_id);
+    if parts.method != Method::GET {
+        return fail("InvalidRequestException", "credentials are fetched with GET");
+    }
+    let accounts = shared.accounts();
+    let arn = role(shared, &parts.headers);
+    let Some(role) = arn.and_then(|arn| accounts.roles.get(&arn)) else {
+        return fail("InvalidTokenException", "the token is missing or not a pod's");
+    };
+    let now = shared.clock.now();
+    let new = NewSession { role, name: "eks-local-pod", expires: now + LIFETIME, policy: None, transitive_tags: true };
+    let session = shared.sessions.issue(new, now);
+    let body = serde_json::json!({
+        "AccessKeyId": session.access_key_id,
+        "SecretAccessKey": session.secret.expose(),
+        "Token": session.token,
+        "AccountId": session.account,
+        "Expiration": iso8601(session.expires),
+    });
+    answer::respond(StatusCode::OK, "application/json", body.to_string())
+}

@@ -1,0 +1,68 @@
+//! The conditions of a statement: operator, key, values.
+
+use super::wildcard;
+
+/// What a request says about itself: condition keys and their one value each.
+pub(crate) type Context<'a> = &'a [(&'a str, &'a str)];
+
+/// One line of a `Condition` block.
+#[derive(Clone, Debug)]
+pub(super) struct Condition {
+    pub(super) operator: Operator,
+    pub(super) key: String,
+    pub(super) values: Vec<String>,
+}
+
+/// The operators in use for roles, buckets and keys; any other is an error at load.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Operator {
+    wildcards: bool,
+    negated: bool,
+    fold_case: bool,
+}
+
+impl Operator {
+    pub(super) fn parse(name: &str) -> Option<Operator> {
+        let (wildcards, negated, fold_case) = match name {
+            "StringEquals" => (false, false, false),
+            "StringNotEquals" => (false, true, false),
+            "StringEqualsIgnoreCase" | "Bool" => (false, false, true),
+            "StringLike" | "ArnLike" | "ArnEquals" => (true, false, false),
+            "StringNotLike" | "ArnNotLike" | "ArnNotEquals" => (true, true, false),
+            _ => return None,
+        };
+        Some(Operator { wildcards, negated, fold_case })
+    }
+
+    fn holds(self, expected: &str, actual: &str) -> bool {
+        if self.wildcards {
+            wildcard::matches(expected, actual)
+        } else if self.fold_case {
+            expected.eq_ignore_ascii_case(actual)
+        } else {
+            expected == actual
+        }
+    }
+}
+
+impl Condition {
+    /// That the request carries this external ID.
+    pub(super) fn external_id(id: &str) -> Condition {
+        Condition {
+            operator: Operator { wildcards: false, negated: false, fold_case: false },
+            key: "sts:ExternalId".to_owned(),
+            values: vec![id.to_owned()],
+        }
+    }
+
+    /// Whether the request meets it. A key that the request does not have fails the plain
+    /// operators and meets the negated ones, as in IAM.
+    pub(super) fn met(&self, context: Context<'_>) -> bool {
+        let actual = context.iter().find(|(key, _)| key.eq_ignore_ascii_case(&self.key));
+        let Some((_, actual)) = actual else {
+            return self.operator.negated;
+        };
+        let any = self.values.iter().any(|v| self.operator.holds(v, actual));
+        any != self.operator.negated
+    }
+}

@@ -1,0 +1,163 @@
+//! IAM policies: read as the documents that IAM shows, evaluated as IAM does for the
+//! elements supported (Effect, Principal, Action, Resource, their `Not` forms, and string,
+//! ARN and boolean conditions). Anything else is an error when the document is read.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>
+
+mod condition;
+mod document;
+mod flexible;
+mod principal;
+mod wildcard;
+
+use serde::Deserialize;
+
+use condition::Condition;
+pub(crate) use condition::Context;
+use document::{Document, Patterns};
+use principal::Principals;
+pub(crate) use principal::{Names, Naming, check as check_principal};
+
+/// A policy document.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(try_from = "Document")]
+pub(crate) struct Policy {
+    statements: Vec<Statement>,
+}
+
+#[derive(Clone, Debug)]
+struct Statement {
+    effect: Effect,
+    principals: Option<Principals>,
+    actions: Patterns,
+    resources: Option<Patterns>,
+    conditions: Vec<Condition>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+enum Effect {
+    Allow,
+    Deny,
+}
+
+/// What a policy is attached to, and so what its statements must and must not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// To a user, role or session: no Principal.
+    Identity,
+    /// To a bucket: Principal and Resource.
+    Bucket,
+    /// To a role, as its trust policy: Principal, no Resource.
+    Trust,
+}
+
+/// What is asked of a policy.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Ask<'a> {
+    /// Such as `s3:PutObject`.
+    pub(crate) action: &'a str,
+    /// The ARN acted on.
+    pub(crate) resource: &'a str,
+    /// Condition keys of the request.
+    pub(crate) context: Context<'a>,
+}
+
+/// A policy's answer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    /// A statement denies it: nothing else can allow it.
+    Denied,
+    /// No statement speaks of it.
+    Silent,
+    /// A statement allows it to the caller, who is named so.
+    Allowed(Naming),
+}
+
+impl Policy {
+    /// What a role or user without a policy of its own may do: everything that a
+    /// function's role or base identity could need.
+    pub(crate) fn everything() -> Policy {
+        let actions = ["s3:*", "kms:*", "sts:*"].map(str::to_owned);
+        let list = |patterns| Patterns { patterns, negated: false };
+        Policy {
+            statements: vec![Statement {
+                effect: Effect::Allow,
+                principals: None,
+                actions: list(actions.into()),
+                resources: Some(list(vec!["*".to_owned()])),
+                conditions: Vec::new(),
+            }],
+        }
+    }
+
+    /// A trust policy that lets `principals` assume a role, with `external_id` if there is one.
+    pub(crate) fn trust(principals: Vec<String>, external_id: Option<&str>) -> Policy {
+        let actions = ["sts:AssumeRole", "sts:TagSession"].map(str::to_owned);
+        let condition = external_id.map(Condition::external_id);
+        Policy {
+            statements: vec![Statement {
+                effect: Effect::Allow,
+                principals: Some(Principals::Aws(principals)),
+                actions: Patterns { patterns: actions.into(), negated: false },
+                resources: None,
+                conditions: condition.into_iter().collect(),
+            }],
+        }
+    }
+
+    /// Checks that the statements have what `kind` asks for and nothing that it forbids.
+    pub(crate) fn check(&self, kind: Kind) -> Result<(), String> {
+        for statement in &self.statements {
+            let (principal, resource) = (&statement.principals, &statement.resources);
+            match kind {
+                Kind::Identity if principal.is_some() => {
+                    return Err("this policy must not have Principal".to_owned());
+                }
+                Kind::Bucket | Kind::Trust if principal.is_none() => {
+                    return Err("every statement of this policy needs Principal".to_owned());
+                }
+                Kind::Trust if resource.is_some() => {
+                    return Err("a trust policy must not have Resource".to_owned());
+                }
+                Kind::Identity | Kind::Bucket if resource.is_none() => {
+                    return Err("every statement of this policy needs Resource".to_owned());
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
+    /// What the policy says to `ask` by `caller`. Statements without Principal (of a policy
+    /// that is the caller's own) speak of every caller.
+    pub(crate) fn evaluate(&self, ask: Ask<'_>, caller: Names<'_>) -> Verdict {
+        let mut verdict = Verdict::Silent;
+        for statement in &self.statements {
+            let Some(naming) = statement.applies(ask, caller) else {
+                continue;
+            };
+            verdict = match (statement.effect, verdict) {
+                (Effect::Deny, _) => return Verdict::Denied,
+                (Effect::Allow, Verdict::Allowed(before)) => Verdict::Allowed(before.max(naming)),
+                (Effect::Allow, _) => Verdict::Allowed(naming),
+            };
+        }
+        verdict
+    }
+}
+
+impl Statement {
+    fn applies(&self, ask: Ask<'_>, caller: Names<'_>) -> Option<Naming> {
+        let naming = match &self.principals {
+            Some(principals) => principals.naming(caller)?,
+            None => Naming::Direct,
+        };
+        let action = self.actions.cover(|p| wildcard::matches_action(p, ask.action));
+        let resource = self.resources.as_ref().is_none_or(|all| all.cover(|p| wildcard::matches(p, ask.resource)));
+        let conditions = || self.conditions.iter().all(|c| c.met(ask.context));
+        (action && resource && conditions()).then_some(naming)
+    }
+}
+
+#[cfg(test)]
+mod tests;

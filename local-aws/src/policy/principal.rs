@@ -1,0 +1,110 @@
+//! Who a trust or bucket policy speaks of.
+
+use std::fmt;
+
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
+
+use super::flexible::OneOrMany;
+
+/// The names a caller goes by.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Names<'a> {
+    /// Its account, 12 digits.
+    pub(crate) account: &'a str,
+    /// Its own ARN: a user's, or an assumed role's with the session's name.
+    pub(crate) arn: &'a str,
+    /// The ARN of the role that a session is of.
+    pub(crate) role_arn: Option<&'a str>,
+}
+
+/// How a policy's principals take in a caller.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Naming {
+    /// Through its account: the account's own policies have to allow it as well.
+    Account,
+    /// By its own name, its role's, or `*`.
+    Direct,
+}
+
+/// The `Principal` element. `Service`, `Federated` and `CanonicalUser` are read and match
+/// nobody: web identities and pod identities are trusted through the accounts' tokens.
+#[derive(Clone, Debug)]
+pub(super) enum Principals {
+    Anyone,
+    Aws(Vec<String>),
+}
+
+impl Principals {
+    pub(super) fn naming(&self, caller: Names<'_>) -> Option<Naming> {
+        let Principals::Aws(all) = self else {
+            return Some(Naming::Direct);
+        };
+        all.iter().filter_map(|one| naming(one, caller)).max()
+    }
+}
+
+fn naming(principal: &str, caller: Names<'_>) -> Option<Naming> {
+    if principal == "*" || principal == caller.arn || Some(principal) == caller.role_arn {
+        return Some(Naming::Direct);
+    }
+    let account = principal.strip_suffix(":root").and_then(|root| root.rsplit(':').next()).unwrap_or(principal);
+    (account == caller.account).then_some(Naming::Account)
+}
+
+/// Whether `principal` is something IAM takes: an ARN, an account, `*`.
+pub(crate) fn check(principal: &str) -> Result<(), String> {
+    let account = principal.len() == 12 && principal.bytes().all(|b| b.is_ascii_digit());
+    let arn = principal.starts_with("arn:") && !principal.contains(['*', '?']);
+    if principal == "*" || account || arn {
+        Ok(())
+    } else {
+        Err(format!("principal {principal:?} is neither a full ARN (without wildcards) nor an account nor \"*\""))
+    }
+}
+
+#[derive(serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Kinds {
+    #[serde(rename = "AWS")]
+    aws: Option<OneOrMany<String>>,
+    #[serde(rename = "Service")]
+    _service: Option<OneOrMany<String>>,
+    #[serde(rename = "Federated")]
+    _federated: Option<OneOrMany<String>>,
+    #[serde(rename = "CanonicalUser")]
+    _canonical_user: Option<OneOrMany<String>>,
+}
+
+impl<'de> Deserialize<'de> for Principals {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_any(PrincipalsVisitor)
+    }
+}
+
+struct PrincipalsVisitor;
+
+impl<'de> Visitor<'de> for PrincipalsVisitor {
+    type Value = Principals;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("\"*\" or a map with AWS, Service, Federated or CanonicalUser")
+    }
+
+    fn visit_str<E: Error>(self, value: &str) -> Result<Principals, E> {
+        if value == "*" {
+            Ok(Principals::Anyone)
+        } else {
+            Err(E::custom(format!("principal {value:?} stands alone; only \"*\" may, others go under AWS")))
+        }
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Principals, A::Error> {
+        let kinds = Kinds::deserialize(MapAccessDeserializer::new(map))?;
+        let aws = kinds.aws.map_or_else(Vec::new, |list| list.0);
+        for principal in &aws {
+            check(principal).map_err(A::Error::custom)?;
+        }
+        Ok(Principals::Aws(aws))
+    }
+}

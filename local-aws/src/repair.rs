@@ -1,0 +1,80 @@
+//! What the protocol library's answers lack: elements of S3's errors that it has no field
+//! for, and STS's own shape of the errors of the signature check.
+
+use bytes::Bytes;
+use hyper::Response;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use s3s::Body;
+
+use crate::answer::{self, element, escape};
+use crate::arn::Partition;
+use crate::calls::Service;
+use crate::request::{Note, Target};
+use crate::s3::BUCKET_REGION;
+use crate::sts;
+
+/// The answer as the service asked would give it.
+pub(crate) fn finished(response: Response<Body>, target: &Target, note: &Note) -> Response<Body> {
+    if response.status().as_u16() < 300 {
+        return response;
+    }
+    let body = answer::whole(&response);
+    let xml = String::from_utf8_lossy(&body);
+    match target.service {
+        Service::S3 => complete(response, &xml, target, note),
+        Service::Sts if !xml.contains("<ErrorResponse") => {
+            let error = sts::translate(element(&xml, "Code").unwrap_or_default());
+            answer::error(Service::Sts, error.code, &error.message, &note.request_id)
+        }
+        Service::Sts | Service::PodIdentity => response,
+    }
+}
+
+fn complete(mut response: Response<Body>, xml: &str, target: &Target, note: &Note) -> Response<Body> {
+    let code = element(xml, "Code").unwrap_or_default();
+    let region = response.headers().get(BUCKET_REGION).and_then(|region| region.to_str().ok());
+    let mut more = String::new();
+    if element(xml, "Message").is_none() {
+        more.push_str(&format!("<Message>{}</Message>", sentence(code)));
+    }
+    match (code, region) {
+        ("AuthorizationHeaderMalformed", Some(region)) => {
+            more.push_str(&format!("<Region>{region}</Region>"));
+        }
+        ("PermanentRedirect", Some(region)) => {
+            let bucket = escape(target.bucket.as_deref().unwrap_or_default());
+            let suffix = Partition::of_region(region).dns_suffix();
+            more.push_str(&format!("<Endpoint>{bucket}.s3.{region}.{suffix}</Endpoint><Bucket>{bucket}</Bucket>"));
+        }
+        _ => {}
+    }
+    more.push_str(&format!("<RequestId>{}</RequestId></Error>", note.request_id));
+    let xml = xml.replacen("</Error>", &more, 1);
+    *response.body_mut() = Body::from(Bytes::from(xml));
+    let kind = HeaderValue::from_static("application/xml");
+    response.headers_mut().insert(CONTENT_TYPE, kind);
+    response
+}
+
+/// What AWS says where the library says nothing.
+fn sentence(code: &str) -> &'static str {
+    match code {
+        "SignatureDoesNotMatch" => {
+            "The request signature we calculated does not match the signature you provided. \
+             Check your key and signing method."
+        }
+        "KeyTooLongError" => "Your key is too long",
+        "NotImplemented" => "A header you provided implies functionality that is not implemented",
+        _ => "The request was refused",
+    }
+}
+
+/// The code of an error answer, whichever its shape.
+pub(crate) fn code(response: &Response<Body>) -> String {
+    let body = answer::whole(response);
+    let text = String::from_utf8_lossy(&body);
+    let json = || serde_json::from_slice::<serde_json::Value>(&body).ok();
+    let code = element(&text, "Code").map(str::to_owned);
+    let code = code.or_else(|| Some(json()?.get("code")?.as_str()?.to_owned()));
+    code.unwrap_or_else(|| response.status().as_str().to_owned())
+}

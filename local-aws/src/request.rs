@@ -1,0 +1,100 @@
+//! What a request asks for, told from its first line and, for STS, its form, before any
+//! of it is checked: faults go by it, and the record of calls.
+
+use std::collections::HashMap;
+use std::sync::{Arc, OnceLock};
+
+use bytes::Bytes;
+use hyper::Method;
+use hyper::http::request::Parts;
+
+use crate::calls::Service;
+use crate::identity::Caller;
+use crate::pod_identity;
+
+/// The operations told apart; everything else is `Other`.
+pub(crate) const OPERATIONS: [&str; 7] = [
+    "PutObject",
+    "HeadBucket",
+    "AssumeRole",
+    "AssumeRoleWithWebIdentity",
+    "GetCallerIdentity",
+    "GetCredentials",
+    OTHER,
+];
+
+const OTHER: &str = "Other";
+
+/// What is called, and on what.
+#[derive(Debug)]
+pub(crate) struct Target {
+    pub(crate) service: Service,
+    pub(crate) operation: &'static str,
+    pub(crate) bucket: Option<String>,
+    /// The ARN of the role asked for.
+    pub(crate) role: Option<String>,
+    pub(crate) session_name: Option<String>,
+    pub(crate) external_id: bool,
+}
+
+/// The fields of an STS request.
+pub(crate) type Form = Arc<HashMap<String, String>>;
+
+/// What is learnt of a request on its way, for the record and for the next stage.
+pub(crate) struct Note {
+    /// The answer's request id.
+    pub(crate) request_id: String,
+    /// Who signed it.
+    pub(crate) caller: OnceLock<Caller>,
+    /// The object's key, decoded.
+    pub(crate) key: OnceLock<String>,
+}
+
+impl Note {
+    pub(crate) fn new(request_id: String) -> Note {
+        Note { request_id, caller: OnceLock::new(), key: OnceLock::new() }
+    }
+}
+
+impl Target {
+    pub(crate) fn new(service: Service, operation: &'static str) -> Target {
+        Target { service, operation, bucket: None, role: None, session_name: None, external_id: false }
+    }
+
+    /// Tells what `parts` asks for; the form comes along if it is an STS request.
+    pub(crate) fn of(parts: &Parts, body: &Bytes) -> (Target, Option<Form>) {
+        let path = parts.uri.path();
+        if path == pod_identity::PATH {
+            return (Target::new(Service::PodIdentity, "GetCredentials"), None);
+        }
+        if path == "/" && parts.method == Method::POST {
+            let form: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
+            return (Target::of_form(&form), Some(Arc::new(form)));
+        }
+        let path = path.trim_start_matches('/');
+        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        let plain = parts.uri.query().is_none_or(|query| {
+            // The SDKs put x-id=PutObject there, and presigned URLs X-Amz-….
+            query.split('&').all(|pair| pair.to_ascii_lowercase().starts_with("x-"))
+        });
+        let operation = match (&parts.method, key.is_empty()) {
+            (&Method::PUT, false) if plain => "PutObject",
+            (&Method::HEAD, true) if plain && !bucket.is_empty() => "HeadBucket",
+            _ => OTHER,
+        };
+        let target =
+            Target { bucket: (!bucket.is_empty()).then(|| bucket.to_owned()), ..Target::new(Service::S3, operation) };
+        (target, None)
+    }
+
+    fn of_form(form: &HashMap<String, String>) -> Target {
+        let action = form.get("Action").map_or("", String::as_str);
+        let known = OPERATIONS.into_iter().find(|known| *known == action);
+        Target {
+            role: form.get("RoleArn").cloned(),
+            session_name: form.get("RoleSessionName").cloned(),
+            external_id: form.contains_key("ExternalId"),
+            ..Target::new(Service::Sts, known.unwrap_or(OTHER))
+        }
+    }
+}

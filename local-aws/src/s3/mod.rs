@@ -1,0 +1,128 @@
+//! S3: what the library that speaks its protocol asks us.
+
+mod content;
+mod head_bucket;
+mod place;
+mod put_object;
+mod tags;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use hyper::http::Extensions;
+use hyper::{HeaderMap, Method, Uri};
+use s3s::access::{S3Access, S3AccessContext};
+use s3s::auth::{S3Auth, SecretKey};
+use s3s::dto::{HeadBucketInput, HeadBucketOutput, PutObjectInput, PutObjectOutput};
+use s3s::path::S3Path;
+use s3s::route::S3Route;
+use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
+
+use crate::identity::{self, Caller, Refused};
+use crate::request::{Form, Note};
+use crate::shared::Shared;
+use crate::sts;
+
+pub(crate) use place::BUCKET_REGION;
+
+/// Every hook of the protocol library, on one server's state.
+#[derive(Clone)]
+pub(crate) struct Hooks(pub(crate) Arc<Shared>);
+
+/// The secrets that signatures are checked with.
+#[async_trait]
+impl S3Auth for Hooks {
+    async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
+        identity::secret(&self.0, access_key).ok_or_else(|| refusal(Refused::UnknownKey))
+    }
+}
+
+/// Who calls, of every S3 operation, whether it is offered or not.
+#[async_trait]
+impl S3Access for Hooks {
+    async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
+        let note = note(cx.extensions_mut())?;
+        if let S3Path::Object { key, .. } = cx.s3_path() {
+            note.key.get_or_init(|| String::from(&**key));
+        }
+        let Some(credentials) = cx.credentials() else {
+            return Err(s3_error!(AccessDenied, "Access Denied"));
+        };
+        let caller = identity::caller(&self.0, &credentials.access_key, cx.headers(), cx.uri());
+        let caller = caller.map_err(refusal)?;
+        note.caller.get_or_init(|| caller);
+        Ok(())
+    }
+}
+
+/// STS, whose signatures the library checks too.
+#[async_trait]
+impl S3Route for Hooks {
+    fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, extensions: &mut Extensions) -> bool {
+        extensions.get::<Form>().is_some()
+    }
+
+    async fn check_access(&self, _: &mut S3Request<Body>) -> S3Result<()> {
+        // Some actions are unsigned, and STS refuses the others in words of its own.
+        Ok(())
+    }
+
+    async fn call(&self, req: S3Request<Body>) -> S3Result<S3Response<Body>> {
+        let note = note(&req.extensions)?;
+        let form = req.extensions.get::<Form>().cloned().unwrap_or_default();
+        let (parts, body) = sts::answer(&self.0, &req, &form, &note).into_parts();
+        let mut response = S3Response::with_status(body, parts.status);
+        response.headers = parts.headers;
+        Ok(response)
+    }
+}
+
+#[async_trait]
+impl S3 for Hooks {
+    async fn put_object(&self, req: S3Request<PutObjectInput>) -> S3Result<S3Response<PutObjectOutput>> {
+        put_object::answer(&self.0, req).await
+    }
+
+    async fn head_bucket(&self, req: S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+        head_bucket::answer(&self.0, &req)
+    }
+}
+
+/// The note that the server put into every request.
+fn note(extensions: &Extensions) -> S3Result<Arc<Note>> {
+    let note = extensions.get::<Arc<Note>>().cloned();
+    note.ok_or_else(|| s3_error!(InternalError, "the request did not come through the server"))
+}
+
+fn caller(note: &Note) -> S3Result<&Caller> {
+    let caller = note.caller.get();
+    caller.ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
+}
+
+fn refusal(refused: Refused) -> S3Error {
+    match refused {
+        Refused::UnknownKey => {
+            s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
+        }
+        Refused::BadToken => s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."),
+        Refused::Expired => s3_error!(ExpiredToken, "The provided token has expired."),
+        Refused::Skewed { .. } => s3_error!(
+            RequestTimeTooSkewed,
+            "The difference between the request time and the current time is too large."
+        ),
+        Refused::NotSigned { header } => {
+            s3_error!(AccessDenied, "There were headers present in the request which were not signed: {header}")
+        }
+        Refused::NotVersion4 => s3_error!(
+            InvalidRequest,
+            "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
+        ),
+    }
+}
+
+/// An error whose code the library has no name for.
+fn custom(code: &'static str, message: &'static str) -> S3Error {
+    let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
+    error.set_status_code(hyper::StatusCode::BAD_REQUEST);
+    error
+}

@@ -1,0 +1,68 @@
+//! Where a bucket is, against where the request was sent. The region that a request is
+//! signed for stands for the regional endpoint asked.
+
+use hyper::StatusCode;
+use hyper::header::{HeaderMap, HeaderValue};
+use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
+
+use crate::accounts::{Accounts, Bucket};
+
+/// The header that tells a bucket's region, also to those who may not use it.
+pub(crate) const BUCKET_REGION: &str = "x-amz-bucket-region";
+
+/// The bucket of this name.
+pub(super) fn bucket<'a>(accounts: &'a Accounts, name: &str) -> S3Result<&'a Bucket> {
+    let bucket = accounts.buckets.get(name);
+    bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
+}
+
+/// Whether the request is signed for S3 in the bucket's region.
+pub(super) fn is_right<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Result<bool> {
+    if req.service.as_deref() != Some("s3") {
+        return Err(s3_error!(
+            AuthorizationHeaderMalformed,
+            "The authorization header is malformed; incorrect service. This endpoint belongs to \"s3\"."
+        ));
+    }
+    Ok(signed_for(req) == bucket.region)
+}
+
+/// The error for an object of a bucket elsewhere.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html>
+pub(super) fn elsewhere<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Error {
+    let (asked, right) = (signed_for(req), &bucket.region);
+    let mut error = if asked == "us-east-1" {
+        s3_error!(
+            AuthorizationHeaderMalformed,
+            "The authorization header is malformed; the region 'us-east-1' is wrong; expecting '{right}'"
+        )
+    } else {
+        redirect()
+    };
+    error.set_headers(region_header(bucket));
+    error
+}
+
+/// The 301 to another region.
+pub(super) fn redirect() -> S3Error {
+    let mut error = S3Error::with_message(
+        S3ErrorCode::PermanentRedirect,
+        "The bucket you are attempting to access must be addressed using the specified endpoint. \
+         Please send all future requests to this endpoint.",
+    );
+    error.set_status_code(StatusCode::MOVED_PERMANENTLY);
+    error
+}
+
+/// Tells the bucket's region.
+pub(super) fn region_header(bucket: &Bucket) -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    if let Ok(region) = HeaderValue::from_str(&bucket.region) {
+        headers.insert(BUCKET_REGION, region);
+    }
+    headers
+}
+
+fn signed_for<T>(req: &S3Request<T>) -> &str {
+    req.region.as_ref().map_or("", |region| region.as_str())
+}

@@ -1,0 +1,29 @@
+//! The tags of an object, as `x-amz-tagging` brings them.
+
+use s3s::{S3Result, s3_error};
+
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html>
+const MOST: usize = 10;
+/// Characters.
+const LONGEST_KEY: usize = 128;
+const LONGEST_VALUE: usize = 256;
+
+/// Reads `key=value&…`, percent-encoded.
+pub(super) fn parse(header: &str) -> S3Result<Vec<(String, String)>> {
+    let tags: Vec<(String, String)> = url::form_urlencoded::parse(header.as_bytes()).into_owned().collect();
+    if tags.len() > MOST {
+        return Err(super::custom("BadRequest", "Object tags cannot be greater than 10"));
+    }
+    for (index, (key, value)) in tags.iter().enumerate() {
+        if !(1..=LONGEST_KEY).contains(&key.chars().count()) {
+            return Err(s3_error!(InvalidTag, "The TagKey you have provided is invalid"));
+        }
+        if value.chars().count() > LONGEST_VALUE {
+            return Err(s3_error!(InvalidTag, "The TagValue you have provided is invalid"));
+        }
+        if tags[..index].iter().any(|(earlier, _)| earlier == key) {
+            return Err(s3_error!(InvalidTag, "Cannot provide multiple Tags with the same key"));
+        }
+    }
+    Ok(tags)
+}

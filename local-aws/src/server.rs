@@ -1,0 +1,207 @@
+//! The HTTP side: connections, and for every request the faults, the answer, the record.
+
+use std::borrow::Cow;
+use std::fmt;
+use std::future::Future;
+use std::pin::pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
+use hyper::body::{Frame, Incoming};
+use hyper::header::{CONTENT_LENGTH, HeaderValue};
+use hyper::http::request::Parts;
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::graceful::GracefulShutdown;
+use s3s::Body;
+use s3s::service::S3Service;
+use tokio::net::{TcpListener, TcpStream};
+
+use crate::calls::{Call, Service};
+use crate::faults::{Action, Plan};
+use crate::request::{Form, Note, Target};
+use crate::shared::Shared;
+use crate::{answer, pod_identity, repair};
+
+/// Bytes of a request's body. Objects are read into memory: AWS takes up to 5 GiB in one
+/// piece, which nothing here sends.
+const LONGEST_BODY: usize = 64 << 20;
+/// How long requests under way may take once the server is to stop.
+const DRAIN: Duration = Duration::from_secs(5);
+/// How long to let be after a failure to accept, which lasts when it is for want of files.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
+
+/// One server: its state and the protocol library's service on top.
+#[derive(Clone)]
+pub(crate) struct Server {
+    pub(crate) shared: Arc<Shared>,
+    pub(crate) service: S3Service,
+    pub(crate) requests: Arc<AtomicU64>,
+}
+
+/// The connection is to be cut without an answer.
+#[derive(Debug)]
+pub(crate) struct Cut;
+
+impl fmt::Display for Cut {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("the connection is cut")
+    }
+}
+
+impl std::error::Error for Cut {}
+
+impl Server {
+    pub(crate) async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+        let mut shutdown = pin!(shutdown);
+        let graceful = GracefulShutdown::new();
+        loop {
+            tokio::select! {
+                accepted = listener.accept() => match accepted {
+                    Ok((stream, _)) => self.connection(stream, &graceful),
+                    Err(error) => {
+                        tracing::warn!(%error, "a connection was not accepted");
+                        tokio::time::sleep(ACCEPT_PAUSE).await;
+                    }
+                },
+                () = &mut shutdown => break,
+            }
+        }
+        drop(listener);
+        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were still under way when the server stopped");
+        }
+    }
+
+    fn connection(&self, stream: TcpStream, graceful: &GracefulShutdown) {
+        if let Err(error) = stream.set_nodelay(true) {
+            tracing::debug!(%error, "TCP_NODELAY could not be set");
+        }
+        let server = self.clone();
+        let service = service_fn(move |request| {
+            let server = server.clone();
+            async move { server.answer(request).await }
+        });
+        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
+        let connection = graceful.watch(connection);
+        tokio::spawn(async move {
+            // Cut on purpose or by the client: the record of calls tells the former.
+            if let Err(error) = connection.await {
+                tracing::debug!(%error, "a connection ended early");
+            }
+        });
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+        let (parts, body) = request.into_parts();
+        // Read to the end before anything is answered: a client that still writes may
+        // never see an answer that comes too early.
+        let body = Limited::new(body, LONGEST_BODY).collect().await;
+        let body = match body {
+            Ok(body) => body.to_bytes(),
+            Err(error) if error.is::<LengthLimitError>() => {
+                let message = "This server takes objects of up to 64 MiB.";
+                return Ok(answer::error(Service::S3, "EntityTooLarge", message, ""));
+            }
+            Err(_) => return Err(Cut),
+        };
+        let (mut target, form) = Target::of(&parts, &body);
+        if target.service == Service::PodIdentity {
+            target.role = pod_identity::role(&self.shared, &parts.headers);
+        }
+        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let note = Arc::new(Note::new(format!("{number:016X}")));
+        let length = body.len();
+
+        let plan = self.shared.faults.plan(&target);
+        if !plan.latency.is_zero() {
+            tokio::time::sleep(self.shared.clock.real_duration(plan.latency)).await;
+        }
+        let answered = self.carry_out(plan, &target, (parts, form, body), &note).await;
+        self.record(target, &note, length, answered.as_ref().ok());
+        answered
+    }
+
+    /// Answers as the plan has it, or with the truth.
+    async fn carry_out(
+        &self,
+        plan: Plan,
+        target: &Target,
+        (parts, form, body): (Parts, Option<Form>, Bytes),
+        note: &Arc<Note>,
+    ) -> Result<Response<Body>, Cut> {
+        let response = match &plan.action {
+            Some(Action::Refuse) => return Err(Cut),
+            Some(Action::Error(code)) => {
+                let message = "This error was asked for.";
+                answer::error(target.service, code, message, &note.request_id)
+            }
+            _ if target.service == Service::PodIdentity => pod_identity::answer(&self.shared, &parts, note),
+            _ => {
+                let mut request = Request::from_parts(parts, Body::from(body));
+                request.extensions_mut().insert(Arc::clone(note));
+                if let Some(form) = form {
+                    request.extensions_mut().insert(form);
+                }
+                self.service.call(request).await.map_err(|_| Cut)?
+            }
+        };
+        let mut response = repair::finished(response, target, note);
+        match plan.action {
+            Some(Action::StoreThenDrop) => return Err(Cut),
+            Some(Action::InvalidBody) => *response.body_mut() = Body::from("<not xml".to_owned()),
+            Some(Action::TruncateBody) => {
+                let whole = answer::whole(&response);
+                *response.body_mut() = Body::from(whole.slice(..whole.len() / 2));
+            }
+            Some(Action::CutBody) => {
+                let whole = answer::whole(&response);
+                response.headers_mut().insert(CONTENT_LENGTH, whole.len().into());
+                let half = Frame::data(whole.slice(..whole.len() / 2));
+                let frames = futures_util::stream::iter([Ok(half), Err(Cut)]);
+                *response.body_mut() = Body::http_body_unsync(StreamBody::new(frames));
+            }
+            _ => {}
+        }
+        if let Ok(id) = HeaderValue::from_str(&note.request_id) {
+            let name = match target.service {
+                Service::S3 => "x-amz-request-id",
+                Service::Sts | Service::PodIdentity => "x-amzn-requestid",
+            };
+            response.headers_mut().insert(name, id);
+        }
+        Ok(response)
+    }
+
+    fn record(&self, target: Target, note: &Note, bytes: usize, response: Option<&Response<Body>>) {
+        let status = response.map(|response| response.status().as_u16());
+        let failed = status.is_some_and(|status| status >= 300);
+        let error_code = response.filter(|_| failed).map(repair::code);
+        let outcome = match (&error_code, status) {
+            (Some(code), _) => Cow::Owned(code.clone()),
+            (None, Some(_)) => Cow::Borrowed("ok"),
+            (None, None) => Cow::Borrowed("cut"),
+        };
+        let (service, operation) = (target.service, target.operation);
+        let caller = note.caller.get();
+        self.shared.calls.add(service, operation, outcome, || Call {
+            time: self.shared.clock.now(),
+            service,
+            operation,
+            caller: caller.map(|caller| caller.names().arn.to_owned()),
+            role: target.role,
+            session_name: target.session_name.or_else(|| caller?.session().map(|session| session.name.clone())),
+            external_id: target.external_id,
+            bucket: target.bucket,
+            key: note.key.get().cloned(),
+            bytes,
+            status,
+            error_code,
+        });
+    }
+}

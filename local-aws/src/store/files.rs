@@ -1,0 +1,139 @@
+//! Objects as files. Each is written beside the others under a name of its own and then
+//! takes its place in one step: a rename, or a hard link where the key has to be free,
+//! since a link never replaces anything, whichever process made what is there.
+
+use std::fs;
+use std::io::{self, ErrorKind};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use super::{PutError, StoredObject};
+
+/// Bytes: the longest name of a file on the usual filesystems.
+const LONGEST_NAME: usize = 255;
+
+/// A directory of buckets.
+#[derive(Clone, Debug)]
+pub(super) struct Files {
+    dir: Arc<Path>,
+    /// Where files are written first: on the same filesystem, and under a name that no
+    /// bucket can have.
+    unfinished: Arc<Path>,
+    written: Arc<AtomicU64>,
+}
+
+impl Files {
+    pub(super) fn new(dir: PathBuf) -> io::Result<Files> {
+        let unfinished = dir.join(".tributary").join("tmp");
+        fs::create_dir_all(&unfinished)?;
+        Ok(Files { dir: dir.into(), unfinished: unfinished.into(), written: Arc::default() })
+    }
+
+    pub(super) fn put(&self, object: &StoredObject, if_absent: bool) -> Result<(), PutError> {
+        check(&object.key)?;
+        let place = self.dir.join(&object.bucket).join(&object.key);
+        let number = self.written.fetch_add(1, Ordering::Relaxed);
+        // The random part keeps two processes apart that have the same id, in two containers.
+        let name = format!("{}-{number}-{:016x}", std::process::id(), fastrand::u64(..));
+        let unfinished = self.unfinished.join(name);
+        fs::write(&unfinished, &object.body)?;
+        let placed = place_file(&unfinished, &place, if_absent);
+        if if_absent || placed.is_err() {
+            // A link leaves the first name behind. It can't be read as an object, so
+            // failing to remove it is no reason to fail the request.
+            let _ = fs::remove_file(&unfinished);
+        }
+        placed
+    }
+}
+
+fn place_file(from: &Path, to: &Path, if_absent: bool) -> Result<(), PutError> {
+    if let Some(parent) = to.parent() {
+        fs::create_dir_all(parent).map_err(nested)?;
+    }
+    if !if_absent {
+        return fs::rename(from, to).map_err(nested);
+    }
+    fs::hard_link(from, to).map_err(|error| match error.kind() {
+        ErrorKind::AlreadyExists if !to.is_dir() => PutError::Exists,
+        _ => nested(error),
+    })
+}
+
+/// Names the cause that lies in the key: files and directories can't share a name.
+fn nested(error: io::Error) -> PutError {
+    match error.kind() {
+        ErrorKind::AlreadyExists | ErrorKind::NotADirectory | ErrorKind::IsADirectory => PutError::Key(
+            "this store keeps objects as files, and another key is the beginning of this one or goes on after it"
+                .to_owned(),
+        ),
+        _ => PutError::Io(error),
+    }
+}
+
+/// Whether every segment of `key` can be a file's name, and none leads elsewhere.
+fn check(key: &str) -> Result<(), PutError> {
+    let wrong = |what: &str| Err(PutError::Key(format!("this store keeps objects as files, and the key {what}")));
+    if key.contains('\0') {
+        return wrong("has a zero byte");
+    }
+    for segment in key.split('/') {
+        match segment {
+            "" => return wrong("has an empty segment"),
+            "." | ".." => return wrong("has a segment that is . or .."),
+            long if long.len() > LONGEST_NAME => return wrong("has a segment of more than 255 bytes"),
+            _ => {}
+        }
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn object(key: &str, body: &'static str) -> StoredObject {
+        StoredObject {
+            bucket: "lake".to_owned(),
+            key: key.to_owned(),
+            body: body.into(),
+            content_type: None,
+            content_encoding: None,
+            tags: Vec::new(),
+            encryption: None,
+            kms_key_id: None,
+            storage_class: None,
+            puts: 0,
+        }
+    }
+
+    #[test]
+    fn of_two_processes_one_wins() {
+        let dir = tempfile::tempdir().unwrap();
+        let (one, two) = (Files::new(dir.path().into()).unwrap(), Files::new(dir.path().into()).unwrap());
+        one.put(&object("a/b", "first"), true).unwrap();
+        assert!(matches!(two.put(&object("a/b", "second"), true), Err(PutError::Exists)));
+        assert_eq!(fs::read(dir.path().join("lake/a/b")).unwrap(), b"first");
+        two.put(&object("a/b", "third"), false).unwrap();
+        assert_eq!(fs::read(dir.path().join("lake/a/b")).unwrap(), b"third");
+        let left = fs::read_dir(dir.path().join(".tributary/tmp")).unwrap().count();
+        assert_eq!(left, 0, "nothing is left unfinished");
+    }
+
+    #[test]
+    fn keys_that_are_no_path() {
+        let dir = tempfile::tempdir().unwrap();
+        let files = Files::new(dir.path().into()).unwrap();
+        files.put(&object("file", ""), false).unwrap();
+        files.put(&object("dir/file", ""), false).unwrap();
+        let long = "x".repeat(256);
+        for key in ["../x", "a/../../x", "a//b", "a/", "/a", ".", "a\0b", "file/below", "dir", &long] {
+            for if_absent in [true, false] {
+                let outcome = files.put(&object(key, ""), if_absent);
+                assert!(matches!(outcome, Err(PutError::Key(_))), "{key:?}: {outcome:?}");
+            }
+        }
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 2);
+    }
+}

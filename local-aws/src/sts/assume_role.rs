@@ -1,0 +1,83 @@
+//! AssumeRole.
+
+use std::time::Duration;
+
+use super::grant::{Wish, text};
+use super::{Answer, StsError, error};
+use crate::authorize;
+use crate::identity::Caller;
+use crate::policy::Ask;
+use crate::request::Form;
+use crate::shared::Shared;
+
+/// The longest session of a role assumed from a role.
+const LONGEST_CHAINED: Duration = Duration::from_secs(3600);
+/// Bytes that the tags of a Pod Identity session take up of the packed policy: six names of
+/// AWS's and values of ours, all small.
+const POD_TAG_BYTES: usize = 300;
+
+pub(super) fn answer(shared: &Shared, form: &Form, caller: &Caller) -> Answer {
+    let inherits_tags = caller.session().is_some_and(|session| session.transitive_tags);
+    let own_tags: usize = tags(form).map(|(name, value)| name.len() + value.len()).sum();
+    let tag_bytes = own_tags + if inherits_tags { POD_TAG_BYTES } else { 0 };
+    let wish = Wish::of(form, tag_bytes)?;
+    let external_id = match form.get("ExternalId") {
+        None => None,
+        Some(_) => Some(text(form, "ExternalId", "externalId", 2..=1224, |c| {
+            c.is_ascii_alphanumeric() || "_+=,.@:/-".contains(c)
+        })?),
+    };
+
+    let accounts = shared.accounts();
+    // One answer for an unknown role, an untrusted caller and a wrong external ID, so that
+    // nobody learns from it which roles there are.
+    let denied = |action| denied(caller, wish.role_arn, action);
+    let role = accounts.roles.get(wish.role_arn).ok_or_else(|| denied("sts:AssumeRole"))?;
+    let may = |action| {
+        let ask = context(caller, wish.session_name, external_id);
+        let ask = Ask { action, resource: &role.arn, context: &ask };
+        authorize::on_role(&accounts, caller, role, ask).map_err(|_| denied(action))
+    };
+    may("sts:AssumeRole")?;
+    if inherits_tags || tags(form).next().is_some() {
+        may("sts:TagSession")?;
+    }
+    if caller.session().is_some() && wish.duration > LONGEST_CHAINED {
+        return Err(error(
+            "ValidationError",
+            "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
+        ));
+    }
+    let transitive = form.contains_key("TransitiveTagKeys.member.1");
+    wish.grant(shared, role, inherits_tags || transitive)
+}
+
+fn context<'a>(
+    caller: &'a Caller,
+    session_name: &'a str,
+    external_id: Option<&'a str>,
+) -> Vec<(&'static str, &'a str)> {
+    let names = caller.names();
+    let mut context = vec![
+        ("sts:RoleSessionName", session_name),
+        ("aws:PrincipalArn", names.role_arn.unwrap_or(names.arn)),
+        ("aws:PrincipalAccount", names.account),
+        ("aws:SecureTransport", "true"),
+    ];
+    context.extend(external_id.map(|id| ("sts:ExternalId", id)));
+    context
+}
+
+/// The request's session tags.
+fn tags(form: &Form) -> impl Iterator<Item = (&str, &str)> {
+    form.iter().filter_map(|(field, name)| {
+        let number = field.strip_prefix("Tags.member.")?.strip_suffix(".Key")?;
+        let value = form.get(&format!("Tags.member.{number}.Value"))?;
+        Some((name.as_str(), value.as_str()))
+    })
+}
+
+fn denied(caller: &Caller, role_arn: &str, action: &str) -> StsError {
+    let arn = caller.names().arn;
+    error("AccessDenied", format!("User: {arn} is not authorized to perform: {action} on resource: {role_arn}"))
+}

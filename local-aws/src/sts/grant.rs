@@ -1,0 +1,168 @@
+//! What AssumeRole and AssumeRoleWithWebIdentity have in common: the checks of a request's
+//! fields, and the session that comes of it.
+
+use std::hash::{DefaultHasher, Hash, Hasher};
+use std::ops::RangeInclusive;
+use std::time::{Duration, SystemTime};
+
+use super::{StsError, error};
+use crate::accounts::Role;
+use crate::answer::escape;
+use crate::policy::{Kind, Policy};
+use crate::request::Form;
+use crate::sessions::{NewSession, Session};
+use crate::shared::Shared;
+
+/// Characters: the longest session policy.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
+const LONGEST_POLICY: usize = 2048;
+/// Bytes of policy without white space, and of tags, that stand for a full packed policy.
+/// AWS packs them by a rule of its own that it does not publish.
+const PACKED_LIMIT: usize = 2048;
+
+/// A session's length without `DurationSeconds`, and the shortest.
+const DEFAULT_SECONDS: u64 = 3600;
+const SHORTEST_SECONDS: u64 = 900;
+/// The longest that a role can allow.
+const LONGEST_SECONDS: u64 = 43_200;
+
+/// The fields of a request that were found right by themselves.
+pub(super) struct Wish<'a> {
+    pub(super) role_arn: &'a str,
+    pub(super) session_name: &'a str,
+    pub(super) duration: Duration,
+    policy: Option<Policy>,
+    /// How full the packed policy is, in percent.
+    packed: usize,
+}
+
+impl<'a> Wish<'a> {
+    pub(super) fn of(form: &'a Form, tag_bytes: usize) -> Result<Wish<'a>, StsError> {
+        let role_arn = text(form, "RoleArn", "roleArn", 20..=2048, |_| true)?;
+        let session_name = text(form, "RoleSessionName", "roleSessionName", 2..=64, |c| {
+            c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
+        })?;
+        let duration = match form.get("DurationSeconds") {
+            None => DEFAULT_SECONDS,
+            Some(text) => seconds(text)?,
+        };
+        let policy = form.get("Policy").map(|text| session_policy(text)).transpose()?;
+        let policy_bytes = policy.as_ref().map_or(0, |(_, bytes)| *bytes);
+        let packed = (policy_bytes + tag_bytes) * 100 / PACKED_LIMIT;
+        if packed > 100 {
+            return Err(error(
+                "PackedPolicyTooLarge",
+                format!("Packed policy consumes {packed}% of allotted space, please use smaller policy."),
+            ));
+        }
+        Ok(Wish {
+            role_arn,
+            session_name,
+            duration: Duration::from_secs(duration),
+            policy: policy.map(|(policy, _)| policy),
+            packed,
+        })
+    }
+
+    /// Makes the session and shows it as the answer's elements.
+    pub(super) fn grant(self, shared: &Shared, role: &Role, transitive_tags: bool) -> Result<String, StsError> {
+        if self.duration > role.max_session {
+            return Err(error(
+                "ValidationError",
+                "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
+            ));
+        }
+        let now = shared.clock.now();
+        let new = NewSession {
+            role,
+            name: self.session_name,
+            expires: now + self.duration,
+            policy: self.policy,
+            transitive_tags,
+        };
+        Ok(show(&shared.sessions.issue(new, now), self.packed))
+    }
+}
+
+/// A field that has to be there, of so many characters, all of them legal.
+pub(super) fn text<'a>(
+    form: &'a Form,
+    field: &str,
+    shown: &str,
+    length: RangeInclusive<usize>,
+    legal: impl Fn(char) -> bool,
+) -> Result<&'a str, StsError> {
+    let Some(value) = form.get(field) else {
+        return Err(invalid(&format!("Value null at '{shown}' failed to satisfy constraint: Member must not be null")));
+    };
+    if !length.contains(&value.chars().count()) || !value.chars().all(legal) {
+        return Err(invalid(&format!(
+            "Value at '{shown}' failed to satisfy constraint: \
+             Member must have length from {} to {} and legal characters only",
+            length.start(),
+            length.end()
+        )));
+    }
+    Ok(value)
+}
+
+fn invalid(what: &str) -> StsError {
+    error("ValidationError", format!("1 validation error detected: {what}"))
+}
+
+fn seconds(text: &str) -> Result<u64, StsError> {
+    let at = format!("Value '{text}' at 'durationSeconds' failed to satisfy constraint: Member must have value");
+    match text.parse() {
+        Ok(short) if short < SHORTEST_SECONDS => {
+            Err(invalid(&format!("{at} greater than or equal to {SHORTEST_SECONDS}")))
+        }
+        Ok(long) if long > LONGEST_SECONDS => Err(invalid(&format!("{at} less than or equal to {LONGEST_SECONDS}"))),
+        Ok(seconds) => Ok(seconds),
+        Err(_) => Err(invalid(&format!("{at} that is a number"))),
+    }
+}
+
+/// The policy and its length without white space, in bytes.
+fn session_policy(text: &str) -> Result<(Policy, usize), StsError> {
+    let malformed = |what: String| error("MalformedPolicyDocument", what);
+    if text.chars().count() > LONGEST_POLICY {
+        return Err(invalid(&format!(
+            "Value at 'policy' failed to satisfy constraint: \
+             Member must have length less than or equal to {LONGEST_POLICY}"
+        )));
+    }
+    let policy: Policy = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
+    policy.check(Kind::Identity).map_err(malformed)?;
+    let bytes = text.bytes().filter(|b| !b.is_ascii_whitespace()).count();
+    Ok((policy, bytes))
+}
+
+fn show(session: &Session, packed: usize) -> String {
+    let id = unique_id("AROA", &session.role_arn);
+    format!(
+        "<AssumedRoleUser><AssumedRoleId>{id}:{name}</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser>\
+         <Credentials><AccessKeyId>{key}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
+         <SessionToken>{token}</SessionToken><Expiration>{expiration}</Expiration></Credentials>\
+         <PackedPolicySize>{packed}</PackedPolicySize>",
+        name = session.name,
+        arn = escape(&session.assumed_role_arn),
+        key = session.access_key_id,
+        secret = session.secret.expose(),
+        token = session.token,
+        expiration = iso8601(session.expires),
+    )
+}
+
+/// A time to the second, in UTC.
+pub(crate) fn iso8601(time: SystemTime) -> String {
+    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
+    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
+    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
+}
+
+/// The id that IAM gives a role or user, the same for the same ARN.
+pub(super) fn unique_id(prefix: &str, arn: &str) -> String {
+    let mut hasher = DefaultHasher::new();
+    arn.hash(&mut hasher);
+    format!("{prefix}{:016X}Z", hasher.finish())
+}

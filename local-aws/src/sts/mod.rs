@@ -1,0 +1,104 @@
+//! STS: who may be what, for how long.
+
+mod assume_role;
+mod grant;
+mod web_identity;
+
+pub(crate) use grant::iso8601;
+use hyper::{Response, StatusCode};
+use s3s::{Body, S3Request};
+
+use crate::answer::{self, STS_NAMESPACE, escape};
+use crate::calls::Service;
+use crate::identity::{self, Caller, Refused};
+use crate::request::{Form, Note};
+use crate::shared::Shared;
+
+/// An error as STS words it; `code` decides the status.
+#[derive(Debug)]
+pub(crate) struct StsError {
+    pub(crate) code: &'static str,
+    pub(crate) message: String,
+}
+
+/// The inside of a successful answer's `…Result` element.
+type Answer = Result<String, StsError>;
+
+fn error(code: &'static str, message: impl Into<String>) -> StsError {
+    StsError { code, message: message.into() }
+}
+
+/// Answers a request whose signature, if it has one, is right.
+pub(crate) fn answer(shared: &Shared, req: &S3Request<Body>, form: &Form, note: &Note) -> Response<Body> {
+    let action = form.get("Action").map_or("", String::as_str);
+    let outcome = match action {
+        "AssumeRoleWithWebIdentity" => web_identity::answer(shared, form),
+        _ => caller(shared, req, note).and_then(|caller| match action {
+            "AssumeRole" => assume_role::answer(shared, form, caller),
+            "GetCallerIdentity" => Ok(caller_identity(caller)),
+            other => Err(error("InvalidAction", format!("Could not find operation {other} for version 2011-06-15"))),
+        }),
+    };
+    let id = &note.request_id;
+    match outcome {
+        Ok(result) => {
+            let body = format!(
+                "<{action}Response xmlns=\"{STS_NAMESPACE}\"><{action}Result>{result}</{action}Result>\
+                 <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
+            );
+            answer::respond(StatusCode::OK, "text/xml", body)
+        }
+        Err(StsError { code, message }) => answer::error(Service::Sts, code, &message, id),
+    }
+}
+
+/// Who signed the request.
+fn caller<'a>(shared: &Shared, req: &S3Request<Body>, note: &'a Note) -> Result<&'a Caller, StsError> {
+    let Some(credentials) = &req.credentials else {
+        return Err(error("MissingAuthenticationToken", "Request is missing Authentication Token"));
+    };
+    if req.service.as_deref() != Some("sts") {
+        return Err(error("SignatureDoesNotMatch", "Credential should be scoped to correct service: 'sts'."));
+    }
+    match identity::caller(shared, &credentials.access_key, &req.headers, &req.uri) {
+        Ok(caller) => Ok(note.caller.get_or_init(|| caller)),
+        Err(refused) => Err(refusal(refused)),
+    }
+}
+
+fn refusal(refused: Refused) -> StsError {
+    match refused {
+        Refused::UnknownKey | Refused::BadToken => {
+            error("InvalidClientTokenId", "The security token included in the request is invalid.")
+        }
+        Refused::Expired => error("ExpiredToken", "The security token included in the request is expired"),
+        Refused::Skewed { signed } => error(
+            "SignatureDoesNotMatch",
+            format!("Signature expired: {signed} is more than 15 minutes from the time here"),
+        ),
+        Refused::NotSigned { header } => {
+            error("SignatureDoesNotMatch", format!("'{header}' must be a 'SignedHeader' in the AWS Authorization."))
+        }
+        Refused::NotVersion4 => error("IncompleteSignature", "The request is not signed with AWS4-HMAC-SHA256"),
+    }
+}
+
+/// What an error of the signature check, which speaks S3's language, is in STS's.
+pub(crate) fn translate(s3_code: &str) -> StsError {
+    match s3_code {
+        "InvalidAccessKeyId" => refusal(Refused::UnknownKey),
+        "SignatureDoesNotMatch" => error(
+            "SignatureDoesNotMatch",
+            "The request signature we calculated does not match the signature you provided. \
+             Check your AWS Secret Access Key and signing method.",
+        ),
+        other => error("IncompleteSignature", format!("The signature could not be read: {other}")),
+    }
+}
+
+fn caller_identity(caller: &Caller) -> String {
+    let names = caller.names();
+    let (arn, account) = (escape(names.arn), names.account);
+    let id = grant::unique_id("AIDA", names.role_arn.unwrap_or(names.arn));
+    format!("<Arn>{arn}</Arn><UserId>{id}</UserId><Account>{account}</Account>")
+}
