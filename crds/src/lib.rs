@@ -9,6 +9,8 @@
 //! - [`policy`]: the IAM policies that a function needs, and the one its sessions are cut down to;
 //! - [`sidecar_config`]: what a sidecar is started with.
 
+#[cfg(feature = "check")]
+pub mod check;
 pub mod conditions;
 pub mod function;
 pub mod policy;

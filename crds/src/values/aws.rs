@@ -146,7 +146,7 @@ text_value!(
         example: "https://minio.storage.svc:9000",
         length: (8, 300),
         rules: &[Must(
-            "^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|[[][0-9a-fA-F:.]+[]])(:[0-9]{1,5})?$",
+            r"^https?://([A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?|\[[0-9a-fA-F:.]+\])(:[0-9]{1,5})?$",
             "is not scheme, host and port, with no path",
         )],
     }

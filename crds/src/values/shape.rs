@@ -12,8 +12,7 @@ const SHOWN: usize = 120;
 /// The rules of one kind of text value.
 ///
 /// Patterns are RE2 (the API server's CEL) and `regex-lite` at once: ASCII classes only, no
-/// look-around, and `[.]` or `[{]` instead of backslashes, so that they stand in a CEL literal
-/// as they are.
+/// look-around, no `[` within a class, and no quote, so that they stand in a CEL literal.
 pub(crate) struct Shape {
     /// The field as users write it.
     pub(crate) field: &'static str,
@@ -102,7 +101,8 @@ impl Shape {
         let Self { field, example, .. } = self;
         let not = if wanted { "" } else { "!" };
         json!({
-            "rule": format!("{not}self.matches('{pattern}')"),
+            // Raw, so that a backslash is the pattern's own.
+            "rule": format!("{not}self.matches(r'{pattern}')"),
             "messageExpression": format!("'{field} \"' + self + '\" {says}; write it like {example}'"),
             "message": format!("{field} {says}; write it like {example}"),
         })

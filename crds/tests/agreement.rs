@@ -1,0 +1,91 @@
+//! The types' parsers and the definition's schema and rules give one verdict.
+#![cfg(feature = "check")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+mod common;
+
+use std::fmt::Display;
+use std::str::FromStr;
+
+use proptest::prelude::*;
+use tributary_crds::check::judge;
+use tributary_crds::values::{
+    AccountId, BatchAge, BatchBytes, Bucket, Endpoint, EventBytes, EventNamePattern, KeyTemplate, KmsKeyArn, Origin,
+    Prefix, Region, RoleArn, SecretKey, SecretName, SessionName, StorageClass,
+};
+
+/// Texts near `right`: with something taken out, put in, doubled, or put beside it.
+fn near(right: &'static [&'static str]) -> impl Strategy<Value = String> {
+    let piece = prop_oneof![
+        "[ -~]{0,2}",
+        "[a-zA-Z0-9./:{}*_-]{0,3}",
+        Just("\n".to_owned()),
+        Just("é".to_owned()),
+        Just("..".to_owned()),
+        Just("a".repeat(70)),
+    ];
+    (proptest::sample::select(right), any::<prop::sample::Index>(), 0..3_usize, piece).prop_map(
+        |(text, at, out, piece)| {
+            let at = at.index(text.len() + 1);
+            let rest = &text[(at + out).min(text.len())..];
+            format!("{}{piece}{rest}", &text[..at])
+        },
+    )
+}
+
+/// Judges `text` at `path` of a function both ways.
+fn agree<T: FromStr<Err: Display>>(path: &str, text: &str) -> Result<(), TestCaseError> {
+    let mut document = common::base();
+    let field = path.trim_end_matches("[0]");
+    let value = if field == path { text.into() } else { serde_yaml::Value::Sequence(vec![text.into()]) };
+    common::set(&mut document, field, value);
+    // Rules of other places may refuse the document too: a key without {messageId}, say.
+    let problems = judge(&document).err().unwrap_or_default();
+    let refused: Vec<_> = problems.iter().filter(|problem| problem.path == path).collect();
+    match text.parse::<T>() {
+        Ok(_) => prop_assert!(refused.is_empty(), "{text:?} parses; {refused:?}"),
+        Err(error) => {
+            prop_assert!(!refused.is_empty(), "{text:?} is taken; {error}");
+            // The words are the same too, but for lengths (the API server's words there), control
+            // characters (kept out of problems) and long values (cut short by the parser).
+            let error = error.to_string();
+            let same = refused.iter().any(|problem| problem.message == error);
+            let differs = error.contains(" characters, not ") || text.contains(char::is_control) || text.len() > 120;
+            prop_assert!(same || differs, "{refused:?} and {error}");
+        }
+    }
+    Ok(())
+}
+
+macro_rules! agreement {
+    ($($test:ident: $value:ty, $path:literal, $right:expr;)+) => {
+        proptest! {
+            #![proptest_config(ProptestConfig { cases: 150, failure_persistence: None, ..ProptestConfig::default() })]
+            $(#[test] fn $test(text in near(&$right)) {
+                agree::<$value>($path, &text)?;
+            })+
+        }
+    };
+}
+
+agreement! {
+    role: RoleArn, "spec.roleArn", ["arn:aws:iam::123456789012:role/a/b", "arn:aws-us-gov:iam::123456789012:role/orders"];
+    key_arn: KmsKeyArn, "spec.s3.encryption.keyId", ["arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab"];
+    bucket: Bucket, "spec.s3.bucket", ["my-bucket", "a.b.c", "10.0.0.1", "abc"];
+    region: Region, "spec.s3.region", ["us-west-2", "auto", "us-gov-west-1", "ap-southeast-12"];
+    prefix: Prefix, "spec.s3.prefix", ["", "a/", "events/orders/", "a/./"];
+    account: AccountId, "spec.s3.expectedBucketOwner", ["123456789012"];
+    session: SessionName, "spec.sessionName", ["segment-function", "ab"];
+    endpoint: Endpoint, "spec.s3.endpoint", ["https://minio.storage.svc:9000", "http://[::1]:80", "https://a"];
+    storage_class: StorageClass, "spec.s3.storageClass", ["STANDARD_IA", "GLACIER"];
+    event_name: EventNamePattern, "spec.events.names[0]", ["Order *", "*", ""];
+    origin: Origin, "spec.ingest.cors.allowedOrigins[0]", ["*", "https://www.example.com", "http://a:3000"];
+    secret: SecretName, "spec.externalIdSecretRef.name", ["orders-lake", "a.b", "a"];
+    secret_key: SecretKey, "spec.externalIdSecretRef.key", ["externalId", "id.txt", "_"];
+    batch_bytes: BatchBytes, "spec.delivery.batch.maxBytes", ["5Mi", "64Ki", "63Ki", "9999Ki", "64Mi"];
+    batch_age: BatchAge, "spec.delivery.batch.maxAge", ["1s", "100ms", "5000ms", "5s"];
+    event_bytes: EventBytes, "spec.ingest.maxEventBytes", ["32Ki", "256Ki", "1Ki"];
+    key: KeyTemplate, "spec.delivery.key", [
+        "{type}/{millis}-{messageId}.json", "{yyyy-MM-dd}/{userId}/{event}/{messageId}", "{type}/{batchId}", "a/{HH}/b",
+    ];
+}

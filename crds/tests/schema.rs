@@ -1,0 +1,45 @@
+//! What the API server asks of the definition itself.
+#![cfg(feature = "check")]
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use kube::core::cel::{CompiledSchema, compile_schema};
+use serde_json::Value;
+
+fn schema() -> Value {
+    let definition = tributary_crds::custom_resource_definition();
+    serde_json::to_value(&definition.spec.versions[0].schema.as_ref().unwrap().open_api_v3_schema).unwrap()
+}
+
+#[test]
+fn every_rule_compiles() {
+    fn rules_of(schema: &CompiledSchema) -> usize {
+        assert!(!schema.has_errors(), "{:?}", schema.compilation_errors());
+        let inside =
+            schema.properties.values().chain(schema.items.as_deref()).chain(schema.additional_properties.as_deref());
+        schema.validations.len() + inside.map(rules_of).sum::<usize>()
+    }
+    assert!(rules_of(&compile_schema(&schema())) > 30, "the walk has missed most rules");
+}
+
+/// Without a maximum the API server takes a value to be as large as a request, and a rule about it
+/// to cost more than it may.
+#[test]
+fn every_text_list_and_map_of_the_spec_has_a_maximum() {
+    fn check(path: &str, schema: &Value) {
+        let has = |keyword| schema.get(keyword).is_some();
+        match schema["type"].as_str() {
+            Some("string") => assert!(has("maxLength") || has("enum"), "{path}"),
+            Some("array") => assert!(has("maxItems"), "{path}"),
+            Some("object") if has("additionalProperties") => assert!(has("maxProperties"), "{path}"),
+            None => assert!(has("maxLength") || !has("x-kubernetes-int-or-string"), "{path}"),
+            _ => {}
+        }
+        for (name, field) in schema["properties"].as_object().into_iter().flatten() {
+            check(&format!("{path}.{name}"), field);
+        }
+        for inside in [schema.get("items"), schema.get("additionalProperties")].into_iter().flatten() {
+            check(&format!("{path}[]"), inside);
+        }
+    }
+    check("spec", &schema()["properties"]["spec"]);
+}
