@@ -1,0 +1,241 @@
+//! A batch: `{"batch": [event, …], "context"?, "integrations"?, "sentAt"?, …}`.
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::envelope::{Known, read_frame};
+use super::field::Field;
+use super::merge::Shared;
+use super::rejection::{Code, Rejected, Rejection};
+use super::stamp::Receipt;
+use super::value::{Value, body_text};
+use super::{Event, Limits, intake, validate};
+
+/// What became of a batch. Where no event is good, `events` is empty, and the
+/// whole request is to be refused.
+#[derive(Debug)]
+pub struct Batch {
+    /// The events taken, in the order they came.
+    pub events: Vec<Event>,
+    /// Those refused, by their place.
+    pub rejected: Vec<Rejected>,
+}
+
+/// Takes a body that is a batch. Each event has its own `type`, one of the six.
+///
+/// # Errors
+/// The batch as a whole can't be taken: its frame is no JSON object with an
+/// array `batch`, or it is empty or over a limit.
+pub fn batch(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Batch, Rejection> {
+    let frame = read_frame(body_text(body)?)?;
+    let items = items(&frame, limits.batch_events)?;
+    let receipt = Receipt {
+        // What is no string can be no time, and would be copied into every event.
+        sent_at: frame.get(Field::SentAt).filter(|value| value.is_string()),
+        context: shared(&frame, Field::Context, Code::ContextNotObject, limits)?,
+        integrations: shared(&frame, Field::Integrations, Code::IntegrationsNotObject, limits)?,
+        ..Receipt::new(received_at)
+    };
+
+    let mut events = Vec::with_capacity(items.len());
+    let mut rejected = Vec::new();
+    let mut stored_bytes = 0_usize;
+    for (index, item) in items.into_iter().enumerate() {
+        match item_event(item, &receipt, limits) {
+            Ok(event) => {
+                stored_bytes = stored_bytes.saturating_add(event.body.len());
+                events.push(event);
+            }
+            Err(rejection) => rejected.push(Rejected { index, rejection }),
+        }
+        if stored_bytes > limits.batch_stored_bytes {
+            let max = limits.batch_stored_bytes;
+            let message = format!("the batch's context makes its events longer than {max} bytes");
+            return Err(Rejection::new(Code::BatchTooLarge, message));
+        }
+    }
+    Ok(Batch { events, rejected })
+}
+
+fn item_event(item: Value<'_>, receipt: &Receipt<'_>, limits: &Limits) -> Result<Event, Rejection> {
+    if !item.is_object() {
+        let message = format!("the event is {item}, not an object");
+        return Err(Rejection::new(Code::EventNotObject, message));
+    }
+    intake::event(item.raw(), None, receipt, limits)
+}
+
+fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> Result<Option<Shared<'a>>, Rejection> {
+    validate::object(frame, field, code)?;
+    let read = |value| Shared::read(field.as_str(), value, limits.event_bytes);
+    frame.get(field).map(read).transpose()
+}
+
+/// The events of the frame's `batch`, 1 to `max`.
+fn items<'a>(frame: &Known<'a>, max: usize) -> Result<Vec<Value<'a>>, Rejection> {
+    let Some(value) = frame.get(Field::Batch) else {
+        let message = "batch is missing: it is an array of events";
+        return Err(Rejection::new(Code::InvalidBatch, message));
+    };
+    let not_array = |_| {
+        let message = format!("batch is {value}, not an array of events");
+        Rejection::new(Code::InvalidBatch, message)
+    };
+    let mut reader = serde_json::Deserializer::from_str(value.raw());
+    let (items, count) = reader.deserialize_seq(Items { max }).map_err(not_array)?;
+    match count {
+        0 => Err(Rejection::new(Code::EmptyBatch, "batch is an empty array")),
+        _ if count > max => {
+            let message = format!("batch has {count} events, over {max}");
+            Err(Rejection::new(Code::TooManyEvents, message))
+        }
+        _ => Ok(items),
+    }
+}
+
+/// Keeps at most `max` items and counts them all: half a million fit into a body.
+struct Items {
+    max: usize,
+}
+
+impl<'de> Visitor<'de> for Items {
+    type Value = (Vec<Value<'de>>, usize);
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let mut items = Vec::new();
+        while items.len() < self.max {
+            match array.next_element::<&RawValue>()? {
+                Some(item) => items.push(Value::new(item.get())),
+                None => break,
+            }
+        }
+        let mut count = items.len();
+        while array.next_element::<IgnoredAny>()?.is_some() {
+            count += 1;
+        }
+        Ok((items, count))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Batch, Code, Limits, batch};
+
+    const GOOD: &str = r#"{"type":"track","userId":1,"event":"e","messageId":"m"}"#;
+
+    fn limits() -> Limits {
+        Limits { event_bytes: 400, batch_events: 5, batch_stored_bytes: 2_000 }
+    }
+
+    fn take(json: &str) -> Result<Batch, (Code, String)> {
+        let received_at = "2026-11-23T12:00:00Z".parse().unwrap();
+        batch(json.as_bytes(), received_at, &limits()).map_err(|error| (error.code, error.message))
+    }
+
+    /// The only event, as stored.
+    fn stored(json: &str) -> String {
+        let batch = take(json).unwrap();
+        assert_eq!((batch.events.len(), batch.rejected.len()), (1, 0));
+        String::from_utf8(batch.events[0].body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn a_wrong_frame_is_refused_whole() {
+        let many = format!(r#"{{"batch":[{}]}}"#, [GOOD; 6].join(","));
+        let table = [
+            ("", Code::InvalidJson, "the body is not JSON: EOF while parsing a value at line 1 column 0"),
+            ("[1]", Code::InvalidJson, "the body is JSON but not an object at line 1 column 0"),
+            (r#"{"batch":[{]}"#, Code::InvalidJson, "the body is not JSON: key must be a string at line 1 column 12"),
+            ("{}", Code::InvalidBatch, "batch is missing: it is an array of events"),
+            (r#"{"batch":null}"#, Code::InvalidBatch, "batch is missing: it is an array of events"),
+            (r#"{"batch":{"a":1}}"#, Code::InvalidBatch, "batch is an object, not an array of events"),
+            (r#"{"batch":"[]"}"#, Code::InvalidBatch, "batch is \"[]\", not an array of events"),
+            (r#"{"batch":7}"#, Code::InvalidBatch, "batch is 7, not an array of events"),
+            (r#"{"batch":[ ]}"#, Code::EmptyBatch, "batch is an empty array"),
+            (&many, Code::TooManyEvents, "batch has 6 events, over 5"),
+            (r#"{"batch":[1],"context":[]}"#, Code::ContextNotObject, "context is an array, not an object"),
+            (r#"{"batch":[1],"integrations":1}"#, Code::IntegrationsNotObject, "integrations is 1, not an object"),
+            (r#"{"batch":[],"b\u0061tch":[]}"#, Code::DuplicateKey, "batch is there more than once"),
+            (r#"{"batch":[],"sentAt":1,"sentAt":1}"#, Code::DuplicateKey, "sentAt is there more than once"),
+        ];
+        for (json, code, message) in table {
+            assert_eq!(take(json).unwrap_err(), (code, message.to_owned()), "{json}");
+        }
+    }
+
+    #[test]
+    fn a_bad_event_is_rejected_alone() {
+        let long = format!(r#"{{"type":"page","userId":"{}"}}"#, "u".repeat(400));
+        let table = [
+            ("7", "event_not_object: the event is 7, not an object"),
+            (r#"["a"]"#, "event_not_object: the event is an array, not an object"),
+            ("null", "event_not_object: the event is null, not an object"),
+            (long.as_str(), "event_too_large: the event has 427 bytes, over 400"),
+            (r#"{"userId":1}"#, "invalid_type: type is missing: it is track, identify, page, screen, group or alias"),
+            (r#"{"type":"page"}"#, "no_user_anon_id: userId and anonymousId are both missing"),
+            (r#"{"type":"page","type":"page"}"#, "duplicate_key: type is there more than once"),
+        ];
+        for (item, expected) in table {
+            let batch = take(&format!(r#"{{"batch":[{GOOD}, {item} ,{GOOD}]}}"#)).unwrap();
+            assert_eq!(batch.events.len(), 2, "{item}");
+            assert_eq!(batch.rejected.len(), 1, "{item}");
+            let rejected = &batch.rejected[0];
+            assert_eq!(rejected.index, 1);
+            assert_eq!(format!("{}: {}", rejected.rejection.code.as_str(), rejected.rejection), expected);
+
+            let batch = take(&format!(r#"{{"batch":[{item}]}}"#)).unwrap();
+            assert_eq!((batch.events.len(), batch.rejected.len()), (0, 1));
+        }
+    }
+
+    #[test]
+    fn events_keep_their_order_and_types() {
+        let page = GOOD.replace("track", "page");
+        let batch = take(&format!(" {{\"writeKey\":\"k\",\"batch\":[{GOOD},{page}]}}\n")).unwrap();
+        let types: Vec<_> = batch.events.iter().map(|event| event.event_type.as_str()).collect();
+        assert_eq!(types, ["track", "page"]);
+        assert!(batch.events.iter().all(|event| !event.body.windows(8).any(|part| part == b"writeKey")));
+    }
+
+    #[test]
+    fn the_batchs_members_reach_its_events() {
+        let frame = |item: &str, more: &str| stored(&format!(r#"{{{more},"batch":[{item}]}}"#));
+        let own = r#"{"type":"page","context":{"ip":"1","a":1},"userId":1,"integrations":null}"#;
+        let body = frame(own, r#""integrations":{"All": false},"context":{"ip":"2","b":2.0}"#);
+        let start = r#"{"type":"page","context":{"ip":"1","a":1,"b":2.0},"userId":1,"integrations":{"All": false},"messageId":"#;
+        assert!(body.starts_with(start), "{body}");
+        let body = frame(GOOD, r#""context":{"b":2},"integrations":null"#);
+        assert!(body.ends_with(r#","version":2,"context":{"b":2}}"#), "{body}");
+
+        let sent = r#""sentAt":"2026-11-23T11:00:00Z""#;
+        let timed = r#"{"type":"page","userId":1,"timestamp":"2026-11-23T10:59:00Z","x":1}"#;
+        assert!(frame(timed, sent).contains(r#""timestamp":"2026-11-23T11:59:00.000Z""#));
+        assert!(frame(timed, sent).contains(sent));
+        let body = frame(&timed.replace(r#""x":1"#, r#""sentAt":"2026-11-23T11:00:30Z""#), sent);
+        assert!(body.contains(r#""timestamp":"2026-11-23T11:58:30.000Z""#), "{body}");
+        assert!(!body.contains(sent), "{body}");
+        let body = frame(timed, r#""sentAt":[1],"timestamp":"x","userId":2"#);
+        assert!(body.contains(r#""sentAt":"2026-11-23T12:00:00.000Z""#), "{body}");
+    }
+
+    #[test]
+    fn a_small_body_does_not_become_a_large_one() {
+        let frame = |shared: usize, items: usize| {
+            let batch = [GOOD; 5][..items].join(",");
+            format!(r#"{{"context":{{"a":"{}"}},"batch":[{batch}]}}"#, "x".repeat(shared - 8))
+        };
+        assert_eq!(take(&frame(400, 2)).unwrap().events.len(), 2);
+        let message = "the batch's context makes its events longer than 2000 bytes".to_owned();
+        assert_eq!(take(&frame(400, 5)).unwrap_err(), (Code::BatchTooLarge, message));
+        let message = "context of the batch has 401 bytes, over 400".to_owned();
+        assert_eq!(take(&frame(401, 1)).unwrap_err(), (Code::BatchTooLarge, message));
+    }
+}

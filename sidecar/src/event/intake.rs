@@ -1,0 +1,127 @@
+//! One event's way from its text to what is stored.
+
+use super::envelope::Envelope;
+use super::event_type::EventType;
+use super::field::Field;
+use super::message_id::MessageId;
+use super::object::DEPTH;
+use super::rejection::{Code, Rejection};
+use super::stamp::{Receipt, stamp};
+use super::validate;
+use super::value::Value;
+use super::{Event, Limits};
+
+/// White space of JSON.
+const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+
+/// Takes the event `json`; `event_type` is the path's, else the event's own is used.
+pub(super) fn event(
+    json: &str,
+    event_type: Option<EventType>,
+    receipt: &Receipt<'_>,
+    limits: &Limits,
+) -> Result<Event, Rejection> {
+    let length = json.trim_matches(SPACE).len();
+    if length > limits.event_bytes {
+        let message = format!("the event has {length} bytes, over {}", limits.event_bytes);
+        return Err(Rejection::new(Code::EventTooLarge, message));
+    }
+    let envelope = Envelope::read(json)?;
+    if Value::new(json).is_deeper_than(DEPTH) {
+        let message = format!("the event is nested over {DEPTH} levels");
+        return Err(Rejection::new(Code::InvalidJson, message));
+    }
+    let known = &envelope.known;
+    let event_type = event_type.map_or_else(|| validate::event_type(known), Ok)?;
+    let message_id = MessageId::of(known.get(Field::MessageId), receipt.received_at)?;
+    validate::check(known, &event_type)?;
+
+    let (body, timestamp) = stamp(&envelope, &event_type, &message_id, receipt)?;
+    let event = known.get(Field::Event).filter(|_| event_type == EventType::Track);
+    Ok(Event {
+        message_id: message_id.into_string(),
+        event: event.and_then(|name| Some(name.lossy_text()?.into_owned())),
+        user_id: validate::user_id(known),
+        event_type,
+        timestamp,
+        body,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Code, Event, EventType, Limits, Rejection, single};
+
+    fn take(json: &str, kind: &str) -> Result<Event, Rejection> {
+        let limits = Limits { event_bytes: 1_000, ..Limits::default() };
+        let event_type = EventType::parse(kind).unwrap();
+        single(json.as_bytes(), event_type, "2026-11-23T12:00:00Z".parse().unwrap(), &limits)
+    }
+
+    #[test]
+    fn the_paths_type_wins() {
+        let json = r#"{"type":"track","userId":"u","event":"e"}"#;
+        for kind in ["track", "page", "delete"] {
+            let event = take(json, kind).unwrap();
+            assert_eq!(event.event_type.as_str(), kind);
+            let start = format!(r#"{{"type":"{kind}","userId":"u","event":"e","messageId":""#);
+            assert!(event.body.starts_with(start.as_bytes()), "{:?}", event.body);
+        }
+    }
+
+    #[test]
+    fn what_keys_and_filters_need_is_read() {
+        let event = take(r#"{"userId":7,"messageId":"m\u0031","event":"Order\u0020Placed"}"#, "track").unwrap();
+        assert_eq!(event.message_id, "m1");
+        assert_eq!(event.event.as_deref(), Some("Order Placed"));
+        assert_eq!(event.user_id.as_deref(), Some("7"));
+        let body = String::from_utf8(event.body.to_vec()).unwrap();
+        assert!(body.contains(r#""messageId":"m\u0031","event":"Order\u0020Placed""#), "{body}");
+
+        let event = take(r#"{"anonymousId":"a","messageId":"","event":"e"}"#, "page").unwrap();
+        assert_eq!((event.event, event.user_id), (None, None));
+        let made = format!(r#""messageId":"{}","event""#, event.message_id);
+        let body = String::from_utf8(event.body.to_vec()).unwrap();
+        assert!(body.contains(&made), "{body}");
+    }
+
+    #[test]
+    fn an_event_has_a_longest_length_without_the_space_around_it() {
+        let of_length = |length: usize| format!(" \n{{\"userId\":\"{}\"}} \t\r", "é".repeat((length - 13) / 2));
+        assert!(take(&of_length(999), "page").is_ok());
+        let error = take(&of_length(1_001), "page").unwrap_err();
+        assert_eq!(error.code, Code::EventTooLarge);
+        assert_eq!(error.message, "the event has 1001 bytes, over 1000");
+    }
+
+    #[test]
+    fn an_event_has_a_deepest_nesting() {
+        let nested = |depth: usize| format!(r#"{{"userId":1,"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
+        assert!(take(&nested(126), "page").is_ok());
+        let error = take(&nested(127), "page").unwrap_err();
+        assert_eq!((error.code, error.message.as_str()), (Code::InvalidJson, "the event is nested over 127 levels"));
+    }
+
+    #[test]
+    fn a_refusal_names_the_first_rule_that_is_broken() {
+        let table = [
+            ("", Code::InvalidJson),
+            ("[]", Code::InvalidJson),
+            (r#"{"userId":1,"userId":2}"#, Code::DuplicateKey),
+            (r#"{"messageId":1}"#, Code::MessageIdNotString),
+            (r#"{"context":1}"#, Code::ContextNotObject),
+            (r#"{"event":1}"#, Code::NoUserAnonId),
+            (r#"{"userId":1,"properties":1}"#, Code::EventNotDefined),
+            (r#"{"userId":1,"event":"e","properties":1}"#, Code::PropertiesNotObject),
+        ];
+        for (json, code) in table {
+            assert_eq!(take(json, "track").unwrap_err().code, code, "{json}");
+        }
+    }
+
+    #[test]
+    fn an_event_is_not_shown_to_logs() {
+        let event = take(r#"{"userId":"secret","event":"secret"}"#, "track").unwrap();
+        assert!(!format!("{event:?}").contains("secret"));
+    }
+}

@@ -1,0 +1,81 @@
+//! The members of an object, in order, their keys and values as they were sent.
+
+use std::fmt;
+
+use serde::Deserializer as _;
+use serde::de::{MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::rejection::{Code, Rejection};
+use super::value::Value;
+
+/// The deepest nesting taken, the object itself included. Most readers stop
+/// somewhere; serde_json's limit, 127 levels, is a common one, and skipping over
+/// a value does not check it.
+pub(super) const DEPTH: usize = 127;
+
+/// Hands every member of the object `json` to `each`: the key, a string with its
+/// quotes and escapes, and the value.
+pub(super) fn for_each_member<'a>(json: &'a str, each: impl FnMut(Value<'a>, Value<'a>)) -> Result<(), Rejection> {
+    let mut reader = serde_json::Deserializer::from_str(json);
+    reader.deserialize_map(Members(each)).and_then(|()| reader.end()).map_err(|error| invalid(&error))
+}
+
+fn invalid(error: &serde_json::Error) -> Rejection {
+    // An error about data repeats the data, however long: it is worded here.
+    let message = if error.is_data() {
+        let (line, column) = (error.line(), error.column());
+        format!("the body is JSON but not an object at line {line} column {column}")
+    } else {
+        format!("the body is not JSON: {error}")
+    };
+    Rejection::new(Code::InvalidJson, message)
+}
+
+struct Members<F>(F);
+
+impl<'de, F: FnMut(Value<'de>, Value<'de>)> Visitor<'de> for Members<F> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(mut self, mut map: A) -> Result<(), A::Error> {
+        while let Some((key, value)) = map.next_entry::<&RawValue, &RawValue>()? {
+            (self.0)(Value::new(key.get()), Value::new(value.get()));
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::for_each_member;
+
+    #[test]
+    fn members_come_in_order_and_as_sent() {
+        let json = " {\"b\" : 1.50 , \"\\u0061\":[ 1,\n2 ],\"b\":\"\\ud800\"}\n";
+        let mut seen = Vec::new();
+        for_each_member(json, |key, value| seen.push((key.raw(), value.raw()))).unwrap();
+        let expected = [("\"b\"", "1.50"), ("\"\\u0061\"", "[ 1,\n2 ]"), ("\"b\"", "\"\\ud800\"")];
+        assert_eq!(seen, expected);
+    }
+
+    #[test]
+    fn what_is_no_object_is_refused_with_its_position() {
+        let table = [
+            ("", "the body is not JSON: EOF while parsing a value at line 1 column 0"),
+            ("{\"a\":\n01}", "the body is not JSON: invalid number at line 2 column 2"),
+            ("{} {}", "the body is not JSON: trailing characters at line 1 column 4"),
+            ("{1:2}", "the body is not JSON: key must be a string at line 1 column 2"),
+            ("\"secret\"", "the body is JSON but not an object at line 1 column 8"),
+            ("[{}]", "the body is JSON but not an object at line 1 column 0"),
+            ("null", "the body is JSON but not an object at line 1 column 4"),
+        ];
+        for (json, message) in table {
+            let error = for_each_member(json, |_, _| {}).unwrap_err();
+            assert_eq!(error.message, message, "{json}");
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! The stored object: what the client sent, with what only the server knows.
+
+use std::borrow::Cow;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+
+use super::envelope::Envelope;
+use super::event_type::EventType;
+use super::field::Field;
+use super::merge::Shared;
+use super::message_id::MessageId;
+use super::rejection::Rejection;
+use super::time;
+use super::value::Value;
+
+/// `version` of an event whose client sends none, as Segment's tracking API sets it.
+const VERSION: &str = "2";
+
+/// What the stamps of an event add to its length, roughly: the keys and times.
+const STAMPS: usize = 320;
+
+/// What all events of one request have in common.
+pub(super) struct Receipt<'a> {
+    /// When the request came, to the millisecond.
+    pub(super) received_at: Timestamp,
+    /// The same as it is written into every event.
+    pub(super) quoted: String,
+    /// The batch's own `sentAt`.
+    pub(super) sent_at: Option<Value<'a>>,
+    /// The batch's `context`.
+    pub(super) context: Option<Shared<'a>>,
+    /// The batch's `integrations`.
+    pub(super) integrations: Option<Shared<'a>>,
+}
+
+impl Receipt<'_> {
+    pub(super) fn new(received_at: Timestamp) -> Self {
+        let received_at = time::to_millis(received_at);
+        Self { received_at, quoted: time::quoted(received_at), sent_at: None, context: None, integrations: None }
+    }
+}
+
+/// The stored object, and the client's timestamp for the event's key.
+pub(super) fn stamp<'a>(
+    envelope: &Envelope<'a>,
+    event_type: &EventType,
+    message_id: &MessageId<'_>,
+    receipt: &'a Receipt<'a>,
+) -> Result<(Bytes, Timestamp), Rejection> {
+    let known = &envelope.known;
+    let received = || Cow::Borrowed(receipt.quoted.as_str());
+    let as_sent = |value: Value<'a>| Cow::Borrowed(value.raw());
+
+    let original = known.get(Field::Timestamp);
+    let sent = known.get(Field::SentAt).or(receipt.sent_at);
+    let original_time = original.and_then(time::read);
+    let sent_time = sent.map_or(Some(receipt.received_at), time::read);
+    let happened = match (sent_time, original_time) {
+        (Some(sent), Some(original)) => time::corrected(receipt.received_at, sent, original),
+        (None, Some(original)) => original,
+        // Nothing of the client's is there to correct, whatever its clock says.
+        (_, None) => receipt.received_at,
+    };
+
+    let mut stamps = Stamps::default();
+    if let MessageId::Made(id) = message_id {
+        stamps.set(Field::MessageId, Cow::Owned(format!("\"{id}\"")));
+    }
+    stamps.set(Field::Type, Cow::Owned(format!("\"{}\"", event_type.as_str())));
+    stamps.set(Field::Timestamp, Cow::Owned(time::quoted(happened)));
+    stamps.set(Field::OriginalTimestamp, original.map_or_else(received, as_sent));
+    stamps.set(Field::SentAt, sent.map_or_else(received, as_sent));
+    stamps.set(Field::ReceivedAt, received());
+    if !known.get(Field::Version).is_some_and(Value::is_number) {
+        stamps.set(Field::Version, Cow::Borrowed(VERSION));
+    }
+    for (field, shared) in [(Field::Context, &receipt.context), (Field::Integrations, &receipt.integrations)] {
+        if let Some(shared) = shared {
+            stamps.set(field, shared.merged_into(known.get(field))?);
+        }
+    }
+
+    let body = write(envelope, stamps);
+    Ok((body, original_time.unwrap_or(receipt.received_at)))
+}
+
+/// New values of members, as JSON.
+#[derive(Default)]
+struct Stamps<'a>([Option<Cow<'a, str>>; Field::COUNT]);
+
+impl<'a> Stamps<'a> {
+    fn set(&mut self, field: Field, json: Cow<'a, str>) {
+        self.0[field as usize] = Some(json);
+    }
+
+    fn take(&mut self, field: Field) -> Option<Cow<'a, str>> {
+        self.0[field as usize].take()
+    }
+}
+
+/// Each member in its place, with its stamp's value if there is one; the write
+/// key, which is a credential, left out; the remaining stamps at the end.
+fn write(envelope: &Envelope<'_>, mut stamps: Stamps<'_>) -> Bytes {
+    let mut out = Vec::with_capacity(capacity(envelope, &stamps));
+    let mut put = |key: &str, json: &str| {
+        out.push(if out.is_empty() { b'{' } else { b',' });
+        out.extend_from_slice(key.as_bytes());
+        out.push(b':');
+        out.extend_from_slice(json.as_bytes());
+    };
+    for member in &envelope.members {
+        if member.field == Some(Field::WriteKey) {
+            continue;
+        }
+        match member.field.and_then(|field| stamps.take(field)) {
+            Some(json) => put(member.key.raw(), &json),
+            None => put(member.key.raw(), member.value.raw()),
+        }
+    }
+    for field in Field::ALL {
+        if let Some(json) = stamps.take(field) {
+            put(field.quoted(), &json);
+        }
+    }
+    out.push(b'}');
+    Bytes::from(out)
+}
+
+fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
+    let sent = envelope.members.iter();
+    let sent: usize = sent.map(|member| member.key.raw().len() + member.value.raw().len() + 2).sum();
+    let stamped: usize = stamps.0.iter().flatten().map(|json| json.len()).sum();
+    sent + stamped + STAMPS
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::event::{Event, EventType, Limits, single};
+
+    const RECEIVED: &str = "2026-11-23T12:00:00.123456Z";
+
+    fn taken(json: &str) -> Event {
+        single(json.as_bytes(), EventType::Track, RECEIVED.parse().unwrap(), &Limits::default()).unwrap()
+    }
+
+    /// What becomes of these members; only those around them are cut away.
+    fn stored(members: &str) -> String {
+        let json = format!(r#"{{"userId":1,"event":"e","messageId":"m",{members}}}"#);
+        let body = String::from_utf8(taken(&json).body.to_vec()).unwrap();
+        let start = r#"{"userId":1,"event":"e","messageId":"m","#;
+        body.strip_prefix(start).unwrap().strip_suffix('}').unwrap().to_owned()
+    }
+
+    #[test]
+    fn members_are_stamped_in_place_and_missing_ones_appended() {
+        let table = [
+            (
+                r#""a":1"#,
+                r#""a":1,"type":"track","timestamp":"2026-11-23T12:00:00.123Z","originalTimestamp":"2026-11-23T12:00:00.123Z","sentAt":"2026-11-23T12:00:00.123Z","receivedAt":"2026-11-23T12:00:00.123Z","version":2"#,
+            ),
+            (
+                r#""version":1.0,"receivedAt":0,"sentAt":null,"originalTimestamp":"x","timestamp":null,"type":"page","z":1"#,
+                r#""version":1.0,"receivedAt":"2026-11-23T12:00:00.123Z","sentAt":"2026-11-23T12:00:00.123Z","originalTimestamp":"2026-11-23T12:00:00.123Z","timestamp":"2026-11-23T12:00:00.123Z","type":"track","z":1"#,
+            ),
+        ];
+        for (members, expected) in table {
+            assert_eq!(stored(members), expected);
+        }
+    }
+
+    #[test]
+    fn everything_else_stays_as_it_came() {
+        let sent = "\"n\":1.50E+2,\"big\":123456789012345678901234567890,\"a\\u0062\":\"\\u00e9\\/\",\
+                    \"o\":{ \"x\" : [1, 2.0 ,\n3] },\"n\":\"twice\",\"batch\":[],\"\":null,\"\\ud800\":\"\\udfff\"";
+        assert!(stored(sent).starts_with(&format!("{sent},\"type\"")), "{}", stored(sent));
+    }
+
+    #[test]
+    fn the_write_key_is_taken_out() {
+        assert!(stored(r#""writeKey":"secret","a":1"#).starts_with(r#""a":1,"type""#));
+        assert!(stored(r#""a":1,"write\u004bey":{"b":"secret"}"#).starts_with(r#""a":1,"type""#));
+        assert!(stored(r#""context":{"writeKey":1}"#).starts_with(r#""context":{"writeKey":1}"#));
+        let json = r#"{"writeKey":"secret","userId":1,"event":"e"}"#;
+        assert!(taken(json).body.starts_with(br#"{"userId":1"#));
+    }
+
+    #[test]
+    fn times_are_corrected_where_both_can_be_read() {
+        let table = [
+            // timestamp, sentAt, corrected, the time for the key
+            (r#""2020-01-01""#, "null", "2020-01-01T00:00:00.000Z", "2020-01-01T00:00:00Z"),
+            (r#""2020-01-01""#, r#""2020-01-01T00:00:02Z""#, "2026-11-23T11:59:58.123Z", "2020-01-01T00:00:00Z"),
+            (
+                r#""2020-01-01T01:00:00.0009+01:00""#,
+                r#""2020-01-01""#,
+                "2026-11-23T12:00:00.123Z",
+                "2020-01-01T00:00:00.0009Z",
+            ),
+            (r#""2020-01-01T01:00:00+01:00""#, r#""never""#, "2020-01-01T00:00:00.000Z", "2020-01-01T00:00:00Z"),
+            (r#""2020-01-01""#, "1700000000", "2020-01-01T00:00:00.000Z", "2020-01-01T00:00:00Z"),
+            ("1700000000", r#""2020-01-01""#, "2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00.123Z"),
+            (r#""""#, r#""""#, "2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00.123Z"),
+            ("null", r#""2020-01-01""#, "2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00.123Z"),
+        ];
+        let received = "\"2026-11-23T12:00:00.123Z\"";
+        for (timestamp, sent, corrected, key) in table {
+            let members = format!(r#""timestamp":{timestamp},"sentAt":{sent}"#);
+            let original = if timestamp == "null" { received } else { timestamp };
+            let sent = if sent == "null" { received } else { sent };
+            let expected = format!(
+                r#""timestamp":"{corrected}","sentAt":{sent},"type":"track","originalTimestamp":{original},"receivedAt":{received},"version":2"#
+            );
+            assert_eq!(stored(&members), expected);
+            let json = format!(r#"{{"userId":1,"event":"e",{members}}}"#);
+            assert_eq!(taken(&json).timestamp, key.parse().unwrap(), "{members}");
+        }
+    }
+}

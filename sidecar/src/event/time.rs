@@ -1,0 +1,157 @@
+//! Timestamps: read as clients write them, corrected for their clocks, printed.
+
+use std::borrow::Cow;
+
+use jiff::Timestamp;
+use jiff::civil::Time;
+use jiff::fmt::temporal::{DateTimePrinter, Pieces};
+use jiff::tz::Offset;
+
+use super::value::Value;
+
+/// The start of year 0, the first instant that RFC 3339 can write.
+const FIRST: Timestamp = Timestamp::constant(-62_167_219_200, 0);
+
+/// Digits of a second's fraction that mean something here.
+const FRACTION: usize = 9;
+
+const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
+
+/// Reads RFC 3339, also with a space for the `T`, without an offset (then it is
+/// UTC) or as a date only (then it is midnight). Anything else is `None`.
+pub(super) fn read(value: Value<'_>) -> Option<Timestamp> {
+    let text = value.text()?;
+    let bytes = text.as_bytes();
+    // Neither a signed or longer year nor a zone's name, both of which jiff reads.
+    let year = bytes.len() >= 10 && bytes[..4].iter().all(u8::is_ascii_digit);
+    if !year || bytes[4] != b'-' || bytes.contains(&b'[') {
+        return None;
+    }
+    let text = without_excess_digits(&text);
+    let pieces = Pieces::parse(text.as_ref()).ok()?;
+    let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
+    let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
+    let timestamp = offset.to_timestamp(local).ok()?;
+    (timestamp >= FIRST).then_some(timestamp)
+}
+
+/// RFC 3339 allows a fraction of any length, jiff nine digits.
+fn without_excess_digits(text: &str) -> Cow<'_, str> {
+    let Some((before, fraction)) = text.split_once('.') else {
+        return Cow::Borrowed(text);
+    };
+    let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
+    if digits <= FRACTION {
+        return Cow::Borrowed(text);
+    }
+    let (kept, after) = (&fraction[..FRACTION], &fraction[digits..]);
+    Cow::Owned(format!("{before}.{kept}{after}"))
+}
+
+/// When the event happened by our clock, for a client whose clock is wrong:
+/// `receivedAt - (sentAt - originalTimestamp)`, Segment's rule, kept within the
+/// years 0 to 9999.
+pub(super) fn corrected(received: Timestamp, sent: Timestamp, original: Timestamp) -> Timestamp {
+    received.saturating_sub(sent.duration_since(original)).unwrap_or(received).max(FIRST)
+}
+
+/// Cut to the millisecond, as it is printed: what readers compute from the stored
+/// members then agrees with what was computed here.
+pub(super) fn to_millis(timestamp: Timestamp) -> Timestamp {
+    Timestamp::from_millisecond(timestamp.as_millisecond()).unwrap_or(timestamp)
+}
+
+/// RFC 3339 in UTC with milliseconds and `Z`, as a JSON string.
+pub(super) fn quoted(timestamp: Timestamp) -> String {
+    format!("\"{}\"", PRINTER.timestamp_to_string(&timestamp))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{FIRST, Timestamp, Value, corrected, quoted, read, to_millis};
+
+    fn printed(text: &str) -> Option<String> {
+        let json = format!("\"{text}\"");
+        read(Value::new(&json)).map(|timestamp| timestamp.to_string())
+    }
+
+    #[test]
+    fn timestamps_are_read() {
+        let table = [
+            ("2026-11-23T12:00:00Z", "2026-11-23T12:00:00Z"),
+            ("2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00.123Z"),
+            ("2026-11-23t12:00:00.123456789z", "2026-11-23T12:00:00.123456789Z"),
+            ("2026-11-23T12:00:00.1234567899999Z", "2026-11-23T12:00:00.123456789Z"),
+            ("2026-11-23T12:00:00.12345678999+02:00", "2026-11-23T10:00:00.123456789Z"),
+            ("2026-11-23T12:00:00+05:30", "2026-11-23T06:30:00Z"),
+            ("2026-11-23T12:00:00-0800", "2026-11-23T20:00:00Z"),
+            ("2026-11-23T12:00:00-00:00", "2026-11-23T12:00:00Z"),
+            ("2026-11-23 12:00:00", "2026-11-23T12:00:00Z"),
+            ("2026-11-23T12:00:00.5", "2026-11-23T12:00:00.5Z"),
+            ("2026-11-23", "2026-11-23T00:00:00Z"),
+            ("2026-11-23T\\u0031\\u0032:00:00Z", "2026-11-23T12:00:00Z"),
+            ("0000-01-01T00:00:00Z", "0000-01-01T00:00:00Z"),
+            ("2016-12-31T23:59:60Z", "2016-12-31T23:59:59Z"),
+        ];
+        for (text, expected) in table {
+            assert_eq!(printed(text).as_deref(), Some(expected), "{text}");
+        }
+    }
+
+    #[test]
+    fn anything_else_is_unreadable() {
+        let table = [
+            "",
+            "now",
+            "1700000000",
+            "1700000000000",
+            "2026-13-01",
+            "2026-02-30",
+            "2026-11",
+            " 2026-11-23",
+            "2026-11-23T25:00:00Z",
+            "2026-11-23T12:00:00+99:99",
+            "20261123",
+            "2026-11-23T12:00:00Z[UTC]",
+            "-002026-11-23",
+            "+002026-11-23T00:00:00Z",
+            "0000-01-01T00:00:00+10:00",
+            "9999-12-31T23:59:59Z",
+            "2026-11-23T12:00:00Zjunk",
+            "Mon, 23 Nov 2026 12:00:00 GMT",
+            "éééé-11-23",
+            "\\ud800",
+        ];
+        for text in table {
+            assert_eq!(printed(text), None, "{text}");
+        }
+        for json in ["1700000000000", "true", "{}", "[]"] {
+            assert_eq!(read(Value::new(json)), None, "{json}");
+        }
+    }
+
+    #[test]
+    fn a_clock_is_corrected_and_stays_within_what_can_be_written() {
+        let at = |text: &str| text.parse::<Timestamp>().unwrap();
+        let received = at("2026-11-23T12:00:00Z");
+        let table = [
+            ("2026-11-23T12:00:05Z", "2026-11-23T12:00:00Z", "\"2026-11-23T11:59:55.000Z\""),
+            ("2020-01-01T00:00:00Z", "2020-01-01T00:00:00Z", "\"2026-11-23T12:00:00.000Z\""),
+            ("2020-01-01T00:00:00Z", "2020-01-01T00:00:01Z", "\"2026-11-23T12:00:01.000Z\""),
+            ("9999-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "\"0000-01-01T00:00:00.000Z\""),
+            ("0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z", "\"9999-12-30T22:00:00.999Z\""),
+        ];
+        for (sent, original, expected) in table {
+            assert_eq!(quoted(corrected(received, at(sent), at(original))), expected);
+        }
+        assert!(corrected(FIRST, Timestamp::MAX, Timestamp::MIN) >= FIRST);
+    }
+
+    #[test]
+    fn milliseconds_are_cut() {
+        let fine: Timestamp = "2026-11-23T12:00:00.9999Z".parse().unwrap();
+        assert_eq!(quoted(fine), "\"2026-11-23T12:00:00.999Z\"");
+        assert_eq!(quoted(to_millis(fine)), quoted(fine));
+        assert_eq!(to_millis(fine).subsec_nanosecond(), 999_000_000);
+    }
+}
