@@ -1,1 +1,30 @@
-//! sidecar
+//! The sidecar: takes one destination function's events over HTTP and stores them in its S3 bucket.
+//!
+//! What happens to an event, folder by folder:
+//!
+//! 1. `http` reads the request, within limits of size, time and memory;
+//! 2. `ingest` finds the route and gives the answer;
+//! 3. [`event`] checks and stamps it: pure;
+//! 4. `delivery` makes its key, puts it into S3, and judges what S3 says;
+//! 5. `session` keeps the function's role assumed meanwhile.
+//!
+//! `admin` shows the platform what [`conditions`] and [`metrics`] hold. [`sidecar`] puts it all
+//! together; time, listeners, identity and the end are passed in.
+
+mod admin;
+pub mod clock;
+pub mod conditions;
+pub mod config;
+mod delivery;
+pub mod event;
+mod http;
+mod ingest;
+pub mod metrics;
+mod secret_file;
+mod session;
+pub mod sidecar;
+pub mod telemetry;
+
+pub use http::Drain;
+pub use session::BaseIdentity;
+pub use sidecar::{Endpoints, Sidecar, Surroundings};

@@ -1,0 +1,92 @@
+//! The platform's port: `/healthz`, `/readyz`, `/metrics`, `/status`.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+use tributary_crds::conditions::{SidecarStatus, Truth};
+
+use crate::conditions::Conditions;
+use crate::http::{Answer, AnswerBody};
+use crate::metrics::Metrics;
+use crate::session::Sessions;
+
+const TEXT: &str = "text/plain; charset=utf-8";
+/// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// What the platform may ask.
+#[derive(Debug)]
+pub(crate) struct Admin {
+    pub(crate) generation: i64,
+    pub(crate) config_hash: String,
+    pub(crate) conditions: Arc<Conditions>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) sessions: Sessions,
+    pub(crate) readiness: Arc<Readiness>,
+}
+
+/// Whether clients should be sent here: from the first session that traffic may use, whatever
+/// fails later (a 503 with a reason helps them more than a refused connection), until the end.
+#[derive(Debug, Default)]
+pub(crate) struct Readiness {
+    begun: AtomicBool,
+    ending: AtomicBool,
+}
+
+impl Readiness {
+    /// Latches once a session can be used.
+    pub(crate) async fn begin_with(&self, mut sessions: Sessions) {
+        sessions.ready().await;
+        self.begun.store(true, Ordering::Release);
+    }
+
+    pub(crate) fn end(&self) {
+        self.ending.store(true, Ordering::Release);
+    }
+}
+
+impl Admin {
+    /// Answers one request.
+    pub(crate) fn handle(&self, request: &Request<Incoming>) -> Response<AnswerBody> {
+        let answer = match request.uri().path() {
+            "/healthz" => Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned()),
+            "/readyz" => self.ready(),
+            "/metrics" => Answer::Plain(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
+            "/status" => self.status(),
+            _ => {
+                let paths = "there is nothing here but /healthz, /readyz, /metrics and /status\n";
+                Answer::Plain(StatusCode::NOT_FOUND, TEXT, paths.to_owned())
+            }
+        };
+        answer.into_response()
+    }
+
+    fn ready(&self) -> Answer {
+        let why = if self.readiness.ending.load(Ordering::Acquire) {
+            "ending\n"
+        } else if self.readiness.begun.load(Ordering::Acquire) {
+            return Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned());
+        } else {
+            "no session yet: see /status\n"
+        };
+        Answer::Plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, why.to_owned())
+    }
+
+    fn status(&self) -> Answer {
+        let conditions = self.conditions.snapshot();
+        let wrong = conditions.iter().find(|condition| condition.status == Truth::False);
+        let status = SidecarStatus {
+            generation: self.generation,
+            config_hash: self.config_hash.clone(),
+            last_error: wrong.map(|condition| condition.message.clone()),
+            conditions,
+            session: self.sessions.times(),
+            in_flight: self.metrics.in_flight(),
+        };
+        // The document is made of what JSON can hold.
+        let text = serde_json::to_string_pretty(&status).unwrap_or_default();
+        Answer::Plain(StatusCode::OK, "application/json", text + "\n")
+    }
+}

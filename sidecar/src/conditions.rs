@@ -1,0 +1,119 @@
+//! The conditions that a sidecar sees: one board that everything writes to and `/status` shows.
+
+use std::sync::Arc;
+
+use tokio::sync::watch;
+use tracing::{info, warn};
+use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, Truth};
+
+use crate::clock::{Clock, rfc3339};
+
+/// Why events can't be stored now: what a client is told with a 503.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Obstacle {
+    /// For machines.
+    pub reason: Reason,
+    /// For people, with what to do.
+    pub message: String,
+}
+
+/// The board.
+#[derive(Debug)]
+pub struct Conditions {
+    clock: Arc<dyn Clock>,
+    board: watch::Sender<Vec<SidecarCondition>>,
+}
+
+impl Conditions {
+    /// A board on which every condition is `Unknown`.
+    pub fn new(clock: Arc<dyn Clock>) -> Self {
+        let since = rfc3339(clock.now());
+        let unknown = |r#type, reason, message: &str| SidecarCondition {
+            r#type,
+            status: Truth::Unknown,
+            reason,
+            message: message.to_owned(),
+            since: since.clone(),
+        };
+        let board = vec![
+            unknown(ConditionType::ExternalIdAvailable, Reason::Pending, "not read yet"),
+            unknown(ConditionType::RoleAssumed, Reason::Pending, "not asked for yet"),
+            unknown(ConditionType::ExternalIdEnforced, Reason::Pending, "not probed yet"),
+            unknown(ConditionType::BucketWritable, Reason::NotYetWritten, "nothing was uploaded yet"),
+        ];
+        Self { clock, board: watch::Sender::new(board) }
+    }
+
+    /// Writes a condition down. `since` moves only when the status does; a change is logged.
+    pub fn set(&self, r#type: ConditionType, status: Truth, reason: Reason, message: impl Into<String>) {
+        let message = message.into();
+        self.board.send_if_modified(|board| {
+            let Some(old) = board.iter_mut().find(|condition| condition.r#type == r#type) else { return false };
+            if old.status == status && old.reason == reason && old.message == message {
+                return false;
+            }
+            if old.status != status || old.reason != reason {
+                announce(r#type, status, reason, &message);
+            }
+            let since = if old.status == status { old.since.clone() } else { rfc3339(self.clock.now()) };
+            *old = SidecarCondition { r#type, status, reason, message, since };
+            true
+        });
+    }
+
+    /// The condition holds.
+    pub(crate) fn holds(&self, r#type: ConditionType, message: impl Into<String>) {
+        self.set(r#type, Truth::True, Reason::Ok, message);
+    }
+
+    /// What is on the board.
+    pub fn snapshot(&self) -> Vec<SidecarCondition> {
+        self.board.borrow().clone()
+    }
+
+    /// Follows the board.
+    pub fn subscribe(&self) -> watch::Receiver<Vec<SidecarCondition>> {
+        self.board.subscribe()
+    }
+
+    /// One condition.
+    pub(crate) fn get(&self, r#type: ConditionType) -> Option<SidecarCondition> {
+        self.board.borrow().iter().find(|condition| condition.r#type == r#type).cloned()
+    }
+}
+
+/// A status that turned is worth a line: WARN needs a person, INFO does not.
+fn announce(r#type: ConditionType, status: Truth, reason: Reason, message: &str) {
+    match status {
+        Truth::False => warn!(condition = %r#type, %reason, "{message}"),
+        Truth::True | Truth::Unknown => info!(condition = %r#type, %reason, "{message}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::clock::MachineClock;
+
+    #[test]
+    fn since_moves_with_the_status_only() {
+        let conditions = Conditions::new(Arc::new(MachineClock::new()));
+        conditions.set(ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied, "first");
+        let first = conditions.get(ConditionType::RoleAssumed).unwrap();
+        conditions.set(ConditionType::RoleAssumed, Truth::False, Reason::Throttled, "second");
+        let second = conditions.get(ConditionType::RoleAssumed).unwrap();
+        assert_eq!((second.reason, second.message.as_str()), (Reason::Throttled, "second"));
+        assert_eq!(second.since, first.since);
+    }
+
+    #[test]
+    fn followers_hear_of_changes_and_of_nothing_else() {
+        let conditions = Conditions::new(Arc::new(MachineClock::new()));
+        let mut follower = conditions.subscribe();
+        conditions.holds(ConditionType::RoleAssumed, "session");
+        assert!(follower.has_changed().unwrap());
+        follower.mark_unchanged();
+        conditions.holds(ConditionType::RoleAssumed, "session");
+        assert!(!follower.has_changed().unwrap());
+    }
+}

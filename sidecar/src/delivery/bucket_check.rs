@@ -1,0 +1,62 @@
+//! Looks at the bucket while nothing can be written to it.
+//!
+//! The session may only put objects, so S3 refuses its HeadBucket; but it answers 404 where there
+//! is no such bucket, and 301 where it is in another region. So those two faults are seen before
+//! the first event, and seen mended without one.
+//! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+
+use super::Delivery;
+use super::failure::{self, Verdict};
+
+/// How often the bucket is looked at while it can't be written to.
+const INTERVAL: Duration = Duration::from_secs(10);
+
+/// Looks, now and then, for as long as somebody else holds the delivery.
+pub(crate) async fn watch(delivery: Arc<Delivery>) {
+    let delivery = {
+        let weak = Arc::downgrade(&delivery);
+        drop(delivery);
+        weak
+    };
+    let mut first = true;
+    while let Some(delivery) = delivery.upgrade() {
+        if first || delivery.gate.obstacle().is_some() {
+            let mut sessions = delivery.sessions.clone();
+            let session = tokio::select! {
+                session = sessions.ready() => session,
+                // Not for ever: the delivery may be let go meanwhile.
+                () = tokio::time::sleep(INTERVAL) => continue,
+            };
+            first = false;
+            look(&delivery, &session).await;
+        }
+        drop(delivery);
+        tokio::time::sleep(INTERVAL).await;
+    }
+}
+
+async fn look(delivery: &Delivery, session: &crate::session::Session) {
+    let found = match delivery.bucket.head(session).await {
+        Ok(()) => None,
+        Err(answer) => match failure::verdict(&answer, delivery.target()) {
+            Verdict::Configuration(fault) => Some(fault),
+            // Nothing that this request was to find out.
+            Verdict::Exists | Verdict::Retry(_) | Verdict::Refresh(_) => return,
+        },
+    };
+    let telling = |reason| matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion);
+    match (found.filter(|fault| telling(fault.reason)), delivery.gate.obstacle()) {
+        (Some(fault), _) => delivery.fault(fault, Instant::now()),
+        (None, Some(old)) if telling(old.reason) => {
+            delivery.gate.open();
+            let message = "the bucket is where it should be; nothing was uploaded yet";
+            delivery.conditions.set(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten, message);
+        }
+        (None, _) => {}
+    }
+}

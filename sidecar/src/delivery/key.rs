@@ -1,0 +1,191 @@
+//! The key of an event's object. Pure.
+//!
+//! A key is a function of what the client sent, so that an event sent again gets the key that it
+//! had. Values are encoded injectively and templates keep a variable from running into what
+//! follows it (see [`KeyTemplate`]), so that two messageIds never share a key.
+
+use std::fmt::Write;
+
+use sha2::{Digest, Sha256};
+use tributary_crds::values::{KeyTemplate, Part, Prefix, TimeField, Variable};
+
+use crate::event::Event;
+
+/// The most bytes of an encoded value. With every variable at most once, and the lengths that
+/// templates and prefixes may have, a key stays under S3's 1,024.
+const VALUE: usize = 128;
+
+/// How much of a longer value stands before its hash.
+const KEPT: usize = 64;
+
+/// How many bytes of the hash: 128 bits.
+const HASH: usize = 16;
+
+/// Makes the keys of one function's objects.
+#[derive(Debug)]
+pub(crate) struct Keys {
+    prefix: String,
+    parts: Vec<Part>,
+}
+
+impl Keys {
+    pub(crate) fn new(prefix: Option<&Prefix>, template: &KeyTemplate) -> Self {
+        Self { prefix: prefix.map_or_else(String::new, ToString::to_string), parts: template.parts() }
+    }
+
+    /// The key of `event`'s own object. Times are the client's, before correction, UTC.
+    pub(crate) fn of_event(&self, event: &Event) -> String {
+        let time = jiff::tz::Offset::UTC.to_datetime(event.timestamp);
+        let mut key = String::with_capacity(self.prefix.len() + 96);
+        key.push_str(&self.prefix);
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => key.push_str(text),
+                Part::Variable(Variable::Type) => key.push_str(event.event_type.as_str()),
+                Part::Variable(Variable::Event) => value(&mut key, event.event.as_deref()),
+                Part::Variable(Variable::MessageId) => value(&mut key, Some(&event.message_id)),
+                Part::Variable(Variable::UserId) => value(&mut key, event.user_id.as_deref()),
+                Part::Variable(Variable::Millis) => number(&mut key, event.timestamp.as_millisecond()),
+                Part::Variable(Variable::Time(field)) => time_field(&mut key, *field, time),
+                // Only batches have an id, and templates with one are refused in Object mode.
+                Part::Variable(Variable::BatchId) => {}
+            }
+        }
+        key
+    }
+}
+
+fn number(key: &mut String, number: impl std::fmt::Display) {
+    // Writing to a String does not fail.
+    let _ = write!(key, "{number}");
+}
+
+fn time_field(key: &mut String, field: TimeField, time: jiff::civil::DateTime) {
+    let _ = match field {
+        TimeField::Year => write!(key, "{:04}", time.year()),
+        TimeField::Month => write!(key, "{:02}", time.month()),
+        TimeField::Day => write!(key, "{:02}", time.day()),
+        TimeField::Hour => write!(key, "{:02}", time.hour()),
+        TimeField::Minute => write!(key, "{:02}", time.minute()),
+        TimeField::Second => write!(key, "{:02}", time.second()),
+    };
+}
+
+/// A value that came from the event: `_` for none, percent-encoded, and cut if it is long.
+fn value(key: &mut String, text: Option<&str>) {
+    let start = key.len();
+    for byte in text.unwrap_or("_").bytes() {
+        if byte.is_ascii_alphanumeric() || byte == b'_' || byte == b'-' {
+            key.push(char::from(byte));
+        } else {
+            let _ = write!(key, "%{byte:02X}");
+        }
+    }
+    if key.len() - start > VALUE {
+        // `~` stands in no encoded value: a cut one is never taken for a whole one.
+        let hash = Sha256::digest(text.unwrap_or_default());
+        key.truncate(start + KEPT);
+        key.push('~');
+        key.push_str(&hex::encode(&hash[..HASH]));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use bytes::Bytes;
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::event::EventType;
+
+    fn event(message_id: &str, user_id: Option<&str>, name: Option<&str>, millis: i64) -> Event {
+        Event {
+            event_type: EventType::Track,
+            message_id: message_id.to_owned(),
+            event: name.map(str::to_owned),
+            user_id: user_id.map(str::to_owned),
+            timestamp: jiff::Timestamp::from_millisecond(millis).unwrap(),
+            body: Bytes::new(),
+        }
+    }
+
+    fn keys(prefix: &str, template: &str) -> Keys {
+        Keys::new(Some(&prefix.parse().unwrap()), &template.parse().unwrap())
+    }
+
+    #[test]
+    fn the_default_key_is_type_millis_and_message_id() {
+        let keys = Keys::new(None, &KeyTemplate::object_default());
+        let key = keys.of_event(&event("abc-1", None, None, 1_700_000_000_123));
+        assert_eq!(key, "track/1700000000123-abc-1.json");
+    }
+
+    #[test]
+    fn every_variable_is_rendered() {
+        let keys = keys("in/", "{type}/{event}/{userId}/{yyyy-MM-dd}T{HH}{mm}{ss}/{millis}-{messageId}");
+        let key = keys.of_event(&event("m", Some("ü/1"), Some("Order Completed"), 1_700_000_000_123));
+        assert_eq!(key, "in/track/Order%20Completed/%C3%BC%2F1/2023-11-14T221320/1700000000123-m");
+        let bare = keys.of_event(&event("m", None, None, -1));
+        assert_eq!(bare, "in/track/_/_/1969-12-31T235959/-1-m");
+    }
+
+    #[test]
+    fn long_values_are_cut_and_stay_apart() {
+        let keys = keys("", "{messageId}");
+        let whole = keys.of_event(&event(&"a".repeat(128), None, None, 0));
+        assert_eq!(whole, "a".repeat(128));
+        let one = keys.of_event(&event(&format!("{}1", "a".repeat(128)), None, None, 0));
+        let two = keys.of_event(&event(&format!("{}2", "a".repeat(128)), None, None, 0));
+        assert_eq!(one.len(), KEPT + 1 + 2 * HASH);
+        assert_ne!(one, two);
+    }
+
+    #[test]
+    fn the_longest_key_is_one_that_s3_takes() {
+        let longest = "x".repeat(100);
+        let template =
+            format!("{{type}}/{{event}}/{{userId}}/{{messageId}}/{{yyyy-MM-dd}}/{{millis}}/{}", "l".repeat(256 - 64));
+        let keys = keys(&format!("{}/", "p".repeat(255)), &template);
+        let key = keys.of_event(&event(&"ü".repeat(100), Some(&longest), Some(&longest), i64::from(i32::MIN)));
+        assert!(key.len() <= 1024, "{}", key.len());
+    }
+
+    const TEMPLATES: [&str; 4] = [
+        "{type}/{millis}-{messageId}.json",
+        "{userId}/{event}/{messageId}",
+        "{event}.{messageId}.{userId}",
+        "{messageId}/{millis}",
+    ];
+
+    proptest! {
+        #[test]
+        fn different_message_ids_never_share_a_key(
+            events in prop::collection::vec((".{1,100}", prop::option::of(".{0,40}"), prop::option::of("[a-c/.%~_-]{0,6}"), 0i64..3), 1..40),
+        ) {
+            let ids: HashSet<_> = events.iter().map(|(id, ..)| id.clone()).collect();
+            for template in TEMPLATES {
+                let keys = keys("", template);
+                let made: HashSet<_> = events
+                    .iter()
+                    .map(|(id, user, name, millis)| (id, keys.of_event(&event(id, user.as_deref(), name.as_deref(), *millis))))
+                    .collect();
+                let distinct: HashSet<_> = made.iter().map(|(_, key)| key).collect();
+                // One id may have several keys (another time, another user), never two ids one.
+                for key in &distinct {
+                    let owners: HashSet<_> = made.iter().filter(|(_, made)| made == *key).map(|(id, _)| id).collect();
+                    prop_assert_eq!(owners.len(), 1, "{} is the key of {:?}", key, owners);
+                }
+                prop_assert!(distinct.len() >= ids.len());
+            }
+        }
+
+        #[test]
+        fn near_message_ids_stay_apart(ids in prop::collection::hash_set("[ab/%~2_-]{1,4}|[ab]{126,131}", 2..60)) {
+            let keys = keys("", "{messageId}");
+            let made: HashSet<_> = ids.iter().map(|id| keys.of_event(&event(id, None, None, 0))).collect();
+            prop_assert_eq!(made.len(), ids.len());
+        }
+    }
+}

@@ -1,0 +1,239 @@
+//! From an accepted event to an object in S3.
+//!
+//! An event is stored when S3 has answered 200 for its object, or 412 on the event's own key: it
+//! is there already. Until then somebody waits for it, and it is tried again: a failure that time
+//! may mend for as long as the request has, one that a person must mend closes the [`gate`].
+//! Nothing is kept after the request was answered; what was answered 503 is the client's to send
+//! again, under the same key.
+
+mod bucket_check;
+mod failure;
+mod gate;
+mod key;
+mod s3;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::sync::Semaphore;
+use tokio::time::{sleep, timeout_at};
+use tracing::debug;
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::function::{DestinationFunctionSpec, ExternalIdEnforcement};
+use tributary_crds::values::KeyTemplate;
+
+use crate::conditions::{Conditions, Obstacle};
+use crate::event::Event;
+use crate::metrics::Metrics;
+use crate::session::{Session, Sessions};
+
+pub(crate) use bucket_check::watch as watch_bucket;
+pub(crate) use s3::{Bucket, S3Place};
+
+use failure::{Target, Verdict};
+use gate::Gate;
+use key::Keys;
+use s3::Object;
+
+/// PUTs under way at once. By Little's law, S3's 76 ms for a small object make that some 3,300 a
+/// second, what a partition takes.
+const UPLOADS: usize = 256;
+
+/// Between two tries of one object: doubled each time, half of it by chance.
+const FIRST_PAUSE: Duration = Duration::from_millis(50);
+const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+
+/// Stores events in one function's bucket.
+#[derive(Debug)]
+pub(crate) struct Delivery {
+    bucket: Bucket,
+    keys: Keys,
+    spec: DestinationFunctionSpec,
+    sessions: Sessions,
+    gate: Gate,
+    /// Whether BucketWritable says that the last upload was stored: it is written at turns only.
+    writable: AtomicBool,
+    uploads: Semaphore,
+    conditions: Arc<Conditions>,
+    metrics: Arc<Metrics>,
+}
+
+impl Delivery {
+    pub(crate) fn new(
+        spec: &DestinationFunctionSpec,
+        bucket: Bucket,
+        sessions: Sessions,
+        conditions: Arc<Conditions>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let template = spec.delivery.key.clone().unwrap_or_else(KeyTemplate::object_default);
+        Self {
+            bucket,
+            keys: Keys::new(spec.s3.prefix.as_ref(), &template),
+            spec: spec.clone(),
+            sessions,
+            gate: Gate::default(),
+            writable: AtomicBool::new(false),
+            uploads: Semaphore::new(UPLOADS),
+            conditions,
+            metrics,
+        }
+    }
+
+    /// Stores an event, or says by `deadline` why it could not.
+    pub(crate) async fn store(&self, event: &Event, deadline: Instant) -> Result<(), Obstacle> {
+        let _flight = self.metrics.flight();
+        let object =
+            Object { key: self.keys.of_event(event), body: event.body.clone(), content_type: "application/json" };
+        let stored = self.upload(&object, deadline).await?;
+        self.metrics.stored(&event.event_type, stored == Stored::Already);
+        Ok(())
+    }
+
+    async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, Obstacle> {
+        let mut pause = FIRST_PAUSE;
+        let mut session = self.session(deadline).await?;
+        let mut last = None;
+        loop {
+            self.gate.pass(Instant::now())?;
+            let Ok(Ok(permit)) = timeout_at(deadline.into(), self.uploads.acquire()).await else {
+                return Err(self.give_up(last, deadline));
+            };
+            let verdict = match timeout_at(deadline.into(), self.put(object, &session)).await {
+                Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
+                Ok(Err(Verdict::Exists)) => return Ok(self.stored(Stored::Already)),
+                Ok(Err(verdict)) => verdict,
+                Err(_) => return Err(self.give_up(last, deadline)),
+            };
+            drop(permit);
+            match verdict {
+                Verdict::Exists => {}
+                Verdict::Configuration(fault) => {
+                    self.fault(fault.clone(), Instant::now());
+                    return Err(fault);
+                }
+                Verdict::Refresh(fault) => {
+                    last = Some(fault);
+                    let mut sessions = self.sessions.clone();
+                    match timeout_at(deadline.into(), sessions.newer_than(session.id)).await {
+                        Ok(newer) => session = newer,
+                        Err(_) => return Err(self.give_up(last, deadline)),
+                    }
+                }
+                Verdict::Retry(fault) => {
+                    last = Some(fault);
+                    let wait = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
+                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    if Instant::now() + wait >= deadline {
+                        return Err(self.give_up(last, deadline));
+                    }
+                    sleep(wait).await;
+                    // A session may have ended, or been renewed, while we slept.
+                    session = self.session(deadline).await?;
+                }
+            }
+        }
+    }
+
+    /// One PUT, timed and counted.
+    async fn put(&self, object: &Object, session: &Session) -> Result<(), Verdict> {
+        let start = Instant::now();
+        let result = self.bucket.put(object, session).await;
+        self.metrics.upload(start.elapsed());
+        let answer = match result {
+            Ok(()) => {
+                self.metrics.object(object.body.len());
+                return Ok(());
+            }
+            Err(answer) => answer,
+        };
+        let verdict = failure::verdict(&answer, self.target());
+        if let Verdict::Retry(fault) | Verdict::Refresh(fault) | Verdict::Configuration(fault) = &verdict {
+            self.metrics.upload_error(fault.reason);
+            debug!(key = object.key, reason = %fault.reason, "an upload failed");
+        }
+        Err(verdict)
+    }
+
+    fn stored(&self, stored: Stored) -> Stored {
+        self.gate.open();
+        if !self.writable.swap(true, Ordering::AcqRel) {
+            let message = format!("the last upload to {} was stored", self.spec.s3.bucket);
+            self.conditions.holds(ConditionType::BucketWritable, message);
+        }
+        stored
+    }
+
+    /// What a person must mend: everybody is told, and only one at a time tries again.
+    fn fault(&self, fault: Obstacle, now: Instant) {
+        self.writable.store(false, Ordering::Release);
+        self.conditions.set(ConditionType::BucketWritable, Truth::False, fault.reason, fault.message.clone());
+        self.gate.close(fault, now);
+    }
+
+    /// The request's time is over. A failure that lasted that long concerns everybody.
+    fn give_up(&self, last: Option<Obstacle>, now: Instant) -> Obstacle {
+        let fault = last.unwrap_or_else(|| Obstacle {
+            reason: Reason::S3Unreachable,
+            message: format!("S3 in {} did not answer in time; it is tried again until it does", self.spec.s3.region),
+        });
+        self.fault(fault.clone(), now);
+        fault
+    }
+
+    /// A session, at once if there is one; else as soon as the keeper has one, unless it is known
+    /// that it will not.
+    async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Obstacle> {
+        if let Some(session) = self.sessions.current() {
+            return Ok(session);
+        }
+        self.sessions.demand();
+        if let Some(obstacle) = self.no_session() {
+            return Err(obstacle);
+        }
+        let mut sessions = self.sessions.clone();
+        timeout_at(deadline.into(), sessions.ready()).await.map_err(|_| {
+            self.no_session().unwrap_or_else(|| Obstacle {
+                reason: Reason::Pending,
+                message: "the sidecar is still starting: the role is not assumed yet".to_owned(),
+            })
+        })
+    }
+
+    /// What keeps the session away, in the order in which a person should look.
+    fn no_session(&self) -> Option<Obstacle> {
+        let forbids = |condition: ConditionType| {
+            let condition = self.conditions.get(condition)?;
+            let held = condition.r#type == ConditionType::ExternalIdEnforced
+                && condition.status == Truth::Unknown
+                && condition.reason != Reason::Pending;
+            (condition.status == Truth::False || held)
+                .then_some(Obstacle { reason: condition.reason, message: condition.message })
+        };
+        let require = self.spec.external_id_enforcement == ExternalIdEnforcement::Require;
+        forbids(ConditionType::ExternalIdAvailable)
+            .or_else(|| forbids(ConditionType::RoleAssumed))
+            .or_else(|| forbids(ConditionType::ExternalIdEnforced).filter(|_| require))
+    }
+
+    fn target(&self) -> Target<'_> {
+        let s3 = &self.spec.s3;
+        Target {
+            bucket: s3.bucket.as_str(),
+            region: s3.region.as_str(),
+            role: self.spec.role_arn.as_str(),
+            prefix: s3.prefix.as_ref().map_or("", |prefix| prefix.as_str()),
+            owner: s3.expected_bucket_owner.as_ref().map(tributary_crds::values::AccountId::as_str),
+        }
+    }
+}
+
+/// How S3 came to have an object.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stored {
+    /// It was put.
+    Now,
+    /// It was there.
+    Already,
+}

@@ -1,0 +1,160 @@
+//! The seam to S3: an object goes in, what became of it comes out.
+//!
+//! Nothing outside this file knows how an object travels.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use arc_swap::ArcSwapOption;
+use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::timeout::TimeoutConfig;
+use aws_sdk_s3::config::{
+    BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, SharedCredentialsProvider,
+};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::primitives::ByteStream;
+use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use bytes::Bytes;
+use tributary_crds::function::{self, Checksum, EncryptionType};
+
+use super::failure::S3Answer;
+use crate::clock::{Clock, SdkTime};
+use crate::session::{Session, SessionId, causes};
+
+/// How long a single try may take: a slow one is worth giving up, a new connection often helps.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html>
+const TRY: Duration = Duration::from_secs(5);
+
+/// An object that will not change any more.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) key: String,
+    pub(crate) body: Bytes,
+    pub(crate) content_type: &'static str,
+}
+
+/// One function's bucket.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    config: aws_sdk_s3::config::Builder,
+    /// The client that signs with the session of that number. A new session is a new client, twice
+    /// an hour, over the same connections; credentials changed per request would cost every PUT.
+    client: ArcSwapOption<(SessionId, aws_sdk_s3::Client)>,
+    target: function::S3,
+    tagging: Option<String>,
+}
+
+/// How S3 is reached.
+#[derive(Clone, Debug)]
+pub(crate) struct S3Place {
+    /// An endpoint other than the region's own.
+    pub(crate) endpoint: Option<String>,
+    /// Whether the bucket's name goes into the path.
+    pub(crate) path_style: bool,
+    /// What it is reached through.
+    pub(crate) http: SharedHttpClient,
+}
+
+impl Bucket {
+    pub(crate) fn new(target: function::S3, place: S3Place, clock: Arc<dyn Clock>) -> Self {
+        let timeouts =
+            TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(TRY).build();
+        let checksum = match target.checksum {
+            Checksum::WhenSupported => RequestChecksumCalculation::WhenSupported,
+            Checksum::WhenRequired => RequestChecksumCalculation::WhenRequired,
+        };
+        let mut config = aws_sdk_s3::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(target.region.to_string()))
+            .http_client(place.http)
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .time_source(SdkTime(clock))
+            .timeout_config(timeouts)
+            // Whoever waits tries again: it knows for how long, and when a new session is needed.
+            .retry_config(RetryConfig::disabled())
+            // Credentials come with each request, from memory.
+            .identity_cache(IdentityCache::no_cache())
+            .force_path_style(place.path_style)
+            .request_checksum_calculation(checksum);
+        config.set_endpoint_url(place.endpoint);
+        let tagging = (!target.tags.is_empty())
+            .then(|| url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&target.tags).finish());
+        Self { config, client: ArcSwapOption::empty(), target, tagging }
+    }
+
+    /// Puts the object, once. Without `conditionalWrites` an object of the same key is overwritten.
+    pub(crate) async fn put(&self, object: &Object, session: &Session) -> Result<(), S3Answer> {
+        let target = &self.target;
+        let client = self.client(session);
+        let mut request = client
+            .1
+            .put_object()
+            .bucket(target.bucket.as_str())
+            .key(&object.key)
+            .content_type(object.content_type)
+            // In memory: the checksum goes into a header, and no store has to know aws-chunked.
+            .body(ByteStream::from(object.body.clone()))
+            .set_tagging(self.tagging.clone())
+            .set_expected_bucket_owner(target.expected_bucket_owner.as_ref().map(ToString::to_string))
+            .set_storage_class(target.storage_class.as_ref().map(|class| StorageClass::from(class.as_str())));
+        if target.conditional_writes {
+            request = request.if_none_match("*");
+        }
+        if let Some(encryption) = &target.encryption {
+            request = match encryption.r#type {
+                EncryptionType::S3 => request.server_side_encryption(ServerSideEncryption::Aes256),
+                EncryptionType::Kms => request
+                    .server_side_encryption(ServerSideEncryption::AwsKms)
+                    .set_ssekms_key_id(encryption.key_id.as_ref().map(ToString::to_string)),
+            };
+        }
+        request.send().await.map(drop).map_err(|error| answer(&error))
+    }
+
+    /// Asks for the bucket. A session that may only put objects is refused, but told whether the
+    /// bucket exists and where.
+    pub(crate) async fn head(&self, session: &Session) -> Result<(), S3Answer> {
+        let client = self.client(session);
+        client
+            .1
+            .head_bucket()
+            .bucket(self.target.bucket.as_str())
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| answer(&error))
+    }
+
+    fn client(&self, session: &Session) -> Arc<(SessionId, aws_sdk_s3::Client)> {
+        if let Some(client) = self.client.load_full().filter(|client| client.0 == session.id) {
+            return client;
+        }
+        let credentials = SharedCredentialsProvider::new(session.credentials.clone());
+        let config = self.config.clone().credentials_provider(credentials).build();
+        let client = Arc::new((session.id, aws_sdk_s3::Client::from_conf(config)));
+        self.client.store(Some(Arc::clone(&client)));
+        client
+    }
+}
+
+fn answer<E>(error: &SdkError<E>) -> S3Answer
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let Some(response) = error.raw_response() else { return S3Answer::Nothing(causes(error)) };
+    let status = response.status().as_u16();
+    // An answer that says 200 and can't be read tells nothing.
+    if status < 300 {
+        return S3Answer::Nothing(causes(error));
+    }
+    let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
+    let code = match (error.code(), status) {
+        (Some(code), _) => code,
+        // The answer to a HEAD has no body.
+        (None, 404) => "NoSuchBucket",
+        (None, _) => "",
+    };
+    let message = error.message().unwrap_or("no message").to_owned();
+    S3Answer::Error { status, code: code.to_owned(), message, region }
+}

@@ -1,0 +1,171 @@
+//! The answers that clients get.
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::{Response, StatusCode};
+use serde::Serialize;
+
+/// The body of an answer: all there, and small.
+pub(crate) type AnswerBody = Full<Bytes>;
+
+/// What every request that stored its events is told.
+const SUCCESS: &[u8] = br#"{"success":true}"#;
+
+/// Seconds after which a client may try again: the least, and how many more by chance, so that
+/// those turned away together do not come back together.
+const RETRY_AFTER_SECONDS: (u8, u8) = (1, 10);
+
+/// An answer to a request.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    /// 200: every event is stored.
+    Success,
+    /// 200: every good event is stored; these were not good.
+    Partial(Vec<RejectedEvent>),
+    /// 400, 404, 405, 408: the request is not one to repeat as it is (408: it may be).
+    Refused {
+        /// The HTTP status.
+        status: StatusCode,
+        /// A closed set, for machines.
+        code: &'static str,
+        /// For people.
+        message: String,
+        /// Events refused one by one, if it was a batch without a good one.
+        rejected: Vec<RejectedEvent>,
+    },
+    /// 429 or 503: the same request may succeed later.
+    Later {
+        /// The HTTP status.
+        status: StatusCode,
+        /// A closed set, for machines.
+        code: String,
+        /// For people.
+        message: String,
+    },
+    /// Anything for the platform.
+    Plain(StatusCode, &'static str, String),
+}
+
+/// An event that was refused while others of its batch were stored.
+#[derive(Debug, Serialize)]
+pub(crate) struct RejectedEvent {
+    /// Its place in the batch, from 0.
+    pub(crate) index: usize,
+    /// A closed set, for machines.
+    pub(crate) code: &'static str,
+    /// For people.
+    pub(crate) message: String,
+}
+
+#[derive(Serialize)]
+struct Document<'a> {
+    success: bool,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    error: Option<Error<'a>>,
+    #[serde(skip_serializing_if = "<[_]>::is_empty")]
+    rejected: &'a [RejectedEvent],
+}
+
+#[derive(Serialize)]
+struct Error<'a> {
+    code: &'a str,
+    message: &'a str,
+}
+
+impl Answer {
+    /// 503, with what is wrong.
+    pub(crate) fn unavailable(code: String, message: String) -> Self {
+        Self::Later { status: StatusCode::SERVICE_UNAVAILABLE, code, message }
+    }
+
+    /// The answer as HTTP.
+    pub(crate) fn into_response(self) -> Response<AnswerBody> {
+        let failure = |code, message| Some(Error { code, message });
+        match &self {
+            Self::Success => json(StatusCode::OK, Bytes::from_static(SUCCESS)),
+            Self::Partial(rejected) => document(StatusCode::OK, &Document { success: true, error: None, rejected }),
+            Self::Refused { status, code, message, rejected } => {
+                let mut response =
+                    document(*status, &Document { success: false, error: failure(code, message), rejected });
+                if *status == StatusCode::METHOD_NOT_ALLOWED {
+                    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                }
+                response
+            }
+            Self::Later { status, code, message } => {
+                let mut response =
+                    document(*status, &Document { success: false, error: failure(code, message), rejected: &[] });
+                let (least, most) = RETRY_AFTER_SECONDS;
+                response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u16::from(fastrand::u8(least..=most))));
+                response
+            }
+            Self::Plain(status, content_type, text) => {
+                let mut response = Response::new(Full::from(text.clone()));
+                *response.status_mut() = *status;
+                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
+                response
+            }
+        }
+    }
+}
+
+fn document(status: StatusCode, document: &Document<'_>) -> Response<AnswerBody> {
+    // Strings and numbers always are JSON.
+    json(status, serde_json::to_vec(document).unwrap_or_default().into())
+}
+
+fn json(status: StatusCode, body: Bytes) -> Response<AnswerBody> {
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    async fn text(answer: Answer) -> (StatusCode, Option<u8>, String) {
+        let response = answer.into_response();
+        let after = response.headers().get(RETRY_AFTER).map(|value| value.to_str().unwrap().parse().unwrap());
+        let status = response.status();
+        let body = response.into_body().collect().await.unwrap().to_bytes();
+        (status, after, String::from_utf8(body.to_vec()).unwrap())
+    }
+
+    #[tokio::test]
+    async fn answers_are_the_documented_ones() {
+        assert_eq!(text(Answer::Success).await, (StatusCode::OK, None, r#"{"success":true}"#.to_owned()));
+        let rejected = || vec![RejectedEvent { index: 2, code: "no_user_anon_id", message: "m".to_owned() }];
+        assert_eq!(
+            text(Answer::Partial(rejected())).await.2,
+            r#"{"success":true,"rejected":[{"index":2,"code":"no_user_anon_id","message":"m"}]}"#
+        );
+        let refused = Answer::Refused {
+            status: StatusCode::BAD_REQUEST,
+            code: "invalid_json",
+            message: "line 1".to_owned(),
+            rejected: Vec::new(),
+        };
+        assert_eq!(
+            text(refused).await,
+            (
+                StatusCode::BAD_REQUEST,
+                None,
+                r#"{"success":false,"error":{"code":"invalid_json","message":"line 1"}}"#.to_owned()
+            )
+        );
+    }
+
+    #[tokio::test]
+    async fn what_may_succeed_later_says_when() {
+        for _ in 0..200 {
+            let (status, after, _) = text(Answer::unavailable("Throttled".to_owned(), "m".to_owned())).await;
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            assert!((1..=10).contains(&after.unwrap()));
+        }
+    }
+}

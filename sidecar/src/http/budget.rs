@@ -1,0 +1,59 @@
+//! One budget of memory for all the bodies being worked on.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// Bytes that bodies may take together.
+#[derive(Clone, Debug)]
+pub(crate) struct Budget(Arc<AtomicUsize>);
+
+/// Bytes taken from a [`Budget`], given back when dropped.
+#[derive(Debug)]
+pub(crate) struct Reservation {
+    budget: Budget,
+    bytes: usize,
+}
+
+impl Budget {
+    pub(crate) fn new(bytes: usize) -> Self {
+        Self(Arc::new(AtomicUsize::new(bytes)))
+    }
+
+    /// A reservation of nothing, which can grow.
+    pub(crate) fn reserve_nothing(&self) -> Reservation {
+        Reservation { budget: self.clone(), bytes: 0 }
+    }
+}
+
+impl Reservation {
+    /// Takes `bytes` more. False, and nothing taken, when there are not as many.
+    pub(crate) fn grow(&mut self, bytes: usize) -> bool {
+        let taken = self.budget.0.try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
+        if taken.is_ok() {
+            self.bytes += bytes;
+        }
+        taken.is_ok()
+    }
+}
+
+impl Drop for Reservation {
+    fn drop(&mut self) {
+        self.budget.0.fetch_add(self.bytes, Ordering::AcqRel);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_taken_comes_back() {
+        let budget = Budget::new(10);
+        let mut one = budget.reserve_nothing();
+        assert!(one.grow(6) && one.grow(4));
+        let mut two = budget.reserve_nothing();
+        assert!(!two.grow(1));
+        drop(one);
+        assert!(two.grow(10));
+    }
+}

@@ -1,0 +1,134 @@
+//! HTTP/1.1 on a listener, with the timeouts that hyper leaves to its users, and an end that
+//! answers whatever was begun.
+
+mod answer;
+mod body;
+mod budget;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::service::service_fn;
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::GracefulShutdown;
+use tokio::net::{TcpListener, TcpStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tracing::{debug, warn};
+
+pub(crate) use answer::{Answer, AnswerBody, RejectedEvent};
+pub(crate) use body::{BodyError, Limits, read};
+pub(crate) use budget::Budget;
+
+/// A request's head must be there this soon. hyper has the limit, but keeps it only with a timer.
+const HEAD: Duration = Duration::from_secs(10);
+
+/// Bytes of a request's head, and of a body read at once.
+const BUFFER: usize = 64 << 10;
+
+/// Connections at once; more wait in the listener's backlog. Their buffers are part of the memory
+/// that a pod is given.
+const CONNECTIONS: usize = 1024;
+
+/// How a server ends.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// How long it goes on accepting, so that those who still send here can learn not to.
+    pub delay: Duration,
+    /// How long after that what was begun may take.
+    pub grace: Duration,
+}
+
+/// Answers requests on `listener` until `shutdown`, then drains.
+pub(crate) async fn serve<H, F>(
+    listener: TcpListener,
+    handler: Arc<H>,
+    drain: Drain,
+    shutdown: impl Future<Output = ()>,
+) where
+    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+{
+    let server = Server {
+        handler,
+        slots: Arc::new(Semaphore::new(CONNECTIONS)),
+        draining: Arc::new(AtomicBool::new(false)),
+        open: GracefulShutdown::new(),
+    };
+    tokio::select! {
+        () = server.accept(&listener) => {}
+        () = shutdown => {}
+    }
+    server.draining.store(true, Ordering::Release);
+    // The endpoints of a Service still lead here for a while.
+    let _ = tokio::time::timeout(drain.delay, server.accept(&listener)).await;
+    drop(listener);
+    if tokio::time::timeout(drain.grace, server.open.shutdown()).await.is_err() {
+        warn!("requests were still being answered when the grace period ended");
+    }
+}
+
+struct Server<H> {
+    handler: Arc<H>,
+    /// One for each connection that may be open.
+    slots: Arc<Semaphore>,
+    /// Whether clients are told not to come back on the same connection.
+    draining: Arc<AtomicBool>,
+    open: GracefulShutdown,
+}
+
+impl<H, F> Server<H>
+where
+    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<AnswerBody>> + Send + 'static,
+{
+    /// Accepts connections for as long as it is polled.
+    async fn accept(&self, listener: &TcpListener) {
+        // The semaphore is never closed.
+        while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
+            match listener.accept().await {
+                Ok((stream, _)) => self.begin(stream, slot),
+                // Out of file descriptors, most likely: others must close first.
+                Err(error) => {
+                    warn!(%error, "accepting a connection failed");
+                    tokio::time::sleep(Duration::from_millis(100)).await;
+                }
+            }
+        }
+    }
+
+    /// Answers a connection's requests, one after the other, in a task of its own.
+    fn begin(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
+        // Answers are small and wait for nothing.
+        let _ = stream.set_nodelay(true);
+        let (handler, draining) = (Arc::clone(&self.handler), Arc::clone(&self.draining));
+        let service = service_fn(move |request| {
+            let answer = handler(request);
+            let draining = Arc::clone(&draining);
+            async move {
+                let mut answer = answer.await;
+                if draining.load(Ordering::Acquire) {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let connection = hyper::server::conn::http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEAD)
+            .max_buf_size(BUFFER)
+            .serve_connection(TokioIo::new(stream), service);
+        let connection = self.open.watch(connection);
+        tokio::spawn(async move {
+            if let Err(error) = connection.await {
+                debug!(%error, "a connection broke");
+            }
+            drop(slot);
+        });
+    }
+}

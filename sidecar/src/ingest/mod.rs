@@ -1,0 +1,177 @@
+//! Segment's HTTP tracking API: from a request to its answer.
+//!
+//! 200 says that S3 has every good event, and so nobody is answered before. Client libraries drop
+//! what was answered 400 for good and repeat what was answered 408, 429 or 503: a fault of ours is
+//! never a 400. They give up on a request after 10 s, so everything is answered within 9.
+
+mod route;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use futures_util::stream::{FuturesUnordered, StreamExt};
+use hyper::body::Incoming;
+use hyper::{Request, Response, StatusCode};
+
+use crate::clock::Clock;
+use crate::conditions::Obstacle;
+use crate::delivery::Delivery;
+use crate::event::{self, Event, Rejection};
+use crate::http::{self, Answer, AnswerBody, BodyError, Budget, RejectedEvent};
+use crate::metrics::Metrics;
+use route::{Route, route};
+
+/// A body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
+const BODY: usize = 1 << 20;
+
+/// How long a body may take.
+const BODY_TIME: Duration = Duration::from_secs(30);
+
+/// How long events may take to be stored, once the body is there.
+const STORE: Duration = Duration::from_millis(8_500);
+
+/// Memory for bodies and the events made of them.
+const MEMORY: usize = 32 << 20;
+
+/// Takes a function's events.
+#[derive(Debug)]
+pub(crate) struct Ingest {
+    delivery: Arc<Delivery>,
+    limits: event::Limits,
+    budget: Budget,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+}
+
+impl Ingest {
+    pub(crate) fn new(
+        delivery: Arc<Delivery>,
+        event_bytes: Option<usize>,
+        clock: Arc<dyn Clock>,
+        metrics: Arc<Metrics>,
+    ) -> Self {
+        let mut limits = event::Limits::default();
+        limits.event_bytes = event_bytes.unwrap_or(limits.event_bytes);
+        Self { delivery, limits, budget: Budget::new(MEMORY), clock, metrics }
+    }
+
+    /// Answers one request.
+    pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
+        let start = Instant::now();
+        let (route, label) = route(request.method(), request.uri().path());
+        let response = self.answer(route, request).await.into_response();
+        self.metrics.request(label, response.status().as_u16(), start.elapsed());
+        response
+    }
+
+    async fn answer(&self, route: Route, request: Request<Incoming>) -> Answer {
+        match route {
+            Route::NotFound => return not_found(),
+            Route::MethodNotAllowed => return method_not_allowed(),
+            Route::Single(_) | Route::Batch => {}
+        }
+        let (head, body) = request.into_parts();
+        let limits = http::Limits { bytes: BODY, time: BODY_TIME };
+        let mut body = match http::read(&head.headers, body, limits, &self.budget).await {
+            Ok(body) => body,
+            Err(error) => return bad_body(&error),
+        };
+        // The stamped events stand beside the body until they are stored.
+        if !body.reservation.grow(body.bytes.len()) {
+            return bad_body(&BodyError::OutOfBudget);
+        }
+        let deadline = Instant::now() + STORE;
+        let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        match route {
+            Route::Single(event_type) => {
+                self.metrics.received(&event_type);
+                match event::single(&body.bytes, event_type, received_at, &self.limits) {
+                    Ok(event) => self.store_single(&event, deadline).await,
+                    Err(rejection) => self.refuse(rejection),
+                }
+            }
+            _ => match event::batch(&body.bytes, received_at, &self.limits) {
+                Ok(batch) => self.store_batch(batch, deadline).await,
+                Err(rejection) => self.refuse(rejection),
+            },
+        }
+    }
+
+    async fn store_single(&self, event: &Event, deadline: Instant) -> Answer {
+        match self.delivery.store(event, deadline).await {
+            Ok(()) => Answer::Success,
+            Err(obstacle) => unavailable(obstacle),
+        }
+    }
+
+    /// Stores the good events of a batch, many at once. One that can't be stored fails the whole
+    /// request: the client sends it again, and what is stored already stays one object.
+    async fn store_batch(&self, batch: event::Batch, deadline: Instant) -> Answer {
+        for event in &batch.events {
+            self.metrics.received(&event.event_type);
+        }
+        let rejected: Vec<_> = batch
+            .rejected
+            .into_iter()
+            .map(|event::Rejected { index, rejection: Rejection { code, message } }| {
+                self.metrics.rejected(code);
+                RejectedEvent { index, code: code.as_str(), message }
+            })
+            .collect();
+        if batch.events.is_empty() {
+            return Answer::Refused {
+                status: StatusCode::BAD_REQUEST,
+                code: "no_valid_events",
+                message: "no event of the batch can be taken; each is listed under rejected".to_owned(),
+                rejected,
+            };
+        }
+        let mut stores = FuturesUnordered::new();
+        for event in &batch.events {
+            stores.push(self.delivery.store(event, deadline));
+        }
+        while let Some(stored) = stores.next().await {
+            if let Err(obstacle) = stored {
+                return unavailable(obstacle);
+            }
+        }
+        if rejected.is_empty() { Answer::Success } else { Answer::Partial(rejected) }
+    }
+
+    fn refuse(&self, rejection: Rejection) -> Answer {
+        self.metrics.rejected(rejection.code);
+        refused(StatusCode::BAD_REQUEST, rejection.code.as_str(), rejection.message)
+    }
+}
+
+fn unavailable(obstacle: Obstacle) -> Answer {
+    Answer::unavailable(obstacle.reason.to_string(), obstacle.message)
+}
+
+fn bad_body(error: &BodyError) -> Answer {
+    let (status, code) = match error {
+        BodyError::TooLarge(_) | BodyError::TooLargeDecompressed(_) => (StatusCode::BAD_REQUEST, "body_too_large"),
+        BodyError::UnknownEncoding(_) => (StatusCode::BAD_REQUEST, "unknown_content_encoding"),
+        BodyError::NotGzip(_) => (StatusCode::BAD_REQUEST, "invalid_gzip"),
+        BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "incomplete_body"),
+        BodyError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
+        BodyError::OutOfBudget => {
+            let (status, code) = (StatusCode::TOO_MANY_REQUESTS, "over_capacity".to_owned());
+            return Answer::Later { status, code, message: error.to_string() };
+        }
+    };
+    refused(status, code, error.to_string())
+}
+
+fn not_found() -> Answer {
+    let paths = "POST to /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group, /v1/alias or /v1/batch";
+    refused(StatusCode::NOT_FOUND, "not_found", format!("there is nothing here; {paths}"))
+}
+
+fn method_not_allowed() -> Answer {
+    refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "events are sent with POST".to_owned())
+}
+
+fn refused(status: StatusCode, code: &'static str, message: String) -> Answer {
+    Answer::Refused { status, code, message, rejected: Vec::new() }
+}

@@ -1,0 +1,73 @@
+//! The sidecar's process: flags, function, logs, ports, run, drain.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+use tributary_sidecar::clock::MachineClock;
+use tributary_sidecar::config::{self, Flags};
+use tributary_sidecar::{BaseIdentity, Endpoints, Sidecar, Surroundings, telemetry};
+
+/// sysexits.h EX_USAGE: wrong flags or configuration.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) => {
+            let _ = error.print();
+            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        }
+    };
+    let config = match config::load(&flags.config) {
+        Ok(config) => config,
+        Err(error) => {
+            eprintln!("tributary-sidecar: {error}");
+            return ExitCode::from(USAGE);
+        }
+    };
+    telemetry::start(config.spec.log_level, flags.log_format);
+    // The first thing that needs TLS would otherwise have to choose.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    info!(version = env!("CARGO_PKG_VERSION"), namespace = config.namespace, function = config.name, "starting");
+
+    let surroundings = Surroundings {
+        identity: BaseIdentity::Chain,
+        external_id_folder: flags.external_id_dir.clone(),
+        endpoints: Endpoints {
+            s3: std::env::var("AWS_ENDPOINT_URL_S3").ok(),
+            sts: std::env::var("AWS_ENDPOINT_URL_STS").ok(),
+        },
+        region: flags.region.clone(),
+        clock: Arc::new(MachineClock::new()),
+        drain: flags.drain(),
+    };
+    match run(&flags, Sidecar::new(config, surroundings)) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+#[tokio::main]
+async fn run(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
+    use anyhow::Context;
+
+    let bind = async |address| TcpListener::bind(address).await.with_context(|| format!("binding {address}"));
+    let (events, admin) = (bind(flags.listen).await?, bind(flags.admin).await?);
+    info!(events = %events.local_addr()?, admin = %admin.local_addr()?, "listening");
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let shutdown = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    sidecar.run(events, admin, shutdown).await;
+    Ok(())
+}

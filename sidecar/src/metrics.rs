@@ -1,0 +1,279 @@
+//! What is counted. Names and labels are public: dashboards and alerts are built on them.
+//!
+//! Labels come from closed sets, so that no client can make a new time series.
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
+
+use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tributary_crds::conditions::Reason;
+
+use crate::event::{Code, EventType};
+
+/// Seconds: from a PUT next door to the 9 s within which everything is answered.
+const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 9.0];
+
+const TYPES: [&str; 7] = ["track", "identify", "page", "screen", "group", "alias", "other"];
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct TypeLabel {
+    r#type: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct CodeLabel {
+    code: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct RequestLabels {
+    path: &'static str,
+    status: u16,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct OutcomeLabel {
+    outcome: StsOutcome,
+}
+
+/// How a call to STS ended.
+#[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
+pub(crate) enum StsOutcome {
+    /// A session.
+    Assumed,
+    /// None.
+    Failed,
+    /// A probe, refused as it should be.
+    ProbeRefused,
+    /// A probe that got the role.
+    ProbeAssumed,
+}
+
+/// Everything that a sidecar counts.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    events_received: Family<TypeLabel, Counter>,
+    events_stored: Family<TypeLabel, Counter>,
+    events_deduplicated: Counter,
+    events_rejected: Family<CodeLabel, Counter>,
+    /// The same without the code, for the summary.
+    events_rejected_all: Counter,
+    requests: Family<RequestLabels, Counter>,
+    request_duration: Histogram,
+    objects_stored: Counter,
+    stored_bytes: Counter,
+    upload_duration: Histogram,
+    upload_errors: Family<CodeLabel, Counter>,
+    sts_requests: Family<OutcomeLabel, Counter>,
+    session_expiry: Gauge<f64, AtomicU64>,
+    in_flight: Gauge,
+}
+
+/// What was done so far, for a summary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Events that S3 has.
+    pub stored: u64,
+    /// Of those, the ones that it had already.
+    pub deduplicated: u64,
+    /// Events refused for what they are.
+    pub rejected: u64,
+    /// Objects written.
+    pub objects: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+impl Metrics {
+    /// All at zero.
+    pub fn new() -> Arc<Self> {
+        let mut registry = Registry::with_prefix("tributary");
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What runs", build);
+        let metrics = Self {
+            events_received: counter(&mut registry, "events_received", "Events in requests, good or not"),
+            events_stored: counter(&mut registry, "events_stored", "Events that S3 has, now or already"),
+            events_deduplicated: counter(&mut registry, "events_deduplicated", "Events that S3 had already"),
+            events_rejected: counter(&mut registry, "events_rejected", "Events refused for what they are"),
+            events_rejected_all: Counter::default(),
+            requests: counter(&mut registry, "requests", "Requests answered"),
+            request_duration: seconds(&mut registry, "request_duration", "From a request's head to its answer"),
+            objects_stored: counter(&mut registry, "objects_stored", "Objects written"),
+            stored_bytes: counter(&mut registry, "stored_bytes", "Bytes of the objects written"),
+            upload_duration: seconds(&mut registry, "upload_duration", "A single PUT, whatever came of it"),
+            upload_errors: counter(&mut registry, "upload_errors", "PUTs that failed, by S3's code"),
+            sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
+            session_expiry: Gauge::default(),
+            in_flight: Gauge::default(),
+            registry: Registry::default(),
+        };
+        let (expiry, in_flight) = (metrics.session_expiry.clone(), metrics.in_flight.clone());
+        registry.register("session_expiry_timestamp_seconds", "When the session ends", expiry);
+        registry.register("in_flight_events", "Events taken and not answered yet", in_flight);
+        Arc::new(Self { registry, ..metrics })
+    }
+
+    /// Everything, in Prometheus' text format (OpenMetrics).
+    pub fn encode(&self) -> String {
+        let mut text = String::new();
+        // Writing to a String does not fail.
+        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
+        text
+    }
+
+    /// What was done so far.
+    pub fn totals(&self) -> Totals {
+        let stored = TYPES.map(|r#type| self.events_stored.get_or_create(&TypeLabel { r#type }).get());
+        Totals {
+            stored: stored.iter().sum(),
+            deduplicated: self.events_deduplicated.get(),
+            rejected: self.events_rejected_all.get(),
+            objects: self.objects_stored.get(),
+            bytes: self.stored_bytes.get(),
+        }
+    }
+
+    /// Events taken and not answered yet.
+    pub(crate) fn in_flight(&self) -> u64 {
+        self.in_flight.get().try_into().unwrap_or_default()
+    }
+
+    /// Counts an event as in flight until the guard is dropped.
+    pub(crate) fn flight(&self) -> Flight {
+        self.in_flight.inc();
+        Flight(self.in_flight.clone())
+    }
+
+    pub(crate) fn received(&self, event_type: &EventType) {
+        self.events_received.get_or_create(&TypeLabel { r#type: label(event_type) }).inc();
+    }
+
+    pub(crate) fn rejected(&self, code: Code) {
+        self.events_rejected.get_or_create(&code_label(code.as_str())).inc();
+        self.events_rejected_all.inc();
+    }
+
+    pub(crate) fn stored(&self, event_type: &EventType, existed: bool) {
+        self.events_stored.get_or_create(&TypeLabel { r#type: label(event_type) }).inc();
+        if existed {
+            self.events_deduplicated.inc();
+        }
+    }
+
+    pub(crate) fn object(&self, bytes: usize) {
+        self.objects_stored.inc();
+        self.stored_bytes.inc_by(bytes as u64);
+    }
+
+    pub(crate) fn upload(&self, took: Duration) {
+        self.upload_duration.observe(took.as_secs_f64());
+    }
+
+    /// Counts a failed PUT: S3's own code where it is one that we know, else "other".
+    pub(crate) fn upload_error(&self, reason: Reason) {
+        self.upload_errors.get_or_create(&code_label(&reason.to_string())).inc();
+    }
+
+    pub(crate) fn request(&self, path: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { path, status }).inc();
+        self.request_duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn sts_request(&self, outcome: StsOutcome) {
+        self.sts_requests.get_or_create(&OutcomeLabel { outcome }).inc();
+    }
+
+    pub(crate) fn session_expiry(&self, expiry: SystemTime) {
+        let since = expiry.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+        self.session_expiry.set(since.as_secs_f64());
+    }
+}
+
+/// An event in flight.
+pub(crate) struct Flight(Gauge);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.dec();
+    }
+}
+
+/// A type as a label: any beyond the six of Segment's spec is "other".
+fn label(event_type: &EventType) -> &'static str {
+    TYPES.into_iter().find(|known| *known == event_type.as_str()).unwrap_or("other")
+}
+
+fn code_label(code: &str) -> CodeLabel {
+    CodeLabel { code: code.to_owned() }
+}
+
+fn counter<M: prometheus_client::registry::Metric + Clone + Default>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+) -> M {
+    let metric = M::default();
+    registry.register(name, help, metric.clone());
+    metric
+}
+
+fn seconds(registry: &mut Registry, name: &str, help: &str) -> Histogram {
+    let histogram = Histogram::new(SECONDS);
+    registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    histogram
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_the_public_ones() {
+        let metrics = Metrics::new();
+        metrics.received(&EventType::Track);
+        metrics.stored(&EventType::Track, true);
+        metrics.rejected(Code::NoUserAnonId);
+        metrics.request("/v1/track", 200, Duration::from_millis(3));
+        metrics.object(10);
+        metrics.upload(Duration::from_millis(2));
+        metrics.upload_error(Reason::AccessDenied);
+        metrics.sts_request(StsOutcome::Assumed);
+        let text = metrics.encode();
+        for line in [
+            "tributary_events_received_total{type=\"track\"} 1",
+            "tributary_events_stored_total{type=\"track\"} 1",
+            "tributary_events_deduplicated_total 1",
+            "tributary_events_rejected_total{code=\"no_user_anon_id\"} 1",
+            "tributary_requests_total{path=\"/v1/track\",status=\"200\"} 1",
+            "tributary_request_duration_seconds_count 1",
+            "tributary_objects_stored_total 1",
+            "tributary_stored_bytes_total 10",
+            "tributary_upload_duration_seconds_count 1",
+            "tributary_upload_errors_total{code=\"AccessDenied\"} 1",
+            "tributary_sts_requests_total{outcome=\"Assumed\"} 1",
+            "tributary_session_expiry_timestamp_seconds ",
+            "tributary_in_flight_events 0",
+            "tributary_build_info{version=",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+        assert_eq!(metrics.totals(), Totals { stored: 1, deduplicated: 1, rejected: 1, objects: 1, bytes: 10 });
+    }
+
+    #[test]
+    fn an_event_is_in_flight_until_it_is_let_go() {
+        let metrics = Metrics::new();
+        let flight = metrics.flight();
+        assert_eq!(metrics.in_flight(), 1);
+        drop(flight);
+        assert_eq!(metrics.in_flight(), 0);
+    }
+}

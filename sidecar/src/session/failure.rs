@@ -1,0 +1,120 @@
+//! What a refusal of STS means, and what a person should do about it. Pure.
+
+use tributary_crds::conditions::Reason;
+
+use crate::conditions::Obstacle;
+
+/// What STS said, or that it said nothing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum StsAnswer {
+    /// An error with AWS's code and message.
+    Error {
+        /// The HTTP status.
+        status: u16,
+        /// AWS's code.
+        code: String,
+        /// AWS's message.
+        message: String,
+    },
+    /// No answer that can be read: no connection, no time, no sense.
+    Nothing(String),
+}
+
+/// Whose call it was, for the sentence.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Call<'a> {
+    pub(crate) role: &'a str,
+    pub(crate) endpoint: &'a str,
+}
+
+/// What is wrong, by STS's answer to an AssumeRole with the external ID.
+pub(crate) fn obstacle(answer: &StsAnswer, call: Call<'_>) -> Obstacle {
+    let Call { role, endpoint } = call;
+    let (code, said, status) = match answer {
+        StsAnswer::Error { status, code, message } => (code.as_str(), message.as_str(), *status),
+        StsAnswer::Nothing(why) => {
+            let message = format!("STS at {endpoint} can't be reached: {why}; it is tried again until it answers");
+            return Obstacle { reason: Reason::StsUnreachable, message };
+        }
+    };
+    let (reason, message) = match code {
+        // One answer for an unknown role, a wrong ID and an untrusted principal: AWS does not tell them apart.
+        "AccessDenied" => (
+            Reason::AccessDenied,
+            format!(
+                "STS refused {role}; check in this order: that the ARN is right, that the role's trust policy names \
+                 this sidecar's principal, that its sts:ExternalId is the Secret's value, and that the base identity \
+                 may call sts:AssumeRole on it. AWS said: {said}"
+            ),
+        ),
+        "InvalidClientTokenId"
+        | "SignatureDoesNotMatch"
+        | "UnrecognizedClientException"
+        | "ExpiredToken"
+        | "ExpiredTokenException"
+        | "MissingAuthenticationToken" => (
+            Reason::NoBaseIdentity,
+            format!(
+                "STS does not accept the base identity's credentials ({code}: {said}); give the sidecar valid ones \
+                 through IRSA, EKS Pod Identity or the credentials Secret"
+            ),
+        ),
+        "PackedPolicyTooLarge" => (
+            Reason::PackedPolicyTooLarge,
+            format!(
+                "the session policy and the session tags of {role} together are larger than STS takes; shorten \
+                 spec.s3.prefix, or pass fewer session tags. AWS said: {said}"
+            ),
+        ),
+        _ if throttled(code, status) => (
+            Reason::Throttled,
+            format!("STS asks for fewer requests ({code}); it is tried again, ever more slowly, until it answers"),
+        ),
+        _ => (Reason::StsError, format!("STS refused {role} with {code} ({status}): {said}")),
+    };
+    Obstacle { reason, message }
+}
+
+fn throttled(code: &str, status: u16) -> bool {
+    status == 429
+        || matches!(code, "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException")
+}
+
+/// Whether STS refused as it refuses somebody without the right external ID. Nothing else counts.
+pub(crate) fn refused(answer: &StsAnswer) -> bool {
+    matches!(answer, StsAnswer::Error { code, .. } if code == "AccessDenied")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_answer_has_its_reason_and_says_what_to_do() {
+        let error = |status, code: &str| StsAnswer::Error { status, code: code.to_owned(), message: "said".to_owned() };
+        let call = Call { role: "arn:aws:iam::123456789012:role/r", endpoint: "https://sts.us-west-2.amazonaws.com" };
+        for (answer, reason, says) in [
+            (error(403, "AccessDenied"), Reason::AccessDenied, "sts:ExternalId"),
+            (error(403, "InvalidClientTokenId"), Reason::NoBaseIdentity, "IRSA"),
+            (error(403, "ExpiredToken"), Reason::NoBaseIdentity, "IRSA"),
+            (error(400, "PackedPolicyTooLarge"), Reason::PackedPolicyTooLarge, "shorten"),
+            (error(400, "Throttling"), Reason::Throttled, "more slowly"),
+            (error(429, "Whatever"), Reason::Throttled, "more slowly"),
+            (error(500, "InternalFailure"), Reason::StsError, "InternalFailure (500): said"),
+            (error(400, "ValidationError"), Reason::StsError, "said"),
+            (StsAnswer::Nothing("connection refused".to_owned()), Reason::StsUnreachable, "connection refused"),
+        ] {
+            let found = obstacle(&answer, call);
+            assert_eq!(found.reason, reason, "{answer:?}");
+            assert!(found.message.contains(says), "{answer:?}: {}", found.message);
+        }
+    }
+
+    #[test]
+    fn only_access_denied_is_a_refusal() {
+        let error = |code: &str| StsAnswer::Error { status: 403, code: code.to_owned(), message: String::new() };
+        assert!(refused(&error("AccessDenied")));
+        assert!(!refused(&error("Throttling")));
+        assert!(!refused(&StsAnswer::Nothing("timed out".to_owned())));
+    }
+}

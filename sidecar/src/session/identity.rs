@@ -1,0 +1,79 @@
+//! The base identity: what the sidecar is before it assumes the function's role.
+
+use std::sync::Arc;
+
+use aws_config::Region;
+use aws_config::default_provider::credentials::DefaultCredentialsChain;
+use aws_config::provider_config::ProviderConfig;
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::error::CredentialsError;
+use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
+use tributary_crds::conditions::Reason;
+
+use crate::clock::{Clock, SdkTime};
+use crate::conditions::Obstacle;
+
+/// Where the base identity comes from.
+#[derive(Clone, Debug)]
+pub enum BaseIdentity {
+    /// AWS's usual chain: environment, shared credentials file, web identity (IRSA), Pod Identity;
+    /// the instance's role only where `AWS_EC2_METADATA_DISABLED` is not `true`.
+    Chain,
+    /// One that the caller provides.
+    Given(SharedCredentialsProvider),
+}
+
+impl BaseIdentity {
+    /// Gets credentials, anew each time: a session is asked for twice an hour, and this way files
+    /// and tokens that were rotated meanwhile are simply read.
+    pub(crate) async fn credentials(&self, sts: &StsPlace, clock: &Arc<dyn Clock>) -> Result<Credentials, Obstacle> {
+        let result = match self {
+            Self::Given(provider) => provider.provide_credentials().await,
+            Self::Chain => {
+                let region = Region::new(sts.region.clone());
+                let provider_config = ProviderConfig::empty()
+                    .with_region(Some(region.clone()))
+                    .with_http_client(sts.http.clone())
+                    .with_sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+                    .with_time_source(SdkTime(Arc::clone(clock)));
+                let chain = DefaultCredentialsChain::builder().region(region).configure(provider_config);
+                chain.build().await.provide_credentials().await
+            }
+        };
+        result.map_err(|error| none(&error))
+    }
+}
+
+/// The STS that is asked.
+#[derive(Clone, Debug)]
+pub(crate) struct StsPlace {
+    /// Its region, which signatures name.
+    pub(crate) region: String,
+    /// Its endpoint, where that is not the region's own.
+    pub(crate) endpoint: Option<String>,
+    /// What it is asked through.
+    pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
+}
+
+fn none(error: &CredentialsError) -> Obstacle {
+    let message = format!(
+        "the sidecar has no AWS identity of its own to assume the role with ({}); give it one through IRSA, EKS Pod \
+         Identity or a credentials Secret, or, outside a cluster, through AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+        causes(error)
+    );
+    Obstacle { reason: Reason::NoBaseIdentity, message }
+}
+
+/// An error with all that caused it, on one line.
+pub(crate) fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text
+}

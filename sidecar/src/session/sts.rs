@@ -1,0 +1,153 @@
+//! AssumeRole, as the sidecar calls it.
+
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_sdk_sts::config::retry::RetryConfig;
+use aws_sdk_sts::config::timeout::TimeoutConfig;
+use aws_sdk_sts::config::{BehaviorVersion, Region, SharedCredentialsProvider};
+use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use tributary_crds::function::DestinationFunctionSpec;
+use tributary_crds::policy::{self, PolicyDocument};
+use tributary_crds::values::{ExternalId, SessionName};
+
+use super::failure::StsAnswer;
+use super::identity::{StsPlace, causes};
+use super::schedule::{self, SESSION};
+use super::{Session, SessionId};
+use crate::clock::{Clock, SdkTime};
+
+/// How long a call to STS may take. Nobody waits for a renewal, and a first session is asked for
+/// again when this one did not come.
+const CALL: Duration = Duration::from_secs(8);
+
+/// How long the session of a probe lives, which nobody ever uses: the least that STS gives.
+const PROBE_SESSION: Duration = Duration::from_secs(900);
+
+/// STS, for one function's role.
+#[derive(Debug)]
+pub(crate) struct Sts {
+    pub(crate) place: StsPlace,
+    pub(crate) clock: Arc<dyn Clock>,
+    role: String,
+    session_name: SessionName,
+    policy: PolicyDocument,
+}
+
+impl Sts {
+    pub(crate) fn new(
+        spec: &DestinationFunctionSpec,
+        session_name: SessionName,
+        place: StsPlace,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
+        Self { place, clock, role: spec.role_arn.to_string(), session_name, policy: policy::permissions(spec) }
+    }
+
+    pub(crate) fn role(&self) -> &str {
+        &self.role
+    }
+
+    /// The endpoint, for people.
+    pub(crate) fn endpoint(&self) -> String {
+        let region = &self.place.region;
+        self.place.endpoint.clone().unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com"))
+    }
+
+    /// A session that may do what the function needs, and nothing else.
+    pub(crate) async fn session(
+        &self,
+        base: Credentials,
+        external_id: &ExternalId,
+        id: SessionId,
+    ) -> Result<Session, StsAnswer> {
+        // Counted from before the call: an answer that took long has lived as long.
+        let asked = self.clock.monotonic();
+        let output = self
+            .client(base)
+            .assume_role()
+            .role_arn(&self.role)
+            .role_session_name(self.session_name.as_str())
+            .external_id(external_id.reveal())
+            .duration_seconds(seconds(SESSION))
+            .policy(self.policy.to_json())
+            .send()
+            .await
+            .map_err(|error| answer(&error))?;
+        let given = output.credentials.ok_or_else(|| StsAnswer::Nothing("an answer without credentials".to_owned()))?;
+        let expiry = expiry(&given.expiration)?;
+        let ends = asked + schedule::lifetime(expiry, self.clock.now());
+        let credentials = Credentials::new(
+            given.access_key_id,
+            given.secret_access_key,
+            Some(given.session_token),
+            // Whether a session lives is judged here, by `ends`; the SDK's wall clock has no say.
+            None,
+            "tributary",
+        );
+        Ok(Session { id, credentials, ends, expiry })
+    }
+
+    /// Asks for a session that nobody could use, without the external ID or with a wrong one.
+    pub(crate) async fn probe(&self, base: Credentials, external_id: Option<String>) -> Result<(), StsAnswer> {
+        self.client(base)
+            .assume_role()
+            .role_arn(&self.role)
+            .role_session_name(self.session_name.as_str())
+            .set_external_id(external_id)
+            .duration_seconds(seconds(PROBE_SESSION))
+            .policy(policy::nothing().to_json())
+            .send()
+            .await
+            .map(drop)
+            .map_err(|error| answer(&error))
+    }
+
+    fn client(&self, base: Credentials) -> aws_sdk_sts::Client {
+        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(CALL).build();
+        let mut config = aws_sdk_sts::Config::builder()
+            .behavior_version(BehaviorVersion::v2026_01_12())
+            .region(Region::new(self.place.region.clone()))
+            .credentials_provider(SharedCredentialsProvider::new(base))
+            .http_client(self.place.http.clone())
+            .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
+            .time_source(SdkTime(Arc::clone(&self.clock)))
+            .timeout_config(timeouts)
+            // The keeper tries again itself, and knows how often it did.
+            .retry_config(RetryConfig::disabled());
+        config.set_endpoint_url(self.place.endpoint.clone());
+        aws_sdk_sts::Client::from_conf(config.build())
+    }
+}
+
+/// The end of a session. An answer that was cut short parses all the same, but ends before it says
+/// when the session does: what stands there then is no time of any session.
+fn expiry(expiration: &aws_smithy_types::DateTime) -> Result<SystemTime, StsAnswer> {
+    SystemTime::try_from(*expiration)
+        .ok()
+        .filter(|expiry| *expiry > SystemTime::UNIX_EPOCH)
+        .ok_or_else(|| StsAnswer::Nothing("its answer was cut short".to_owned()))
+}
+
+fn seconds(duration: Duration) -> i32 {
+    i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
+}
+
+fn answer<E>(error: &SdkError<E>) -> StsAnswer
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    match error.code() {
+        Some(code) => StsAnswer::Error {
+            status,
+            code: code.to_owned(),
+            message: error.message().unwrap_or("no message").to_owned(),
+        },
+        None if status >= 400 => {
+            StsAnswer::Error { status, code: status.to_string(), message: "no message".to_owned() }
+        }
+        None => StsAnswer::Nothing(causes(error)),
+    }
+}

@@ -1,0 +1,193 @@
+//! A sidecar, put together: what a process, a test or the tool runs.
+
+use std::future::Future;
+use std::sync::Arc;
+use std::time::Duration;
+
+use aws_smithy_http_client::tls;
+use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tracing::info;
+use tributary_crds::sidecar_config::SidecarConfig;
+use tributary_crds::values::{EventBytes, SessionName};
+
+use crate::admin::{Admin, Readiness};
+use crate::clock::Clock;
+use crate::conditions::Conditions;
+use crate::delivery::{Bucket, Delivery, S3Place, watch_bucket};
+use crate::http::{self, Drain};
+use crate::ingest::Ingest;
+use crate::metrics::Metrics;
+use crate::secret_file::ExternalIdFile;
+use crate::session::{BaseIdentity, Keeper, Sessions, Sts, StsPlace};
+
+/// S3 closes idle connections after some 20 s; one that it has closed breaks the next PUT
+/// (awslabs/aws-sdk-rust#1417).
+const POOL_IDLE: Duration = Duration::from_secs(15);
+
+/// What a sidecar is given by whoever runs it.
+#[derive(Debug)]
+pub struct Surroundings {
+    /// What it is before it assumes the role.
+    pub identity: BaseIdentity,
+    /// The folder that the Secret with the external ID is mounted on.
+    pub external_id_folder: std::path::PathBuf,
+    /// An S3 and an STS to use instead of what the function says.
+    pub endpoints: Endpoints,
+    /// The platform's region, which STS is asked in unless the function says otherwise.
+    pub region: Option<String>,
+    /// The time.
+    pub clock: Arc<dyn Clock>,
+    /// How it ends.
+    pub drain: Drain,
+}
+
+/// An S3 and an STS other than AWS's.
+#[derive(Clone, Debug, Default)]
+pub struct Endpoints {
+    /// S3's: scheme, host and port.
+    pub s3: Option<String>,
+    /// STS's: scheme, host and port.
+    pub sts: Option<String>,
+}
+
+/// One function's sidecar.
+#[derive(Debug)]
+pub struct Sidecar {
+    config: SidecarConfig,
+    surroundings: Surroundings,
+    conditions: Arc<Conditions>,
+    metrics: Arc<Metrics>,
+}
+
+impl Sidecar {
+    /// A sidecar that does nothing yet.
+    pub fn new(config: SidecarConfig, surroundings: Surroundings) -> Self {
+        let conditions = Arc::new(Conditions::new(Arc::clone(&surroundings.clock)));
+        Self { config, surroundings, conditions, metrics: Metrics::new() }
+    }
+
+    /// What it says of itself.
+    pub fn conditions(&self) -> Arc<Conditions> {
+        Arc::clone(&self.conditions)
+    }
+
+    /// What it counts.
+    pub fn metrics(&self) -> Arc<Metrics> {
+        Arc::clone(&self.metrics)
+    }
+
+    /// Takes events on `events`, answers the platform on `admin`, until `shutdown`; then drains.
+    pub async fn run(self, events: TcpListener, admin: TcpListener, shutdown: impl Future<Output = ()>) {
+        let http = http_client();
+        let sessions = self.keep_session(http.clone());
+        let readiness = Arc::new(Readiness::default());
+        let beginning = {
+            let (readiness, sessions) = (Arc::clone(&readiness), sessions.clone());
+            tokio::spawn(async move { readiness.begin_with(sessions).await })
+        };
+        let admin_task = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
+        let delivery = Arc::new(self.delivery(http, sessions));
+        let watching = tokio::spawn(watch_bucket(Arc::clone(&delivery)));
+        let event_bytes = self.config.spec.ingest.as_ref().and_then(|ingest| ingest.max_event_bytes.as_ref());
+        let ingest = Arc::new(Ingest::new(
+            delivery,
+            event_bytes.map(EventBytes::bytes),
+            Arc::clone(&self.surroundings.clock),
+            self.metrics(),
+        ));
+        let handler = move |request| {
+            let ingest = Arc::clone(&ingest);
+            async move { ingest.handle(request).await }
+        };
+        let ending = async {
+            shutdown.await;
+            info!("ending: requests that were begun are still answered");
+            readiness.end();
+        };
+        http::serve(events, Arc::new(handler), self.surroundings.drain, ending).await;
+        for task in [beginning, watching, admin_task] {
+            task.abort();
+        }
+        let totals = self.metrics.totals();
+        info!(stored = totals.stored, objects = totals.objects, rejected = totals.rejected, "ended");
+    }
+
+    fn keep_session(&self, http: SharedHttpClient) -> Sessions {
+        let SidecarConfig { namespace, name, spec, .. } = &self.config;
+        let reference = &spec.external_id_secret_ref;
+        let file = ExternalIdFile {
+            folder: self.surroundings.external_id_folder.clone(),
+            key: reference.key.to_string(),
+            prefix: self.config.external_id_prefix.clone(),
+        };
+        let (state, external_id) = watch::channel(file.read());
+        tokio::spawn(file.follow(state));
+        let session_name = spec.session_name.clone().unwrap_or_else(|| SessionName::for_function(namespace, name));
+        let place = self.sts_place(http);
+        let keeper = Keeper {
+            sts: Sts::new(spec, session_name, place, Arc::clone(&self.surroundings.clock)),
+            identity: self.surroundings.identity.clone(),
+            external_id,
+            secret: (reference.name.to_string(), reference.key.to_string()),
+            policy: spec.external_id_enforcement,
+            conditions: self.conditions(),
+            metrics: self.metrics(),
+        };
+        keeper.start()
+    }
+
+    fn sts_place(&self, http: SharedHttpClient) -> StsPlace {
+        let spec = &self.config.spec;
+        let sts = spec.sts.as_ref();
+        let region = sts.and_then(|sts| sts.region.as_ref()).map(ToString::to_string);
+        let region = region.or_else(|| self.surroundings.region.clone()).unwrap_or_else(|| spec.s3.region.to_string());
+        let endpoint = sts.and_then(|sts| sts.endpoint.as_ref()).map(ToString::to_string);
+        StsPlace { region, endpoint: self.surroundings.endpoints.sts.clone().or(endpoint), http }
+    }
+
+    fn delivery(&self, http: SharedHttpClient, sessions: Sessions) -> Delivery {
+        let spec = &self.config.spec;
+        let given = self.surroundings.endpoints.s3.clone();
+        let place = S3Place {
+            path_style: given.is_some() || spec.s3.force_path_style.unwrap_or_default(),
+            endpoint: given.or_else(|| spec.s3.endpoint.as_ref().map(ToString::to_string)),
+            http,
+        };
+        let bucket = Bucket::new(spec.s3.clone(), place, Arc::clone(&self.surroundings.clock));
+        Delivery::new(spec, bucket, sessions, self.conditions(), self.metrics())
+    }
+
+    fn serve_admin(
+        &self,
+        listener: TcpListener,
+        sessions: Sessions,
+        readiness: Arc<Readiness>,
+    ) -> tokio::task::JoinHandle<()> {
+        let admin = Arc::new(Admin {
+            generation: self.config.generation,
+            config_hash: self.config.config_hash.clone(),
+            conditions: self.conditions(),
+            metrics: self.metrics(),
+            sessions,
+            readiness,
+        });
+        let handler = move |request| {
+            let admin = Arc::clone(&admin);
+            async move { admin.handle(&request) }
+        };
+        // It answers to the very end, and ends with the process.
+        let never = Drain { delay: Duration::MAX, grace: Duration::ZERO };
+        tokio::spawn(http::serve(listener, Arc::new(handler), never, std::future::pending()))
+    }
+}
+
+/// One client, and so one pool of connections, for S3 and STS. It follows no redirect and reads
+/// no proxy from the environment.
+fn http_client() -> SharedHttpClient {
+    aws_smithy_http_client::Builder::new()
+        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
+        .pool_idle_timeout(POOL_IDLE)
+        .build_https()
+}

@@ -1,0 +1,74 @@
+//! Logs: one JSON object a line for machines, coloured lines for a terminal.
+
+use std::io::{self, IsTerminal};
+
+use tracing::level_filters::LevelFilter;
+use tracing_subscriber::filter::Targets;
+use tracing_subscriber::fmt;
+use tracing_subscriber::layer::SubscriberExt;
+use tracing_subscriber::util::SubscriberInitExt;
+use tributary_crds::function::LogLevel;
+
+/// Crates whose debug output holds access keys, external IDs or request bodies: never more than
+/// info, whatever is asked for. A target counts with all that begin with it.
+const CAPPED: [&str; 7] = ["aws", "hyper", "rustls", "h2", "tower", "smithy", "s3s"];
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
+pub enum LogFormat {
+    /// Text on a terminal, JSON elsewhere.
+    #[default]
+    Auto,
+    /// One JSON object a line.
+    Json,
+    /// Lines for people.
+    Text,
+}
+
+/// Starts logging to standard output. Once in a process.
+pub fn start(level: LogLevel, format: LogFormat) {
+    let registry = tracing_subscriber::registry().with(targets(level));
+    let json = match format {
+        LogFormat::Auto => !io::stdout().is_terminal(),
+        LogFormat::Json => true,
+        LogFormat::Text => false,
+    };
+    // A second start in one process keeps the first.
+    let _ = if json {
+        registry.with(fmt::layer().json().flatten_event(true)).try_init()
+    } else {
+        registry.with(fmt::layer().with_ansi(io::stdout().is_terminal())).try_init()
+    };
+}
+
+/// What is logged at `level`.
+pub fn targets(level: LogLevel) -> Targets {
+    let level = match level {
+        LogLevel::Error => LevelFilter::ERROR,
+        LogLevel::Warn => LevelFilter::WARN,
+        LogLevel::Info => LevelFilter::INFO,
+        LogLevel::Debug => LevelFilter::DEBUG,
+        LogLevel::Trace => LevelFilter::TRACE,
+    };
+    let capped = CAPPED.map(|target| (target, level.min(LevelFilter::INFO)));
+    Targets::new().with_default(level).with_targets(capped)
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::*;
+
+    #[test]
+    fn secretive_crates_are_capped_at_any_level() {
+        let trace = targets(LogLevel::Trace);
+        assert!(trace.would_enable("tributary_sidecar::session", &Level::TRACE));
+        for target in ["aws_config::sts", "aws_smithy_runtime::client", "hyper_util::client", "rustls::client"] {
+            assert!(trace.would_enable(target, &Level::INFO), "{target}");
+            assert!(!trace.would_enable(target, &Level::DEBUG), "{target}");
+        }
+        let error = targets(LogLevel::Error);
+        assert!(!error.would_enable("aws_config", &Level::WARN));
+    }
+}
