@@ -1,1 +1,87 @@
-fn main() {}
+//! `tributary`: checks and prepares destination functions from the command line.
+//!
+//! Each subcommand is a module with its arguments and one function, which returns what to print:
+//! only this file writes to the terminal and chooses the exit code.
+
+mod check;
+mod external_id;
+mod manifest;
+mod policy;
+
+use std::io::Write;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// The work was done, and its result is bad.
+const FAILED: u8 = 1;
+/// Wrong usage or configuration: `EX_USAGE` of sysexits.
+const USAGE: u8 = 64;
+
+/// Checks and prepares destination functions: no cluster and no cloud needed.
+#[derive(Parser)]
+#[command(name = "tributary", version, arg_required_else_help = false, after_help = EXIT_CODES)]
+struct Arguments {
+    #[command(subcommand)]
+    command: Command,
+}
+
+const EXIT_CODES: &str = "\
+Exit codes: 0 done, 1 the work failed, 64 wrong usage or configuration.
+
+Examples:
+  tributary external-id orders-lake > secret.yaml
+  tributary check function.yaml
+  tributary policy function.yaml --principal arn:aws:iam::210987654321:role/tributary";
+
+#[derive(Subcommand)]
+enum Command {
+    Check(check::Arguments),
+    Policy(policy::Arguments),
+    ExternalId(external_id::Arguments),
+}
+
+/// What a subcommand comes to.
+enum Outcome {
+    /// Done; this is printed.
+    Done(String),
+    /// The work failed; this is printed too.
+    Failed(String),
+    /// It could not begin: one line for standard error.
+    Usage(String),
+}
+
+fn main() -> ExitCode {
+    let outcome = match Arguments::try_parse() {
+        Ok(arguments) => match arguments.command {
+            Command::Check(arguments) => check::run(&arguments),
+            Command::Policy(arguments) => policy::run(&arguments),
+            Command::ExternalId(arguments) => external_id::run(&arguments),
+        },
+        Err(error) if error.use_stderr() => Outcome::Usage(one_line(&error.to_string())),
+        Err(help) => Outcome::Done(help.to_string()),
+    };
+    match outcome {
+        Outcome::Done(text) => print(&text, ExitCode::SUCCESS),
+        Outcome::Failed(text) => print(&text, ExitCode::from(FAILED)),
+        Outcome::Usage(line) => {
+            eprintln!("tributary: {line}");
+            ExitCode::from(USAGE)
+        }
+    }
+}
+
+/// Prints `text`; a reader that has gone away, as `head` does, is no reason to panic.
+fn print(text: &str, code: ExitCode) -> ExitCode {
+    match std::io::stdout().lock().write_all(text.as_bytes()) {
+        Ok(()) => code,
+        Err(_) => ExitCode::from(FAILED),
+    }
+}
+
+/// The first paragraph of clap's errors, which says what is wrong; the rest is the usage.
+fn one_line(error: &str) -> String {
+    let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
+    let words: Vec<_> = paragraph.split_whitespace().collect();
+    format!("{} (see tributary --help)", words.join(" "))
+}

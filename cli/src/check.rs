@@ -1,0 +1,96 @@
+//! `tributary check`: the API server's verdict on the functions of a file, without one.
+
+use std::path::PathBuf;
+
+use tributary_crds::DestinationFunction;
+use tributary_crds::check::judge;
+use tributary_crds::values::ExternalId;
+
+use crate::Outcome;
+use crate::manifest::{FunctionDocument, Manifest, Secret};
+
+/// Says what `kubectl apply` would say of the functions in a file, without a cluster.
+///
+/// Every field is held against the resource's schema and rules. Where the file holds a function's
+/// Secrets too, their keys and the external ID are checked as well.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Prints a line for each problem, or that all is well; exits with 1 if there is a problem.
+
+Examples:
+  tributary check function.yaml
+  kustomize build | tributary check -")]
+pub struct Arguments {
+    /// YAML documents: DestinationFunctions and, if you like, their Secrets; - is standard input
+    file: PathBuf,
+}
+
+/// Judges every function of the file.
+pub fn run(arguments: &Arguments) -> Outcome {
+    let file = arguments.file.display();
+    let manifest = match Manifest::load(&arguments.file) {
+        Ok(manifest) => manifest,
+        Err(error) => return Outcome::Usage(format!("{file}: {error}")),
+    };
+    let (mut lines, mut good) = (String::new(), true);
+    for function in &manifest.functions {
+        let problems = problems(&manifest, function);
+        good &= problems.is_empty();
+        let says = if problems.is_empty() { vec!["ok".to_owned()] } else { problems };
+        for line in says {
+            lines.push_str(&format!("{file}: {}: {line}\n", function.name));
+        }
+    }
+    if good { Outcome::Done(lines) } else { Outcome::Failed(lines) }
+}
+
+fn problems(manifest: &Manifest, document: &FunctionDocument) -> Vec<String> {
+    match judge(&document.document) {
+        Ok(function) => secret_problems(manifest, &document.namespace, &function),
+        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+    }
+}
+
+/// What is wrong with those of the function's Secrets that the file holds.
+fn secret_problems(manifest: &Manifest, namespace: &str, function: &DestinationFunction) -> Vec<String> {
+    let spec = &function.spec;
+    let external_id = &spec.external_id_secret_ref;
+    let mut wanted = vec![("spec.externalIdSecretRef", external_id.name.as_str(), external_id.key.as_str())];
+    if let Some(ingest) = &spec.ingest {
+        let keys = [
+            ("spec.ingest.writeKeySecretRef", &ingest.write_key_secret_ref),
+            ("spec.ingest.signatureSecretRef", &ingest.signature_secret_ref),
+        ];
+        wanted.extend(keys.into_iter().filter_map(|(path, reference)| {
+            reference.as_ref().map(|reference| (path, reference.name.as_str(), reference.key.as_str()))
+        }));
+        // The keys of a Secret of type kubernetes.io/tls.
+        let tls = ingest.tls_secret_ref.iter();
+        wanted.extend(
+            tls.flat_map(|tls| ["tls.crt", "tls.key"].map(|key| ("spec.ingest.tlsSecretRef", tls.name.as_str(), key))),
+        );
+    }
+    let mut problems = Vec::new();
+    for (path, name, key) in wanted {
+        let Some(secret) = manifest.secret(namespace, name) else { continue };
+        if secret.text(key).is_none() {
+            let keys: Vec<_> = secret.keys().collect();
+            problems.push(format!("{path}: Secret {name} has no key {key}; its keys are: {}", keys.join(", ")));
+        } else if path == "spec.externalIdSecretRef"
+            && let Err(says) = external_id_of(secret, key)
+        {
+            problems.push(format!("{path}: Secret {name}, key {key}: {says}"));
+        }
+    }
+    problems
+}
+
+/// The external ID that a Secret holds.
+///
+/// # Errors
+/// Why there is none, in words that do not show the value.
+pub fn external_id_of(secret: &Secret, key: &str) -> Result<ExternalId, String> {
+    let text = secret.text(key).ok_or_else(|| format!("it has no key {key}"))?;
+    let text = text.map_err(|_| "it is not text".to_owned())?;
+    ExternalId::from_secret(text).map_err(|error| error.to_string())
+}

@@ -1,0 +1,120 @@
+//! A Secret of the manifest.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::Utf8Error;
+
+use k8s_openapi::ByteString;
+use serde_yaml::Value;
+use zeroize::Zeroizing;
+
+use super::ManifestError;
+
+/// The fields that a Secret may have.
+const FIELDS: [&str; 7] = ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"];
+
+/// A Secret: its keys and their values, which neither Debug nor an error shows.
+pub struct Secret {
+    /// Its name.
+    pub name: String,
+    /// Its namespace; `default` if it names none.
+    pub namespace: String,
+    values: BTreeMap<String, Zeroizing<Vec<u8>>>,
+}
+
+impl Secret {
+    /// Reads `data` and, above it, `stringData`, as the API server merges them.
+    pub(super) fn read(name: String, namespace: String, document: &Value) -> Result<Self, ManifestError> {
+        let fault = |says: String| ManifestError::Secret { name: name.clone(), says };
+        if document["apiVersion"].as_str() != Some("v1") {
+            return Err(fault("apiVersion is not v1".to_owned()));
+        }
+        let fields = document.as_mapping().into_iter().flatten();
+        if let Some(unknown) = fields.filter_map(|(field, _)| field.as_str()).find(|field| !FIELDS.contains(field)) {
+            return Err(fault(format!("unknown field \"{unknown}\"")));
+        }
+        let mut values = BTreeMap::new();
+        for (field, decode) in [("data", decoded as fn(&str) -> Option<Vec<u8>>), ("stringData", plain)] {
+            match &document[field] {
+                Value::Null => {}
+                Value::Mapping(entries) => {
+                    for (key, value) in entries {
+                        let key = key.as_str().ok_or_else(|| fault(format!("{field} has a key that is no text")))?;
+                        let value = value
+                            .as_str()
+                            .ok_or_else(|| fault(format!("{field}.{key} is not a text: put it in quotes")))?;
+                        let value = decode(value).ok_or_else(|| {
+                            fault(format!("{field}.{key} is not base64: encode it, or move it to stringData"))
+                        })?;
+                        values.insert(key.to_owned(), Zeroizing::new(value));
+                    }
+                }
+                _ => return Err(fault(format!("{field} is not a mapping of keys to texts"))),
+            }
+        }
+        Ok(Self { name, namespace, values })
+    }
+
+    /// The value of `key` as text, if the Secret has the key.
+    pub fn text(&self, key: &str) -> Option<Result<&str, Utf8Error>> {
+        self.values.get(key).map(|value| std::str::from_utf8(value))
+    }
+
+    /// The Secret's keys.
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        self.values.keys().map(String::as_str)
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let keys: Vec<_> = self.keys().collect();
+        f.debug_struct("Secret").field("name", &self.name).field("keys", &keys).finish_non_exhaustive()
+    }
+}
+
+/// Base64, in which line breaks mean nothing.
+fn decoded(text: &str) -> Option<Vec<u8>> {
+    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
+    serde_json::from_value(text.into()).ok().map(|ByteString(bytes)| bytes)
+}
+
+// An Option, to have the shape of `decoded`.
+#[allow(clippy::unnecessary_wraps, reason = "one of two ways to read a value")]
+fn plain(text: &str) -> Option<Vec<u8>> {
+    Some(text.as_bytes().to_vec())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(data: &str) -> Result<Secret, ManifestError> {
+        let document = serde_yaml::from_str(&format!("apiVersion: v1\nkind: Secret\n{data}")).unwrap();
+        Secret::read("lake".to_owned(), "default".to_owned(), &document)
+    }
+
+    #[test]
+    fn plain_text_goes_before_base64() {
+        let secret = read("data: {a: aHVudGVyMg==, b: aHVudGVyMw==}\nstringData: {b: new}").unwrap();
+        assert_eq!(secret.text("a"), Some(Ok("hunter2")));
+        assert_eq!(secret.text("b"), Some(Ok("new")));
+        assert_eq!(secret.text("c"), None);
+    }
+
+    #[test]
+    fn no_value_is_shown() {
+        let secret = read("stringData: {id: hunter2}").unwrap();
+        assert_eq!(format!("{secret:?}"), "Secret { name: \"lake\", keys: [\"id\"], .. }");
+        for (wrong, says) in [
+            ("data: {id: hunter2!}", "data.id is not base64"),
+            ("stringData: {id: [hunter2]}", "stringData.id is not a text"),
+            ("stringData: hunter2", "stringData is not a mapping"),
+            ("dato: {id: hunter2}", "unknown field \"dato\""),
+        ] {
+            let refused = read(wrong).unwrap_err();
+            assert!(refused.to_string().contains(says), "{refused}");
+            assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+        }
+    }
+}

@@ -1,0 +1,160 @@
+//! `tributary policy`: the IAM policies that the owner of a function's role has to set.
+
+use std::path::PathBuf;
+
+use clap::ValueEnum;
+use regex_lite::Regex;
+use tributary_crds::DestinationFunction;
+use tributary_crds::check::judge;
+use tributary_crds::policy::{PolicyDocument, permissions, trust};
+use tributary_crds::values::ExternalId;
+
+use crate::Outcome;
+use crate::check::external_id_of;
+use crate::manifest::{FunctionDocument, Manifest};
+
+/// Who may be trusted. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
+const PRINCIPAL: &str =
+    "^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:(root|(role|user)/([!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,64})$";
+
+/// Prints the trust policy and the permission policy that a function's role needs.
+///
+/// The external ID is that of the function's Secret, if the file holds it.
+#[derive(clap::Args)]
+#[command(after_help = "\
+Examples:
+  tributary policy function.yaml --principal arn:aws:iam::210987654321:role/tributary
+  tributary policy function.yaml --principal arn:aws:iam::210987654321:role/tributary --only trust > trust.json
+  aws iam update-assume-role-policy --role-name my-secure-role --policy-document file://trust.json")]
+pub struct Arguments {
+    /// YAML documents: one DestinationFunction and its Secret; - is standard input
+    file: PathBuf,
+    /// Who will assume the role: the ARN of the sidecars' base identity (a role, a user, or an account's root)
+    #[arg(long, value_name = "ARN", value_parser = principal)]
+    principal: String,
+    /// The base identity comes from EKS Pod Identity, which passes session tags along
+    #[arg(long)]
+    pod_identity: bool,
+    /// The external ID, where the file does not hold its Secret
+    #[arg(long, value_name = "ID", value_parser = external_id)]
+    external_id: Option<ExternalId>,
+    /// Print the JSON of one policy and nothing else, for other programs
+    #[arg(long, value_name = "POLICY")]
+    only: Option<Only>,
+}
+
+#[derive(Clone, Copy, ValueEnum)]
+enum Only {
+    /// Who may assume the role
+    Trust,
+    /// What the role may do
+    Permissions,
+}
+
+/// Prints the policies.
+pub fn run(arguments: &Arguments) -> Outcome {
+    match policies(arguments) {
+        Ok(text) => Outcome::Done(text),
+        Err(says) => Outcome::Usage(format!("{}: {says}", arguments.file.display())),
+    }
+}
+
+fn policies(arguments: &Arguments) -> Result<String, String> {
+    let manifest = Manifest::load(&arguments.file).map_err(|error| error.to_string())?;
+    let document = manifest.function().map_err(|error| error.to_string())?;
+    let function = function(document)?;
+    let role = &function.spec.role_arn;
+    let partition = arguments.principal.split(':').nth(1).unwrap_or_default();
+    if partition != role.partition() {
+        return Err(format!(
+            "principal {} and roleArn {role} are in different partitions, and no role can be assumed from another",
+            arguments.principal
+        ));
+    }
+    let may_do = permissions(&function.spec);
+    if let Some(Only::Permissions) = arguments.only {
+        return pretty(&may_do);
+    }
+    let id = match &arguments.external_id {
+        Some(id) => id.clone(),
+        None => external_id_in(&manifest, document, &function)?,
+    };
+    let trusts = trust(&arguments.principal, id.reveal(), arguments.pod_identity);
+    if arguments.only.is_some() {
+        return pretty(&trusts);
+    }
+    let (trusts, may_do) = (pretty(&trusts)?, pretty(&may_do)?);
+    Ok(format!(
+        "# Trust policy of {role}: who may assume it, with the external ID and no other way\n\n{trusts}\n\
+         # Permission policy of {role}: what it may do\n\n{may_do}"
+    ))
+}
+
+fn function(document: &FunctionDocument) -> Result<DestinationFunction, String> {
+    judge(&document.document).map_err(|problems| {
+        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+        let more = match problems.len().saturating_sub(1) {
+            0 => String::new(),
+            more => format!(" (and {more} more: see tributary check)"),
+        };
+        format!("{}: {first}{more}", document.name)
+    })
+}
+
+fn external_id_in(
+    manifest: &Manifest,
+    document: &FunctionDocument,
+    function: &DestinationFunction,
+) -> Result<ExternalId, String> {
+    let reference = &function.spec.external_id_secret_ref;
+    let (name, key) = (&reference.name, &reference.key);
+    let secret = manifest.secret(&document.namespace, name.as_str()).ok_or_else(|| {
+        format!("Secret {name} of namespace {} is not in it: add it, or give --external-id", document.namespace)
+    })?;
+    external_id_of(secret, key.as_str()).map_err(|says| format!("Secret {name}, key {key}: {says}"))
+}
+
+fn pretty(policy: &PolicyDocument) -> Result<String, String> {
+    serde_json::to_string_pretty(policy).map(|json| json + "\n").map_err(|error| error.to_string())
+}
+
+fn principal(text: &str) -> Result<String, String> {
+    let pattern = Regex::new(PRINCIPAL).map_err(|error| error.to_string())?;
+    if pattern.is_match(text) {
+        return Ok(text.to_owned());
+    }
+    Err("not the ARN of a role, a user or an account's root; write it like arn:aws:iam::123456789012:role/tributary"
+        .to_owned())
+}
+
+fn external_id(text: &str) -> Result<ExternalId, String> {
+    ExternalId::from_secret(text).map_err(|error| error.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::principal;
+
+    #[test]
+    fn a_principal_is_a_role_a_user_or_an_accounts_root() {
+        for right in [
+            "arn:aws:iam::123456789012:root",
+            "arn:aws:iam::123456789012:role/tributary",
+            "arn:aws-us-gov:iam::123456789012:role/teams/data/tributary",
+            "arn:aws-cn:iam::123456789012:user/a+b@c",
+        ] {
+            assert!(principal(right).is_ok(), "{right}");
+        }
+        for wrong in [
+            "*",
+            "123456789012",
+            "arn:aws:iam::123456789012:group/all",
+            "arn:aws:iam::123456789012:role/",
+            "arn:aws:iam::12345678901:root",
+            "arn:aws:iam::123456789012:role/a b",
+            "arn:aws:sts::123456789012:assumed-role/a/b",
+        ] {
+            assert!(principal(wrong).is_err(), "{wrong}");
+        }
+    }
+}

@@ -1,0 +1,133 @@
+//! The binary, from outside.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::process::{Command, Output};
+
+const FUNCTION: &str = "\
+apiVersion: tributary.dev/v1alpha1
+kind: DestinationFunction
+metadata:
+  name: orders
+spec:
+  roleArn: arn:aws:iam::123456789012:role/my-secure-role
+  externalIdSecretRef: {name: orders-lake}
+  s3: {bucket: my-bucket, region: us-west-2}
+";
+const PRINCIPAL: &str = "arn:aws:iam::210987654321:role/tributary";
+
+fn tributary(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_tributary")).args(arguments).output().unwrap()
+}
+
+/// Runs a subcommand on a file of `text`.
+fn on(text: &str, subcommand: &str, arguments: &[&str]) -> Output {
+    let file = tempfile::NamedTempFile::new().unwrap();
+    std::fs::write(file.path(), text).unwrap();
+    tributary(&[&[subcommand, file.path().to_str().unwrap()], arguments].concat())
+}
+
+fn with_secret(data: &str) -> String {
+    format!("{FUNCTION}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: orders-lake}}\n{data}\n")
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+/// Holds that `output` is a refusal of one line that says `part`.
+fn refused(output: &Output, part: &str) {
+    let error = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{error}");
+    assert!(error.contains(part) && error.lines().count() == 1 && output.stdout.is_empty(), "{error}");
+}
+
+#[test]
+fn wrong_usage_is_64_and_one_line() {
+    refused(&tributary(&[]), "requires a subcommand");
+    refused(&tributary(&["chekc"]), "unrecognized subcommand 'chekc'");
+    refused(&tributary(&["check"]), "<FILE>");
+    refused(&tributary(&["check", "/no/such/file.yaml"]), "/no/such/file.yaml: can't be read");
+    refused(&tributary(&["external-id", "Orders_Lake"]), "is not the name of a Secret");
+    refused(&tributary(&["external-id", "orders-lake", "--namespace", "a.b"]), "not a namespace");
+    refused(&on(FUNCTION, "policy", &["--principal", "*"]), "not the ARN of a role");
+    for help in [&["--help"][..], &["--version"], &["check", "--help"], &["policy", "--help"]] {
+        let output = tributary(help);
+        assert!(output.status.success() && !output.stdout.is_empty() && output.stderr.is_empty(), "{help:?}");
+    }
+}
+
+#[test]
+fn check_says_ok_or_a_line_for_each_problem() {
+    let good = on(FUNCTION, "check", &[]);
+    assert!(good.status.success() && out(&good).ends_with(": orders: ok\n"), "{}", out(&good));
+
+    let bad = on(&FUNCTION.replace("my-bucket", "My_Bucket").replace("spec:", "spec:\n  colour: red"), "check", &[]);
+    assert_eq!(bad.status.code(), Some(1));
+    let lines: Vec<_> = out(&bad).lines().map(str::to_owned).collect();
+    assert_eq!(lines.len(), 2, "{lines:?}");
+    assert!(lines[0].ends_with(": orders: unknown field \"spec.colour\""));
+    assert!(lines[1].contains(": orders: spec.s3.bucket: bucket \"My_Bucket\" is not a bucket name"));
+
+    refused(&on("kind: [", "check", &[]), "is not YAML");
+    refused(&on("kind: Pod\nmetadata: {name: web}", "check", &[]), "document 1 is a Pod, \"web\"");
+}
+
+#[test]
+fn check_looks_into_the_secrets_that_are_there() {
+    for (data, part) in [
+        ("stringData: {externalId: abc-123}", "orders: ok"),
+        ("data: {externalId: YWJjLTEyMwo=}", "orders: ok"),
+        ("stringData: {external-id: hunter2}", "has no key externalId; its keys are: external-id"),
+        ("stringData: {externalId: hunter2 hunter2}", "character 8 of it is not one that an external ID may have"),
+    ] {
+        let output = on(&with_secret(data), "check", &[]);
+        assert_eq!(output.status.code(), Some(i32::from(!part.ends_with("ok"))), "{data}");
+        assert!(out(&output).contains(part) && !out(&output).contains("hunter2"), "{}", out(&output));
+    }
+}
+
+#[test]
+fn policy_prints_what_the_roles_owner_sets() {
+    let text = with_secret("stringData: {externalId: abc-123}");
+    let output = on(&text, "policy", &["--principal", PRINCIPAL]);
+    assert!(output.status.success());
+    let policies: Vec<serde_json::Value> = out(&output)
+        .split("# ")
+        .skip(1)
+        .map(|part| serde_json::from_str(part.split_once('\n').unwrap().1).unwrap())
+        .collect();
+    assert_eq!(policies.len(), 2);
+    assert_eq!(policies[0]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"], "abc-123");
+    assert_eq!(policies[1]["Statement"][0]["Resource"], "arn:aws:s3:::my-bucket/*");
+
+    for (only, statements) in [("trust", 2), ("permissions", 2)] {
+        let output = on(&text, "policy", &["--principal", PRINCIPAL, "--pod-identity", "--only", only]);
+        let policy: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+        assert_eq!(policy["Statement"].as_array().unwrap().len(), statements);
+    }
+}
+
+#[test]
+fn policy_needs_an_external_id_and_a_right_function() {
+    refused(
+        &on(FUNCTION, "policy", &["--principal", PRINCIPAL]),
+        "Secret orders-lake of namespace default is not in it",
+    );
+    let given = on(FUNCTION, "policy", &["--principal", PRINCIPAL, "--external-id", "abc-123"]);
+    assert!(given.status.success() && out(&given).contains("\"sts:ExternalId\": \"abc-123\""));
+    let bad = FUNCTION.replace("my-bucket", "My_Bucket");
+    refused(&on(&bad, "policy", &["--principal", PRINCIPAL]), "orders: spec.s3.bucket: bucket \"My_Bucket\"");
+    let china = PRINCIPAL.replace("aws:", "aws-cn:");
+    refused(&on(FUNCTION, "policy", &["--principal", &china]), "different partitions");
+}
+
+#[test]
+fn an_external_id_is_new_each_time_and_good_for_a_function() {
+    let print = || out(&tributary(&["external-id", "orders-lake", "--namespace", "default"]));
+    let (one, other) = (print(), print());
+    assert_ne!(one, other);
+    let output = on(&format!("{FUNCTION}---\n{one}"), "policy", &["--principal", PRINCIPAL, "--only", "trust"]);
+    let policy: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    let id = policy["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"].as_str().unwrap().to_owned();
+    assert!(id.len() == 40 && id.chars().all(|c| c.is_ascii_alphanumeric()) && one.contains(&id), "{id}");
+}
