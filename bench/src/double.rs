@@ -1,0 +1,115 @@
+//! S3 and STS, in a process of their own: the project's double, which checks every signature and
+//! every policy, and forgets what it stores.
+
+use std::net::{Ipv4Addr, SocketAddr};
+
+use anyhow::{Context, Result};
+use serde::{Deserialize, Serialize};
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+use tributary_local_aws::{Accounts, Clock, LocalAws, Options, Service, Store};
+
+use crate::process::{self, Helper};
+
+/// The user that the floor signs as and that the sidecar assumes its role from.
+pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
+pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
+pub const EXTERNAL_ID: &str = "bench-external-id";
+pub const ROLE_ARN: &str = "arn:aws:iam::123456789012:role/bench";
+pub const BUCKET: &str = "bench-bucket";
+pub const REGION: &str = "us-west-2";
+
+/// The double, from the bench's side.
+pub struct Double(Helper);
+
+/// How its PutObjects ended so far.
+#[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
+pub struct Counts {
+    pub stored: u64,
+    pub refused: u64,
+}
+
+impl Double {
+    pub async fn start() -> Result<Double> {
+        Helper::start(&["double"]).await.map(Double)
+    }
+
+    pub fn pid(&self) -> u32 {
+        self.0.pid
+    }
+
+    pub fn address(&self) -> SocketAddr {
+        self.0.address
+    }
+
+    pub async fn counts(&mut self) -> Result<Counts> {
+        let counts = self.0.ask().await?;
+        serde_json::from_str(&counts).with_context(|| format!("the double says {counts:?}"))
+    }
+}
+
+/// The double's own side: serves until the bench ends.
+pub fn run() -> Result<()> {
+    let aws = LocalAws::new(Options {
+        accounts: Accounts::parse(&accounts())?,
+        store: Store::discard(),
+        clock: Clock::real(),
+        record_calls: false,
+    });
+    let runtime = Runtime::new()?;
+    let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    let address = listener.local_addr()?;
+    let server = aws.clone();
+    runtime.spawn(async move { server.serve(listener, std::future::pending()).await });
+    process::answer(address, || Ok(serde_json::to_string(&Counts::of(&aws.counts()))?))
+}
+
+impl Counts {
+    fn of(counts: &tributary_local_aws::Counts) -> Counts {
+        let mut sums = Counts::default();
+        for ((service, operation, outcome), count) in counts {
+            match (service, *operation, outcome.as_ref()) {
+                (Service::S3, "PutObject", "ok") => sums.stored += count,
+                (Service::S3, "PutObject", _) => sums.refused += count,
+                _ => {}
+            }
+        }
+        sums
+    }
+}
+
+/// Who and what there is on the other side: one account with one of each.
+fn accounts() -> String {
+    format!(
+        "accounts:\n  \
+           \"123456789012\":\n    \
+             users:\n      \
+               bench-base: {{accessKeyId: {ACCESS_KEY_ID}, secretAccessKey: {SECRET_ACCESS_KEY}}}\n    \
+             roles:\n      \
+               bench: {{externalId: {EXTERNAL_ID}, principals: [\"arn:aws:iam::123456789012:user/bench-base\"]}}\n    \
+             buckets:\n      \
+               {BUCKET}: {{region: {REGION}}}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_accounts_are_what_the_double_takes() {
+        Accounts::parse(&accounts()).unwrap();
+    }
+
+    #[test]
+    fn only_puts_are_counted() {
+        let counts = [
+            ((Service::S3, "PutObject", "ok".into()), 5),
+            ((Service::S3, "PutObject", "SlowDown".into()), 2),
+            ((Service::S3, "PutObject", "cut".into()), 1),
+            ((Service::S3, "HeadBucket", "ok".into()), 9),
+            ((Service::Sts, "AssumeRole", "ok".into()), 9),
+        ];
+        assert_eq!(Counts::of(&counts.into_iter().collect()), Counts { stored: 5, refused: 3 });
+    }
+}

@@ -1,0 +1,72 @@
+//! Floors: the least that a part of the product's work can cost, done by hand on the same HTTP stack.
+//!
+//! They skip what the product must not (limits, time-outs, authentication, retries), so that what
+//! the product costs above its floor is what those, and its abstractions, cost.
+
+pub mod object;
+mod sigv4;
+pub mod take;
+
+use std::convert::Infallible;
+use std::net::Ipv4Addr;
+
+use anyhow::Result;
+use bytes::Bytes;
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde::Deserialize;
+use tokio::net::TcpListener;
+use tokio::runtime::Runtime;
+
+use crate::process;
+
+/// What is looked at of an event; borrowed, since neither field has escapes in practice.
+#[derive(Deserialize)]
+struct Envelope<'a> {
+    #[serde(rename = "type")]
+    kind: &'a str,
+    #[serde(rename = "messageId")]
+    message_id: &'a str,
+}
+
+/// What a floor does with an event's bytes before it is answered.
+trait Floor: Clone + Send + Sync + 'static {
+    fn take(&self, event: Bytes) -> impl Future<Output = Result<()>> + Send;
+}
+
+/// Serves a floor until the bench ends.
+fn serve(floor: impl Floor) -> Result<()> {
+    let runtime = Runtime::new()?;
+    let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
+    let address = listener.local_addr()?;
+    runtime.spawn(accept(listener, floor));
+    process::answer(address, || Ok(String::new()))
+}
+
+async fn accept(listener: TcpListener, floor: impl Floor) -> Result<()> {
+    loop {
+        let (stream, _) = listener.accept().await?;
+        stream.set_nodelay(true)?;
+        let floor = floor.clone();
+        let service = service_fn(move |request| answer(floor.clone(), request));
+        // An error here is the bench hanging up.
+        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+    }
+}
+
+async fn answer(floor: impl Floor, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
+    let done = async { floor.take(request.into_body().collect().await?.to_bytes()).await };
+    let (status, body) = match done.await {
+        Ok(()) => (StatusCode::OK, Bytes::from_static(br#"{"success":true}"#)),
+        Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Bytes::from(format!("{error:#}"))),
+    };
+    let mut response = Response::new(Full::new(body));
+    *response.status_mut() = status;
+    response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    Ok(response)
+}

@@ -1,0 +1,137 @@
+//! AWS Signature Version 4 of one shape of request: a PUT of an object whose bytes are at hand.
+
+use std::net::SocketAddr;
+use std::sync::{PoisonError, RwLock};
+
+use hmac::{Hmac, KeyInit, Mac};
+use jiff::Timestamp;
+use sha2::{Digest, Sha256};
+
+type Hmac256 = Hmac<Sha256>;
+
+/// Signed along, so that they must be sent as they are here.
+pub(super) const CONTENT_TYPE_SIGNED: &str = "application/json";
+pub(super) const IF_NONE_MATCH_SIGNED: &str = "*";
+
+const SIGNED_HEADERS: &str = "content-type;host;if-none-match;x-amz-content-sha256;x-amz-date";
+
+/// Signs with one user's keys for one bucket's region.
+pub(super) struct Signer {
+    host: String,
+    access_key_id: &'static str,
+    secret_access_key: &'static str,
+    region: &'static str,
+    /// The key is the same for a day.
+    day: RwLock<Option<Day>>,
+}
+
+#[derive(Clone)]
+struct Day {
+    /// As `20260101`.
+    date: String,
+    key: Hmac256,
+}
+
+/// Headers to send.
+pub(super) struct Signed {
+    pub(super) date: String,
+    pub(super) payload_sha256: String,
+    pub(super) authorization: String,
+}
+
+impl Signer {
+    pub(super) fn new(
+        s3: SocketAddr,
+        access_key_id: &'static str,
+        secret_access_key: &'static str,
+        region: &'static str,
+    ) -> Signer {
+        Signer { host: s3.to_string(), access_key_id, secret_access_key, region, day: RwLock::default() }
+    }
+
+    pub(super) fn host(&self) -> &str {
+        &self.host
+    }
+
+    /// Signs a PUT of `body` to `path`, which needs no encoding.
+    pub(super) fn put(&self, path: &str, body: &[u8], now: Timestamp) -> Signed {
+        let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let payload_sha256 = hex::encode(Sha256::digest(body));
+        let canonical = format!(
+            "PUT\n{path}\n\ncontent-type:{CONTENT_TYPE_SIGNED}\nhost:{}\nif-none-match:{IF_NONE_MATCH_SIGNED}\n\
+             x-amz-content-sha256:{payload_sha256}\nx-amz-date:{date}\n\n{SIGNED_HEADERS}\n{payload_sha256}",
+            self.host
+        );
+        let day = &date[..8];
+        let scope = format!("{day}/{}/s3/aws4_request", self.region);
+        let to_sign =
+            format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
+        let signature = hex::encode(mac(self.key(day), to_sign.as_bytes()));
+        let authorization = format!(
+            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={SIGNED_HEADERS}, Signature={signature}",
+            self.access_key_id
+        );
+        Signed { date, payload_sha256, authorization }
+    }
+
+    fn key(&self, date: &str) -> Hmac256 {
+        let known = self.day.read().unwrap_or_else(PoisonError::into_inner);
+        if let Some(day) = known.as_ref().filter(|day| day.date == date) {
+            return day.key.clone();
+        }
+        drop(known);
+        let key = keyed(&derived(self.secret_access_key, date, self.region, "s3"));
+        let day = Day { date: date.to_owned(), key: key.clone() };
+        *self.day.write().unwrap_or_else(PoisonError::into_inner) = Some(day);
+        key
+    }
+}
+
+/// The key that a day's requests to a service in a region are signed with.
+fn derived(secret: &str, date: &str, region: &str, service: &str) -> [u8; 32] {
+    let secret = format!("AWS4{secret}");
+    let parts = [region, service, "aws4_request"];
+    parts.iter().fold(mac(keyed(secret.as_bytes()), date.as_bytes()), |key, part| mac(keyed(&key), part.as_bytes()))
+}
+
+fn keyed(key: &[u8]) -> Hmac256 {
+    Hmac256::new_from_slice(key).expect("HMAC takes keys of any length")
+}
+
+fn mac(mut hmac: Hmac256, text: &[u8]) -> [u8; 32] {
+    hmac.update(text);
+    hmac.finalize().into_bytes().into()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    /// The example in AWS's "Create a signed AWS API request".
+    #[test]
+    fn the_derived_key_is_that_of_the_documentation() {
+        let key = derived("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20150830", "us-east-1", "iam");
+        assert_eq!(hex::encode(key), "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9");
+    }
+
+    #[test]
+    fn a_signature_goes_by_path_body_and_time() {
+        let signer = Signer::new((Ipv4Addr::LOCALHOST, 9000).into(), "AKIAIOSFODNN7EXAMPLE", "secret", "us-west-2");
+        let at = |seconds| Timestamp::from_second(seconds).unwrap();
+        let new_year = 1_767_225_600;
+        let sign = |path, body: &str, seconds| signer.put(path, body.as_bytes(), at(seconds)).authorization;
+        let first = sign("/b/k", "{}", new_year);
+        assert!(
+            first.starts_with(
+                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-west-2/s3/aws4_request, SignedHeaders="
+            ),
+            "{first}"
+        );
+        assert_eq!(first, sign("/b/k", "{}", new_year));
+        let others = [sign("/b/l", "{}", new_year), sign("/b/k", "[]", new_year), sign("/b/k", "{}", new_year + 1)];
+        assert!(!others.contains(&first));
+        assert!(sign("/b/k", "{}", new_year - 1).contains("/20251231/"));
+    }
+}

@@ -1,0 +1,96 @@
+//! Reads answers off a connection with as little work as will do: status and Content-Length.
+
+use std::io::{Error, ErrorKind, Result};
+
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+
+/// Longest answer read, head and body; those of the sidecar are a few hundred bytes.
+const MOST: usize = 16 * 1024;
+
+/// An answer.
+pub struct Response<'a> {
+    pub status: u16,
+    pub body: &'a [u8],
+}
+
+/// A connection's incoming side.
+#[derive(Default)]
+pub struct Reader {
+    buffer: Vec<u8>,
+}
+
+impl Reader {
+    /// Reads the answer to the one request that is under way.
+    pub async fn read(&mut self, stream: &mut TcpStream) -> Result<Response<'_>> {
+        self.buffer.clear();
+        let head = loop {
+            self.more(stream).await?;
+            if let Some(head) = head(&self.buffer)? {
+                break head;
+            }
+        };
+        while self.buffer.len() < head.end {
+            self.more(stream).await?;
+        }
+        Ok(Response { status: head.status, body: &self.buffer[head.body..head.end] })
+    }
+
+    async fn more(&mut self, stream: &mut TcpStream) -> Result<()> {
+        if self.buffer.len() > MOST {
+            return Err(Error::new(ErrorKind::InvalidData, "the answer is too long"));
+        }
+        match stream.read_buf(&mut self.buffer).await? {
+            0 => Err(ErrorKind::UnexpectedEof.into()),
+            _ => Ok(()),
+        }
+    }
+}
+
+/// What the head says: the status, and where the body begins and ends.
+#[derive(Debug, PartialEq)]
+struct Head {
+    status: u16,
+    body: usize,
+    end: usize,
+}
+
+/// The head, once all of it is there.
+fn head(bytes: &[u8]) -> Result<Option<Head>> {
+    let Some(length) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
+        return Ok(None);
+    };
+    let invalid = |what: &str| Error::new(ErrorKind::InvalidData, what);
+    let text = std::str::from_utf8(&bytes[..length]).map_err(|_| invalid("the answer's head isn't text"))?;
+    let mut lines = text.split("\r\n");
+    let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
+    let body_length = lines
+        .filter_map(|line| line.split_once(':'))
+        .find(|(name, _)| name.eq_ignore_ascii_case("content-length"))
+        .and_then(|(_, value)| value.trim().parse::<usize>().ok());
+    let body = length + 4;
+    Ok(Some(Head {
+        status: status.ok_or_else(|| invalid("the answer isn't HTTP/1.1"))?,
+        body,
+        end: body + body_length.ok_or_else(|| invalid("the answer has no Content-Length"))?,
+    }))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_head_is_read_once_it_is_whole() {
+        let bytes = b"HTTP/1.1 503 Service Unavailable\r\nDate: x\r\nContent-Length: 2\r\n\r\n{}";
+        assert_eq!(head(bytes).unwrap(), Some(Head { status: 503, body: bytes.len() - 2, end: bytes.len() }));
+        assert_eq!(head(&bytes[..bytes.len() - 4]).unwrap(), None);
+    }
+
+    #[test]
+    fn what_cannot_be_followed_is_an_error() {
+        for bytes in ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "SSH-2.0\r\ncontent-length: 0\r\n\r\n"] {
+            assert!(head(bytes.as_bytes()).is_err(), "{bytes}");
+        }
+    }
+}

@@ -1,0 +1,163 @@
+//! The sidecar as it is released: built, configured, started, ready.
+
+use std::fs::{self, File};
+use std::net::{Ipv4Addr, SocketAddr, TcpListener};
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tempfile::TempDir;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+use tokio::process::{Child, Command};
+
+use crate::double;
+use crate::response::Reader;
+
+/// How long it may take until its first session is there.
+const READY_WITHIN: Duration = Duration::from_secs(30);
+/// How often it is asked.
+const ASKED_EVERY: Duration = Duration::from_millis(50);
+/// Lines of its log that are shown when something went wrong.
+const LAST_LINES: usize = 5;
+
+/// Builds the sidecar in release, and says where it is.
+pub async fn build() -> Result<PathBuf> {
+    let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
+    let output = Command::new(cargo)
+        .args(["build", "--release", "-p", "tributary-sidecar", "--message-format=json-render-diagnostics"])
+        .stderr(Stdio::inherit())
+        .output()
+        .await
+        .context("running cargo")?;
+    ensure!(output.status.success(), "the sidecar does not build");
+    executable(&String::from_utf8_lossy(&output.stdout)).context("tributary-sidecar has no binary; give --sidecar PATH")
+}
+
+/// The sidecar's binary among what cargo says it made: a JSON object a line.
+fn executable(messages: &str) -> Option<PathBuf> {
+    let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
+    messages
+        .filter(|message| message["target"]["name"] == "tributary-sidecar")
+        .find_map(|message| message["executable"].as_str().map(PathBuf::from))
+}
+
+/// A sidecar that takes events.
+pub struct Sidecar {
+    /// Ends the process when dropped.
+    child: Child,
+    /// Configuration, external ID and log; removed when dropped.
+    folder: TempDir,
+    pub pid: u32,
+    pub address: SocketAddr,
+}
+
+impl Sidecar {
+    /// Starts `binary` with the double at `aws` behind it, and waits until it is ready.
+    pub async fn start(binary: &Path, aws: SocketAddr) -> Result<Sidecar> {
+        let folder = TempDir::new()?;
+        let config = folder.path().join("config.yaml");
+        let external_ids = folder.path().join("external-id");
+        fs::write(&config, configuration(aws))?;
+        fs::create_dir(&external_ids)?;
+        fs::write(external_ids.join("externalId"), double::EXTERNAL_ID)?;
+
+        let [address, admin] = free_addresses()?;
+        let child = Command::new(binary)
+            .arg("--config")
+            .arg(&config)
+            .arg("--external-id-dir")
+            .arg(&external_ids)
+            .args(["--listen", &address.to_string(), "--admin", &admin.to_string()])
+            // What the machine has set for AWS is not part of what is measured.
+            .env_clear()
+            .env("AWS_ACCESS_KEY_ID", double::ACCESS_KEY_ID)
+            .env("AWS_SECRET_ACCESS_KEY", double::SECRET_ACCESS_KEY)
+            .env("AWS_REGION", double::REGION)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .stdin(Stdio::null())
+            .stdout(File::create(log(&folder))?)
+            .kill_on_drop(true)
+            .spawn()
+            .with_context(|| format!("starting {}", binary.display()))?;
+        let pid = child.id().context("the sidecar has ended")?;
+        let mut sidecar = Sidecar { child, folder, pid, address };
+        sidecar.wait_until_ready(admin).await?;
+        Ok(sidecar)
+    }
+
+    /// The end of its log.
+    pub fn last_words(&self) -> String {
+        let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
+        let lines: Vec<&str> = log.lines().collect();
+        format!("; its log ends:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
+    }
+
+    async fn wait_until_ready(&mut self, admin: SocketAddr) -> Result<()> {
+        let started = Instant::now();
+        while !is_ready(admin).await {
+            if let Some(status) = self.child.try_wait()? {
+                bail!("the sidecar ended with {status}{}", self.last_words());
+            }
+            ensure!(started.elapsed() < READY_WITHIN, "the sidecar is not ready{}", self.last_words());
+            tokio::time::sleep(ASKED_EVERY).await;
+        }
+        Ok(())
+    }
+}
+
+fn log(folder: &TempDir) -> PathBuf {
+    folder.path().join("log")
+}
+
+/// Two addresses that nobody listens on. Somebody could begin to before the sidecar does; then it
+/// fails to start and says so.
+fn free_addresses() -> Result<[SocketAddr; 2]> {
+    let listeners = [TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
+    Ok([listeners[0].local_addr()?, listeners[1].local_addr()?])
+}
+
+/// Anything but a 200 is "not yet".
+async fn is_ready(admin: SocketAddr) -> bool {
+    let ask = async {
+        let mut stream = TcpStream::connect(admin).await?;
+        stream.write_all(format!("GET /readyz HTTP/1.1\r\nhost: {admin}\r\n\r\n").as_bytes()).await?;
+        Reader::default().read(&mut stream).await.map(|response| response.status)
+    };
+    matches!(tokio::time::timeout(READY_WITHIN, ask).await, Ok(Ok(200)))
+}
+
+/// The function it serves: Object mode, all defaults.
+fn configuration(aws: SocketAddr) -> String {
+    let (role_arn, bucket, region) = (double::ROLE_ARN, double::BUCKET, double::REGION);
+    format!(
+        "namespace: default\n\
+         name: bench\n\
+         spec:\n  \
+           roleArn: {role_arn}\n  \
+           externalIdSecretRef: {{name: bench}}\n  \
+           s3: {{bucket: {bucket}, region: {region}, endpoint: \"http://{aws}\", forcePathStyle: true}}\n  \
+           sts: {{endpoint: \"http://{aws}\"}}\n"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_binary_is_found_among_the_messages() {
+        let messages = r#"{"reason":"compiler-artifact","target":{"name":"tributary_sidecar"},"executable":null}
+{"reason":"compiler-artifact","target":{"name":"tributary-sidecar"},"executable":"/t/release/tributary-sidecar"}
+{"reason":"build-finished","success":true}"#;
+        assert_eq!(executable(messages), Some(PathBuf::from("/t/release/tributary-sidecar")));
+        assert_eq!(executable(r#"{"reason":"build-finished","success":true}"#), None);
+    }
+
+    #[test]
+    fn the_two_addresses_differ() {
+        let [address, admin] = free_addresses().unwrap();
+        assert_ne!(address, admin);
+    }
+}
