@@ -29,7 +29,7 @@ pub struct Arguments {
 
 /// Prints the Secret.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let id = match random_id() {
+    let id = match random() {
         Ok(id) => id,
         Err(error) => return Outcome::Failed(format!("the system gave no random bytes: {error}\n")),
     };
@@ -41,8 +41,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
     ))
 }
 
-/// Characters of [`ALPHABET`], each as likely as any other.
-fn random_id() -> Result<String, getrandom::Error> {
+/// A random external ID: characters of [`ALPHABET`], each as likely as any other.
+///
+/// # Errors
+/// When the system gives no random bytes.
+pub fn random() -> Result<String, getrandom::Error> {
     let mut id = String::with_capacity(LENGTH);
     let mut bytes = [0; 64];
     while id.len() < LENGTH {
@@ -69,7 +72,7 @@ mod tests {
 
     #[test]
     fn every_character_comes_up_and_no_other() {
-        let ids: String = (0..100).map(|_| random_id().unwrap()).collect();
+        let ids: String = (0..100).map(|_| random().unwrap()).collect();
         assert_eq!(ids.len(), 100 * LENGTH);
         for character in ALPHABET {
             assert!(ids.contains(char::from(*character)));

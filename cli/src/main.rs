@@ -1,12 +1,14 @@
-//! `tributary`: checks and prepares destination functions from the command line.
+//! `tributary`: runs, checks and prepares destination functions from the command line.
 //!
 //! Each subcommand is a module with its arguments and one function, which returns what to print:
-//! only this file writes to the terminal and chooses the exit code.
+//! but for `run`, which shows what happens as it happens, only this file writes to the terminal,
+//! and it alone chooses the exit code.
 
 mod check;
 mod external_id;
 mod manifest;
 mod policy;
+mod run;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -18,7 +20,7 @@ const FAILED: u8 = 1;
 /// Wrong usage or configuration: `EX_USAGE` of sysexits.
 const USAGE: u8 = 64;
 
-/// Checks and prepares destination functions: no cluster and no cloud needed.
+/// Runs, checks and prepares destination functions: no cluster and no cloud needed.
 #[derive(Parser)]
 #[command(name = "tributary", version, arg_required_else_help = false, after_help = EXIT_CODES)]
 struct Arguments {
@@ -30,12 +32,14 @@ const EXIT_CODES: &str = "\
 Exit codes: 0 done, 1 the work failed, 64 wrong usage or configuration.
 
 Examples:
+  tributary run examples/orders.yaml
   tributary external-id orders-lake > secret.yaml
   tributary check function.yaml
   tributary policy function.yaml --principal arn:aws:iam::210987654321:role/tributary";
 
 #[derive(Subcommand)]
 enum Command {
+    Run(run::Arguments),
     Check(check::Arguments),
     Policy(policy::Arguments),
     ExternalId(external_id::Arguments),
@@ -54,6 +58,7 @@ enum Outcome {
 fn main() -> ExitCode {
     let outcome = match Arguments::try_parse() {
         Ok(arguments) => match arguments.command {
+            Command::Run(arguments) => run::run(&arguments),
             Command::Check(arguments) => check::run(&arguments),
             Command::Policy(arguments) => policy::run(&arguments),
             Command::ExternalId(arguments) => external_id::run(&arguments),

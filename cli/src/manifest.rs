@@ -46,7 +46,11 @@ impl Manifest {
         Self::parse(&text.map_err(ManifestError::Unreadable)?)
     }
 
-    fn parse(text: &str) -> Result<Self, ManifestError> {
+    /// Reads the documents of a text.
+    ///
+    /// # Errors
+    /// When it is not YAML, or holds a document of another kind.
+    pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let mut manifest = Self { functions: Vec::new(), secrets: Vec::new() };
         for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
             let mut document: Value =

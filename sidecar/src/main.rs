@@ -29,7 +29,7 @@ fn main() -> ExitCode {
             return ExitCode::from(USAGE);
         }
     };
-    telemetry::start(config.spec.log_level, flags.log_format);
+    telemetry::start(telemetry::targets(config.spec.log_level), flags.log_format);
     // The first thing that needs TLS would otherwise have to choose.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     info!(version = env!("CARGO_PKG_VERSION"), namespace = config.namespace, function = config.name, "starting");

@@ -11,7 +11,7 @@ use tributary_crds::function::LogLevel;
 
 /// Crates whose debug output holds access keys, external IDs or request bodies: never more than
 /// info, whatever is asked for. A target counts with all that begin with it.
-const CAPPED: [&str; 7] = ["aws", "hyper", "rustls", "h2", "tower", "smithy", "s3s"];
+const CAPPED: [&str; 6] = ["aws", "hyper", "rustls", "h2", "tower", "smithy"];
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -26,8 +26,8 @@ pub enum LogFormat {
 }
 
 /// Starts logging to standard output. Once in a process.
-pub fn start(level: LogLevel, format: LogFormat) {
-    let registry = tracing_subscriber::registry().with(targets(level));
+pub fn start(targets: Targets, format: LogFormat) {
+    let registry = tracing_subscriber::registry().with(targets);
     let json = match format {
         LogFormat::Auto => !io::stdout().is_terminal(),
         LogFormat::Json => true,

@@ -60,6 +60,11 @@ impl Secret {
         self.values.get(key).map(|value| std::str::from_utf8(value))
     }
 
+    /// The Secret's keys and values.
+    pub fn entries(&self) -> impl Iterator<Item = (String, Zeroizing<Vec<u8>>)> {
+        self.values.iter().map(|(key, value)| (key.clone(), value.clone()))
+    }
+
     /// The Secret's keys.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)

@@ -1,0 +1,117 @@
+//! What is shown while a function runs: where things are, each problem, a live count, a summary.
+
+use std::io::{self, IsTerminal, Write};
+use std::path::Path;
+
+use tributary_crds::conditions::{ConditionType, SidecarCondition, Truth};
+use tributary_sidecar::metrics::Totals;
+
+use super::cloud::Cloud;
+use super::function::Function;
+
+/// Standard output: lines, and on a terminal a last line that changes.
+pub struct Console {
+    terminal: bool,
+    live: bool,
+    told: Vec<SidecarCondition>,
+}
+
+impl Console {
+    pub fn new() -> Self {
+        Self { terminal: io::stdout().is_terminal(), live: false, told: Vec::new() }
+    }
+
+    /// What runs where, and how to send a first event.
+    pub fn start(&mut self, function: &Function, cloud: &Cloud, events: &str, admin: &str) {
+        let config = &function.config;
+        let s3 = &config.spec.s3;
+        let prefix = s3.prefix.as_ref().map_or("", |prefix| prefix.as_str());
+        self.line(&format!("function  {}/{}", config.namespace, config.name));
+        self.line(&format!("events    http://{events}"));
+        self.line(&format!("status    http://{admin}/status"));
+        self.line(&format!("role      {}", config.spec.role_arn));
+        match cloud {
+            Cloud::Real => {
+                self.line(&format!("objects   s3://{}/{prefix} in {}", s3.bucket, s3.region));
+            }
+            Cloud::Embedded(embedded) => {
+                let folder = embedded.data.join(s3.bucket.as_str()).join(prefix);
+                self.line(&format!("objects   {}", folder.display()));
+                self.line(&format!("AWS       embedded: {}", embedded.note));
+            }
+        }
+        self.line("");
+        self.line("Send a first event:");
+        self.line(&format!("  curl http://{events}/v1/track -d '{{\"userId\":\"u1\",\"event\":\"Order Completed\"}}'"));
+        self.line("");
+    }
+
+    /// A line for each condition that turned.
+    pub fn conditions(&mut self, now: &[SidecarCondition]) {
+        for condition in now {
+            let old = self.told.iter().find(|told| told.r#type == condition.r#type);
+            let same = old.is_some_and(|old| old.status == condition.status && old.reason == condition.reason);
+            let was_wrong = old.is_some_and(|old| old.status == Truth::False);
+            let SidecarCondition { r#type, status, reason, message, .. } = condition;
+            match status {
+                Truth::False if !same => self.line(&format!("problem   {type} {reason}: {message}")),
+                Truth::True if !same && was_wrong => self.line(&format!("mended    {type}: {message}")),
+                Truth::True | Truth::Unknown | Truth::False => {}
+            }
+        }
+        if ready(now) && !ready(&self.told) {
+            self.line("ready     the role is assumed; events are taken");
+        }
+        self.told = now.to_vec();
+    }
+
+    /// A new sidecar, of which nothing is known yet.
+    pub fn forget(&mut self) {
+        self.told.clear();
+    }
+
+    /// Something that the person who runs it should know.
+    pub fn note(&mut self, kind: &str, says: &str) {
+        self.line(&format!("{kind:<9} {says}"));
+    }
+
+    /// Where the first object is.
+    pub fn first_object(&mut self, file: &Path) {
+        self.line(&format!("object    {}", file.display()));
+    }
+
+    /// The live count, on a terminal.
+    pub fn count(&mut self, totals: Totals) {
+        if self.terminal {
+            print!("\r\x1b[K{}", summary(totals));
+            let _ = io::stdout().flush();
+            self.live = true;
+        }
+    }
+
+    /// The last line.
+    pub fn end(&mut self, totals: Totals, place: &str) {
+        self.line(&format!("{}; objects are in {place}", summary(totals)));
+    }
+
+    fn line(&mut self, text: &str) {
+        let clear = if std::mem::take(&mut self.live) { "\r\x1b[K" } else { "" };
+        // A reader that has gone away is no reason to stop taking events.
+        let _ = writeln!(io::stdout(), "{clear}{text}");
+    }
+}
+
+/// Whether the role is assumed, and it is known whether it demands its external ID.
+fn ready(conditions: &[SidecarCondition]) -> bool {
+    let status = |r#type| conditions.iter().find(|condition| condition.r#type == r#type).map(|found| found.status);
+    status(ConditionType::RoleAssumed) == Some(Truth::True)
+        && status(ConditionType::ExternalIdEnforced).is_some_and(|status| status != Truth::Unknown)
+}
+
+fn summary(totals: Totals) -> String {
+    let Totals { stored, deduplicated, rejected, objects, bytes } = totals;
+    format!(
+        "{stored} events stored ({deduplicated} of them were there already), {objects} objects of {bytes} bytes written, \
+         {rejected} events rejected"
+    )
+}

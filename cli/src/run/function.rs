@@ -1,0 +1,159 @@
+//! The function that is run, and its Secret, as the file has them now.
+
+use std::path::Path;
+
+use tributary_crds::check::judge;
+use tributary_crds::sidecar_config::SidecarConfig;
+use tributary_sidecar::config;
+use zeroize::Zeroizing;
+
+use super::watched::WatchedFile;
+use crate::manifest::Manifest;
+
+/// A function, as its sidecar gets it, and the Secret with its external ID.
+#[derive(Clone, PartialEq)]
+pub struct Function {
+    /// What the sidecar is started with.
+    pub config: SidecarConfig,
+    /// The Secret's keys and values; none if the file lacks the Secret.
+    pub secret: Vec<(String, Zeroizing<Vec<u8>>)>,
+}
+
+impl Function {
+    /// The value that the function means by its external ID, if the Secret has it.
+    pub fn external_id(&self) -> Option<&str> {
+        let key = self.config.spec.external_id_secret_ref.key.as_str();
+        let (_, value) = self.secret.iter().find(|(name, _)| name == key)?;
+        std::str::from_utf8(value).ok().map(|text| text.trim_end_matches('\n'))
+    }
+
+    fn parse(text: &str, generation: i64) -> Result<Self, String> {
+        let manifest = Manifest::parse(text).map_err(|error| error.to_string())?;
+        let document = manifest.function().map_err(|error| error.to_string())?;
+        let function = judge(&document.document).map_err(|problems| {
+            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
+            problems.join("; ")
+        })?;
+        let reference = &function.spec.external_id_secret_ref;
+        let secret = manifest.secret(&document.namespace, reference.name.as_str());
+        let secret = secret.map(|secret| secret.entries().collect()).unwrap_or_default();
+        let config = SidecarConfig {
+            namespace: document.namespace.clone(),
+            name: document.name.clone(),
+            generation,
+            config_hash: String::new(),
+            external_id_prefix: None,
+            spec: function.spec,
+        };
+        config::supported(&config).map_err(|error| error.to_string())?;
+        Ok(Self { config, secret })
+    }
+}
+
+/// What an edit of the file came to.
+pub enum Edit {
+    /// Nothing that matters.
+    None,
+    /// Only the Secret changed: it is put into its folder, and the sidecar reads it there.
+    Secret,
+    /// The function changed: its sidecar is rolled.
+    Function,
+    /// The file is wrong now; the function goes on as it was.
+    Wrong(String),
+}
+
+/// The file, followed.
+pub struct Watched {
+    file: WatchedFile,
+    current: Function,
+}
+
+impl Watched {
+    /// Reads the file for the first time.
+    ///
+    /// # Errors
+    /// One line that says what is wrong with it.
+    pub fn load(path: &Path) -> Result<Self, String> {
+        let (file, text) = WatchedFile::open(path)?;
+        let current = Function::parse(&text, 1).map_err(|says| format!("{}: {says}", path.display()))?;
+        Ok(Self { file, current })
+    }
+
+    /// The function as it was when the file was last right.
+    pub fn current(&self) -> &Function {
+        &self.current
+    }
+
+    /// Looks at the file again.
+    pub fn look(&mut self) -> Edit {
+        let Some(text) = self.file.changed() else { return Edit::None };
+        let generation = self.current.config.generation;
+        let mut new = match text.and_then(|text| Function::parse(&text, generation)) {
+            Ok(new) => new,
+            Err(says) => return Edit::Wrong(says),
+        };
+        let edit = if new.config != self.current.config {
+            new.config.generation += 1;
+            Edit::Function
+        } else if new.secret != self.current.secret {
+            Edit::Secret
+        } else {
+            Edit::None
+        };
+        self.current = new;
+        edit
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+
+    use super::*;
+
+    const FUNCTION: &str = "
+apiVersion: tributary.dev/v1alpha1
+kind: DestinationFunction
+metadata: {name: orders}
+spec:
+  roleArn: arn:aws:iam::123456789012:role/writer
+  externalIdSecretRef: {name: lake}
+  s3: {bucket: orders-lake, region: us-west-2}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: lake}
+stringData: {externalId: first}
+";
+
+    #[test]
+    fn edits_are_told_apart() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), FUNCTION).unwrap();
+        let mut watched = Watched::load(file.path()).unwrap();
+        assert_eq!(watched.current().external_id(), Some("first"));
+        assert!(matches!(watched.look(), Edit::None));
+
+        fs::write(file.path(), FUNCTION.replace("first", "second")).unwrap();
+        assert!(matches!(watched.look(), Edit::Secret));
+        assert_eq!(watched.current().external_id(), Some("second"));
+
+        fs::write(file.path(), FUNCTION.replace("orders-lake", "other-lake")).unwrap();
+        assert!(matches!(watched.look(), Edit::Function));
+        assert_eq!(watched.current().config.generation, 2);
+
+        fs::write(file.path(), FUNCTION.replace("orders-lake", "Other_Lake")).unwrap();
+        let Edit::Wrong(says) = watched.look() else { panic!("a wrong bucket is taken") };
+        assert!(says.contains("Other_Lake"), "{says}");
+        assert_eq!(watched.current().config.spec.s3.bucket.as_str(), "other-lake");
+    }
+
+    #[test]
+    fn a_file_that_is_wrong_at_the_start_is_refused() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        fs::write(file.path(), FUNCTION.replace("us-west-2", "Oregon")).unwrap();
+        let says = Watched::load(file.path()).err().unwrap();
+        assert!(says.contains("spec.s3.region"), "{says}");
+        assert!(Watched::load(Path::new("no-such-file.yaml")).is_err());
+    }
+}

@@ -1,0 +1,201 @@
+//! Keeps a sidecar running, and rolls it when the function is edited.
+
+use std::future::pending;
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{broadcast, oneshot, watch};
+use tokio::task::JoinHandle;
+use tributary_crds::conditions::SidecarCondition;
+use tributary_local_aws::Call;
+use tributary_sidecar::clock::MachineClock;
+use tributary_sidecar::metrics::{Metrics, Totals};
+use tributary_sidecar::{Drain, Sidecar, Surroundings};
+
+use super::cloud::Cloud;
+use super::console::Console;
+use super::function::{Edit, Watched};
+use super::mount::Mount;
+use crate::Outcome;
+
+/// How often the files are looked at.
+const LOOK: Duration = Duration::from_millis(500);
+
+/// Nobody else leads clients here: what was begun is answered, and that is all.
+const DRAIN: Drain = Drain { delay: Duration::ZERO, grace: Duration::from_secs(10) };
+
+/// Everything that a run needs.
+pub struct Supervisor {
+    pub function: Watched,
+    pub cloud: Cloud,
+    pub events: TcpListener,
+    pub admin: TcpListener,
+    pub console: Console,
+}
+
+/// A sidecar that runs.
+struct Running {
+    conditions: watch::Receiver<Vec<SidecarCondition>>,
+    metrics: Arc<Metrics>,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Supervisor {
+    /// Runs until Ctrl-C or SIGTERM.
+    pub fn run(self) -> Outcome {
+        let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+            Ok(runtime) => runtime,
+            Err(error) => return Outcome::Failed(format!("can't start threads: {error}\n")),
+        };
+        match runtime.block_on(self.supervise()) {
+            Ok(()) => Outcome::Done(String::new()),
+            Err(error) => Outcome::Failed(format!("{error}\n")),
+        }
+    }
+
+    async fn supervise(mut self) -> std::io::Result<()> {
+        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mount = Mount::new(self.function.current())?;
+        let mut stored = self.serve_cloud()?;
+        let (events, admin) = (self.events.local_addr()?.to_string(), self.admin.local_addr()?.to_string());
+        self.console.start(self.function.current(), &self.cloud, &events, &admin);
+
+        let mut before = Totals::default();
+        let mut running = self.start(&mount)?;
+        let mut look = tokio::time::interval(LOOK);
+        loop {
+            tokio::select! {
+                _ = interrupt.recv() => break,
+                _ = terminate.recv() => break,
+                call = next(&mut stored) => {
+                    if self.tell_first_object(&call) {
+                        stored = None;
+                    }
+                }
+                changed = running.conditions.changed() => {
+                    if changed.is_ok() {
+                        let now = running.conditions.borrow_and_update().clone();
+                        self.console.conditions(&now);
+                    }
+                }
+                _ = look.tick() => {
+                    self.console.count(sum(before, running.metrics.totals()));
+                    if self.look(&mount)? {
+                        // As in a cluster: the new one takes events before the old one is let go.
+                        let new = self.start(&mount)?;
+                        self.console.forget();
+                        before = sum(before, stop(std::mem::replace(&mut running, new)).await);
+                    }
+                }
+            }
+        }
+        let totals = sum(before, stop(running).await);
+        let place = match &self.cloud {
+            Cloud::Real => format!("s3://{}", self.function.current().config.spec.s3.bucket),
+            Cloud::Embedded(embedded) => embedded.data.display().to_string(),
+        };
+        self.console.end(totals, &place);
+        Ok(())
+    }
+
+    /// Starts the embedded AWS, if there is one, and follows its calls.
+    fn serve_cloud(&self) -> std::io::Result<Option<broadcast::Receiver<Arc<Call>>>> {
+        let Cloud::Embedded(embedded) = &self.cloud else { return Ok(None) };
+        let calls = embedded.aws.subscribe();
+        let (aws, listener) = (embedded.aws.clone(), listener(&embedded.listener)?);
+        tokio::spawn(async move { aws.serve(listener, pending()).await });
+        Ok(Some(calls))
+    }
+
+    fn start(&self, mount: &Mount) -> std::io::Result<Running> {
+        let surroundings = Surroundings {
+            identity: self.cloud.identity(),
+            external_id_folder: mount.path().to_owned(),
+            endpoints: self.cloud.endpoints(),
+            region: None,
+            clock: Arc::new(MachineClock::new()),
+            drain: DRAIN,
+        };
+        let sidecar = Sidecar::new(self.function.current().config.clone(), surroundings);
+        let (conditions, metrics) = (sidecar.conditions().subscribe(), sidecar.metrics());
+        let (events, admin) = (listener(&self.events)?, listener(&self.admin)?);
+        let (stop, stopped) = oneshot::channel();
+        let ending = async {
+            let _ = stopped.await;
+        };
+        let task = tokio::spawn(sidecar.run(events, admin, ending));
+        Ok(Running { conditions, metrics, stop, task })
+    }
+
+    /// Looks at the files. True when the sidecar must be rolled.
+    fn look(&mut self, mount: &Mount) -> std::io::Result<bool> {
+        match self.cloud.look() {
+            Some(Ok(())) => self.console.note("edit", "the accounts file is taken up"),
+            Some(Err(says)) => self.console.note("problem", &format!("the accounts file: {says}; AWS stays as it was")),
+            None => {}
+        }
+        match self.function.look() {
+            Edit::None => return Ok(false),
+            Edit::Wrong(says) => {
+                self.console.note("problem", &format!("the file: {says}; the function goes on as it was"));
+                return Ok(false);
+            }
+            Edit::Secret => {
+                mount.put(self.function.current())?;
+                self.console.note("edit", "the Secret is taken up");
+                return Ok(false);
+            }
+            Edit::Function => {}
+        }
+        mount.put(self.function.current())?;
+        self.console.note("edit", "the function is taken up");
+        Ok(true)
+    }
+
+    fn tell_first_object(&mut self, call: &Call) -> bool {
+        let Cloud::Embedded(embedded) = &self.cloud else { return true };
+        let Some(file) = embedded.file_of(call) else { return false };
+        self.console.first_object(&file);
+        true
+    }
+}
+
+/// The next call of the embedded AWS; never, if nobody is to be told.
+async fn next(calls: &mut Option<broadcast::Receiver<Arc<Call>>>) -> Arc<Call> {
+    loop {
+        match calls {
+            None => return pending().await,
+            Some(receiver) => match receiver.recv().await {
+                Ok(call) => return call,
+                Err(broadcast::error::RecvError::Lagged(_)) => {}
+                Err(broadcast::error::RecvError::Closed) => *calls = None,
+            },
+        }
+    }
+}
+
+/// Another handle on a socket that stays bound while sidecars come and go.
+fn listener(socket: &TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+    let socket = socket.try_clone()?;
+    socket.set_nonblocking(true)?;
+    tokio::net::TcpListener::from_std(socket)
+}
+
+async fn stop(running: Running) -> Totals {
+    let _ = running.stop.send(());
+    let _ = running.task.await;
+    running.metrics.totals()
+}
+
+fn sum(one: Totals, two: Totals) -> Totals {
+    Totals {
+        stored: one.stored + two.stored,
+        deduplicated: one.deduplicated + two.deduplicated,
+        rejected: one.rejected + two.rejected,
+        objects: one.objects + two.objects,
+        bytes: one.bytes + two.bytes,
+    }
+}

@@ -1,0 +1,35 @@
+//! A file that is read again when it changes.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+/// A file and what was last read from it. Editors replace files in many ways; the text tells.
+pub struct WatchedFile {
+    path: PathBuf,
+    last: Result<String, String>,
+}
+
+impl WatchedFile {
+    /// Reads the file for the first time.
+    ///
+    /// # Errors
+    /// One line that says why it can't be read.
+    pub fn open(path: &Path) -> Result<(Self, String), String> {
+        let text = read(path).map_err(|says| format!("{}: {says}", path.display()))?;
+        Ok((Self { path: path.to_owned(), last: Ok(text.clone()) }, text))
+    }
+
+    /// The text, or why there is none, if that is not what it was.
+    pub fn changed(&mut self) -> Option<Result<String, String>> {
+        let now = read(&self.path);
+        if now == self.last {
+            return None;
+        }
+        self.last.clone_from(&now);
+        Some(now)
+    }
+}
+
+fn read(path: &Path) -> Result<String, String> {
+    fs::read_to_string(path).map_err(|error| format!("can't be read: {error}"))
+}

@@ -1,0 +1,285 @@
+//! `tributary run`, as a person uses it: the built binary, real ports, files that are edited.
+#![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
+
+use std::fs;
+use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpStream;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Output, Stdio};
+use std::sync::mpsc::{Receiver, channel};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+/// Far more than anything takes, for machines that are busy with something else.
+const PATIENCE: Duration = Duration::from_secs(30);
+
+const EVENT: &str = r#"{"userId":"u1","event":"Order Completed","messageId":"m-1","timestamp":"2026-01-01T00:00:00Z"}"#;
+const OBJECT: &str = "orders-lake/segment/track/1767225600000-m-1.json";
+
+/// A run of the examples, in a folder of its own.
+struct Run {
+    folder: TempDir,
+    child: Child,
+    lines: Receiver<String>,
+    events: String,
+}
+
+fn example(name: &str) -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples").join(name)
+}
+
+fn tributary() -> Command {
+    let mut command = Command::new(env!("CARGO_BIN_EXE_tributary"));
+    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    command
+}
+
+impl Run {
+    /// Starts the example; `accounts` makes it use the accounts file of the examples too.
+    fn start(accounts: bool) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(example("orders.yaml"), folder.path().join("orders.yaml")).unwrap();
+        fs::copy(example("accounts.yaml"), folder.path().join("accounts.yaml")).unwrap();
+        Self::again(folder, accounts)
+    }
+
+    fn again(folder: TempDir, accounts: bool) -> Self {
+        let mut command = tributary();
+        command.current_dir(folder.path()).args(["run", "orders.yaml", "--listen", "127.0.0.1:0"]);
+        command.args(["--admin", "127.0.0.1:0"]);
+        if accounts {
+            command.args(["--accounts", "accounts.yaml"]);
+        }
+        let mut child = command.spawn().unwrap();
+        let (sender, lines) = channel();
+        let output = BufReader::new(child.stdout.take().unwrap());
+        std::thread::spawn(move || {
+            for line in output.lines() {
+                let _ = sender.send(line.unwrap());
+            }
+        });
+        let mut run = Self { folder, child, lines, events: String::new() };
+        let line = run.line("events ");
+        run.events = line.rsplit('/').next().unwrap().to_owned();
+        run
+    }
+
+    /// Waits for a line that begins with `start`.
+    fn line(&self, start: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) if line.starts_with(start) => return line,
+                Ok(_) => {}
+                Err(error) => panic!("no line begins with {start:?}: {error}"),
+            }
+        }
+    }
+
+    /// Sends the event once: status and body.
+    fn send(&self) -> (u16, String) {
+        let mut stream = TcpStream::connect(&self.events).unwrap();
+        let length = EVENT.len();
+        write!(
+            stream,
+            "POST /v1/track HTTP/1.1\r\nHost: x\r\nConnection: close\r\nContent-Length: {length}\r\n\r\n{EVENT}"
+        )
+        .unwrap();
+        let mut answer = String::new();
+        stream.read_to_string(&mut answer).unwrap();
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        (status, answer.split("\r\n\r\n").nth(1).unwrap().to_owned())
+    }
+
+    /// Sends until the answer is 200, as a client library would.
+    fn send_until_stored(&self) {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (status, answer) = self.send();
+            if status == 200 {
+                return;
+            }
+            assert!(status == 503 && Instant::now() < deadline, "{status} {answer}");
+            std::thread::sleep(Duration::from_millis(300));
+        }
+    }
+
+    fn edit(&self, file: &str, from: &str, to: &str) {
+        let path = self.folder.path().join(file);
+        let text = fs::read_to_string(&path).unwrap();
+        assert!(text.contains(from), "{file} has no {from}");
+        fs::write(&path, text.replace(from, to)).unwrap();
+    }
+
+    fn object(&self) -> PathBuf {
+        self.folder.path().join("tributary-data").join(OBJECT)
+    }
+
+    /// Ctrl-C, and the summary.
+    fn end(mut self) -> (TempDir, String) {
+        let pid = self.child.id().to_string();
+        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        let summary = self.lines.iter().last().unwrap();
+        let Run { folder, .. } = &mut self;
+        let folder = std::mem::replace(folder, tempfile::tempdir().unwrap());
+        (folder, summary)
+    }
+}
+
+impl Drop for Run {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+#[test]
+fn the_example_runs_as_it_stands_and_goes_on_where_it_was() {
+    let run = Run::start(false);
+    run.line("ready ");
+    assert_eq!(run.send(), (200, r#"{"success":true}"#.to_owned()));
+    let object = run.line("object ");
+    assert!(object.ends_with(&format!("tributary-data/{OBJECT}")), "{object}");
+    let stored = fs::read_to_string(run.object()).unwrap();
+    assert!(stored.starts_with(r#"{"userId":"u1","event":"Order Completed","messageId":"m-1""#), "{stored}");
+    let (folder, summary) = run.end();
+    assert!(summary.starts_with("1 events stored (0 of them were there already), 1 objects"), "{summary}");
+
+    let run = Run::again(folder, false);
+    run.send_until_stored();
+    let again = fs::read_to_string(run.object()).unwrap();
+    assert_eq!(again, stored, "a retried event was written twice");
+    let (_folder, summary) = run.end();
+    assert!(summary.starts_with("1 events stored (1 of them were there already), 0 objects"), "{summary}");
+}
+
+/// An edit of a file, the problem that it makes, and what the sentence must say.
+fn try_mismatch(file: &str, right: &str, wrong: &str, problem: &str, says: &str) {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.send_until_stored();
+    fs::remove_file(run.object()).unwrap();
+
+    run.edit(file, right, wrong);
+    run.line("edit ");
+    // Under traffic, since some of it is only seen by an upload.
+    let deadline = Instant::now() + PATIENCE;
+    let answer = loop {
+        let (status, answer) = run.send();
+        if status == 503 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "nothing is wrong: {status} {answer}");
+        let _ = fs::remove_file(run.object());
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let line = run.line("problem ");
+    assert!(line.contains(problem) && line.contains(says), "{line}");
+    assert!(answer.contains(says), "{answer}");
+
+    run.edit(file, wrong, right);
+    run.send_until_stored();
+    run.line("mended ");
+    assert!(run.object().exists());
+}
+
+#[test]
+fn a_bucket_in_another_region_is_told_and_mended_without_a_restart() {
+    try_mismatch("accounts.yaml", "region: us-west-2", "region: eu-west-1", "BucketWritable WrongRegion", "eu-west-1");
+}
+
+#[test]
+fn a_bucket_that_is_gone_is_told_and_mended_without_a_restart() {
+    try_mismatch(
+        "accounts.yaml",
+        "      orders-lake:\n",
+        "      other-lake:\n",
+        "BucketWritable NoSuchBucket",
+        "orders-lake",
+    );
+}
+
+#[test]
+fn a_role_that_may_not_write_is_told_and_mended_without_a_restart() {
+    try_mismatch(
+        "accounts.yaml",
+        "Action: s3:PutObject",
+        "Action: s3:GetObject",
+        "BucketWritable AccessDenied",
+        "s3:PutObject",
+    );
+}
+
+#[test]
+fn a_wrong_external_id_is_told_and_mended_without_a_restart() {
+    // A session that lives is used while it lives: the mismatch is there from the start.
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("orders.yaml", "change-me-", "another-one-");
+    run.line("edit ");
+    assert_eq!(run.send().0, 200, "the old session still lives");
+    let (folder, _) = run.end();
+
+    let run = Run::again(folder, true);
+    let problem = run.line("problem ");
+    assert!(problem.contains("RoleAssumed AccessDenied") && problem.contains("sts:ExternalId"), "{problem}");
+    let (status, answer) = run.send();
+    assert!(status == 503 && answer.contains("sts:ExternalId"), "{status} {answer}");
+    assert!(!problem.contains("another-one-") && !answer.contains("another-one-"));
+    run.edit("orders.yaml", "another-one-", "change-me-");
+    run.send_until_stored();
+    run.line("mended ");
+}
+
+#[test]
+fn an_edited_function_is_rolled_and_a_wrong_edit_leaves_it_as_it_was() {
+    let run = Run::start(false);
+    run.line("ready ");
+    run.edit("orders.yaml", "prefix: segment/", "prefix: Segment Events");
+    let problem = run.line("problem ");
+    assert!(problem.contains("spec.s3.prefix") && problem.contains("Segment Events"), "{problem}");
+    assert_eq!(run.send().0, 200);
+    assert!(run.object().exists());
+
+    run.edit("orders.yaml", "prefix: Segment Events", "prefix: events/");
+    run.line("edit ");
+    run.line("ready ");
+    assert_eq!(run.send().0, 200);
+    assert!(run.folder.path().join("tributary-data/orders-lake/events/track/1767225600000-m-1.json").exists());
+}
+
+fn refused(arguments: &[&str]) -> Output {
+    tributary().arg("run").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
+}
+
+#[test]
+fn what_can_not_start_says_why_in_one_line() {
+    let orders = example("orders.yaml");
+    let orders = orders.to_str().unwrap();
+    let folder = tempfile::tempdir().unwrap();
+    let data = folder.path().join("data");
+    let data = data.to_str().unwrap();
+    let file = folder.path().join("bad.yaml");
+    fs::write(&file, fs::read_to_string(orders).unwrap().replace("us-west-2", "Oregon")).unwrap();
+    for (arguments, code, says) in [
+        (vec!["no-such-file.yaml"], 64, "no-such-file.yaml"),
+        (vec![file.to_str().unwrap()], 64, "spec.s3.region"),
+        (vec![orders, "--accounts", "no-such-file.yaml"], 64, "no-such-file.yaml"),
+        (vec![orders, "--accounts", orders], 64, "unknown field"),
+        (vec![orders, "--listen", "nowhere"], 64, "--listen"),
+        (vec![orders, "--aws", "--data", data], 64, "--aws"),
+    ] {
+        let output = refused(&arguments);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
+        assert!(error.contains(says) && error.lines().count() == 1, "{arguments:?}: {error}");
+    }
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let output = refused(&[orders, "--data", data, "--listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(String::from_utf8(output.stdout).unwrap().contains("choose another with --listen"));
+}
