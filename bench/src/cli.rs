@@ -36,7 +36,10 @@ pub enum Role {
     },
     /// S3 and STS.
     #[command(hide = true)]
-    Double,
+    Double {
+        /// Milliseconds that each PutObject takes.
+        latency_ms: u64,
+    },
 }
 
 #[derive(Args)]

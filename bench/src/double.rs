@@ -2,12 +2,13 @@
 //! every policy, and forgets what it stores.
 
 use std::net::{Ipv4Addr, SocketAddr};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tributary_local_aws::{Accounts, Clock, LocalAws, Options, Service, Store};
+use tributary_local_aws::{Accounts, Action, Clock, Fault, LocalAws, Options, Service, Store};
 
 use crate::process::{self, Helper};
 
@@ -30,8 +31,9 @@ pub struct Counts {
 }
 
 impl Double {
-    pub async fn start() -> Result<Double> {
-        Helper::start(&["double"]).await.map(Double)
+    /// Starts one whose PutObjects take `latency`.
+    pub async fn start(latency: Duration) -> Result<Double> {
+        Helper::start(&["double", &latency.as_millis().to_string()]).await.map(Double)
     }
 
     pub fn pid(&self) -> u32 {
@@ -49,13 +51,17 @@ impl Double {
 }
 
 /// The double's own side: serves until the bench ends.
-pub fn run() -> Result<()> {
+pub fn run(latency_ms: u64) -> Result<()> {
     let aws = LocalAws::new(Options {
         accounts: Accounts::parse(&accounts())?,
         store: Store::discard(),
         clock: Clock::real(),
         record_calls: false,
     });
+    if latency_ms > 0 {
+        let slow = Fault::new(Action::LatencyMs(latency_ms));
+        aws.set_faults(vec![Fault { operation: Some("PutObject".to_owned()), ..slow }]);
+    }
     let runtime = Runtime::new()?;
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;

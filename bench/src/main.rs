@@ -11,6 +11,7 @@ mod cli;
 mod double;
 mod event;
 mod floors;
+mod footprint;
 mod latencies;
 mod load;
 mod machine;
@@ -38,7 +39,7 @@ fn main() -> Result<ExitCode> {
     match role {
         Some(Role::Take) => floors::take::run().map(|()| ExitCode::SUCCESS),
         Some(Role::Object { s3 }) => floors::object::run(s3).map(|()| ExitCode::SUCCESS),
-        Some(Role::Double) => double::run().map(|()| ExitCode::SUCCESS),
+        Some(Role::Double { latency_ms }) => double::run(latency_ms).map(|()| ExitCode::SUCCESS),
         // One thread: the load generator is to leave the other cores to the process under test.
         None => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(bench(&options)),
     }
@@ -59,5 +60,8 @@ async fn bench(options: &Options) -> Result<ExitCode> {
         }
     }
     println!("{report}");
+    if let Some(binary) = &sidecar {
+        println!("{}", footprint::measure(binary).await?);
+    }
     Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

@@ -67,7 +67,7 @@ struct Reading {
 
 impl Round<'_> {
     pub async fn run(&self) -> Result<Outcome> {
-        let mut double = if self.target.stores() { Some(Double::start().await?) } else { None };
+        let mut double = if self.target.stores() { Some(Double::start(Duration::ZERO).await?) } else { None };
         let under_test = self.start(double.as_ref()).await?;
 
         let load = Load::start(under_test.address(), self.options.connections).await?;

@@ -18,7 +18,7 @@ use crate::response::Reader;
 /// How long it may take until its first session is there.
 const READY_WITHIN: Duration = Duration::from_secs(30);
 /// How often it is asked.
-const ASKED_EVERY: Duration = Duration::from_millis(50);
+const ASKED_EVERY: Duration = Duration::from_millis(1);
 /// Lines of its log that are shown when something went wrong.
 const LAST_LINES: usize = 5;
 
@@ -51,6 +51,8 @@ pub struct Sidecar {
     folder: TempDir,
     pub pid: u32,
     pub address: SocketAddr,
+    /// How long after it was started it answered the platform.
+    pub healthy_after: Duration,
 }
 
 impl Sidecar {
@@ -64,6 +66,7 @@ impl Sidecar {
         fs::write(external_ids.join("externalId"), double::EXTERNAL_ID)?;
 
         let [address, admin] = free_addresses()?;
+        let started = Instant::now();
         let child = Command::new(binary)
             .arg("--config")
             .arg(&config)
@@ -82,8 +85,9 @@ impl Sidecar {
             .spawn()
             .with_context(|| format!("starting {}", binary.display()))?;
         let pid = child.id().context("the sidecar has ended")?;
-        let mut sidecar = Sidecar { child, folder, pid, address };
-        sidecar.wait_until_ready(admin).await?;
+        let mut sidecar = Sidecar { child, folder, pid, address, healthy_after: Duration::ZERO };
+        sidecar.healthy_after = sidecar.wait_for(admin, "/healthz", started).await?;
+        sidecar.wait_for(admin, "/readyz", started).await?;
         Ok(sidecar)
     }
 
@@ -94,16 +98,16 @@ impl Sidecar {
         format!("; its log ends:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
     }
 
-    async fn wait_until_ready(&mut self, admin: SocketAddr) -> Result<()> {
-        let started = Instant::now();
-        while !is_ready(admin).await {
+    /// Waits until `path` answers 200, and says how long that was after `started`.
+    async fn wait_for(&mut self, admin: SocketAddr, path: &str, started: Instant) -> Result<Duration> {
+        while !is_well(admin, path).await {
             if let Some(status) = self.child.try_wait()? {
                 bail!("the sidecar ended with {status}{}", self.last_words());
             }
-            ensure!(started.elapsed() < READY_WITHIN, "the sidecar is not ready{}", self.last_words());
+            ensure!(started.elapsed() < READY_WITHIN, "{path} is not 200{}", self.last_words());
             tokio::time::sleep(ASKED_EVERY).await;
         }
-        Ok(())
+        Ok(started.elapsed())
     }
 }
 
@@ -119,10 +123,10 @@ fn free_addresses() -> Result<[SocketAddr; 2]> {
 }
 
 /// Anything but a 200 is "not yet".
-async fn is_ready(admin: SocketAddr) -> bool {
+async fn is_well(admin: SocketAddr, path: &str) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(admin).await?;
-        stream.write_all(format!("GET /readyz HTTP/1.1\r\nhost: {admin}\r\n\r\n").as_bytes()).await?;
+        stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {admin}\r\n\r\n").as_bytes()).await?;
         Reader::default().read(&mut stream).await.map(|response| response.status)
     };
     matches!(tokio::time::timeout(READY_WITHIN, ask).await, Ok(Ok(200)))

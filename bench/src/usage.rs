@@ -29,9 +29,18 @@ pub fn machine() -> Result<Duration> {
 
 /// Most memory that a process has held at once, in MiB.
 pub fn peak_mib(pid: u32) -> Result<f64> {
+    status_mib(pid, "VmHWM:")
+}
+
+/// Memory that a process holds now, in MiB.
+pub fn resident_mib(pid: u32) -> Result<f64> {
+    status_mib(pid, "VmRSS:")
+}
+
+fn status_mib(pid: u32, field: &str) -> Result<f64> {
     let path = format!("/proc/{pid}/status");
     let status = fs::read_to_string(&path).with_context(|| path.clone())?;
-    let kib = high_water_kib(&status).with_context(|| format!("{path} has no VmHWM"))?;
+    let kib = status_kib(&status, field).with_context(|| format!("{path} has no {field}"))?;
     Ok(kib as f64 / 1024.0)
 }
 
@@ -69,8 +78,8 @@ fn cpu_of_schedstat(schedstat: &str) -> Option<Duration> {
     schedstat.split_ascii_whitespace().next()?.parse().ok().map(Duration::from_nanos)
 }
 
-fn high_water_kib(status: &str) -> Option<u64> {
-    let value = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+fn status_kib(status: &str, field: &str) -> Option<u64> {
+    let value = status.lines().find_map(|line| line.strip_prefix(field))?;
     value.trim().strip_suffix(" kB")?.trim().parse().ok()
 }
 
@@ -100,9 +109,11 @@ mod tests {
     }
 
     #[test]
-    fn the_high_water_mark_is_in_kib() {
-        assert_eq!(high_water_kib("VmPeak:\t  9000 kB\nVmHWM:\t   12288 kB\nVmRSS:\t 1 kB\n"), Some(12288));
-        assert_eq!(high_water_kib("Name:\tkthreadd\n"), None);
+    fn memory_is_in_kib() {
+        let status = "VmPeak:\t  9000 kB\nVmHWM:\t   12288 kB\nVmRSS:\t 1 kB\n";
+        assert_eq!(status_kib(status, "VmHWM:"), Some(12288));
+        assert_eq!(status_kib(status, "VmRSS:"), Some(1));
+        assert_eq!(status_kib("Name:\tkthreadd\n", "VmRSS:"), None);
     }
 
     #[test]

@@ -101,6 +101,12 @@ pub fn supported(config: &SidecarConfig) -> Result<(), ConfigError> {
     if spec.delivery.mode == DeliveryMode::Batch {
         return Err(ConfigError::Unsupported("spec.delivery.mode: Batch is not supported yet; use Object"));
     }
+    if spec.delivery.key.as_ref().is_some_and(|key| !key.as_str().contains("{messageId}")) {
+        return Err(ConfigError::Unsupported(
+            "spec.delivery.key has no {messageId}, without which two events could share a key; write it like \
+             {type}/{millis}-{messageId}.json",
+        ));
+    }
     if spec.events.is_some() {
         return Err(ConfigError::Unsupported("spec.events is not supported yet; leave it out"));
     }

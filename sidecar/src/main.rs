@@ -17,17 +17,15 @@ const USAGE: u8 = 64;
 fn main() -> ExitCode {
     let flags = match Flags::try_parse() {
         Ok(flags) => flags,
-        Err(error) => {
-            let _ = error.print();
-            return ExitCode::from(if error.use_stderr() { USAGE } else { 0 });
+        Err(error) if error.use_stderr() => return usage(&error.to_string()),
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
         }
     };
     let config = match config::load(&flags.config) {
         Ok(config) => config,
-        Err(error) => {
-            eprintln!("tributary-sidecar: {error}");
-            return ExitCode::from(USAGE);
-        }
+        Err(error) => return usage(&error.to_string()),
     };
     telemetry::start(telemetry::targets(config.spec.log_level), flags.log_format);
     // The first thing that needs TLS would otherwise have to choose.
@@ -52,6 +50,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Says on one line what is wrong with the flags or the function.
+fn usage(error: &str) -> ExitCode {
+    let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
+    let words: Vec<_> = paragraph.split_whitespace().collect();
+    eprintln!("tributary-sidecar: {}", words.join(" "));
+    ExitCode::from(USAGE)
 }
 
 #[tokio::main]

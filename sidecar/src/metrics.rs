@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
-use prometheus_client::encoding::{EncodeLabelSet, EncodeLabelValue};
+use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -40,11 +40,11 @@ struct RequestLabels {
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct OutcomeLabel {
-    outcome: StsOutcome,
+    outcome: &'static str,
 }
 
 /// How a call to STS ended.
-#[derive(Clone, Copy, Debug, EncodeLabelValue, Eq, Hash, PartialEq)]
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum StsOutcome {
     /// A session.
     Assumed,
@@ -54,6 +54,18 @@ pub(crate) enum StsOutcome {
     ProbeRefused,
     /// A probe that got the role.
     ProbeAssumed,
+}
+
+impl StsOutcome {
+    fn label(self) -> OutcomeLabel {
+        let outcome = match self {
+            Self::Assumed => "assumed",
+            Self::Failed => "failed",
+            Self::ProbeRefused => "probe_refused",
+            Self::ProbeAssumed => "probe_assumed",
+        };
+        OutcomeLabel { outcome }
+    }
 }
 
 /// Everything that a sidecar counts.
@@ -188,7 +200,7 @@ impl Metrics {
     }
 
     pub(crate) fn sts_request(&self, outcome: StsOutcome) {
-        self.sts_requests.get_or_create(&OutcomeLabel { outcome }).inc();
+        self.sts_requests.get_or_create(&outcome.label()).inc();
     }
 
     pub(crate) fn session_expiry(&self, expiry: SystemTime) {
@@ -258,7 +270,7 @@ mod tests {
             "tributary_stored_bytes_total 10",
             "tributary_upload_duration_seconds_count 1",
             "tributary_upload_errors_total{code=\"AccessDenied\"} 1",
-            "tributary_sts_requests_total{outcome=\"Assumed\"} 1",
+            "tributary_sts_requests_total{outcome=\"assumed\"} 1",
             "tributary_session_expiry_timestamp_seconds ",
             "tributary_in_flight_events 0",
             "tributary_build_info{version=",

@@ -9,8 +9,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tributary_crds::function::LogLevel;
 
-/// Crates whose debug output holds access keys, external IDs or request bodies: never more than
-/// info, whatever is asked for. A target counts with all that begin with it.
+/// Crates whose debug output holds secrets, external IDs or request bodies, and whose info output
+/// holds access keys' ids: never more than warnings, whatever is asked for. A target counts with all that begin with it.
 const CAPPED: [&str; 6] = ["aws", "hyper", "rustls", "h2", "tower", "smithy"];
 
 /// How log lines look.
@@ -50,7 +50,7 @@ pub fn targets(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let capped = CAPPED.map(|target| (target, level.min(LevelFilter::INFO)));
+    let capped = CAPPED.map(|target| (target, level.min(LevelFilter::WARN)));
     Targets::new().with_default(level).with_targets(capped)
 }
 
@@ -65,8 +65,8 @@ mod tests {
         let trace = targets(LogLevel::Trace);
         assert!(trace.would_enable("tributary_sidecar::session", &Level::TRACE));
         for target in ["aws_config::sts", "aws_smithy_runtime::client", "hyper_util::client", "rustls::client"] {
-            assert!(trace.would_enable(target, &Level::INFO), "{target}");
-            assert!(!trace.would_enable(target, &Level::DEBUG), "{target}");
+            assert!(trace.would_enable(target, &Level::WARN), "{target}");
+            assert!(!trace.would_enable(target, &Level::INFO), "{target}");
         }
         let error = targets(LogLevel::Error);
         assert!(!error.would_enable("aws_config", &Level::WARN));

@@ -150,9 +150,9 @@ where
     }
     let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
     let code = match (error.code(), status) {
+        // The answer to a HEAD has no body, and gets a code from the SDK.
+        (None | Some("NotFound"), 404) => "NoSuchBucket",
         (Some(code), _) => code,
-        // The answer to a HEAD has no body.
-        (None, 404) => "NoSuchBucket",
         (None, _) => "",
     };
     let message = error.message().unwrap_or("no message").to_owned();

@@ -8,7 +8,7 @@ use bytes::{Bytes, BytesMut};
 use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_ENCODING, HeaderMap};
+use hyper::header::{CONTENT_ENCODING, EXPECT, HeaderMap};
 
 use super::budget::{Budget, Reservation};
 
@@ -48,20 +48,38 @@ pub(crate) struct ReadBody {
     pub(crate) reservation: Reservation,
 }
 
+/// How long the rest of a refused body is read, for nothing.
+const LINGER: Duration = Duration::from_secs(10);
+
 /// Reads a body.
 pub(crate) async fn read(
     headers: &HeaderMap,
-    body: Incoming,
+    mut body: Incoming,
     limits: Limits,
     budget: &Budget,
 ) -> Result<ReadBody, BodyError> {
     let gzip = is_gzip(headers)?;
     let mut reservation = budget.reserve_nothing();
-    let bytes = tokio::time::timeout(limits.time, collect(body, limits, &mut reservation))
-        .await
-        .map_err(|_| BodyError::TooSlow(limits.time))??;
+    let collected = tokio::time::timeout(limits.time, collect(&mut body, limits, &mut reservation)).await;
+    let bytes = match collected.unwrap_or(Err(BodyError::TooSlow(limits.time))) {
+        Ok(bytes) => bytes,
+        Err(error) => {
+            // Whoever asked first has not sent anything, and is not to begin now.
+            let sends_on = matches!(error, BodyError::TooLarge(_) | BodyError::OutOfBudget);
+            if sends_on && !headers.contains_key(EXPECT) {
+                tokio::spawn(tokio::time::timeout(LINGER, discard(body)));
+            }
+            return Err(error);
+        }
+    };
     let bytes = if gzip { gunzip(&bytes, limits.bytes, &mut reservation)? } else { bytes };
     Ok(ReadBody { bytes, reservation })
+}
+
+/// Reads what is left and keeps nothing: a client whose connection is closed while it still sends
+/// never sees its answer.
+async fn discard(mut body: Incoming) {
+    while let Some(Ok(_)) = body.frame().await {}
 }
 
 fn is_gzip(headers: &HeaderMap) -> Result<bool, BodyError> {
@@ -74,7 +92,7 @@ fn is_gzip(headers: &HeaderMap) -> Result<bool, BodyError> {
     }
 }
 
-async fn collect(mut body: Incoming, limits: Limits, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
+async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
     let too_large = || BodyError::TooLarge(limits.bytes);
     // A Content-Length over the limit is refused before a byte of it is read.
     if body.size_hint().lower() > limits.bytes as u64 {

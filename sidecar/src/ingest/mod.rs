@@ -30,6 +30,10 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// How long events may take to be stored, once the body is there.
 const STORE: Duration = Duration::from_millis(8_500);
 
+/// Events of one batch that are stored at once: enough for a full batch in time, and not so many
+/// that other requests have to wait for it.
+const AT_ONCE: usize = 128;
+
 /// Memory for bodies and the events made of them.
 const MEMORY: usize = 32 << 20;
 
@@ -76,22 +80,21 @@ impl Ingest {
             Ok(body) => body,
             Err(error) => return bad_body(&error),
         };
-        // The stamped events stand beside the body until they are stored.
-        if !body.reservation.grow(body.bytes.len()) {
-            return bad_body(&BodyError::OutOfBudget);
-        }
         let deadline = Instant::now() + STORE;
         let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         match route {
             Route::Single(event_type) => {
                 self.metrics.received(&event_type);
                 match event::single(&body.bytes, event_type, received_at, &self.limits) {
-                    Ok(event) => self.store_single(&event, deadline).await,
+                    Ok(event) if body.reservation.grow(event.body.len()) => self.store_single(&event, deadline).await,
+                    Ok(_) => bad_body(&BodyError::OutOfBudget),
                     Err(rejection) => self.refuse(rejection),
                 }
             }
             _ => match event::batch(&body.bytes, received_at, &self.limits) {
-                Ok(batch) => self.store_batch(batch, deadline).await,
+                // The stamped events stand beside the body until they are stored.
+                Ok(batch) if body.reservation.grow(bytes(&batch)) => self.store_batch(batch, deadline).await,
+                Ok(_) => bad_body(&BodyError::OutOfBudget),
                 Err(rejection) => self.refuse(rejection),
             },
         }
@@ -126,14 +129,13 @@ impl Ingest {
                 rejected,
             };
         }
-        let mut stores = FuturesUnordered::new();
-        for event in &batch.events {
-            stores.push(self.delivery.store(event, deadline));
-        }
+        let mut waiting = batch.events.iter().map(|event| self.delivery.store(event, deadline));
+        let mut stores: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).collect();
         while let Some(stored) = stores.next().await {
             if let Err(obstacle) = stored {
                 return unavailable(obstacle);
             }
+            stores.extend(waiting.next());
         }
         if rejected.is_empty() { Answer::Success } else { Answer::Partial(rejected) }
     }
@@ -142,6 +144,10 @@ impl Ingest {
         self.metrics.rejected(rejection.code);
         refused(StatusCode::BAD_REQUEST, rejection.code.as_str(), rejection.message)
     }
+}
+
+fn bytes(batch: &event::Batch) -> usize {
+    batch.events.iter().map(|event| event.body.len()).sum()
 }
 
 fn unavailable(obstacle: Obstacle) -> Answer {

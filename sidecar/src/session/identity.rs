@@ -75,5 +75,5 @@ pub(crate) fn causes(error: &dyn std::error::Error) -> String {
         }
         source = cause.source();
     }
-    text
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

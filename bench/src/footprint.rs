@@ -1,0 +1,62 @@
+//! What the sidecar weighs: its binary, its start, its memory at rest and with many requests waiting.
+
+use std::fmt;
+use std::path::Path;
+use std::time::Duration;
+
+use anyhow::{Result, ensure};
+use tokio::time::sleep;
+
+use crate::double::Double;
+use crate::load::Load;
+use crate::sidecar::Sidecar;
+use crate::usage;
+
+/// Starts, of which the median counts.
+const STARTS: usize = 5;
+/// How long it is left alone before its memory at rest is read.
+const REST: Duration = Duration::from_secs(2);
+/// Requests of one event that wait for S3 at once.
+const WAITING: u32 = 512;
+/// How long S3 takes for each of them.
+const S3_LATENCY: Duration = Duration::from_millis(500);
+/// How long that goes on.
+const LOADED: Duration = Duration::from_secs(6);
+
+/// The figures.
+pub struct Footprint {
+    binary_mib: f64,
+    start: Duration,
+    idle_mib: f64,
+    loaded_mib: f64,
+}
+
+/// Measures `binary`.
+pub async fn measure(binary: &Path) -> Result<Footprint> {
+    let binary_mib = std::fs::metadata(binary)?.len() as f64 / f64::from(1 << 20);
+    let double = Double::start(S3_LATENCY).await?;
+    let mut starts = Vec::new();
+    let mut sidecar = Sidecar::start(binary, double.address()).await?;
+    for _ in 1..STARTS {
+        starts.push(sidecar.healthy_after);
+        sidecar = Sidecar::start(binary, double.address()).await?;
+    }
+    starts.push(sidecar.healthy_after);
+    starts.sort();
+    sleep(REST).await;
+    let idle_mib = usage::resident_mib(sidecar.pid)?;
+    let load = Load::start(sidecar.address, WAITING).await?;
+    sleep(LOADED).await;
+    load.stop();
+    let tally = load.finish().await?;
+    ensure!(tally.failed == 0, "{} events failed: {:?}", tally.failed, tally.first_failure);
+    Ok(Footprint { binary_mib, start: starts[STARTS / 2], idle_mib, loaded_mib: usage::peak_mib(sidecar.pid)? })
+}
+
+impl fmt::Display for Footprint {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Footprint { binary_mib, start, idle_mib, loaded_mib } = self;
+        writeln!(f, "tributary-sidecar: binary {binary_mib:.1} MiB; /healthz after {} ms", start.as_millis())?;
+        write!(f, "memory: {idle_mib:.1} MiB at rest, {loaded_mib:.1} MiB at most with {WAITING} requests waiting")
+    }
+}
