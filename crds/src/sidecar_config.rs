@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::function::DestinationFunctionSpec;
+use crate::values::SessionName;
 
 /// One function, as its sidecar needs it. It holds no secret.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -23,4 +24,11 @@ pub struct SidecarConfig {
     pub external_id_prefix: Option<String>,
     /// The function.
     pub spec: DestinationFunctionSpec,
+}
+
+impl SidecarConfig {
+    /// What the function's sessions are called: as it says, else after its namespace and name.
+    pub fn session_name(&self) -> SessionName {
+        self.spec.session_name.clone().unwrap_or_else(|| SessionName::for_function(&self.namespace, &self.name))
+    }
 }

@@ -11,13 +11,14 @@ use std::time::Duration;
 use bytes::Bytes;
 use http_body_util::{BodyExt, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Frame, Incoming};
-use hyper::header::{CONTENT_LENGTH, HeaderValue};
+use hyper::header::{CONTENT_LENGTH, DATE, HeaderValue};
 use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::graceful::GracefulShutdown;
+use jiff::fmt::rfc2822::DateTimePrinter;
 use s3s::Body;
 use s3s::service::S3Service;
 use tokio::net::{TcpListener, TcpStream};
@@ -174,6 +175,12 @@ impl Server {
                 Service::Sts | Service::PodIdentity => "x-amzn-requestid",
             };
             response.headers_mut().insert(name, id);
+        }
+        // The SDKs set their clocks by it, and sign by those.
+        let now = jiff::Timestamp::try_from(self.shared.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
+        if let Some(date) = date.ok().and_then(|date| HeaderValue::from_str(&date).ok()) {
+            response.headers_mut().insert(DATE, date);
         }
         Ok(response)
     }

@@ -7,6 +7,7 @@ use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
+use tributary_crds::function::DestinationFunctionSpec;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::config::{self, Flags};
 use tributary_sidecar::{BaseIdentity, Endpoints, Sidecar, Surroundings, telemetry};
@@ -35,10 +36,7 @@ fn main() -> ExitCode {
     let surroundings = Surroundings {
         identity: BaseIdentity::Chain,
         external_id_folder: flags.external_id_dir.clone(),
-        endpoints: Endpoints {
-            s3: std::env::var("AWS_ENDPOINT_URL_S3").ok(),
-            sts: std::env::var("AWS_ENDPOINT_URL_STS").ok(),
-        },
+        endpoints: endpoints(&config.spec),
         region: flags.region.clone(),
         clock: Arc::new(MachineClock::new()),
         drain: flags.drain(),
@@ -50,6 +48,14 @@ fn main() -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// What the environment names as S3 and STS, where the function names none.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
+fn endpoints(spec: &DestinationFunctionSpec) -> Endpoints {
+    let named = |name, by_function: bool| std::env::var(name).ok().filter(|_| !by_function);
+    let sts = spec.sts.as_ref().is_some_and(|sts| sts.endpoint.is_some());
+    Endpoints { s3: named("AWS_ENDPOINT_URL_S3", spec.s3.endpoint.is_some()), sts: named("AWS_ENDPOINT_URL_STS", sts) }
 }
 
 /// Says on one line what is wrong with the flags or the function.

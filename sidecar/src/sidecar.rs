@@ -10,7 +10,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
 use tributary_crds::sidecar_config::SidecarConfig;
-use tributary_crds::values::{EventBytes, SessionName};
+use tributary_crds::values::EventBytes;
 
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
@@ -115,7 +115,7 @@ impl Sidecar {
     }
 
     fn keep_session(&self, http: SharedHttpClient) -> Sessions {
-        let SidecarConfig { namespace, name, spec, .. } = &self.config;
+        let spec = &self.config.spec;
         let reference = &spec.external_id_secret_ref;
         let file = ExternalIdFile {
             folder: self.surroundings.external_id_folder.clone(),
@@ -124,10 +124,9 @@ impl Sidecar {
         };
         let (state, external_id) = watch::channel(file.read());
         tokio::spawn(file.follow(state));
-        let session_name = spec.session_name.clone().unwrap_or_else(|| SessionName::for_function(namespace, name));
         let place = self.sts_place(http);
         let keeper = Keeper {
-            sts: Sts::new(spec, session_name, place, Arc::clone(&self.surroundings.clock)),
+            sts: Sts::new(spec, self.config.session_name(), place, Arc::clone(&self.surroundings.clock)),
             identity: self.surroundings.identity.clone(),
             external_id,
             secret: (reference.name.to_string(), reference.key.to_string()),

@@ -1,1 +1,31 @@
-//! tests
+//! What the black-box tests are made with: an AWS in this process, the built sidecar beside it,
+//! and clients that send it events.
+//!
+//! 1. [`world`] says who and what there is, and [`aws`] serves it;
+//! 2. [`function`] is the resource a sidecar is started with, [`sidecar`] starts the built binary,
+//!    [`in_process`] the same code on a clock that runs faster;
+//! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`];
+//! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in.
+
+pub mod aws;
+pub mod event;
+pub mod function;
+pub mod http;
+pub mod in_process;
+pub mod output;
+pub mod ports;
+pub mod raw;
+pub mod sidecar;
+pub mod stored;
+pub mod tap;
+pub mod traffic;
+pub mod wait;
+pub mod world;
+
+pub use aws::{Aws, Door};
+pub use function::Function;
+pub use in_process::InProcess;
+pub use ports::Ports;
+pub use sidecar::{Ended, Setup, SidecarProcess};
+pub use traffic::Traffic;
+pub use world::World;

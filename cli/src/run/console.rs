@@ -30,6 +30,7 @@ impl Console {
         self.line(&format!("events    http://{events}"));
         self.line(&format!("status    http://{admin}/status"));
         self.line(&format!("role      {}", config.spec.role_arn));
+        self.line(&format!("session   {}", config.session_name()));
         match cloud {
             Cloud::Real => {
                 self.line(&format!("objects   s3://{}/{prefix} in {}", s3.bucket, s3.region));

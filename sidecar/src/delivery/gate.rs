@@ -1,7 +1,7 @@
 //! Whether uploads are worth trying. Pure.
 //!
-//! A fault that time alone does not mend (no such bucket, no permission), or one that outlasted a
-//! request's patience, closes the gate: requests are answered at once with what is wrong, instead
+//! A fault that time alone does not mend (no such bucket, no permission), or one for which nothing
+//! was stored for as long as a request waits, closes the gate: requests are answered at once with what is wrong, instead
 //! of each finding out for itself, and one every [`PROBE_EVERY`] is let through to try again.
 //! Whatever it stores opens the gate.
 

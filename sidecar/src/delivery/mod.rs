@@ -13,7 +13,7 @@ mod key;
 mod s3;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -42,7 +42,7 @@ const UPLOADS: usize = 256;
 
 /// Between two tries of one object: doubled each time, half of it by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(2);
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// Stores events in one function's bucket.
 #[derive(Debug)]
@@ -54,6 +54,9 @@ pub(crate) struct Delivery {
     gate: Gate,
     /// Whether BucketWritable says that the last upload was stored: it is written at turns only.
     writable: AtomicBool,
+    /// When the last object was stored, in milliseconds since `begun`.
+    last_stored: AtomicU64,
+    begun: Instant,
     uploads: Semaphore,
     conditions: Arc<Conditions>,
     metrics: Arc<Metrics>,
@@ -75,6 +78,8 @@ impl Delivery {
             sessions,
             gate: Gate::default(),
             writable: AtomicBool::new(false),
+            last_stored: AtomicU64::new(0),
+            begun: Instant::now(),
             uploads: Semaphore::new(UPLOADS),
             conditions,
             metrics,
@@ -92,19 +97,20 @@ impl Delivery {
     }
 
     async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, Obstacle> {
+        let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut session = self.session(deadline).await?;
         let mut last = None;
         loop {
             self.gate.pass(Instant::now())?;
             let Ok(Ok(permit)) = timeout_at(deadline.into(), self.uploads.acquire()).await else {
-                return Err(self.give_up(last, deadline));
+                return Err(self.give_up(last, start));
             };
             let verdict = match timeout_at(deadline.into(), self.put(object, &session)).await {
                 Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
                 Ok(Err(Verdict::Exists)) => return Ok(self.stored(Stored::Already)),
                 Ok(Err(verdict)) => verdict,
-                Err(_) => return Err(self.give_up(last, deadline)),
+                Err(_) => return Err(self.give_up(last, start)),
             };
             drop(permit);
             match verdict {
@@ -118,7 +124,7 @@ impl Delivery {
                     let mut sessions = self.sessions.clone();
                     match timeout_at(deadline.into(), sessions.newer_than(session.id)).await {
                         Ok(newer) => session = newer,
-                        Err(_) => return Err(self.give_up(last, deadline)),
+                        Err(_) => return Err(self.give_up(last, start)),
                     }
                 }
                 Verdict::Retry(fault) => {
@@ -126,7 +132,7 @@ impl Delivery {
                     let wait = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     if Instant::now() + wait >= deadline {
-                        return Err(self.give_up(last, deadline));
+                        return Err(self.give_up(last, start));
                     }
                     sleep(wait).await;
                     // A session may have ended, or been renewed, while we slept.
@@ -158,6 +164,7 @@ impl Delivery {
 
     fn stored(&self, stored: Stored) -> Stored {
         self.gate.open();
+        self.last_stored.store(self.millis(Instant::now()), Ordering::Relaxed);
         if !self.writable.swap(true, Ordering::AcqRel) {
             let message = format!("the last upload to {} was stored", self.spec.s3.bucket);
             self.conditions.holds(ConditionType::BucketWritable, message);
@@ -172,14 +179,20 @@ impl Delivery {
         self.gate.close(fault, now);
     }
 
-    /// The request's time is over. A failure that lasted that long concerns everybody.
-    fn give_up(&self, last: Option<Obstacle>, now: Instant) -> Obstacle {
+    /// The request's time is over. If nothing was stored in all that time, it concerns everybody.
+    fn give_up(&self, last: Option<Obstacle>, start: Instant) -> Obstacle {
         let fault = last.unwrap_or_else(|| Obstacle {
             reason: Reason::S3Unreachable,
             message: format!("S3 in {} did not answer in time; it is tried again until it does", self.spec.s3.region),
         });
-        self.fault(fault.clone(), now);
+        if self.last_stored.load(Ordering::Relaxed) < self.millis(start) {
+            self.fault(fault.clone(), Instant::now());
+        }
         fault
+    }
+
+    fn millis(&self, at: Instant) -> u64 {
+        u64::try_from(at.duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
     }
 
     /// A session, at once if there is one; else as soon as the keeper has one, unless it is known

@@ -1,0 +1,149 @@
+//! AWS, in this process.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, TcpSocket};
+use tributary_local_aws::{Action, Call, Clock, Fault, LocalAws, Options, Service, Store, StoredObject};
+
+use crate::World;
+
+/// An S3 and an STS that keep AWS's rules, served on a port of their own until the test ends.
+#[derive(Clone)]
+pub struct Aws {
+    aws: LocalAws,
+    address: SocketAddr,
+}
+
+impl Aws {
+    /// Serves `world` by the machine's clock.
+    pub async fn start(world: &World) -> Self {
+        Self::start_at(world, Clock::real()).await
+    }
+
+    /// Serves `world` by another clock.
+    ///
+    /// # Panics
+    /// If there is no port to serve on.
+    pub async fn start_at(world: &World, clock: Clock) -> Self {
+        let aws =
+            LocalAws::new(Options { accounts: world.accounts(), store: Store::memory(), clock, record_calls: true });
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound port");
+        serve(&aws, listener);
+        Self { aws, address }
+    }
+
+    /// Where it is.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Its address.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Changes who and what there is. Faults end.
+    pub fn set(&self, world: &World) {
+        self.aws.set_accounts(world.accounts());
+    }
+
+    /// Makes things go wrong; with an empty list, no longer.
+    pub fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
+        self.aws.set_faults(faults.into_iter().collect());
+    }
+
+    /// All objects.
+    pub fn objects(&self) -> Vec<StoredObject> {
+        self.aws.objects()
+    }
+
+    /// The object of this key.
+    ///
+    /// # Panics
+    /// If there is none.
+    pub fn object(&self, key: &str) -> StoredObject {
+        let objects = self.objects();
+        let keys: Vec<_> = objects.iter().map(|object| object.key.clone()).collect();
+        objects.into_iter().find(|object| object.key == key).unwrap_or_else(|| panic!("no {key} among {keys:?}"))
+    }
+
+    /// The calls of AssumeRole that were answered so far.
+    pub fn assume_role_calls(&self) -> Vec<Call> {
+        self.aws.calls().into_iter().filter(|call| call.operation == "AssumeRole").collect()
+    }
+
+    /// How many sessions STS has given.
+    pub fn sessions(&self) -> usize {
+        self.assume_role_calls().iter().filter(|call| call.status == Some(200)).count()
+    }
+
+    /// How often PutObject was answered with this code.
+    pub fn puts_answered(&self, outcome: &str) -> u64 {
+        let counts = self.aws.counts();
+        counts.iter().filter(|((_, name, how), _)| *name == "PutObject" && how == outcome).map(|(_, count)| count).sum()
+    }
+
+    /// The time there.
+    pub fn clock(&self) -> &Clock {
+        self.aws.clock()
+    }
+}
+
+/// An address that refuses connections until it is opened.
+pub struct Door {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+impl Door {
+    /// A closed door: the port is taken, and nobody listens.
+    ///
+    /// # Panics
+    /// If there is no free port.
+    pub fn closed() -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
+        let address = socket.local_addr().expect("a bound port");
+        Self { socket, address }
+    }
+
+    /// What is to be reached through it.
+    pub fn endpoint(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// Opens it: `aws` answers behind it.
+    ///
+    /// # Panics
+    /// If the socket can't listen.
+    pub fn open(self, aws: &Aws) {
+        serve(&aws.aws, self.socket.listen(1024).expect("a listening socket"));
+    }
+}
+
+fn serve(aws: &LocalAws, listener: TcpListener) {
+    let aws = aws.clone();
+    tokio::spawn(async move { aws.serve(listener, std::future::pending()).await });
+}
+
+/// A fault of every PutObject.
+pub fn puts(action: Action) -> Fault {
+    Fault { operation: Some("PutObject".to_owned()), ..Fault::new(action) }
+}
+
+/// A fault of every call to STS.
+pub fn sts(action: Action) -> Fault {
+    Fault { service: Some(Service::Sts), ..Fault::new(action) }
+}
+
+/// What a call that takes `time` longer meets.
+pub fn latency(time: Duration) -> Action {
+    Action::LatencyMs(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// An error of this code.
+pub fn error(code: &str) -> Action {
+    Action::Error(code.to_owned())
+}

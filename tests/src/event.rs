@@ -1,0 +1,37 @@
+//! Events to send.
+
+use std::ops::Range;
+
+use serde_json::{Value, json};
+
+/// When all these events happened, by their client.
+pub const HAPPENED: &str = "2026-11-23T10:00:00.000Z";
+/// The same in milliseconds.
+pub const HAPPENED_MILLIS: u64 = 1_795_428_000_000;
+
+/// The `i`th track event: the same one each time.
+pub fn track(i: usize) -> Value {
+    json!({
+        "type": "track",
+        "messageId": message_id(i),
+        "userId": format!("user-{}", i % 10),
+        "event": "Order Placed",
+        "timestamp": HAPPENED,
+        "properties": {"number": i},
+    })
+}
+
+/// Its `messageId`.
+pub fn message_id(i: usize) -> String {
+    format!("event-{i:06}")
+}
+
+/// The key that it is stored under by default.
+pub fn track_key(i: usize) -> String {
+    format!("track/{HAPPENED_MILLIS}-{}.json", message_id(i))
+}
+
+/// A batch of track events.
+pub fn batch(range: Range<usize>) -> Value {
+    json!({"batch": range.map(track).collect::<Vec<_>>()})
+}

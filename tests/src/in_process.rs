@@ -1,0 +1,90 @@
+//! The sidecar's own code in this process, on a clock that runs faster: an hour in seconds.
+
+use std::ops::Deref;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use aws_credential_types::Credentials;
+use aws_credential_types::provider::SharedCredentialsProvider;
+use futures_util::future::BoxFuture;
+use tempfile::TempDir;
+use tokio::net::TcpListener;
+use tributary_sidecar::{BaseIdentity, Drain, Endpoints, Sidecar, Surroundings};
+
+use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
+use crate::{Aws, Function, Ports};
+
+/// The clock of the AWS that a sidecar talks to, as the sidecar's own.
+#[derive(Clone, Debug)]
+struct Shared(tributary_local_aws::Clock);
+
+impl tributary_sidecar::clock::Clock for Shared {
+    fn now(&self) -> SystemTime {
+        self.0.now()
+    }
+
+    fn monotonic(&self) -> Duration {
+        self.0.monotonic()
+    }
+
+    fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()> {
+        const YEAR: Duration = Duration::from_secs(365 * 24 * 3600);
+        let real = self.0.real_duration(duration.min(YEAR));
+        Box::pin(tokio::time::sleep(real))
+    }
+}
+
+/// A sidecar that runs as a task, until the test ends.
+pub struct InProcess {
+    folder: TempDir,
+    ports: Ports,
+}
+
+impl Deref for InProcess {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
+    }
+}
+
+impl InProcess {
+    /// Starts one, by the clock of `aws`.
+    ///
+    /// # Panics
+    /// If there is no port or no folder for it.
+    pub async fn start(aws: &Aws, function: &Function) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let started = Self::listen(aws, function, folder).await;
+        started.wait_ready().await;
+        started
+    }
+
+    async fn listen(aws: &Aws, function: &Function, folder: TempDir) -> Self {
+        let keys = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
+        let surroundings = Surroundings {
+            identity: BaseIdentity::Given(SharedCredentialsProvider::new(keys)),
+            external_id_folder: folder.path().to_owned(),
+            endpoints: Endpoints { s3: Some(aws.endpoint()), sts: Some(aws.endpoint()) },
+            region: None,
+            clock: Arc::new(Shared(aws.clock().clone())),
+            drain: Drain { delay: Duration::ZERO, grace: Duration::from_secs(20) },
+        };
+        let events = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let admin = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = |listener: &TcpListener| listener.local_addr().expect("a bound port");
+        let ports = Ports::new(address(&events), address(&admin));
+        let started = Self { folder, ports };
+        started.write_external_id(EXTERNAL_ID);
+        tokio::spawn(Sidecar::new(function.config(), surroundings).run(events, admin, std::future::pending()));
+        started
+    }
+
+    /// Rotates the external ID.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub fn write_external_id(&self, value: &str) {
+        std::fs::write(self.folder.path().join("externalId"), value).expect("a file");
+    }
+}

@@ -1,0 +1,255 @@
+//! The built binary, started as the operator starts it.
+
+use std::io::Read;
+use std::ops::Deref;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use tempfile::TempDir;
+
+use crate::output::Output;
+use crate::wait::{SOON, until};
+use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
+use crate::{Aws, Function, Ports};
+
+/// The key of the Secret.
+const KEY: &str = "externalId";
+
+/// How a sidecar is started.
+#[derive(Clone, Debug)]
+pub struct Setup {
+    /// The function.
+    pub function: Function,
+    /// The files of the Secret, by name.
+    pub secret: Vec<(&'static str, String)>,
+    /// The base identity's keys in the environment; without, a credentials file that may come later.
+    pub keys: Option<(&'static str, &'static str)>,
+    /// Where S3 is.
+    pub s3: String,
+    /// Where STS is.
+    pub sts: String,
+    /// Where it takes events.
+    pub listen: String,
+    /// More flags.
+    pub flags: Vec<&'static str>,
+}
+
+impl Setup {
+    /// One in which everything is right.
+    pub fn new(aws: &Aws) -> Self {
+        Self {
+            function: Function::new(),
+            secret: vec![(KEY, EXTERNAL_ID.to_owned())],
+            keys: Some((ACCESS_KEY_ID, SECRET_ACCESS_KEY)),
+            s3: aws.endpoint(),
+            sts: aws.endpoint(),
+            listen: "127.0.0.1:0".to_owned(),
+            flags: vec!["--drain-delay", "0"],
+        }
+    }
+
+    /// With another function.
+    #[must_use]
+    pub fn function(mut self, function: Function) -> Self {
+        self.function = function;
+        self
+    }
+
+    /// The command, with its files in `folder`.
+    ///
+    /// # Panics
+    /// If the files can't be written.
+    pub fn command(&self, folder: &Path) -> Command {
+        std::fs::write(folder.join("function.yaml"), self.function.text()).expect("a file");
+        std::fs::create_dir_all(folder.join("external-id")).expect("a folder");
+        for (name, value) in &self.secret {
+            std::fs::write(folder.join("external-id").join(name), value).expect("a file");
+        }
+        let mut command = Command::new(binary("tributary-sidecar"));
+        command
+            .args(["--listen", &self.listen, "--admin", "127.0.0.1:0", "--log-format", "json"])
+            .arg("--config")
+            .arg(folder.join("function.yaml"))
+            .arg("--external-id-dir")
+            .arg(folder.join("external-id"))
+            .args(&self.flags)
+            // Nothing of whoever runs the tests: no profile, no region, no proxy.
+            .env_clear()
+            .env("HOME", folder)
+            .env("AWS_EC2_METADATA_DISABLED", "true")
+            .env("AWS_SHARED_CREDENTIALS_FILE", folder.join("credentials"))
+            .env("AWS_ENDPOINT_URL_S3", &self.s3)
+            .env("AWS_ENDPOINT_URL_STS", &self.sts)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped());
+        if let Some((id, secret)) = self.keys {
+            command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
+        }
+        command
+    }
+
+    /// Runs it to its end, which comes before it listens.
+    ///
+    /// # Panics
+    /// If it does not end.
+    pub async fn run(&self) -> Ended {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut child = Killed(self.command(folder.path()).spawn().expect("a process"));
+        let status =
+            until("the sidecar has ended", SOON, async || child.0.try_wait().expect("a process to ask for")).await;
+        let read = |pipe: Option<&mut dyn Read>| {
+            let mut text = String::new();
+            pipe.expect("a pipe").read_to_string(&mut text).expect("text");
+            text
+        };
+        let stdout = read(child.0.stdout.as_mut().map(|pipe| pipe as &mut dyn Read));
+        let stderr = read(child.0.stderr.as_mut().map(|pipe| pipe as &mut dyn Read));
+        Ended { code: status.code(), stdout, stderr }
+    }
+
+    /// Starts it, and waits until it listens.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn start(&self) -> SidecarProcess {
+        let folder = tempfile::tempdir().expect("a temporary folder");
+        let mut child = Killed(self.command(folder.path()).spawn().expect("a process"));
+        let stdout = Output::of(child.0.stdout.take().expect("a pipe"));
+        let stderr = Output::of(child.0.stderr.take().expect("a pipe"));
+        let line = until("the sidecar listens", SOON, async || {
+            let ended = child.0.try_wait().expect("a process to ask for");
+            let listening = stdout.line("listening").or_else(|| stderr.line("listening"));
+            assert!(listening.is_some() || ended.is_none(), "it ended: {ended:?} {} {}", stdout.text(), stderr.text());
+            listening
+        })
+        .await;
+        let address = |field: &str| line[field].as_str().and_then(|text| text.parse().ok()).expect("an address");
+        let ports = Ports::new(address("events"), address("admin"));
+        SidecarProcess { child, folder, stdout, stderr, ports }
+    }
+}
+
+/// How a sidecar that never listened ended.
+#[derive(Debug)]
+pub struct Ended {
+    /// The exit code.
+    pub code: Option<i32>,
+    /// What it wrote to standard output.
+    pub stdout: String,
+    /// And to standard error.
+    pub stderr: String,
+}
+
+/// A process that does not outlive the test.
+#[derive(Debug)]
+struct Killed(Child);
+
+impl Drop for Killed {
+    fn drop(&mut self) {
+        // It may have ended by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
+/// A sidecar that runs.
+#[derive(Debug)]
+pub struct SidecarProcess {
+    child: Killed,
+    folder: TempDir,
+    stdout: Output,
+    stderr: Output,
+    ports: Ports,
+}
+
+impl Deref for SidecarProcess {
+    type Target = Ports;
+
+    fn deref(&self) -> &Ports {
+        &self.ports
+    }
+}
+
+impl SidecarProcess {
+    /// The process's id.
+    pub fn pid(&self) -> u32 {
+        self.child.0.id()
+    }
+
+    /// Whether it still runs.
+    ///
+    /// # Panics
+    /// If it can't be asked for.
+    pub fn is_alive(&mut self) -> bool {
+        self.child.0.try_wait().expect("a process to ask for").is_none()
+    }
+
+    /// Everything it has written so far.
+    pub fn output(&self) -> String {
+        self.stdout.text() + &self.stderr.text()
+    }
+
+    /// Writes a file of the Secret, as the kubelet does: there at once, and whole.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub fn write_secret(&self, name: &str, value: &str) {
+        let new = self.folder.path().join("new");
+        std::fs::write(&new, value).expect("a file");
+        std::fs::rename(new, self.folder.path().join("external-id").join(name)).expect("a file");
+    }
+
+    /// Rotates the external ID.
+    pub fn write_external_id(&self, value: &str) {
+        self.write_secret(KEY, value);
+    }
+
+    /// Writes the shared credentials file.
+    ///
+    /// # Panics
+    /// If it can't.
+    pub fn write_credentials(&self, id: &str, secret: &str) {
+        let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
+        std::fs::write(self.folder.path().join("credentials"), text).expect("a file");
+    }
+
+    /// Asks it to end.
+    ///
+    /// # Panics
+    /// If there is no `kill`.
+    pub fn terminate(&self) {
+        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        assert!(status.expect("the command kill").success(), "the sidecar is gone");
+    }
+
+    /// Ends it as the kernel does when memory runs out.
+    ///
+    /// # Panics
+    /// If it can't be killed.
+    pub fn kill(mut self) {
+        self.child.0.kill().expect("a process to kill");
+    }
+
+    /// Waits until it has ended.
+    ///
+    /// # Panics
+    /// If it does not.
+    pub async fn wait_end(&mut self, within: Duration) -> ExitStatus {
+        let child = &mut self.child.0;
+        until("the sidecar has ended", within, async || child.try_wait().expect("a process to ask for")).await
+    }
+}
+
+/// A binary of this workspace, beside the test that runs.
+///
+/// # Panics
+/// If it was not built.
+pub fn binary(name: &str) -> PathBuf {
+    let test = std::env::current_exe().expect("the path of this test");
+    let folder = test.parent().and_then(Path::parent).expect("target/<profile>/deps");
+    let path = folder.join(name);
+    assert!(path.exists(), "{} is not there; build it first: cargo build -p {name}", path.display());
+    path
+}

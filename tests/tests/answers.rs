@@ -1,0 +1,357 @@
+//! Every answer that clients get, both ways: when it is due, and when it is not.
+
+use std::io::Write;
+use std::time::{Duration, Instant};
+
+use flate2::Compression;
+use flate2::write::GzEncoder;
+use hyper::Method;
+use serde_json::{Value, json};
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_tests::aws::{latency, puts};
+use tributary_tests::event::{batch, message_id, track};
+use tributary_tests::http::Answer;
+use tributary_tests::raw::Raw;
+use tributary_tests::stored::assert_exactly;
+use tributary_tests::wait::{SOON, until};
+use tributary_tests::{Aws, Function, Setup, SidecarProcess, World};
+
+/// What a body may have, as sent and decompressed.
+const BODY: usize = 1 << 20;
+
+/// Client libraries give up after 10 s.
+const ANSWERED: Duration = Duration::from_secs(9);
+
+async fn started() -> (Aws, SidecarProcess) {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    (aws, sidecar)
+}
+
+async fn post(sidecar: &SidecarProcess, path: &str, headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Answer {
+    sidecar.request(Method::POST, path, headers, body).await.expect("an answer")
+}
+
+fn assert_refused(answer: &Answer, status: u16, code: &str) {
+    assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text());
+    assert_eq!(answer.json()["success"], false);
+    assert!(!answer.message().is_empty());
+    assert!(!answer.headers.contains_key("retry-after"), "nobody should send this again");
+}
+
+fn gzip(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(plain).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+/// A batch of exactly this many bytes.
+fn batch_of(bytes: usize) -> String {
+    let event = track(1);
+    let around = json!({"batch": [event], "filler": ""}).to_string().len();
+    json!({"batch": [event], "filler": "x".repeat(bytes - around)}).to_string()
+}
+
+#[tokio::test]
+async fn good_events_are_answered_200_once_they_are_stored() {
+    let (aws, sidecar) = started().await;
+    let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
+    assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
+    assert_eq!(answer.headers["content-type"], "application/json");
+    assert_exactly(&aws.objects(), &[message_id(0), message_id(1), message_id(2)]);
+}
+
+#[tokio::test]
+async fn bad_events_of_a_batch_are_listed_and_the_good_ones_stored() {
+    let (aws, sidecar) = started().await;
+    let nobody = json!({"type": "track", "event": "e"});
+    let body = json!({"batch": [track(0), nobody, track(1), {"type": "nonsense", "userId": "u"}, 7]});
+    let answer = sidecar.send("/v1/batch", &body).await;
+    assert_eq!((answer.status, &answer.json()["success"]), (200, &json!(true)), "{}", answer.text());
+    let rejected: Vec<_> = answer.json()["rejected"].as_array().expect("a list").clone();
+    let seen: Vec<_> = rejected.iter().map(|entry| (entry["index"].clone(), entry["code"].clone())).collect();
+    let expected = [(1, "no_user_anon_id"), (3, "invalid_type"), (4, "event_not_object")];
+    assert_eq!(seen, expected.map(|(index, code)| (json!(index), json!(code))));
+    assert!(rejected.iter().all(|entry| entry["message"].as_str().is_some_and(|message| !message.is_empty())));
+    assert_exactly(&aws.objects(), &[message_id(0), message_id(1)]);
+    assert_eq!(sidecar.metric("events_rejected_total{code=\"no_user_anon_id\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn a_batch_without_a_good_event_is_answered_400() {
+    let (aws, sidecar) = started().await;
+    let body = json!({"batch": [{"type": "track", "userId": "u"}, {"type": "page"}]});
+    let answer = sidecar.send("/v1/batch", &body).await;
+    assert_refused(&answer, 400, "no_valid_events");
+    let codes: Vec<_> =
+        answer.json()["rejected"].as_array().expect("a list").iter().map(|e| e["code"].clone()).collect();
+    assert_eq!(codes, ["event_not_defined", "no_user_anon_id"]);
+    assert_eq!(aws.objects(), []);
+}
+
+#[tokio::test]
+async fn what_is_no_event_is_answered_400_with_its_code() {
+    let (aws, sidecar) = started().await;
+    let id = "x".repeat(101);
+    let large = json!({"userId": "u", "event": "e", "properties": {"a": "x".repeat(32 << 10)}}).to_string();
+    let many = json!({"batch": vec![json!({"type": "page", "userId": "u"}); 2_501]}).to_string();
+    let cases: [(&str, String, &str); 15] = [
+        ("/v1/track", "{".to_owned(), "invalid_json"),
+        ("/v1/track", String::new(), "invalid_json"),
+        ("/v1/track", "[]".to_owned(), "invalid_json"),
+        ("/v1/track", r#"{"userId":"u"}"#.to_owned(), "event_not_defined"),
+        ("/v1/track", r#"{"userId":"u","event":5}"#.to_owned(), "event_not_string"),
+        ("/v1/track", r#"{"event":"e"}"#.to_owned(), "no_user_anon_id"),
+        ("/v1/track", r#"{"userId":"u","event":"e","userId":"v"}"#.to_owned(), "duplicate_key"),
+        ("/v1/track", json!({"userId": "u", "event": "e", "messageId": id}).to_string(), "message_id_too_long"),
+        ("/v1/track", r#"{"userId":"u","event":"e","properties":[]}"#.to_owned(), "properties_not_object"),
+        ("/v1/track", large, "event_too_large"),
+        ("/v1/identify", r#"{"userId":"u","traits":"t"}"#.to_owned(), "traits_not_object"),
+        ("/v1/page", r#"{"userId":"u","context":[]}"#.to_owned(), "context_not_object"),
+        ("/v1/batch", "{}".to_owned(), "invalid_batch"),
+        ("/v1/batch", r#"{"batch":[]}"#.to_owned(), "empty_batch"),
+        ("/v1/batch", many, "too_many_events"),
+    ];
+    for (path, body, code) in cases {
+        assert_refused(&post(&sidecar, path, &[], body).await, 400, code);
+        assert!(sidecar.metric(&format!("events_rejected_total{{code=\"{code}\"}}")).await >= 1.0, "{code}");
+    }
+    assert_eq!(aws.objects(), []);
+}
+
+#[tokio::test]
+async fn a_function_says_how_large_an_event_may_be() {
+    let aws = Aws::start(&World::new()).await;
+    let function = Function::new().with("ingest", json!({"maxEventBytes": "64Ki"}));
+    let sidecar = Setup::new(&aws).function(function).start().await;
+    sidecar.wait_ready().await;
+    let of = |size: usize| json!({"userId": "u", "event": "e", "properties": {"a": "x".repeat(size)}});
+    assert_eq!(sidecar.send("/v1/track", &of(60 << 10)).await.status, 200);
+    assert_refused(&sidecar.send("/v1/track", &of(64 << 10)).await, 400, "event_too_large");
+}
+
+#[tokio::test]
+async fn json_is_taken_under_any_content_type() {
+    let (aws, sidecar) = started().await;
+    for (i, content_type) in ["application/json", "text/plain", "application/x-www-form-urlencoded"].iter().enumerate()
+    {
+        let answer = post(&sidecar, "/v1/track", &[("content-type", content_type)], track(i).to_string()).await;
+        assert_eq!(answer.status, 200, "{content_type}");
+    }
+    assert_eq!(aws.objects().len(), 3);
+}
+
+#[tokio::test]
+async fn gzip_is_unpacked_and_what_is_not_gzip_refused() {
+    let (aws, sidecar) = started().await;
+    let encoded = [("content-encoding", "gzip")];
+    let answer = post(&sidecar, "/v1/batch", &encoded, gzip(batch(0..500).to_string().as_bytes())).await;
+    assert_eq!(answer.status, 200);
+    assert_eq!(aws.objects().len(), 500);
+    assert_refused(&post(&sidecar, "/v1/track", &encoded, track(1).to_string()).await, 400, "invalid_gzip");
+    let cut = gzip(track(1).to_string().as_bytes());
+    assert_refused(&post(&sidecar, "/v1/track", &encoded, cut[..cut.len() - 6].to_vec()).await, 400, "invalid_gzip");
+    let answer = post(&sidecar, "/v1/track", &[("content-encoding", "br")], track(1).to_string()).await;
+    assert_refused(&answer, 400, "unknown_content_encoding");
+}
+
+#[tokio::test]
+async fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
+    let (_aws, sidecar) = started().await;
+    assert_eq!(post(&sidecar, "/v1/batch", &[], batch_of(BODY)).await.status, 200);
+    let encoded = [("content-encoding", "gzip")];
+    assert_eq!(post(&sidecar, "/v1/batch", &encoded, gzip(batch_of(BODY).as_bytes())).await.status, 200);
+    let over = gzip(batch_of(BODY + 1).as_bytes());
+    assert_refused(&post(&sidecar, "/v1/batch", &encoded, over).await, 400, "body_too_large");
+    let bomb = gzip(&vec![b' '; 100 << 20]);
+    assert!(bomb.len() < BODY);
+    assert_refused(&post(&sidecar, "/v1/batch", &encoded, bomb).await, 400, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_body_that_says_it_is_too_long_is_refused_before_it_is_sent() {
+    let (_aws, sidecar) = started().await;
+    let mut raw = Raw::connect(sidecar.events).await;
+    raw.write(format!("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n", BODY + 1)).await;
+    assert_refused(&raw.answer().await, 400, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_client_that_sends_a_too_long_body_all_the_same_gets_its_answer() {
+    let (_aws, sidecar) = started().await;
+    for extra in [1, 1 << 20, 8 << 20] {
+        let answer = post(&sidecar, "/v1/batch", &[], vec![b' '; BODY + extra]).await;
+        assert_refused(&answer, 400, "body_too_large");
+    }
+}
+
+#[tokio::test]
+async fn a_body_in_chunks_is_taken_up_to_a_mebibyte() {
+    let (aws, sidecar) = started().await;
+    let head = "POST /v1/batch HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let mut raw = Raw::connect(sidecar.events).await;
+    raw.write(head).await;
+    for piece in batch(0..20).to_string().as_bytes().chunks(100) {
+        raw.write(format!("{:x}\r\n", piece.len())).await;
+        raw.write(piece).await;
+        raw.write("\r\n").await;
+    }
+    raw.write("0\r\n\r\n").await;
+    assert_eq!(raw.answer().await.status, 200);
+    assert_eq!(aws.objects().len(), 20);
+
+    raw.write(head).await;
+    let piece = [b' '; 64 << 10];
+    for _ in 0..=BODY / piece.len() {
+        raw.try_write(format!("{:x}\r\n", piece.len())).await;
+        raw.try_write(piece).await;
+        raw.try_write("\r\n").await;
+    }
+    assert_refused(&raw.answer().await, 400, "body_too_large");
+}
+
+#[tokio::test]
+async fn a_client_may_ask_before_it_sends_its_body() {
+    let (aws, sidecar) = started().await;
+    let body = track(1).to_string();
+    let mut raw = Raw::connect(sidecar.events).await;
+    let length = body.len();
+    raw.write(format!(
+        "POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
+    ))
+    .await;
+    assert_eq!(raw.answer().await.status, 100);
+    raw.write(body).await;
+    assert_eq!(raw.answer().await.status, 200);
+    assert_eq!(aws.objects().len(), 1);
+}
+
+#[tokio::test]
+async fn a_connection_takes_one_request_after_the_other() {
+    let (aws, sidecar) = started().await;
+    let mut raw = Raw::connect(sidecar.events).await;
+    for i in 0..3 {
+        let body = track(i).to_string();
+        raw.write(format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
+    }
+    for _ in 0..3 {
+        assert_eq!(raw.answer().await.status, 200);
+    }
+    assert_eq!(aws.objects().len(), 3);
+}
+
+#[tokio::test]
+async fn other_paths_are_answered_404_and_other_methods_405() {
+    let (_aws, sidecar) = started().await;
+    for path in ["/", "/v1", "/v2/track", "/v1/tracks", "/metrics", "/status", "//v1/track", "/v1/track/x"] {
+        let answer = sidecar.request(Method::GET, path, &[], "").await.unwrap();
+        assert!([404, 405].contains(&answer.status), "{path}: {}", answer.status);
+    }
+    assert_refused(&post(&sidecar, "/v1/nothing", &[], track(1).to_string()).await, 404, "not_found");
+    for method in [Method::GET, Method::PUT, Method::DELETE] {
+        let answer = sidecar.request(method, "/v1/track", &[], "").await.unwrap();
+        assert_refused(&answer, 405, "method_not_allowed");
+        assert_eq!(answer.headers["allow"], "POST");
+    }
+    let hidden = sidecar.try_ask("/v1/track").await.unwrap();
+    assert_eq!(hidden.status, 404, "the platform's port takes no events");
+}
+
+#[tokio::test]
+async fn nothing_is_ever_redirected() {
+    let (_aws, sidecar) = started().await;
+    for method in [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS] {
+        for path in ["/", "/v1", "/v1/", "/v1/track", "/v1/track/", "//v1//track", "/v1/../v1/track", "/V1/Track"] {
+            let body = if method == Method::POST { track(1).to_string() } else { String::new() };
+            let answer = sidecar.request(method.clone(), path, &[], body).await.unwrap();
+            assert!(!(300..400).contains(&answer.status), "{method} {path}: {}", answer.status);
+            assert!(!answer.headers.contains_key("location"), "{method} {path}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_takes_over_thirty_seconds_is_answered_408() {
+    let (aws, sidecar) = started().await;
+    let mut slow = Raw::connect(sidecar.events).await;
+    let start = Instant::now();
+    slow.write("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: 1000\r\n\r\n{\"event\":").await;
+    assert_refused(&slow.answer().await, 408, "body_too_slow");
+    let took = start.elapsed();
+    assert!((Duration::from_secs(30)..Duration::from_secs(40)).contains(&took), "{took:?}");
+    assert_eq!(aws.objects(), []);
+}
+
+#[tokio::test]
+async fn a_body_that_takes_five_seconds_is_taken() {
+    let (aws, sidecar) = started().await;
+    let body = track(1).to_string();
+    let mut slow = Raw::connect(sidecar.events).await;
+    slow.write(format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n", body.len())).await;
+    for piece in body.as_bytes().chunks(body.len() / 5 + 1) {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        slow.write(piece).await;
+    }
+    assert_eq!(slow.answer().await.status, 200);
+    assert_eq!(aws.objects().len(), 1);
+}
+
+#[tokio::test]
+async fn bodies_beyond_the_memory_for_them_are_answered_429_until_others_are_done() {
+    let (aws, sidecar) = started().await;
+    let mut waiting = Vec::new();
+    let full = until("there is no memory left", SOON, async || {
+        // Nearly all of a mebibyte, and never the rest.
+        let mut raw = Raw::connect(sidecar.events).await;
+        raw.write(format!("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: {BODY}\r\n\r\n")).await;
+        raw.try_write(vec![b' '; BODY - 1]).await;
+        waiting.push(raw);
+        let answer = post(&sidecar, "/v1/batch", &[], batch_of(BODY)).await;
+        (answer.status == 429).then_some(answer)
+    })
+    .await;
+    assert!(waiting.len() > 20, "{} bodies were too many", waiting.len());
+    assert_eq!(full.code(), "over_capacity");
+    assert!(full.says_when_to_retry());
+    drop(waiting);
+    until("others are done", SOON, async || (sidecar.send("/v1/track", &track(1)).await.status == 200).then_some(()))
+        .await;
+    assert_eq!(aws.objects().len(), 1);
+}
+
+#[tokio::test]
+async fn what_cannot_be_stored_is_answered_503_with_the_conditions_sentence() {
+    let aws = Aws::start(&World::new().without_bucket()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    let condition =
+        sidecar.wait_condition(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket, SOON).await;
+    for body in [track(1), track(2)] {
+        let answer = sidecar.send("/v1/track", &body).await;
+        assert_eq!((answer.status, answer.code().as_str()), (503, "NoSuchBucket"));
+        assert_eq!(answer.message(), condition.message);
+        assert!(answer.says_when_to_retry());
+    }
+    // A batch with a good event that is not stored is 503, whatever else is in it.
+    let mixed = json!({"batch": [track(3), {"type": "page"}]});
+    assert_eq!(sidecar.send("/v1/batch", &mixed).await.status, 503);
+    // What could never be stored is still 400: nobody is to send it again.
+    assert_refused(&sidecar.send("/v1/track", &json!({"event": "e"})).await, 400, "no_user_anon_id");
+}
+
+#[tokio::test]
+async fn everything_is_answered_within_nine_seconds_while_s3_hangs() {
+    let (aws, sidecar) = started().await;
+    aws.faults([puts(latency(Duration::from_secs(60)))]);
+    let bodies: [(&str, Value); 3] = [("/v1/track", track(1)), ("/v1/batch", batch(2..600)), ("/v1/track", track(601))];
+    let requests = bodies.iter().map(async |(path, body)| {
+        let start = Instant::now();
+        let answer = sidecar.send(path, body).await;
+        (answer, start.elapsed())
+    });
+    for (answer, took) in futures_util::future::join_all(requests).await {
+        assert_eq!(answer.status, 503);
+        assert!(answer.says_when_to_retry());
+        assert!(took < ANSWERED, "{took:?}");
+    }
+}

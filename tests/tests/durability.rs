@@ -1,0 +1,161 @@
+//! An event answered 200 is stored, and an event sent again is no second object: whatever breaks.
+
+use std::collections::BTreeSet;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use tokio::task::JoinSet;
+use tributary_local_aws::{Action, Fault};
+use tributary_tests::aws::{error, latency, puts};
+use tributary_tests::event::{message_id, track};
+use tributary_tests::stored::assert_exactly;
+use tributary_tests::wait::until;
+use tributary_tests::{Aws, Ports, Setup, SidecarProcess, World};
+
+/// Requests under way at once.
+const CLIENTS: usize = 8;
+/// What a client waits before it sends again; shorter than it is told, so that tests are.
+const PAUSE: Duration = Duration::from_millis(50);
+
+async fn started() -> (Aws, SidecarProcess) {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    (aws, sidecar)
+}
+
+fn ids(count: usize) -> Vec<String> {
+    (0..count).map(message_id).collect()
+}
+
+/// Sends an event until it is answered 200, wherever the sidecar is by then; says how often it was sent.
+async fn send_until_stored(i: usize, place: impl Fn() -> Ports, within: Duration) -> usize {
+    let start = Instant::now();
+    for tries in 1.. {
+        if place().try_send("/v1/track", &track(i)).await.is_ok_and(|answer| answer.status == 200) {
+            return tries;
+        }
+        assert!(start.elapsed() < within, "event {i} was not stored in {within:?}");
+        tokio::time::sleep(PAUSE).await;
+    }
+    unreachable!()
+}
+
+/// Has `CLIENTS` clients send `count` events between them; says how many requests that took.
+async fn send_all(sidecar: &SidecarProcess, count: usize) -> usize {
+    let ports: &Ports = sidecar;
+    let clients = (0..CLIENTS).map(async |client| {
+        let mut tries = 0;
+        for i in (client..count).step_by(CLIENTS) {
+            tries += send_until_stored(i, || ports.clone(), Duration::from_secs(60)).await;
+        }
+        tries
+    });
+    join_all(clients).await.into_iter().sum()
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_s3_loses_make_no_second_object() {
+    let (aws, sidecar) = started().await;
+    aws.faults([Fault { probability: Some(0.1), ..puts(Action::StoreThenDrop) }]);
+    send_all(&sidecar, 500).await;
+    assert!(aws.puts_answered("cut") > 20, "{} answers were lost", aws.puts_answered("cut"));
+    assert_exactly(&aws.objects(), &ids(500));
+    let deduplicated = sidecar.metric("events_deduplicated_total").await;
+    assert_eq!(deduplicated, aws.puts_answered("PreconditionFailed") as f64);
+    assert!(deduplicated > 20.0, "{deduplicated}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_s3_that_turns_half_away_gets_every_event_once() {
+    let (aws, sidecar) = started().await;
+    aws.faults([Fault { probability: Some(0.5), ..puts(error("SlowDown")) }]);
+    let tries = send_all(&sidecar, 500).await;
+    let turned_away = aws.puts_answered("SlowDown");
+    assert!(turned_away > 200, "{turned_away} uploads were turned away");
+    assert_exactly(&aws.objects(), &ids(500));
+    // The sidecar tries again while somebody waits: clients hardly notice.
+    assert!(tries < 520, "clients sent {tries} requests");
+    assert!(sidecar.metric("upload_errors_total{code=\"Throttled\"}").await >= turned_away as f64);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_kind_of_broken_answer_leaves_each_event_once() {
+    let (aws, sidecar) = started().await;
+    let each = |action| Fault { probability: Some(0.05), ..puts(action) };
+    let broken = [Action::Refuse, Action::StoreThenDrop, Action::CutBody, Action::TruncateBody, Action::InvalidBody];
+    let errors = ["InternalError", "ServiceUnavailable", "RequestTimeout", "ConditionalRequestConflict"].map(error);
+    aws.faults(broken.into_iter().chain(errors).map(each));
+    send_all(&sidecar, 500).await;
+    assert_exactly(&aws.objects(), &ids(500));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_told_to_end_answers_what_it_has_begun() {
+    let (aws, mut sidecar) = started().await;
+    aws.faults([puts(latency(Duration::from_millis(1500)))]);
+    let mut requests = JoinSet::new();
+    for i in 0..100 {
+        let ports = Ports::clone(&sidecar);
+        requests.spawn(async move { ports.try_send("/v1/track", &track(i)).await });
+    }
+    until("a hundred events are in flight", Duration::from_secs(20), async || {
+        (sidecar.status().await.in_flight == 100).then_some(())
+    })
+    .await;
+    sidecar.terminate();
+    let answers = requests.join_all().await;
+    for answer in answers {
+        let answer = answer.expect("an answer");
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    let end = sidecar.wait_end(Duration::from_secs(30)).await;
+    assert_eq!(end.code(), Some(0));
+    assert_exactly(&aws.objects(), &ids(100));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_killed_twenty_times_under_load_loses_and_doubles_nothing() {
+    const KILLS: usize = 20;
+    let aws = Aws::start(&World::new()).await;
+    // Slow enough to be killed in between, and now and then stored without an answer.
+    aws.faults([
+        puts(latency(Duration::from_millis(15))),
+        Fault { probability: Some(0.05), ..puts(Action::StoreThenDrop) },
+    ]);
+    let setup = Setup::new(&aws);
+    let mut sidecar = setup.start().await;
+    let place = Arc::new(Mutex::new(Ports::clone(&sidecar)));
+    let (next, stop, lost) =
+        (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicBool::new(false)), Arc::new(AtomicUsize::new(0)));
+    let mut clients = JoinSet::new();
+    for _ in 0..CLIENTS {
+        let (place, next, stop, lost) = (Arc::clone(&place), Arc::clone(&next), Arc::clone(&stop), Arc::clone(&lost));
+        clients.spawn(async move {
+            let place = || place.lock().expect("no panic").clone();
+            while !stop.load(Ordering::Relaxed) {
+                let i = next.fetch_add(1, Ordering::Relaxed);
+                let tries = send_until_stored(i, place, Duration::from_secs(120)).await;
+                lost.fetch_add(tries - 1, Ordering::Relaxed);
+            }
+        });
+    }
+    let mut addresses = BTreeSet::new();
+    for _ in 0..KILLS {
+        sidecar.wait_ready().await;
+        tokio::time::sleep(Duration::from_millis(fastrand::u64(50..500))).await;
+        addresses.insert(sidecar.pid());
+        sidecar.kill();
+        sidecar = setup.start().await;
+        *place.lock().expect("no panic") = Ports::clone(&sidecar);
+    }
+    stop.store(true, Ordering::Relaxed);
+    clients.join_all().await;
+    assert_eq!(addresses.len(), KILLS);
+    let (sent, lost) = (next.load(Ordering::Relaxed), lost.load(Ordering::Relaxed));
+    assert!(sent > KILLS * 5, "hardly any load: {sent} events");
+    assert!(lost > KILLS, "hardly any request was hit: {lost}");
+    assert_exactly(&aws.objects(), &ids(sent));
+}

@@ -1,0 +1,256 @@
+//! How a sidecar begins, says whether it is ready, and ends.
+
+use std::time::{Duration, Instant};
+
+use serde_json::json;
+use tributary_crds::conditions::ConditionType::{BucketWritable, ExternalIdAvailable, ExternalIdEnforced, RoleAssumed};
+use tributary_crds::conditions::{Reason, Truth};
+use tributary_tests::aws::{error, latency, puts};
+use tributary_tests::event::{message_id, track};
+use tributary_tests::http::Http;
+use tributary_tests::stored::assert_exactly;
+use tributary_tests::wait::{SOON, until};
+use tributary_tests::world::{BUCKET, ROLE};
+use tributary_tests::{Aws, Door, Ended, Function, Ports, Setup, World};
+
+/// sysexits.h EX_USAGE.
+const USAGE: i32 = 64;
+
+#[tokio::test]
+async fn it_listens_at_once_and_is_ready_with_its_first_session() {
+    let aws = Aws::start(&World::new()).await;
+    let door = Door::closed();
+    let mut setup = Setup::new(&aws);
+    setup.sts = door.endpoint();
+    let start = Instant::now();
+    let sidecar = setup.start().await;
+    assert_eq!(sidecar.ask("/healthz").await.status, 200);
+    assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
+    assert_eq!(sidecar.ask("/readyz").await.status, 503);
+    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, SOON).await;
+    assert_eq!(sidecar.ask("/readyz").await.status, 503);
+    assert_eq!(sidecar.ask("/healthz").await.status, 200, "nothing that a restart would mend");
+    door.open(&aws);
+    // Nobody sends anything: it tries again by itself.
+    until("/readyz is 200", Duration::from_secs(40), async || {
+        (sidecar.ask("/readyz").await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn it_stays_ready_when_s3_fails_so_that_clients_are_told_why() {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    aws.faults([puts(error("AccessDenied"))]);
+    assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 503);
+    sidecar.wait_condition(BucketWritable, Truth::False, Reason::AccessDenied, SOON).await;
+    assert_eq!(sidecar.ask("/readyz").await.status, 200);
+}
+
+#[tokio::test]
+async fn its_status_names_its_configuration_and_what_holds() {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
+    let status = sidecar.status().await;
+    assert_eq!((status.generation, status.config_hash.as_str()), (3, "5f2a"));
+    assert_eq!((status.in_flight, status.last_error), (0, None));
+    let held: Vec<_> = status.conditions.iter().map(|c| (c.r#type, c.status, c.reason)).collect();
+    let all = [ExternalIdAvailable, RoleAssumed, ExternalIdEnforced, BucketWritable];
+    assert_eq!(held, all.map(|r#type| (r#type, Truth::True, Reason::Ok)));
+    let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
+    let now = jiff::Timestamp::now();
+    for condition in &status.conditions {
+        let age = now.duration_since(time(&condition.since)).as_secs();
+        assert!((-1..60).contains(&age), "{}: {}", condition.r#type, condition.since);
+    }
+    let session = status.session.unwrap();
+    let minutes = |text: &str| time(text).duration_since(now).as_secs() / 60;
+    assert!((58..=60).contains(&minutes(&session.expiry)), "{}", session.expiry);
+    assert!((25..=33).contains(&minutes(&session.next_refresh)), "{}", session.next_refresh);
+}
+
+#[tokio::test]
+async fn its_session_is_named_after_the_function_and_may_do_no_more_than_it_needs() {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    let calls = aws.assume_role_calls();
+    assert_eq!(calls.len(), 3, "a session, and two probes");
+    for call in calls {
+        assert_eq!(call.session_name.as_deref(), Some("shop.orders"));
+        assert_eq!(call.role.as_deref(), Some(ROLE));
+    }
+    let named = Setup::new(&aws).function(Function::new().with("sessionName", json!("segment-function")));
+    named.start().await.wait_ready().await;
+    assert_eq!(aws.assume_role_calls()[3].session_name.as_deref(), Some("segment-function"));
+}
+
+#[tokio::test]
+async fn asked_to_end_it_is_no_longer_ready_and_still_answers() {
+    let aws = Aws::start(&World::new()).await;
+    let mut setup = Setup::new(&aws);
+    setup.flags = vec!["--drain-delay", "3"];
+    let mut sidecar = setup.start().await;
+    sidecar.wait_ready().await;
+    let start = Instant::now();
+    sidecar.terminate();
+    until("/readyz is 503", SOON, async || (sidecar.ask("/readyz").await.status == 503).then_some(())).await;
+    assert_eq!(sidecar.ask("/healthz").await.status, 200);
+    // A new connection, as from a client that has not heard of it.
+    let late = Ports::new(sidecar.events, sidecar.admin).send("/v1/track", &track(1)).await;
+    assert_eq!(late.status, 200);
+    assert_eq!(late.headers["connection"], "close");
+    assert_eq!(sidecar.wait_end(Duration::from_secs(30)).await.code(), Some(0));
+    assert!(start.elapsed() >= Duration::from_secs(3), "it ended while a Service may still lead to it");
+    assert_exactly(&aws.objects(), &[message_id(1)]);
+}
+
+#[tokio::test]
+async fn it_ends_at_once_when_nothing_is_under_way() {
+    let aws = Aws::start(&World::new()).await;
+    let mut sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
+    sidecar.terminate();
+    assert_eq!(sidecar.wait_end(Duration::from_secs(10)).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn it_ends_without_ever_having_been_ready() {
+    let aws = Aws::start(&World::new().external_id("another-one")).await;
+    let mut sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::AccessDenied, SOON).await;
+    sidecar.terminate();
+    assert_eq!(sidecar.wait_end(Duration::from_secs(10)).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn a_request_that_hangs_does_not_keep_it_beyond_its_grace() {
+    let aws = Aws::start(&World::new()).await;
+    let mut setup = Setup::new(&aws);
+    setup.flags = vec!["--drain-delay", "0", "--drain-grace", "1"];
+    let mut sidecar = setup.start().await;
+    sidecar.wait_ready().await;
+    aws.faults([puts(latency(Duration::from_secs(60)))]);
+    let ports = Ports::clone(&sidecar);
+    let hanging = tokio::spawn(async move { ports.try_send("/v1/track", &track(1)).await });
+    until("an event is in flight", SOON, async || (sidecar.status().await.in_flight == 1).then_some(())).await;
+    let start = Instant::now();
+    sidecar.terminate();
+    assert_eq!(sidecar.wait_end(Duration::from_secs(30)).await.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
+    assert!(hanging.await.unwrap().is_err(), "nobody was told 200");
+}
+
+#[tokio::test]
+async fn two_functions_never_see_each_others_events() {
+    let aws = Aws::start(&World::new()).await;
+    let prefixed = |prefix: &str| Setup::new(&aws).function(Function::new().with("s3.prefix", json!(prefix)));
+    let (one, two) = (prefixed("one/").start().await, prefixed("two/").start().await);
+    one.wait_ready().await;
+    two.wait_ready().await;
+    assert_eq!(one.send("/v1/track", &track(1)).await.status, 200);
+    assert_eq!(two.send("/v1/track", &track(2)).await.status, 200);
+    let places: Vec<_> = aws.objects().into_iter().map(|object| (object.bucket, object.key)).collect();
+    let place = |prefix: &str, i| (BUCKET.to_owned(), format!("{prefix}{}", tributary_tests::event::track_key(i)));
+    assert_eq!(places, [place("one/", 1), place("two/", 2)]);
+}
+
+/// Runs a sidecar that is set up wrong.
+async fn run(change: impl FnOnce(&mut Setup)) -> Ended {
+    let mut setup = Setup::new(&Aws::start(&World::new()).await);
+    change(&mut setup);
+    setup.run().await
+}
+
+/// It could not begin, and said why in one line.
+fn assert_usage(ended: &Ended, says: &str) {
+    let line = &ended.stderr;
+    assert_eq!(ended.code, Some(USAGE), "{line}");
+    assert_eq!(line.lines().count(), 1, "not one line: {line}");
+    assert!(line.starts_with("tributary-sidecar: "), "{line}");
+    assert!(line.contains(says), "{says:?} is not in {line}");
+    assert_eq!(ended.stdout, "");
+}
+
+#[tokio::test]
+async fn wrong_flags_are_told_in_a_line() {
+    let cases: [(&[&str], &str); 4] = [
+        (&["--nonsense"], "--nonsense"),
+        (&["--drain-delay", "soon"], "soon"),
+        (&["--drain-grace", "-1"], "-1"),
+        (&["--log-level", "debug"], "--log-level"),
+    ];
+    for (flags, says) in cases {
+        assert_usage(&run(|setup| setup.flags = flags.to_vec()).await, says);
+    }
+}
+
+#[tokio::test]
+async fn a_wrong_function_is_told_in_a_line() {
+    let cases = [
+        ("roleArn", json!("my-role"), "my-role"),
+        ("roleArn", json!("my\nrole"), "my role"),
+        ("roleArn", json!(null), "roleArn"),
+        ("s3.region", json!("Oregon"), "Oregon"),
+        ("s3.prefix", json!("no-slash"), "no-slash"),
+        ("s3.bucket", json!("Under_score"), "Under_score"),
+        ("delivery.key", json!("{nonsense}"), "{nonsense}"),
+        ("delivery.key", json!("{type}.json"), "no {messageId}"),
+    ];
+    for (path, value, says) in cases {
+        assert_usage(&run(|setup| setup.function = Function::new().with(path, value)).await, says);
+    }
+}
+
+#[tokio::test]
+async fn what_this_version_does_not_do_is_told_in_a_line() {
+    let secret = json!({"name": "keys", "key": "writeKeys"});
+    let cases = [
+        ("delivery.mode", json!("Batch"), "spec.delivery.mode: Batch is not supported yet"),
+        ("events", json!({"types": ["track"]}), "spec.events is not supported yet"),
+        ("ingest.writeKeySecretRef", secret.clone(), "spec.ingest"),
+        ("ingest.signatureSecretRef", secret, "spec.ingest"),
+        ("ingest.tlsSecretRef", json!({"name": "tls"}), "spec.ingest"),
+        ("ingest.cors", json!({"allowedOrigins": ["https://example.com"]}), "spec.ingest"),
+    ];
+    for (path, value, says) in cases {
+        assert_usage(&run(|setup| setup.function = Function::new().with(path, value)).await, says);
+    }
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_a_failure_and_no_usage() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let address = taken.local_addr().unwrap().to_string();
+    let ended = run(|setup| setup.listen.clone_from(&address)).await;
+    assert_eq!(ended.code, Some(1));
+    assert!((ended.stdout + &ended.stderr).contains(&format!("binding {address}")));
+}
+
+#[tokio::test]
+async fn help_is_no_mistake() {
+    for (flag, says) in [("--help", "--external-id-dir"), ("--version", "tributary-sidecar ")] {
+        let ended = run(|setup| setup.flags = vec![flag]).await;
+        assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
+        assert!(ended.stdout.contains(says), "{}", ended.stdout);
+    }
+}
+
+#[tokio::test]
+async fn the_platforms_port_serves_nothing_else() {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    for path in ["/", "/v1/track", "/debug", "/healthz/x"] {
+        assert_eq!(sidecar.ask(path).await.status, 404, "{path}");
+    }
+    for path in ["/healthz", "/readyz", "/metrics", "/status"] {
+        let url = format!("http://{}{path}", sidecar.events);
+        let answer = Http::new().request(hyper::Method::GET, &url, &[], "").await.unwrap();
+        assert_eq!(answer.status, 404, "{path} on the port for events");
+    }
+}

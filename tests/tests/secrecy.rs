@@ -1,0 +1,226 @@
+//! No secret ever leaves the sidecar: not in a log at any level, not on the platform's port, not in
+//! an answer, not in an object. Every secret that it meets is planted, and looked for everywhere.
+
+use std::time::Duration;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_local_aws::Action;
+use tributary_tests::aws::{error, puts, sts};
+use tributary_tests::event::track;
+use tributary_tests::tap::Tap;
+use tributary_tests::wait::{SOON, until};
+use tributary_tests::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
+use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World};
+
+const WRITE_KEY: &str = "wk-canary-8Jq2";
+const BAD_SECRET: &str = "canary but no external ID";
+
+/// A sidecar that logs all it can, and everything that it has said so far.
+struct Watched {
+    aws: Aws,
+    tap: Tap,
+    sidecar: SidecarProcess,
+    said: String,
+}
+
+impl Watched {
+    async fn start(world: &World, change: impl FnOnce(&mut Setup)) -> Self {
+        let aws = Aws::start(world).await;
+        let tap = Tap::start(&aws).await;
+        let mut setup = Setup::new(&aws).function(Function::new().with("logLevel", json!("trace")));
+        setup.sts = tap.endpoint();
+        change(&mut setup);
+        let sidecar = setup.start().await;
+        Self { aws, tap, sidecar, said: String::new() }
+    }
+
+    /// Sends a body with the write key in the header, and remembers the answer; gives its status.
+    async fn send(&mut self, path: &str, body: String) -> u16 {
+        let basic = base64_simd::STANDARD.encode_to_string(format!("{WRITE_KEY}:"));
+        let headers = [("authorization", format!("Basic {basic}"))];
+        let headers = headers.each_ref().map(|(name, value)| (*name, value.as_str()));
+        let ports = Ports::clone(&self.sidecar);
+        let answer = ports.request(Method::POST, path, &headers, body).await.expect("an answer");
+        self.said += &format!("{:?}\n{}\n", answer.headers, answer.text());
+        answer.status
+    }
+
+    /// Sends a good event, with the write key in its body too.
+    async fn send_event(&mut self, i: usize) -> u16 {
+        self.send("/v1/track", with_write_key(track(i))).await
+    }
+
+    async fn wait(&self, condition: ConditionType, truth: Truth, reason: Reason) {
+        self.sidecar.wait_condition(condition, truth, reason, SOON).await;
+    }
+
+    async fn look(&mut self) {
+        for path in ["/status", "/metrics", "/healthz", "/readyz", "/nothing"] {
+            let answer = self.sidecar.ask(path).await;
+            self.said += &format!("{path}: {:?}\n{}\n", answer.headers, answer.text());
+        }
+    }
+
+    /// Ends the sidecar and looks for every secret in all that it has ever said.
+    async fn assert_kept(mut self) {
+        self.look().await;
+        self.sidecar.terminate();
+        assert_eq!(self.sidecar.wait_end(Duration::from_secs(30)).await.code(), Some(0));
+        let log = self.sidecar.output();
+        assert!(log.lines().count() > 3, "there is no log to look at");
+        for object in self.aws.objects() {
+            self.said += &format!("{}\n{}\n", object.key, String::from_utf8_lossy(&object.body));
+        }
+        let basic = base64_simd::STANDARD.encode_to_string(format!("{WRITE_KEY}:"));
+        let mut secrets: Vec<String> =
+            [EXTERNAL_ID, SECRET_ACCESS_KEY, ACCESS_KEY_ID, WRITE_KEY, &basic, BAD_SECRET].map(str::to_owned).to_vec();
+        for element in ["SessionToken", "SecretAccessKey", "AccessKeyId"] {
+            secrets.extend(self.tap.heard(element));
+        }
+        // Some come percent-encoded in a request to STS.
+        let encoded: Vec<_> = secrets.iter().map(|secret| secret.replace('/', "%2F").replace('=', "%3D")).collect();
+        for secret in secrets.iter().chain(&encoded) {
+            assert!(secret.len() > 8, "{secret:?} is too short to look for");
+            for (place, text) in [("the log", &log), ("what it answered or stored", &self.said)] {
+                let line = text.lines().find(|line| line.contains(secret.as_str()));
+                assert_eq!(line, None, "{secret} is in {place}");
+            }
+        }
+    }
+}
+
+fn with_write_key(mut event: Value) -> String {
+    event["writeKey"] = json!(WRITE_KEY);
+    event.to_string()
+}
+
+#[tokio::test]
+async fn secrets_are_kept_while_all_goes_well() {
+    let mut watched = Watched::start(&World::new(), |_| {}).await;
+    watched.sidecar.wait_ready().await;
+    for i in 0..5 {
+        assert_eq!(watched.send_event(i).await, 200);
+    }
+    let events: Vec<_> = (5..8).map(|i| serde_json::from_str::<Value>(&with_write_key(track(i))).unwrap()).collect();
+    assert_eq!(watched.send("/v1/batch", json!({"batch": events, "writeKey": WRITE_KEY}).to_string()).await, 200);
+    assert_eq!(watched.aws.objects().len(), 8);
+    assert_eq!(watched.tap.heard("SessionToken").len(), 1, "the session's token was not seen");
+    watched.assert_kept().await;
+}
+
+#[tokio::test]
+async fn secrets_are_kept_when_requests_are_refused() {
+    let mut watched = Watched::start(&World::new(), |_| {}).await;
+    watched.sidecar.wait_ready().await;
+    let mut nobody = track(1);
+    nobody["userId"] = json!(null);
+    let bodies = [
+        with_write_key(nobody.clone()),
+        with_write_key(json!({"userId": "u"})),
+        with_write_key(json!({"userId": "u", "event": ["x"]})),
+        format!(r#"{{"writeKey":"{WRITE_KEY}","writeKey":"{WRITE_KEY}","userId":"u","event":"e"}}"#),
+        format!(r#"{{"writeKey":"{WRITE_KEY}","userId":"u""#),
+        format!(r#""{WRITE_KEY}""#),
+        WRITE_KEY.to_owned(),
+    ];
+    for body in bodies {
+        assert_eq!(watched.send("/v1/track", body.clone()).await, 400, "{body}");
+    }
+    let batches = [
+        json!({"batch": [nobody], "writeKey": WRITE_KEY}).to_string(),
+        json!({"batch": 5, "writeKey": WRITE_KEY}).to_string(),
+        json!({"batch": [{"writeKey": WRITE_KEY, "type": "nonsense"}]}).to_string(),
+    ];
+    for body in batches {
+        assert_eq!(watched.send("/v1/batch", body.clone()).await, 400, "{body}");
+    }
+    assert_eq!(watched.send(&format!("/v1/{WRITE_KEY}"), with_write_key(track(1))).await, 404);
+    assert_eq!(watched.send(&format!("/v1/track?writeKey={WRITE_KEY}"), "{}".to_owned()).await, 400);
+    watched.assert_kept().await;
+}
+
+#[tokio::test]
+async fn secrets_are_kept_when_sts_refuses_and_while_ids_are_rotated() {
+    let mut watched = Watched::start(&World::new().external_id("something-else"), |_| {}).await;
+    watched.wait(ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied).await;
+    assert_eq!(watched.send_event(0).await, 503);
+    watched.look().await;
+    watched.sidecar.write_external_id(BAD_SECRET);
+    watched.wait(ConditionType::ExternalIdAvailable, Truth::False, Reason::InvalidExternalId).await;
+    assert_eq!(watched.send_event(0).await, 503);
+    watched.look().await;
+    watched.aws.set(&World::new());
+    watched.sidecar.write_external_id(EXTERNAL_ID);
+    watched.sidecar.wait_ready().await;
+    assert_eq!(watched.send_event(0).await, 200);
+    watched.assert_kept().await;
+}
+
+#[tokio::test]
+async fn secrets_are_kept_when_a_role_is_given_away() {
+    let mut watched = Watched::start(&World::new().role("externalId", json!(null)), |_| {}).await;
+    watched.wait(ConditionType::ExternalIdEnforced, Truth::False, Reason::NotEnforced).await;
+    assert_eq!(watched.send_event(0).await, 503);
+    assert!(watched.tap.heard("SessionToken").len() > 1, "a probe gets a session too");
+    watched.assert_kept().await;
+}
+
+#[tokio::test]
+async fn secrets_are_kept_when_the_base_identity_is_wrong() {
+    for world in [World::new().without_base_identity(), World::new()] {
+        let mut watched = Watched::start(&world, |setup| setup.keys = None).await;
+        watched.wait(ConditionType::RoleAssumed, Truth::False, Reason::NoBaseIdentity).await;
+        watched.sidecar.write_credentials(ACCESS_KEY_ID, &format!("{SECRET_ACCESS_KEY}-not-this-one"));
+        until("STS was asked", SOON, async || {
+            watched
+                .sidecar
+                .condition(ConditionType::RoleAssumed)
+                .await
+                .message
+                .contains("does not accept")
+                .then_some(())
+        })
+        .await;
+        assert_eq!(watched.send_event(0).await, 503);
+        watched.assert_kept().await;
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_kept_when_sts_answers_nonsense() {
+    for fault in [Action::TruncateBody, Action::InvalidBody, Action::CutBody, Action::Refuse, error("Throttling")] {
+        let mut watched = Watched::start(&World::new(), |_| {}).await;
+        watched.aws.faults([sts(fault)]);
+        // What was assumed before the fault may serve: a refused session makes it ask again.
+        watched.sidecar.write_external_id("another-one");
+        until("STS was asked in vain", SOON, async || {
+            let said = watched.sidecar.condition(ConditionType::RoleAssumed).await;
+            (said.status == Truth::False || said.message.contains("has failed")).then_some(())
+        })
+        .await;
+        watched.send_event(0).await;
+        watched.assert_kept().await;
+    }
+}
+
+#[tokio::test]
+async fn secrets_are_kept_whatever_s3_answers() {
+    let mut watched = Watched::start(&World::new(), |_| {}).await;
+    watched.sidecar.wait_ready().await;
+    let once = |action| tributary_local_aws::Fault { count: Some(1), ..puts(action) };
+    let errors =
+        ["AccessDenied", "NoSuchBucket", "SlowDown", "InternalError", "ExpiredToken", "InvalidToken"].map(error);
+    let broken = [Action::Refuse, Action::StoreThenDrop, Action::TruncateBody, Action::InvalidBody];
+    for (i, action) in errors.into_iter().chain(broken).enumerate() {
+        watched.aws.faults([once(action.clone())]);
+        watched.send_event(i).await;
+        watched.look().await;
+        until("the fault is over", SOON, async || (watched.send_event(i).await == 200).then_some(())).await;
+    }
+    watched.aws.set(&World::new().without_bucket());
+    assert_eq!(watched.send_event(100).await, 503);
+    watched.wait(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket).await;
+    watched.assert_kept().await;
+}
