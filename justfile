@@ -1,0 +1,33 @@
+# The daily commands: `just NAME` (cargo install just, or pip install rust-just).
+# Each line is a plain command and works without just as well.
+
+# What there is.
+[private]
+default:
+    @just --list
+
+# Formats everything.
+fmt:
+    cargo fmt --all
+
+# Formatting, clippy, documentation, dependencies, shell scripts.
+lint:
+    tests/run lint
+
+# Writes the resource's definition again, after a change in crds/src.
+crd:
+    mkdir -p target
+    cargo run --quiet --package tributary-crds --bin crdgen > target/destinationfunctions.yaml
+    mv target/destinationfunctions.yaml crds/destinationfunctions.yaml
+
+# Everything, or the parts named: `just test unit`.
+test *PARTS:
+    tests/run {{ PARTS }}
+
+# What an event costs: loads the release build, for a minute or so.
+bench *ARGUMENTS:
+    cargo run --release --package tributary-bench -- {{ ARGUMENTS }}
+
+# Runs a function here, with no cluster and no cloud: `just run examples/orders.yaml`.
+run *ARGUMENTS="examples/orders.yaml":
+    cargo run --bin tributary -- run {{ ARGUMENTS }}
