@@ -107,9 +107,6 @@ pub fn supported(config: &SidecarConfig) -> Result<(), ConfigError> {
              {type}/{millis}-{messageId}.json",
         ));
     }
-    if spec.events.is_some() {
-        return Err(ConfigError::Unsupported("spec.events is not supported yet; leave it out"));
-    }
     if spec.ingest.as_ref().is_some_and(|ingest| {
         ingest.write_key_secret_ref.is_some()
             || ingest.signature_secret_ref.is_some()

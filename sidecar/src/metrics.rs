@@ -75,6 +75,7 @@ pub struct Metrics {
     events_received: Family<TypeLabel, Counter>,
     events_stored: Family<TypeLabel, Counter>,
     events_deduplicated: Counter,
+    events_filtered: Counter,
     events_rejected: Family<CodeLabel, Counter>,
     /// The same without the code, for the summary.
     events_rejected_all: Counter,
@@ -96,6 +97,8 @@ pub struct Totals {
     pub stored: u64,
     /// Of those, the ones that it had already.
     pub deduplicated: u64,
+    /// Events that the function does not store.
+    pub filtered: u64,
     /// Events refused for what they are.
     pub rejected: u64,
     /// Objects written.
@@ -114,6 +117,7 @@ impl Metrics {
             events_received: counter(&mut registry, "events_received", "Events in requests, good or not"),
             events_stored: counter(&mut registry, "events_stored", "Events that S3 has, now or already"),
             events_deduplicated: counter(&mut registry, "events_deduplicated", "Events that S3 had already"),
+            events_filtered: counter(&mut registry, "events_filtered", "Events that the function does not store"),
             events_rejected: counter(&mut registry, "events_rejected", "Events refused for what they are"),
             events_rejected_all: Counter::default(),
             requests: counter(&mut registry, "requests", "Requests answered"),
@@ -147,6 +151,7 @@ impl Metrics {
         Totals {
             stored: stored.iter().sum(),
             deduplicated: self.events_deduplicated.get(),
+            filtered: self.events_filtered.get(),
             rejected: self.events_rejected_all.get(),
             objects: self.objects_stored.get(),
             bytes: self.stored_bytes.get(),
@@ -166,6 +171,10 @@ impl Metrics {
 
     pub(crate) fn received(&self, event_type: &EventType) {
         self.events_received.get_or_create(&TypeLabel { r#type: label(event_type) }).inc();
+    }
+
+    pub(crate) fn filtered(&self) {
+        self.events_filtered.inc();
     }
 
     pub(crate) fn rejected(&self, code: Code) {
@@ -253,6 +262,7 @@ mod tests {
         metrics.received(&EventType::Track);
         metrics.stored(&EventType::Track, true);
         metrics.rejected(Code::NoUserAnonId);
+        metrics.filtered();
         metrics.request("/v1/track", 200, Duration::from_millis(3));
         metrics.object(10);
         metrics.upload(Duration::from_millis(2));
@@ -264,6 +274,7 @@ mod tests {
             "tributary_events_stored_total{type=\"track\"} 1",
             "tributary_events_deduplicated_total 1",
             "tributary_events_rejected_total{code=\"no_user_anon_id\"} 1",
+            "tributary_events_filtered_total 1",
             "tributary_requests_total{path=\"/v1/track\",status=\"200\"} 1",
             "tributary_request_duration_seconds_count 1",
             "tributary_objects_stored_total 1",
@@ -277,7 +288,10 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        assert_eq!(metrics.totals(), Totals { stored: 1, deduplicated: 1, rejected: 1, objects: 1, bytes: 10 });
+        assert_eq!(
+            metrics.totals(),
+            Totals { stored: 1, deduplicated: 1, filtered: 1, rejected: 1, objects: 1, bytes: 10 }
+        );
     }
 
     #[test]

@@ -10,7 +10,6 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
 use tributary_crds::sidecar_config::SidecarConfig;
-use tributary_crds::values::EventBytes;
 
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
@@ -90,13 +89,8 @@ impl Sidecar {
         let admin_task = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
         let delivery = Arc::new(self.delivery(http, sessions));
         let watching = tokio::spawn(watch_bucket(Arc::clone(&delivery)));
-        let event_bytes = self.config.spec.ingest.as_ref().and_then(|ingest| ingest.max_event_bytes.as_ref());
-        let ingest = Arc::new(Ingest::new(
-            delivery,
-            event_bytes.map(EventBytes::bytes),
-            Arc::clone(&self.surroundings.clock),
-            self.metrics(),
-        ));
+        let ingest =
+            Arc::new(Ingest::new(&self.config.spec, delivery, Arc::clone(&self.surroundings.clock), self.metrics()));
         let handler = move |request| {
             let ingest = Arc::clone(&ingest);
             async move { ingest.handle(request).await }

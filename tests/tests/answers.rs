@@ -4,7 +4,7 @@ use std::io::Write;
 use std::time::{Duration, Instant};
 
 use flate2::Compression;
-use flate2::write::GzEncoder;
+use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use hyper::Method;
 use serde_json::{Value, json};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
@@ -40,10 +40,29 @@ fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert!(!answer.headers.contains_key("retry-after"), "nobody should send this again");
 }
 
+/// What compresses a body.
+type Encode = fn(&[u8]) -> Vec<u8>;
+
 fn gzip(plain: &[u8]) -> Vec<u8> {
     let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
     encoder.write_all(plain).expect("memory");
     encoder.finish().expect("memory")
+}
+
+fn zlib(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(plain).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn bare_deflate(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
+    encoder.write_all(plain).expect("memory");
+    encoder.finish().expect("memory")
+}
+
+fn zstd(plain: &[u8]) -> Vec<u8> {
+    zstd::encode_all(plain, 1).expect("memory")
 }
 
 /// A batch of exactly this many bytes.
@@ -143,15 +162,21 @@ async fn json_is_taken_under_any_content_type() {
 }
 
 #[tokio::test]
-async fn gzip_is_unpacked_and_what_is_not_gzip_refused() {
+async fn encoded_bodies_are_decoded_and_what_is_not_as_encoded_refused() {
     let (aws, sidecar) = started().await;
-    let encoded = [("content-encoding", "gzip")];
-    let answer = post(&sidecar, "/v1/batch", &encoded, gzip(batch(0..500).to_string().as_bytes())).await;
-    assert_eq!(answer.status, 200);
-    assert_eq!(aws.objects().len(), 500);
-    assert_refused(&post(&sidecar, "/v1/track", &encoded, track(1).to_string()).await, 400, "invalid_gzip");
-    let cut = gzip(track(1).to_string().as_bytes());
-    assert_refused(&post(&sidecar, "/v1/track", &encoded, cut[..cut.len() - 6].to_vec()).await, 400, "invalid_gzip");
+    let encodings: [(&str, Encode); 4] = [("gzip", gzip), ("deflate", zlib), ("deflate", bare_deflate), ("zstd", zstd)];
+    for (i, (name, encode)) in encodings.into_iter().enumerate() {
+        let encoded = [("content-encoding", name)];
+        let body = encode(batch(i * 500..(i + 1) * 500).to_string().as_bytes());
+        let answer = post(&sidecar, "/v1/batch", &encoded, body).await;
+        assert_eq!(answer.status, 200, "{name}: {}", answer.text());
+        assert_exactly(&aws.objects(), &(0..(i + 1) * 500).map(message_id).collect::<Vec<_>>());
+        let plain = post(&sidecar, "/v1/track", &encoded, track(1).to_string()).await;
+        assert_refused(&plain, 400, "invalid_content_encoding");
+        let cut = encode(track(1).to_string().as_bytes());
+        let cut = post(&sidecar, "/v1/track", &encoded, cut[..cut.len() - 6].to_vec()).await;
+        assert_refused(&cut, 400, "invalid_content_encoding");
+    }
     let answer = post(&sidecar, "/v1/track", &[("content-encoding", "br")], track(1).to_string()).await;
     assert_refused(&answer, 400, "unknown_content_encoding");
 }
@@ -160,13 +185,16 @@ async fn gzip_is_unpacked_and_what_is_not_gzip_refused() {
 async fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
     let (_aws, sidecar) = started().await;
     assert_eq!(post(&sidecar, "/v1/batch", &[], batch_of(BODY)).await.status, 200);
-    let encoded = [("content-encoding", "gzip")];
-    assert_eq!(post(&sidecar, "/v1/batch", &encoded, gzip(batch_of(BODY).as_bytes())).await.status, 200);
-    let over = gzip(batch_of(BODY + 1).as_bytes());
-    assert_refused(&post(&sidecar, "/v1/batch", &encoded, over).await, 400, "body_too_large");
-    let bomb = gzip(&vec![b' '; 100 << 20]);
-    assert!(bomb.len() < BODY);
-    assert_refused(&post(&sidecar, "/v1/batch", &encoded, bomb).await, 400, "body_too_large");
+    let encodings: [(&str, Encode); 3] = [("gzip", gzip), ("deflate", zlib), ("zstd", zstd)];
+    for (name, encode) in encodings {
+        let encoded = [("content-encoding", name)];
+        assert_eq!(post(&sidecar, "/v1/batch", &encoded, encode(batch_of(BODY).as_bytes())).await.status, 200);
+        let over = encode(batch_of(BODY + 1).as_bytes());
+        assert_refused(&post(&sidecar, "/v1/batch", &encoded, over).await, 400, "body_too_large");
+        let bomb = encode(&vec![b' '; 100 << 20]);
+        assert!(bomb.len() < BODY);
+        assert_refused(&post(&sidecar, "/v1/batch", &encoded, bomb).await, 400, "body_too_large");
+    }
 }
 
 #[tokio::test]

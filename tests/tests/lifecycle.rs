@@ -212,7 +212,6 @@ async fn what_this_version_does_not_do_is_told_in_a_line() {
     let secret = json!({"name": "keys", "key": "writeKeys"});
     let cases = [
         ("delivery.mode", json!("Batch"), "spec.delivery.mode: Batch is not supported yet"),
-        ("events", json!({"types": ["track"]}), "spec.events is not supported yet"),
         ("ingest.writeKeySecretRef", secret.clone(), "spec.ingest"),
         ("ingest.signatureSecretRef", secret, "spec.ingest"),
         ("ingest.tlsSecretRef", json!({"name": "tls"}), "spec.ingest"),

@@ -226,3 +226,42 @@ async fn a_store_without_conditional_writes_is_overwritten() {
     assert_eq!(aws.object(&track_key(1)).puts, 2);
     assert_eq!(sidecar.metric("events_deduplicated_total").await, 0.0);
 }
+
+#[tokio::test]
+async fn every_path_of_every_library_takes_its_events() {
+    let (aws, sidecar) = started(Function::new()).await;
+    let letters = [("t", "track"), ("i", "identify"), ("p", "page"), ("s", "screen"), ("g", "group"), ("a", "alias")];
+    let mut stored = BTreeSet::new();
+    for (letter, kind) in letters {
+        for path in [format!("/v1/{letter}"), format!("/v1/{letter}/"), format!("/v1/{kind}/")] {
+            let id = format!("{kind}-{}", stored.len());
+            let event = json!({"messageId": id, "userId": "u", "event": "E", "timestamp": HAPPENED});
+            assert_eq!(sidecar.send(&path, &event).await.status, 200, "{path}");
+            stored.insert(format!("{kind}/{HAPPENED_MILLIS}-{id}.json"));
+        }
+    }
+    for (i, path) in ["/v1/b", "/v1/import", "/v1/import/", "/v1/batch/"].into_iter().enumerate() {
+        assert_eq!(sidecar.send(path, &batch(i..i + 1)).await.status, 200, "{path}");
+        stored.insert(track_key(i));
+    }
+    assert_eq!(aws.objects().into_iter().map(|object| object.key).collect::<BTreeSet<_>>(), stored);
+}
+
+#[tokio::test]
+async fn events_that_the_filter_leaves_out_are_answered_200_and_not_stored() {
+    let events = json!({"types": ["track", "page"], "names": ["Order *"]});
+    let (aws, sidecar) = started(Function::new().with("events", events)).await;
+    let event = |id: &str, kind: &str, name: &str| json!({"messageId": id, "userId": "u", "type": kind, "event": name, "timestamp": HAPPENED});
+    let batch = json!({"batch": [
+        event("kept", "track", "Order Placed"),
+        event("other-name", "track", "Signed Up"),
+        event("other-type", "identify", "Order Placed"),
+        event("page", "page", "Home"),
+    ]});
+    let answer = sidecar.send("/v1/batch", &batch).await;
+    assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
+    assert_eq!(sidecar.send("/v1/track", &event("alone", "track", "Signed Up")).await.status, 200);
+    assert_exactly(&aws.objects(), &["kept".to_owned(), "page".to_owned()]);
+    assert_eq!(sidecar.metric("events_filtered_total").await, 3.0);
+    assert_eq!(sidecar.metric("events_received_total{type=\"track\"}").await, 3.0);
+}

@@ -110,9 +110,9 @@ fn ready(conditions: &[SidecarCondition]) -> bool {
 }
 
 fn summary(totals: Totals) -> String {
-    let Totals { stored, deduplicated, rejected, objects, bytes } = totals;
+    let Totals { stored, deduplicated, filtered, rejected, objects, bytes } = totals;
     format!(
         "{stored} events stored ({deduplicated} of them were there already), {objects} objects of {bytes} bytes written, \
-         {rejected} events rejected"
+         {filtered} events filtered out, {rejected} rejected"
     )
 }

@@ -194,6 +194,7 @@ fn sum(one: Totals, two: Totals) -> Totals {
     Totals {
         stored: one.stored + two.stored,
         deduplicated: one.deduplicated + two.deduplicated,
+        filtered: one.filtered + two.filtered,
         rejected: one.rejected + two.rejected,
         objects: one.objects + two.objects,
         bytes: one.bytes + two.bytes,

@@ -1,6 +1,6 @@
 //! The values of a function that exist only when they are right.
 //!
-//! Each has one [`Shape`]: what it must match, how long it may be, and what to say of a wrong one.
+//! Each has one `Shape`: what it must match, how long it may be, and what to say of a wrong one.
 //! The parser here, the schema and the CEL rules in the CRD are all made from it, so the API
 //! server, the operator, the sidecar and the tool judge a value alike and in the same words.
 

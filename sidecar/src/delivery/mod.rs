@@ -87,7 +87,7 @@ impl Delivery {
     }
 
     /// Stores an event, or says by `deadline` why it could not.
-    pub(crate) async fn store(&self, event: &Event, deadline: Instant) -> Result<(), Obstacle> {
+    pub(crate) async fn store(&self, event: &Event, deadline: Instant) -> Result<(), NotStored> {
         let _flight = self.metrics.flight();
         let object =
             Object { key: self.keys.of_event(event), body: event.body.clone(), content_type: "application/json" };
@@ -96,7 +96,7 @@ impl Delivery {
         Ok(())
     }
 
-    async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, Obstacle> {
+    async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, NotStored> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut session = self.session(deadline).await?;
@@ -104,7 +104,7 @@ impl Delivery {
         loop {
             self.gate.pass(Instant::now())?;
             let Ok(Ok(permit)) = timeout_at(deadline.into(), self.uploads.acquire()).await else {
-                return Err(self.give_up(last, start));
+                return Err(NotStored::Full);
             };
             let verdict = match timeout_at(deadline.into(), self.put(object, &session)).await {
                 Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
@@ -117,7 +117,7 @@ impl Delivery {
                 Verdict::Exists => {}
                 Verdict::Configuration(fault) => {
                     self.fault(fault.clone(), Instant::now());
-                    return Err(fault);
+                    return Err(fault.into());
                 }
                 Verdict::Refresh(fault) => {
                     last = Some(fault);
@@ -180,7 +180,7 @@ impl Delivery {
     }
 
     /// The request's time is over. If nothing was stored in all that time, it concerns everybody.
-    fn give_up(&self, last: Option<Obstacle>, start: Instant) -> Obstacle {
+    fn give_up(&self, last: Option<Obstacle>, start: Instant) -> NotStored {
         let fault = last.unwrap_or_else(|| Obstacle {
             reason: Reason::S3Unreachable,
             message: format!("S3 in {} did not answer in time; it is tried again until it does", self.spec.s3.region),
@@ -188,7 +188,7 @@ impl Delivery {
         if self.last_stored.load(Ordering::Relaxed) < self.millis(start) {
             self.fault(fault.clone(), Instant::now());
         }
-        fault
+        fault.into()
     }
 
     fn millis(&self, at: Instant) -> u64 {
@@ -239,6 +239,21 @@ impl Delivery {
             prefix: s3.prefix.as_ref().map_or("", |prefix| prefix.as_str()),
             owner: s3.expected_bucket_owner.as_ref().map(tributary_crds::values::AccountId::as_str),
         }
+    }
+}
+
+/// Why an event is not stored.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotStored {
+    /// STS or S3 is in the way.
+    Obstacle(Obstacle),
+    /// As many uploads are under way as may be, and none of them ended in time.
+    Full,
+}
+
+impl From<Obstacle> for NotStored {
+    fn from(obstacle: Obstacle) -> Self {
+        Self::Obstacle(obstacle)
     }
 }
 

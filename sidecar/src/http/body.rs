@@ -1,16 +1,15 @@
 //! A request's body, read whole: within a size, a time and the budget, and decompressed within the
-//! same size.
+//! same size (see [`super::encoding`]).
 
-use std::io::Read;
 use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
-use flate2::read::MultiGzDecoder;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
-use hyper::header::{CONTENT_ENCODING, EXPECT, HeaderMap};
+use hyper::header::{EXPECT, HeaderMap};
 
 use super::budget::{Budget, Reservation};
+use super::encoding::Encoding;
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug)]
@@ -30,10 +29,10 @@ pub(crate) enum BodyError {
     TooLargeDecompressed(usize),
     #[error("the body took over {} s", .0.as_secs())]
     TooSlow(Duration),
-    #[error("the Content-Encoding \"{0}\" is not known here; send gzip or none")]
+    #[error("the Content-Encoding \"{0}\" is not known here; send gzip, deflate, zstd or none")]
     UnknownEncoding(String),
-    #[error("the body is not gzip, as its Content-Encoding says: {0}")]
-    NotGzip(String),
+    #[error("the body is not {0}, as its Content-Encoding says: {1}")]
+    NotAsEncoded(&'static str, String),
     #[error("the sidecar is working on as many bytes as it has memory for")]
     OutOfBudget,
     #[error("the body ended early: {0}")]
@@ -58,7 +57,7 @@ pub(crate) async fn read(
     limits: Limits,
     budget: &Budget,
 ) -> Result<ReadBody, BodyError> {
-    let gzip = is_gzip(headers)?;
+    let encoding = Encoding::of(headers)?;
     let mut reservation = budget.reserve_nothing();
     let collected = tokio::time::timeout(limits.time, collect(&mut body, limits, &mut reservation)).await;
     let bytes = match collected.unwrap_or(Err(BodyError::TooSlow(limits.time))) {
@@ -72,7 +71,7 @@ pub(crate) async fn read(
             return Err(error);
         }
     };
-    let bytes = if gzip { gunzip(&bytes, limits.bytes, &mut reservation)? } else { bytes };
+    let bytes = encoding.decode(bytes, limits.bytes, &mut reservation)?;
     Ok(ReadBody { bytes, reservation })
 }
 
@@ -80,16 +79,6 @@ pub(crate) async fn read(
 /// never sees its answer.
 async fn discard(mut body: Incoming) {
     while let Some(Ok(_)) = body.frame().await {}
-}
-
-fn is_gzip(headers: &HeaderMap) -> Result<bool, BodyError> {
-    let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(false) };
-    match encoding.as_bytes() {
-        b"" => Ok(false),
-        name if name.eq_ignore_ascii_case(b"identity") => Ok(false),
-        name if name.eq_ignore_ascii_case(b"gzip") || name.eq_ignore_ascii_case(b"x-gzip") => Ok(true),
-        name => Err(BodyError::UnknownEncoding(String::from_utf8_lossy(name).into_owned())),
-    }
 }
 
 async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
@@ -121,75 +110,4 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
         all.extend_from_slice(&data);
     }
     Ok(if all.is_empty() { first } else { all.freeze() })
-}
-
-/// Decompresses, member after member, and stops one byte past the limit: a bomb never unfolds.
-fn gunzip(compressed: &[u8], limit: usize, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
-    let mut plain = Vec::new();
-    let mut decoder = MultiGzDecoder::new(compressed).take(limit as u64 + 1);
-    let mut chunk = [0; 16 << 10];
-    loop {
-        let read = decoder.read(&mut chunk).map_err(|error| BodyError::NotGzip(error.to_string()))?;
-        if read == 0 {
-            return Ok(plain.into());
-        }
-        if plain.len() + read > limit {
-            return Err(BodyError::TooLargeDecompressed(limit));
-        }
-        if !reservation.grow(read) {
-            return Err(BodyError::OutOfBudget);
-        }
-        plain.extend_from_slice(&chunk[..read]);
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use std::io::Write;
-
-    use flate2::Compression;
-    use flate2::write::GzEncoder;
-
-    use super::*;
-
-    fn gzip(plain: &[u8]) -> Vec<u8> {
-        let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-        encoder.write_all(plain).unwrap();
-        encoder.finish().unwrap()
-    }
-
-    fn unpacked(compressed: &[u8], limit: usize) -> Result<Bytes, BodyError> {
-        gunzip(compressed, limit, &mut Budget::new(1 << 20).reserve_nothing())
-    }
-
-    #[test]
-    fn gzip_is_unpacked_member_after_member() {
-        let two = [gzip(b"one"), gzip(b"two")].concat();
-        assert_eq!(unpacked(&two, 6).unwrap(), "onetwo");
-    }
-
-    #[test]
-    fn a_bomb_never_unfolds() {
-        let bomb = gzip(&vec![b'0'; 10 << 20]);
-        assert_eq!(unpacked(&bomb, 1000).unwrap_err(), BodyError::TooLargeDecompressed(1000));
-        assert_eq!(unpacked(&gzip(b"123"), 2).unwrap_err(), BodyError::TooLargeDecompressed(2));
-        let mut small = Budget::new(100).reserve_nothing();
-        assert_eq!(gunzip(&bomb, 20 << 20, &mut small).unwrap_err(), BodyError::OutOfBudget);
-    }
-
-    #[test]
-    fn what_is_not_gzip_is_told_so() {
-        assert!(matches!(unpacked(b"plain", 10), Err(BodyError::NotGzip(_))));
-        let cut = gzip(b"cut short");
-        assert!(matches!(unpacked(&cut[..cut.len() - 4], 10), Err(BodyError::NotGzip(_))));
-    }
-
-    #[test]
-    fn encodings_are_named_in_any_case() {
-        let headers = |name: &str| HeaderMap::from_iter([(CONTENT_ENCODING, name.parse().unwrap())]);
-        assert_eq!(is_gzip(&HeaderMap::new()), Ok(false));
-        assert_eq!(is_gzip(&headers("identity")), Ok(false));
-        assert_eq!(is_gzip(&headers("GZIP")), Ok(true));
-        assert_eq!(is_gzip(&headers("br")), Err(BodyError::UnknownEncoding("br".to_owned())));
-    }
 }

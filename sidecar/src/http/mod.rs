@@ -4,6 +4,7 @@
 mod answer;
 mod body;
 mod budget;
+mod encoding;
 
 use std::convert::Infallible;
 use std::future::Future;

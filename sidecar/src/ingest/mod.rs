@@ -4,6 +4,7 @@
 //! what was answered 400 for good and repeat what was answered 408, 429 or 503: a fault of ours is
 //! never a 400. They give up on a request after 10 s, so everything is answered within 9.
 
+mod filter;
 mod route;
 
 use std::sync::Arc;
@@ -12,13 +13,15 @@ use std::time::{Duration, Instant};
 use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
+use tributary_crds::function::DestinationFunctionSpec;
 
 use crate::clock::Clock;
 use crate::conditions::Obstacle;
-use crate::delivery::Delivery;
+use crate::delivery::{Delivery, NotStored};
 use crate::event::{self, Event, Rejection};
 use crate::http::{self, Answer, AnswerBody, BodyError, Budget, RejectedEvent};
 use crate::metrics::Metrics;
+use filter::Filter;
 use route::{Route, route};
 
 /// A body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
@@ -41,6 +44,7 @@ const MEMORY: usize = 32 << 20;
 #[derive(Debug)]
 pub(crate) struct Ingest {
     delivery: Arc<Delivery>,
+    filter: Filter,
     limits: event::Limits,
     budget: Budget,
     clock: Arc<dyn Clock>,
@@ -49,14 +53,23 @@ pub(crate) struct Ingest {
 
 impl Ingest {
     pub(crate) fn new(
+        spec: &DestinationFunctionSpec,
         delivery: Arc<Delivery>,
-        event_bytes: Option<usize>,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
         let mut limits = event::Limits::default();
-        limits.event_bytes = event_bytes.unwrap_or(limits.event_bytes);
-        Self { delivery, limits, budget: Budget::new(MEMORY), clock, metrics }
+        if let Some(bytes) = spec.ingest.as_ref().and_then(|ingest| ingest.max_event_bytes.as_ref()) {
+            limits.event_bytes = bytes.bytes();
+        }
+        Self {
+            filter: Filter::new(spec.events.as_ref()),
+            delivery,
+            limits,
+            budget: Budget::new(MEMORY),
+            clock,
+            metrics,
+        }
     }
 
     /// Answers one request.
@@ -101,9 +114,12 @@ impl Ingest {
     }
 
     async fn store_single(&self, event: &Event, deadline: Instant) -> Answer {
+        if !self.keeps(event) {
+            return Answer::Success;
+        }
         match self.delivery.store(event, deadline).await {
             Ok(()) => Answer::Success,
-            Err(obstacle) => unavailable(obstacle),
+            Err(why) => later(why),
         }
     }
 
@@ -129,15 +145,25 @@ impl Ingest {
                 rejected,
             };
         }
-        let mut waiting = batch.events.iter().map(|event| self.delivery.store(event, deadline));
+        let kept = batch.events.iter().filter(|event| self.keeps(event));
+        let mut waiting = kept.map(|event| self.delivery.store(event, deadline));
         let mut stores: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).collect();
         while let Some(stored) = stores.next().await {
-            if let Err(obstacle) = stored {
-                return unavailable(obstacle);
+            if let Err(why) = stored {
+                return later(why);
             }
             stores.extend(waiting.next());
         }
         if rejected.is_empty() { Answer::Success } else { Answer::Partial(rejected) }
+    }
+
+    /// Whether the event is one to store; one that is not is done with.
+    fn keeps(&self, event: &Event) -> bool {
+        let keeps = self.filter.keeps(event);
+        if !keeps {
+            self.metrics.filtered();
+        }
+        keeps
     }
 
     fn refuse(&self, rejection: Rejection) -> Answer {
@@ -150,21 +176,26 @@ fn bytes(batch: &event::Batch) -> usize {
     batch.events.iter().map(|event| event.body.len()).sum()
 }
 
-fn unavailable(obstacle: Obstacle) -> Answer {
-    Answer::unavailable(obstacle.reason.to_string(), obstacle.message)
+fn later(why: NotStored) -> Answer {
+    match why {
+        NotStored::Obstacle(Obstacle { reason, message }) => Answer::unavailable(reason.to_string(), message),
+        NotStored::Full => full("as many uploads are under way as the sidecar begins at once".to_owned()),
+    }
+}
+
+/// 429: our own capacity, not S3's.
+fn full(message: String) -> Answer {
+    Answer::Later { status: StatusCode::TOO_MANY_REQUESTS, code: "over_capacity".to_owned(), message }
 }
 
 fn bad_body(error: &BodyError) -> Answer {
     let (status, code) = match error {
         BodyError::TooLarge(_) | BodyError::TooLargeDecompressed(_) => (StatusCode::BAD_REQUEST, "body_too_large"),
         BodyError::UnknownEncoding(_) => (StatusCode::BAD_REQUEST, "unknown_content_encoding"),
-        BodyError::NotGzip(_) => (StatusCode::BAD_REQUEST, "invalid_gzip"),
+        BodyError::NotAsEncoded(..) => (StatusCode::BAD_REQUEST, "invalid_content_encoding"),
         BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "incomplete_body"),
         BodyError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
-        BodyError::OutOfBudget => {
-            let (status, code) = (StatusCode::TOO_MANY_REQUESTS, "over_capacity".to_owned());
-            return Answer::Later { status, code, message: error.to_string() };
-        }
+        BodyError::OutOfBudget => return full(error.to_string()),
     };
     refused(status, code, error.to_string())
 }

@@ -19,14 +19,16 @@ pub(crate) enum Route {
 
 /// Finds the route, and the path as a metric's label: from a closed set.
 pub(crate) fn route(method: &Method, path: &str) -> (Route, &'static str) {
-    let (route, label) = match path {
-        "/v1/track" => (Route::Single(EventType::Track), "/v1/track"),
-        "/v1/identify" => (Route::Single(EventType::Identify), "/v1/identify"),
-        "/v1/page" => (Route::Single(EventType::Page), "/v1/page"),
-        "/v1/screen" => (Route::Single(EventType::Screen), "/v1/screen"),
-        "/v1/group" => (Route::Single(EventType::Group), "/v1/group"),
-        "/v1/alias" => (Route::Single(EventType::Alias), "/v1/alias"),
-        "/v1/batch" => (Route::Batch, "/v1/batch"),
+    // Several libraries end the path with a slash; the browser's has one letter for each type; the
+    // older Java and Go ones send batches to `import`.
+    let (route, label) = match path.strip_suffix('/').unwrap_or(path) {
+        "/v1/track" | "/v1/t" => (Route::Single(EventType::Track), "/v1/track"),
+        "/v1/identify" | "/v1/i" => (Route::Single(EventType::Identify), "/v1/identify"),
+        "/v1/page" | "/v1/p" => (Route::Single(EventType::Page), "/v1/page"),
+        "/v1/screen" | "/v1/s" => (Route::Single(EventType::Screen), "/v1/screen"),
+        "/v1/group" | "/v1/g" => (Route::Single(EventType::Group), "/v1/group"),
+        "/v1/alias" | "/v1/a" => (Route::Single(EventType::Alias), "/v1/alias"),
+        "/v1/batch" | "/v1/b" | "/v1/import" => (Route::Batch, "/v1/batch"),
         _ => return (Route::NotFound, "other"),
     };
     if method == Method::POST { (route, label) } else { (Route::MethodNotAllowed, label) }
@@ -38,10 +40,22 @@ mod tests {
 
     #[test]
     fn every_path_has_its_route() {
-        let post = |path| route(&Method::POST, path);
+        let post = |path: &str| route(&Method::POST, path);
         assert_eq!(post("/v1/track"), (Route::Single(EventType::Track), "/v1/track"));
         assert_eq!(post("/v1/alias"), (Route::Single(EventType::Alias), "/v1/alias"));
         assert_eq!(post("/v1/batch"), (Route::Batch, "/v1/batch"));
+        for path in ["/v1/b", "/v1/import", "/v1/import/", "/v1/batch/"] {
+            assert_eq!(post(path), (Route::Batch, "/v1/batch"), "{path}");
+        }
+        for (path, r#type) in
+            [("t", "track"), ("i", "identify"), ("p", "page"), ("s", "screen"), ("g", "group"), ("a", "alias")]
+        {
+            let (long, label) = post(&format!("/v1/{type}/"));
+            assert_eq!(long, Route::Single(EventType::parse(r#type).unwrap()));
+            assert_eq!(label, format!("/v1/{type}"));
+            assert_eq!(post(&format!("/v1/{path}")), (long, label));
+        }
+        assert_eq!(post("/v1/track//"), (Route::NotFound, "other"));
         assert_eq!(post("/v1/tracks"), (Route::NotFound, "other"));
         assert_eq!(post("/v2/track"), (Route::NotFound, "other"));
         assert_eq!(route(&Method::GET, "/v1/track"), (Route::MethodNotAllowed, "/v1/track"));
