@@ -173,6 +173,11 @@ impl Metrics {
         self.events_received.get_or_create(&TypeLabel { r#type: label(event_type) }).inc();
     }
 
+    /// An event that was refused before it was known what it is.
+    pub(crate) fn received_of_no_type(&self) {
+        self.events_received.get_or_create(&TypeLabel { r#type: "other" }).inc();
+    }
+
     pub(crate) fn filtered(&self) {
         self.events_filtered.inc();
     }

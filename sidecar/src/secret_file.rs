@@ -45,8 +45,12 @@ pub struct ExternalIdFile {
 impl ExternalIdFile {
     /// Reads it once.
     pub fn read(&self) -> ExternalIdState {
-        let id = match fs::read_to_string(self.folder.join(&self.key)) {
-            Ok(text) => ExternalId::from_secret(&text).map_err(NoExternalId::Invalid)?,
+        let id = match fs::read(self.folder.join(&self.key)) {
+            Ok(value) => {
+                let text =
+                    std::str::from_utf8(&value).map_err(|_| NoExternalId::Invalid(InvalidExternalId::NotText))?;
+                ExternalId::from_secret(text).map_err(NoExternalId::Invalid)?
+            }
             Err(_) if has_files(&self.folder) => return Err(NoExternalId::SecretKeyNotFound),
             Err(_) => return Err(NoExternalId::SecretNotFound),
         };
@@ -103,6 +107,8 @@ mod tests {
         fs::write(folder.path().join("externalId"), "team/abc").unwrap();
         assert!(file.read().is_ok());
 
+        fs::write(folder.path().join("externalId"), b"\xff\xfe").unwrap();
+        assert_eq!(file.read(), Err(NoExternalId::Invalid(InvalidExternalId::NotText)));
         fs::write(folder.path().join("externalId"), "no spaces").unwrap();
         assert!(matches!(file.read(), Err(NoExternalId::Invalid(_))));
     }

@@ -9,7 +9,7 @@ use futures_util::future::join_all;
 use tokio::task::JoinSet;
 use tributary_local_aws::{Action, Fault};
 use tributary_tests::aws::{error, latency, puts};
-use tributary_tests::event::{message_id, track};
+use tributary_tests::event::{batch, message_id, track};
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::until;
 use tributary_tests::{Aws, Ports, Setup, SidecarProcess, World};
@@ -158,4 +158,20 @@ async fn a_sidecar_killed_twenty_times_under_load_loses_and_doubles_nothing() {
     assert!(sent > KILLS * 5, "hardly any load: {sent} events");
     assert!(lost > KILLS, "hardly any request was hit: {lost}");
     assert_exactly(&aws.objects(), &ids(sent));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_function_that_gets_nothing_but_batches_recovers_from_an_outage() {
+    let (aws, sidecar) = started().await;
+    aws.faults([puts(Action::Refuse)]);
+    until("batches are turned away", Duration::from_secs(60), async || {
+        (sidecar.send("/v1/batch", &batch(0..50)).await.status == 503).then_some(())
+    })
+    .await;
+    aws.faults([]);
+    until("batches are stored again", Duration::from_secs(60), async || {
+        (sidecar.send("/v1/batch", &batch(0..50)).await.status == 200).then_some(())
+    })
+    .await;
+    assert_exactly(&aws.objects(), &ids(50));
 }

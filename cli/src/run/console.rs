@@ -84,8 +84,9 @@ impl Console {
     /// The live count, on a terminal.
     pub fn count(&mut self, totals: Totals) {
         if self.terminal {
-            print!("\r\x1b[K{}", summary(totals));
-            let _ = io::stdout().flush();
+            let mut stdout = io::stdout();
+            let _ = write!(stdout, "\r\x1b[K{}", summary(totals));
+            let _ = stdout.flush();
             self.live = true;
         }
     }

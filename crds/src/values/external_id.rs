@@ -21,6 +21,9 @@ pub enum InvalidExternalId {
     /// Too short or too long.
     #[error("it has {0} characters, and an external ID has {MIN} to {MAX}")]
     Length(usize),
+    /// Bytes that are no text.
+    #[error("it is not text in UTF-8")]
+    NotText,
     /// A character that STS refuses.
     #[error("character {0} of it is not one that an external ID may have: letters, digits and _+=,.@:/-")]
     Character(usize),

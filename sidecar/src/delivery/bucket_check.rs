@@ -6,6 +6,7 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
@@ -41,19 +42,22 @@ pub(crate) async fn watch(delivery: Arc<Delivery>) {
 }
 
 async fn look(delivery: &Delivery, session: &crate::session::Session) {
+    let telling = |reason| matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion);
     let found = match delivery.bucket.head(session).await {
         Ok(()) => None,
         Err(answer) => match failure::verdict(&answer, delivery.target()) {
-            Verdict::Configuration(fault) => Some(fault),
+            Verdict::Configuration(fault) if telling(fault.reason) => Some(fault),
+            // Refused: but by a bucket that exists, in this region.
+            Verdict::Configuration(fault) if fault.reason == Reason::AccessDenied => None,
             // Nothing that this request was to find out.
-            Verdict::Exists | Verdict::Retry(_) | Verdict::Refresh(_) => return,
+            _ => return,
         },
     };
-    let telling = |reason| matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion);
-    match (found.filter(|fault| telling(fault.reason)), delivery.gate.obstacle()) {
+    match (found, delivery.gate.obstacle()) {
         (Some(fault), _) => delivery.fault(fault, Instant::now()),
         (None, Some(old)) if telling(old.reason) => {
             delivery.gate.open();
+            delivery.writable.store(false, Ordering::Release);
             let message = "the bucket is where it should be; nothing was uploaded yet";
             delivery.conditions.set(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten, message);
         }

@@ -91,16 +91,11 @@ pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
             Reason::NoSuchBucket,
             format!("there is no bucket {bucket}; create it in {region}, or name the right one in spec.s3.bucket"),
         )),
+        // 400 without a code: a HEAD that was signed for another region, which the answer names.
         (301 | 307, _) | (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
-            let place = elsewhere.map_or_else(|| "in another region".to_owned(), |place| format!("in {place}"));
-            let right = elsewhere.unwrap_or("the bucket's region");
-            Verdict::Configuration(obstacle(
-                Reason::WrongRegion,
-                format!(
-                    "the bucket {bucket} is {place}, not in {region}; set spec.s3.region to {right}. AWS said: {said}"
-                ),
-            ))
+            Verdict::Configuration(wrong_region(target, elsewhere, said))
         }
+        (400, "") if elsewhere.is_some() => Verdict::Configuration(wrong_region(target, elsewhere, said)),
         (_, code) if code.starts_with("KMS.") || said.contains("kms:") => Verdict::Configuration(obstacle(
             Reason::KmsDenied,
             format!(
@@ -121,6 +116,15 @@ pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
         }
         _ => Verdict::Configuration(obstacle(Reason::S3Error, format!("S3 answered {code} ({status}): {said}"))),
     }
+}
+
+fn wrong_region(target: Target<'_>, elsewhere: Option<&str>, said: &str) -> Obstacle {
+    let Target { bucket, region, .. } = target;
+    let place = elsewhere.map_or_else(|| "in another region".to_owned(), |place| format!("in {place}"));
+    let right = elsewhere.unwrap_or("the bucket's region");
+    let message =
+        format!("the bucket {bucket} is {place}, not in {region}; set spec.s3.region to {right}. AWS said: {said}");
+    Obstacle { reason: Reason::WrongRegion, message }
 }
 
 #[cfg(test)]
@@ -171,6 +175,7 @@ mod tests {
             (404, "NoSuchBucket", "", None, Reason::NoSuchBucket, "spec.s3.bucket"),
             (301, "PermanentRedirect", "", Some("eu-west-1"), Reason::WrongRegion, "set spec.s3.region to eu-west-1"),
             (301, "", "", None, Reason::WrongRegion, "another region"),
+            (400, "", "", Some("eu-west-1"), Reason::WrongRegion, "set spec.s3.region to eu-west-1"),
             (400, "AuthorizationHeaderMalformed", "expecting 'eu-west-1'", None, Reason::WrongRegion, "eu-west-1"),
             (403, "AccessDenied", "no", None, Reason::AccessDenied, "lake/in/*"),
             (403, "AccessDenied", "no", None, Reason::AccessDenied, "account 123456789012"),

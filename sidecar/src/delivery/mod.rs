@@ -96,6 +96,11 @@ impl Delivery {
         Ok(())
     }
 
+    /// Whether nothing can be stored as far as is known, and only now and then one upload is tried.
+    pub(crate) fn is_held(&self) -> bool {
+        self.gate.obstacle().is_some()
+    }
+
     async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, NotStored> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
@@ -104,7 +109,9 @@ impl Delivery {
         loop {
             self.gate.pass(Instant::now())?;
             let Ok(Ok(permit)) = timeout_at(deadline.into(), self.uploads.acquire()).await else {
-                return Err(NotStored::Full);
+                // Slots that S3 keeps busy without storing anything are S3's fault.
+                let stuck = last.is_some() || self.last_stored.load(Ordering::Relaxed) < self.millis(start);
+                return Err(if stuck { self.give_up(last, start) } else { NotStored::Full });
             };
             let verdict = match timeout_at(deadline.into(), self.put(object, &session)).await {
                 Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
@@ -174,9 +181,11 @@ impl Delivery {
 
     /// What a person must mend: everybody is told, and only one at a time tries again.
     fn fault(&self, fault: Obstacle, now: Instant) {
-        self.writable.store(false, Ordering::Release);
         self.conditions.set(ConditionType::BucketWritable, Truth::False, fault.reason, fault.message.clone());
         self.gate.close(fault, now);
+        // Last: an upload that is stored meanwhile may leave the condition wrong until the next one,
+        // but never for good.
+        self.writable.store(false, Ordering::Release);
     }
 
     /// The request's time is over. If nothing was stored in all that time, it concerns everybody.

@@ -20,14 +20,20 @@ use hyper_util::rt::{TokioIo, TokioTimer};
 use hyper_util::server::graceful::GracefulShutdown;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
+use tokio_io_timeout::TimeoutStream;
 use tracing::{debug, warn};
 
 pub(crate) use answer::{Answer, AnswerBody, RejectedEvent};
 pub(crate) use body::{BodyError, Limits, read};
 pub(crate) use budget::Budget;
 
-/// A request's head must be there this soon. hyper has the limit, but keeps it only with a timer.
-const HEAD: Duration = Duration::from_secs(10);
+/// A request's head must be there this soon after the last answer: hyper's only limit on idle
+/// connections too, and kept only with a timer. Longer than the 10 s after which libraries send what
+/// they have gathered, or every second request of theirs would find its connection closed.
+const HEAD: Duration = Duration::from_secs(30);
+
+/// A client that takes nothing of its answer for so long is gone. hyper has no such limit.
+const WRITE: Duration = Duration::from_secs(30);
 
 /// Bytes of a request's head, and of a body read at once.
 const BUFFER: usize = 64 << 10;
@@ -107,6 +113,8 @@ where
     fn begin(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
         // Answers are small and wait for nothing.
         let _ = stream.set_nodelay(true);
+        let mut stream = TimeoutStream::new(stream);
+        stream.set_write_timeout(Some(WRITE));
         let (handler, draining) = (Arc::clone(&self.handler), Arc::clone(&self.draining));
         let service = service_fn(move |request| {
             let answer = handler(request);
@@ -123,7 +131,7 @@ where
             .timer(TokioTimer::new())
             .header_read_timeout(HEAD)
             .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(stream), service);
+            .serve_connection(TokioIo::new(Box::pin(stream)), service);
         let connection = self.open.watch(connection);
         tokio::spawn(async move {
             if let Err(error) = connection.await {

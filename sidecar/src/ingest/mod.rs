@@ -37,6 +37,11 @@ const STORE: Duration = Duration::from_millis(8_500);
 /// that other requests have to wait for it.
 const AT_ONCE: usize = 128;
 
+/// Bytes that an event holds beside its body: what the body was allocated with too much, and its
+/// fields; and those that a refused one does beside its message.
+const EVENT_OVERHEAD: usize = 512;
+const REJECTED_OVERHEAD: usize = 128;
+
 /// Memory for bodies and the events made of them.
 const MEMORY: usize = 32 << 20;
 
@@ -133,6 +138,7 @@ impl Ingest {
             .rejected
             .into_iter()
             .map(|event::Rejected { index, rejection: Rejection { code, message } }| {
+                self.metrics.received_of_no_type();
                 self.metrics.rejected(code);
                 RejectedEvent { index, code: code.as_str(), message }
             })
@@ -147,6 +153,14 @@ impl Ingest {
         }
         let kept = batch.events.iter().filter(|event| self.keeps(event));
         let mut waiting = kept.map(|event| self.delivery.store(event, deadline));
+        // While nothing can be stored, one at a time may try: the others would be refused at once, and
+        // the request answered before the one that tries has an answer.
+        if self.delivery.is_held()
+            && let Some(first) = waiting.next()
+            && let Err(why) = first.await
+        {
+            return later(why);
+        }
         let mut stores: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).collect();
         while let Some(stored) = stores.next().await {
             if let Err(why) = stored {
@@ -172,8 +186,11 @@ impl Ingest {
     }
 }
 
+/// Memory that a batch's events hold, and what is told of those refused.
 fn bytes(batch: &event::Batch) -> usize {
-    batch.events.iter().map(|event| event.body.len()).sum()
+    let events = batch.events.iter().map(|event| event.body.len() + EVENT_OVERHEAD);
+    let rejected = batch.rejected.iter().map(|rejected| rejected.rejection.message.len() + REJECTED_OVERHEAD);
+    events.chain(rejected).sum()
 }
 
 fn later(why: NotStored) -> Answer {

@@ -1,6 +1,7 @@
 //! The base identity: what the sidecar is before it assumes the function's role.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use aws_config::Region;
 use aws_config::default_provider::credentials::DefaultCredentialsChain;
@@ -12,6 +13,10 @@ use tributary_crds::conditions::Reason;
 
 use crate::clock::{Clock, SdkTime};
 use crate::conditions::Obstacle;
+
+/// How long the base identity may take: some of the chain's providers ask others, and have no
+/// time limit of their own.
+const LOOKUP: Duration = Duration::from_secs(8);
 
 /// Where the base identity comes from.
 #[derive(Clone, Debug)]
@@ -27,7 +32,12 @@ impl BaseIdentity {
     /// Gets credentials, anew each time: a session is asked for twice an hour, and this way files
     /// and tokens that were rotated meanwhile are simply read.
     pub(crate) async fn credentials(&self, sts: &StsPlace, clock: &Arc<dyn Clock>) -> Result<Credentials, Obstacle> {
-        let result = match self {
+        let result = tokio::time::timeout(LOOKUP, self.look_up(sts, clock)).await;
+        result.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LOOKUP))).map_err(|error| none(&error))
+    }
+
+    async fn look_up(&self, sts: &StsPlace, clock: &Arc<dyn Clock>) -> Result<Credentials, CredentialsError> {
+        match self {
             Self::Given(provider) => provider.provide_credentials().await,
             Self::Chain => {
                 let region = Region::new(sts.region.clone());
@@ -39,8 +49,7 @@ impl BaseIdentity {
                 let chain = DefaultCredentialsChain::builder().region(region).configure(provider_config);
                 chain.build().await.provide_credentials().await
             }
-        };
-        result.map_err(|error| none(&error))
+        }
     }
 }
 
