@@ -14,6 +14,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
+use tributary_sidecar::config::one_line;
 
 /// The work was done, and its result is bad.
 const FAILED: u8 = 1;
@@ -63,7 +64,9 @@ fn main() -> ExitCode {
             Command::Policy(arguments) => policy::run(&arguments),
             Command::ExternalId(arguments) => external_id::run(&arguments),
         },
-        Err(error) if error.use_stderr() => Outcome::Usage(one_line(&error.to_string())),
+        Err(error) if error.use_stderr() => {
+            Outcome::Usage(format!("{} (see tributary --help)", one_line(&error.to_string())))
+        }
         Err(help) => Outcome::Done(help.to_string()),
     };
     match outcome {
@@ -82,11 +85,4 @@ fn print(text: &str, code: ExitCode) -> ExitCode {
         Ok(()) => code,
         Err(_) => ExitCode::from(FAILED),
     }
-}
-
-/// The first paragraph of clap's errors, which says what is wrong; the rest is the usage.
-fn one_line(error: &str) -> String {
-    let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
-    let words: Vec<_> = paragraph.split_whitespace().collect();
-    format!("{} (see tributary --help)", words.join(" "))
 }

@@ -7,6 +7,7 @@ use std::time::Duration;
 use clap::Parser;
 use tributary_crds::function::DeliveryMode;
 use tributary_crds::sidecar_config::SidecarConfig;
+use tributary_crds::values::Variable;
 
 use crate::telemetry::LogFormat;
 
@@ -80,6 +81,13 @@ impl Flags {
     }
 }
 
+/// An error on one line: of clap's, the first paragraph, which says what is wrong; the rest is the
+/// usage.
+pub fn one_line(error: &str) -> String {
+    let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
 /// Reads the function.
 ///
 /// # Errors
@@ -101,7 +109,7 @@ pub fn supported(config: &SidecarConfig) -> Result<(), ConfigError> {
     if spec.delivery.mode == DeliveryMode::Batch {
         return Err(ConfigError::Unsupported("spec.delivery.mode: Batch is not supported yet; use Object"));
     }
-    if spec.delivery.key.as_ref().is_some_and(|key| !key.as_str().contains("{messageId}")) {
+    if spec.delivery.key.as_ref().is_some_and(|key| !key.has(Variable::MessageId)) {
         return Err(ConfigError::Unsupported(
             "spec.delivery.key has no {messageId}, without which two events could share a key; write it like \
              {type}/{millis}-{messageId}.json",

@@ -60,9 +60,7 @@ fn endpoints(spec: &DestinationFunctionSpec) -> Endpoints {
 
 /// Says on one line what is wrong with the flags or the function.
 fn usage(error: &str) -> ExitCode {
-    let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
-    let words: Vec<_> = paragraph.split_whitespace().collect();
-    eprintln!("tributary-sidecar: {}", words.join(" "));
+    eprintln!("tributary-sidecar: {}", config::one_line(error));
     ExitCode::from(USAGE)
 }
 

@@ -113,7 +113,10 @@ impl Metrics {
         let mut registry = Registry::with_prefix("tributary");
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What runs", build);
-        let metrics = Self {
+        let (session_expiry, in_flight) = (Gauge::default(), Gauge::default());
+        registry.register("session_expiry_timestamp_seconds", "When the session ends", Gauge::clone(&session_expiry));
+        registry.register("in_flight_events", "Events taken and not answered yet", Gauge::clone(&in_flight));
+        Arc::new(Self {
             events_received: counter(&mut registry, "events_received", "Events in requests, good or not"),
             events_stored: counter(&mut registry, "events_stored", "Events that S3 has, now or already"),
             events_deduplicated: counter(&mut registry, "events_deduplicated", "Events that S3 had already"),
@@ -127,14 +130,10 @@ impl Metrics {
             upload_duration: seconds(&mut registry, "upload_duration", "A single PUT, whatever came of it"),
             upload_errors: counter(&mut registry, "upload_errors", "PUTs that failed, by S3's code"),
             sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
-            session_expiry: Gauge::default(),
-            in_flight: Gauge::default(),
-            registry: Registry::default(),
-        };
-        let (expiry, in_flight) = (metrics.session_expiry.clone(), metrics.in_flight.clone());
-        registry.register("session_expiry_timestamp_seconds", "When the session ends", expiry);
-        registry.register("in_flight_events", "Events taken and not answered yet", in_flight);
-        Arc::new(Self { registry, ..metrics })
+            session_expiry,
+            in_flight,
+            registry,
+        })
     }
 
     /// Everything, in Prometheus' text format (OpenMetrics).

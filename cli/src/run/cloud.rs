@@ -114,13 +114,13 @@ impl Embedded {
 /// The accounts that match the function, and what to tell about them.
 fn matching(function: &Function) -> Result<(AccountBook, String), String> {
     if let Some(external_id) = function.external_id() {
-        return Ok((AccountBook::matching(function, external_id)?, "set up to match the file".to_owned()));
+        return Ok((AccountBook::matching(function, external_id.reveal())?, "set up to match the file".to_owned()));
     }
     // There is nothing to match: the role gets an ID that the file does not have.
     let external_id = crate::external_id::random().map_err(|error| error.to_string())?;
     let reference = &function.config.spec.external_id_secret_ref;
     let note = format!(
-        "the file has no Secret {} with the key {}; the embedded role demands the external ID {external_id}",
+        "the file has no Secret {} with an external ID under the key {}; the embedded role demands the external ID {external_id}",
         reference.name, reference.key
     );
     Ok((AccountBook::matching(function, &external_id)?, note))

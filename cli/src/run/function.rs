@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tributary_crds::check::judge;
 use tributary_crds::sidecar_config::SidecarConfig;
+use tributary_crds::values::ExternalId;
 use tributary_sidecar::config;
 use zeroize::Zeroizing;
 
@@ -20,11 +21,11 @@ pub struct Function {
 }
 
 impl Function {
-    /// The value that the function means by its external ID, if the Secret has it.
-    pub fn external_id(&self) -> Option<&str> {
+    /// The function's external ID, read as the sidecar reads it, if the Secret has one.
+    pub fn external_id(&self) -> Option<ExternalId> {
         let key = self.config.spec.external_id_secret_ref.key.as_str();
         let (_, value) = self.secret.iter().find(|(name, _)| name == key)?;
-        std::str::from_utf8(value).ok().map(|text| text.trim_end_matches('\n'))
+        ExternalId::from_secret(std::str::from_utf8(value).ok()?).ok()
     }
 
     fn parse(text: &str, generation: i64) -> Result<Self, String> {
@@ -131,12 +132,12 @@ stringData: {externalId: first}
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), FUNCTION).unwrap();
         let mut watched = Watched::load(file.path()).unwrap();
-        assert_eq!(watched.current().external_id(), Some("first"));
+        assert_eq!(watched.current().external_id().unwrap().reveal(), "first");
         assert!(matches!(watched.look(), Edit::None));
 
         fs::write(file.path(), FUNCTION.replace("first", "second")).unwrap();
         assert!(matches!(watched.look(), Edit::Secret));
-        assert_eq!(watched.current().external_id(), Some("second"));
+        assert_eq!(watched.current().external_id().unwrap().reveal(), "second");
 
         fs::write(file.path(), FUNCTION.replace("orders-lake", "other-lake")).unwrap();
         assert!(matches!(watched.look(), Edit::Function));

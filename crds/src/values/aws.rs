@@ -76,17 +76,6 @@ text_value!(
     }
 );
 
-impl Region {
-    /// The partition that the region lies in.
-    pub fn partition(&self) -> &'static str {
-        match self.as_str() {
-            region if region.starts_with("cn-") => "aws-cn",
-            region if region.starts_with("us-gov-") => "aws-us-gov",
-            _ => "aws",
-        }
-    }
-}
-
 text_value!(
     /// What every key begins with: empty, or ends in `/`.
     Prefix,

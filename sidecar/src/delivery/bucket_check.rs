@@ -7,7 +7,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
@@ -26,7 +26,7 @@ pub(crate) async fn watch(delivery: Arc<Delivery>) {
     };
     let mut first = true;
     while let Some(delivery) = delivery.upgrade() {
-        if first || delivery.gate.obstacle().is_some() {
+        if first || delivery.gate.is_closed() {
             let mut sessions = delivery.sessions.clone();
             let session = tokio::select! {
                 session = sessions.ready() => session,
@@ -54,7 +54,7 @@ async fn look(delivery: &Delivery, session: &crate::session::Session) {
         },
     };
     match (found, delivery.gate.obstacle()) {
-        (Some(fault), _) => delivery.fault(fault, Instant::now()),
+        (Some(fault), _) => delivery.fault(fault),
         (None, Some(old)) if telling(old.reason) => {
             delivery.gate.open();
             delivery.writable.store(false, Ordering::Release);

@@ -31,7 +31,7 @@ struct Fault {
 impl Gate {
     /// Asks to pass; a refusal says what is wrong.
     pub(crate) fn pass(&self, now: Instant) -> Result<(), Obstacle> {
-        if !self.closed.load(Ordering::Acquire) {
+        if !self.is_closed() {
             return Ok(());
         }
         let mut fault = self.lock();
@@ -45,6 +45,11 @@ impl Gate {
         }
     }
 
+    /// Whether there is a fault.
+    pub(crate) fn is_closed(&self) -> bool {
+        self.closed.load(Ordering::Acquire)
+    }
+
     /// What is wrong, if anything is.
     pub(crate) fn obstacle(&self) -> Option<Obstacle> {
         self.lock().as_ref().map(|fault| fault.obstacle.clone())
@@ -52,7 +57,7 @@ impl Gate {
 
     /// Something was stored, or the fault is seen mended.
     pub(crate) fn open(&self) {
-        if self.closed.load(Ordering::Acquire) {
+        if self.is_closed() {
             let mut fault = self.lock();
             *fault = None;
             self.closed.store(false, Ordering::Release);

@@ -98,7 +98,7 @@ impl Delivery {
 
     /// Whether nothing can be stored as far as is known, and only now and then one upload is tried.
     pub(crate) fn is_held(&self) -> bool {
-        self.gate.obstacle().is_some()
+        self.gate.is_closed()
     }
 
     async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, NotStored> {
@@ -110,20 +110,19 @@ impl Delivery {
             self.gate.pass(Instant::now())?;
             let Ok(Ok(permit)) = timeout_at(deadline.into(), self.uploads.acquire()).await else {
                 // Slots that S3 keeps busy without storing anything are S3's fault.
-                let stuck = last.is_some() || self.last_stored.load(Ordering::Relaxed) < self.millis(start);
+                let stuck = last.is_some() || self.nothing_stored_since(start);
                 return Err(if stuck { self.give_up(last, start) } else { NotStored::Full });
             };
             let verdict = match timeout_at(deadline.into(), self.put(object, &session)).await {
                 Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
-                Ok(Err(Verdict::Exists)) => return Ok(self.stored(Stored::Already)),
                 Ok(Err(verdict)) => verdict,
                 Err(_) => return Err(self.give_up(last, start)),
             };
             drop(permit);
             match verdict {
-                Verdict::Exists => {}
+                Verdict::Exists => return Ok(self.stored(Stored::Already)),
                 Verdict::Configuration(fault) => {
-                    self.fault(fault.clone(), Instant::now());
+                    self.fault(fault.clone());
                     return Err(fault.into());
                 }
                 Verdict::Refresh(fault) => {
@@ -180,9 +179,9 @@ impl Delivery {
     }
 
     /// What a person must mend: everybody is told, and only one at a time tries again.
-    fn fault(&self, fault: Obstacle, now: Instant) {
+    fn fault(&self, fault: Obstacle) {
         self.conditions.set(ConditionType::BucketWritable, Truth::False, fault.reason, fault.message.clone());
-        self.gate.close(fault, now);
+        self.gate.close(fault, Instant::now());
         // Last: an upload that is stored meanwhile may leave the condition wrong until the next one,
         // but never for good.
         self.writable.store(false, Ordering::Release);
@@ -194,10 +193,14 @@ impl Delivery {
             reason: Reason::S3Unreachable,
             message: format!("S3 in {} did not answer in time; it is tried again until it does", self.spec.s3.region),
         });
-        if self.last_stored.load(Ordering::Relaxed) < self.millis(start) {
-            self.fault(fault.clone(), Instant::now());
+        if self.nothing_stored_since(start) {
+            self.fault(fault.clone());
         }
         fault.into()
+    }
+
+    fn nothing_stored_since(&self, start: Instant) -> bool {
+        self.last_stored.load(Ordering::Relaxed) < self.millis(start)
     }
 
     fn millis(&self, at: Instant) -> u64 {

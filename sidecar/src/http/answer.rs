@@ -81,28 +81,33 @@ impl Answer {
 
     /// The answer as HTTP.
     pub(crate) fn into_response(self) -> Response<AnswerBody> {
-        let failure = |code, message| Some(Error { code, message });
-        match &self {
+        match self {
             Self::Success => json(StatusCode::OK, Bytes::from_static(SUCCESS)),
-            Self::Partial(rejected) => document(StatusCode::OK, &Document { success: true, error: None, rejected }),
+            Self::Partial(rejected) => {
+                document(StatusCode::OK, &Document { success: true, error: None, rejected: &rejected })
+            }
             Self::Refused { status, code, message, rejected } => {
-                let mut response =
-                    document(*status, &Document { success: false, error: failure(code, message), rejected });
-                if *status == StatusCode::METHOD_NOT_ALLOWED {
+                let mut response = document(
+                    status,
+                    &Document { success: false, error: Some(Error { code, message: &message }), rejected: &rejected },
+                );
+                if status == StatusCode::METHOD_NOT_ALLOWED {
                     response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
                 }
                 response
             }
             Self::Later { status, code, message } => {
-                let mut response =
-                    document(*status, &Document { success: false, error: failure(code, message), rejected: &[] });
+                let mut response = document(
+                    status,
+                    &Document { success: false, error: Some(Error { code: &code, message: &message }), rejected: &[] },
+                );
                 let (least, most) = RETRY_AFTER_SECONDS;
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u16::from(fastrand::u8(least..=most))));
                 response
             }
             Self::Plain(status, content_type, text) => {
-                let mut response = Response::new(Full::from(text.clone()));
-                *response.status_mut() = *status;
+                let mut response = Response::new(Full::from(text));
+                *response.status_mut() = status;
                 response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
                 response
             }

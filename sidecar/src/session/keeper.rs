@@ -10,7 +10,7 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::ExternalIdEnforcement;
 use tributary_crds::values::ExternalId;
 
-use super::failure::{self, Call};
+use super::failure::{self, Call, StsAnswer};
 use super::identity::BaseIdentity;
 use super::schedule::{self, PROBE, PROBE_AGAIN, PROBE_RETRY, SPACING};
 use super::sts::Sts;
@@ -113,10 +113,13 @@ impl Keeper {
 
     async fn refresh(&self, id: super::SessionId, external_id: &ExternalId) -> Result<Session, Obstacle> {
         let base = self.identity.credentials(&self.sts.place, &self.sts.clock).await?;
-        let endpoint = self.sts.endpoint();
         let result = self.sts.session(base, external_id, id).await;
         self.metrics.sts_request(if result.is_ok() { StsOutcome::Assumed } else { StsOutcome::Failed });
-        result.map_err(|answer| failure::obstacle(&answer, Call { role: self.sts.role(), endpoint: &endpoint }))
+        result.map_err(|answer| self.obstacle(&answer))
+    }
+
+    fn obstacle(&self, answer: &StsAnswer) -> Obstacle {
+        failure::obstacle(answer, Call { role: self.sts.role(), endpoint: &self.sts.endpoint() })
     }
 
     fn took(&self, state: &mut State, session: Session) {
@@ -195,8 +198,7 @@ impl Keeper {
                 Err(answer) if failure::refused(&answer) => self.metrics.sts_request(StsOutcome::ProbeRefused),
                 Err(answer) => {
                     self.metrics.sts_request(StsOutcome::Failed);
-                    let endpoint = self.sts.endpoint();
-                    return Err(failure::obstacle(&answer, Call { role: self.sts.role(), endpoint: &endpoint }));
+                    return Err(self.obstacle(&answer));
                 }
             }
         }
@@ -264,7 +266,7 @@ impl Keeper {
     }
 
     fn live_session(&self, state: &State) -> bool {
-        state.shown.borrow().session.as_ref().is_some_and(|session| session.ends > self.sts.clock.monotonic())
+        state.shown.borrow().session.as_ref().is_some_and(|session| session.lives(&*self.sts.clock))
     }
 
     /// Waits until something is due or asked for. False when the process is ending.

@@ -40,6 +40,13 @@ pub(crate) struct Session {
     pub(crate) expiry: SystemTime,
 }
 
+impl Session {
+    /// Whether it has not ended yet.
+    fn lives(&self, clock: &dyn Clock) -> bool {
+        self.ends > clock.monotonic()
+    }
+}
+
 /// What the keeper shows.
 #[derive(Clone, Debug, Default)]
 struct Shown {
@@ -85,7 +92,7 @@ impl Sessions {
     pub(crate) fn current(&self) -> Option<Arc<Session>> {
         let shown = self.shown.borrow();
         let session = shown.session.as_ref().filter(|_| shown.open)?;
-        (session.ends > self.clock.monotonic()).then(|| Arc::clone(session))
+        session.lives(&*self.clock).then(|| Arc::clone(session))
     }
 
     /// Asks the keeper for a session sooner than it had planned. It keeps its own spacing.
@@ -119,7 +126,7 @@ impl Sessions {
     /// When the session ends and is renewed, for `/status`.
     pub(crate) fn times(&self) -> Option<SessionTimes> {
         let shown = self.shown.borrow();
-        let session = shown.session.as_ref().filter(|session| session.ends > self.clock.monotonic())?;
+        let session = shown.session.as_ref().filter(|session| session.lives(&*self.clock))?;
         Some(SessionTimes {
             expiry: rfc3339(session.expiry),
             next_refresh: rfc3339(shown.next_refresh.unwrap_or(session.expiry)),
