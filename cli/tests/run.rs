@@ -48,6 +48,8 @@ impl Run {
         let mut command = tributary();
         command.current_dir(folder.path()).args(["run", "orders.yaml", "--listen", "127.0.0.1:0"]);
         command.args(["--admin", "127.0.0.1:0"]);
+        // A run that is killed leaves its Secret's folder behind: here it goes with the test's.
+        command.env("TMPDIR", folder.path());
         if accounts {
             command.args(["--accounts", "accounts.yaml"]);
         }
