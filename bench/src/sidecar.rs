@@ -11,6 +11,7 @@ use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
+use tributary_crds::sidecar_config::SecretUse;
 
 use crate::double;
 use crate::response::Reader;
@@ -60,18 +61,18 @@ impl Sidecar {
     pub async fn start(binary: &Path, aws: SocketAddr) -> Result<Sidecar> {
         let folder = TempDir::new()?;
         let config = folder.path().join("config.yaml");
-        let external_ids = folder.path().join("external-id");
+        let external_id = folder.path().join(SecretUse::ExternalId.folder());
         fs::write(&config, configuration(aws))?;
-        fs::create_dir(&external_ids)?;
-        fs::write(external_ids.join("externalId"), double::EXTERNAL_ID)?;
+        fs::create_dir(&external_id)?;
+        fs::write(external_id.join("externalId"), double::EXTERNAL_ID)?;
 
         let [address, admin] = free_addresses()?;
         let started = Instant::now();
         let child = Command::new(binary)
             .arg("--config")
             .arg(&config)
-            .arg("--external-id-dir")
-            .arg(&external_ids)
+            .arg("--secrets-dir")
+            .arg(folder.path())
             .args(["--listen", &address.to_string(), "--admin", &admin.to_string()])
             // What the machine has set for AWS is not part of what is measured.
             .env_clear()

@@ -76,6 +76,12 @@ pub enum Reason {
     SecretKeyNotFound,
     /// The value is not an external ID.
     InvalidExternalId,
+    /// There is no write key to be read.
+    WriteKeyNotFound,
+    /// There is no signature secret to be read.
+    SignatureNotFound,
+    /// There is no certificate with its key to be read.
+    TlsInvalid,
     /// STS or S3 refused.
     AccessDenied,
     /// The sidecar has no AWS identity of its own to assume the role with.

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::function::DestinationFunctionSpec;
-use crate::values::SessionName;
+use crate::values::{SecretName, SessionName};
 
 /// One function, as its sidecar needs it. It holds no secret.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -30,5 +30,44 @@ impl SidecarConfig {
     /// What the function's sessions are called: as it says, else after its namespace and name.
     pub fn session_name(&self) -> SessionName {
         self.spec.session_name.clone().unwrap_or_else(|| SessionName::for_function(&self.namespace, &self.name))
+    }
+}
+
+/// What a Secret is mounted for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum SecretUse {
+    /// `spec.externalIdSecretRef`
+    ExternalId,
+    /// `spec.ingest.writeKeySecretRef`
+    WriteKey,
+    /// `spec.ingest.signatureSecretRef`
+    Signature,
+    /// `spec.ingest.tlsSecretRef`
+    Tls,
+}
+
+impl SecretUse {
+    /// The folder that such a Secret is mounted on, below the folder of all the sidecar's Secrets.
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::ExternalId => "external-id",
+            Self::WriteKey => "write-key",
+            Self::Signature => "signature",
+            Self::Tls => "tls",
+        }
+    }
+}
+
+impl DestinationFunctionSpec {
+    /// The Secrets that the function's sidecar is given; one Secret may have several uses.
+    pub fn secrets(&self) -> Vec<(SecretUse, &SecretName)> {
+        let ingest = self.ingest.as_ref();
+        let uses = [
+            (SecretUse::ExternalId, Some(&self.external_id_secret_ref.name)),
+            (SecretUse::WriteKey, ingest.and_then(|ingest| Some(&ingest.write_key_secret_ref.as_ref()?.name))),
+            (SecretUse::Signature, ingest.and_then(|ingest| Some(&ingest.signature_secret_ref.as_ref()?.name))),
+            (SecretUse::Tls, ingest.and_then(|ingest| Some(&ingest.tls_secret_ref.as_ref()?.name))),
+        ];
+        uses.into_iter().filter_map(|(r#use, name)| Some((r#use, name?))).collect()
     }
 }

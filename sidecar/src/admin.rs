@@ -8,7 +8,7 @@ use hyper::{Request, Response, StatusCode};
 use tributary_crds::conditions::{SidecarStatus, Truth};
 
 use crate::conditions::Conditions;
-use crate::http::{Answer, AnswerBody};
+use crate::http::{Answer, AnswerBody, Tls};
 use crate::metrics::Metrics;
 use crate::session::Sessions;
 
@@ -27,8 +27,8 @@ pub(crate) struct Admin {
     pub(crate) readiness: Arc<Readiness>,
 }
 
-/// Whether clients should be sent here: from the first session that traffic may use, whatever
-/// fails later (a 503 with a reason helps them more than a refused connection), until the end.
+/// Whether clients should be sent here: from the first session that traffic may use (and the first
+/// certificate), whatever fails later (a 503 with a reason helps them more than a refused connection), until the end.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     begun: AtomicBool,
@@ -36,9 +36,13 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Latches once a session can be used.
-    pub(crate) async fn begin_with(&self, mut sessions: Sessions) {
+    /// Latches once a session can be used, and clients can be shown a certificate if there is to be
+    /// one.
+    pub(crate) async fn begin_with(&self, mut sessions: Sessions, tls: Option<Tls>) {
         sessions.ready().await;
+        if let Some(mut tls) = tls {
+            tls.ready().await;
+        }
         self.begun.store(true, Ordering::Release);
     }
 
@@ -69,7 +73,7 @@ impl Admin {
         } else if self.readiness.begun.load(Ordering::Acquire) {
             return Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned());
         } else {
-            "no session yet: see /status\n"
+            "no session yet, or no certificate: see /status\n"
         };
         Answer::Plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, why.to_owned())
     }

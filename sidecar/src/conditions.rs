@@ -37,6 +37,7 @@ impl Conditions {
         };
         let board = vec![
             unknown(ConditionType::ExternalIdAvailable, Reason::Pending, "not read yet"),
+            unknown(ConditionType::IngestConfigured, Reason::Pending, "not read yet"),
             unknown(ConditionType::RoleAssumed, Reason::Pending, "not asked for yet"),
             unknown(ConditionType::ExternalIdEnforced, Reason::Pending, "not probed yet"),
             unknown(ConditionType::BucketWritable, Reason::NotYetWritten, "nothing was uploaded yet"),

@@ -21,9 +21,9 @@ pub struct Flags {
     #[arg(long, value_name = "FILE", default_value = "/etc/tributary/function.yaml")]
     pub config: PathBuf,
 
-    /// The folder that the Secret with the external ID is mounted on.
-    #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/tributary/external-id")]
-    pub external_id_dir: PathBuf,
+    /// Where the function's Secrets are mounted: external-id, write-key, signature and tls below it.
+    #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/tributary")]
+    pub secrets_dir: PathBuf,
 
     /// Where events are taken.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
@@ -69,9 +69,9 @@ pub enum ConfigError {
         /// Why.
         source: serde_yaml::Error,
     },
-    /// The function asks for what this version does not do.
-    #[error("{0}")]
-    Unsupported(&'static str),
+    /// The template of keys lacks something.
+    #[error("spec.delivery.key has {0}")]
+    Key(&'static str),
 }
 
 impl Flags {
@@ -91,37 +91,28 @@ pub fn one_line(error: &str) -> String {
 /// Reads the function.
 ///
 /// # Errors
-/// When the file can't be read, is not a function, or asks for what can't be done.
+/// When the file can't be read, is not a function, or two of its objects could have one key.
 pub fn load(path: &Path) -> Result<SidecarConfig, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let config: SidecarConfig =
         serde_yaml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
-    supported(&config)?;
+    distinct_keys(&config)?;
     Ok(config)
 }
 
-/// Refuses what would otherwise be left out in silence.
-///
-/// # Errors
-/// When the function asks for something that this version does not do.
-pub fn supported(config: &SidecarConfig) -> Result<(), ConfigError> {
-    let spec = &config.spec;
-    if spec.delivery.mode == DeliveryMode::Batch {
-        return Err(ConfigError::Unsupported("spec.delivery.mode: Batch is not supported yet; use Object"));
-    }
-    if spec.delivery.key.as_ref().is_some_and(|key| !key.has(Variable::MessageId)) {
-        return Err(ConfigError::Unsupported(
-            "spec.delivery.key has no {messageId}, without which two events could share a key; write it like \
+/// Refuses keys under which two objects could be one: the API server does too, but not of a file.
+fn distinct_keys(config: &SidecarConfig) -> Result<(), ConfigError> {
+    let delivery = &config.spec.delivery;
+    let lacks = |variable| delivery.key.as_ref().is_some_and(|key| !key.has(variable));
+    match delivery.mode {
+        DeliveryMode::Object if lacks(Variable::MessageId) => Err(ConfigError::Key(
+            "no {messageId}, without which two events could share a key; write it like \
              {type}/{millis}-{messageId}.json",
-        ));
+        )),
+        DeliveryMode::Batch if lacks(Variable::BatchId) => Err(ConfigError::Key(
+            "no {batchId}, without which two batches could share a key; write it like \
+             {type}/{millis}-{batchId}.ndjson.gz",
+        )),
+        DeliveryMode::Object | DeliveryMode::Batch => Ok(()),
     }
-    if spec.ingest.as_ref().is_some_and(|ingest| {
-        ingest.write_key_secret_ref.is_some()
-            || ingest.signature_secret_ref.is_some()
-            || ingest.tls_secret_ref.is_some()
-            || ingest.cors.is_some()
-    }) {
-        return Err(ConfigError::Unsupported("of spec.ingest only maxEventBytes is supported yet; leave the rest out"));
-    }
-    Ok(())
 }

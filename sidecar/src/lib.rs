@@ -20,7 +20,7 @@ pub mod event;
 mod http;
 mod ingest;
 pub mod metrics;
-mod secret_file;
+mod secret;
 mod session;
 pub mod sidecar;
 pub mod telemetry;

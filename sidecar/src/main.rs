@@ -35,7 +35,7 @@ fn main() -> ExitCode {
 
     let surroundings = Surroundings {
         identity: BaseIdentity::Chain,
-        external_id_folder: flags.external_id_dir.clone(),
+        secrets: flags.secrets_dir.clone(),
         endpoints: endpoints(&config.spec),
         region: flags.region.clone(),
         clock: Arc::new(MachineClock::new()),

@@ -79,6 +79,7 @@ pub struct Metrics {
     events_rejected: Family<CodeLabel, Counter>,
     /// The same without the code, for the summary.
     events_rejected_all: Counter,
+    auth_failures: Counter,
     requests: Family<RequestLabels, Counter>,
     request_duration: Histogram,
     objects_stored: Counter,
@@ -123,6 +124,7 @@ impl Metrics {
             events_filtered: counter(&mut registry, "events_filtered", "Events that the function does not store"),
             events_rejected: counter(&mut registry, "events_rejected", "Events refused for what they are"),
             events_rejected_all: Counter::default(),
+            auth_failures: counter(&mut registry, "auth_failures", "Requests answered 401"),
             requests: counter(&mut registry, "requests", "Requests answered"),
             request_duration: seconds(&mut registry, "request_duration", "From a request's head to its answer"),
             objects_stored: counter(&mut registry, "objects_stored", "Objects written"),
@@ -162,10 +164,11 @@ impl Metrics {
         self.in_flight.get().try_into().unwrap_or_default()
     }
 
-    /// Counts an event as in flight until the guard is dropped.
-    pub(crate) fn flight(&self) -> Flight {
-        self.in_flight.inc();
-        Flight(self.in_flight.clone())
+    /// Counts events as in flight until the guard is dropped.
+    pub(crate) fn flight(&self, events: usize) -> Flight {
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        self.in_flight.inc_by(events);
+        Flight(self.in_flight.clone(), events)
     }
 
     pub(crate) fn received(&self, event_type: &EventType) {
@@ -181,6 +184,10 @@ impl Metrics {
         self.events_filtered.inc();
     }
 
+    pub(crate) fn auth_failed(&self) {
+        self.auth_failures.inc();
+    }
+
     pub(crate) fn rejected(&self, code: Code) {
         self.events_rejected.get_or_create(&code_label(code.as_str())).inc();
         self.events_rejected_all.inc();
@@ -190,6 +197,13 @@ impl Metrics {
         self.events_stored.get_or_create(&TypeLabel { r#type: label(event_type) }).inc();
         if existed {
             self.events_deduplicated.inc();
+        }
+    }
+
+    /// The events of an object that holds many.
+    pub(crate) fn stored_together(&self, counts: &TypeCounts) {
+        for (r#type, count) in TYPES.into_iter().zip(counts.0).filter(|(_, count)| *count > 0) {
+            self.events_stored.get_or_create(&TypeLabel { r#type }).inc_by(count);
         }
     }
 
@@ -222,12 +236,25 @@ impl Metrics {
     }
 }
 
-/// An event in flight.
-pub(crate) struct Flight(Gauge);
+/// Events in flight.
+pub(crate) struct Flight(Gauge, i64);
 
 impl Drop for Flight {
     fn drop(&mut self) {
-        self.0.dec();
+        self.0.dec_by(self.1);
+    }
+}
+
+/// How many events there are of each type.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TypeCounts([u64; TYPES.len()]);
+
+impl TypeCounts {
+    pub(crate) fn add(&mut self, event_type: &EventType) {
+        let label = label(event_type);
+        for (r#type, count) in TYPES.into_iter().zip(&mut self.0) {
+            *count += u64::from(r#type == label);
+        }
     }
 }
 
@@ -299,10 +326,10 @@ mod tests {
     }
 
     #[test]
-    fn an_event_is_in_flight_until_it_is_let_go() {
+    fn events_are_in_flight_until_they_are_let_go() {
         let metrics = Metrics::new();
-        let flight = metrics.flight();
-        assert_eq!(metrics.in_flight(), 1);
+        let flight = metrics.flight(3);
+        assert_eq!(metrics.in_flight(), 3);
         drop(flight);
         assert_eq!(metrics.in_flight(), 0);
     }

@@ -7,18 +7,18 @@ use std::time::Duration;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
 use tracing::info;
-use tributary_crds::sidecar_config::SidecarConfig;
+use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::delivery::{Bucket, Delivery, S3Place, watch_bucket};
-use crate::http::{self, Drain};
-use crate::ingest::Ingest;
+use crate::delivery::{Bucket, Delivery, S3Place, Uploads, watch_bucket};
+use crate::http::{self, Drain, Tls};
+use crate::ingest::{Access, Ingest, watch_configured};
 use crate::metrics::Metrics;
-use crate::secret_file::ExternalIdFile;
+use crate::secret::external_id::external_id;
+use crate::secret::{Folder, follow};
 use crate::session::{BaseIdentity, Keeper, Sessions, Sts, StsPlace};
 
 /// S3 closes idle connections after some 20 s; one that it has closed breaks the next PUT
@@ -30,8 +30,9 @@ const POOL_IDLE: Duration = Duration::from_secs(15);
 pub struct Surroundings {
     /// What it is before it assumes the role.
     pub identity: BaseIdentity,
-    /// The folder that the Secret with the external ID is mounted on.
-    pub external_id_folder: std::path::PathBuf,
+    /// The folder below which the function's Secrets are mounted, each as its use says
+    /// ([`SecretUse::folder`]).
+    pub secrets: std::path::PathBuf,
     /// An S3 and an STS to use instead of what the function says.
     pub endpoints: Endpoints,
     /// The platform's region, which STS is asked in unless the function says otherwise.
@@ -81,16 +82,18 @@ impl Sidecar {
     pub async fn run(self, events: TcpListener, admin: TcpListener, shutdown: impl Future<Output = ()>) {
         let http = http_client();
         let sessions = self.keep_session(http.clone());
+        let tls = self.tls();
         let readiness = Arc::new(Readiness::default());
         let beginning = {
-            let (readiness, sessions) = (Arc::clone(&readiness), sessions.clone());
-            tokio::spawn(async move { readiness.begin_with(sessions).await })
+            let (readiness, sessions, tls) = (Arc::clone(&readiness), sessions.clone(), tls.clone());
+            tokio::spawn(async move { readiness.begin_with(sessions, tls).await })
         };
         let admin_task = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
-        let delivery = Arc::new(self.delivery(http, sessions));
-        let watching = tokio::spawn(watch_bucket(Arc::clone(&delivery)));
-        let ingest =
-            Arc::new(Ingest::new(&self.config.spec, delivery, Arc::clone(&self.surroundings.clock), self.metrics()));
+        let uploads = Arc::new(self.uploads(http, sessions));
+        let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads)));
+        let access = Access::follow(self.config.spec.ingest.as_ref(), &self.surroundings.secrets);
+        let configured = tokio::spawn(watch_configured(access.again(), tls.clone(), self.conditions()));
+        let ingest = Arc::new(self.ingest(access, uploads));
         let handler = move |request| {
             let ingest = Arc::clone(&ingest);
             async move { ingest.handle(request).await }
@@ -100,8 +103,8 @@ impl Sidecar {
             info!("ending: requests that were begun are still answered");
             readiness.end();
         };
-        http::serve(events, Arc::new(handler), self.surroundings.drain, ending).await;
-        for task in [beginning, watching, admin_task] {
+        http::serve(events, tls, Arc::new(handler), self.surroundings.drain, ending).await;
+        for task in [beginning, watching, configured, admin_task] {
             task.abort();
         }
         let totals = self.metrics.totals();
@@ -111,13 +114,9 @@ impl Sidecar {
     fn keep_session(&self, http: SharedHttpClient) -> Sessions {
         let spec = &self.config.spec;
         let reference = &spec.external_id_secret_ref;
-        let file = ExternalIdFile {
-            folder: self.surroundings.external_id_folder.clone(),
-            key: reference.key.to_string(),
-            prefix: self.config.external_id_prefix.clone(),
-        };
-        let (state, external_id) = watch::channel(file.read());
-        tokio::spawn(file.follow(state));
+        let folder = Folder::of(&self.surroundings.secrets, SecretUse::ExternalId);
+        let (key, prefix) = (reference.key.to_string(), self.config.external_id_prefix.clone());
+        let external_id = follow(move || folder.read(&key), move |value| external_id(value, prefix.as_deref()));
         let place = self.sts_place(http);
         let keeper = Keeper {
             sts: Sts::new(spec, self.config.session_name(), place, Arc::clone(&self.surroundings.clock)),
@@ -140,7 +139,18 @@ impl Sidecar {
         StsPlace { region, endpoint: self.surroundings.endpoints.sts.clone().or(endpoint), http }
     }
 
-    fn delivery(&self, http: SharedHttpClient, sessions: Sessions) -> Delivery {
+    fn tls(&self) -> Option<Tls> {
+        let reference = self.config.spec.ingest.as_ref()?.tls_secret_ref.as_ref()?;
+        Some(Tls::follow(&self.surroundings.secrets, &reference.name))
+    }
+
+    fn ingest(&self, access: Access, uploads: Arc<Uploads>) -> Ingest {
+        let (spec, clock) = (&self.config.spec, &self.surroundings.clock);
+        let delivery = Delivery::new(spec, uploads, Arc::clone(clock), self.metrics());
+        Ingest::new(spec, access, delivery, Arc::clone(clock), self.metrics())
+    }
+
+    fn uploads(&self, http: SharedHttpClient, sessions: Sessions) -> Uploads {
         let spec = &self.config.spec;
         let given = self.surroundings.endpoints.s3.clone();
         let place = S3Place {
@@ -149,7 +159,7 @@ impl Sidecar {
             http,
         };
         let bucket = Bucket::new(spec.s3.clone(), place, Arc::clone(&self.surroundings.clock));
-        Delivery::new(spec, bucket, sessions, self.conditions(), self.metrics())
+        Uploads::new(spec, bucket, sessions, self.conditions(), self.metrics())
     }
 
     fn serve_admin(
@@ -172,7 +182,7 @@ impl Sidecar {
         };
         // It answers to the very end, and ends with the process.
         let never = Drain { delay: Duration::MAX, grace: Duration::ZERO };
-        tokio::spawn(http::serve(listener, Arc::new(handler), never, std::future::pending()))
+        tokio::spawn(http::serve(listener, None, Arc::new(handler), never, std::future::pending()))
     }
 }
 

@@ -9,8 +9,10 @@ use aws_credential_types::provider::SharedCredentialsProvider;
 use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
+use tributary_crds::sidecar_config::SecretUse;
 use tributary_sidecar::{BaseIdentity, Drain, Endpoints, Sidecar, Surroundings};
 
+use crate::mounted::Mounted;
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
 use crate::{Aws, Function, Ports};
 
@@ -36,7 +38,8 @@ impl tributary_sidecar::clock::Clock for Shared {
 
 /// A sidecar that runs as a task, until the test ends.
 pub struct InProcess {
-    folder: TempDir,
+    _folder: TempDir,
+    secrets: Mounted,
     ports: Ports,
 }
 
@@ -61,10 +64,11 @@ impl InProcess {
     }
 
     async fn listen(aws: &Aws, function: &Function, folder: TempDir) -> Self {
+        let secrets = Mounted::new(folder.path().to_owned());
         let keys = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
         let surroundings = Surroundings {
             identity: BaseIdentity::Given(SharedCredentialsProvider::new(keys)),
-            external_id_folder: folder.path().to_owned(),
+            secrets: secrets.path().to_owned(),
             endpoints: Endpoints { s3: Some(aws.endpoint()), sts: Some(aws.endpoint()) },
             region: None,
             clock: Arc::new(Shared(aws.clock().clone())),
@@ -74,17 +78,14 @@ impl InProcess {
         let admin = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = |listener: &TcpListener| listener.local_addr().expect("a bound port");
         let ports = Ports::new(address(&events), address(&admin));
-        let started = Self { folder, ports };
+        let started = Self { _folder: folder, secrets, ports };
         started.write_external_id(EXTERNAL_ID);
         tokio::spawn(Sidecar::new(function.config(), surroundings).run(events, admin, std::future::pending()));
         started
     }
 
     /// Rotates the external ID.
-    ///
-    /// # Panics
-    /// If it can't.
     pub fn write_external_id(&self, value: &str) {
-        std::fs::write(self.folder.path().join("externalId"), value).expect("a file");
+        self.secrets.publish(SecretUse::ExternalId, &[("externalId", value)]);
     }
 }

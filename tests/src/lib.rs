@@ -2,7 +2,7 @@
 //! and clients that send it events.
 //!
 //! 1. [`world`] says who and what there is, and [`aws`] serves it;
-//! 2. [`function`] is the resource a sidecar is started with, [`sidecar`] starts the built binary,
+//! 2. [`function`] is the resource a sidecar is started with, [`mounted`] its Secrets, [`sidecar`] starts the built binary,
 //!    [`in_process`] the same code on a clock that runs faster;
 //! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`];
 //! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in.
@@ -12,6 +12,7 @@ pub mod event;
 pub mod function;
 pub mod http;
 pub mod in_process;
+pub mod mounted;
 pub mod output;
 pub mod ports;
 pub mod raw;

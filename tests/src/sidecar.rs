@@ -7,7 +7,9 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use tempfile::TempDir;
+use tributary_crds::sidecar_config::SecretUse;
 
+use crate::mounted::Mounted;
 use crate::output::Output;
 use crate::wait::{SOON, until};
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
@@ -21,8 +23,8 @@ const KEY: &str = "externalId";
 pub struct Setup {
     /// The function.
     pub function: Function,
-    /// The files of the Secret, by name.
-    pub secret: Vec<(&'static str, String)>,
+    /// What its Secrets hold.
+    pub secrets: Vec<(SecretUse, &'static str, String)>,
     /// The base identity's keys in the environment; without, a credentials file that may come later.
     pub keys: Option<(&'static str, &'static str)>,
     /// Where S3 is.
@@ -40,7 +42,7 @@ impl Setup {
     pub fn new(aws: &Aws) -> Self {
         Self {
             function: Function::new(),
-            secret: vec![(KEY, EXTERNAL_ID.to_owned())],
+            secrets: vec![(SecretUse::ExternalId, KEY, EXTERNAL_ID.to_owned())],
             keys: Some((ACCESS_KEY_ID, SECRET_ACCESS_KEY)),
             s3: aws.endpoint(),
             sts: aws.endpoint(),
@@ -56,23 +58,37 @@ impl Setup {
         self
     }
 
+    /// With one more key of a Secret.
+    #[must_use]
+    pub fn secret(mut self, r#use: SecretUse, key: &'static str, value: &str) -> Self {
+        self.secrets.push((r#use, key, value.to_owned()));
+        self
+    }
+
+    /// With nothing but this in the external ID's Secret.
+    #[must_use]
+    pub fn external_id(mut self, entries: &[(&'static str, &str)]) -> Self {
+        self.secrets.retain(|(r#use, ..)| *r#use != SecretUse::ExternalId);
+        entries.iter().fold(self, |setup, (key, value)| setup.secret(SecretUse::ExternalId, key, value))
+    }
+
     /// The command, with its files in `folder`.
     ///
     /// # Panics
     /// If the files can't be written.
-    pub fn command(&self, folder: &Path) -> Command {
+    pub fn command(&self, folder: &Path, secrets: &Mounted) -> Command {
         std::fs::write(folder.join("function.yaml"), self.function.text()).expect("a file");
-        std::fs::create_dir_all(folder.join("external-id")).expect("a folder");
-        for (name, value) in &self.secret {
-            std::fs::write(folder.join("external-id").join(name), value).expect("a file");
+        for r#use in [SecretUse::ExternalId, SecretUse::WriteKey, SecretUse::Signature, SecretUse::Tls] {
+            let entries = self.secrets.iter().filter(|(other, ..)| *other == r#use);
+            secrets.publish(r#use, &entries.map(|(_, key, value)| (*key, value)).collect::<Vec<_>>());
         }
         let mut command = Command::new(binary("tributary-sidecar"));
         command
             .args(["--listen", &self.listen, "--admin", "127.0.0.1:0", "--log-format", "json"])
             .arg("--config")
             .arg(folder.join("function.yaml"))
-            .arg("--external-id-dir")
-            .arg(folder.join("external-id"))
+            .arg("--secrets-dir")
+            .arg(secrets.path())
             .args(&self.flags)
             // Nothing of whoever runs the tests: no profile, no region, no proxy.
             .env_clear()
@@ -96,7 +112,8 @@ impl Setup {
     /// If it does not end.
     pub async fn run(&self) -> Ended {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut child = Killed(self.command(folder.path()).spawn().expect("a process"));
+        let secrets = Mounted::new(folder.path().join("secrets"));
+        let mut child = Killed(self.command(folder.path(), &secrets).spawn().expect("a process"));
         let status =
             until("the sidecar has ended", SOON, async || child.0.try_wait().expect("a process to ask for")).await;
         let read = |pipe: Option<&mut dyn Read>| {
@@ -115,7 +132,8 @@ impl Setup {
     /// If it does not.
     pub async fn start(&self) -> SidecarProcess {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let mut child = Killed(self.command(folder.path()).spawn().expect("a process"));
+        let secrets = Mounted::new(folder.path().join("secrets"));
+        let mut child = Killed(self.command(folder.path(), &secrets).spawn().expect("a process"));
         let stdout = Output::of(child.0.stdout.take().expect("a pipe"));
         let stderr = Output::of(child.0.stderr.take().expect("a pipe"));
         let line = until("the sidecar listens", SOON, async || {
@@ -127,7 +145,7 @@ impl Setup {
         .await;
         let address = |field: &str| line[field].as_str().and_then(|text| text.parse().ok()).expect("an address");
         let ports = Ports::new(address("events"), address("admin"));
-        SidecarProcess { child, folder, stdout, stderr, ports }
+        SidecarProcess { child, folder, secrets, stdout, stderr, ports }
     }
 }
 
@@ -159,6 +177,7 @@ impl Drop for Killed {
 pub struct SidecarProcess {
     child: Killed,
     folder: TempDir,
+    secrets: Mounted,
     stdout: Output,
     stderr: Output,
     ports: Ports,
@@ -178,6 +197,16 @@ impl SidecarProcess {
         self.child.0.id()
     }
 
+    /// The most memory that it has taken, in bytes.
+    ///
+    /// # Panics
+    /// Where the kernel does not say.
+    pub fn peak_memory(&self) -> usize {
+        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a process of Linux");
+        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
+        peak.and_then(|peak| peak.parse::<usize>().ok()).expect("a number of KiB") << 10
+    }
+
     /// Whether it still runs.
     ///
     /// # Panics
@@ -191,19 +220,14 @@ impl SidecarProcess {
         self.stdout.text() + &self.stderr.text()
     }
 
-    /// Writes a file of the Secret, as the kubelet does: there at once, and whole.
-    ///
-    /// # Panics
-    /// If it can't.
-    pub fn write_secret(&self, name: &str, value: &str) {
-        let new = self.folder.path().join("new");
-        std::fs::write(&new, value).expect("a file");
-        std::fs::rename(new, self.folder.path().join("external-id").join(name)).expect("a file");
+    /// Makes a Secret hold these and nothing else; with nothing at all, it is gone.
+    pub fn publish<V: AsRef<[u8]>>(&self, r#use: SecretUse, entries: &[(&str, V)]) {
+        self.secrets.publish(r#use, entries);
     }
 
     /// Rotates the external ID.
     pub fn write_external_id(&self, value: &str) {
-        self.write_secret(KEY, value);
+        self.publish(SecretUse::ExternalId, &[(KEY, value)]);
     }
 
     /// Writes the shared credentials file.

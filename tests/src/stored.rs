@@ -1,7 +1,9 @@
 //! What S3 has, against what it should have.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::io::Read;
 
+use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use tributary_local_aws::StoredObject;
 
@@ -11,6 +13,38 @@ use tributary_local_aws::StoredObject;
 /// If it holds none.
 pub fn event(object: &StoredObject) -> Value {
     serde_json::from_slice(&object.body).unwrap_or_else(|error| panic!("{}: {error}", object.key))
+}
+
+/// The events that objects of many hold, a line each; objects are unpacked as their keys say.
+///
+/// # Panics
+/// If an object is no newline-delimited JSON.
+pub fn lines(objects: &[StoredObject]) -> Vec<Value> {
+    let mut events = Vec::new();
+    for object in objects {
+        let text = unpacked(object);
+        assert!(text.ends_with('\n'), "{} does not end with a line", object.key);
+        for line in text[..text.len() - 1].split('\n') {
+            events.push(serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", object.key)));
+        }
+    }
+    events
+}
+
+/// An object's text.
+///
+/// # Panics
+/// If it is none.
+pub fn unpacked(object: &StoredObject) -> String {
+    let mut text = String::new();
+    let body: &[u8] = &object.body;
+    let read = match object.key.rsplit('.').next() {
+        Some("gz") => MultiGzDecoder::new(body).read_to_string(&mut text),
+        Some("zst") => zstd::Decoder::new(body).and_then(|mut decoder| decoder.read_to_string(&mut text)),
+        _ => { body }.read_to_string(&mut text),
+    };
+    read.unwrap_or_else(|error| panic!("{}: {error}", object.key));
+    text
 }
 
 /// How many objects there are of each `messageId`.

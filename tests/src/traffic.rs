@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use hyper::Method;
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::Ports;
@@ -44,8 +45,17 @@ impl Shared {
 impl Traffic {
     /// Sends an event every so often.
     pub fn start(ports: &Ports, every: Duration) -> Self {
+        Self::start_with(ports, every, Vec::new)
+    }
+
+    /// Sends an event every so often, with the headers that are right at that moment.
+    pub fn start_with(
+        ports: &Ports,
+        every: Duration,
+        headers: impl Fn() -> Vec<(&'static str, String)> + Send + 'static,
+    ) -> Self {
         let shared = Arc::new(Shared::default());
-        let task = tokio::spawn(send(ports.clone(), every, Arc::clone(&shared)));
+        let task = tokio::spawn(send(ports.clone(), every, headers, Arc::clone(&shared)));
         Self { task, shared }
     }
 
@@ -70,7 +80,7 @@ impl Traffic {
     }
 }
 
-async fn send(ports: Ports, every: Duration, shared: Arc<Shared>) {
+async fn send(ports: Ports, every: Duration, headers: impl Fn() -> Vec<(&'static str, String)>, shared: Arc<Shared>) {
     let mut requests = JoinSet::new();
     let mut ticks = tokio::time::interval(every);
     for i in 0.. {
@@ -78,10 +88,12 @@ async fn send(ports: Ports, every: Duration, shared: Arc<Shared>) {
         if shared.stop.load(Ordering::Relaxed) {
             break;
         }
-        let (ports, shared) = (ports.clone(), Arc::clone(&shared));
+        let (ports, shared, headers) = (ports.clone(), Arc::clone(&shared), headers());
         requests.spawn(async move {
             let sent = Instant::now();
-            let status = ports.try_send("/v1/track", &track(i)).await.ok().map(|answer| answer.status);
+            let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
+            let answer = ports.request(Method::POST, "/v1/track", &headers, track(i).to_string()).await;
+            let status = answer.ok().map(|answer| answer.status);
             let outcome = Outcome { message_id: message_id(i), status, sent, answered: Instant::now() };
             shared.outcomes().push(outcome);
         });

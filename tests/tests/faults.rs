@@ -82,7 +82,7 @@ impl Fault {
 async fn a_wrong_external_id_is_mended_in_the_secret() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
-    setup.secret = vec![("externalId", "another-one".to_owned())];
+    setup = setup.external_id(&[("externalId", "another-one")]);
     fault(RoleAssumed, Reason::AccessDenied, &[ROLE, "sts:ExternalId", "trust policy", "AWS said"])
         .is_told_until(&aws, setup.start().await, async |sidecar| sidecar.write_external_id(EXTERNAL_ID))
         .await;
@@ -100,7 +100,7 @@ async fn a_wrong_external_id_is_mended_in_the_trust_policy() {
 async fn a_missing_secret_is_told_by_name() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
-    setup.secret = Vec::new();
+    setup = setup.external_id(&[]);
     fault(ExternalIdAvailable, Reason::SecretNotFound, &["Secret orders-lake", "create it", "externalId"])
         .is_told_until(&aws, setup.start().await, async |sidecar| sidecar.write_external_id(EXTERNAL_ID))
         .await;
@@ -110,7 +110,7 @@ async fn a_missing_secret_is_told_by_name() {
 async fn a_secret_without_the_key_is_told_by_key() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
-    setup.secret = vec![("external-id", EXTERNAL_ID.to_owned())];
+    setup = setup.external_id(&[("external-id", EXTERNAL_ID)]);
     fault(
         ExternalIdAvailable,
         Reason::SecretKeyNotFound,
@@ -124,7 +124,7 @@ async fn a_secret_without_the_key_is_told_by_key() {
 async fn a_value_that_is_no_external_id_is_told() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
-    setup.secret = vec![("externalId", "with spaces in it".to_owned())];
+    setup = setup.external_id(&[("externalId", "with spaces in it")]);
     fault(ExternalIdAvailable, Reason::InvalidExternalId, &["externalId", "orders-lake", "not an external ID"])
         .is_told_until(&aws, setup.start().await, async |sidecar| sidecar.write_external_id(EXTERNAL_ID))
         .await;

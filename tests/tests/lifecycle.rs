@@ -3,7 +3,9 @@
 use std::time::{Duration, Instant};
 
 use serde_json::json;
-use tributary_crds::conditions::ConditionType::{BucketWritable, ExternalIdAvailable, ExternalIdEnforced, RoleAssumed};
+use tributary_crds::conditions::ConditionType::{
+    BucketWritable, ExternalIdAvailable, ExternalIdEnforced, IngestConfigured, RoleAssumed,
+};
 use tributary_crds::conditions::{Reason, Truth};
 use tributary_tests::aws::{error, latency, puts};
 use tributary_tests::event::{message_id, track};
@@ -59,7 +61,7 @@ async fn its_status_names_its_configuration_and_what_holds() {
     assert_eq!((status.generation, status.config_hash.as_str()), (3, "5f2a"));
     assert_eq!((status.in_flight, status.last_error), (0, None));
     let held: Vec<_> = status.conditions.iter().map(|c| (c.r#type, c.status, c.reason)).collect();
-    let all = [ExternalIdAvailable, RoleAssumed, ExternalIdEnforced, BucketWritable];
+    let all = [ExternalIdAvailable, IngestConfigured, RoleAssumed, ExternalIdEnforced, BucketWritable];
     assert_eq!(held, all.map(|r#type| (r#type, Truth::True, Reason::Ok)));
     let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
     let now = jiff::Timestamp::now();
@@ -201,21 +203,7 @@ async fn a_wrong_function_is_told_in_a_line() {
         ("s3.bucket", json!("Under_score"), "Under_score"),
         ("delivery.key", json!("{nonsense}"), "{nonsense}"),
         ("delivery.key", json!("{type}.json"), "no {messageId}"),
-    ];
-    for (path, value, says) in cases {
-        assert_usage(&run(|setup| setup.function = Function::new().with(path, value)).await, says);
-    }
-}
-
-#[tokio::test]
-async fn what_this_version_does_not_do_is_told_in_a_line() {
-    let secret = json!({"name": "keys", "key": "writeKeys"});
-    let cases = [
-        ("delivery.mode", json!("Batch"), "spec.delivery.mode: Batch is not supported yet"),
-        ("ingest.writeKeySecretRef", secret.clone(), "spec.ingest"),
-        ("ingest.signatureSecretRef", secret, "spec.ingest"),
-        ("ingest.tlsSecretRef", json!({"name": "tls"}), "spec.ingest"),
-        ("ingest.cors", json!({"allowedOrigins": ["https://example.com"]}), "spec.ingest"),
+        ("delivery", json!({"mode": "Batch", "key": "{type}.json"}), "no {batchId}"),
     ];
     for (path, value, says) in cases {
         assert_usage(&run(|setup| setup.function = Function::new().with(path, value)).await, says);
@@ -233,7 +221,7 @@ async fn a_port_that_is_taken_is_a_failure_and_no_usage() {
 
 #[tokio::test]
 async fn help_is_no_mistake() {
-    for (flag, says) in [("--help", "--external-id-dir"), ("--version", "tributary-sidecar ")] {
+    for (flag, says) in [("--help", "--secrets-dir"), ("--version", "tributary-sidecar ")] {
         let ended = run(|setup| setup.flags = vec![flag]).await;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
         assert!(ended.stdout.contains(says), "{}", ended.stdout);

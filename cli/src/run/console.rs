@@ -27,7 +27,9 @@ impl Console {
         let s3 = &config.spec.s3;
         let prefix = s3.prefix.as_ref().map_or("", |prefix| prefix.as_str());
         self.line(&format!("function  {}/{}", config.namespace, config.name));
-        self.line(&format!("events    http://{events}"));
+        let ingest = config.spec.ingest.clone().unwrap_or_default();
+        let (scheme, insecure) = if ingest.tls_secret_ref.is_some() { ("https", "-k ") } else { ("http", "") };
+        self.line(&format!("events    {scheme}://{events}"));
         self.line(&format!("status    http://{admin}/status"));
         self.line(&format!("role      {}", config.spec.role_arn));
         self.line(&format!("session   {}", config.session_name()));
@@ -43,7 +45,18 @@ impl Console {
         }
         self.line("");
         self.line("Send a first event:");
-        self.line(&format!("  curl http://{events}/v1/track -d '{{\"userId\":\"u1\",\"event\":\"Order Completed\"}}'"));
+        let event = r#""userId":"u1","event":"Order Completed""#;
+        if ingest.write_key_secret_ref.is_some() {
+            self.line(&format!("  curl {insecure}-u WRITE_KEY: {scheme}://{events}/v1/track -d '{{{event}}}'"));
+        } else if ingest.signature_secret_ref.is_some() {
+            self.line(&format!("  body='{{\"type\":\"track\",{event}}}'"));
+            self.line(
+                "  signature=$(printf %s \"$body\" | openssl dgst -sha1 -hmac SIGNING_SECRET -r | cut -d' ' -f1)",
+            );
+            self.line(&format!("  curl {insecure}-H \"X-Signature: $signature\" {scheme}://{events}/ -d \"$body\""));
+        } else {
+            self.line(&format!("  curl {insecure}{scheme}://{events}/v1/track -d '{{{event}}}'"));
+        }
         self.line("");
     }
 

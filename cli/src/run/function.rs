@@ -1,30 +1,33 @@
-//! The function that is run, and its Secret, as the file has them now.
+//! The function that is run, and its Secrets, as the file has them now.
 
 use std::path::Path;
 
 use tributary_crds::check::judge;
-use tributary_crds::sidecar_config::SidecarConfig;
-use tributary_crds::values::ExternalId;
-use tributary_sidecar::config;
+use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
+use tributary_crds::values::{ExternalId, SecretName};
 use zeroize::Zeroizing;
 
 use super::watched::WatchedFile;
 use crate::manifest::Manifest;
 
-/// A function, as its sidecar gets it, and the Secret with its external ID.
+/// A Secret's keys and values.
+pub type Entries = Vec<(String, Zeroizing<Vec<u8>>)>;
+
+/// A function, as its sidecar gets it, and its Secrets.
 #[derive(Clone, PartialEq)]
 pub struct Function {
     /// What the sidecar is started with.
     pub config: SidecarConfig,
-    /// The Secret's keys and values; none if the file lacks the Secret.
-    pub secret: Vec<(String, Zeroizing<Vec<u8>>)>,
+    /// What each Secret that the function names holds; nothing if the file lacks it.
+    pub secrets: Vec<(SecretUse, Entries)>,
 }
 
 impl Function {
     /// The function's external ID, read as the sidecar reads it, if the Secret has one.
     pub fn external_id(&self) -> Option<ExternalId> {
         let key = self.config.spec.external_id_secret_ref.key.as_str();
-        let (_, value) = self.secret.iter().find(|(name, _)| name == key)?;
+        let (_, entries) = self.secrets.iter().find(|(r#use, _)| *r#use == SecretUse::ExternalId)?;
+        let (_, value) = entries.iter().find(|(name, _)| name == key)?;
         ExternalId::from_secret(std::str::from_utf8(value).ok()?).ok()
     }
 
@@ -35,9 +38,11 @@ impl Function {
             let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
             problems.join("; ")
         })?;
-        let reference = &function.spec.external_id_secret_ref;
-        let secret = manifest.secret(&document.namespace, reference.name.as_str());
-        let secret = secret.map(|secret| secret.entries().collect()).unwrap_or_default();
+        let entries = |name: &SecretName| {
+            let secret = manifest.secret(&document.namespace, name.as_str());
+            secret.map(|secret| secret.entries().collect()).unwrap_or_default()
+        };
+        let secrets = function.spec.secrets().into_iter().map(|(r#use, name)| (r#use, entries(name))).collect();
         let config = SidecarConfig {
             namespace: document.namespace.clone(),
             name: document.name.clone(),
@@ -46,8 +51,7 @@ impl Function {
             external_id_prefix: None,
             spec: function.spec,
         };
-        config::supported(&config).map_err(|error| error.to_string())?;
-        Ok(Self { config, secret })
+        Ok(Self { config, secrets })
     }
 }
 
@@ -55,7 +59,7 @@ impl Function {
 pub enum Edit {
     /// Nothing that matters.
     None,
-    /// Only the Secret changed: it is put into its folder, and the sidecar reads it there.
+    /// Only Secrets changed: they are put into their folders, and the sidecar reads them there.
     Secret,
     /// The function changed: its sidecar is rolled.
     Function,
@@ -96,7 +100,7 @@ impl Watched {
         let edit = if new.config != self.current.config {
             new.config.generation += 1;
             Edit::Function
-        } else if new.secret != self.current.secret {
+        } else if new.secrets != self.current.secrets {
             Edit::Secret
         } else {
             Edit::None

@@ -1,51 +1,66 @@
-//! The folder that stands for the Secret's mount: the sidecar reads it as it would a kubelet's.
+//! The folders that stand for the Secrets' mounts: the sidecar reads them as it would a kubelet's.
 
-use std::collections::HashSet;
 use std::fs;
 use std::io;
+use std::os::unix::fs::symlink;
 use std::path::Path;
 
 use tempfile::TempDir;
 
-use super::function::Function;
+use super::function::{Entries, Function};
 
-/// A folder that only its owner may look into, gone with the process.
-pub struct Mount(TempDir);
+/// The kubelet's link to the version of a Secret that counts.
+const CURRENT: &str = "..data";
+
+/// Folders that only their owner may look into, gone with the process.
+pub struct Mount {
+    root: TempDir,
+    version: u64,
+}
 
 impl Mount {
-    /// A folder with the function's Secret in it; empty if there is none.
+    /// Folders with the function's Secrets in them.
     ///
     /// # Errors
-    /// When it can't be made.
+    /// When they can't be made.
     pub fn new(function: &Function) -> io::Result<Self> {
-        let mount = Self(tempfile::Builder::new().prefix("tributary-").tempdir()?);
+        let mut mount = Self { root: tempfile::Builder::new().prefix("tributary-").tempdir()?, version: 0 };
         mount.put(function)?;
         Ok(mount)
     }
 
-    /// The folder.
+    /// The folder of them all.
     pub fn path(&self) -> &Path {
-        self.0.path()
+        self.root.path()
     }
 
-    /// Makes the folder hold the Secret's keys and no others, each file replaced in one step.
+    /// Makes each folder hold its Secret's keys and no others: all at once, since some belong together.
     ///
     /// # Errors
     /// When a file can't be written or removed.
-    pub fn put(&self, function: &Function) -> io::Result<()> {
-        let keys: HashSet<_> = function.secret.iter().map(|(key, _)| key.as_str()).collect();
-        for entry in fs::read_dir(self.path())? {
-            let entry = entry?;
-            if !entry.file_name().to_str().is_some_and(|name| keys.contains(name)) {
-                fs::remove_file(entry.path())?;
-            }
-        }
-        for (key, value) in &function.secret {
-            // Two dots, as the kubelet's own: not taken for a key.
-            let new = self.path().join("..new");
-            fs::write(&new, value)?;
-            fs::rename(&new, self.path().join(key))?;
+    pub fn put(&mut self, function: &Function) -> io::Result<()> {
+        self.version += 1;
+        for (r#use, entries) in &function.secrets {
+            publish(&self.root.path().join(r#use.folder()), entries, self.version)?;
         }
         Ok(())
+    }
+}
+
+/// Writes a version beside the one before, moves the link, and removes the old one, as the kubelet
+/// does.
+fn publish(folder: &Path, entries: &Entries, version: u64) -> io::Result<()> {
+    let name = format!("..{version}");
+    fs::create_dir_all(folder.join(&name))?;
+    for (key, value) in entries {
+        fs::write(folder.join(&name).join(key), value)?;
+    }
+    let (link, current) = (folder.join("..new"), folder.join(CURRENT));
+    let old = fs::read_link(&current).ok();
+    symlink(&name, &link)?;
+    fs::rename(&link, &current)?;
+    match old {
+        Some(old) => fs::remove_dir_all(folder.join(old)),
+        None => Ok(()),
     }
 }

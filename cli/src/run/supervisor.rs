@@ -58,7 +58,7 @@ impl Supervisor {
 
     async fn supervise(mut self) -> std::io::Result<()> {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
-        let mount = Mount::new(self.function.current())?;
+        let mut mount = Mount::new(self.function.current())?;
         let mut stored = self.serve_cloud()?;
         let (events, admin) = (self.events.local_addr()?.to_string(), self.admin.local_addr()?.to_string());
         self.console.start(self.function.current(), &self.cloud, &events, &admin);
@@ -83,7 +83,7 @@ impl Supervisor {
                 }
                 _ = look.tick() => {
                     self.console.count(sum(before, running.metrics.totals()));
-                    if self.look(&mount)? {
+                    if self.look(&mut mount)? {
                         // As in a cluster: the new one takes events before the old one is let go.
                         let new = self.start(&mount)?;
                         self.console.forget();
@@ -113,7 +113,7 @@ impl Supervisor {
     fn start(&self, mount: &Mount) -> std::io::Result<Running> {
         let surroundings = Surroundings {
             identity: self.cloud.identity(),
-            external_id_folder: mount.path().to_owned(),
+            secrets: mount.path().to_owned(),
             endpoints: self.cloud.endpoints(),
             region: None,
             clock: Arc::new(MachineClock::new()),
@@ -131,7 +131,7 @@ impl Supervisor {
     }
 
     /// Looks at the files. True when the sidecar must be rolled.
-    fn look(&mut self, mount: &Mount) -> std::io::Result<bool> {
+    fn look(&mut self, mount: &mut Mount) -> std::io::Result<bool> {
         match self.cloud.look() {
             Some(Ok(())) => self.console.note("edit", "the accounts file is taken up"),
             Some(Err(says)) => self.console.note("problem", &format!("the accounts file: {says}; AWS stays as it was")),
@@ -145,7 +145,7 @@ impl Supervisor {
             }
             Edit::Secret => {
                 mount.put(self.function.current())?;
-                self.console.note("edit", "the Secret is taken up");
+                self.console.note("edit", "the Secrets are taken up");
                 return Ok(false);
             }
             Edit::Function => {}

@@ -83,6 +83,12 @@ impl KeyTemplate {
         Self("{type}/{millis}-{messageId}.json".to_owned())
     }
 
+    /// Batch mode's default, which Hive-style readers find partitions in; `extension` as the batch is
+    /// compressed, without a dot: `ndjson.gz`.
+    pub fn batch_default(extension: &str) -> Self {
+        Self(format!("{{type}}/dt={{yyyy-MM-dd}}/hour={{HH}}/{{millis}}-{{batchId}}.{extension}"))
+    }
+
     /// Whether the template holds `variable`.
     pub fn has(&self, variable: Variable) -> bool {
         self.parts().contains(&Part::Variable(variable))

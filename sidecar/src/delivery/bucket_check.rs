@@ -11,41 +11,41 @@ use std::time::Duration;
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
-use super::Delivery;
 use super::failure::{self, Verdict};
+use super::upload::Uploads;
 
 /// How often the bucket is looked at while it can't be written to.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// Looks, now and then, for as long as somebody else holds the delivery.
-pub(crate) async fn watch(delivery: Arc<Delivery>) {
-    let delivery = {
-        let weak = Arc::downgrade(&delivery);
-        drop(delivery);
+/// Looks, now and then, for as long as somebody else holds the uploads.
+pub(crate) async fn watch(uploads: Arc<Uploads>) {
+    let uploads = {
+        let weak = Arc::downgrade(&uploads);
+        drop(uploads);
         weak
     };
     let mut first = true;
-    while let Some(delivery) = delivery.upgrade() {
-        if first || delivery.gate.is_closed() {
-            let mut sessions = delivery.sessions.clone();
+    while let Some(uploads) = uploads.upgrade() {
+        if first || uploads.gate.is_closed() {
+            let mut sessions = uploads.sessions.clone();
             let session = tokio::select! {
                 session = sessions.ready() => session,
-                // Not for ever: the delivery may be let go meanwhile.
+                // Not for ever: the uploads may be let go meanwhile.
                 () = tokio::time::sleep(INTERVAL) => continue,
             };
             first = false;
-            look(&delivery, &session).await;
+            look(&uploads, &session).await;
         }
-        drop(delivery);
+        drop(uploads);
         tokio::time::sleep(INTERVAL).await;
     }
 }
 
-async fn look(delivery: &Delivery, session: &crate::session::Session) {
+async fn look(uploads: &Uploads, session: &crate::session::Session) {
     let telling = |reason| matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion);
-    let found = match delivery.bucket.head(session).await {
+    let found = match uploads.bucket.head(session).await {
         Ok(()) => None,
-        Err(answer) => match failure::verdict(&answer, delivery.target()) {
+        Err(answer) => match failure::verdict(&answer, uploads.target()) {
             Verdict::Configuration(fault) if telling(fault.reason) => Some(fault),
             // Refused: but by a bucket that exists, in this region.
             Verdict::Configuration(fault) if fault.reason == Reason::AccessDenied => None,
@@ -53,13 +53,13 @@ async fn look(delivery: &Delivery, session: &crate::session::Session) {
             _ => return,
         },
     };
-    match (found, delivery.gate.obstacle()) {
-        (Some(fault), _) => delivery.fault(fault),
+    match (found, uploads.gate.obstacle()) {
+        (Some(fault), _) => uploads.fault(fault),
         (None, Some(old)) if telling(old.reason) => {
-            delivery.gate.open();
-            delivery.writable.store(false, Ordering::Release);
+            uploads.gate.open();
+            uploads.writable.store(false, Ordering::Release);
             let message = "the bucket is where it should be; nothing was uploaded yet";
-            delivery.conditions.set(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten, message);
+            uploads.conditions.set(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten, message);
         }
         (None, _) => {}
     }

@@ -118,6 +118,15 @@ pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
     }
 }
 
+/// What it means that S3 has an object under a key that was made only now.
+pub(crate) fn taken_key(key: &str) -> Obstacle {
+    let message = format!(
+        "S3 says that it has {key} already, a key that was made for this object alone; if the store answers every \
+         If-None-Match with 412, set spec.s3.conditionalWrites: false"
+    );
+    Obstacle { reason: Reason::S3Error, message }
+}
+
 fn wrong_region(target: Target<'_>, elsewhere: Option<&str>, said: &str) -> Obstacle {
     let Target { bucket, region, .. } = target;
     let place = elsewhere.map_or_else(|| "in another region".to_owned(), |place| format!("in {place}"));

@@ -1,15 +1,17 @@
-//! The key of an event's object. Pure.
+//! The keys of objects. Pure.
 //!
-//! A key is a function of what the client sent, so that an event sent again gets the key that it
-//! had. Values are encoded injectively and templates keep a variable from running into what
+//! An event's key is a function of what the client sent, so that an event sent again gets the key
+//! that it had; a batch's is made when it is sealed. Values are encoded injectively and templates keep a variable from running into what
 //! follows it (see [`KeyTemplate`]), so that two messageIds never share a key.
 
 use std::fmt::Write;
 
+use jiff::Timestamp;
 use sha2::{Digest, Sha256};
 use tributary_crds::values::{KeyTemplate, Part, Prefix, TimeField, Variable};
+use uuid::Uuid;
 
-use crate::event::Event;
+use crate::event::{Event, EventType};
 
 /// The most bytes of an encoded value. With every variable at most once, and the lengths that
 /// templates and prefixes may have, a key stays under S3's 1,024.
@@ -52,6 +54,30 @@ impl Keys {
             }
         }
         key
+    }
+
+    /// The key of a batch that was sealed at `sealed`, UTC. `event_type` is that of all its events;
+    /// without one the template has no `{type}`.
+    pub(crate) fn of_batch(&self, event_type: Option<&EventType>, sealed: Timestamp, id: Uuid) -> String {
+        let time = jiff::tz::Offset::UTC.to_datetime(sealed);
+        let mut key = self.prefix.clone();
+        for part in &self.parts {
+            match part {
+                Part::Literal(text) => key.push_str(text),
+                Part::Variable(Variable::Type) => key.push_str(event_type.map_or("", EventType::as_str)),
+                Part::Variable(Variable::Millis) => number(&mut key, sealed.as_millisecond()),
+                Part::Variable(Variable::Time(field)) => time_field(&mut key, *field, time),
+                Part::Variable(Variable::BatchId) => number(&mut key, id.simple()),
+                // Values of a single event: templates with one are refused in Batch mode.
+                Part::Variable(Variable::Event | Variable::MessageId | Variable::UserId) => {}
+            }
+        }
+        key
+    }
+
+    /// Whether keys differ by type.
+    pub(crate) fn have_type(&self) -> bool {
+        self.parts.contains(&Part::Variable(Variable::Type))
     }
 }
 
@@ -129,6 +155,21 @@ mod tests {
         assert_eq!(key, "in/track/Order%20Completed/%C3%BC%2F1/2023-11-14T221320/1700000000123-m");
         let bare = keys.of_event(&event("m", None, None, -1));
         assert_eq!(bare, "in/track/_/_/1969-12-31T235959/-1-m");
+    }
+
+    #[test]
+    fn a_batchs_key_is_of_its_sealing() {
+        let sealed = Timestamp::from_millisecond(1_700_000_000_123).unwrap();
+        let id = Uuid::from_u128(0xabc);
+        let default = Keys::new(Some(&"in/".parse().unwrap()), &KeyTemplate::batch_default("ndjson.gz"));
+        assert!(default.have_type());
+        assert_eq!(
+            default.of_batch(Some(&EventType::parse("delete").unwrap()), sealed, id),
+            "in/delete/dt=2023-11-14/hour=22/1700000000123-00000000000000000000000000000abc.ndjson.gz"
+        );
+        let mixed = keys("", "{yyyy}{MM}{dd}T{HH}{mm}{ss}.{batchId}");
+        assert!(!mixed.have_type());
+        assert_eq!(mixed.of_batch(None, sealed, id), "20231114T221320.00000000000000000000000000000abc");
     }
 
     #[test]

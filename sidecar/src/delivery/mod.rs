@@ -1,255 +1,89 @@
-//! From an accepted event to an object in S3.
+//! From accepted events to objects in S3.
 //!
-//! An event is stored when S3 has answered 200 for its object, or 412 on the event's own key: it
-//! is there already. Until then somebody waits for it, and it is tried again: a failure that time
-//! may mend for as long as the request has, one that a person must mend closes the [`gate`].
-//! Nothing is kept after the request was answered; what was answered 503 is the client's to send
-//! again, under the same key.
+//! An event is stored when S3 has answered 200 for the object that holds it, or 412 on that event's
+//! own key: it is there already. Until then somebody waits for it. Nothing is kept after the request
+//! was answered; what was answered 503 is the client's to send again.
+//!
+//! The two modes differ in what becomes an object ([`objects`], [`batches`]); how an object gets
+//! into S3 is the same ([`upload`]).
 
+mod batches;
 mod bucket_check;
 mod failure;
 mod gate;
 mod key;
+mod objects;
 mod s3;
+mod upload;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use tokio::sync::Semaphore;
-use tokio::time::{sleep, timeout_at};
-use tracing::debug;
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
-use tributary_crds::function::{DestinationFunctionSpec, ExternalIdEnforcement};
-use tributary_crds::values::KeyTemplate;
+use tributary_crds::function::{DeliveryMode, DestinationFunctionSpec};
 
-use crate::conditions::{Conditions, Obstacle};
+use crate::clock::Clock;
+use crate::conditions::Obstacle;
 use crate::event::Event;
+use crate::http::Reservation;
 use crate::metrics::Metrics;
-use crate::session::{Session, Sessions};
 
 pub(crate) use bucket_check::watch as watch_bucket;
 pub(crate) use s3::{Bucket, S3Place};
+pub(crate) use upload::Uploads;
 
-use failure::{Target, Verdict};
-use gate::Gate;
-use key::Keys;
-use s3::Object;
+use batches::Batches;
+use objects::Objects;
 
-/// PUTs under way at once. By Little's law, S3's 76 ms for a small object make that some 3,300 a
-/// second, what a partition takes.
-const UPLOADS: usize = 256;
-
-/// Between two tries of one object: doubled each time, half of it by chance.
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// Memory for bodies and the events made of them, beside the batches.
+const MEMORY: usize = 32 << 20;
 
 /// Stores events in one function's bucket.
 #[derive(Debug)]
 pub(crate) struct Delivery {
-    bucket: Bucket,
-    keys: Keys,
-    spec: DestinationFunctionSpec,
-    sessions: Sessions,
-    gate: Gate,
-    /// Whether BucketWritable says that the last upload was stored: it is written at turns only.
-    writable: AtomicBool,
-    /// When the last object was stored, in milliseconds since `begun`.
-    last_stored: AtomicU64,
-    begun: Instant,
-    uploads: Semaphore,
-    conditions: Arc<Conditions>,
+    mode: Mode,
     metrics: Arc<Metrics>,
+}
+
+#[derive(Debug)]
+enum Mode {
+    Object(Objects),
+    Batch(Batches),
 }
 
 impl Delivery {
     pub(crate) fn new(
         spec: &DestinationFunctionSpec,
-        bucket: Bucket,
-        sessions: Sessions,
-        conditions: Arc<Conditions>,
+        uploads: Arc<Uploads>,
+        clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
-        let template = spec.delivery.key.clone().unwrap_or_else(KeyTemplate::object_default);
-        Self {
-            bucket,
-            keys: Keys::new(spec.s3.prefix.as_ref(), &template),
-            spec: spec.clone(),
-            sessions,
-            gate: Gate::default(),
-            writable: AtomicBool::new(false),
-            last_stored: AtomicU64::new(0),
-            begun: Instant::now(),
-            uploads: Semaphore::new(UPLOADS),
-            conditions,
-            metrics,
-        }
-    }
-
-    /// Stores an event, or says by `deadline` why it could not.
-    pub(crate) async fn store(&self, event: &Event, deadline: Instant) -> Result<(), NotStored> {
-        let _flight = self.metrics.flight();
-        let object =
-            Object { key: self.keys.of_event(event), body: event.body.clone(), content_type: "application/json" };
-        let stored = self.upload(&object, deadline).await?;
-        self.metrics.stored(&event.event_type, stored == Stored::Already);
-        Ok(())
-    }
-
-    /// Whether nothing can be stored as far as is known, and only now and then one upload is tried.
-    pub(crate) fn is_held(&self) -> bool {
-        self.gate.is_closed()
-    }
-
-    async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, NotStored> {
-        let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
-        let mut session = self.session(deadline).await?;
-        let mut last = None;
-        loop {
-            self.gate.pass(Instant::now())?;
-            let Ok(Ok(permit)) = timeout_at(deadline.into(), self.uploads.acquire()).await else {
-                // Slots that S3 keeps busy without storing anything are S3's fault.
-                let stuck = last.is_some() || self.nothing_stored_since(start);
-                return Err(if stuck { self.give_up(last, start) } else { NotStored::Full });
-            };
-            let verdict = match timeout_at(deadline.into(), self.put(object, &session)).await {
-                Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
-                Ok(Err(verdict)) => verdict,
-                Err(_) => return Err(self.give_up(last, start)),
-            };
-            drop(permit);
-            match verdict {
-                Verdict::Exists => return Ok(self.stored(Stored::Already)),
-                Verdict::Configuration(fault) => {
-                    self.fault(fault.clone());
-                    return Err(fault.into());
-                }
-                Verdict::Refresh(fault) => {
-                    last = Some(fault);
-                    let mut sessions = self.sessions.clone();
-                    match timeout_at(deadline.into(), sessions.newer_than(session.id)).await {
-                        Ok(newer) => session = newer,
-                        Err(_) => return Err(self.give_up(last, start)),
-                    }
-                }
-                Verdict::Retry(fault) => {
-                    last = Some(fault);
-                    let wait = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
-                    pause = (pause * 2).min(LONGEST_PAUSE);
-                    if Instant::now() + wait >= deadline {
-                        return Err(self.give_up(last, start));
-                    }
-                    sleep(wait).await;
-                    // A session may have ended, or been renewed, while we slept.
-                    session = self.session(deadline).await?;
-                }
-            }
-        }
-    }
-
-    /// One PUT, timed and counted.
-    async fn put(&self, object: &Object, session: &Session) -> Result<(), Verdict> {
-        let start = Instant::now();
-        let result = self.bucket.put(object, session).await;
-        self.metrics.upload(start.elapsed());
-        let answer = match result {
-            Ok(()) => {
-                self.metrics.object(object.body.len());
-                return Ok(());
-            }
-            Err(answer) => answer,
+        let mode = match spec.delivery.mode {
+            DeliveryMode::Object => Mode::Object(Objects::new(spec, uploads, Arc::clone(&metrics))),
+            DeliveryMode::Batch => Mode::Batch(Batches::new(spec, uploads, clock, Arc::clone(&metrics))),
         };
-        let verdict = failure::verdict(&answer, self.target());
-        if let Verdict::Retry(fault) | Verdict::Refresh(fault) | Verdict::Configuration(fault) = &verdict {
-            self.metrics.upload_error(fault.reason);
-            debug!(key = object.key, reason = %fault.reason, "an upload failed");
+        Self { mode, metrics }
+    }
+
+    /// Bytes that requests and batches together may hold.
+    pub(crate) fn memory(&self) -> usize {
+        match &self.mode {
+            Mode::Object(_) => MEMORY,
+            Mode::Batch(batches) => MEMORY + batches.memory(),
         }
-        Err(verdict)
     }
 
-    fn stored(&self, stored: Stored) -> Stored {
-        self.gate.open();
-        self.last_stored.store(self.millis(Instant::now()), Ordering::Relaxed);
-        if !self.writable.swap(true, Ordering::AcqRel) {
-            let message = format!("the last upload to {} was stored", self.spec.s3.bucket);
-            self.conditions.holds(ConditionType::BucketWritable, message);
-        }
-        stored
-    }
-
-    /// What a person must mend: everybody is told, and only one at a time tries again.
-    fn fault(&self, fault: Obstacle) {
-        self.conditions.set(ConditionType::BucketWritable, Truth::False, fault.reason, fault.message.clone());
-        self.gate.close(fault, Instant::now());
-        // Last: an upload that is stored meanwhile may leave the condition wrong until the next one,
-        // but never for good.
-        self.writable.store(false, Ordering::Release);
-    }
-
-    /// The request's time is over. If nothing was stored in all that time, it concerns everybody.
-    fn give_up(&self, last: Option<Obstacle>, start: Instant) -> NotStored {
-        let fault = last.unwrap_or_else(|| Obstacle {
-            reason: Reason::S3Unreachable,
-            message: format!("S3 in {} did not answer in time; it is tried again until it does", self.spec.s3.region),
-        });
-        if self.nothing_stored_since(start) {
-            self.fault(fault.clone());
-        }
-        fault.into()
-    }
-
-    fn nothing_stored_since(&self, start: Instant) -> bool {
-        self.last_stored.load(Ordering::Relaxed) < self.millis(start)
-    }
-
-    fn millis(&self, at: Instant) -> u64 {
-        u64::try_from(at.duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
-    }
-
-    /// A session, at once if there is one; else as soon as the keeper has one, unless it is known
-    /// that it will not.
-    async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Obstacle> {
-        if let Some(session) = self.sessions.current() {
-            return Ok(session);
-        }
-        self.sessions.demand();
-        if let Some(obstacle) = self.no_session() {
-            return Err(obstacle);
-        }
-        let mut sessions = self.sessions.clone();
-        timeout_at(deadline.into(), sessions.ready()).await.map_err(|_| {
-            self.no_session().unwrap_or_else(|| Obstacle {
-                reason: Reason::Pending,
-                message: "the sidecar is still starting: the role is not assumed yet".to_owned(),
-            })
-        })
-    }
-
-    /// What keeps the session away, in the order in which a person should look.
-    fn no_session(&self) -> Option<Obstacle> {
-        let forbids = |condition: ConditionType| {
-            let condition = self.conditions.get(condition)?;
-            let held = condition.r#type == ConditionType::ExternalIdEnforced
-                && condition.status == Truth::Unknown
-                && condition.reason != Reason::Pending;
-            (condition.status == Truth::False || held)
-                .then_some(Obstacle { reason: condition.reason, message: condition.message })
-        };
-        let require = self.spec.external_id_enforcement == ExternalIdEnforcement::Require;
-        forbids(ConditionType::ExternalIdAvailable)
-            .or_else(|| forbids(ConditionType::RoleAssumed))
-            .or_else(|| forbids(ConditionType::ExternalIdEnforced).filter(|_| require))
-    }
-
-    fn target(&self) -> Target<'_> {
-        let s3 = &self.spec.s3;
-        Target {
-            bucket: s3.bucket.as_str(),
-            region: s3.region.as_str(),
-            role: self.spec.role_arn.as_str(),
-            prefix: s3.prefix.as_ref().map_or("", |prefix| prefix.as_str()),
-            owner: s3.expected_bucket_owner.as_ref().map(tributary_crds::values::AccountId::as_str),
+    /// Stores events, or says by `deadline` why it could not. `reservation` is of the memory that they
+    /// take.
+    pub(crate) async fn store(
+        &self,
+        events: Vec<Event>,
+        reservation: Reservation,
+        deadline: Instant,
+    ) -> Result<(), NotStored> {
+        let _flight = self.metrics.flight(events.len());
+        match &self.mode {
+            Mode::Object(objects) => objects.store(&events, deadline).await,
+            Mode::Batch(batches) => batches.store(events, reservation, deadline).await,
         }
     }
 }
@@ -267,13 +101,4 @@ impl From<Obstacle> for NotStored {
     fn from(obstacle: Obstacle) -> Self {
         Self::Obstacle(obstacle)
     }
-}
-
-/// How S3 came to have an object.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Stored {
-    /// It was put.
-    Now,
-    /// It was there.
-    Already,
 }

@@ -30,6 +30,8 @@ const TRY: Duration = Duration::from_secs(5);
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) key: String,
+    /// Whether the key was made for this object alone, so that nothing can be there before it.
+    pub(crate) is_new: bool,
     pub(crate) body: Bytes,
     pub(crate) content_type: &'static str,
 }

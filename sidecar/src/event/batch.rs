@@ -12,6 +12,7 @@ use super::field::Field;
 use super::merge::Shared;
 use super::rejection::{Code, Rejected, Rejection};
 use super::stamp::Receipt;
+use super::validate::{TypeFrom, TypeRule};
 use super::value::{Value, body_text};
 use super::{Event, Limits, intake, validate};
 
@@ -25,6 +26,13 @@ pub struct Batch {
     pub rejected: Vec<Rejected>,
 }
 
+/// One event, sent alone.
+impl From<Event> for Batch {
+    fn from(event: Event) -> Self {
+        Self { events: vec![event], rejected: Vec::new() }
+    }
+}
+
 /// Takes a body that is a batch. Each event has its own `type`, one of the six.
 ///
 /// # Errors
@@ -32,7 +40,11 @@ pub struct Batch {
 /// array `batch`, or it is empty or over a limit.
 pub fn batch(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Batch, Rejection> {
     let frame = read_frame(body_text(body)?)?;
-    let items = items(&frame, limits.batch_events)?;
+    let Some(value) = frame.get(Field::Batch) else {
+        let message = "batch is missing: it is an array of events";
+        return Err(Rejection::new(Code::InvalidBatch, message));
+    };
+    let items = items("batch", value, limits.batch_events)?;
     let receipt = Receipt {
         // What is no string can be no time, and would be copied into every event.
         sent_at: frame.get(Field::SentAt).filter(|value| value.is_string()),
@@ -41,11 +53,21 @@ pub fn batch(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Bat
         ..Receipt::new(received_at)
     };
 
+    take(items, TypeRule::Six, &receipt, limits)
+}
+
+/// Takes the events one by one: a bad one is rejected alone.
+pub(super) fn take(
+    items: Vec<Value<'_>>,
+    rule: TypeRule,
+    receipt: &Receipt<'_>,
+    limits: &Limits,
+) -> Result<Batch, Rejection> {
     let mut events = Vec::with_capacity(items.len());
     let mut rejected = Vec::new();
     let mut stored_bytes = 0_usize;
     for (index, item) in items.into_iter().enumerate() {
-        match item_event(item, &receipt, limits) {
+        match item_event(item, rule, receipt, limits) {
             Ok(event) => {
                 stored_bytes = stored_bytes.saturating_add(event.body.len());
                 events.push(event);
@@ -54,19 +76,19 @@ pub fn batch(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Bat
         }
         if stored_bytes > limits.batch_stored_bytes {
             let max = limits.batch_stored_bytes;
-            let message = format!("the batch's context makes its events longer than {max} bytes");
+            let message = format!("the events are longer than {max} bytes together, as they would be stored");
             return Err(Rejection::new(Code::BatchTooLarge, message));
         }
     }
     Ok(Batch { events, rejected })
 }
 
-fn item_event(item: Value<'_>, receipt: &Receipt<'_>, limits: &Limits) -> Result<Event, Rejection> {
+fn item_event(item: Value<'_>, rule: TypeRule, receipt: &Receipt<'_>, limits: &Limits) -> Result<Event, Rejection> {
     if !item.is_object() {
         let message = format!("the event is {item}, not an object");
         return Err(Rejection::new(Code::EventNotObject, message));
     }
-    intake::event(item.raw(), None, receipt, limits)
+    intake::event(item.raw(), TypeFrom::Event(rule), receipt, limits)
 }
 
 fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> Result<Option<Shared<'a>>, Rejection> {
@@ -75,22 +97,18 @@ fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> R
     frame.get(field).map(read).transpose()
 }
 
-/// The events of the frame's `batch`, 1 to `max`.
-fn items<'a>(frame: &Known<'a>, max: usize) -> Result<Vec<Value<'a>>, Rejection> {
-    let Some(value) = frame.get(Field::Batch) else {
-        let message = "batch is missing: it is an array of events";
-        return Err(Rejection::new(Code::InvalidBatch, message));
-    };
+/// The events of the array `value`, called `name`: 1 to `max`.
+pub(super) fn items<'a>(name: &str, value: Value<'a>, max: usize) -> Result<Vec<Value<'a>>, Rejection> {
     let not_array = |_| {
-        let message = format!("batch is {value}, not an array of events");
+        let message = format!("{name} is {value}, not an array of events");
         Rejection::new(Code::InvalidBatch, message)
     };
     let mut reader = serde_json::Deserializer::from_str(value.raw());
     let (items, count) = reader.deserialize_seq(Items { max }).map_err(not_array)?;
     match count {
-        0 => Err(Rejection::new(Code::EmptyBatch, "batch is an empty array")),
+        0 => Err(Rejection::new(Code::EmptyBatch, format!("{name} is an empty array"))),
         _ if count > max => {
-            let message = format!("batch has {count} events, over {max}");
+            let message = format!("{name} has {count} events, over {max}");
             Err(Rejection::new(Code::TooManyEvents, message))
         }
         _ => Ok(items),
@@ -132,7 +150,7 @@ mod tests {
     const GOOD: &str = r#"{"type":"track","userId":1,"event":"e","messageId":"m"}"#;
 
     fn limits() -> Limits {
-        Limits { event_bytes: 400, batch_events: 5, batch_stored_bytes: 2_000 }
+        Limits { event_bytes: 400, batch_events: 5, batch_stored_bytes: 2_000, ..Limits::default() }
     }
 
     fn take(json: &str) -> Result<Batch, (Code, String)> {
@@ -233,7 +251,7 @@ mod tests {
             format!(r#"{{"context":{{"a":"{}"}},"batch":[{batch}]}}"#, "x".repeat(shared - 8))
         };
         assert_eq!(take(&frame(400, 2)).unwrap().events.len(), 2);
-        let message = "the batch's context makes its events longer than 2000 bytes".to_owned();
+        let message = "the events are longer than 2000 bytes together, as they would be stored".to_owned();
         assert_eq!(take(&frame(400, 5)).unwrap_err(), (Code::BatchTooLarge, message));
         let message = "context of the batch has 401 bytes, over 400".to_owned();
         assert_eq!(take(&frame(401, 1)).unwrap_err(), (Code::BatchTooLarge, message));

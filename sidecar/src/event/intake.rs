@@ -7,17 +7,17 @@ use super::message_id::MessageId;
 use super::object::DEPTH;
 use super::rejection::{Code, Rejection};
 use super::stamp::{Receipt, stamp};
-use super::validate;
+use super::validate::{self, TypeFrom};
 use super::value::Value;
 use super::{Event, Limits};
 
 /// White space of JSON.
-const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+pub(super) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// Takes the event `json`; `event_type` is the path's, else the event's own is used.
+/// Takes the event `json`.
 pub(super) fn event(
     json: &str,
-    event_type: Option<EventType>,
+    event_type: TypeFrom,
     receipt: &Receipt<'_>,
     limits: &Limits,
 ) -> Result<Event, Rejection> {
@@ -32,7 +32,10 @@ pub(super) fn event(
         return Err(Rejection::new(Code::InvalidJson, message));
     }
     let known = &envelope.known;
-    let event_type = event_type.map_or_else(|| validate::event_type(known), Ok)?;
+    let event_type = match event_type {
+        TypeFrom::Path(event_type) => event_type,
+        TypeFrom::Event(rule) => validate::event_type(known, rule)?,
+    };
     let message_id = MessageId::of(known.get(Field::MessageId), receipt.received_at)?;
     validate::check(known, &event_type)?;
 

@@ -6,7 +6,7 @@
 //!    (`object`), so that numbers keep their digits and unknown members stay;
 //! 2. the members of the envelope are found; one sent twice is an error, since
 //!    two readers could then see two different events (`envelope`);
-//! 3. the type is the path's, or in a batch the event's own, one of six;
+//! 3. the type is the path's, or in a batch the event's own, one of six (in a webhook any word);
 //! 4. the discard rules of Segment's spec are applied, under its names where it
 //!    has one (`validate`); a missing `messageId` is made (`message_id`);
 //! 5. the members that only the server knows are stamped in place, or appended,
@@ -31,7 +31,9 @@ mod stamp;
 mod time;
 mod validate;
 mod value;
+mod webhook;
 
+use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -40,8 +42,13 @@ use jiff::Timestamp;
 pub use batch::{Batch, batch};
 pub use event_type::EventType;
 pub use rejection::{Code, Rejected, Rejection};
+pub use webhook::webhook;
 
+pub(crate) use webhook::first_of_array;
+
+use field::Field;
 use stamp::Receipt;
+use validate::TypeFrom;
 
 /// One accepted, stamped event, ready to be stored.
 pub struct Event {
@@ -81,16 +88,18 @@ pub struct Limits {
     pub event_bytes: usize,
     /// Events of one batch.
     pub batch_events: usize,
-    /// Bytes of one batch's stored events together: its `context` is copied into
-    /// every event, so a small body could otherwise become gigabytes.
+    /// Events of one webhook's array.
+    pub webhook_events: usize,
+    /// Bytes of one request's stored events together: a batch's `context` is copied
+    /// into every event, so a small body could otherwise become gigabytes.
     pub batch_stored_bytes: usize,
 }
 
-/// Segment's limits (its HTTP tracking API), and 16 MiB to store: 6 KiB for each
-/// event of a full batch.
+/// Segment's limits (its HTTP tracking API and its webhook destination), and 16 MiB
+/// to store: 6 KiB for each event of a full batch.
 impl Default for Limits {
     fn default() -> Self {
-        Self { event_bytes: 32 << 10, batch_events: 2_500, batch_stored_bytes: 16 << 20 }
+        Self { event_bytes: 32 << 10, batch_events: 2_500, webhook_events: 4_000, batch_stored_bytes: 16 << 20 }
     }
 }
 
@@ -101,5 +110,12 @@ impl Default for Limits {
 /// The event breaks one of the rules of the module.
 pub fn single(body: &[u8], event_type: EventType, received_at: Timestamp, limits: &Limits) -> Result<Event, Rejection> {
     let text = value::body_text(body)?;
-    intake::event(text, Some(event_type), &Receipt::new(received_at), limits)
+    intake::event(text, TypeFrom::Path(event_type), &Receipt::new(received_at), limits)
+}
+
+/// The write key in a body that is one event or a batch, for whoever has to find it before the
+/// events are taken.
+pub(crate) fn write_key(body: &[u8]) -> Option<String> {
+    let frame = envelope::read_frame(value::body_text(body).ok()?).ok()?;
+    frame.get(Field::WriteKey)?.text().map(Cow::into_owned)
 }

@@ -14,6 +14,9 @@ use super::value::Value;
 /// a value does not check it.
 pub(super) const DEPTH: usize = 127;
 
+/// How the refusal of a text that is no JSON begins.
+pub(super) const NOT_JSON: &str = "the body is not JSON: ";
+
 /// Hands every member of the object `json` to `each`: the key, a string with its
 /// quotes and escapes, and the value.
 pub(super) fn for_each_member<'a>(json: &'a str, each: impl FnMut(Value<'a>, Value<'a>)) -> Result<(), Rejection> {
@@ -27,7 +30,7 @@ fn invalid(error: &serde_json::Error) -> Rejection {
         let (line, column) = (error.line(), error.column());
         format!("the body is JSON but not an object at line {line} column {column}")
     } else {
-        format!("the body is not JSON: {error}")
+        format!("{NOT_JSON}{error}")
     };
     Rejection::new(Code::InvalidJson, message)
 }

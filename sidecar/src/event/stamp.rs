@@ -26,6 +26,8 @@ pub(super) struct Receipt<'a> {
     pub(super) received_at: Timestamp,
     /// The same as it is written into every event.
     pub(super) quoted: String,
+    /// Whether times that are there stay: who sent the event on has stamped it already.
+    pub(super) keeps_times: bool,
     /// The batch's own `sentAt`.
     pub(super) sent_at: Option<Value<'a>>,
     /// The batch's `context`.
@@ -37,7 +39,14 @@ pub(super) struct Receipt<'a> {
 impl Receipt<'_> {
     pub(super) fn new(received_at: Timestamp) -> Self {
         let received_at = time::to_millis(received_at);
-        Self { received_at, quoted: time::quoted(received_at), sent_at: None, context: None, integrations: None }
+        Self {
+            received_at,
+            quoted: time::quoted(received_at),
+            keeps_times: false,
+            sent_at: None,
+            context: None,
+            integrations: None,
+        }
     }
 }
 
@@ -68,10 +77,17 @@ pub(super) fn stamp<'a>(
         stamps.set(Field::MessageId, Cow::Owned(format!("\"{id}\"")));
     }
     stamps.set(Field::Type, Cow::Owned(format!("\"{}\"", event_type.as_str())));
-    stamps.set(Field::Timestamp, Cow::Owned(time::quoted(happened)));
-    stamps.set(Field::OriginalTimestamp, original.map_or_else(received, as_sent));
-    stamps.set(Field::SentAt, sent.map_or_else(received, as_sent));
-    stamps.set(Field::ReceivedAt, received());
+    let times = [
+        (Field::Timestamp, Cow::Owned(time::quoted(happened))),
+        (Field::OriginalTimestamp, original.map_or_else(received, as_sent)),
+        (Field::SentAt, sent.map_or_else(received, as_sent)),
+        (Field::ReceivedAt, received()),
+    ];
+    for (field, time) in times {
+        if !receipt.keeps_times || known.get(field).is_none() {
+            stamps.set(field, time);
+        }
+    }
     if !known.get(Field::Version).is_some_and(Value::is_number) {
         stamps.set(Field::Version, Cow::Borrowed(VERSION));
     }

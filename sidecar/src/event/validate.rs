@@ -9,16 +9,41 @@ use super::field::Field;
 use super::rejection::{Code, Rejection};
 use super::value::Value;
 
-/// The type of an event of a batch, which no path names.
-pub(super) fn event_type(known: &Known<'_>) -> Result<EventType, Rejection> {
-    const TYPES: &str = "track, identify, page, screen, group or alias";
+/// Where an event's type stands.
+#[derive(Clone, Debug)]
+pub(super) enum TypeFrom {
+    /// The path says it, and wins over the event.
+    Path(EventType),
+    /// The event says it, as this rule has it.
+    Event(TypeRule),
+}
+
+/// Which types an event may say that it has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum TypeRule {
+    /// Those of the tracking API.
+    Six,
+    /// Any word: webhook destinations also send `delete`.
+    AnyWord,
+}
+
+/// The type of an event that says it itself.
+pub(super) fn event_type(known: &Known<'_>, rule: TypeRule) -> Result<EventType, Rejection> {
+    let types = match rule {
+        TypeRule::Six => "track, identify, page, screen, group or alias",
+        TypeRule::AnyWord => "a word of 1 to 32 letters a to z, like track",
+    };
     let Some(value) = known.get(Field::Type) else {
-        let message = format!("type is missing: it is {TYPES}");
+        let message = format!("type is missing: it is {types}");
         return Err(Rejection::new(Code::InvalidType, message));
     };
+    let read = match rule {
+        TypeRule::Six => EventType::known,
+        TypeRule::AnyWord => EventType::parse,
+    };
     let text = value.text();
-    text.as_deref().and_then(EventType::known).ok_or_else(|| {
-        let message = format!("type is {value}, not {TYPES}");
+    text.as_deref().and_then(read).ok_or_else(|| {
+        let message = format!("type is {value}, not {types}");
         Rejection::new(Code::InvalidType, message)
     })
 }
@@ -100,7 +125,7 @@ fn wrong(field: Field, value: Value<'_>, expected: &str, code: Code) -> Rejectio
 
 #[cfg(test)]
 mod tests {
-    use super::{EventType, check, event_type, user_id};
+    use super::{EventType, TypeRule, check, event_type, user_id};
     use crate::event::envelope::Envelope;
 
     /// The message of a refusal with its code, or nothing.
@@ -200,11 +225,29 @@ mod tests {
         ];
         for (json, expected) in table {
             let envelope = Envelope::read(json).unwrap();
-            match (event_type(&envelope.known), expected) {
+            match (event_type(&envelope.known, TypeRule::Six), expected) {
                 (Ok(seen), Ok(kind)) => assert_eq!(seen.as_str(), kind),
                 (Err(error), Err(start)) => assert!(error.message.starts_with(start), "{error}"),
                 (seen, _) => panic!("{json}: {seen:?}"),
             }
+        }
+    }
+
+    #[test]
+    fn a_webhooks_event_has_any_word_as_its_type() {
+        let verdict = |json: &str| {
+            let envelope = Envelope::read(json).unwrap();
+            event_type(&envelope.known, TypeRule::AnyWord).map(|seen| seen.as_str().to_owned())
+        };
+        assert_eq!(verdict(r#"{"type":"track"}"#).unwrap(), "track");
+        assert_eq!(verdict(r#"{"type":"delete"}"#).unwrap(), "delete");
+        for (json, says) in [
+            (r#"{"type":"../x"}"#, r#"type is "../x", not a word"#),
+            (r#"{"type":"Delete"}"#, r#"type is "Delete", not a word"#),
+            ("{}", "type is missing: it is a word"),
+        ] {
+            let error = verdict(json).unwrap_err();
+            assert!(error.message.starts_with(says), "{error}");
         }
     }
 

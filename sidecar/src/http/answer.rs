@@ -2,7 +2,7 @@
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
@@ -23,7 +23,7 @@ pub(crate) enum Answer {
     Success,
     /// 200: every good event is stored; these were not good.
     Partial(Vec<RejectedEvent>),
-    /// 400, 404, 405, 408: the request is not one to repeat as it is (408: it may be).
+    /// 400, 401, 404, 405, 408: the request is not one to repeat as it is (408: it may be).
     Refused {
         /// The HTTP status.
         status: StatusCode,
@@ -43,6 +43,8 @@ pub(crate) enum Answer {
         /// For people.
         message: String,
     },
+    /// 204, to a browser's preflight.
+    Nothing,
     /// Anything for the platform.
     Plain(StatusCode, &'static str, String),
 }
@@ -91,8 +93,15 @@ impl Answer {
                     status,
                     &Document { success: false, error: Some(Error { code, message: &message }), rejected: &rejected },
                 );
-                if status == StatusCode::METHOD_NOT_ALLOWED {
-                    response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                match status {
+                    StatusCode::METHOD_NOT_ALLOWED => {
+                        response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                    }
+                    // Not Basic, for which browsers ask their user.
+                    StatusCode::UNAUTHORIZED => {
+                        response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
+                    }
+                    _ => {}
                 }
                 response
             }
@@ -103,6 +112,11 @@ impl Answer {
                 );
                 let (least, most) = RETRY_AFTER_SECONDS;
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u16::from(fastrand::u8(least..=most))));
+                response
+            }
+            Self::Nothing => {
+                let mut response = Response::new(Full::default());
+                *response.status_mut() = StatusCode::NO_CONTENT;
                 response
             }
             Self::Plain(status, content_type, text) => {

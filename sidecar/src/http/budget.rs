@@ -34,6 +34,23 @@ impl Reservation {
         }
         taken.is_ok()
     }
+
+    /// Gives back what is over `bytes`.
+    pub(crate) fn keep(&mut self, bytes: usize) {
+        drop(self.split(self.bytes.saturating_sub(bytes)));
+    }
+
+    /// Hands over `bytes` of it, or as many as it has.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { budget: self.budget.clone(), bytes }
+    }
+
+    /// Takes over another of the same budget.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
 }
 
 impl Drop for Reservation {
@@ -55,5 +72,27 @@ mod tests {
         assert!(!two.grow(1));
         drop(one);
         assert!(two.grow(10));
+    }
+
+    #[test]
+    fn what_is_taken_can_change_hands() {
+        let budget = Budget::new(10);
+        let left = || {
+            let mut rest = budget.reserve_nothing();
+            (0..=10).rev().find(|bytes| rest.grow(*bytes)).unwrap()
+        };
+        let mut one = budget.reserve_nothing();
+        assert!(one.grow(9));
+        one.keep(20);
+        assert_eq!(left(), 1);
+        one.keep(7);
+        assert_eq!(left(), 3);
+        let mut two = one.split(5);
+        drop(one);
+        assert_eq!(left(), 5);
+        two.join(budget.reserve_nothing());
+        two.join(two.budget.clone().reserve_nothing());
+        drop(two);
+        assert_eq!(left(), 10);
     }
 }

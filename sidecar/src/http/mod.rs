@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod budget;
 mod encoding;
+mod tls;
 
 use std::convert::Infallible;
 use std::future::Future;
@@ -14,18 +15,22 @@ use std::time::Duration;
 
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
-use hyper::service::service_fn;
+use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 pub(crate) use answer::{Answer, AnswerBody, RejectedEvent};
-pub(crate) use body::{BodyError, Limits, read};
-pub(crate) use budget::Budget;
+pub(crate) use body::{BodyError, Limits, ReadBody, read};
+pub(crate) use budget::{Budget, Reservation};
+pub(crate) use tls::Tls;
 
 /// A request's head must be there this soon after the last answer: hyper's only limit on idle
 /// connections too, and kept only with a timer. Longer than the 10 s after which libraries send what
@@ -34,6 +39,9 @@ const HEAD: Duration = Duration::from_secs(30);
 
 /// A client that takes nothing of its answer for so long is gone. hyper has no such limit.
 const WRITE: Duration = Duration::from_secs(30);
+
+/// A TLS handshake takes no longer.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 
 /// Bytes of a request's head, and of a body read at once.
 const BUFFER: usize = 64 << 10;
@@ -51,9 +59,10 @@ pub struct Drain {
     pub grace: Duration,
 }
 
-/// Answers requests on `listener` until `shutdown`, then drains.
+/// Answers requests on `listener`, over TLS if there is to be any, until `shutdown`; then drains.
 pub(crate) async fn serve<H, F>(
     listener: TcpListener,
+    tls: Option<Tls>,
     handler: Arc<H>,
     drain: Drain,
     shutdown: impl Future<Output = ()>,
@@ -63,6 +72,7 @@ pub(crate) async fn serve<H, F>(
 {
     let server = Server {
         handler,
+        tls,
         slots: Arc::new(Semaphore::new(CONNECTIONS)),
         draining: Arc::new(AtomicBool::new(false)),
         open: GracefulShutdown::new(),
@@ -82,6 +92,7 @@ pub(crate) async fn serve<H, F>(
 
 struct Server<H> {
     handler: Arc<H>,
+    tls: Option<Tls>,
     /// One for each connection that may be open.
     slots: Arc<Semaphore>,
     /// Whether clients are told not to come back on the same connection.
@@ -113,8 +124,8 @@ where
     fn begin(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
         // Answers are small and wait for nothing.
         let _ = stream.set_nodelay(true);
-        let mut stream = TimeoutStream::new(stream);
-        stream.set_write_timeout(Some(WRITE));
+        let mut stream = Box::pin(TimeoutStream::new(stream));
+        stream.as_mut().set_write_timeout_pinned(Some(WRITE));
         let (handler, draining) = (Arc::clone(&self.handler), Arc::clone(&self.draining));
         let service = service_fn(move |request| {
             let answer = handler(request);
@@ -127,17 +138,49 @@ where
                 Ok::<_, Infallible>(answer)
             }
         });
-        let connection = hyper::server::conn::http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEAD)
-            .max_buf_size(BUFFER)
-            .serve_connection(TokioIo::new(Box::pin(stream)), service);
-        let connection = self.open.watch(connection);
+        let (tls, watcher) = (self.tls.clone(), self.open.watcher());
         tokio::spawn(async move {
-            if let Err(error) = connection.await {
-                debug!(%error, "a connection broke");
+            match tls {
+                None => answer(stream, service, watcher).await,
+                Some(tls) => {
+                    if let Some(stream) = shake_hands(stream, &tls).await {
+                        answer(stream, service, watcher).await;
+                    }
+                }
             }
             drop(slot);
         });
+    }
+}
+
+/// Answers what comes on a connection.
+async fn answer<I, S>(stream: I, service: S, watcher: Watcher)
+where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = AnswerBody, Error = Infallible>,
+{
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEAD)
+        .max_buf_size(BUFFER)
+        .serve_connection(TokioIo::new(stream), service);
+    if let Err(error) = watcher.watch(connection).await {
+        debug!(%error, "a connection broke");
+    }
+}
+
+/// Nothing, if there is no certificate yet or the client does not go on.
+async fn shake_hands<I>(stream: I, tls: &Tls) -> Option<TlsStream<I>>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let accepting = TlsAcceptor::from(tls.current()?).accept(stream);
+    match tokio::time::timeout(HANDSHAKE, accepting).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => None,
     }
 }

@@ -4,13 +4,15 @@
 //! what was answered 400 for good and repeat what was answered 408, 429 or 503: a fault of ours is
 //! never a 400. They give up on a request after 10 s, so everything is answered within 9.
 
+mod access;
+mod configured;
+mod cors;
 mod filter;
 mod route;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use tributary_crds::function::DestinationFunctionSpec;
@@ -18,14 +20,22 @@ use tributary_crds::function::DestinationFunctionSpec;
 use crate::clock::Clock;
 use crate::conditions::Obstacle;
 use crate::delivery::{Delivery, NotStored};
-use crate::event::{self, Event, Rejection};
-use crate::http::{self, Answer, AnswerBody, BodyError, Budget, RejectedEvent};
+use crate::event::{self, Batch, Rejection};
+use crate::http::{self, Answer, AnswerBody, BodyError, Budget, ReadBody, RejectedEvent};
 use crate::metrics::Metrics;
+use access::{Denied, Door};
+use cors::{Asked, Cors};
 use filter::Filter;
 use route::{Route, route};
 
+pub(crate) use access::Access;
+pub(crate) use configured::watch as watch_configured;
+
 /// A body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
 const BODY: usize = 1 << 20;
+
+/// A webhook's body, likewise: thousands of events in an array.
+const WEBHOOK_BODY: usize = 8 << 20;
 
 /// How long a body may take.
 const BODY_TIME: Duration = Duration::from_secs(30);
@@ -33,22 +43,17 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// How long events may take to be stored, once the body is there.
 const STORE: Duration = Duration::from_millis(8_500);
 
-/// Events of one batch that are stored at once: enough for a full batch in time, and not so many
-/// that other requests have to wait for it.
-const AT_ONCE: usize = 128;
-
 /// Bytes that an event holds beside its body: what the body was allocated with too much, and its
 /// fields; and those that a refused one does beside its message.
 const EVENT_OVERHEAD: usize = 512;
 const REJECTED_OVERHEAD: usize = 128;
 
-/// Memory for bodies and the events made of them.
-const MEMORY: usize = 32 << 20;
-
 /// Takes a function's events.
 #[derive(Debug)]
 pub(crate) struct Ingest {
-    delivery: Arc<Delivery>,
+    delivery: Delivery,
+    access: Access,
+    cors: Option<Cors>,
     filter: Filter,
     limits: event::Limits,
     budget: Budget,
@@ -59,19 +64,23 @@ pub(crate) struct Ingest {
 impl Ingest {
     pub(crate) fn new(
         spec: &DestinationFunctionSpec,
-        delivery: Arc<Delivery>,
+        access: Access,
+        delivery: Delivery,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
+        let ingest = spec.ingest.as_ref();
         let mut limits = event::Limits::default();
-        if let Some(bytes) = spec.ingest.as_ref().and_then(|ingest| ingest.max_event_bytes.as_ref()) {
+        if let Some(bytes) = ingest.and_then(|ingest| ingest.max_event_bytes.as_ref()) {
             limits.event_bytes = bytes.bytes();
         }
         Self {
+            access,
+            cors: ingest.and_then(|ingest| ingest.cors.as_ref()).map(Cors::new),
             filter: Filter::new(spec.events.as_ref()),
+            budget: Budget::new(delivery.memory()),
             delivery,
             limits,
-            budget: Budget::new(MEMORY),
             clock,
             metrics,
         }
@@ -81,69 +90,76 @@ impl Ingest {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let start = Instant::now();
         let (route, label) = route(request.method(), request.uri().path());
-        let response = self.answer(route, request).await.into_response();
+        let asked = self.cors.as_ref().map(|cors| (cors, Asked::of(request.headers())));
+        let mut response = match (route, asked.as_ref()) {
+            // Before anything is asked of the request: a preflight never shows a key.
+            (Route::Preflight, Some((cors, asked))) => {
+                let mut response = Answer::Nothing.into_response();
+                cors.allow_preflight(asked, response.headers_mut());
+                response
+            }
+            (route, _) => self.answer(route, request).await.into_response(),
+        };
+        if let Some((cors, asked)) = &asked {
+            cors.allow(asked, response.headers_mut());
+        }
         self.metrics.request(label, response.status().as_u16(), start.elapsed());
         response
     }
 
     async fn answer(&self, route: Route, request: Request<Incoming>) -> Answer {
-        match route {
+        let (bytes, door) = match route {
             Route::NotFound => return not_found(),
-            Route::MethodNotAllowed => return method_not_allowed(),
-            Route::Single(_) | Route::Batch => {}
-        }
+            Route::MethodNotAllowed | Route::Preflight => return method_not_allowed(),
+            Route::Single(_) | Route::Batch => (BODY, Door::Api),
+            Route::Webhook => (WEBHOOK_BODY, Door::Webhook),
+        };
         let (head, body) = request.into_parts();
-        let limits = http::Limits { bytes: BODY, time: BODY_TIME };
-        let mut body = match http::read(&head.headers, body, limits, &self.budget).await {
+        let limits = http::Limits { bytes, time: BODY_TIME };
+        let body = match http::read(&head.headers, body, limits, &self.budget).await {
             Ok(body) => body,
             Err(error) => return bad_body(&error),
         };
         let deadline = Instant::now() + STORE;
+        if let Err(denied) = self.access.admit(door, &head.headers, &body.bytes) {
+            return self.deny(denied);
+        }
+        match self.take(route, &body.bytes) {
+            Ok(batch) => self.store(batch, body, deadline).await,
+            Err(rejection) => self.refuse(rejection),
+        }
+    }
+
+    /// The events of a body. Of one that holds a single event, a bad one is an error.
+    fn take(&self, route: Route, body: &[u8]) -> Result<Batch, Rejection> {
         let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         match route {
             Route::Single(event_type) => {
-                self.metrics.received(&event_type);
-                match event::single(&body.bytes, event_type, received_at, &self.limits) {
-                    Ok(event) if body.reservation.grow(event.body.len()) => self.store_single(&event, deadline).await,
-                    Ok(_) => bad_body(&BodyError::OutOfBudget),
-                    Err(rejection) => self.refuse(rejection),
-                }
+                let event = event::single(body, event_type.clone(), received_at, &self.limits);
+                // Refused, it is still known what it was to be.
+                event.inspect_err(|_| self.metrics.received(&event_type)).map(Batch::from)
             }
-            _ => match event::batch(&body.bytes, received_at, &self.limits) {
-                // The stamped events stand beside the body until they are stored.
-                Ok(batch) if body.reservation.grow(bytes(&batch)) => self.store_batch(batch, deadline).await,
-                Ok(_) => bad_body(&BodyError::OutOfBudget),
-                Err(rejection) => self.refuse(rejection),
-            },
+            Route::Webhook => event::webhook(body, received_at, &self.limits),
+            _ => event::batch(body, received_at, &self.limits),
         }
     }
 
-    async fn store_single(&self, event: &Event, deadline: Instant) -> Answer {
-        if !self.keeps(event) {
-            return Answer::Success;
+    /// Stores the good events. If one can't be stored the whole request fails: the client sends it
+    /// again.
+    async fn store(&self, batch: Batch, body: ReadBody, deadline: Instant) -> Answer {
+        let ReadBody { bytes: body, mut reservation } = body;
+        if !reservation.grow(bytes(&batch)) {
+            return bad_body(&BodyError::OutOfBudget);
         }
-        match self.delivery.store(event, deadline).await {
-            Ok(()) => Answer::Success,
-            Err(why) => later(why),
-        }
-    }
-
-    /// Stores the good events of a batch, many at once. One that can't be stored fails the whole
-    /// request: the client sends it again, and what is stored already stays one object.
-    async fn store_batch(&self, batch: event::Batch, deadline: Instant) -> Answer {
-        for event in &batch.events {
+        // What was made of it stands for it from here.
+        drop(body);
+        reservation.keep(bytes(&batch));
+        let Batch { mut events, rejected } = batch;
+        for event in &events {
             self.metrics.received(&event.event_type);
         }
-        let rejected: Vec<_> = batch
-            .rejected
-            .into_iter()
-            .map(|event::Rejected { index, rejection: Rejection { code, message } }| {
-                self.metrics.received_of_no_type();
-                self.metrics.rejected(code);
-                RejectedEvent { index, code: code.as_str(), message }
-            })
-            .collect();
-        if batch.events.is_empty() {
+        let rejected: Vec<_> = rejected.into_iter().map(|rejected| self.rejected(rejected)).collect();
+        if events.is_empty() {
             return Answer::Refused {
                 status: StatusCode::BAD_REQUEST,
                 code: "no_valid_events",
@@ -151,43 +167,46 @@ impl Ingest {
                 rejected,
             };
         }
-        let kept = batch.events.iter().filter(|event| self.keeps(event));
-        let mut waiting = kept.map(|event| self.delivery.store(event, deadline));
-        // While nothing can be stored, one at a time may try: the others would be refused at once, and
-        // the request answered before the one that tries has an answer.
-        if self.delivery.is_held()
-            && let Some(first) = waiting.next()
-            && let Err(why) = first.await
+        events.retain(|event| {
+            let keeps = self.filter.keeps(event);
+            if !keeps {
+                self.metrics.filtered();
+            }
+            keeps
+        });
+        if !events.is_empty()
+            && let Err(why) = self.delivery.store(events, reservation, deadline).await
         {
             return later(why);
-        }
-        let mut stores: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).collect();
-        while let Some(stored) = stores.next().await {
-            if let Err(why) = stored {
-                return later(why);
-            }
-            stores.extend(waiting.next());
         }
         if rejected.is_empty() { Answer::Success } else { Answer::Partial(rejected) }
     }
 
-    /// Whether the event is one to store; one that is not is done with.
-    fn keeps(&self, event: &Event) -> bool {
-        let keeps = self.filter.keeps(event);
-        if !keeps {
-            self.metrics.filtered();
-        }
-        keeps
+    fn rejected(&self, rejected: event::Rejected) -> RejectedEvent {
+        let event::Rejected { index, rejection: Rejection { code, message } } = rejected;
+        self.metrics.received_of_no_type();
+        self.metrics.rejected(code);
+        RejectedEvent { index, code: code.as_str(), message }
     }
 
     fn refuse(&self, rejection: Rejection) -> Answer {
         self.metrics.rejected(rejection.code);
         refused(StatusCode::BAD_REQUEST, rejection.code.as_str(), rejection.message)
     }
+
+    fn deny(&self, denied: Denied) -> Answer {
+        match denied {
+            Denied::Unauthorized(message) => {
+                self.metrics.auth_failed();
+                refused(StatusCode::UNAUTHORIZED, "unauthorized", message.to_owned())
+            }
+            Denied::Unavailable(Obstacle { reason, message }) => Answer::unavailable(reason.to_string(), message),
+        }
+    }
 }
 
 /// Memory that a batch's events hold, and what is told of those refused.
-fn bytes(batch: &event::Batch) -> usize {
+fn bytes(batch: &Batch) -> usize {
     let events = batch.events.iter().map(|event| event.body.len() + EVENT_OVERHEAD);
     let rejected = batch.rejected.iter().map(|rejected| rejected.rejection.message.len() + REJECTED_OVERHEAD);
     events.chain(rejected).sum()
@@ -218,7 +237,7 @@ fn bad_body(error: &BodyError) -> Answer {
 }
 
 fn not_found() -> Answer {
-    let paths = "POST to /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group, /v1/alias or /v1/batch";
+    let paths = "POST to /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group, /v1/alias, /v1/batch or /";
     refused(StatusCode::NOT_FOUND, "not_found", format!("there is nothing here; {paths}"))
 }
 

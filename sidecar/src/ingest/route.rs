@@ -11,6 +11,10 @@ pub(crate) enum Route {
     Single(EventType),
     /// A batch.
     Batch,
+    /// What a webhook destination sends: an event, or an array of events.
+    Webhook,
+    /// A browser that asks whether it may send to one of these.
+    Preflight,
     /// A path of ours, but not with this method.
     MethodNotAllowed,
     /// No path of ours.
@@ -29,9 +33,14 @@ pub(crate) fn route(method: &Method, path: &str) -> (Route, &'static str) {
         "/v1/group" | "/v1/g" => (Route::Single(EventType::Group), "/v1/group"),
         "/v1/alias" | "/v1/a" => (Route::Single(EventType::Alias), "/v1/alias"),
         "/v1/batch" | "/v1/b" | "/v1/import" => (Route::Batch, "/v1/batch"),
+        "" => (Route::Webhook, "/"),
         _ => return (Route::NotFound, "other"),
     };
-    if method == Method::POST { (route, label) } else { (Route::MethodNotAllowed, label) }
+    match *method {
+        Method::POST => (route, label),
+        Method::OPTIONS => (Route::Preflight, label),
+        _ => (Route::MethodNotAllowed, label),
+    }
 }
 
 #[cfg(test)]
@@ -55,9 +64,13 @@ mod tests {
             assert_eq!(label, format!("/v1/{type}"));
             assert_eq!(post(&format!("/v1/{path}")), (long, label));
         }
+        assert_eq!(post("/"), (Route::Webhook, "/"));
+        assert_eq!(post("//"), (Route::NotFound, "other"));
         assert_eq!(post("/v1/track//"), (Route::NotFound, "other"));
         assert_eq!(post("/v1/tracks"), (Route::NotFound, "other"));
         assert_eq!(post("/v2/track"), (Route::NotFound, "other"));
         assert_eq!(route(&Method::GET, "/v1/track"), (Route::MethodNotAllowed, "/v1/track"));
+        assert_eq!(route(&Method::OPTIONS, "/v1/t"), (Route::Preflight, "/v1/track"));
+        assert_eq!(route(&Method::OPTIONS, "/v2/t"), (Route::NotFound, "other"));
     }
 }

@@ -18,7 +18,8 @@ use super::{Demand, Session, Sessions, Shown};
 use crate::clock::rfc3339;
 use crate::conditions::{Conditions, Obstacle};
 use crate::metrics::{Metrics, StsOutcome};
-use crate::secret_file::{ExternalIdState, NoExternalId};
+use crate::secret::Missing;
+use crate::secret::external_id::{ExternalIdState, NoExternalId};
 
 /// What STS was found to do with the role, without the right external ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -225,13 +226,13 @@ impl Keeper {
     fn say_no_external_id(&self, why: NoExternalId) {
         let (name, key) = &self.secret;
         let (reason, message) = match why {
-            NoExternalId::SecretNotFound => (
+            NoExternalId::Missing(Missing::Secret) => (
                 Reason::SecretNotFound,
                 format!(
                     "there is no Secret {name} in this namespace; create it with the external ID under the key {key}"
                 ),
             ),
-            NoExternalId::SecretKeyNotFound => (
+            NoExternalId::Missing(Missing::Key) => (
                 Reason::SecretKeyNotFound,
                 format!(
                     "the Secret {name} has no key {key}; add it, or name the right key in spec.externalIdSecretRef.key"

@@ -1,0 +1,63 @@
+//! When a batch that is not full is sealed. Pure.
+//!
+//! A batch waits for company, since an object costs the same with one event in it as with thousands.
+//! But where there was no object for as long as a batch may wait, one may be made at once for no
+//! more objects in all: a lone event need not wait.
+
+use std::time::{Duration, Instant};
+
+/// How long a batch that could be sealed at once still waits for what is sent along with it.
+const LINGER: Duration = Duration::from_millis(20);
+
+/// When a batch that was opened at `opened` is sealed, if it does not get full before: at most `age`
+/// later, and as soon after the `last` one as leaves no more than one object for each `age`.
+pub(super) fn due(opened: Instant, last: Option<Instant>, age: Duration) -> Instant {
+    let latest = opened + age;
+    let earliest = opened + LINGER;
+    last.map_or(earliest, |last| earliest.max(last + age)).min(latest)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(1);
+
+    fn millis(millis: u64) -> Duration {
+        Duration::from_millis(millis)
+    }
+
+    #[test]
+    fn a_lone_event_hardly_waits_and_company_waits_for_its_turn() {
+        let now = Instant::now() + AGE * 10;
+        assert_eq!(due(now, None, AGE), now + LINGER);
+        assert_eq!(due(now, Some(now - AGE * 5), AGE), now + LINGER);
+        assert_eq!(due(now, Some(now - millis(600)), AGE), now + millis(400));
+        assert_eq!(due(now, Some(now), AGE), now + AGE);
+        assert_eq!(due(now, Some(now - AGE + millis(5)), AGE), now + LINGER);
+    }
+
+    proptest! {
+        #[test]
+        fn no_more_than_one_object_an_age(gaps in prop::collection::vec(0_u64..3_000, 1..200)) {
+            let start = Instant::now();
+            let (mut now, mut last, mut seals) = (start, None, 0_u32);
+            for gap in gaps {
+                now += millis(gap);
+                // Events that come before it is sealed are in it.
+                if last.is_none_or(|last| now > last) {
+                    let at = due(now, last, AGE);
+                    prop_assert!(at <= now + AGE && at >= now + LINGER.min(AGE));
+                    if let Some(last) = last {
+                        prop_assert!(at >= last + AGE);
+                    }
+                    last = Some(at);
+                    seals += 1;
+                }
+            }
+            prop_assert!(last.is_none_or(|last| seals <= 1 + u32::try_from((last - start).as_secs()).unwrap()));
+        }
+    }
+}

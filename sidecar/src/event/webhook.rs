@@ -1,0 +1,120 @@
+//! What Segment's webhook destinations send: one event, or an array of events. Each has been
+//! through Segment, which has stamped its times; they stay.
+//! <https://segment.com/docs/connections/destinations/catalog/actions-webhook/>
+
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::Deserializer as _;
+use serde::de::{IgnoredAny, SeqAccess, Visitor};
+use serde_json::value::RawValue;
+
+use super::batch::{self, Batch};
+use super::intake::{self, SPACE};
+use super::rejection::{Code, Rejection};
+use super::stamp::Receipt;
+use super::validate::{TypeFrom, TypeRule};
+use super::value::{Value, body_text};
+use super::{Limits, object};
+
+/// Takes a body that is one event or an array of events. Each has its own `type`, any word.
+///
+/// # Errors
+/// The one event breaks a rule, or the array as a whole can't be taken: it is no JSON, empty or
+/// over a limit.
+pub fn webhook(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Batch, Rejection> {
+    let text = body_text(body)?.trim_matches(SPACE);
+    let receipt = Receipt { keeps_times: true, ..Receipt::new(received_at) };
+    if !text.starts_with('[') {
+        return intake::event(text, TypeFrom::Event(TypeRule::AnyWord), &receipt, limits).map(Batch::from);
+    }
+    let array: &RawValue = serde_json::from_str(text)
+        .map_err(|error| Rejection::new(Code::InvalidJson, format!("{}{error}", object::NOT_JSON)))?;
+    let items = batch::items("the body", Value::new(array.get()), limits.webhook_events)?;
+    batch::take(items, TypeRule::AnyWord, &receipt, limits)
+}
+
+/// The text of an array's first item, just as it came: what a webhook's signature covers.
+pub(crate) fn first_of_array(body: &[u8]) -> Option<&[u8]> {
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let first: Option<&RawValue> = reader.deserialize_seq(First).ok()?;
+    first.map(|first| first.get().as_bytes())
+}
+
+struct First;
+
+impl<'de> Visitor<'de> for First {
+    type Value = Option<&'de RawValue>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an array")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
+        let first = array.next_element()?;
+        while array.next_element::<IgnoredAny>()?.is_some() {}
+        Ok(first)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn take(json: &str) -> Result<Batch, (Code, String)> {
+        let limits = Limits { webhook_events: 3, ..Limits::default() };
+        let received_at = "2026-11-23T12:00:00Z".parse().unwrap();
+        webhook(json.as_bytes(), received_at, &limits).map_err(|error| (error.code, error.message))
+    }
+
+    fn stored(json: &str) -> String {
+        let batch = take(json).unwrap();
+        assert_eq!((batch.events.len(), batch.rejected.len()), (1, 0));
+        String::from_utf8(batch.events[0].body.to_vec()).unwrap()
+    }
+
+    #[test]
+    fn times_that_are_there_stay() {
+        let times = r#""receivedAt":"2020-01-01T00:00:03.000Z","sentAt":"2020-01-01T00:00:02Z","originalTimestamp":"1999-01-01","timestamp":"2020-01-01T00:00:01Z""#;
+        let body = stored(&format!(r#"{{"type":"delete","userId":"u","messageId":"m",{times},"version":2}}"#));
+        assert_eq!(body, format!(r#"{{"type":"delete","userId":"u","messageId":"m",{times},"version":2}}"#));
+        let now = r#""2026-11-23T12:00:00.000Z""#;
+        let body = stored(r#"[{"type":"page","userId":"u","messageId":"m","sentAt":null,"timestamp":"2020-01-01"}]"#);
+        let expected = format!(
+            r#"{{"type":"page","userId":"u","messageId":"m","sentAt":{now},"timestamp":"2020-01-01","originalTimestamp":"2020-01-01","receivedAt":{now},"version":2}}"#
+        );
+        assert_eq!(body, expected);
+    }
+
+    #[test]
+    fn the_keys_time_is_the_events_timestamp() {
+        let json = r#"{"type":"page","userId":"u","timestamp":"2020-01-01T00:00:01Z","sentAt":"2024-01-01T00:00:00Z"}"#;
+        assert_eq!(take(json).unwrap().events[0].timestamp, "2020-01-01T00:00:01Z".parse().unwrap());
+    }
+
+    #[test]
+    fn an_array_is_taken_event_by_event() {
+        let good = r#"{"type":"delete","userId":1}"#;
+        let batch = take(&format!(" [{good},7,{good}]\n")).unwrap();
+        assert_eq!((batch.events.len(), batch.rejected.len()), (2, 1));
+        assert_eq!(batch.rejected[0].index, 1);
+        for (json, code, message) in [
+            ("[]".to_owned(), Code::EmptyBatch, "the body is an empty array"),
+            (format!("[{}]", [good; 4].join(",")), Code::TooManyEvents, "the body has 4 events, over 3"),
+            ("[{}".to_owned(), Code::InvalidJson, "the body is not JSON: EOF while parsing a list at line 1 column 3"),
+            ("[] []".to_owned(), Code::InvalidJson, "the body is not JSON: trailing characters at line 1 column 4"),
+            (String::new(), Code::InvalidJson, "the body is not JSON: EOF while parsing a value at line 1 column 0"),
+            ("7".to_owned(), Code::InvalidJson, "the body is JSON but not an object at line 1 column 1"),
+        ] {
+            assert_eq!(take(&json).unwrap_err(), (code, message.to_owned()), "{json}");
+        }
+    }
+
+    #[test]
+    fn the_first_of_an_array_is_found_as_it_came() {
+        assert_eq!(first_of_array(b" [ {\"a\" : 1} , 2]"), Some(&b"{\"a\" : 1}"[..]));
+        for none in [&b"[]"[..], b"{}", b"[1", b"", b"[1,}]", b"\xff"] {
+            assert_eq!(first_of_array(none), None, "{none:?}");
+        }
+    }
+}

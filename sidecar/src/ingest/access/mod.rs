@@ -1,0 +1,267 @@
+//! Who may send events: once the function names write keys or a signature, every request must show
+//! one.
+//!
+//! A Secret that can't be read is no reason for a 401, which clients take as final: they are told
+//! to come back.
+
+mod signature;
+mod write_keys;
+
+use std::path::Path;
+
+use hyper::header::HeaderMap;
+use tokio::sync::watch;
+use tributary_crds::conditions::Reason;
+use tributary_crds::function::{Ingest, SecretKeyRef};
+use tributary_crds::sidecar_config::SecretUse;
+
+use self::signature::SigningSecrets;
+use self::write_keys::WriteKeys;
+use crate::conditions::Obstacle;
+use crate::event;
+use crate::secret::{Folder, Missing, Value, changed, follow};
+
+/// Where a request asks to be let in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Door {
+    /// `/v1/*`: a write key.
+    Api,
+    /// `/`: a signature or a write key.
+    Webhook,
+}
+
+/// Why a request is not let in.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Denied {
+    /// 401: what it shows is not enough. The message says what would be.
+    Unauthorized(&'static str),
+    /// 503: nobody can tell, since a Secret can't be read.
+    Unavailable(Obstacle),
+}
+
+/// What is known of a Secret's value, which changes when the Secret does.
+type Known<T> = watch::Receiver<Result<T, Obstacle>>;
+
+/// The function's write keys and signing secrets.
+#[derive(Debug)]
+pub(crate) struct Access {
+    write_keys: Option<Known<WriteKeys>>,
+    signature: Option<Known<SigningSecrets>>,
+}
+
+impl Access {
+    /// Reads what the function names, below the folder of its Secrets, and follows it.
+    pub(crate) fn follow(ingest: Option<&Ingest>, secrets: &Path) -> Self {
+        let write_keys = ingest.and_then(|ingest| ingest.write_key_secret_ref.as_ref());
+        let signature = ingest.and_then(|ingest| ingest.signature_secret_ref.as_ref());
+        Self {
+            write_keys: write_keys
+                .map(|reference| follow_ref(secrets, SecretUse::WriteKey, reference, write_keys::parse)),
+            signature: signature
+                .map(|reference| follow_ref(secrets, SecretUse::Signature, reference, signature::parse)),
+        }
+    }
+
+    /// What keeps the Secrets from being read: write keys first.
+    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
+        obstacle(self.write_keys.as_ref()).or_else(|| obstacle(self.signature.as_ref()))
+    }
+
+    /// Ends when a Secret has changed; never, where there is none.
+    pub(crate) async fn changed(&mut self) {
+        tokio::select! {
+            () = changed(self.write_keys.as_mut()) => {}
+            () = changed(self.signature.as_mut()) => {}
+        }
+    }
+
+    /// A second view of the same Secrets.
+    pub(crate) fn again(&self) -> Self {
+        Self { write_keys: self.write_keys.clone(), signature: self.signature.clone() }
+    }
+
+    /// Lets a request in, or not. `body` is what it says, decompressed.
+    pub(super) fn admit(&self, door: Door, headers: &HeaderMap, body: &[u8]) -> Result<(), Denied> {
+        if self.write_keys.is_none() && self.signature.is_none() {
+            return Ok(());
+        }
+        let mut unreadable = None;
+        if let Some(known) = &self.write_keys {
+            match &*known.borrow() {
+                Ok(keys) if write_keys::in_headers(headers, |key| keys.contain(key)) => return Ok(()),
+                Ok(keys) => {
+                    if event::write_key(body).is_some_and(|key| keys.contain(key.as_bytes())) {
+                        return Ok(());
+                    }
+                }
+                Err(obstacle) => unreadable = Some(obstacle.clone()),
+            }
+        }
+        if let (Door::Webhook, Some(known)) = (door, &self.signature) {
+            match &*known.borrow() {
+                Ok(secrets) if secrets.signed(headers, body) => return Ok(()),
+                Ok(_) => {}
+                Err(obstacle) => unreadable = unreadable.or(Some(obstacle.clone())),
+            }
+        }
+        Err(unreadable.map_or_else(|| Denied::Unauthorized(self.wanted(door)), Denied::Unavailable))
+    }
+
+    fn wanted(&self, door: Door) -> &'static str {
+        match (door, self.write_keys.is_some(), self.signature.is_some()) {
+            (Door::Webhook, true, true) => {
+                "neither a right X-Signature nor one of the function's write keys is in the request"
+            }
+            (Door::Webhook, false, _) => "the X-Signature is not that of the body with the function's signing secret",
+            (Door::Api, false, _) => {
+                "the function takes signed webhooks on / only; name write keys in spec.ingest.writeKeySecretRef for /v1"
+            }
+            (_, true, _) => {
+                "no write key of the function's is in the request; send it as Basic or Bearer authorization, or as \
+                 writeKey in the body"
+            }
+        }
+    }
+}
+
+fn follow_ref<T: Send + Sync + 'static>(
+    secrets: &Path,
+    r#use: SecretUse,
+    reference: &SecretKeyRef,
+    parse: fn(&[u8]) -> Result<T, String>,
+) -> Known<T> {
+    let folder = Folder::of(secrets, r#use);
+    let (name, key) = (reference.name.to_string(), reference.key.to_string());
+    let read = {
+        let key = key.clone();
+        move || folder.read(&key)
+    };
+    follow(read, move |value| judge(value, r#use, &name, &key, parse))
+}
+
+/// The value as what it is to be, or what a person should do.
+fn judge<T>(
+    value: &Value,
+    r#use: SecretUse,
+    name: &str,
+    key: &str,
+    parse: fn(&[u8]) -> Result<T, String>,
+) -> Result<T, Obstacle> {
+    let (reason, what, field) = match r#use {
+        SecretUse::Signature => (Reason::SignatureNotFound, "signing secret", "signatureSecretRef"),
+        _ => (Reason::WriteKeyNotFound, "write keys", "writeKeySecretRef"),
+    };
+    let message = match value.as_ref().map(|value| parse(value)) {
+        Ok(Ok(parsed)) => return Ok(parsed),
+        Ok(Err(why)) => format!("the value of {key} in the Secret {name} is no {what}: {why}"),
+        Err(Missing::Secret) => {
+            format!("there is no Secret {name} in this namespace; create it with the {what} under the key {key}")
+        }
+        Err(Missing::Key) => {
+            format!("the Secret {name} has no key {key}; add it, or name the right key in spec.ingest.{field}.key")
+        }
+    };
+    Err(Obstacle { reason, message })
+}
+
+/// The lines of a value that say something: several keys stand one a line.
+fn lines(value: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
+    let lines = value.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
+    (1..).zip(lines).filter(|(_, line)| !line.is_empty())
+}
+
+fn obstacle<T>(known: Option<&Known<T>>) -> Option<Obstacle> {
+    known.and_then(|known| known.borrow().as_ref().err().cloned())
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::{AUTHORIZATION, HeaderValue};
+
+    use super::*;
+
+    const TRACK: &[u8] = br#"{"userId":"u","writeKey":"good","event":"e"}"#;
+    const BARE: &[u8] = br#"{"userId":"u","event":"e"}"#;
+
+    fn known<T>(value: Result<T, Obstacle>) -> Option<Known<T>> {
+        Some(watch::channel(value).1)
+    }
+
+    fn gone() -> Obstacle {
+        Obstacle { reason: Reason::WriteKeyNotFound, message: "gone".to_owned() }
+    }
+
+    fn keys() -> Option<Known<WriteKeys>> {
+        known(Ok(write_keys::parse(b"good\nold\n").unwrap()))
+    }
+
+    fn secrets() -> Option<Known<SigningSecrets>> {
+        known(Ok(signature::parse(b"secret").unwrap()))
+    }
+
+    fn bearer(key: &str) -> HeaderMap {
+        HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap())])
+    }
+
+    #[test]
+    fn without_a_secret_everybody_may_send() {
+        let access = Access { write_keys: None, signature: None };
+        assert_eq!(access.admit(Door::Api, &HeaderMap::new(), BARE), Ok(()));
+        assert_eq!(access.admit(Door::Webhook, &HeaderMap::new(), b"not json"), Ok(()));
+    }
+
+    #[test]
+    fn a_write_key_opens_every_path() {
+        let access = Access { write_keys: keys(), signature: secrets() };
+        for door in [Door::Api, Door::Webhook] {
+            assert_eq!(access.admit(door, &HeaderMap::new(), TRACK), Ok(()));
+            assert_eq!(access.admit(door, &bearer("old"), BARE), Ok(()));
+            // An OAuth token in the header leaves the key in the body, as Segment has it.
+            assert_eq!(access.admit(door, &bearer("token"), TRACK), Ok(()));
+            for body in [BARE, b"[]", b"not json", br#"{"writeKey":"go\u006fd","writeKey":"good"}"#] {
+                assert!(matches!(access.admit(door, &bearer("bad"), body), Err(Denied::Unauthorized(_))), "{body:?}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_signature_opens_the_webhooks_path_only() {
+        let access = Access { write_keys: None, signature: secrets() };
+        let headers = signature::tests::signed(b"secret", BARE);
+        assert_eq!(access.admit(Door::Webhook, &headers, BARE), Ok(()));
+        assert!(matches!(access.admit(Door::Webhook, &headers, TRACK), Err(Denied::Unauthorized(_))));
+        let Err(Denied::Unauthorized(says)) = access.admit(Door::Api, &headers, BARE) else { panic!("it is let in") };
+        assert!(says.contains("writeKeySecretRef"));
+    }
+
+    #[test]
+    fn a_secret_that_cant_be_read_is_not_the_clients_fault() {
+        let unavailable = Err(Denied::Unavailable(gone()));
+        let access = Access { write_keys: known(Err(gone())), signature: secrets() };
+        assert_eq!(access.admit(Door::Api, &bearer("good"), BARE), unavailable);
+        // What the other one lets in is let in.
+        assert_eq!(access.admit(Door::Webhook, &signature::tests::signed(b"secret", BARE), BARE), Ok(()));
+        assert_eq!(access.admit(Door::Webhook, &HeaderMap::new(), BARE), unavailable);
+
+        let access = Access { write_keys: keys(), signature: known(Err(gone())) };
+        assert_eq!(access.admit(Door::Webhook, &bearer("good"), BARE), Ok(()));
+        assert_eq!(access.admit(Door::Webhook, &bearer("bad"), BARE), unavailable);
+        assert!(matches!(access.admit(Door::Api, &bearer("bad"), BARE), Err(Denied::Unauthorized(_))));
+    }
+
+    #[test]
+    fn what_a_person_should_do_is_said_without_the_value() {
+        let judge = |value: Value| judge(&value, SecretUse::WriteKey, "keys", "writeKey", write_keys::parse);
+        for (value, says) in [
+            (Err(Missing::Secret), "create it"),
+            (Err(Missing::Key), "spec.ingest.writeKeySecretRef.key"),
+            (Ok(b"\n\n".to_vec().into()), "it is empty"),
+            (Ok(b"good\nhunter 2".to_vec().into()), "line 2"),
+        ] {
+            let obstacle = judge(value).unwrap_err();
+            assert_eq!(obstacle.reason, Reason::WriteKeyNotFound);
+            assert!(obstacle.message.contains(says), "{}", obstacle.message);
+            assert!(!obstacle.message.contains("hunter"));
+        }
+    }
+}

@@ -1,0 +1,87 @@
+//! Write keys: which there are, and where a request shows one. Pure.
+
+use hyper::header::{AUTHORIZATION, HeaderMap};
+use sha2::{Digest, Sha256};
+
+use super::lines;
+
+/// The keys that let in, as hashes: comparing those tells nothing of a key by the time it takes.
+#[derive(Debug)]
+pub(super) struct WriteKeys(Vec<[u8; 32]>);
+
+impl WriteKeys {
+    pub(super) fn contain(&self, key: &[u8]) -> bool {
+        let hash: [u8; 32] = Sha256::digest(key).into();
+        self.0.contains(&hash)
+    }
+}
+
+/// Reads a Secret's value: a key a line.
+pub(super) fn parse(value: &[u8]) -> Result<WriteKeys, String> {
+    let mut keys = Vec::new();
+    for (number, line) in lines(value) {
+        // A colon ends the user name of Basic authorization, which the key is.
+        if let Some(at) = line.iter().position(|byte| !byte.is_ascii_graphic() || *byte == b':') {
+            return Err(format!("character {} of line {number} is not one that a write key may have", at + 1));
+        }
+        keys.push(Sha256::digest(line).into());
+    }
+    if keys.is_empty() { Err("it is empty".to_owned()) } else { Ok(WriteKeys(keys)) }
+}
+
+/// Whether `Authorization` shows a key that `is_right`: as the user name of Basic, with any password
+/// or none and the colon left out as some clients do, or as a Bearer token.
+pub(super) fn in_headers(headers: &HeaderMap, is_right: impl Fn(&[u8]) -> bool) -> bool {
+    headers.get_all(AUTHORIZATION).iter().any(|value| {
+        let value = value.as_bytes().trim_ascii();
+        let Some(space) = value.iter().position(|byte| *byte == b' ') else { return false };
+        let (scheme, rest) = (&value[..space], value[space..].trim_ascii());
+        if scheme.eq_ignore_ascii_case(b"Bearer") {
+            return is_right(rest);
+        }
+        scheme.eq_ignore_ascii_case(b"Basic")
+            && base64_simd::forgiving_decode_to_vec(rest)
+                .is_ok_and(|user| is_right(user.split(|byte| *byte == b':').next().unwrap_or_default()))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::header::HeaderValue;
+
+    use super::*;
+
+    fn shows(authorization: &[u8]) -> bool {
+        let keys = parse(b"key-1\nkey-2").unwrap();
+        let headers = HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_bytes(authorization).unwrap())]);
+        in_headers(&headers, |key| keys.contain(key))
+    }
+
+    #[test]
+    fn a_key_stands_in_basic_or_bearer() {
+        let basic = |user: &str| format!("Basic {}", base64_simd::STANDARD.encode_to_string(user));
+        for right in ["key-1:", "key-1", "key-2:password", "key-2::"] {
+            assert!(shows(basic(right).as_bytes()), "{right}");
+        }
+        for wrong in ["", ":", ":key-1", "key-3:", "key-1 :", "KEY-1:"] {
+            assert!(!shows(basic(wrong).as_bytes()), "{wrong}");
+        }
+        for right in ["Bearer key-1", "bearer  key-2 ", "BASIC a2V5LTE6", "Basic a2V5LTE"] {
+            assert!(shows(right.as_bytes()), "{right}");
+        }
+        for wrong in ["Bearer", "Bearer key", "key-1", "Digest key-1", "Basic key-1", "Basic !!!!"] {
+            assert!(!shows(wrong.as_bytes()), "{wrong}");
+        }
+        assert!(!shows(b"Bearer \xff"));
+    }
+
+    #[test]
+    fn keys_stand_one_a_line() {
+        let keys = parse(b"\r\nfirst\r\n\nsecond\n").unwrap();
+        assert!(keys.contain(b"first") && keys.contain(b"second"));
+        assert!(!keys.contain(b"") && !keys.contain(b"first\r"));
+        for wrong in [&b""[..], b"\n", b"a b", b"a:b", b"caf\xc3\xa9", b"ok\n tab\t"] {
+            assert!(parse(wrong).is_err(), "{wrong:?}");
+        }
+    }
+}

@@ -1,0 +1,116 @@
+//! Cross-origin requests of browsers. Pure.
+//! <https://fetch.spec.whatwg.org/#http-cors-protocol>
+
+use hyper::header::{
+    ACCESS_CONTROL_ALLOW_HEADERS, ACCESS_CONTROL_ALLOW_METHODS, ACCESS_CONTROL_ALLOW_ORIGIN,
+    ACCESS_CONTROL_EXPOSE_HEADERS, ACCESS_CONTROL_MAX_AGE, ACCESS_CONTROL_REQUEST_HEADERS, HeaderMap, HeaderValue,
+    ORIGIN, VARY,
+};
+use tributary_crds::function;
+use tributary_crds::values::Origin;
+
+/// Seconds for which a browser remembers that it may send: the most that Chromium takes.
+const MAX_AGE: u32 = 7_200;
+
+/// The pages that may send.
+#[derive(Debug)]
+pub(super) struct Cors {
+    origins: Vec<Origin>,
+}
+
+/// What a browser says of the page that sends, and of what it will send.
+pub(super) struct Asked {
+    origin: Option<HeaderValue>,
+    headers: Option<HeaderValue>,
+}
+
+impl Asked {
+    pub(super) fn of(headers: &HeaderMap) -> Self {
+        Self { origin: headers.get(ORIGIN).cloned(), headers: headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned() }
+    }
+}
+
+impl Cors {
+    pub(super) fn new(cors: &function::Cors) -> Self {
+        Self { origins: cors.allowed_origins.clone() }
+    }
+
+    /// Adds what lets the page see the answer. A page that may not send is told nothing, and its
+    /// browser keeps the answer from it.
+    pub(super) fn allow(&self, asked: &Asked, answer: &mut HeaderMap) {
+        // The answer differs by origin: a cache must not give one's to another.
+        answer.insert(VARY, HeaderValue::from_static("origin"));
+        if let Some(origin) = asked.origin.as_ref().filter(|origin| self.allows(origin)) {
+            answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
+            answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
+        }
+    }
+
+    /// The same for the answer to a preflight, which asks before it sends. Whatever headers it wants
+    /// to send it may: none of them means more here than to a client that is no browser.
+    pub(super) fn allow_preflight(&self, asked: &Asked, answer: &mut HeaderMap) {
+        self.allow(asked, answer);
+        if answer.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
+            answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
+            answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(MAX_AGE));
+            if let Some(headers) = &asked.headers {
+                answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers.clone());
+            }
+        }
+    }
+
+    fn allows(&self, origin: &HeaderValue) -> bool {
+        let same = |allowed: &Origin| allowed.as_str().as_bytes().eq_ignore_ascii_case(origin.as_bytes());
+        self.origins.iter().any(|allowed| allowed.as_str() == "*" || same(allowed))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn cors(origins: &[&str]) -> Cors {
+        Cors { origins: origins.iter().map(|origin| origin.parse().unwrap()).collect() }
+    }
+
+    fn asked(origin: Option<&'static str>) -> Asked {
+        Asked {
+            origin: origin.map(HeaderValue::from_static),
+            headers: Some(HeaderValue::from_static("authorization,content-type")),
+        }
+    }
+
+    fn answer(cors: &Cors, origin: Option<&'static str>) -> (Option<String>, Option<String>) {
+        let mut headers = HeaderMap::new();
+        cors.allow_preflight(&asked(origin), &mut headers);
+        assert_eq!(headers[VARY], "origin");
+        let text = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
+        (text(ACCESS_CONTROL_ALLOW_ORIGIN), text(ACCESS_CONTROL_ALLOW_HEADERS))
+    }
+
+    #[test]
+    fn only_pages_of_the_list_may_send() {
+        let cors = cors(&["https://www.example.com", "http://localhost:3000"]);
+        for origin in ["https://www.example.com", "http://localhost:3000"] {
+            let headers = Some("authorization,content-type".to_owned());
+            assert_eq!(answer(&cors, Some(origin)), (Some(origin.to_owned()), headers));
+        }
+        for origin in ["https://example.com", "http://www.example.com", "https://www.example.com.evil.org", "null"] {
+            assert_eq!(answer(&cors, Some(origin)), (None, None), "{origin}");
+        }
+        assert_eq!(answer(&cors, None), (None, None));
+    }
+
+    #[test]
+    fn a_star_is_every_page() {
+        assert_eq!(answer(&cors(&["*"]), Some("https://any.example")).0.as_deref(), Some("https://any.example"));
+    }
+
+    #[test]
+    fn an_answer_names_the_origin_and_no_more() {
+        let mut headers = HeaderMap::new();
+        cors(&["*"]).allow(&asked(Some("https://a.example")), &mut headers);
+        assert!(headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
+        assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS));
+    }
+}

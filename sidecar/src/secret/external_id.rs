@@ -1,0 +1,49 @@
+//! The external ID, as its Secret has it.
+
+use tributary_crds::values::{ExternalId, InvalidExternalId};
+
+use super::{Missing, Value};
+
+/// Why there is no external ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NoExternalId {
+    /// No Secret, or no such key in it.
+    Missing(Missing),
+    /// Not something STS takes.
+    Invalid(InvalidExternalId),
+    /// Not what the platform wants in this namespace.
+    WrongPrefix,
+}
+
+/// The external ID, as it stands now.
+pub(crate) type ExternalIdState = Result<ExternalId, NoExternalId>;
+
+/// Reads a Secret's value as an external ID, which must begin with `prefix`, if the platform has one.
+pub(crate) fn external_id(value: &Value, prefix: Option<&str>) -> ExternalIdState {
+    let value = value.as_ref().map_err(|missing| NoExternalId::Missing(*missing))?;
+    let text = std::str::from_utf8(value).map_err(|_| NoExternalId::Invalid(InvalidExternalId::NotText))?;
+    let id = ExternalId::from_secret(text).map_err(NoExternalId::Invalid)?;
+    match prefix {
+        Some(prefix) if !id.reveal().starts_with(prefix) => Err(NoExternalId::WrongPrefix),
+        _ => Ok(id),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(value: &[u8], prefix: Option<&str>) -> Result<String, NoExternalId> {
+        external_id(&Ok(value.to_vec().into()), prefix).map(|id| id.reveal().to_owned())
+    }
+
+    #[test]
+    fn a_value_is_an_external_id_or_it_is_said_why_not() {
+        assert_eq!(read(b"abc\n", None), Ok("abc".to_owned()));
+        assert_eq!(read(b"team/abc", Some("team/")), Ok("team/abc".to_owned()));
+        assert_eq!(read(b"abc", Some("team/")), Err(NoExternalId::WrongPrefix));
+        assert_eq!(read(b"\xff\xfe", None), Err(NoExternalId::Invalid(InvalidExternalId::NotText)));
+        assert!(matches!(read(b"no spaces", None), Err(NoExternalId::Invalid(_))));
+        assert_eq!(external_id(&Err(Missing::Key), None), Err(NoExternalId::Missing(Missing::Key)));
+    }
+}

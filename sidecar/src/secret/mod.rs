@@ -1,0 +1,156 @@
+//! Secrets that the kubelet mounts, and changes under our eyes.
+//!
+//! Secrets are mounted whole and optional, so that an absent one still gives a folder: an empty
+//! folder is a missing Secret, a folder without the key a missing key. The kubelet swaps symlinks
+//! behind the files, of which inotify is no reliable witness (kubernetes/kubernetes#112677): the
+//! few bytes are read again every [`INTERVAL`] and compared.
+
+pub(crate) mod external_id;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use tokio::sync::watch;
+use tributary_crds::sidecar_config::SecretUse;
+use zeroize::Zeroizing;
+
+/// How often the files are read. The kubelet itself takes 60 to 90 s to bring a change.
+const INTERVAL: Duration = Duration::from_secs(2);
+
+/// The kubelet's link to the folder that holds the Secret as it is now: all its files at once.
+const CURRENT: &str = "..data";
+
+/// Why there is no value.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Missing {
+    /// The folder is empty, or not there.
+    Secret,
+    /// Other files, but not this one.
+    Key,
+}
+
+/// The bytes of a Secret's key.
+pub(crate) type Value = Result<Zeroizing<Vec<u8>>, Missing>;
+
+/// A folder that a Secret is mounted on.
+#[derive(Clone, Debug)]
+pub(crate) struct Folder(PathBuf);
+
+impl Folder {
+    /// The folder for one of the function's Secrets, below that of all of them.
+    pub(crate) fn of(secrets: &Path, r#use: SecretUse) -> Self {
+        Self(secrets.join(r#use.folder()))
+    }
+
+    /// Reads a key.
+    pub(crate) fn read(&self, key: &str) -> Value {
+        let [value] = self.read_together([key]);
+        value
+    }
+
+    /// Reads keys that belong together, as they stood at one moment.
+    pub(crate) fn read_together<const N: usize>(&self, keys: [&str; N]) -> [Value; N] {
+        let folder = fs::canonicalize(self.0.join(CURRENT)).unwrap_or_else(|_| self.0.clone());
+        keys.map(|key| match fs::read(folder.join(key)) {
+            Ok(value) => Ok(Zeroizing::new(value)),
+            Err(_) if has_files(&folder) => Err(Missing::Key),
+            Err(_) => Err(Missing::Secret),
+        })
+    }
+}
+
+/// Reads again and again, and makes of every change what is to be known of it. Ends with the last
+/// receiver.
+pub(crate) fn follow<V, T>(
+    read: impl Fn() -> V + Send + 'static,
+    mut make: impl FnMut(&V) -> T + Send + 'static,
+) -> watch::Receiver<T>
+where
+    V: PartialEq + Send + 'static,
+    T: Send + Sync + 'static,
+{
+    let mut last = read();
+    let (state, follower) = watch::channel(make(&last));
+    tokio::spawn(async move {
+        while !state.is_closed() {
+            tokio::time::sleep(INTERVAL).await;
+            let now = read();
+            if now != last {
+                state.send_replace(make(&now));
+                last = now;
+            }
+        }
+    });
+    follower
+}
+
+/// Ends when what is known of a Secret has changed; never, where there is no Secret.
+pub(crate) async fn changed<T>(known: Option<&mut watch::Receiver<T>>) {
+    let told = match known {
+        Some(known) => known.changed().await.is_ok(),
+        None => false,
+    };
+    if !told {
+        std::future::pending::<()>().await;
+    }
+}
+
+/// Whether a folder has files of its own: the kubelet's bookkeeping begins with two dots.
+fn has_files(folder: &Path) -> bool {
+    fs::read_dir(folder).is_ok_and(|mut entries| {
+        entries.any(|entry| entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with("..")))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn a_missing_secret_is_told_from_a_missing_key() {
+        let secrets = tempfile::tempdir().unwrap();
+        let folder = Folder::of(secrets.path(), SecretUse::WriteKey);
+        assert_eq!(folder.read("key"), Err(Missing::Secret));
+
+        fs::create_dir_all(secrets.path().join("write-key/..data")).unwrap();
+        assert_eq!(folder.read("key"), Err(Missing::Secret));
+
+        fs::write(secrets.path().join("write-key/..data/other"), "x").unwrap();
+        assert_eq!(folder.read("key"), Err(Missing::Key));
+
+        fs::write(secrets.path().join("write-key/..data/key"), "abc\n").unwrap();
+        assert_eq!(folder.read("key").unwrap().as_slice(), b"abc\n");
+    }
+
+    #[test]
+    fn a_plain_folder_is_read_as_well() {
+        let secrets = tempfile::tempdir().unwrap();
+        let folder = Folder::of(secrets.path(), SecretUse::Tls);
+        fs::create_dir(secrets.path().join("tls")).unwrap();
+        fs::write(secrets.path().join("tls/tls.crt"), "c").unwrap();
+        assert_eq!(folder.read_together(["tls.crt", "tls.key"]), [Ok(b"c".to_vec().into()), Err(Missing::Key)]);
+    }
+
+    #[tokio::test]
+    async fn a_change_is_told() {
+        let secrets = tempfile::tempdir().unwrap();
+        let root = secrets.path().join("write-key");
+        // As the kubelet does: each version a folder of its own, and one link that is moved.
+        let publish = |version: &str| {
+            fs::create_dir_all(root.join(version)).unwrap();
+            fs::write(root.join(version).join("key"), version).unwrap();
+            let _ = fs::remove_file(root.join(CURRENT));
+            symlink(version, root.join(CURRENT)).unwrap();
+        };
+        publish("..1");
+        let folder = Folder::of(secrets.path(), SecretUse::WriteKey);
+        let mut follower = follow(move || folder.read("key"), |value| value.as_ref().map(|value| value.len()).ok());
+        assert_eq!(*follower.borrow_and_update(), Some(3));
+        publish("..22");
+        follower.changed().await.unwrap();
+        assert_eq!(*follower.borrow_and_update(), Some(4));
+    }
+}

@@ -1,0 +1,308 @@
+//! Who may send: write keys, signatures, and browsers of other origins; with Secrets that change
+//! and go away.
+
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use hmac::{Hmac, KeyInit, Mac};
+use hyper::Method;
+use serde_json::{Value, json};
+use sha1::Sha1;
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::sidecar_config::SecretUse;
+use tributary_tests::event::{batch, message_id, track};
+use tributary_tests::http::Answer;
+use tributary_tests::stored::{assert_exactly, assert_stored_once};
+use tributary_tests::traffic::acknowledged;
+use tributary_tests::wait::{SOON, until};
+use tributary_tests::{Aws, Function, Setup, SidecarProcess, Traffic, World};
+
+const WRITE_KEY: &str = "wk-5uYt6Qq1";
+const SIGNING_SECRET: &str = "shared with Segment";
+
+/// Long enough for a sidecar to have read a Secret that changed.
+const READ: Duration = Duration::from_secs(4);
+
+fn with_write_key(function: Function) -> Function {
+    function.with("ingest.writeKeySecretRef", json!({"name": "keys", "key": "writeKey"}))
+}
+
+fn with_signature(function: Function) -> Function {
+    function.with("ingest.signatureSecretRef", json!({"name": "segment", "key": "secret"}))
+}
+
+async fn started(function: Function) -> (Aws, SidecarProcess) {
+    let aws = Aws::start(&World::new()).await;
+    let setup = Setup::new(&aws).function(function);
+    let setup = setup.secret(SecretUse::WriteKey, "writeKey", &format!("{WRITE_KEY}\n"));
+    let sidecar = setup.secret(SecretUse::Signature, "secret", SIGNING_SECRET).start().await;
+    sidecar.wait_ready().await;
+    (aws, sidecar)
+}
+
+async fn post(sidecar: &SidecarProcess, path: &str, headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Answer {
+    sidecar.request(Method::POST, path, headers, body).await.expect("an answer")
+}
+
+fn basic(user: &str) -> String {
+    format!("Basic {}", base64_simd::STANDARD.encode_to_string(user))
+}
+
+/// The X-Signature that Segment sends with a body, or with an array's first event.
+fn signature(secret: &str, covered: &str) -> String {
+    let mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("any key");
+    hex::encode(mac.chain_update(covered).finalize().into_bytes())
+}
+
+fn assert_unauthorized(answer: &Answer) {
+    assert_eq!((answer.status, answer.code().as_str()), (401, "unauthorized"), "{}", answer.text());
+    assert!(answer.headers.contains_key("www-authenticate") && !answer.headers.contains_key("retry-after"));
+    assert!(!answer.text().contains(WRITE_KEY) && !answer.text().contains(SIGNING_SECRET));
+}
+
+fn assert_unavailable(answer: &Answer, reason: Reason) {
+    assert_eq!((answer.status, answer.code()), (503, reason.to_string()), "{}", answer.text());
+    assert!(answer.says_when_to_retry());
+}
+
+/// An event with a member more.
+fn and(mut event: Value, name: &str, value: &str) -> String {
+    event[name] = json!(value);
+    event.to_string()
+}
+
+/// Path, headers, body.
+type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], String);
+
+#[tokio::test]
+async fn a_write_key_may_stand_in_three_places() {
+    let (aws, sidecar) = started(with_write_key(Function::new())).await;
+    let (user, bare) = (basic(&format!("{WRITE_KEY}:")), basic(WRITE_KEY));
+    let (bearer, other) = (format!("Bearer {WRITE_KEY}"), basic("another:"));
+    let good: [Case<'_>; 6] = [
+        ("/v1/track", &[("authorization", &user)], track(0).to_string()),
+        ("/v1/t", &[("authorization", &bare)], track(1).to_string()),
+        ("/v1/batch", &[("authorization", &bearer)], batch(2..3).to_string()),
+        ("/v1/track/", &[], and(track(3), "writeKey", WRITE_KEY)),
+        ("/v1/import/", &[("authorization", &other)], and(batch(4..5), "writeKey", WRITE_KEY)),
+        ("/", &[("authorization", &user)], track(5).to_string()),
+    ];
+    for (path, headers, body) in good {
+        let answer = post(&sidecar, path, headers, body).await;
+        assert_eq!(answer.status, 200, "{path}: {}", answer.text());
+    }
+    assert_exactly(&aws.objects(), &(0..6).map(message_id).collect::<Vec<_>>());
+    assert!(aws.objects().iter().all(|object| !String::from_utf8_lossy(&object.body).contains(WRITE_KEY)));
+
+    let bad: [Case<'_>; 5] = [
+        ("/v1/track", &[], track(9).to_string()),
+        ("/v1/track", &[("authorization", &other)], track(9).to_string()),
+        ("/v1/track", &[], and(track(9), "writeKey", "another")),
+        ("/v1/batch", &[], batch(9..10).to_string()),
+        ("/", &[("x-signature", &signature(SIGNING_SECRET, &track(9).to_string()))], track(9).to_string()),
+    ];
+    for (count, (path, headers, body)) in (1_u8..).zip(bad) {
+        assert_unauthorized(&post(&sidecar, path, headers, body).await);
+        assert_eq!(sidecar.metric("auth_failures_total").await, f64::from(count));
+    }
+    assert_eq!(aws.objects().len(), 6);
+}
+
+#[tokio::test]
+async fn without_a_write_key_any_will_do() {
+    let (_aws, sidecar) = started(Function::new()).await;
+    for headers in [&[][..], &[("authorization", "Basic !!!"), ("x-signature", "zz")][..]] {
+        assert_eq!(post(&sidecar, "/v1/track", headers, track(0).to_string()).await.status, 200);
+    }
+    let condition = sidecar.condition(ConditionType::IngestConfigured).await;
+    assert_eq!((condition.status, condition.reason), (Truth::True, Reason::Ok));
+}
+
+#[tokio::test]
+async fn segments_signature_lets_a_webhook_in_and_a_wrong_one_does_not() {
+    let (aws, sidecar) = started(with_signature(Function::new())).await;
+    let one = json!({"type": "delete", "userId": "u", "messageId": message_id(0), "timestamp": "2026-11-23T10:00:00Z",
+        "receivedAt": "2026-11-23T10:00:01.000Z", "sentAt": null, "channel": "server"})
+    .to_string();
+    let signed = signature(SIGNING_SECRET, &one);
+    assert_eq!(post(&sidecar, "/", &[("x-signature", &signed)], one.clone()).await.status, 200);
+    let stored = String::from_utf8(aws.objects()[0].body.to_vec()).expect("text");
+    assert!(aws.objects()[0].key.starts_with("delete/"), "{}", aws.objects()[0].key);
+    assert!(
+        stored.contains(r#""receivedAt":"2026-11-23T10:00:01.000Z""#),
+        "a time that Segment set is changed: {stored}"
+    );
+
+    // Of an array the first event is covered.
+    let many = (1..=1_000).map(|i| track(i).to_string()).collect::<Vec<_>>();
+    let array = format!("[{}]", many.join(","));
+    let signed = signature(SIGNING_SECRET, &many[0]);
+    let answer = post(&sidecar, "/", &[("x-signature", &signed)], array.clone()).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_exactly(&aws.objects(), &(0..=1_000).map(message_id).collect::<Vec<_>>());
+
+    for (signed, body) in [
+        (signature("another", &one), &one),
+        (signature(SIGNING_SECRET, &format!("{one} ")), &one),
+        (signature(SIGNING_SECRET, &array), &array),
+        (String::new(), &one),
+    ] {
+        assert_unauthorized(&post(&sidecar, "/", &[("x-signature", &signed)], body.clone()).await);
+    }
+    assert_unauthorized(&post(&sidecar, "/", &[], one.clone()).await);
+    // Where there are no write keys, the tracking API is closed, and says so.
+    let answer = post(&sidecar, "/v1/track", &[], track(0).to_string()).await;
+    assert_unauthorized(&answer);
+    assert!(answer.message().contains("writeKeySecretRef"), "{}", answer.message());
+}
+
+#[tokio::test]
+async fn a_webhook_has_larger_bodies_and_its_own_limits() {
+    let (aws, sidecar) = started(Function::new()).await;
+    let event = |i: usize, size: usize| json!({"type": "page", "userId": "u", "messageId": message_id(i), "filler": "x".repeat(size)});
+    let array = Value::from((0..300).map(|i| event(i, 20_000)).collect::<Vec<_>>());
+    let answer = sidecar.send("/", &array).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(aws.objects().len(), 300);
+    for (body, code) in [
+        (Value::from(vec![event(0, 1); 4_001]), "too_many_events"),
+        (json!([]), "empty_batch"),
+        (event(0, 40_000), "event_too_large"),
+        (json!({"type": "../../x", "userId": "u"}), "invalid_type"),
+        (json!({"userId": "u"}), "invalid_type"),
+        (json!([7]), "no_valid_events"),
+        (event(0, 8 << 20), "body_too_large"),
+    ] {
+        let answer = sidecar.send("/", &body).await;
+        assert_eq!((answer.status, answer.code().as_str()), (400, code), "{}", answer.text());
+    }
+    let answer = sidecar.send("/", &json!([event(1_000, 1), {"type": "Track", "userId": "u"}])).await;
+    assert_eq!((answer.status, &answer.json()["rejected"][0]["code"]), (200, &json!("invalid_type")));
+}
+
+#[tokio::test]
+async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
+    let (_aws, sidecar) = started(with_signature(with_write_key(Function::new()))).await;
+    let one = track(0).to_string();
+    let (key, signed) = (basic(WRITE_KEY), signature(SIGNING_SECRET, &one));
+    let with_key = [("authorization", key.as_str())];
+    let with_signature = [("x-signature", signed.as_str())];
+    assert_eq!(post(&sidecar, "/v1/track", &with_key, one.clone()).await.status, 200);
+    assert_eq!(post(&sidecar, "/", &with_signature, one.clone()).await.status, 200);
+
+    let none: [(&str, &str); 0] = [];
+    for (gone, reason, path, headers, entry) in [
+        (SecretUse::WriteKey, Reason::WriteKeyNotFound, "/v1/track", with_key, ("writeKey", WRITE_KEY)),
+        (SecretUse::Signature, Reason::SignatureNotFound, "/", with_signature, ("secret", SIGNING_SECRET)),
+    ] {
+        sidecar.publish(gone, &none);
+        let told = sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, reason, SOON).await;
+        assert!(told.message.contains("create it"), "{}", told.message);
+        assert_unavailable(&post(&sidecar, path, &headers, one.clone()).await, reason);
+        // Nobody can tell a wrong one either.
+        assert_unavailable(&post(&sidecar, path, &[], one.clone()).await, reason);
+
+        sidecar.publish(gone, &[("other", "x")]);
+        until("the missing key is told", SOON, async || {
+            let told = sidecar.condition(ConditionType::IngestConfigured).await;
+            told.message.contains("add it").then_some(())
+        })
+        .await;
+
+        sidecar.publish(gone, &[entry]);
+        sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
+        assert_eq!(post(&sidecar, path, &headers, one.clone()).await.status, 200);
+        assert_unauthorized(&post(&sidecar, path, &[], one.clone()).await);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_write_key_rotated_under_load_refuses_nobody_who_has_a_valid_one() {
+    let function =
+        with_write_key(Function::new()).with("delivery", json!({"mode": "Batch", "batch": {"maxAge": "100ms"}}));
+    let (aws, sidecar) = started(function).await;
+    let key = Arc::new(Mutex::new(WRITE_KEY));
+    let current = Arc::clone(&key);
+    let headers = move || vec![("authorization", basic(*current.lock().expect("no panic")))];
+    let traffic = Traffic::start_with(&sidecar, Duration::from_millis(2), headers);
+    tokio::time::sleep(READ / 2).await;
+
+    sidecar.publish(SecretUse::WriteKey, &[("writeKey", format!("{WRITE_KEY}\nwk-new"))]);
+    tokio::time::sleep(READ).await;
+    *key.lock().expect("no panic") = "wk-new";
+    tokio::time::sleep(READ / 2).await;
+    sidecar.publish(SecretUse::WriteKey, &[("writeKey", "wk-new\n")]);
+    tokio::time::sleep(READ).await;
+
+    let outcomes = traffic.finish().await;
+    assert!(outcomes.len() > 4_000, "{} events are no load", outcomes.len());
+    let refused: Vec<_> = outcomes.iter().filter(|outcome| outcome.status != Some(200)).collect();
+    assert!(refused.is_empty(), "{} of {} were refused: {:?}", refused.len(), outcomes.len(), refused[0]);
+    let lines = tributary_tests::stored::lines(&aws.objects());
+    let ids: std::collections::BTreeSet<_> = lines.iter().map(|line| line["messageId"].as_str()).collect();
+    assert!(acknowledged(&outcomes).iter().all(|id| ids.contains(&Some(id.as_str()))), "an event is lost");
+    assert_unauthorized(
+        &post(&sidecar, "/v1/track", &[("authorization", &basic(WRITE_KEY))], track(0).to_string()).await,
+    );
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_signing_secret_rotated_refuses_neither() {
+    let (aws, sidecar) = started(with_signature(Function::new())).await;
+    sidecar.publish(SecretUse::Signature, &[("secret", format!("{SIGNING_SECRET}\nthe next one\n"))]);
+    tokio::time::sleep(READ).await;
+    for (i, secret) in [SIGNING_SECRET, "the next one"].into_iter().enumerate() {
+        let one = track(i).to_string();
+        let signed = signature(secret, &one);
+        assert_eq!(post(&sidecar, "/", &[("x-signature", &signed)], one).await.status, 200);
+    }
+    assert_stored_once(&aws.objects(), &[message_id(0), message_id(1)]);
+}
+
+#[tokio::test]
+async fn a_browser_of_an_allowed_origin_may_ask_and_see_every_answer() {
+    const PAGE: &str = "https://shop.example.com";
+    let function = with_write_key(Function::new()).with("ingest.cors", json!({"allowedOrigins": [PAGE]}));
+    let (_aws, sidecar) = started(function).await;
+    let preflight = [
+        ("origin", PAGE),
+        ("access-control-request-method", "POST"),
+        ("access-control-request-headers", "authorization,content-type"),
+    ];
+    // It is answered before a key is asked for: a browser never shows one here.
+    let answer = sidecar.request(Method::OPTIONS, "/v1/t", &preflight, "").await.expect("an answer");
+    assert_eq!(answer.status, 204);
+    assert_eq!(answer.headers["access-control-allow-origin"], PAGE);
+    assert_eq!(answer.headers["access-control-allow-methods"], "POST");
+    assert_eq!(answer.headers["access-control-allow-headers"], "authorization,content-type");
+    assert_eq!(answer.headers["vary"], "origin");
+
+    let key = basic(WRITE_KEY);
+    let text = ("content-type", "text/plain");
+    for (path, key, body, status) in [
+        ("/v1/t", key.as_str(), track(0).to_string(), 200),
+        ("/v1/t", "Basic x", track(0).to_string(), 401),
+        ("/v1/t", key.as_str(), "{".to_owned(), 400),
+        ("/nowhere", key.as_str(), String::new(), 404),
+    ] {
+        let answer = post(&sidecar, path, &[("origin", PAGE), ("authorization", key), text], body).await;
+        assert_eq!(answer.status, status, "{}", answer.text());
+        assert_eq!(answer.headers["access-control-allow-origin"], PAGE, "{path} {status}");
+    }
+
+    let other = [("origin", "https://evil.example"), preflight[1], preflight[2]];
+    let answer = sidecar.request(Method::OPTIONS, "/v1/t", &other, "").await.expect("an answer");
+    assert!(!answer.headers.contains_key("access-control-allow-origin"));
+    assert_eq!(answer.headers["vary"], "origin");
+}
+
+#[tokio::test]
+async fn without_cors_no_page_may_ask() {
+    let (_aws, sidecar) = started(Function::new()).await;
+    let answer =
+        sidecar.request(Method::OPTIONS, "/v1/t", &[("origin", "https://a.example")], "").await.expect("an answer");
+    assert_eq!((answer.status, answer.code().as_str()), (405, "method_not_allowed"));
+    let answer = post(&sidecar, "/v1/t", &[("origin", "https://a.example")], track(0).to_string()).await;
+    assert_eq!(answer.status, 200);
+    assert!(!answer.headers.contains_key("access-control-allow-origin"));
+}

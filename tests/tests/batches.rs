@@ -1,0 +1,290 @@
+//! Batch mode: what is answered 200 is in S3, in objects of many events that a reader finds and reads.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::time::{Duration, Instant};
+
+use futures_util::future::join_all;
+use serde_json::{Value, json};
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_local_aws::{Action, Fault, StoredObject};
+use tributary_tests::aws::{error, latency, puts};
+use tributary_tests::event::{batch, message_id, track};
+use tributary_tests::http::Answer;
+use tributary_tests::stored::{lines, unpacked};
+use tributary_tests::wait::{SOON, until};
+use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World};
+
+/// Client libraries give up after 10 s.
+const ANSWERED: Duration = Duration::from_secs(9);
+
+/// A function in Batch mode.
+fn batches(batch: &Value) -> Function {
+    Function::new().with("delivery", json!({"mode": "Batch", "batch": batch}))
+}
+
+async fn started(function: Function) -> (Aws, SidecarProcess) {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).function(function).start().await;
+    sidecar.wait_ready().await;
+    (aws, sidecar)
+}
+
+fn ids(objects: &[StoredObject]) -> Vec<String> {
+    lines(objects).iter().map(|line| line["messageId"].as_str().expect("a messageId").to_owned()).collect()
+}
+
+/// These events and no others are in the objects, once each.
+fn assert_lines(objects: &[StoredObject], events: std::ops::Range<usize>) {
+    let mut seen = ids(objects);
+    seen.sort();
+    assert_eq!(seen, events.map(message_id).collect::<Vec<_>>());
+    assert!(objects.iter().all(|object| object.puts == 1), "an object was written over");
+}
+
+#[tokio::test]
+async fn events_become_lines_of_an_object_of_their_type() {
+    let (aws, sidecar) = started(batches(&json!({}))).await;
+    let mut events: Vec<_> = (0..4).map(track).collect();
+    events[3] = json!({"type": "page", "userId": "u", "messageId": message_id(3)});
+    let answer = sidecar.send("/v1/batch", &json!({"batch": events})).await;
+    assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
+    let objects = aws.objects();
+    assert_lines(&objects, 0..4);
+    assert_eq!(objects.len(), 2, "one of track events and one of the page");
+    let now = jiff::Timestamp::now();
+    for object in &objects {
+        let (partition, file) = object.key.rsplit_once('/').expect("folders");
+        let event_type = lines(std::slice::from_ref(object))[0]["type"].as_str().expect("a type").to_owned();
+        let [folder, date, hour] = partition.split('/').collect::<Vec<_>>()[..] else { panic!("{partition}") };
+        assert_eq!(folder, event_type);
+        assert!(date.starts_with("dt=20") && hour.starts_with("hour="), "{partition}");
+        let (millis, id) = file.strip_suffix(".ndjson.gz").and_then(|file| file.split_once('-')).expect("millis-id");
+        let sealed = jiff::Timestamp::from_millisecond(millis.parse().expect("millis")).expect("a time");
+        assert!(now.duration_since(sealed).as_secs().abs() < 60, "{sealed}");
+        assert_eq!(id.len(), 32);
+        assert_eq!(object.content_type.as_deref(), Some("application/x-ndjson"));
+    }
+}
+
+#[tokio::test]
+async fn each_compression_is_what_its_extension_says() {
+    for (compression, extension) in [("gzip", ".ndjson.gz"), ("zstd", ".ndjson.zst"), ("none", ".ndjson")] {
+        let (aws, sidecar) = started(batches(&json!({"compression": compression}))).await;
+        // White space between tokens may be line breaks, which a line of an object can't have.
+        let pretty = format!("{:#}", batch(0..100));
+        let answer = sidecar.request(hyper::Method::POST, "/v1/batch", &[], pretty).await.expect("an answer");
+        assert_eq!(answer.status, 200);
+        let objects = aws.objects();
+        assert_lines(&objects, 0..100);
+        assert!(objects[0].key.ends_with(extension), "{}", objects[0].key);
+        let large = unpacked(&objects[0]).len();
+        assert!(compression == "none" || objects[0].body.len() * 4 < large, "{} of {large}", objects[0].body.len());
+    }
+}
+
+#[tokio::test]
+async fn a_template_without_a_type_has_one_batch_for_all() {
+    let function =
+        batches(&json!({"compression": "none"})).with("delivery.key", json!("all/{yyyy}/{millis}-{batchId}.json"));
+    let (aws, sidecar) = started(function.with("s3.prefix", json!("in/"))).await;
+    let page = json!({"type": "page", "userId": "u", "messageId": message_id(1)});
+    assert_eq!(sidecar.send("/v1/batch", &json!({"batch": [track(0), page]})).await.status, 200);
+    let objects = aws.objects();
+    assert_eq!(objects.len(), 1);
+    assert!(objects[0].key.starts_with("in/all/20"), "{}", objects[0].key);
+    assert_lines(&objects, 0..2);
+}
+
+#[tokio::test]
+async fn a_batch_is_sealed_by_events_bytes_or_age() {
+    let (aws, sidecar) = started(batches(&json!({"maxEvents": 10, "maxAge": "5s"}))).await;
+    let start = Instant::now();
+    // Full batches wait for nothing.
+    assert_eq!(sidecar.send("/v1/batch", &batch(0..40)).await.status, 200);
+    assert!(start.elapsed() < Duration::from_secs(3), "full batches waited {:?}", start.elapsed());
+    assert_lines(&aws.objects(), 0..40);
+    assert!(aws.objects().iter().all(|object| lines(std::slice::from_ref(object)).len() == 10));
+    // Right after those, it has to wait for its age.
+    let start = Instant::now();
+    assert_eq!(sidecar.send("/v1/batch", &batch(40..41)).await.status, 200);
+    assert!(start.elapsed() > Duration::from_secs(3), "it was sealed after {:?}", start.elapsed());
+
+    let (aws, sidecar) = started(batches(&json!({"maxBytes": "64Ki", "compression": "none"}))).await;
+    assert_eq!(sidecar.send("/v1/batch", &batch(0..1_000)).await.status, 200);
+    assert_lines(&aws.objects(), 0..1_000);
+    let sizes: Vec<_> = aws.objects().iter().map(|object| object.body.len()).collect();
+    assert!(sizes.len() > 4 && sizes.iter().all(|size| *size <= 64 << 10), "{sizes:?}");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_lone_event_hardly_waits_and_a_stream_makes_no_more_than_an_object_an_age() {
+    let (aws, sidecar) = started(batches(&json!({"maxAge": "1s"}))).await;
+    let start = Instant::now();
+    assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
+    assert!(start.elapsed() < Duration::from_millis(500), "a lone event waited {:?}", start.elapsed());
+
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    let (start, before) = (Instant::now(), aws.objects().len());
+    let ports: &Ports = &sidecar;
+    let sends = (1..=400).map(async |i: usize| {
+        tokio::time::sleep(Duration::from_millis(10) * u32::try_from(i).expect("few")).await;
+        assert_eq!(ports.send("/v1/track", &track(i)).await.status, 200);
+    });
+    join_all(sends).await;
+    let (took, objects) = (start.elapsed().as_secs_f64(), aws.objects().len() - before);
+    assert!((objects as f64) <= took + 1.0, "{objects} objects in {took} s");
+    assert_lines(&aws.objects(), 0..401);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn types_of_any_name_do_not_keep_batches_open_without_end() {
+    let (aws, sidecar) = started(batches(&json!({"maxAge": "5s"}))).await;
+    let ports: &Ports = &sidecar;
+    // Letters only, as types are.
+    let name = |i: usize| format!("t{}{}", char::from(b'a' + (i / 26) as u8), char::from(b'a' + (i % 26) as u8));
+    let events: Vec<_> =
+        (0..100).map(|i| json!({"type": name(i), "userId": "u", "messageId": message_id(i)})).collect();
+    let answers = join_all(events.iter().map(|event| ports.send("/", event))).await;
+    assert!(answers.iter().all(|answer| answer.status == 200));
+    assert_lines(&aws.objects(), 0..100);
+    assert_eq!(aws.objects().len(), 100);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_that_is_tried_again_is_one_object() {
+    let (aws, sidecar) = started(batches(&json!({"maxEvents": 20}))).await;
+    // Two answers in five is lost after S3 has stored the object.
+    let lost = Fault { probability: Some(0.4), ..puts(Action::StoreThenDrop) };
+    aws.faults([lost, Fault { probability: Some(0.2), ..puts(error("SlowDown")) }]);
+    let ports: &Ports = &sidecar;
+    let answers = join_all((0..30).map(async |i| ports.send("/v1/batch", &batch(i * 20..i * 20 + 20)).await)).await;
+    let failed: Vec<_> = answers.iter().filter(|answer| answer.status != 200).map(Answer::text).collect();
+    assert!(failed.is_empty(), "{failed:?}");
+    assert_lines(&aws.objects(), 0..600);
+    assert_eq!(aws.objects().len(), 30);
+}
+
+#[tokio::test]
+async fn a_new_key_that_is_taken_is_a_fault_and_not_a_success() {
+    let (aws, sidecar) = started(batches(&json!({}))).await;
+    aws.faults([puts(error("PreconditionFailed"))]);
+    let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "S3Error"), "{}", answer.text());
+    assert!(answer.message().contains("conditionalWrites"), "{}", answer.message());
+    assert!(answer.says_when_to_retry());
+    aws.faults([]);
+    until("it is stored", SOON, async || (sidecar.send("/v1/batch", &batch(0..3)).await.status == 200).then_some(()))
+        .await;
+    assert_lines(&aws.objects(), 0..3);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_fault_is_told_at_once_and_mended_under_traffic() {
+    let (aws, sidecar) = started(batches(&json!({}))).await;
+    aws.set(&World::new().without_bucket());
+    let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "NoSuchBucket"), "{}", answer.text());
+    sidecar.wait_condition(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket, SOON).await;
+    // Nobody waits for a batch that would not be stored.
+    let start = Instant::now();
+    let answers = join_all((0..20).map(|i| {
+        let ports: &Ports = &sidecar;
+        async move { ports.send("/v1/track", &track(i)).await }
+    }))
+    .await;
+    assert!(answers.iter().all(|answer| answer.status == 503 && answer.says_when_to_retry()));
+    assert!(start.elapsed() < Duration::from_secs(2), "they waited {:?}", start.elapsed());
+    aws.set(&World::new());
+    until("it is stored", SOON, async || (sidecar.send("/v1/track", &track(0)).await.status == 200).then_some(()))
+        .await;
+    sidecar.wait_condition(ConditionType::BucketWritable, Truth::True, Reason::Ok, SOON).await;
+    assert_lines(&aws.objects(), 0..1);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn everybody_is_answered_in_time_when_s3_is_slow_or_away() {
+    let (aws, sidecar) = started(batches(&json!({"maxAge": "5s"}))).await;
+    // The first batch is sealed soon; what comes after waits for its turn.
+    assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
+    aws.faults([puts(latency(Duration::from_secs(30)))]);
+    let ports: &Ports = &sidecar;
+    let answers = join_all((1..20).map(async |i: usize| {
+        tokio::time::sleep(Duration::from_millis(100) * u32::try_from(i).expect("few")).await;
+        let start = Instant::now();
+        (ports.send("/v1/track", &track(i)).await, start.elapsed())
+    }))
+    .await;
+    for (answer, took) in answers {
+        assert_eq!((answer.status, answer.code().as_str()), (503, "S3Unreachable"), "{}", answer.text());
+        assert!(took < ANSWERED, "answered after {took:?}");
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_is_bounded_and_more_is_told_to_come_later() {
+    let (aws, sidecar) = started(batches(&json!({"maxAge": "5s", "compression": "none", "maxBytes": "64Mi"}))).await;
+    // Far more than the budget of 160 MiB.
+    let filler = "x".repeat(30_000);
+    let body = |i: usize| {
+        let events = (0..30)
+            .map(|event| json!({"type": "page", "userId": "u", "messageId": message_id(i * 30 + event), "a": filler}));
+        json!({"batch": events.collect::<Vec<_>>()})
+    };
+    let ports: &Ports = &sidecar;
+    let answers =
+        join_all((0..300).map(async |i| (i, ports.try_send("/v1/batch", &body(i)).await.expect("an answer")))).await;
+    let count = |status: u16| answers.iter().filter(|(_, answer)| answer.status == status).count();
+    assert!(count(429) > 0 && count(200) > 0, "{} and {}", count(200), count(429));
+    assert_eq!(count(429) + count(200) + count(503), 300);
+    let peak = sidecar.peak_memory();
+    assert!(peak < 450 << 20, "{} MiB", peak >> 20);
+    let stored: BTreeSet<_> = ids(&aws.objects()).into_iter().collect();
+    for (i, answer) in &answers {
+        assert!(answer.status == 200 || answer.says_when_to_retry());
+        assert!(answer.status != 200 || (i * 30..i * 30 + 30).all(|event| stored.contains(&message_id(event))));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_answered_200_is_stored_when_the_sidecar_ends_in_the_middle() {
+    for round in 0..20 {
+        let (aws, mut sidecar) =
+            started(batches(&json!({"maxAge": if round % 2 == 0 { "1s" } else { "200ms" }}))).await;
+        if round % 3 == 0 {
+            aws.faults([puts(latency(Duration::from_millis(300)))]);
+        }
+        let ports: &Ports = &sidecar;
+        let clients = (0..16).map(|client| {
+            let ports = ports.clone();
+            tokio::spawn(async move {
+                let mut acknowledged = BTreeMap::new();
+                for i in 0.. {
+                    let first = (client * 1_000 + i) * 10;
+                    match ports.try_send("/v1/batch", &batch(first..first + 10)).await {
+                        Ok(answer) if answer.status == 200 => {
+                            acknowledged.extend((first..first + 10).map(|event| (message_id(event), ())));
+                        }
+                        // It is gone.
+                        Err(_) => break,
+                        Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
+                    }
+                }
+                acknowledged
+            })
+        });
+        let clients: Vec<_> = clients.collect();
+        tokio::time::sleep(Duration::from_millis(700 + 90 * round)).await;
+        let start = Instant::now();
+        sidecar.terminate();
+        assert_eq!(sidecar.wait_end(Duration::from_secs(15)).await.code(), Some(0));
+        assert!(start.elapsed() < Duration::from_secs(5), "it took {:?} to end", start.elapsed());
+        let mut acknowledged = BTreeMap::new();
+        for client in clients {
+            acknowledged.extend(client.await.expect("no panic"));
+        }
+        assert!(acknowledged.len() > 100, "{} events are no traffic", acknowledged.len());
+        let stored: BTreeSet<_> = ids(&aws.objects()).into_iter().collect();
+        let lost: Vec<_> = acknowledged.keys().filter(|id| !stored.contains(*id)).collect();
+        assert!(lost.is_empty(), "{} events are lost in round {round}: {lost:?}", lost.len());
+    }
+}

@@ -1,0 +1,165 @@
+//! HTTPS, with a certificate that changes, breaks and goes away.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::{Request, StatusCode};
+use hyper_util::rt::TokioIo;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
+use serde_json::json;
+use tokio::io::AsyncReadExt;
+use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::sidecar_config::SecretUse;
+use tributary_tests::event::{message_id, track};
+use tributary_tests::stored::assert_exactly;
+use tributary_tests::wait::{SOON, until};
+use tributary_tests::{Aws, Function, Setup, SidecarProcess, World};
+
+/// A certificate that is its own authority.
+struct Site {
+    der: CertificateDer<'static>,
+    certificate: String,
+    key: String,
+}
+
+impl Site {
+    fn new() -> Self {
+        let made = rcgen::generate_simple_self_signed(["sidecar.test".to_owned()]).expect("a certificate");
+        Self { der: made.cert.der().clone(), certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
+    }
+
+    fn files(&self) -> [(&'static str, &str); 2] {
+        [("tls.crt", &self.certificate), ("tls.key", &self.key)]
+    }
+
+    /// A client that trusts this certificate and no other.
+    fn client(&self) -> TlsConnector {
+        let mut roots = RootCertStore::empty();
+        roots.add(self.der.clone()).expect("a certificate");
+        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions")
+            .with_root_certificates(roots)
+            .with_no_client_auth();
+        TlsConnector::from(Arc::new(config))
+    }
+}
+
+/// Posts an event over a new connection. An error is a handshake that failed.
+async fn post(sidecar: &SidecarProcess, site: &Site, i: usize) -> Result<StatusCode, String> {
+    let mut connection = connect(sidecar, site).await?;
+    send(&mut connection, i).await
+}
+
+type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
+
+async fn connect(sidecar: &SidecarProcess, site: &Site) -> Result<Connection, String> {
+    let stream = TcpStream::connect(sidecar.events).await.map_err(|error| error.to_string())?;
+    let name = ServerName::try_from("sidecar.test").expect("a name");
+    let stream = site.client().connect(name, stream).await.map_err(|error| error.to_string())?;
+    let (sender, connection) =
+        hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
+    tokio::spawn(connection);
+    Ok(sender)
+}
+
+async fn send(connection: &mut Connection, i: usize) -> Result<StatusCode, String> {
+    let request = Request::post("/v1/track").header("host", "sidecar.test").body(Full::from(track(i).to_string()));
+    let answer = connection.send_request(request.expect("a request")).await.map_err(|error| error.to_string())?;
+    Ok(answer.status())
+}
+
+async fn started(site: Option<&Site>) -> (Aws, SidecarProcess) {
+    let aws = Aws::start(&World::new()).await;
+    let function = Function::new().with("ingest.tlsSecretRef", json!({"name": "site"}));
+    let mut setup = Setup::new(&aws).function(function);
+    for (name, value) in site.iter().flat_map(|site| site.files()) {
+        setup = setup.secret(SecretUse::Tls, name, value);
+    }
+    (aws, setup.start().await)
+}
+
+#[tokio::test]
+async fn events_are_taken_over_tls_and_not_without() {
+    let site = Site::new();
+    let (aws, sidecar) = started(Some(&site)).await;
+    sidecar.wait_ready().await;
+    assert_eq!(post(&sidecar, &site, 0).await, Ok(StatusCode::OK));
+    assert!(post(&sidecar, &Site::new(), 1).await.is_err(), "a client takes a certificate that it does not know");
+    assert!(sidecar.try_send("/v1/track", &track(2)).await.is_err(), "events are taken in the clear");
+    assert_exactly(&aws.objects(), &[message_id(0)]);
+}
+
+#[tokio::test]
+async fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
+    let (old, new) = (Site::new(), Site::new());
+    let (aws, sidecar) = started(Some(&old)).await;
+    sidecar.wait_ready().await;
+    let mut kept = connect(&sidecar, &old).await.expect("a connection");
+    sidecar.publish(SecretUse::Tls, &new.files());
+    let mut i = 0;
+    until("the new certificate is shown", SOON, async || {
+        // Whatever is shown, every event is taken.
+        assert_eq!(send(&mut kept, i).await, Ok(StatusCode::OK));
+        i += 1;
+        (post(&sidecar, &new, i).await == Ok(StatusCode::OK)).then_some(())
+    })
+    .await;
+    assert!(connect(&sidecar, &old).await.is_err());
+    assert_eq!(send(&mut kept, i + 1).await, Ok(StatusCode::OK));
+    assert_exactly(&aws.objects(), &(0..i + 2).map(message_id).collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_bad_certificate_is_told_and_the_last_good_one_stays() {
+    let (good, other) = (Site::new(), Site::new());
+    let (_aws, sidecar) = started(Some(&good)).await;
+    sidecar.wait_ready().await;
+    let none: [(&str, &str); 0] = [];
+    let mixed = [("tls.crt", good.certificate.as_str()), ("tls.key", other.key.as_str())];
+    for (wrong, says) in [
+        (&none[..], "kubectl create secret tls site"),
+        (&good.files()[..1], "no key tls.key"),
+        (&[("tls.crt", "nonsense"), ("tls.key", "nonsense")][..], "tls.crt"),
+        (&mixed[..], "the certificate with its key"),
+    ] {
+        sidecar.publish(SecretUse::Tls, wrong);
+        until(says, SOON, async || {
+            let told = sidecar.condition(ConditionType::IngestConfigured).await;
+            (told.reason == Reason::TlsInvalid && told.message.contains(says)).then_some(())
+        })
+        .await;
+        assert_eq!(post(&sidecar, &good, 0).await, Ok(StatusCode::OK));
+        assert!(!sidecar.output().contains(&other.key[40..80]), "a key is in the log");
+    }
+    sidecar.publish(SecretUse::Tls, &other.files());
+    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
+    assert_eq!(post(&sidecar, &other, 0).await, Ok(StatusCode::OK));
+}
+
+#[tokio::test]
+async fn without_a_certificate_it_is_not_ready_and_gets_ready_when_there_is_one() {
+    let site = Site::new();
+    let (_aws, sidecar) = started(None).await;
+    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, SOON).await;
+    sidecar.wait_condition(ConditionType::RoleAssumed, Truth::True, Reason::Ok, SOON).await;
+    assert_eq!(sidecar.ask("/readyz").await.status, 503);
+    assert!(post(&sidecar, &site, 0).await.is_err());
+    sidecar.publish(SecretUse::Tls, &site.files());
+    sidecar.wait_ready().await;
+    assert_eq!(post(&sidecar, &site, 0).await, Ok(StatusCode::OK));
+}
+
+#[tokio::test]
+async fn a_client_that_never_shakes_hands_is_let_go() {
+    let site = Site::new();
+    let (_aws, sidecar) = started(Some(&site)).await;
+    let mut stream = TcpStream::connect(sidecar.events).await.expect("somebody who listens");
+    let end = tokio::time::timeout(Duration::from_secs(15), stream.read(&mut [0])).await;
+    assert_eq!(end.expect("it is kept for ever").expect("an end"), 0);
+}
