@@ -253,6 +253,79 @@ fn an_edited_function_is_rolled_and_a_wrong_edit_leaves_it_as_it_was() {
     assert!(run.folder.path().join("tributary-data/orders-lake/events/track/1767225600000-m-1.json").exists());
 }
 
+/// What is in the files below a folder, by their paths within it; compressed ones as `gzip` unpacks them.
+fn files(folder: &Path) -> Vec<(String, String)> {
+    let mut found = Vec::new();
+    let mut folders = vec![folder.to_owned()];
+    while let Some(next) = folders.pop() {
+        for entry in fs::read_dir(next).unwrap() {
+            let path = entry.unwrap().path();
+            if path.is_dir() {
+                folders.push(path);
+                continue;
+            }
+            let name = path.strip_prefix(folder).unwrap().to_str().unwrap().to_owned();
+            let unpack = if name.ends_with(".gz") { "gzip -dc" } else { "cat" };
+            let output = Command::new("sh").args(["-c", &format!("{unpack} < \"$0\"")]).arg(&path).output().unwrap();
+            assert!(output.status.success(), "{name}: {}", String::from_utf8_lossy(&output.stderr));
+            found.push((name, String::from_utf8(output.stdout).unwrap()));
+        }
+    }
+    found
+}
+
+#[test]
+fn every_example_runs_as_it_stands_and_takes_the_event_that_it_tells_to_send() {
+    for (name, bucket, secret) in [
+        ("orders.yaml", "orders-lake/segment/track/", ""),
+        ("clickstream.yaml", "clickstream-lake/raw/track/dt=", "change-me-write-key"),
+        ("webhook.yaml", "webhook-lake/track/", "change-me-signing-secret"),
+        ("browser.yaml", "browser-lake/track/dt=", "browser-write-key"),
+        ("s3-compatible.yaml", "events/track/", ""),
+    ] {
+        let folder = tempfile::tempdir().unwrap();
+        fs::copy(example(name), folder.path().join("orders.yaml")).unwrap();
+        let run = Run::again(folder, false);
+        run.line("Send a first event");
+        let mut commands = String::new();
+        while let Ok(line) = run.lines.recv_timeout(PATIENCE) {
+            if line.is_empty() {
+                break;
+            }
+            commands += &(line + "\n");
+        }
+        run.line("ready ");
+        assert!(secret.is_empty() || !commands.contains(secret), "{name} shows a secret: {commands}");
+        let mut shell = Command::new("sh");
+        shell.args(["-euc", &commands]).env("WRITE_KEY", secret).env("SIGNING_SECRET", secret).env("no_proxy", "*");
+        let answer = String::from_utf8(shell.output().unwrap().stdout).unwrap();
+        assert_eq!(answer, r#"{"success":true}"#, "{name}: {commands}");
+        let stored = files(&run.folder.path().join("tributary-data"));
+        assert_eq!(stored.len(), 1, "{name}: {stored:?}");
+        assert!(stored[0].0.starts_with(bucket), "{name}: {}", stored[0].0);
+        assert!(stored[0].1.contains(r#""event":"Order Completed""#), "{name}: {}", stored[0].1);
+    }
+}
+
+#[test]
+fn a_write_key_that_is_edited_is_taken_up_without_a_roll() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(example("clickstream.yaml"), folder.path().join("orders.yaml")).unwrap();
+    let run = Run::again(folder, false);
+    run.line("ready ");
+    let (status, answer) = run.send();
+    assert!(status == 401 && answer.contains("unauthorized"), "{status} {answer}");
+    run.edit("orders.yaml", "    change-me-write-key\n", "    change-me-write-key\n    second-key\n");
+    assert!(run.line("edit ").contains("Secrets"));
+    run.edit("orders.yaml", "writeKeys: |", "otherKeys: |");
+    let problem = run.line("problem ");
+    assert!(problem.contains("IngestConfigured WriteKeyNotFound") && problem.contains("writeKeys"), "{problem}");
+    assert_eq!(run.send().0, 503);
+    run.edit("orders.yaml", "otherKeys: |", "writeKeys: |");
+    run.line("mended ");
+    assert_eq!(run.send().0, 401);
+}
+
 fn refused(arguments: &[&str]) -> Output {
     tributary().arg("run").args(arguments).current_dir(env!("CARGO_MANIFEST_DIR")).output().unwrap()
 }

@@ -4,6 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use tributary_crds::conditions::{ConditionType, SidecarCondition, Truth};
+use tributary_crds::function::{Ingest, SecretKeyRef};
 use tributary_sidecar::metrics::Totals;
 
 use super::cloud::Cloud;
@@ -44,18 +45,27 @@ impl Console {
             }
         }
         self.line("");
-        self.line("Send a first event:");
+        self.first_event(&ingest, &format!("{scheme}://{events}"), insecure);
+    }
+
+    /// How to send a first event, as a shell takes it. Secrets are named, never shown.
+    fn first_event(&mut self, ingest: &Ingest, url: &str, insecure: &str) {
         let event = r#""userId":"u1","event":"Order Completed""#;
-        if ingest.write_key_secret_ref.is_some() {
-            self.line(&format!("  curl {insecure}-u WRITE_KEY: {scheme}://{events}/v1/track -d '{{{event}}}'"));
-        } else if ingest.signature_secret_ref.is_some() {
-            self.line(&format!("  body='{{\"type\":\"track\",{event}}}'"));
-            self.line(
-                "  signature=$(printf %s \"$body\" | openssl dgst -sha1 -hmac SIGNING_SECRET -r | cut -d' ' -f1)",
-            );
-            self.line(&format!("  curl {insecure}-H \"X-Signature: $signature\" {scheme}://{events}/ -d \"$body\""));
-        } else {
-            self.line(&format!("  curl {insecure}{scheme}://{events}/v1/track -d '{{{event}}}'"));
+        match (&ingest.write_key_secret_ref, &ingest.signature_secret_ref) {
+            (Some(SecretKeyRef { name, key }), _) => {
+                self.line(&format!("Send a first event, with WRITE_KEY as a line of {key} in the Secret {name}:"));
+                self.line(&format!("  curl {insecure}-u \"$WRITE_KEY:\" {url}/v1/track -d '{{{event}}}'"));
+            }
+            (None, Some(SecretKeyRef { name, key })) => {
+                self.line(&format!("Send a first event, with SIGNING_SECRET as {key} in the Secret {name}:"));
+                self.line(&format!("  event='{{\"type\":\"track\",{event}}}'"));
+                self.line("  signature=$(printf %s \"$event\" | openssl dgst -sha1 -hmac \"$SIGNING_SECRET\" -r | cut -d' ' -f1)");
+                self.line(&format!("  curl {insecure}-H \"X-Signature: $signature\" {url}/ -d \"$event\""));
+            }
+            (None, None) => {
+                self.line("Send a first event:");
+                self.line(&format!("  curl {insecure}{url}/v1/track -d '{{{event}}}'"));
+            }
         }
         self.line("");
     }
