@@ -1,5 +1,6 @@
 //! A connection on which a test writes bytes as it likes.
 
+use std::io::ErrorKind;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -41,20 +42,58 @@ impl Raw {
         let _ = self.stream.write_all(bytes.as_ref()).await;
     }
 
+    /// Says that nothing more will be written.
+    pub async fn finish(&mut self) {
+        // Whoever is gone needs no telling.
+        let _ = self.stream.shutdown().await;
+    }
+
     /// Reads an answer: its head, and as much of a body as the head says.
     ///
     /// # Panics
     /// If there is none.
     pub async fn answer(&mut self) -> Answer {
-        tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer in time")
+        let answer = tokio::time::timeout(PATIENCE, self.read_answer()).await.expect("an answer in time");
+        answer.expect("a connection that is open until it is answered")
     }
 
-    async fn read_answer(&mut self) -> Answer {
+    /// Reads all answers until the other side closes the connection, or time is up; says whether it
+    /// was closed.
+    ///
+    /// # Panics
+    /// If it is closed in the midst of one.
+    pub async fn answers(&mut self, within: Duration) -> (Vec<Answer>, bool) {
+        let mut answers = Vec::new();
+        let all = async {
+            while let Some(answer) = self.read_answer().await {
+                answers.push(answer);
+            }
+        };
+        let closed = tokio::time::timeout(within, all).await.is_ok();
+        (answers, closed)
+    }
+
+    /// Reads what is left until the other side closes the connection: for an answer whose length its
+    /// head does not say.
+    ///
+    /// # Panics
+    /// If it is never closed.
+    pub async fn rest(&mut self) -> String {
+        let all = async { while self.read_more().await {} };
+        tokio::time::timeout(PATIENCE, all).await.expect("an end in time");
+        String::from_utf8_lossy(&std::mem::take(&mut self.read)).into_owned()
+    }
+
+    /// None when the connection has ended.
+    async fn read_answer(&mut self) -> Option<Answer> {
         let end = loop {
             if let Some(end) = self.read.windows(4).position(|window| window == b"\r\n\r\n") {
                 break end + 4;
             }
-            self.read_more().await;
+            if !self.read_more().await {
+                assert!(self.read.is_empty(), "it ended after {:?}", String::from_utf8_lossy(&self.read));
+                return None;
+            }
         };
         let head = String::from_utf8(self.read.drain(..end).collect()).expect("a head of text");
         let mut lines = head.lines();
@@ -62,15 +101,20 @@ impl Raw {
         let headers: HeaderMap = lines.filter_map(header).collect();
         let length = headers.get("content-length").and_then(|value| value.to_str().ok()?.parse().ok()).unwrap_or(0);
         while self.read.len() < length {
-            self.read_more().await;
+            assert!(self.read_more().await, "it ended after {:?}", String::from_utf8_lossy(&self.read));
         }
         let body = Bytes::from(self.read.drain(..length).collect::<Vec<_>>());
-        Answer { status: status.expect("a status line"), headers, body }
+        Some(Answer { status: status.expect("a status line"), headers, body })
     }
 
-    async fn read_more(&mut self) {
-        let count = self.stream.read_buf(&mut self.read).await.expect("an open connection");
-        assert!(count > 0, "the connection ended after {:?}", String::from_utf8_lossy(&self.read));
+    /// Whether there was more: a connection that is reset, because not all was read that was
+    /// written, has ended too.
+    async fn read_more(&mut self) -> bool {
+        match self.stream.read_buf(&mut self.read).await {
+            Ok(count) => count > 0,
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => false,
+            Err(error) => panic!("a connection that can be read: {error}"),
+        }
     }
 }
 

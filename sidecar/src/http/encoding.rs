@@ -4,7 +4,7 @@ use std::io::Read;
 
 use bytes::Bytes;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
-use hyper::header::{CONTENT_ENCODING, HeaderMap};
+use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use super::body::BodyError;
 use super::budget::Reservation;
@@ -32,8 +32,9 @@ pub(super) enum Encoding {
 impl Encoding {
     /// What the headers say.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, BodyError> {
-        let Some(encoding) = headers.get(CONTENT_ENCODING) else { return Ok(Self::Identity) };
-        let name = encoding.as_bytes().trim_ascii();
+        // Two lines are a list (RFC 9110, 5.3), and so no encoding of ours.
+        let lines: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
+        let name = &lines.join(&b", "[..])[..];
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
         Ok(match () {
             () if name.is_empty() || is("identity") => Self::Identity,
@@ -204,5 +205,8 @@ mod tests {
         for unknown in ["br", "gzip, gzip"] {
             assert_eq!(Encoding::of(&headers(unknown)), Err(BodyError::UnknownEncoding(unknown.to_owned())));
         }
+        let lines = ["identity", "gzip"].map(|name| (CONTENT_ENCODING, HeaderValue::from_static(name)));
+        let list = BodyError::UnknownEncoding("identity, gzip".to_owned());
+        assert_eq!(Encoding::of(&HeaderMap::from_iter(lines)), Err(list));
     }
 }

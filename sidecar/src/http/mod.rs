@@ -5,6 +5,7 @@ mod answer;
 mod body;
 mod budget;
 mod encoding;
+mod framing;
 mod tls;
 
 use std::convert::Infallible;
@@ -13,6 +14,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::Either;
 use hyper::body::Incoming;
 use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::{HttpService, service_fn};
@@ -127,8 +129,11 @@ where
         let mut stream = Box::pin(TimeoutStream::new(stream));
         stream.as_mut().set_write_timeout_pinned(Some(WRITE));
         let (handler, draining) = (Arc::clone(&self.handler), Arc::clone(&self.draining));
-        let service = service_fn(move |request| {
-            let answer = handler(request);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answer = match framing::refuse(request.headers()) {
+                Some(refused) => Either::Left(std::future::ready(refused)),
+                None => Either::Right(handler(request)),
+            };
             let draining = Arc::clone(&draining);
             async move {
                 let mut answer = answer.await;

@@ -33,7 +33,8 @@ pub(crate) fn route(method: &Method, path: &str) -> (Route, &'static str) {
         "/v1/group" | "/v1/g" => (Route::Single(EventType::Group), "/v1/group"),
         "/v1/alias" | "/v1/a" => (Route::Single(EventType::Alias), "/v1/alias"),
         "/v1/batch" | "/v1/b" | "/v1/import" => (Route::Batch, "/v1/batch"),
-        "" => (Route::Webhook, "/"),
+        // A request to an authority has no path at all.
+        "" if path == "/" => (Route::Webhook, "/"),
         _ => return (Route::NotFound, "other"),
     };
     match *method {
@@ -66,6 +67,7 @@ mod tests {
         }
         assert_eq!(post("/"), (Route::Webhook, "/"));
         assert_eq!(post("//"), (Route::NotFound, "other"));
+        assert_eq!(post(""), (Route::NotFound, "other"));
         assert_eq!(post("/v1/track//"), (Route::NotFound, "other"));
         assert_eq!(post("/v1/tracks"), (Route::NotFound, "other"));
         assert_eq!(post("/v2/track"), (Route::NotFound, "other"));
