@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::{Value, json};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::sidecar_config::SecretUse;
 use tributary_local_aws::Action;
 use tributary_tests::aws::{error, puts, sts};
 use tributary_tests::event::track;
@@ -15,6 +16,8 @@ use tributary_tests::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
 use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World};
 
 const WRITE_KEY: &str = "wk-canary-8Jq2";
+const SIGNING_SECRET: &str = "signing-canary-3Xw7";
+const BAD_KEY: &str = "key-canary with spaces";
 const BAD_SECRET: &str = "canary but no external ID";
 
 /// A sidecar that logs all it can, and everything that it has said so far.
@@ -74,8 +77,8 @@ impl Watched {
             self.said += &format!("{}\n{}\n", object.key, String::from_utf8_lossy(&object.body));
         }
         let basic = base64_simd::STANDARD.encode_to_string(format!("{WRITE_KEY}:"));
-        let mut secrets: Vec<String> =
-            [EXTERNAL_ID, SECRET_ACCESS_KEY, ACCESS_KEY_ID, WRITE_KEY, &basic, BAD_SECRET].map(str::to_owned).to_vec();
+        let planted = [EXTERNAL_ID, SECRET_ACCESS_KEY, ACCESS_KEY_ID, WRITE_KEY, &basic, SIGNING_SECRET];
+        let mut secrets: Vec<String> = planted.into_iter().chain([BAD_SECRET, BAD_KEY]).map(str::to_owned).collect();
         for element in ["SessionToken", "SecretAccessKey", "AccessKeyId"] {
             secrets.extend(self.tap.heard(element));
         }
@@ -138,6 +141,29 @@ async fn secrets_are_kept_when_requests_are_refused() {
     }
     assert_eq!(watched.send(&format!("/v1/{WRITE_KEY}"), with_write_key(track(1))).await, 404);
     assert_eq!(watched.send(&format!("/v1/track?writeKey={WRITE_KEY}"), "{}".to_owned()).await, 400);
+    watched.assert_kept().await;
+}
+
+#[tokio::test]
+async fn secrets_are_kept_that_clients_must_show() {
+    let function = Function::new()
+        .with("logLevel", json!("trace"))
+        .with("ingest.writeKeySecretRef", json!({"name": "keys", "key": "writeKey"}))
+        .with("ingest.signatureSecretRef", json!({"name": "segment", "key": "secret"}));
+    let mut watched = Watched::start(&World::new(), |setup| {
+        *setup = setup.clone().function(function).secret(SecretUse::WriteKey, "writeKey", WRITE_KEY);
+        *setup = setup.clone().secret(SecretUse::Signature, "secret", SIGNING_SECRET);
+    })
+    .await;
+    watched.sidecar.wait_ready().await;
+    assert_eq!(watched.send_event(0).await, 200);
+    watched.sidecar.publish(SecretUse::WriteKey, &[("writeKey", "another-one")]);
+    until("the key is another", SOON, async || (watched.send_event(0).await == 401).then_some(())).await;
+    for (r#use, key) in [(SecretUse::WriteKey, "writeKey"), (SecretUse::Signature, "secret")] {
+        watched.sidecar.publish(r#use, &[(key, BAD_KEY)]);
+    }
+    watched.wait(ConditionType::IngestConfigured, Truth::False, Reason::WriteKeyNotFound).await;
+    assert_eq!(watched.send_event(0).await, 503);
     watched.assert_kept().await;
 }
 

@@ -20,7 +20,7 @@ use std::time::{Duration, Instant};
 use bytes::Bytes;
 use jiff::Timestamp;
 use tokio::sync::{oneshot, watch};
-use tokio::time::sleep_until;
+use tokio::time::{sleep_until, timeout_at};
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::{Compression, DestinationFunctionSpec};
 use tributary_crds::values::{BatchAge, BatchBytes, KeyTemplate};
@@ -43,7 +43,10 @@ const BYTES: usize = 5 << 20;
 const EVENTS: u32 = 10_000;
 const AGE: Duration = Duration::from_secs(1);
 
-/// Batches open at once. Webhooks send types of any name: one more closes the oldest.
+/// What an upload is left of a request's time, at least.
+const UPLOAD: Duration = Duration::from_secs(3);
+
+/// Batches open at once. Webhooks send types of any name: one more seals the oldest.
 const OPEN: usize = 8;
 
 /// What came of a batch, once that is known.
@@ -139,9 +142,10 @@ impl Batches {
     ) -> Result<(), NotStored> {
         self.0.uploads.admit(deadline).await?;
         for mut outcome in self.0.add(events, reservation, deadline) {
-            let outcome = outcome.wait_for(Option::is_some).await.map(|outcome| outcome.clone());
-            // A batch's task ends with an outcome, unless the process does.
-            outcome.ok().flatten().unwrap_or_else(|| Err(broken_off().into()))?;
+            let known = timeout_at(deadline.into(), outcome.wait_for(Option::is_some)).await;
+            let known = known.map(|told| told.ok().and_then(|outcome| outcome.clone()));
+            // A batch's task tells its outcome in time, unless the process ends.
+            known.ok().flatten().unwrap_or_else(|| Err(not_in_time().into()))?;
         }
         Ok(())
     }
@@ -190,7 +194,8 @@ impl Shared {
         let filling = Filling::new(self.compression).expect("memory takes what is written");
         let (seal, full) = oneshot::channel();
         let (told, outcome) = watch::channel(None);
-        let due = pace::due(Instant::now(), sealed, self.age);
+        // Whoever waited long for a session has less time left than a batch may wait.
+        let due = pace::due(Instant::now(), sealed, self.age).min(deadline - UPLOAD);
         tokio::spawn(Arc::clone(self).tend(id, partition, due, full, told));
         Open { id, content: Content { filling, deadline, reservation: reservation.split(0) }, seal, outcome }
     }
@@ -257,13 +262,14 @@ impl PartitionState {
     }
 }
 
-/// The partition of an event; a new one may take the place of the one that was longest without.
+/// The partition of an event; a new one may take the place of an old one.
 fn find<'a>(partitions: &'a mut Vec<PartitionState>, event: &Event, by_type: bool) -> &'a mut PartitionState {
     let at = match partitions.iter().position(|state| state.partition.takes(event)) {
         Some(at) => at,
         None => {
             if partitions.len() >= OPEN {
-                partitions.remove(0).seal();
+                let idle = partitions.iter().position(|state| state.open.is_none());
+                partitions.remove(idle.unwrap_or_default()).seal();
             }
             let partition = if by_type { Partition::Type(event.event_type.clone()) } else { Partition::All };
             partitions.push(PartitionState { partition, open: None, sealed: None });
@@ -273,6 +279,7 @@ fn find<'a>(partitions: &'a mut Vec<PartitionState>, event: &Event, by_type: boo
     &mut partitions[at]
 }
 
-fn broken_off() -> Obstacle {
-    Obstacle { reason: Reason::S3Error, message: "the upload was broken off; send the events again".to_owned() }
+fn not_in_time() -> Obstacle {
+    let message = "the batch was not stored in time; send the events again".to_owned();
+    Obstacle { reason: Reason::S3Unreachable, message }
 }
