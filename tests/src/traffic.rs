@@ -24,6 +24,9 @@ pub struct Outcome {
     pub answered: Instant,
 }
 
+/// Names and values.
+pub type Headers = Vec<(&'static str, String)>;
+
 /// Events sent one after the other, not waiting for each other's answers.
 pub struct Traffic {
     task: JoinHandle<()>,
@@ -45,17 +48,19 @@ impl Shared {
 impl Traffic {
     /// Sends an event every so often.
     pub fn start(ports: &Ports, every: Duration) -> Self {
-        Self::start_with(ports, every, Vec::new)
+        Self::start_with(ports, every, "/v1/track", |_| Vec::new())
     }
 
-    /// Sends an event every so often, with the headers that are right at that moment.
+    /// Sends an event every so often to `path`, with the headers that are right for its body at that
+    /// moment.
     pub fn start_with(
         ports: &Ports,
         every: Duration,
-        headers: impl Fn() -> Vec<(&'static str, String)> + Send + 'static,
+        path: &'static str,
+        headers: impl Fn(&str) -> Headers + Send + 'static,
     ) -> Self {
         let shared = Arc::new(Shared::default());
-        let task = tokio::spawn(send(ports.clone(), every, headers, Arc::clone(&shared)));
+        let task = tokio::spawn(send(ports.clone(), every, path, headers, Arc::clone(&shared)));
         Self { task, shared }
     }
 
@@ -80,7 +85,13 @@ impl Traffic {
     }
 }
 
-async fn send(ports: Ports, every: Duration, headers: impl Fn() -> Vec<(&'static str, String)>, shared: Arc<Shared>) {
+async fn send(
+    ports: Ports,
+    every: Duration,
+    path: &'static str,
+    headers: impl Fn(&str) -> Headers,
+    shared: Arc<Shared>,
+) {
     let mut requests = JoinSet::new();
     let mut ticks = tokio::time::interval(every);
     for i in 0.. {
@@ -88,11 +99,12 @@ async fn send(ports: Ports, every: Duration, headers: impl Fn() -> Vec<(&'static
         if shared.stop.load(Ordering::Relaxed) {
             break;
         }
-        let (ports, shared, headers) = (ports.clone(), Arc::clone(&shared), headers());
+        let body = track(i).to_string();
+        let (ports, shared, headers) = (ports.clone(), Arc::clone(&shared), headers(&body));
         requests.spawn(async move {
             let sent = Instant::now();
             let headers: Vec<_> = headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-            let answer = ports.request(Method::POST, "/v1/track", &headers, track(i).to_string()).await;
+            let answer = ports.request(Method::POST, path, &headers, body).await;
             let status = answer.ok().map(|answer| answer.status);
             let outcome = Outcome { message_id: message_id(i), status, sent, answered: Instant::now() };
             shared.outcomes().push(outcome);

@@ -1,5 +1,6 @@
 //! HTTPS, with a certificate that changes, breaks and goes away.
 
+use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
+use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::sidecar_config::SecretUse;
@@ -39,29 +41,40 @@ impl Site {
 
     /// A client that trusts this certificate and no other.
     fn client(&self) -> TlsConnector {
-        let mut roots = RootCertStore::empty();
-        roots.add(self.der.clone()).expect("a certificate");
-        let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
-            .with_safe_default_protocol_versions()
-            .expect("versions")
-            .with_root_certificates(roots)
-            .with_no_client_auth();
-        TlsConnector::from(Arc::new(config))
+        trusting(&[self])
     }
+}
+
+/// A client that trusts these certificates.
+fn trusting(sites: &[&Site]) -> TlsConnector {
+    let mut roots = RootCertStore::empty();
+    for site in sites {
+        roots.add(site.der.clone()).expect("a certificate");
+    }
+    let config = ClientConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
+        .with_safe_default_protocol_versions()
+        .expect("versions")
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    TlsConnector::from(Arc::new(config))
 }
 
 /// Posts an event over a new connection. An error is a handshake that failed.
 async fn post(sidecar: &SidecarProcess, site: &Site, i: usize) -> Result<StatusCode, String> {
-    let mut connection = connect(sidecar, site).await?;
+    post_with(&site.client(), sidecar.events, i).await
+}
+
+async fn post_with(client: &TlsConnector, events: SocketAddr, i: usize) -> Result<StatusCode, String> {
+    let mut connection = connect(client, events).await?;
     send(&mut connection, i).await
 }
 
 type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
 
-async fn connect(sidecar: &SidecarProcess, site: &Site) -> Result<Connection, String> {
-    let stream = TcpStream::connect(sidecar.events).await.map_err(|error| error.to_string())?;
+async fn connect(client: &TlsConnector, events: SocketAddr) -> Result<Connection, String> {
+    let stream = TcpStream::connect(events).await.map_err(|error| error.to_string())?;
     let name = ServerName::try_from("sidecar.test").expect("a name");
-    let stream = site.client().connect(name, stream).await.map_err(|error| error.to_string())?;
+    let stream = client.connect(name, stream).await.map_err(|error| error.to_string())?;
     let (sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     tokio::spawn(connection);
@@ -100,7 +113,7 @@ async fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
     let (old, new) = (Site::new(), Site::new());
     let (aws, sidecar) = started(Some(&old)).await;
     sidecar.wait_ready().await;
-    let mut kept = connect(&sidecar, &old).await.expect("a connection");
+    let mut kept = connect(&old.client(), sidecar.events).await.expect("a connection");
     sidecar.publish(SecretUse::Tls, &new.files());
     let mut i = 0;
     until("the new certificate is shown", SOON, async || {
@@ -110,9 +123,33 @@ async fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
         (post(&sidecar, &new, i).await == Ok(StatusCode::OK)).then_some(())
     })
     .await;
-    assert!(connect(&sidecar, &old).await.is_err());
+    assert!(connect(&old.client(), sidecar.events).await.is_err());
     assert_eq!(send(&mut kept, i + 1).await, Ok(StatusCode::OK));
     assert_exactly(&aws.objects(), &(0..i + 2).map(message_id).collect::<Vec<_>>());
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_certificate_rotated_under_load_refuses_no_connection() {
+    let (old, new) = (Site::new(), Site::new());
+    let (aws, sidecar) = started(Some(&old)).await;
+    sidecar.wait_ready().await;
+    let (client, events) = (trusting(&[&old, &new]), sidecar.events);
+    let traffic = tokio::spawn(async move {
+        let mut sends = JoinSet::new();
+        let mut ticks = tokio::time::interval(Duration::from_millis(10));
+        for i in 0..600 {
+            ticks.tick().await;
+            let client = client.clone();
+            sends.spawn(async move { post_with(&client, events, i).await });
+        }
+        sends.join_all().await
+    });
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    sidecar.publish(SecretUse::Tls, &new.files());
+    let outcomes = traffic.await.expect("no panic");
+    assert_eq!(outcomes, vec![Ok(StatusCode::OK); 600]);
+    assert!(post(&sidecar, &old, 0).await.is_err(), "the new certificate is not shown");
+    assert_exactly(&aws.objects(), &(0..600).map(message_id).collect::<Vec<_>>());
 }
 
 #[tokio::test]
