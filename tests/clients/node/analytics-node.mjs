@@ -1,0 +1,39 @@
+// Sends N events to HOST with Segment's library for Node.js, and writes the body of
+// every request that the library made to RECORD, one a line.
+
+import { createWriteStream } from 'node:fs'
+import { finished } from 'node:stream/promises'
+import { Analytics } from '@segment/analytics-node'
+import { event } from './events.mjs'
+
+/** Events that wait in the library at once: its own requests know no limit. */
+const WAITING = 1500
+
+const [host, count, record] = process.argv.slice(2)
+if (!host || !/^[0-9]+$/.test(count ?? '') || !record) {
+  console.error('usage: analytics-node.mjs HOST N RECORD')
+  process.exit(64)
+}
+
+const requests = createWriteStream(record)
+const analytics = new Analytics({ writeKey: 'tests', host })
+analytics.on('http_request', ({ body }) => requests.write(`${body}\n`))
+analytics.on('error', ({ code, reason }) => {
+  process.exitCode = 1
+  console.error(`${code}: ${reason}`)
+})
+
+for (let i = 0; i < Number(count); i++) {
+  const [type, message] = event(i)
+  // It takes times as text, too, and hands them on as they are.
+  if (message.timestamp && i % 4 === 0) {
+    message.timestamp = message.timestamp.toISOString().replace('Z', '+00:00')
+  }
+  analytics[type](message)
+  if (i % WAITING === WAITING - 1) {
+    await analytics.flush()
+  }
+}
+await analytics.closeAndFlush()
+requests.end()
+await finished(requests)

@@ -1,0 +1,45 @@
+// Sends N events to HOST with RudderStack's library for Node.js, and writes the body of
+// every request that the library made to RECORD, unpacked and one a line.
+
+import { createWriteStream } from 'node:fs'
+import { finished } from 'node:stream/promises'
+import { gunzipSync } from 'node:zlib'
+import Analytics from '@rudderstack/rudder-sdk-node'
+import { event } from './events.mjs'
+
+/** Events that wait in the library at once: it measures all of them whenever one is added. */
+const WAITING = 40
+
+const [dataPlaneUrl, count, record] = process.argv.slice(2)
+if (!dataPlaneUrl || !/^[0-9]+$/.test(count ?? '') || !record) {
+  console.error('usage: rudder-sdk-node.mjs HOST N RECORD')
+  process.exit(64)
+}
+
+const requests = createWriteStream(record)
+// Without a handler, a request that fails is a promise that nobody can catch.
+const analytics = new Analytics('tests', { dataPlaneUrl, errorHandler: console.error })
+analytics.axiosInstance.interceptors.request.use((request) => {
+  requests.write(gunzipSync(request.data))
+  requests.write('\n')
+  return request
+})
+
+for (let i = 0; i < Number(count); i += WAITING) {
+  const sent = []
+  for (let j = i; j < Math.min(i + WAITING, Number(count)); j++) {
+    sent.push(send(j))
+  }
+  analytics.flush()
+  await Promise.all(sent)
+}
+requests.end()
+await finished(requests)
+
+/** Resolves when event number `i` was answered. */
+function send(i) {
+  const [type, message] = event(i)
+  return new Promise((resolve, reject) => {
+    analytics[type](message, (error) => (error ? reject(error) : resolve()))
+  })
+}

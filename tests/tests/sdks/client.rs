@@ -1,0 +1,108 @@
+//! The libraries, and how they are run.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::LazyLock;
+
+use serde_json::json;
+use tributary_crds::sidecar_config::SecretUse;
+use tributary_tests::{Aws, Function, Setup, SidecarProcess};
+
+/// Where the page is from.
+const ORIGIN: &str = "http://shop.localhost";
+
+/// A library and how it is used.
+#[derive(Clone, Copy)]
+pub enum Client {
+    /// `@segment/analytics-node`.
+    AnalyticsNode,
+    /// `segment-analytics-python`.
+    AnalyticsPython { gzip: bool },
+    /// `@rudderstack/rudder-sdk-node`, which packs what it sends.
+    RudderNode,
+    /// `@segment/analytics-next` in a page.
+    Page { write_key: Option<&'static str> },
+}
+
+impl Client {
+    /// A sidecar that lets this client in.
+    pub fn setup(self, aws: &Aws, function: Function) -> Setup {
+        let Client::Page { write_key } = self else { return Setup::new(aws).function(function) };
+        let function = function.with("ingest.cors", json!({"allowedOrigins": [ORIGIN]}));
+        let Some(key) = write_key else { return Setup::new(aws).function(function) };
+        let function = function.with("ingest.writeKeySecretRef", json!({"name": "keys", "key": "writeKeys"}));
+        Setup::new(aws).function(function).secret(SecretUse::WriteKey, "writeKeys", key)
+    }
+
+    /// Runs the client to its end. Returns the bodies of its requests, one a line.
+    pub async fn send(self, sidecar: &SidecarProcess, events: usize, record: PathBuf) -> String {
+        let mut command = self.command();
+        command
+            .arg(format!("http://{}", sidecar.events))
+            .arg(events.to_string())
+            .arg(&record)
+            .args(self.flags())
+            // A machine's proxy is not for what is on the machine itself.
+            .env("NO_PROXY", "127.0.0.1")
+            .env("no_proxy", "127.0.0.1")
+            .stdin(Stdio::null());
+        let run = tokio::task::spawn_blocking(move || command.output());
+        let output = run.await.expect("a client to wait for").expect("a client that can be started");
+        let said = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the client ended with {}: {said}\n{}", output.status, sidecar.output());
+        fs::read_to_string(record).expect("the client's record")
+    }
+
+    fn command(self) -> Command {
+        let script = match self {
+            Client::AnalyticsNode => "analytics-node.mjs",
+            Client::RudderNode => "rudder-sdk-node.mjs",
+            Client::Page { .. } => "analytics-next.mjs",
+            Client::AnalyticsPython { .. } => {
+                let mut command = Command::new(installed("python/bin/python"));
+                command.arg(SOURCES.join("python/send.py"));
+                return command;
+            }
+        };
+        let mut command = Command::new("node");
+        command.arg(NODE.join(script));
+        command
+    }
+
+    fn flags(self) -> Vec<String> {
+        match self {
+            Client::AnalyticsPython { gzip: true } => vec!["--gzip".to_owned()],
+            Client::Page { write_key } => {
+                let chromium = format!("--chromium={}", installed("chromium").display());
+                let write_key = write_key.map(|key| format!("--write-key={key}"));
+                [chromium].into_iter().chain(write_key).collect()
+            }
+            _ => Vec::new(),
+        }
+    }
+}
+
+static SOURCES: LazyLock<PathBuf> = LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("clients"));
+
+/// Where the scripts for Node.js are run: a module finds packages beside itself only.
+static NODE: LazyLock<PathBuf> = LazyLock::new(|| {
+    let folder = installed("node");
+    for entry in fs::read_dir(SOURCES.join("node")).expect("the scripts") {
+        let script = entry.expect("a script").path();
+        if script.extension().is_some_and(|extension| extension == "mjs") {
+            let copy = folder.join(script.file_name().expect("a file has a name"));
+            fs::copy(&script, copy).expect("the script can be copied");
+        }
+    }
+    folder
+});
+
+/// A file that `tests/run` has installed: this is `target/debug/deps/sdks-<hash>`.
+fn installed(path: &str) -> PathBuf {
+    let exe = std::env::current_exe().expect("a process has a path");
+    let target = exe.ancestors().nth(3).expect("tests are built in target/debug/deps");
+    let path = target.join("clients").join(path);
+    assert!(path.exists(), "{} is missing: run tests/run clients, which installs what clients need", path.display());
+    path
+}

@@ -1,0 +1,109 @@
+//! Real libraries, as they are released, send to the sidecar's binary: no event is lost, in Object
+//! mode none is there twice, and what is stored says what the library sent.
+//!
+//! `tests/run clients` installs the libraries below the target folder and runs this.
+
+mod client;
+mod members;
+mod mode;
+mod sent;
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use tributary_local_aws::StoredObject;
+use tributary_tests::{Aws, World};
+
+use crate::client::Client;
+use crate::members::Members;
+use crate::mode::Mode;
+use crate::sent::Sent;
+
+/// Events of one run of a client.
+const EVENTS: usize = 20_000;
+/// Of one that is enough to see the same once more, or has to wait for a batch with each request.
+const FEWER: usize = EVENTS / 10;
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_node_library_delivers_every_event_once() {
+    deliver(Client::AnalyticsNode, Mode::Object, [EVENTS, EVENTS]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_node_library_delivers_every_event_in_batches() {
+    deliver(Client::AnalyticsNode, Mode::Batch, [EVENTS, FEWER]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_python_library_delivers_every_event_once() {
+    deliver(Client::AnalyticsPython { gzip: false }, Mode::Object, [EVENTS, EVENTS]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_python_library_with_gzip_delivers_every_event_once() {
+    deliver(Client::AnalyticsPython { gzip: true }, Mode::Object, [EVENTS, FEWER]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_python_library_delivers_every_event_in_batches() {
+    deliver(Client::AnalyticsPython { gzip: true }, Mode::Batch, [EVENTS, FEWER]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rudderstacks_node_library_delivers_every_event_once() {
+    deliver(Client::RudderNode, Mode::Object, [EVENTS, FEWER]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rudderstacks_node_library_delivers_every_event_in_batches() {
+    deliver(Client::RudderNode, Mode::Batch, [EVENTS, FEWER]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_delivers_every_event_once() {
+    deliver(Client::Page { write_key: None }, Mode::Object, [EVENTS, FEWER]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_page_with_a_write_key_delivers_every_event_in_batches() {
+    deliver(Client::Page { write_key: Some("browser-key") }, Mode::Batch, [EVENTS, FEWER]).await;
+}
+
+/// Runs the client, and again with the first of the same events.
+async fn deliver(client: Client, mode: Mode, events: [usize; 2]) {
+    let started = Timestamp::now();
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = client.setup(&aws, mode.function()).start().await;
+    sidecar.wait_ready().await;
+    let folder = tempfile::tempdir().expect("a temporary folder");
+
+    let first = client.send(&sidecar, events[0], folder.path().join("first")).await;
+    let sent = Sent::read(&[&first]);
+    assert_eq!(sent.0.len(), events[0], "the library left events out");
+    check(&aws.objects(), mode, &sent, started);
+
+    let second = client.send(&sidecar, events[1], folder.path().join("second")).await;
+    let sent = Sent::read(&[&first, &second]);
+    assert_eq!(sent.0.len(), events[0] + sent::unnamed(events[1]), "all but the unnamed are the same events");
+    check(&aws.objects(), mode, &sent, started);
+}
+
+/// What was sent is stored, stamped, and nothing else is.
+fn check(objects: &[StoredObject], mode: Mode, sent: &Sent<'_>, started: Timestamp) {
+    let mut copies: HashMap<String, usize> = HashMap::new();
+    for (text, object) in mode.read(objects) {
+        let key = &object.key;
+        let stored: Members<'_> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{key}: {error}: {text}"));
+        let id = stored.text("messageId");
+        let event = sent.0.get(&id).unwrap_or_else(|| panic!("{key} has {id}, which nobody sent"));
+        event.check(&stored, started).unwrap_or_else(|error| panic!("{key}: {error}: {text}"));
+        mode.check(object, &stored, event.timestamp());
+        *copies.entry(id).or_default() += 1;
+    }
+    let missing: Vec<_> = sent.0.keys().filter(|id| !copies.contains_key(*id)).collect();
+    assert!(missing.is_empty(), "{} events are not stored, among them {:?}", missing.len(), missing[0]);
+    for (id, copies) in copies {
+        let most = mode.copies(sent.0[&id].sent_at.len());
+        assert!(copies <= most, "{id} is stored {copies} times, and should be {most} times at most");
+    }
+}

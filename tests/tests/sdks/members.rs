@@ -1,0 +1,54 @@
+//! JSON objects as their text: a number that is written in another way is another.
+
+use std::collections::BTreeMap;
+use std::fmt;
+
+use jiff::Timestamp;
+use serde::de::{Error, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer};
+use serde_json::value::RawValue;
+
+/// An object's members, each value as the text that it is.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Members<'a>(pub BTreeMap<String, &'a str>);
+
+impl<'a> Members<'a> {
+    pub fn get(&self, name: &str) -> &'a str {
+        self.0.get(name).unwrap_or_else(|| panic!("{name} is missing: {self:?}"))
+    }
+
+    pub fn text(&self, name: &str) -> String {
+        serde_json::from_str(self.get(name)).unwrap_or_else(|error| panic!("{name} is not a string: {error}"))
+    }
+}
+
+/// A time, as JSON.
+pub fn time(json: &str) -> Timestamp {
+    serde_json::from_str(json).unwrap_or_else(|error| panic!("{json} is not a time: {error}"))
+}
+
+impl<'de: 'a, 'a> Deserialize<'de> for Members<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        deserializer.deserialize_map(MembersVisitor).map(Members)
+    }
+}
+
+struct MembersVisitor;
+
+impl<'de> Visitor<'de> for MembersVisitor {
+    type Value = BTreeMap<String, &'de str>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("an object")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+        let mut members = BTreeMap::new();
+        while let Some((name, value)) = map.next_entry::<String, &RawValue>()? {
+            if members.insert(name.clone(), value.get()).is_some() {
+                return Err(A::Error::custom(format!("{name} is there twice")));
+            }
+        }
+        Ok(members)
+    }
+}
