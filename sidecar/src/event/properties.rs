@@ -80,7 +80,8 @@ fn check(sent: &Members, event: &Event, shared: Option<&Members>) {
     }
     assert_eq!(get(&stored, "type"), Some(&Json::Text(event.event_type.as_str().to_owned())));
     assert_eq!(get(&stored, "receivedAt"), Some(&received));
-    assert_eq!(get(&stored, "originalTimestamp"), Some(get(sent, "timestamp").unwrap_or(&received)));
+    let original = get(sent, "timestamp").or(get(sent, "originalTimestamp"));
+    assert_eq!(get(&stored, "originalTimestamp"), Some(original.unwrap_or(&received)));
     assert_eq!(get(&stored, "sentAt"), Some(get(sent, "sentAt").unwrap_or(&received)));
     let version = get(&stored, "version").unwrap();
     match get(sent, "version") {

@@ -61,7 +61,8 @@ pub(super) fn stamp<'a>(
     let received = || Cow::Borrowed(receipt.quoted.as_str());
     let as_sent = |value: Value<'a>| Cow::Borrowed(value.raw());
 
-    let original = known.get(Field::Timestamp);
+    // Segment's libraries call the client's time `timestamp`, RudderStack's `originalTimestamp`.
+    let original = known.get(Field::Timestamp).or(known.get(Field::OriginalTimestamp));
     let sent = known.get(Field::SentAt).or(receipt.sent_at);
     let original_time = original.and_then(time::read);
     let sent_time = sent.map_or(Some(receipt.received_at), time::read);
@@ -177,7 +178,7 @@ mod tests {
             ),
             (
                 r#""version":1.0,"receivedAt":0,"sentAt":null,"originalTimestamp":"x","timestamp":null,"type":"page","z":1"#,
-                r#""version":1.0,"receivedAt":"2026-11-23T12:00:00.123Z","sentAt":"2026-11-23T12:00:00.123Z","originalTimestamp":"2026-11-23T12:00:00.123Z","timestamp":"2026-11-23T12:00:00.123Z","type":"track","z":1"#,
+                r#""version":1.0,"receivedAt":"2026-11-23T12:00:00.123Z","sentAt":"2026-11-23T12:00:00.123Z","originalTimestamp":"x","timestamp":"2026-11-23T12:00:00.123Z","type":"track","z":1"#,
             ),
         ];
         for (members, expected) in table {
@@ -199,6 +200,18 @@ mod tests {
         assert!(stored(r#""context":{"writeKey":1}"#).starts_with(r#""context":{"writeKey":1}"#));
         let json = r#"{"writeKey":"secret","userId":1,"event":"e"}"#;
         assert!(taken(json).body.starts_with(br#"{"userId":1"#));
+    }
+
+    #[test]
+    fn the_clients_time_may_be_called_original() {
+        let event = |members: &str| taken(&format!(r#"{{"userId":1,"event":"e","messageId":"m",{members}}}"#));
+        let original = r#""originalTimestamp":"2020-01-01T00:00:00Z""#;
+        let one = event(&format!(r#"{original},"sentAt":"2020-01-01T00:00:02Z""#));
+        assert_eq!(one.timestamp, "2020-01-01T00:00:00Z".parse().unwrap());
+        let body = String::from_utf8(one.body.to_vec()).unwrap();
+        assert!(body.contains(original) && body.contains(r#""timestamp":"2026-11-23T11:59:58.123Z""#), "{body}");
+        let both = event(&format!(r#"{original},"timestamp":"2021-01-01T00:00:00Z""#));
+        assert_eq!(both.timestamp, "2021-01-01T00:00:00Z".parse().unwrap());
     }
 
     #[test]

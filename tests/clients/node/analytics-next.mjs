@@ -28,11 +28,11 @@ const WAYS = [
   { until: 300, atOnce: 50 },
   // The same, for pages that may be left: the browser then takes 64 KiB at once.
   { until: 600, atOnce: 10, deliveryStrategy: { config: { keepalive: true } } },
-  // Ten events a request. Without cookies, whose reading and writing takes most of the time.
+  // Many events a request. Without cookies, whose reading and writing takes most of the time.
   {
     until: Infinity,
-    atOnce: 10,
-    deliveryStrategy: { strategy: 'batching' },
+    atOnce: 40,
+    deliveryStrategy: { strategy: 'batching', config: { size: 40 } },
     options: { disableClientPersistence: true },
   },
 ]

@@ -45,8 +45,10 @@ impl<'a> Sent<'a> {
         let sent_at = members.0.remove("sentAt").or(batch_sent_at).expect("a library says when it sends");
         // The key that lets an event in is no part of it.
         members.0.remove("writeKey");
-        // When RudderStack's library was handed the event, whatever the event says of when it happened.
-        members.0.remove("originalTimestamp");
+        // RudderStack's library says so when it was handed the event; an event may say itself when it happened.
+        if let Some(handed) = members.0.remove("originalTimestamp") {
+            members.0.entry("timestamp".to_owned()).or_insert(handed);
+        }
         let event = self.0.entry(id).or_insert_with(|| Event { members: members.clone(), sent_at: Vec::new() });
         assert_eq!(event.members, members, "sent again, it is the same event");
         event.sent_at.push(sent_at);
