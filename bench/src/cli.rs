@@ -8,23 +8,32 @@ use std::time::Duration;
 use anyhow::Result;
 use clap::{Args, Parser, Subcommand};
 
+use crate::double::Content;
+use crate::event::EVENT_BYTES;
+use crate::load::Shape;
 use crate::sidecar;
-use crate::target::Target;
+use crate::target::{BATCH_AGE, Target};
 
 /// Loads the release sidecar and the floors below it, and prints what an event costs.
 #[derive(Parser)]
 #[command(name = "tributary-bench", args_conflicts_with_subcommands = true)]
 pub struct Cli {
-    /// What this process is, when the bench has started itself again.
     #[command(subcommand)]
-    pub role: Option<Role>,
+    pub command: Option<Command>,
     #[command(flatten)]
     pub options: Options,
 }
 
-/// The processes that the bench starts itself again as, so that each one's CPU is its own.
+/// What there is beside the table, and what the bench starts itself again as, so that each process's
+/// CPU is its own.
 #[derive(Subcommand)]
-pub enum Role {
+pub enum Command {
+    /// Sends a steady stream of events to a sidecar in Batch mode with its default settings, and
+    /// prints what became of them.
+    ///
+    /// Requests are sent when they are due, whether or not those before them are answered. It fails
+    /// if an answer is not 200, or if an event is not in S3 exactly once.
+    Stream(StreamOptions),
     /// The floor of taking an event.
     #[command(hide = true)]
     Take,
@@ -34,12 +43,30 @@ pub enum Role {
         /// Where S3 is.
         s3: SocketAddr,
     },
+    /// The floor of taking events and storing many of them as an object.
+    #[command(hide = true)]
+    Batch {
+        /// Where S3 is.
+        s3: SocketAddr,
+        /// Events a request.
+        events: usize,
+    },
     /// S3 and STS.
     #[command(hide = true)]
     Double {
+        /// What the objects hold.
+        content: Content,
         /// Milliseconds that each PutObject takes.
         latency_ms: u64,
     },
+}
+
+/// What is loaded.
+#[derive(Args)]
+pub struct Binary {
+    /// A sidecar that is built already [default: what `cargo build --release -p tributary-sidecar` makes].
+    #[arg(long, value_name = "PATH")]
+    sidecar: Option<PathBuf>,
 }
 
 #[derive(Args)]
@@ -53,15 +80,43 @@ pub struct Options {
     /// Seconds of the same load before a round is measured.
     #[arg(long, default_value_t = 1)]
     warm_up: u64,
-    /// Connections kept alive, one event at a time on each.
-    #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..))]
-    pub connections: u32,
+    /// Connections kept alive, one request at a time on each [default: 64, and 512 for Batch mode with
+    /// one event a request].
+    #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
+    connections: Option<u32>,
     /// Only this one; can be given more than once.
     #[arg(long, value_name = "NAME", value_enum)]
     only: Vec<Target>,
-    /// A sidecar that is built already [default: what `cargo build --release -p tributary-sidecar` makes].
-    #[arg(long, value_name = "PATH")]
-    sidecar: Option<PathBuf>,
+    #[command(flatten)]
+    pub binary: Binary,
+}
+
+#[derive(Args)]
+pub struct StreamOptions {
+    /// Events a second.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// Seconds that it lasts.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seconds: u32,
+    /// Events a request.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=900))]
+    pub events: u32,
+    /// Milliseconds that S3 takes for an object; 80 are typical of a small one.
+    #[arg(long, value_name = "MS", default_value_t = 80)]
+    latency: u64,
+    #[command(flatten)]
+    pub binary: Binary,
+}
+
+impl Binary {
+    /// The sidecar's binary, built if none is given.
+    pub async fn path(&self) -> Result<PathBuf> {
+        match &self.sidecar {
+            Some(path) => Ok(path.clone()),
+            None => sidecar::build().await,
+        }
+    }
 }
 
 impl Options {
@@ -70,12 +125,10 @@ impl Options {
         Target::ALL.into_iter().filter(|target| self.only.is_empty() || self.only.contains(target)).collect()
     }
 
-    /// The sidecar's binary, built if none is given.
-    pub async fn sidecar(&self) -> Result<PathBuf> {
-        match &self.sidecar {
-            Some(path) => Ok(path.clone()),
-            None => sidecar::build().await,
-        }
+    /// How `target` is loaded.
+    pub fn shape(&self, target: Target) -> Shape {
+        let shape = target.shape();
+        Shape { connections: self.connections.unwrap_or(shape.connections), ..shape }
     }
 
     pub fn warm_up(&self) -> Duration {
@@ -87,15 +140,32 @@ impl Options {
     }
 }
 
+impl StreamOptions {
+    pub fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency)
+    }
+}
+
 /// The run's parameters, as the report shows them.
 impl fmt::Display for Options {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Options { rounds, seconds, warm_up, connections, .. } = self;
+        let Options { rounds, seconds, warm_up, .. } = self;
         write!(
             f,
-            "{connections} connections, one event of {} bytes a request; medians of {rounds} interleaved rounds \
-             of {seconds} s after {warm_up} s",
-            crate::event::EVENT_BYTES,
+            "events of {EVENT_BYTES} bytes; medians of {rounds} interleaved rounds of {seconds} s after {warm_up} s; \
+             batches wait {} ms",
+            BATCH_AGE.as_millis()
+        )
+    }
+}
+
+impl fmt::Display for StreamOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StreamOptions { rate, seconds, events, latency, .. } = self;
+        write!(
+            f,
+            "{rate} events/s for {seconds} s, {events} events of {EVENT_BYTES} bytes a request; Batch mode with its \
+             defaults; S3 takes {latency} ms more for an object"
         )
     }
 }

@@ -1,15 +1,18 @@
 //! S3 and STS, in a process of their own: the project's double, which checks every signature and
-//! every policy, and forgets what it stores.
+//! every policy. It forgets objects of one event, and keeps those of many to look into them when the
+//! run is over.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
 
 use anyhow::{Context, Result};
+use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tributary_local_aws::{Accounts, Action, Clock, Fault, LocalAws, Options, Service, Store};
 
+use crate::lines::Lines;
 use crate::process::{self, Helper};
 
 /// The user that the floor signs as and that the sidecar assumes its role from.
@@ -23,17 +26,35 @@ pub const REGION: &str = "us-west-2";
 /// The double, from the bench's side.
 pub struct Double(Helper);
 
-/// How its PutObjects ended so far.
-#[derive(Debug, Default, PartialEq, Deserialize, Serialize)]
+/// What its objects hold.
+#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
+pub enum Content {
+    /// An event.
+    Event,
+    /// Events, one a line, compressed with gzip.
+    Lines,
+}
+
+/// What it has stored so far.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct Counts {
-    pub stored: u64,
+    /// PutObjects that ended well.
+    pub objects: u64,
+    /// Those that did not.
     pub refused: u64,
+    /// Events in the objects.
+    pub events: u64,
+    /// Of those, the ones that are there once more than they should be.
+    pub repeated: u64,
+    /// Bytes of the objects, if they were kept.
+    pub bytes: u64,
 }
 
 impl Double {
     /// Starts one whose PutObjects take `latency`.
-    pub async fn start(latency: Duration) -> Result<Double> {
-        Helper::start(&["double", &latency.as_millis().to_string()]).await.map(Double)
+    pub async fn start(content: Content, latency: Duration) -> Result<Double> {
+        let content = content.to_possible_value().context("each content has a name")?;
+        Helper::start(&["double", content.get_name(), &latency.as_millis().to_string()]).await.map(Double)
     }
 
     pub fn pid(&self) -> u32 {
@@ -44,6 +65,7 @@ impl Double {
         self.0.address
     }
 
+    /// Counts; where it kept the objects, that takes a while.
     pub async fn counts(&mut self) -> Result<Counts> {
         let counts = self.0.ask().await?;
         serde_json::from_str(&counts).with_context(|| format!("the double says {counts:?}"))
@@ -51,10 +73,14 @@ impl Double {
 }
 
 /// The double's own side: serves until the bench ends.
-pub fn run(latency_ms: u64) -> Result<()> {
+pub fn run(content: Content, latency_ms: u64) -> Result<()> {
+    let store = match content {
+        Content::Event => Store::discard(),
+        Content::Lines => Store::memory(),
+    };
     let aws = LocalAws::new(Options {
         accounts: Accounts::parse(&accounts())?,
-        store: Store::discard(),
+        store,
         clock: Clock::real(),
         record_calls: false,
     });
@@ -67,21 +93,37 @@ pub fn run(latency_ms: u64) -> Result<()> {
     let address = listener.local_addr()?;
     let server = aws.clone();
     runtime.spawn(async move { server.serve(listener, std::future::pending()).await });
-    process::answer(address, || Ok(serde_json::to_string(&Counts::of(&aws.counts()))?))
+    process::answer(address, || Ok(serde_json::to_string(&counts(&aws, content)?)?))
 }
 
-impl Counts {
-    fn of(counts: &tributary_local_aws::Counts) -> Counts {
-        let mut sums = Counts::default();
-        for ((service, operation, outcome), count) in counts {
-            match (service, *operation, outcome.as_ref()) {
-                (Service::S3, "PutObject", "ok") => sums.stored += count,
-                (Service::S3, "PutObject", _) => sums.refused += count,
-                _ => {}
+fn counts(aws: &LocalAws, content: Content) -> Result<Counts> {
+    let (objects, refused) = puts(&aws.counts());
+    let mut counts = Counts { objects, refused, ..Counts::default() };
+    match content {
+        Content::Event => counts.events = objects,
+        Content::Lines => {
+            let mut lines = Lines::default();
+            for object in aws.objects() {
+                lines.add(&object.body).with_context(|| object.key)?;
+                counts.bytes += object.body.len() as u64;
             }
+            (counts.events, counts.repeated) = (lines.events, lines.repeated());
         }
-        sums
     }
+    Ok(counts)
+}
+
+/// How its PutObjects ended: well, or not.
+fn puts(counts: &tributary_local_aws::Counts) -> (u64, u64) {
+    let (mut stored, mut refused) = (0, 0);
+    for ((service, operation, outcome), count) in counts {
+        match (service, *operation, outcome.as_ref()) {
+            (Service::S3, "PutObject", "ok") => stored += count,
+            (Service::S3, "PutObject", _) => refused += count,
+            _ => {}
+        }
+    }
+    (stored, refused)
 }
 
 /// Who and what there is on the other side: one account with one of each.
@@ -116,6 +158,6 @@ mod tests {
             ((Service::S3, "HeadBucket", "ok".into()), 9),
             ((Service::Sts, "AssumeRole", "ok".into()), 9),
         ];
-        assert_eq!(Counts::of(&counts.into_iter().collect()), Counts { stored: 5, refused: 3 });
+        assert_eq!(puts(&counts.into_iter().collect()), (5, 3));
     }
 }

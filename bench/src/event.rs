@@ -1,90 +1,157 @@
-//! The request that is sent over and over: one track event, which differs in its messageId and time.
+//! The events that are sent: track calls of one length, which differ as a shop's do, so that they
+//! compress as such do.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::ops::Range;
+use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-/// Length of the event: what Segment's libraries send for a track call with a few properties.
+/// Length of an event: what Segment's libraries send for a track call with a few properties.
 pub const EVENT_BYTES: usize = 1070;
 
-/// As many digits as a messageId here has; half of them are the run's, half count up.
+/// Different events: so many that one hardly comes again within the 32 KiB that gzip looks back.
+const DIFFERENT: usize = 4096;
+
+/// Digits of a messageId, and characters of a time with milliseconds.
 const ID_DIGITS: usize = 32;
-/// Length of a time with milliseconds.
 const TIME_CHARS: usize = 24;
 
-/// Stand-ins that are overwritten; each is as long as what replaces it.
+/// Stand-ins that are overwritten whenever an event is sent; each is as long as what replaces it.
 const ID: &str = "IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII";
 const TIME: &str = "YYYY-MM-DDTHH:MM:SS.mmmZ";
-/// Filled up to the length wanted.
-const FILLER: &str = "FILLER";
+/// Filled up to the length wanted, with what an advertisement's click adds to an address.
+const CLICK: &str = "$CLICK";
 
-const EVENT: &str = r#"{"type":"track","event":"Order Completed","messageId":"IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII","userId":"user-8f14e45fceea","anonymousId":"5f3c6c1e-9d6b-4d0e-8a63-0f7c1f2c9b1a","timestamp":"YYYY-MM-DDTHH:MM:SS.mmmZ","sentAt":"YYYY-MM-DDTHH:MM:SS.mmmZ","context":{"library":{"name":"@segment/analytics-node","version":"3.1.0"},"ip":"203.0.113.42","locale":"en-US","timezone":"America/Los_Angeles","userAgent":"Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36","page":{"path":"/checkout","referrer":"https://shop.example/cart","title":"Checkout","url":"https://shop.example/checkout"}},"properties":{"orderId":"50314b8e9bcf","total":129.9,"revenue":119.0,"shipping":6.9,"tax":4.0,"currency":"USD","coupon":"","products":[{"productId":"507f1f77bcf8","sku":"45790-32","name":"Monopoly: 3rd Edition","price":19.0,"quantity":1,"category":"Games"}],"note":"FILLER"},"integrations":{"All":true}}"#;
+const EVENT: &str = r#"{"type":"track","event":"$NAME","messageId":"IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII","userId":"user-$USER","anonymousId":"$ANONYMOUS","timestamp":"YYYY-MM-DDTHH:MM:SS.mmmZ","sentAt":"YYYY-MM-DDTHH:MM:SS.mmmZ","context":{"library":{"name":"@segment/analytics-node","version":"3.1.0"},"ip":"$IP","locale":"$LOCALE","userAgent":"$AGENT","page":{"path":"/$PATH","title":"$PRODUCT","referrer":"https://shop.example/$FROM","url":"https://shop.example/$PATH?gclid=$CLICK"}},"properties":{"orderId":"$ORDER","total":$TOTAL,"revenue":$REVENUE,"shipping":$SHIPPING,"tax":$TAX,"currency":"$CURRENCY","products":[{"productId":"$ID","sku":"$SKU","name":"$PRODUCT","price":$PRICE,"quantity":$QUANTITY,"category":"$CATEGORY"}]},"integrations":{"All":true}}"#;
 
-/// A whole request, head and body, of which only a few bytes change.
+const NAMES: [&str; 5] = ["Product Viewed", "Product Added", "Cart Viewed", "Checkout Started", "Order Completed"];
+const LOCALES: [&str; 5] = ["en-US", "en-GB", "de-DE", "fr-FR", "pt-BR"];
+const CURRENCIES: [&str; 4] = ["USD", "GBP", "EUR", "BRL"];
+const PATHS: [&str; 5] = ["checkout", "cart", "products/board-games", "search", "account/orders"];
+const PRODUCTS: [(&str, &str); 6] = [
+    ("Monopoly: 3rd Edition", "Games"),
+    ("Cast Iron Skillet, 26 cm", "Kitchen"),
+    ("Wool Hiking Socks", "Outdoor"),
+    ("Desk Lamp with Dimmer", "Home Office"),
+    ("Espresso Beans 1 kg", "Grocery"),
+    ("Noise-Cancelling Headphones", "Electronics"),
+];
+const AGENTS: [&str; 4] = [
+    "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/140.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/139.0.0.0 Safari/537.36",
+    "Mozilla/5.0 (Macintosh; Intel Mac OS X 10.15; rv:142.0) Gecko/20100101 Firefox/142.0",
+    "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
+];
+
+/// Events to send, made beforehand but for what tells one sending from another; clones share them.
 #[derive(Clone)]
-pub struct Request {
-    bytes: Vec<u8>,
-    count: Range<usize>,
+pub struct Events(Arc<[Event]>);
+
+struct Event {
+    text: String,
+    id: Range<usize>,
     times: [Range<usize>; 2],
 }
 
-impl Request {
-    /// A request to `address`; `run` tells the messageIds of one run from those of another.
-    pub fn new(address: SocketAddr, run: u64) -> Result<Request> {
-        let filled = EVENT_BYTES - (EVENT.len() - FILLER.len());
-        let id = format!("{run:016x}{:016x}", 0);
-        let event = EVENT.replace(FILLER, &"n".repeat(filled)).replace(ID, &id);
-        let head = format!(
-            "POST /v1/track HTTP/1.1\r\nhost: {address}\r\ncontent-type: application/json\r\n\
-             content-length: {EVENT_BYTES}\r\n\r\n"
-        );
-        let text = head + &event;
-        let id = text.find(&id).context("the event has no messageId")?;
-        let first = text.find(TIME).context("the event has no timestamp")?;
-        let second = text.rfind(TIME).context("the event has no sentAt")?;
-        Ok(Request {
-            count: id + ID_DIGITS / 2..id + ID_DIGITS,
-            times: [first, second].map(|start| start..start + TIME_CHARS),
-            bytes: text.into_bytes(),
-        })
+impl Events {
+    pub fn make() -> Result<Events> {
+        (0..DIFFERENT).map(|_| Event::make()).collect::<Result<_>>().map(Events)
     }
 
-    /// The request of the event numbered `count`, made `now`.
-    pub fn event(&mut self, count: u64, now: Timestamp) -> std::io::Result<&[u8]> {
-        write!(&mut self.bytes[self.count.clone()], "{count:016x}")?;
-        for time in &self.times {
-            write!(&mut self.bytes[time.clone()], "{now:.3}")?;
+    /// Adds one of them, made at the time `now`, as it is written.
+    pub fn write(&self, out: &mut Vec<u8>, now: &str) -> std::io::Result<()> {
+        let event = &self.0[fastrand::usize(..DIFFERENT)];
+        let start = out.len();
+        out.extend_from_slice(event.text.as_bytes());
+        let text = &mut out[start..];
+        write!(&mut text[event.id.clone()], "{:032x}", fastrand::u128(..))?;
+        for time in &event.times {
+            text[time.clone()].copy_from_slice(now.as_bytes());
         }
-        Ok(&self.bytes)
+        Ok(())
     }
+}
+
+impl Event {
+    fn make() -> Result<Event> {
+        let (product, category) = pick(&PRODUCTS);
+        let price = fastrand::u32(400..30_000);
+        let quantity = fastrand::u32(1..4);
+        let (revenue, shipping, tax) = (price * quantity, fastrand::u32(0..1500), price * quantity / 12);
+        let slots = [
+            ("$NAME", pick(&NAMES).to_owned()),
+            ("$USER", hex(12)),
+            ("$ANONYMOUS", [8, 4, 4, 4, 12].map(hex).join("-")),
+            ("$IP", format!("198.18.{}.{}", fastrand::u8(..), fastrand::u8(..))),
+            ("$LOCALE", pick(&LOCALES).to_owned()),
+            ("$AGENT", pick(&AGENTS).to_owned()),
+            ("$PATH", pick(&PATHS).to_owned()),
+            ("$FROM", pick(&PATHS).to_owned()),
+            ("$PRODUCT", product.to_owned()),
+            ("$CATEGORY", category.to_owned()),
+            ("$ORDER", hex(12)),
+            ("$ID", hex(12)),
+            ("$SKU", format!("{}-{}", fastrand::u32(10_000..100_000), fastrand::u32(10..100))),
+            ("$PRICE", cents(price)),
+            ("$QUANTITY", quantity.to_string()),
+            ("$REVENUE", cents(revenue)),
+            ("$SHIPPING", cents(shipping)),
+            ("$TAX", cents(tax)),
+            ("$TOTAL", cents(revenue + shipping + tax)),
+            ("$CURRENCY", pick(&CURRENCIES).to_owned()),
+        ];
+        let text = slots.iter().fold(EVENT.to_owned(), |text, (slot, value)| text.replace(slot, value));
+        let left = (EVENT_BYTES + CLICK.len()).checked_sub(text.len()).context("the event is too long")?;
+        let click: String = std::iter::repeat_with(fastrand::alphanumeric).take(left).collect();
+        let text = text.replace(CLICK, &click);
+        let id = text.find(ID).context("the event has no messageId")?;
+        let first = text.find(TIME).context("the event has no timestamp")?;
+        let second = text.rfind(TIME).context("the event has no sentAt")?;
+        Ok(Event { id: id..id + ID_DIGITS, times: [first, second].map(|start| start..start + TIME_CHARS), text })
+    }
+}
+
+/// A time as it is written into events.
+pub fn time(now: Timestamp) -> String {
+    format!("{now:.3}")
+}
+
+fn pick<T: Copy>(from: &[T]) -> T {
+    from[fastrand::usize(..from.len())]
+}
+
+fn hex(digits: usize) -> String {
+    std::iter::repeat_with(|| fastrand::digit(16)).take(digits).collect()
+}
+
+fn cents(cents: u32) -> String {
+    format!("{}.{:02}", cents / 100, cents % 100)
 }
 
 #[cfg(test)]
 mod tests {
-    use std::net::Ipv4Addr;
+    use std::collections::HashSet;
 
     use super::*;
 
-    fn body(request: &[u8]) -> serde_json::Value {
-        let text = std::str::from_utf8(request).unwrap();
-        let (head, body) = text.split_once("\r\n\r\n").unwrap();
-        assert!(head.contains(&format!("content-length: {}", body.len())), "{head}");
-        assert_eq!(body.len(), EVENT_BYTES);
-        serde_json::from_str(body).unwrap()
-    }
-
     #[test]
-    fn events_differ_in_id_and_time() {
-        let mut request = Request::new((Ipv4Addr::LOCALHOST, 8080).into(), 0xabc).unwrap();
-        let first = body(request.event(1, Timestamp::from_millisecond(1_767_225_600_007).unwrap()).unwrap());
-        assert_eq!(first["messageId"], "0000000000000abc0000000000000001");
-        assert_eq!(first["timestamp"], "2026-01-01T00:00:00.007Z");
-        assert_eq!(first["sentAt"], first["timestamp"]);
-        let last = body(request.event(u64::MAX, Timestamp::from_millisecond(1_767_225_600_120).unwrap()).unwrap());
-        assert_eq!(last["messageId"], "0000000000000abcffffffffffffffff");
-        assert_eq!(last["timestamp"], "2026-01-01T00:00:00.120Z");
+    fn events_are_as_long_as_one_another_and_differ() {
+        let events = Events::make().unwrap();
+        let now = time(Timestamp::from_millisecond(1_767_225_600_007).unwrap());
+        let (mut ids, mut orders) = (HashSet::new(), HashSet::new());
+        for _ in 0..1000 {
+            let mut text = b"[".to_vec();
+            events.write(&mut text, &now).unwrap();
+            assert_eq!(text.len(), 1 + EVENT_BYTES);
+            let event: serde_json::Value = serde_json::from_slice(&text[1..]).unwrap();
+            assert_eq!(event["timestamp"], "2026-01-01T00:00:00.007Z");
+            assert_eq!(event["sentAt"], event["timestamp"]);
+            ids.insert(event["messageId"].to_string());
+            orders.insert(event["properties"]["orderId"].to_string());
+        }
+        assert_eq!(ids.len(), 1000);
+        assert!(orders.len() > 700, "{}", orders.len());
     }
 }

@@ -7,9 +7,9 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tokio::time::sleep;
 
-use crate::double::Double;
-use crate::load::Load;
-use crate::sidecar::Sidecar;
+use crate::double::{Content, Double};
+use crate::load::{Load, Shape};
+use crate::sidecar::{Delivery, Sidecar};
 use crate::usage;
 
 /// Starts, of which the median counts.
@@ -34,18 +34,18 @@ pub struct Footprint {
 /// Measures `binary`.
 pub async fn measure(binary: &Path) -> Result<Footprint> {
     let binary_mib = std::fs::metadata(binary)?.len() as f64 / f64::from(1 << 20);
-    let double = Double::start(S3_LATENCY).await?;
+    let double = Double::start(Content::Event, S3_LATENCY).await?;
     let mut starts = Vec::new();
-    let mut sidecar = Sidecar::start(binary, double.address()).await?;
+    let mut sidecar = Sidecar::start(binary, double.address(), Delivery::Object).await?;
     for _ in 1..STARTS {
         starts.push(sidecar.healthy_after);
-        sidecar = Sidecar::start(binary, double.address()).await?;
+        sidecar = Sidecar::start(binary, double.address(), Delivery::Object).await?;
     }
     starts.push(sidecar.healthy_after);
     starts.sort();
     sleep(REST).await;
     let idle_mib = usage::resident_mib(sidecar.pid)?;
-    let load = Load::start(sidecar.address, WAITING).await?;
+    let load = Load::start(sidecar.address, Shape { connections: WAITING, events: 1 }).await?;
     sleep(LOADED).await;
     load.stop();
     let tally = load.finish().await?;

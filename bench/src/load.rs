@@ -1,23 +1,29 @@
-//! The load: connections kept alive, each with one event under way at any time.
+//! The load of a round: connections, each with a request under way at any time.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
-use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result};
-use jiff::Timestamp;
-use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::event::Request;
+use crate::connection::Connection;
+use crate::event::Events;
 use crate::latencies::Latencies;
-use crate::response::Reader;
+use crate::response::Response;
 
 /// How long answers may take to come when no more is sent: the sidecar answers within 9 s.
-const LAST_ANSWERS: Duration = Duration::from_secs(15);
+pub const LAST_ANSWERS: Duration = Duration::from_secs(15);
+
+/// How something is loaded.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Shape {
+    /// Connections kept alive.
+    pub connections: u32,
+    /// Events a request.
+    pub events: usize,
+}
 
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
@@ -35,11 +41,11 @@ pub struct Load {
 /// What came of it.
 #[derive(Default)]
 pub struct Tally {
-    /// Events answered 200, measured or not.
+    /// Requests answered 200, measured or not.
     pub answered: u64,
     /// Latencies of those answered 200 while it was measured.
     pub measured: Latencies,
-    /// Events that had any other answer, or none.
+    /// Requests that had any other answer, or none.
     pub failed: u64,
     /// The first of those, in words.
     pub first_failure: Option<String>,
@@ -47,24 +53,11 @@ pub struct Tally {
 
 impl Load {
     /// Connects, and begins to send.
-    pub async fn start(address: SocketAddr, connections: u32) -> Result<Load> {
+    pub async fn start(address: SocketAddr, shape: Shape) -> Result<Load> {
         let phase = watch::Sender::new(Phase::WarmUp);
-        let request = Request::new(address, fastrand::u64(..))?;
-        let count = Arc::new(AtomicU64::new(0));
-        let mut streams = Vec::new();
-        for _ in 0..connections {
-            let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
-            stream.set_nodelay(true)?;
-            streams.push(stream);
-        }
-        let connections = streams.into_iter().map(|stream| Connection {
-            stream,
-            request: request.clone(),
-            count: Arc::clone(&count),
-            phase: phase.subscribe(),
-            tally: Tally::default(),
-        });
-        Ok(Load { connections: connections.map(Connection::run).collect(), phase })
+        let connections = connect(address, shape).await?;
+        let senders = connections.into_iter().map(|connection| send(connection, phase.subscribe()));
+        Ok(Load { connections: senders.collect(), phase })
     }
 
     /// From here on it counts.
@@ -81,67 +74,62 @@ impl Load {
     pub async fn finish(self) -> Result<Tally> {
         let connections = tokio::time::timeout(LAST_ANSWERS, self.connections.join_all());
         let tallies = connections.await.with_context(|| format!("answers are missing after {LAST_ANSWERS:?}"))?;
-        let mut all = Tally::default();
-        for tally in tallies {
-            all.merge(tally);
-        }
-        Ok(all)
+        Ok(Tally::sum(tallies))
     }
+}
+
+/// Opens the connections, all of which send the same events.
+pub async fn connect(address: SocketAddr, shape: Shape) -> Result<Vec<Connection>> {
+    let events = Events::make()?;
+    let mut connections = Vec::new();
+    for _ in 0..shape.connections {
+        connections.push(Connection::open(address, events.clone(), shape.events).await?);
+    }
+    Ok(connections)
+}
+
+/// Sends one request after the other until it is over.
+async fn send(mut connection: Connection, phase: watch::Receiver<Phase>) -> Tally {
+    let mut tally = Tally::default();
+    while *phase.borrow() != Phase::Over {
+        let sent = Instant::now();
+        let response = connection.send().await;
+        let measured = *phase.borrow() == Phase::Measured;
+        if !tally.take(&response, measured.then(|| sent.elapsed())) {
+            break;
+        }
+    }
+    tally
 }
 
 impl Tally {
-    fn fail(&mut self, how: impl FnOnce() -> String) {
+    /// Takes an answer down, with its latency if that is to be. A connection that breaks stays broken,
+    /// which is what it returns: the run has failed, and the rest tells how far.
+    pub fn take(&mut self, response: &std::io::Result<Response<'_>>, latency: Option<Duration>) -> bool {
+        match response {
+            Ok(Response { status: 200, .. }) => {
+                self.answered += 1;
+                latency.into_iter().for_each(|latency| self.measured.record(latency));
+            }
+            Ok(Response { status, body }) => self.fail(status, String::from_utf8_lossy(body)),
+            Err(error) => self.fail("no answer", error),
+        }
+        response.is_ok()
+    }
+
+    fn fail(&mut self, what: impl Display, why: impl Display) {
         self.failed += 1;
-        self.first_failure.get_or_insert_with(how);
+        self.first_failure.get_or_insert_with(|| format!("{what}: {why}"));
     }
 
-    fn merge(&mut self, other: Tally) {
-        self.answered += other.answered;
-        self.measured.merge(other.measured);
-        self.failed += other.failed;
-        self.first_failure = self.first_failure.take().or(other.first_failure);
-    }
-}
-
-struct Connection {
-    stream: TcpStream,
-    request: Request,
-    /// Events so far on all connections.
-    count: Arc<AtomicU64>,
-    phase: watch::Receiver<Phase>,
-    tally: Tally,
-}
-
-impl Connection {
-    async fn run(mut self) -> Tally {
-        let mut reader = Reader::default();
-        while *self.phase.borrow() != Phase::Over {
-            // A connection that breaks stays broken: the run has failed, and the rest tells how far.
-            if let Err(error) = self.send(&mut reader).await {
-                self.tally.fail(|| format!("no answer: {error}"));
-                break;
-            }
+    pub fn sum(tallies: impl IntoIterator<Item = Tally>) -> Tally {
+        let mut sum = Tally::default();
+        for tally in tallies {
+            sum.answered += tally.answered;
+            sum.measured.merge(tally.measured);
+            sum.failed += tally.failed;
+            sum.first_failure = sum.first_failure.or(tally.first_failure);
         }
-        self.tally
-    }
-
-    /// Sends one event and takes its answer down.
-    async fn send(&mut self, reader: &mut Reader) -> std::io::Result<()> {
-        let count = self.count.fetch_add(1, Ordering::Relaxed);
-        let request = self.request.event(count, Timestamp::now())?;
-        let sent = Instant::now();
-        self.stream.write_all(request).await?;
-        let response = reader.read(&mut self.stream).await?;
-        let latency = sent.elapsed();
-        if response.status == 200 {
-            self.tally.answered += 1;
-            if *self.phase.borrow() == Phase::Measured {
-                self.tally.measured.record(latency);
-            }
-        } else {
-            let body = String::from_utf8_lossy(response.body);
-            self.tally.fail(|| format!("{}: {body}", response.status));
-        }
-        Ok(())
+        sum
     }
 }

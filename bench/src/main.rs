@@ -6,20 +6,27 @@
 //!
 //! The figure to trust is CPU time an event of the process under test: throughput and latency also
 //! depend on what the load generator and the double take of the same cores.
+//!
+//! Such a load waits for its answers, and so never asks for more than there is. How a sidecar bears
+//! what comes no matter what is in [`stream`].
 
 mod cli;
+mod connection;
 mod double;
 mod event;
 mod floors;
 mod footprint;
 mod latencies;
+mod lines;
 mod load;
 mod machine;
 mod process;
+mod reading;
 mod report;
 mod response;
 mod round;
 mod sidecar;
+mod stream;
 mod table;
 mod target;
 mod usage;
@@ -29,25 +36,28 @@ use std::process::ExitCode;
 use anyhow::Result;
 use clap::Parser;
 
-use cli::{Cli, Options, Role};
+use cli::{Cli, Command, Options};
 use report::Report;
 use round::Round;
-use target::Target;
 
 fn main() -> Result<ExitCode> {
-    let Cli { role, options } = Cli::parse();
-    match role {
-        Some(Role::Take) => floors::take::run().map(|()| ExitCode::SUCCESS),
-        Some(Role::Object { s3 }) => floors::object::run(s3).map(|()| ExitCode::SUCCESS),
-        Some(Role::Double { latency_ms }) => double::run(latency_ms).map(|()| ExitCode::SUCCESS),
-        // One thread: the load generator is to leave the other cores to the process under test.
-        None => tokio::runtime::Builder::new_current_thread().enable_all().build()?.block_on(bench(&options)),
+    let Cli { command, options } = Cli::parse();
+    // One thread: the load generator is to leave the other cores to the process under test.
+    let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
+    match command {
+        None => runtime()?.block_on(bench(&options)),
+        Some(Command::Stream(options)) => runtime()?.block_on(stream::run(&options)),
+        Some(Command::Take) => floors::take::run().map(|()| ExitCode::SUCCESS),
+        Some(Command::Object { s3 }) => floors::object::run(s3).map(|()| ExitCode::SUCCESS),
+        Some(Command::Batch { s3, events }) => floors::batch::run(s3, events).map(|()| ExitCode::SUCCESS),
+        Some(Command::Double { content, latency_ms }) => double::run(content, latency_ms).map(|()| ExitCode::SUCCESS),
     }
 }
 
 async fn bench(options: &Options) -> Result<ExitCode> {
     let targets = options.targets();
-    let sidecar = if targets.contains(&Target::Sidecar) { Some(options.sidecar().await?) } else { None };
+    let needs_sidecar = targets.iter().any(|target| target.sidecar().is_some());
+    let sidecar = if needs_sidecar { Some(options.binary.path().await?) } else { None };
     println!("{}\n{options}\n", machine::describe()?);
 
     let mut report = Report::new(&targets);

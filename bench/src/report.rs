@@ -2,7 +2,8 @@
 
 use std::fmt;
 
-use crate::round::{Cost, Outcome};
+use crate::reading::Cost;
+use crate::round::Outcome;
 use crate::table::Table;
 use crate::target::Target;
 
@@ -38,15 +39,17 @@ impl Report {
     }
 
     fn costs(&self) -> Table {
-        let header = ["", "events/s", "CPU µs/event", "× floor", "p50 ms", "p99 ms", "peak MiB", "spread"];
+        let header =
+            ["", "connections", "events/s", "CPU µs/event", "× floor", "p50 ms", "p99 ms", "peak MiB", "spread"];
         let mut table = Table::new(&header);
         for (target, outcomes) in &self.0 {
             let figure = |figure: fn(&Outcome) -> f64, digits| shown(self.median(*target, figure), digits);
-            let cpu = |outcome: &Outcome| outcome.cpu.micros;
+            let cpu = |outcome: &Outcome| outcome.spent.cpu.micros;
             let floor = target.floor().and_then(|floor| self.median(floor, cpu));
             let times = self.median(*target, cpu).zip(floor).map(|(own, floor)| own / floor);
             table.row([
                 target.to_string(),
+                figure(|outcome| outcome.shape.connections.into(), 0),
                 figure(|outcome| outcome.events_per_second, 0),
                 figure(cpu, 1),
                 shown(times, 2),
@@ -70,9 +73,9 @@ impl Report {
                 let micros = median(costs.iter().map(|cost| cost.micros));
                 [shown(micros, 1), shown(median(costs.iter().map(|cost| cost.cores)), 2)]
             };
-            let [load, load_cores] = medians(|outcome| Some(outcome.load));
-            let [double, double_cores] = medians(|outcome| outcome.double);
-            let others = shown(self.median(*target, |outcome| outcome.others), 2);
+            let [load, load_cores] = medians(|outcome| Some(outcome.spent.load));
+            let [double, double_cores] = medians(|outcome| outcome.spent.double);
+            let others = shown(self.median(*target, |outcome| outcome.spent.others), 2);
             table.row([target.to_string(), load, load_cores, double, double_cores, others]);
         }
         table
@@ -114,18 +117,18 @@ fn shown(value: Option<f64>, digits: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::load::Shape;
+    use crate::reading::Spent;
 
     fn outcome(micros: f64, faults: &[&str]) -> Outcome {
         let cost = Cost { micros, cores: 0.5 };
         Outcome {
+            shape: Shape { connections: 64, events: 1 },
             events_per_second: 1e6 / micros,
             p50_ms: 1.0,
             p99_ms: 2.345,
             peak_mib: micros,
-            cpu: cost,
-            load: cost,
-            double: None,
-            others: 0.0,
+            spent: Spent { seconds: 5.0, cpu: cost, load: cost, double: None, others: 0.0 },
             faults: faults.iter().map(ToString::to_string).collect(),
         }
     }
@@ -146,9 +149,9 @@ mod tests {
         }
         let shown = report.to_string();
         let rows: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(rows[1], ["floor:", "take", "–", "–", "–", "–", "–", "–", "–"]);
-        assert_eq!(rows[2], ["floor:", "object", "40000", "25.0", "1.00", "1.00", "2.35", "40.0", "20.0–40.0"]);
-        assert_eq!(rows[3][..4], ["tributary-sidecar", "20000", "50.0", "2.00"]);
+        assert_eq!(rows[1], ["floor:", "take", "–", "–", "–", "–", "–", "–", "–", "–"]);
+        assert_eq!(rows[2], ["floor:", "object", "64", "40000", "25.0", "1.00", "1.00", "2.35", "40.0", "20.0–40.0"]);
+        assert_eq!(rows[3][..6], ["sidecar,", "Object", "64", "20000", "50.0", "2.00"]);
         assert!(report.is_sound());
     }
 

@@ -23,6 +23,13 @@ const ASKED_EVERY: Duration = Duration::from_millis(1);
 /// Lines of its log that are shown when something went wrong.
 const LAST_LINES: usize = 5;
 
+/// How it delivers; whatever is not said here is the default.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub enum Delivery {
+    Object,
+    Batch { max_age: Option<Duration> },
+}
+
 /// Builds the sidecar in release, and says where it is.
 pub async fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
@@ -58,11 +65,11 @@ pub struct Sidecar {
 
 impl Sidecar {
     /// Starts `binary` with the double at `aws` behind it, and waits until it is ready.
-    pub async fn start(binary: &Path, aws: SocketAddr) -> Result<Sidecar> {
+    pub async fn start(binary: &Path, aws: SocketAddr, delivery: Delivery) -> Result<Sidecar> {
         let folder = TempDir::new()?;
         let config = folder.path().join("config.yaml");
         let external_id = folder.path().join(SecretUse::ExternalId.folder());
-        fs::write(&config, configuration(aws))?;
+        fs::write(&config, configuration(aws, delivery))?;
         fs::create_dir(&external_id)?;
         fs::write(external_id.join("externalId"), double::EXTERNAL_ID)?;
 
@@ -133,9 +140,14 @@ async fn is_well(admin: SocketAddr, path: &str) -> bool {
     matches!(tokio::time::timeout(READY_WITHIN, ask).await, Ok(Ok(200)))
 }
 
-/// The function it serves: Object mode, all defaults.
-fn configuration(aws: SocketAddr) -> String {
+/// The function it serves.
+fn configuration(aws: SocketAddr, delivery: Delivery) -> String {
     let (role_arn, bucket, region) = (double::ROLE_ARN, double::BUCKET, double::REGION);
+    let delivery = match delivery {
+        Delivery::Object => "{mode: Object}".to_owned(),
+        Delivery::Batch { max_age: None } => "{mode: Batch}".to_owned(),
+        Delivery::Batch { max_age: Some(age) } => format!("{{mode: Batch, batch: {{maxAge: {}ms}}}}", age.as_millis()),
+    };
     format!(
         "namespace: default\n\
          name: bench\n\
@@ -143,7 +155,8 @@ fn configuration(aws: SocketAddr) -> String {
            roleArn: {role_arn}\n  \
            externalIdSecretRef: {{name: bench}}\n  \
            s3: {{bucket: {bucket}, region: {region}, endpoint: \"http://{aws}\", forcePathStyle: true}}\n  \
-           sts: {{endpoint: \"http://{aws}\"}}\n"
+           sts: {{endpoint: \"http://{aws}\"}}\n  \
+           delivery: {delivery}\n"
     )
 }
 

@@ -1,8 +1,17 @@
 //! The processes under test.
 
 use std::fmt;
+use std::time::Duration;
 
 use clap::ValueEnum;
+
+use crate::double::Content;
+use crate::load::Shape;
+use crate::sidecar::Delivery;
+
+/// How long a batch waits for company: as short as may be, since with a load whose next requests
+/// wait for the answers to the last, there is nothing to do meanwhile.
+pub const BATCH_AGE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
@@ -12,22 +21,65 @@ pub enum Target {
     Object,
     /// The product, in Object mode.
     Sidecar,
+    /// The least that taking an event and compressing it can cost, with a PUT for many of them.
+    Batch,
+    /// The product, in Batch mode.
+    SidecarBatch,
+    /// The floor of Batch mode where a request brings many events.
+    #[value(name = "batch-100")]
+    Batch100,
+    /// The product, in Batch mode where a request brings many events.
+    #[value(name = "sidecar-batch-100")]
+    SidecarBatch100,
 }
 
 impl Target {
-    pub const ALL: [Target; 3] = [Target::Take, Target::Object, Target::Sidecar];
+    pub const ALL: [Target; 7] = [
+        Target::Take,
+        Target::Object,
+        Target::Sidecar,
+        Target::Batch,
+        Target::SidecarBatch,
+        Target::Batch100,
+        Target::SidecarBatch100,
+    ];
 
     /// What its cost is compared with.
     pub fn floor(self) -> Option<Target> {
         match self {
             Target::Take => None,
             Target::Object | Target::Sidecar => Some(Target::Object),
+            Target::Batch | Target::SidecarBatch => Some(Target::Batch),
+            Target::Batch100 | Target::SidecarBatch100 => Some(Target::Batch100),
         }
     }
 
-    /// Whether it stores what it takes, and so needs S3 behind it.
-    pub fn stores(self) -> bool {
-        self != Target::Take
+    /// What it stores, if it does, and so needs S3 behind it.
+    pub fn stores(self) -> Option<Content> {
+        match self {
+            Target::Take => None,
+            Target::Object | Target::Sidecar => Some(Content::Event),
+            Target::Batch | Target::SidecarBatch | Target::Batch100 | Target::SidecarBatch100 => Some(Content::Lines),
+        }
+    }
+
+    /// How it is configured, if it is the product.
+    pub fn sidecar(self) -> Option<Delivery> {
+        match self {
+            Target::Take | Target::Object | Target::Batch | Target::Batch100 => None,
+            Target::Sidecar => Some(Delivery::Object),
+            Target::SidecarBatch | Target::SidecarBatch100 => Some(Delivery::Batch { max_age: Some(BATCH_AGE) }),
+        }
+    }
+
+    /// How it is loaded.
+    pub fn shape(self) -> Shape {
+        match self {
+            Target::Take | Target::Object | Target::Sidecar => Shape { connections: 64, events: 1 },
+            // All of them wait for the same batch: fewer would make it a small one.
+            Target::Batch | Target::SidecarBatch => Shape { connections: 512, events: 1 },
+            Target::Batch100 | Target::SidecarBatch100 => Shape { connections: 64, events: 100 },
+        }
     }
 }
 
@@ -36,7 +88,25 @@ impl fmt::Display for Target {
         f.pad(match self {
             Target::Take => "floor: take",
             Target::Object => "floor: object",
-            Target::Sidecar => "tributary-sidecar",
+            Target::Sidecar => "sidecar, Object",
+            Target::Batch => "floor: batch, 1 event a request",
+            Target::SidecarBatch => "sidecar, Batch, 1 event a request",
+            Target::Batch100 => "floor: batch, 100 events a request",
+            Target::SidecarBatch100 => "sidecar, Batch, 100 events a request",
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_floor_does_the_same_work_as_what_stands_on_it() {
+        for target in Target::ALL {
+            let Some(floor) = target.floor() else { continue };
+            assert_eq!(floor.floor(), Some(floor));
+            assert_eq!((floor.shape(), floor.stores(), floor.sidecar()), (target.shape(), target.stores(), None));
+        }
     }
 }

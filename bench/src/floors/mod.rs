@@ -3,14 +3,16 @@
 //! They skip what the product must not (limits, time-outs, authentication, retries), so that what
 //! the product costs above its floor is what those, and its abstractions, cost.
 
+pub mod batch;
 pub mod object;
+mod put;
 mod sigv4;
 pub mod take;
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -34,9 +36,17 @@ struct Envelope<'a> {
     message_id: &'a str,
 }
 
-/// What a floor does with an event's bytes before it is answered.
+impl<'a> Envelope<'a> {
+    fn of(event: &'a [u8]) -> Result<Envelope<'a>> {
+        let envelope: Envelope<'_> = serde_json::from_slice(event)?;
+        ensure!(!envelope.kind.is_empty() && !envelope.message_id.is_empty(), "an event has a type and a messageId");
+        Ok(envelope)
+    }
+}
+
+/// What a floor does with a request's body before it is answered.
 trait Floor: Clone + Send + Sync + 'static {
-    fn take(&self, event: Bytes) -> impl Future<Output = Result<()>> + Send;
+    fn take(&self, body: Bytes) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Serves a floor until the bench ends.

@@ -1,55 +1,25 @@
-//! `floor: object`: one PUT an event, signed by hand, answered when S3 has.
+//! `floor: object`: one PUT an event, answered when S3 has.
 
 use std::net::SocketAddr;
-use std::sync::Arc;
 
-use anyhow::{Result, ensure};
+use anyhow::Result;
 use bytes::Bytes;
-use http_body_util::{BodyExt, Full};
-use hyper::header::{AUTHORIZATION, CONTENT_TYPE, IF_NONE_MATCH};
-use hyper::{Request, StatusCode};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
-use jiff::Timestamp;
 
-use super::sigv4::{CONTENT_TYPE_SIGNED, IF_NONE_MATCH_SIGNED, Signer};
+use super::put::Bucket;
 use super::{Envelope, Floor};
-use crate::double;
 
 #[derive(Clone)]
-struct Object {
-    client: Client<HttpConnector, Full<Bytes>>,
-    signer: Arc<Signer>,
-}
+struct Object(Bucket);
 
 /// Serves it, with S3 at `s3`.
 pub fn run(s3: SocketAddr) -> Result<()> {
-    let mut connector = HttpConnector::new();
-    connector.set_nodelay(true);
-    super::serve(Object {
-        client: Client::builder(TokioExecutor::new()).build(connector),
-        signer: Arc::new(Signer::new(s3, double::ACCESS_KEY_ID, double::SECRET_ACCESS_KEY, double::REGION)),
-    })
+    super::serve(Object(Bucket::at(s3)))
 }
 
 impl Floor for Object {
     async fn take(&self, event: Bytes) -> Result<()> {
-        let envelope: Envelope<'_> = serde_json::from_slice(&event)?;
-        let path = format!("/{}/{}/{}.json", double::BUCKET, envelope.kind, envelope.message_id);
-        let signed = self.signer.put(&path, &event, Timestamp::now());
-        let request = Request::put(format!("http://{}{path}", self.signer.host()))
-            .header(CONTENT_TYPE, CONTENT_TYPE_SIGNED)
-            .header(IF_NONE_MATCH, IF_NONE_MATCH_SIGNED)
-            .header("x-amz-content-sha256", signed.payload_sha256)
-            .header("x-amz-date", signed.date)
-            .header(AUTHORIZATION, signed.authorization)
-            .body(Full::new(event))?;
-        let response = self.client.request(request).await?;
-        let status = response.status();
-        // Read to its end, or the connection can't be used again.
-        let body = response.into_body().collect().await?.to_bytes();
-        ensure!(status == StatusCode::OK, "S3 answered {status}: {}", String::from_utf8_lossy(&body));
-        Ok(())
+        let envelope = Envelope::of(&event)?;
+        let key = format!("{}/{}.json", envelope.kind, envelope.message_id);
+        self.0.put(&key, event).await
     }
 }

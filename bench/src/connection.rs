@@ -1,0 +1,105 @@
+//! A connection kept alive, with one request under way at most.
+
+use std::io::Write;
+use std::net::SocketAddr;
+
+use anyhow::{Context, Result};
+use jiff::Timestamp;
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
+use crate::event::{EVENT_BYTES, Events, time};
+use crate::response::{Reader, Response};
+
+pub struct Connection {
+    stream: TcpStream,
+    reader: Reader,
+    requests: Requests,
+}
+
+/// Makes requests of one event, or of a batch of them.
+struct Requests {
+    address: SocketAddr,
+    events: Events,
+    /// Events a request.
+    count: usize,
+    /// The latest request.
+    bytes: Vec<u8>,
+}
+
+const BATCH: [&str; 2] = [r#"{"batch":["#, "]}"];
+
+impl Connection {
+    /// Connects, to send `count` of the events in each request.
+    pub async fn open(address: SocketAddr, events: Events, count: usize) -> Result<Connection> {
+        let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
+        stream.set_nodelay(true)?;
+        let requests = Requests { address, events, count, bytes: Vec::new() };
+        Ok(Connection { stream, reader: Reader::default(), requests })
+    }
+
+    /// Sends one request and waits for its answer.
+    pub async fn send(&mut self) -> std::io::Result<Response<'_>> {
+        let request = self.requests.next(Timestamp::now())?;
+        self.stream.write_all(request).await?;
+        self.reader.read(&mut self.stream).await
+    }
+}
+
+impl Requests {
+    fn next(&mut self, now: Timestamp) -> std::io::Result<&[u8]> {
+        let now = time(now);
+        self.bytes.clear();
+        match self.count {
+            1 => {
+                self.head("/v1/track", EVENT_BYTES)?;
+                self.events.write(&mut self.bytes, &now)?;
+            }
+            count => {
+                // A comma between any two.
+                let length = count * (EVENT_BYTES + 1) - 1 + BATCH.concat().len();
+                self.head("/v1/batch", length)?;
+                for number in 0..count {
+                    let before = if number == 0 { BATCH[0] } else { "," };
+                    self.bytes.extend_from_slice(before.as_bytes());
+                    self.events.write(&mut self.bytes, &now)?;
+                }
+                self.bytes.extend_from_slice(BATCH[1].as_bytes());
+            }
+        }
+        Ok(&self.bytes)
+    }
+
+    fn head(&mut self, path: &str, length: usize) -> std::io::Result<()> {
+        write!(
+            self.bytes,
+            "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n",
+            self.address
+        )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::net::Ipv4Addr;
+
+    use super::*;
+
+    #[test]
+    fn a_request_has_the_length_it_says_and_as_many_events_as_wanted() {
+        let events = Events::make().unwrap();
+        for (count, path) in [(1, "/v1/track"), (2, "/v1/batch"), (100, "/v1/batch")] {
+            let address = (Ipv4Addr::LOCALHOST, 8080).into();
+            let mut requests = Requests { address, events: events.clone(), count, bytes: Vec::new() };
+            for _ in 0..2 {
+                let request = requests.next(Timestamp::UNIX_EPOCH).unwrap();
+                let (head, body) = std::str::from_utf8(request).unwrap().split_once("\r\n\r\n").unwrap();
+                assert!(head.starts_with(&format!("POST {path} HTTP/1.1\r\nhost: 127.0.0.1:8080\r\n")), "{head}");
+                assert!(head.ends_with(&format!("content-length: {}", body.len())), "{head}");
+                let body: serde_json::Value = serde_json::from_str(body).unwrap();
+                let sent = body["batch"].as_array().map_or(1, Vec::len);
+                assert_eq!(sent, count);
+            }
+        }
+    }
+}

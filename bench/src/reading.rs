@@ -1,0 +1,100 @@
+//! CPU time so far: of every process that takes part, and of the machine.
+
+use std::time::{Duration, Instant};
+
+use anyhow::Result;
+
+use crate::double::Double;
+use crate::usage;
+
+pub struct Reading {
+    under_test: Duration,
+    load: Duration,
+    double: Option<Duration>,
+    machine: Duration,
+    at: Instant,
+}
+
+/// What was spent between two readings.
+#[derive(Clone, Copy)]
+pub struct Spent {
+    pub seconds: f64,
+    /// CPU of the process under test.
+    pub cpu: Cost,
+    /// CPU of the load generator.
+    pub load: Cost,
+    /// CPU of S3 and STS, where they were behind it.
+    pub double: Option<Cost>,
+    /// Cores that the rest of the machine kept busy meanwhile.
+    pub others: f64,
+}
+
+/// CPU time, seen in two ways.
+#[derive(Clone, Copy)]
+pub struct Cost {
+    /// µs an event.
+    pub micros: f64,
+    /// Cores kept busy.
+    pub cores: f64,
+}
+
+impl Reading {
+    /// Reads the clocks of the process `pid`, of this one, and of the double behind it.
+    pub fn take(pid: u32, double: Option<&Double>) -> Result<Reading> {
+        Ok(Reading {
+            under_test: usage::cpu(pid)?,
+            load: usage::cpu(std::process::id())?,
+            double: double.map(|double| usage::cpu(double.pid())).transpose()?,
+            machine: usage::machine()?,
+            at: Instant::now(),
+        })
+    }
+
+    /// What `events` cost from here to `after`.
+    pub fn until(&self, after: &Reading, events: f64) -> Spent {
+        let seconds = (after.at - self.at).as_secs_f64();
+        let cost = |before: Duration, after: Duration| {
+            let busy = after.saturating_sub(before).as_secs_f64();
+            Cost { micros: busy * 1e6 / events, cores: busy / seconds }
+        };
+        Spent {
+            seconds,
+            cpu: cost(self.under_test, after.under_test),
+            load: cost(self.load, after.load),
+            double: self.double.zip(after.double).map(|(before, after)| cost(before, after)),
+            others: after.others().saturating_sub(self.others()).as_secs_f64() / seconds,
+        }
+    }
+
+    /// What took no part.
+    fn others(&self) -> Duration {
+        self.machine.saturating_sub(self.under_test + self.load + self.double.unwrap_or_default())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn costs_are_by_event_and_by_second() {
+        let at = Instant::now();
+        let reading = |under_test, load, double, seconds| Reading {
+            under_test: Duration::from_millis(under_test),
+            load: Duration::from_millis(load),
+            double: Some(Duration::from_millis(double)),
+            machine: Duration::from_millis(under_test + load + double) + Duration::from_secs(seconds / 2),
+            at: at + Duration::from_secs(seconds),
+        };
+        let spent = reading(10, 0, 5, 0).until(&reading(30, 1000, 9, 2), 1000.0);
+        for (figure, expected) in [
+            (spent.seconds, 2.0),
+            (spent.cpu.micros, 20.0),
+            (spent.load.cores, 0.5),
+            (spent.double.unwrap().micros, 4.0),
+            (spent.others, 0.5),
+        ] {
+            assert!((figure - expected).abs() < 1e-6, "{figure} is not {expected}");
+        }
+    }
+}

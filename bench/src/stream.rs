@@ -1,0 +1,191 @@
+//! A steady stream of events into Batch mode, sent when they are due and not when there is room:
+//! whoever waits too long is seen to wait.
+
+use std::fmt;
+use std::net::SocketAddr;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use anyhow::{Context, Result, bail, ensure};
+use tokio::task::JoinSet;
+use tokio::time::{sleep_until, timeout};
+
+use crate::cli::StreamOptions;
+use crate::connection::Connection;
+use crate::double::{Content, Counts, Double};
+use crate::latencies::Sorted;
+use crate::load::{LAST_ANSWERS, Shape, Tally, connect};
+use crate::machine;
+use crate::reading::{Reading, Spent};
+use crate::round::faults;
+use crate::sidecar::{Delivery, Sidecar};
+use crate::usage;
+
+/// There are enough connections for answers that take as long as this: thrice a batch's age. Later
+/// ones hold up the requests behind them.
+const ANSWER: Duration = Duration::from_secs(3);
+/// A sidecar's are 1,024.
+const MOST_CONNECTIONS: u32 = 1000;
+
+/// When requests are due.
+struct Schedule {
+    start: Instant,
+    /// Between two of them.
+    interval: Duration,
+    /// All there will be.
+    requests: u64,
+    /// The number of the next one.
+    next: AtomicU64,
+}
+
+/// What came of it.
+struct Streamed {
+    /// Events.
+    sent: u64,
+    answered: u64,
+    latencies: Sorted,
+    counts: Counts,
+    spent: Spent,
+    peak_mib: f64,
+    faults: Vec<String>,
+}
+
+/// Streams, and prints what came of it.
+pub async fn run(options: &StreamOptions) -> Result<ExitCode> {
+    let shape = shape(options)?;
+    let binary = options.binary.path().await?;
+    println!("{}\n{options}; {} connections\n", machine::describe()?, shape.connections);
+    let mut double = Double::start(Content::Lines, options.latency()).await?;
+    let sidecar = Sidecar::start(&binary, double.address(), Delivery::Batch { max_age: None }).await?;
+
+    let before = Reading::take(sidecar.pid, Some(&double))?;
+    let (sent, tally) = stream(sidecar.address, shape, options).await?;
+    let after = Reading::take(sidecar.pid, Some(&double)).context("the sidecar is gone")?;
+
+    let events = shape.events as u64;
+    let peak_mib = usage::peak_mib(sidecar.pid)?;
+    let counts = double.counts().await?;
+    let faults = faults(&tally, shape.events, Some(counts));
+    let answered = tally.answered * events;
+    if answered == 0 {
+        bail!("no event was answered 200: {}{}", faults.join("; "), sidecar.last_words());
+    }
+    let spent = before.until(&after, answered as f64);
+    let latencies = tally.measured.sorted();
+    let streamed = Streamed { sent: sent * events, answered, latencies, counts, spent, peak_mib, faults };
+    println!("{streamed}");
+    Ok(if streamed.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+fn shape(options: &StreamOptions) -> Result<Shape> {
+    let at_once = f64::from(options.rate) / f64::from(options.events) * ANSWER.as_secs_f64();
+    let connections = at_once.ceil() as u32;
+    ensure!(
+        connections <= MOST_CONNECTIONS,
+        "{connections} requests would wait at once, and a sidecar has some {MOST_CONNECTIONS} connections: \
+         send more --events a request, or at a lower --rate"
+    );
+    Ok(Shape { connections, events: options.events as usize })
+}
+
+/// Sends everything. Returns how many requests that were, and what came of them.
+async fn stream(address: SocketAddr, shape: Shape, options: &StreamOptions) -> Result<(u64, Tally)> {
+    let connections = connect(address, shape).await?;
+    let schedule = Arc::new(Schedule::new(options));
+    let (requests, lasts) = (schedule.requests, Duration::from_secs(options.seconds.into()));
+    let senders: JoinSet<Tally> =
+        connections.into_iter().map(|connection| send(connection, Arc::clone(&schedule))).collect();
+    let tallies = timeout(lasts + LAST_ANSWERS, senders.join_all()).await;
+    Ok((requests, Tally::sum(tallies.context("the sidecar can't keep up, or answers are missing")?)))
+}
+
+/// Sends the next request as soon as it is due, over and over.
+async fn send(mut connection: Connection, schedule: Arc<Schedule>) -> Tally {
+    let mut tally = Tally::default();
+    while let Some(due) = schedule.next() {
+        sleep_until(due.into()).await;
+        let response = connection.send().await;
+        if !tally.take(&response, Some(due.elapsed())) {
+            break;
+        }
+    }
+    tally
+}
+
+impl Schedule {
+    fn new(options: &StreamOptions) -> Schedule {
+        let &StreamOptions { rate, seconds, events, .. } = options;
+        Schedule {
+            start: Instant::now(),
+            interval: Duration::from_secs(events.into()) / rate,
+            requests: (u64::from(rate) * u64::from(seconds)).div_ceil(events.into()),
+            next: AtomicU64::new(0),
+        }
+    }
+
+    fn next(&self) -> Option<Instant> {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        (number < self.requests).then(|| self.start + self.interval.mul_f64(number as f64))
+    }
+}
+
+impl fmt::Display for Streamed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Streamed { sent, answered, latencies, counts, spent, peak_mib, faults } = self;
+        let Counts { objects, events, bytes, .. } = *counts;
+        let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| latencies.percentile_ms(share).unwrap_or_default());
+        let double_cores = spent.double.map(|double| double.cores).unwrap_or_default();
+        writeln!(f, "events     {sent} sent, {answered} answered 200, {} not", sent - answered)?;
+        writeln!(
+            f,
+            "objects    {objects}, of {:.0} events and {:.0} KiB; {:.0} bytes an event",
+            events as f64 / objects as f64,
+            bytes as f64 / objects as f64 / 1024.0,
+            bytes as f64 / events as f64,
+        )?;
+        writeln!(f, "answers    p50 {p50:.0} ms, p99 {p99:.0} ms, max {most:.0} ms after the request was due")?;
+        writeln!(
+            f,
+            "sidecar    {:.2} cores, {:.1} CPU µs/event; {peak_mib:.1} MiB at most",
+            spent.cpu.cores, spent.cpu.micros
+        )?;
+        write!(
+            f,
+            "beside it  {:.2} cores for the load, {double_cores:.2} for S3, {:.2} for others",
+            spent.load.cores, spent.others
+        )?;
+        faults.iter().try_for_each(|fault| write!(f, "\nFAULT: {fault}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+
+    use super::*;
+    use crate::cli::{Cli, Command};
+
+    fn options(args: &[&str]) -> StreamOptions {
+        match Cli::parse_from([&["tributary-bench", "stream"], args].concat()).command {
+            Some(Command::Stream(options)) => options,
+            _ => panic!("{args:?} is a stream"),
+        }
+    }
+
+    #[test]
+    fn requests_are_due_at_the_rate_wanted() {
+        let schedule = Schedule::new(&options(&["--rate", "700", "--seconds", "2", "--events", "350"]));
+        let due: Vec<_> = std::iter::from_fn(|| schedule.next()).map(|due| due - schedule.start).collect();
+        assert_eq!(due, [0, 500, 1000, 1500].map(Duration::from_millis));
+    }
+
+    #[test]
+    fn a_connection_for_each_that_waits_and_no_more_than_a_sidecar_has() {
+        let connections = |args: &[&str]| shape(&options(args)).ok().map(|shape| shape.connections);
+        assert_eq!(connections(&[]), Some(300));
+        assert_eq!(connections(&["--rate", "1", "--events", "900"]), Some(1));
+        assert_eq!(connections(&["--events", "1"]), None);
+    }
+}
