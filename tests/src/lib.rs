@@ -4,10 +4,11 @@
 //! 1. [`world`] says who and what there is, and [`aws`] serves it;
 //! 2. [`function`] is the resource a sidecar is started with, [`mounted`] its Secrets, [`sidecar`] starts the built binary,
 //!    [`in_process`] the same code on a clock that runs faster;
-//! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`];
+//! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`] and encoded by [`encode`];
 //! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in.
 
 pub mod aws;
+pub mod encode;
 pub mod event;
 pub mod function;
 pub mod http;

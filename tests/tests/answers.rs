@@ -1,14 +1,12 @@
 //! Every answer that clients get, both ways: when it is due, and when it is not.
 
-use std::io::Write;
 use std::time::{Duration, Instant};
 
-use flate2::Compression;
-use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use hyper::Method;
 use serde_json::{Value, json};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_tests::aws::{latency, puts};
+use tributary_tests::encode::{Encode, bare_deflate, gzip, zlib, zstd};
 use tributary_tests::event::{batch, message_id, track};
 use tributary_tests::http::Answer;
 use tributary_tests::raw::Raw;
@@ -38,31 +36,6 @@ fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!(answer.json()["success"], false);
     assert!(!answer.message().is_empty());
     assert!(!answer.headers.contains_key("retry-after"), "nobody should send this again");
-}
-
-/// What compresses a body.
-type Encode = fn(&[u8]) -> Vec<u8>;
-
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zlib(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn bare_deflate(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zstd(plain: &[u8]) -> Vec<u8> {
-    zstd::encode_all(plain, 1).expect("memory")
 }
 
 /// A batch of exactly this many bytes.

@@ -2,36 +2,14 @@
 
 use std::io::Write;
 
-use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 use flate2::{Compression, GzBuilder};
+use tributary_tests::encode::{bare_deflate, gzip, zlib, zstd};
 use tributary_tests::event::{message_id, track};
 
 use crate::case::{Then, assert_stored_in_the_end, exchange, smuggled, started};
 
 /// A mebibyte: what a body may have once it is decompressed.
 const BODY: usize = 1 << 20;
-
-fn gzip(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zlib(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = ZlibEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn bare_deflate(plain: &[u8]) -> Vec<u8> {
-    let mut encoder = DeflateEncoder::new(Vec::new(), Compression::fast());
-    encoder.write_all(plain).expect("memory");
-    encoder.finish().expect("memory")
-}
-
-fn zstd(plain: &[u8]) -> Vec<u8> {
-    zstd::encode_all(plain, 1).expect("memory")
-}
 
 /// With spaces behind, up to a length.
 fn padded(plain: &[u8], bytes: usize) -> Vec<u8> {
