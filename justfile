@@ -24,7 +24,7 @@ crd:
 test *PARTS:
     tests/run {{ PARTS }}
 
-# What an event costs: loads the release build, for a minute or so.
+# What an event costs: loads the release build, for some minutes; `just bench stream` for a steady load.
 bench *ARGUMENTS:
     cargo run --release --package tributary-bench -- {{ ARGUMENTS }}
 

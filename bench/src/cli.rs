@@ -164,7 +164,7 @@ impl fmt::Display for StreamOptions {
         let StreamOptions { rate, seconds, events, latency, .. } = self;
         write!(
             f,
-            "{rate} events/s for {seconds} s, {events} events of {EVENT_BYTES} bytes a request; Batch mode with its \
+            "{rate} events/s for {seconds} s, of {EVENT_BYTES} bytes and {events} a request; Batch mode with its \
              defaults; S3 takes {latency} ms more for an object"
         )
     }

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
@@ -23,10 +23,10 @@ use crate::round::faults;
 use crate::sidecar::{Delivery, Sidecar};
 use crate::usage;
 
-/// There are enough connections for answers that take as long as this: thrice a batch's age. Later
-/// ones hold up the requests behind them.
+/// There are enough connections for answers that take as long as this, thrice a batch's age: those
+/// that take longer hold up the requests behind them.
 const ANSWER: Duration = Duration::from_secs(3);
-/// A sidecar's are 1,024.
+/// A sidecar has 1,024 connections.
 const MOST_CONNECTIONS: u32 = 1000;
 
 /// When requests are due.
@@ -42,9 +42,9 @@ struct Schedule {
 
 /// What came of it.
 struct Streamed {
-    /// Events.
-    sent: u64,
+    /// Events answered 200, and those that were not.
     answered: u64,
+    failed: u64,
     latencies: Sorted,
     counts: Counts,
     spent: Spent,
@@ -54,51 +54,45 @@ struct Streamed {
 
 /// Streams, and prints what came of it.
 pub async fn run(options: &StreamOptions) -> Result<ExitCode> {
-    let shape = shape(options)?;
+    let shape = shape(options);
     let binary = options.binary.path().await?;
     println!("{}\n{options}; {} connections\n", machine::describe()?, shape.connections);
     let mut double = Double::start(Content::Lines, options.latency()).await?;
     let sidecar = Sidecar::start(&binary, double.address(), Delivery::Batch { max_age: None }).await?;
 
     let before = Reading::take(sidecar.pid, Some(&double))?;
-    let (sent, tally) = stream(sidecar.address, shape, options).await?;
+    let tally = stream(sidecar.address, shape, options).await?;
     let after = Reading::take(sidecar.pid, Some(&double)).context("the sidecar is gone")?;
 
     let events = shape.events as u64;
     let peak_mib = usage::peak_mib(sidecar.pid)?;
     let counts = double.counts().await?;
     let faults = faults(&tally, shape.events, Some(counts));
-    let answered = tally.answered * events;
+    let [answered, failed] = [tally.answered, tally.failed].map(|requests| requests * events);
     if answered == 0 {
         bail!("no event was answered 200: {}{}", faults.join("; "), sidecar.last_words());
     }
     let spent = before.until(&after, answered as f64);
     let latencies = tally.measured.sorted();
-    let streamed = Streamed { sent: sent * events, answered, latencies, counts, spent, peak_mib, faults };
+    let streamed = Streamed { answered, failed, latencies, counts, spent, peak_mib, faults };
     println!("{streamed}");
     Ok(if streamed.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn shape(options: &StreamOptions) -> Result<Shape> {
+fn shape(options: &StreamOptions) -> Shape {
     let at_once = f64::from(options.rate) / f64::from(options.events) * ANSWER.as_secs_f64();
-    let connections = at_once.ceil() as u32;
-    ensure!(
-        connections <= MOST_CONNECTIONS,
-        "{connections} requests would wait at once, and a sidecar has some {MOST_CONNECTIONS} connections: \
-         send more --events a request, or at a lower --rate"
-    );
-    Ok(Shape { connections, events: options.events as usize })
+    Shape { connections: (at_once.ceil() as u32).min(MOST_CONNECTIONS), events: options.events as usize }
 }
 
-/// Sends everything. Returns how many requests that were, and what came of them.
-async fn stream(address: SocketAddr, shape: Shape, options: &StreamOptions) -> Result<(u64, Tally)> {
+/// Sends everything.
+async fn stream(address: SocketAddr, shape: Shape, options: &StreamOptions) -> Result<Tally> {
     let connections = connect(address, shape).await?;
     let schedule = Arc::new(Schedule::new(options));
-    let (requests, lasts) = (schedule.requests, Duration::from_secs(options.seconds.into()));
     let senders: JoinSet<Tally> =
         connections.into_iter().map(|connection| send(connection, Arc::clone(&schedule))).collect();
+    let lasts = Duration::from_secs(options.seconds.into());
     let tallies = timeout(lasts + LAST_ANSWERS, senders.join_all()).await;
-    Ok((requests, Tally::sum(tallies.context("the sidecar can't keep up, or answers are missing")?)))
+    Ok(Tally::sum(tallies.context("the sidecar can't keep up, or answers are missing")?))
 }
 
 /// Sends the next request as soon as it is due, over and over.
@@ -133,14 +127,14 @@ impl Schedule {
 
 impl fmt::Display for Streamed {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Streamed { sent, answered, latencies, counts, spent, peak_mib, faults } = self;
+        let Streamed { answered, failed, latencies, counts, spent, peak_mib, faults } = self;
         let Counts { objects, events, bytes, .. } = *counts;
         let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| latencies.percentile_ms(share).unwrap_or_default());
         let double_cores = spent.double.map(|double| double.cores).unwrap_or_default();
-        writeln!(f, "events     {sent} sent, {answered} answered 200, {} not", sent - answered)?;
+        writeln!(f, "events     {} sent, {answered} answered 200, {failed} not", answered + failed)?;
         writeln!(
             f,
-            "objects    {objects}, of {:.0} events and {:.0} KiB; {:.0} bytes an event",
+            "PUTs       {objects}, of {:.0} events and {:.0} KiB; {:.0} bytes an event",
             events as f64 / objects as f64,
             bytes as f64 / objects as f64 / 1024.0,
             bytes as f64 / events as f64,
@@ -183,9 +177,9 @@ mod tests {
 
     #[test]
     fn a_connection_for_each_that_waits_and_no_more_than_a_sidecar_has() {
-        let connections = |args: &[&str]| shape(&options(args)).ok().map(|shape| shape.connections);
-        assert_eq!(connections(&[]), Some(300));
-        assert_eq!(connections(&["--rate", "1", "--events", "900"]), Some(1));
-        assert_eq!(connections(&["--events", "1"]), None);
+        let connections = |args: &[&str]| shape(&options(args)).connections;
+        assert_eq!(connections(&[]), 300);
+        assert_eq!(connections(&["--rate", "1", "--events", "900"]), 1);
+        assert_eq!(connections(&["--events", "1"]), MOST_CONNECTIONS);
     }
 }
