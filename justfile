@@ -31,3 +31,7 @@ bench *ARGUMENTS:
 # Runs a function here, with no cluster and no cloud: `just run examples/orders.yaml`.
 run *ARGUMENTS="examples/orders.yaml":
     cargo run --bin tributary -- run {{ ARGUMENTS }}
+
+# A Kubernetes of its own on this machine: `just cluster up`, `just cluster kubectl get nodes`.
+cluster *ARGUMENTS="--help":
+    tests/cluster {{ ARGUMENTS }}

@@ -1,0 +1,166 @@
+#!/usr/bin/env bash
+# Sourced by tests/cluster: what it builds, and what it takes from Debian.
+# shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
+
+# Kubernetes is pinned in go.mod.
+readonly COREDNS=v1.14.1
+readonly HELM=v3.21.4
+
+check_go() {
+  local version
+  version=$(go env GOVERSION 2>/dev/null) || fail "this machine lacks Go 1.24 or newer, as go"
+  # What doesn't say go1.N is newer than any release.
+  if [[ $version =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] < 24)); then
+    fail "Go 1.24 or newer is needed, and this is $version"
+  fi
+}
+
+# built NAME KEY COMMAND...: the folder in the cache that the command fills, run in it, is in
+# $built. Built once, and older builds of that name go.
+built() {
+  local name=$1 key=$2 lock
+  shift 2
+  built=$cluster/cache/$name-$key
+  [[ ! -d $built ]] || return 0
+  mkdir -p "$cluster/cache"
+  exec {lock}>"$cluster/cache/lock"
+  flock "$lock"
+  [[ -d $built ]] || step "build $name" build "$name" "$@"
+  exec {lock}>&-
+}
+
+# A folder gets its name when all is in it, so that none is half done.
+build() {
+  local name=$1
+  shift
+  rm -rf "$cluster/cache/$name-"*
+  mkdir "$built.part"
+  (cd "$built.part" && "$@")
+  mv "$built.part" "$built"
+}
+
+build_kubernetes() {
+  local key
+  check_go
+  key=$(cd "$sources" && go env GOVERSION GOARCH | cat - go.mod go.sum ./*.go ./*/*.go | sha256sum)
+  built kubernetes "${key:0:16}" compile_kubernetes
+  kubernetes=$built/kubernetes pause=$built/pause helper=$built/helper
+}
+
+compile_kubernetes() {
+  local version package=k8s.io/component-base/version
+  version=$(cd "$sources" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
+  local minor=${version#v1.}
+  # The version is what discovery answers, and clients go by it.
+  go_build -ldflags "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}" \
+    -o "$PWD/kubernetes" .
+  go_build -ldflags "-s -w" -o "$PWD/pause" ./pause
+  go_build -ldflags "-s -w" -o "$PWD/helper" ./helper
+}
+
+# Static, so that a program alone is an image.
+go_build() {
+  CGO_ENABLED=0 go build -C "$sources" -trimpath "$@"
+}
+
+build_coredns() {
+  check_go
+  built coredns "$COREDNS" go_install "github.com/coredns/coredns@$COREDNS"
+  coredns=$built/coredns
+}
+
+build_helm() {
+  check_go
+  built helm "$HELM" go_install "helm.sh/helm/v3/cmd/helm@$HELM"
+  helm=$built/helm
+}
+
+go_install() {
+  CGO_ENABLED=0 GOBIN=$PWD go install -trimpath -ldflags "-s -w" "$1"
+}
+
+# --- what a node needs of the machine --------------------------------------------------
+
+# cni_plugins: the folder of the standard ones, where Debian or everybody else puts them.
+cni_plugins() {
+  local folder
+  for folder in /usr/lib/cni /opt/cni/bin; do
+    if [[ -x $folder/ptp && -x $folder/host-local && -x $folder/loopback && -x $folder/portmap ]]; then
+      printf '%s\n' "$folder"
+      return
+    fi
+  done
+  return 1
+}
+
+# The packages of Debian whose programs are not there, in $missing.
+missing_packages() {
+  missing=()
+  command -v containerd >/dev/null && command -v ctr >/dev/null || missing+=(containerd)
+  command -v runc >/dev/null || missing+=(runc)
+  command -v iptables >/dev/null || missing+=(iptables)
+  command -v ip >/dev/null || missing+=(iproute2)
+  cni_plugins >/dev/null || missing+=(containernetworking-plugins)
+}
+
+install_packages() {
+  apt-get update --quiet --quiet || true # the lists there are may do
+  DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+}
+
+# Says why this machine can't run pods, and ends with the status that means "not done here".
+check_node() {
+  [[ $(uname -s) == Linux ]] || not_here "it is not Linux"
+  ((EUID == 0)) || not_here "only root can, and this is $(id -un)"
+  unshare --mount --net --pid --ipc --uts --fork --mount-proc true 2>/dev/null || not_here "it allows no new namespaces"
+  [[ -w /sys/fs/cgroup ]] || not_here "/sys/fs/cgroup can't be written"
+  missing_packages
+  ((${#missing[@]} > 0)) || return 0
+  command -v apt-get >/dev/null ||
+    not_here "it lacks what Debian has in these packages: ${missing[*]}"
+  step "install ${missing[*]}" install_packages "${missing[@]}"
+  missing_packages
+  ((${#missing[@]} == 0)) || not_here "it still lacks what was installed: ${missing[*]}"
+}
+
+# --- images ----------------------------------------------------------------------------
+
+# image NAME PROGRAM ARCHIVE: an OCI archive of an image that is this one static program.
+# Written by hand, as it is four small files and needs no tool and no registry.
+image() {
+  local name=$1 program=$2 archive=$3 folder config manifest
+  folder=$(mktemp -d "$state/image.XXXXXX")
+  mkdir -p "$folder/blobs/sha256"
+  tar --create --file "$folder/layer" --owner 0 --group 0 --numeric-owner --mode 0755 \
+    --directory "${program%/*}" "${program##*/}"
+  blob "$folder" "$folder/layer"
+  local layer=$blob
+  printf '{"architecture":"%s","os":"linux","config":{"Entrypoint":["/%s"],"User":"65532:65532"},"rootfs":{"type":"layers","diff_ids":["%s"]}}' \
+    "$(go env GOARCH)" "${program##*/}" "${layer%% *}" >"$folder/config"
+  blob "$folder" "$folder/config"
+  config=$blob
+  printf '{"schemaVersion":2,"mediaType":"%s","config":%s,"layers":[%s]}' \
+    "application/vnd.oci.image.manifest.v1+json" \
+    "$(descriptor application/vnd.oci.image.config.v1+json "$config")" \
+    "$(descriptor application/vnd.oci.image.layer.v1.tar "$layer")" >"$folder/manifest"
+  blob "$folder" "$folder/manifest"
+  manifest=$(descriptor application/vnd.oci.image.manifest.v1+json "$blob")
+  printf '{"schemaVersion":2,"manifests":[%s,"annotations":{"io.containerd.image.name":"%s"}}]}' \
+    "${manifest%\}}" "$name" >"$folder/index.json"
+  printf '{"imageLayoutVersion":"1.0.0"}' >"$folder/oci-layout"
+  tar --create --file "$archive" --directory "$folder" oci-layout index.json blobs
+  rm -r "$folder"
+}
+
+# blob FOLDER FILE: moves the file to where its digest says; $blob is "DIGEST SIZE".
+blob() {
+  local digest
+  digest=$(sha256sum "$2")
+  digest=${digest%% *}
+  blob="sha256:$digest $(stat --format %s "$2")"
+  mv "$2" "$1/blobs/sha256/$digest"
+}
+
+descriptor() {
+  printf '{"mediaType":"%s","digest":"%s","size":%s}' "$1" "${2% *}" "${2#* }"
+}

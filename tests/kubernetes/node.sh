@@ -1,0 +1,235 @@
+#!/usr/bin/env bash
+# Sourced by tests/cluster: a node that runs pods, in namespaces of its own. Its network, its
+# mounts and its processes are nobody else's, and end with its first process.
+# shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
+
+readonly PODS=10.244.0.0/24 PAUSE_IMAGE=localhost/pause:1
+
+# --- the namespaces --------------------------------------------------------------------
+
+start_node() {
+  make_cgroups
+  mkdir -p "$node"
+  start node unshare --mount --propagation private --net --pid --ipc --uts --fork \
+    bash "$sources/enter-node.sh" "$node" "$cluster" "$pause" "$state/node.pid"
+  await 10 "the node's namespaces are set up" entered
+  enter_node
+  # On loopback, where no other machine is to be reached or in the way. The route is for the
+  # node's own connections to Services, which iptables diverts only once they have one.
+  "${inside[@]}" ip link set lo up
+  "${inside[@]}" ip address add "$NODE_ADDRESS/32" dev lo
+  "${inside[@]}" ip route add "$SERVICES" dev lo src "$NODE_ADDRESS"
+}
+
+# From here on components are started in the node.
+enter_node() {
+  inside=(nsenter --target "$(<"$state/node.pid")" --mount --net --pid --ipc --uts --)
+}
+
+# Its first process is the one that this ends with.
+entered() {
+  local command
+  IFS= read -r -d '' command <"/proc/$(<"$state/node.pid")/cmdline"
+  [[ $command == "$pause" ]]
+}
+
+# The node's API is had outside under the address that it has inside, so that one kubeconfig
+# does for both.
+open_door() {
+  local address=127.0.0.1:$api_port inside=()
+  start forward "$helper" forward "$address" "$address" "/proc/$(<"$state/node.pid")/ns/net"
+}
+
+# --- control groups --------------------------------------------------------------------
+
+# In each hierarchy of version 1, or in the one of version 2.
+make_cgroups() {
+  local folder
+  if [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then
+    mkdir "/sys/fs/cgroup/$cgroup"
+    enable_controllers /sys/fs/cgroup
+    enable_controllers "/sys/fs/cgroup/$cgroup"
+  else
+    for folder in /sys/fs/cgroup/*/; do
+      [[ -L ${folder%/} ]] || mkdir "$folder$cgroup"
+    done
+  fi
+}
+
+# enable_controllers GROUP: those that the kubelet insists on, where the kernel has them.
+enable_controllers() {
+  local controller
+  for controller in cpu cpuset hugetlb memory pids; do
+    if grep -qw "$controller" "$1/cgroup.controllers" && ! grep -qw "$controller" "$1/cgroup.subtree_control"; then
+      printf '+%s\n' "$controller" >"$1/cgroup.subtree_control"
+    fi
+  done
+}
+
+# --- its programs ----------------------------------------------------------------------
+
+write_containerd() {
+  local snapshotter=overlayfs
+  # An overlay on an overlay is refused.
+  [[ $(stat --file-system --format %T "$cluster") != overlayfs ]] || snapshotter=native
+  cat >"$state/containerd.toml" <<TOML
+version = 2
+[plugins."io.containerd.internal.v1.opt"]
+  path = "/var/lib/containerd/opt"
+[plugins."io.containerd.grpc.v1.cri"]
+  sandbox_image = "$PAUSE_IMAGE"
+  # Where root may not make a process less likely to be killed, runc dies of trying.
+  restrict_oom_score_adj = true
+  # A profile would stay in the kernel.
+  disable_apparmor = true
+  [plugins."io.containerd.grpc.v1.cri".containerd]
+    snapshotter = "$snapshotter"
+  [plugins."io.containerd.grpc.v1.cri".cni]
+    bin_dir = "$(cni_plugins)"
+    conf_dir = "$state/cni"
+TOML
+  # Each pod has a wire of its own to the node and all traffic is routed. On a bridge, answers
+  # of a Service's pod go past iptables unless the kernel has br_netfilter.
+  mkdir "$state/cni"
+  cat >"$state/cni/pods.conflist" <<JSON
+{
+  "cniVersion": "0.4.0",
+  "name": "pods",
+  "plugins": [
+    {
+      "type": "ptp",
+      "ipam": {"type": "host-local", "subnet": "$PODS", "routes": [{"dst": "0.0.0.0/0"}]}
+    },
+    {"type": "portmap", "capabilities": {"portMappings": true}}
+  ]
+}
+JSON
+}
+
+write_kubelet() {
+  # No threshold for the disk: on a nearly full one the kubelet would drive all pods away.
+  cat >"$state/kubelet.yaml" <<YAML
+apiVersion: kubelet.config.k8s.io/v1beta1
+kind: KubeletConfiguration
+address: $NODE_ADDRESS
+authentication:
+  anonymous: {enabled: false}
+  x509: {clientCAFile: "$keys/ca.crt"}
+tlsCertFile: "$keys/kubelet.crt"
+tlsPrivateKeyFile: "$keys/kubelet.key"
+containerRuntimeEndpoint: unix:///run/containerd/containerd.sock
+clusterDomain: cluster.local
+clusterDNS: [$DNS_SERVICE]
+resolvConf: ""
+cgroupDriver: cgroupfs
+cgroupRoot: /$cgroup
+failCgroupV1: false
+failSwapOn: false
+oomScoreAdj: 0
+evictionHard: {nodefs.available: "0%", nodefs.inodesFree: "0%", imagefs.available: "0%"}
+imageGCHighThresholdPercent: 100
+volumePluginDir: /var/lib/kubelet/plugins-of-volumes
+YAML
+}
+
+# CoreDNS as its makers ship it, less the cache: a name that was not there a moment ago is.
+# Names of other places don't exist here, and whoever asks is told so at once.
+write_coredns() {
+  cat >"$state/Corefile" <<COREFILE
+cluster.local in-addr.arpa ip6.arpa {
+    bind $NODE_ADDRESS
+    errors
+    ready 127.0.0.1:8181
+    kubernetes {
+        kubeconfig "$keys/coredns.kubeconfig"
+        ttl 5
+    }
+}
+. {
+    bind $NODE_ADDRESS
+    template ANY ANY {
+        rcode NXDOMAIN
+    }
+}
+COREFILE
+}
+
+# On the node itself, and known to pods through a Service as ever.
+apply_dns() {
+  kubectl apply -f - <<YAML
+apiVersion: v1
+kind: Service
+metadata: {name: kube-dns, namespace: kube-system, labels: {k8s-app: kube-dns}}
+spec:
+  clusterIP: $DNS_SERVICE
+  ports:
+  - {name: dns, port: 53, protocol: UDP}
+  - {name: dns-tcp, port: 53, protocol: TCP}
+---
+apiVersion: discovery.k8s.io/v1
+kind: EndpointSlice
+metadata: {name: kube-dns, namespace: kube-system, labels: {kubernetes.io/service-name: kube-dns}}
+addressType: IPv4
+endpoints: [{addresses: [$NODE_ADDRESS], conditions: {ready: true}}]
+ports:
+- {name: dns, port: 53, protocol: UDP}
+- {name: dns-tcp, port: 53, protocol: TCP}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRole
+metadata: {name: coredns}
+rules:
+- {apiGroups: [""], resources: [services, pods, namespaces], verbs: [list, watch]}
+- {apiGroups: [discovery.k8s.io], resources: [endpointslices], verbs: [list, watch]}
+---
+apiVersion: rbac.authorization.k8s.io/v1
+kind: ClusterRoleBinding
+metadata: {name: coredns}
+roleRef: {apiGroup: rbac.authorization.k8s.io, kind: ClusterRole, name: coredns}
+subjects: [{apiGroup: rbac.authorization.k8s.io, kind: User, name: coredns}]
+YAML
+}
+
+start_containerd() {
+  write_containerd
+  start containerd containerd --config "$state/containerd.toml"
+  await 30 "containerd answers" containerd_images list
+  image "$PAUSE_IMAGE" "$pause" "$state/pause.tar"
+  load "$state/pause.tar"
+}
+
+start_node_programs() {
+  write_kubelet
+  start kubelet "$kubernetes" kubelet --config "$state/kubelet.yaml" \
+    --kubeconfig "$keys/node.kubeconfig" --hostname-override node --node-ip "$NODE_ADDRESS"
+  # Counting connections is set up for the whole machine, so it is left as it is.
+  start kube-proxy "$kubernetes" kube-proxy --kubeconfig "$keys/kube-proxy.kubeconfig" \
+    --hostname-override node --proxy-mode iptables --cluster-cidr "$PODS" \
+    --conntrack-max-per-core 0 --oom-score-adj 0
+  apply_dns
+  write_coredns
+  start coredns "$coredns" -conf "$state/Corefile"
+  await 60 "the node is ready" kubectl wait --for condition=Ready --timeout 1s node/node
+  await 60 "Services are reachable" "${inside[@]}" "$helper" get http://127.0.0.1:10256/healthz
+  await 60 "names are resolved" "${inside[@]}" "$helper" get http://127.0.0.1:8181/ready
+}
+
+# --- images ----------------------------------------------------------------------------
+
+containerd_images() {
+  "${inside[@]}" ctr --namespace k8s.io images "$@"
+}
+
+# load ARCHIVE...: Kubernetes has the images once containerd has put its label on them.
+load() {
+  local archive
+  for archive in "$@"; do
+    containerd_images import - <"$archive"
+  done
+  await 30 "Kubernetes has the images" labelled
+}
+
+labelled() {
+  local images
+  images=$(containerd_images list) && ! tail -n +2 <<<"$images" | grep -qv io.cri-containerd.image=managed
+}
