@@ -237,7 +237,8 @@ async fn memory_is_bounded_and_more_is_told_to_come_later() {
     assert!(count(429) > 0 && count(200) > 0, "{} and {}", count(200), count(429));
     assert_eq!(count(429) + count(200) + count(503), 300);
     let peak = sidecar.peak_memory();
-    assert!(peak < 450 << 20, "{} MiB", peak >> 20);
+    // Thrice the budget: what the allocator keeps, and the buffers of 300 connections, come on top.
+    assert!(peak < 480 << 20, "{} MiB", peak >> 20);
     let stored: BTreeSet<_> = ids(&aws.objects()).into_iter().collect();
     for (i, answer) in &answers {
         assert!(answer.status == 200 || answer.says_when_to_retry());

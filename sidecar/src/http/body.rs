@@ -3,12 +3,12 @@
 
 use std::time::Duration;
 
-use bytes::{Bytes, BytesMut};
+use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{EXPECT, HeaderMap};
 
-use super::budget::{Budget, Reservation};
+use super::budget::{Budget, Growing, Reservation};
 use super::encoding::Encoding;
 
 /// What a body may be.
@@ -88,26 +88,45 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
         return Err(too_large());
     }
     let mut first = Bytes::new();
-    let mut all = BytesMut::new();
-    while let Some(frame) = body.frame().await {
-        let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
-        let Ok(data) = frame.into_data() else { continue };
-        if first.len() + all.len() + data.len() > limits.bytes {
+    while first.is_empty() {
+        let Some(data) = next_data(body).await? else { return Ok(first) };
+        first = data;
+    }
+    if first.len() > limits.bytes {
+        return Err(too_large());
+    }
+    let Some(mut data) = next_data(body).await? else {
+        // Most bodies come in one piece, and stay where they are.
+        return if reservation.grow(first.len()) { Ok(first) } else { Err(BodyError::OutOfBudget) };
+    };
+    let length = body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok());
+    let most = length.map_or(limits.bytes, |rest| first.len() + data.len() + rest);
+    let mut all = Growing::new(most, reservation);
+    if !all.extend(&first) {
+        return Err(BodyError::OutOfBudget);
+    }
+    drop(first);
+    loop {
+        if all.len() + data.len() > limits.bytes {
             return Err(too_large());
         }
-        if !reservation.grow(data.len()) {
+        if !all.extend(&data) {
             return Err(BodyError::OutOfBudget);
         }
-        // Most bodies come in one piece, and stay where they are.
-        if first.is_empty() && all.is_empty() {
-            first = data;
-            continue;
+        match next_data(body).await? {
+            Some(next) => data = next,
+            None => return Ok(all.into_bytes()),
         }
-        if all.is_empty() {
-            all.reserve(usize::try_from(body.size_hint().lower()).unwrap_or_default() + first.len() + data.len());
-            all.extend_from_slice(&std::mem::take(&mut first));
-        }
-        all.extend_from_slice(&data);
     }
-    Ok(if all.is_empty() { first } else { all.freeze() })
+}
+
+/// The next piece of a body; trailers are nobody's here.
+async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
+    while let Some(frame) = body.frame().await {
+        let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
+        if let Ok(data) = frame.into_data() {
+            return Ok(Some(data));
+        }
+    }
+    Ok(None)
 }

@@ -3,6 +3,8 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use bytes::Bytes;
+
 /// Bytes that bodies may take together.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget(Arc<AtomicUsize>);
@@ -53,6 +55,44 @@ impl Reservation {
     }
 }
 
+/// Bytes that come bit by bit. What is allocated for them is reserved, filled or not: a client that
+/// says that it will send much and sends little takes little.
+#[derive(Debug)]
+pub(super) struct Growing<'a> {
+    bytes: Vec<u8>,
+    most: usize,
+    reservation: &'a mut Reservation,
+}
+
+impl<'a> Growing<'a> {
+    /// No bytes yet, and never more than `most`.
+    pub(super) fn new(most: usize, reservation: &'a mut Reservation) -> Self {
+        Self { bytes: Vec::new(), most, reservation }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.bytes.len()
+    }
+
+    /// Adds bytes. False, and nothing added, when there is no memory for them.
+    pub(super) fn extend(&mut self, bytes: &[u8]) -> bool {
+        let (capacity, needed) = (self.bytes.capacity(), self.bytes.len() + bytes.len());
+        if needed > capacity {
+            let wanted = (2 * capacity).min(self.most).max(needed);
+            if !self.reservation.grow(wanted - capacity) {
+                return false;
+            }
+            self.bytes.reserve_exact(wanted - self.bytes.len());
+        }
+        self.bytes.extend_from_slice(bytes);
+        true
+    }
+
+    pub(super) fn into_bytes(self) -> Bytes {
+        self.bytes.into()
+    }
+}
+
 impl Drop for Reservation {
     fn drop(&mut self) {
         self.budget.0.fetch_add(self.bytes, Ordering::AcqRel);
@@ -72,6 +112,25 @@ mod tests {
         assert!(!two.grow(1));
         drop(one);
         assert!(two.grow(10));
+    }
+
+    #[test]
+    fn what_is_allocated_is_reserved() {
+        let budget = Budget::new(1_000);
+        let left = || budget.0.load(Ordering::Acquire);
+        let mut reservation = budget.reserve_nothing();
+        let mut growing = Growing::new(600, &mut reservation);
+        assert!(growing.extend(&[1; 300]));
+        assert_eq!(left(), 700);
+        assert!(growing.extend(&[2; 10]));
+        assert_eq!(left(), 400, "twice as much is allocated, and no more than it can become");
+        assert!(growing.extend(&[3; 290]) && growing.len() == 600);
+        assert_eq!(left(), 400);
+        assert_eq!(growing.into_bytes().len(), 600);
+        let mut other = budget.reserve_nothing();
+        let mut growing = Growing::new(600, &mut other);
+        assert!(growing.extend(&[1; 400]) && !growing.extend(&[1; 1]));
+        assert_eq!(growing.len(), 400);
     }
 
     #[test]

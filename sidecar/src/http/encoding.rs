@@ -7,7 +7,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use super::body::BodyError;
-use super::budget::Reservation;
+use super::budget::{Growing, Reservation};
 
 /// The largest window that a zstd body may ask for, as a power of two: 8 MiB, which every decoder
 /// has to have (RFC 8878, 3.1.1.1.2). More would be memory that a client chooses.
@@ -85,20 +85,19 @@ fn unpack(
     wrong: impl Fn(std::io::Error) -> BodyError,
 ) -> Result<Bytes, BodyError> {
     let mut decoder = decoder.take(limit as u64 + 1);
-    let mut plain = Vec::new();
+    let mut plain = Growing::new(limit, reservation);
     let mut chunk = [0; CHUNK];
     loop {
         let read = decoder.read(&mut chunk).map_err(&wrong)?;
         if read == 0 {
-            return Ok(plain.into());
+            return Ok(plain.into_bytes());
         }
         if plain.len() + read > limit {
             return Err(BodyError::TooLargeDecompressed(limit));
         }
-        if !reservation.grow(read) {
+        if !plain.extend(&chunk[..read]) {
             return Err(BodyError::OutOfBudget);
         }
-        plain.extend_from_slice(&chunk[..read]);
     }
 }
 
