@@ -27,8 +27,9 @@ pub(crate) struct Admin {
     pub(crate) readiness: Arc<Readiness>,
 }
 
-/// Whether clients should be sent here: from the first session that traffic may use (and the first
-/// certificate), whatever fails later (a 503 with a reason helps them more than a refused connection), until the end.
+/// Whether clients should be sent here: from the first session that traffic may use, and the first
+/// certificate, whatever fails later (a 503 with a reason helps them more than a refused
+/// connection), until the end.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     begun: AtomicBool,

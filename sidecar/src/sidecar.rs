@@ -92,7 +92,7 @@ impl Sidecar {
         let uploads = Arc::new(self.uploads(http, sessions));
         let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads)));
         let access = Access::follow(self.config.spec.ingest.as_ref(), &self.surroundings.secrets);
-        let configured = tokio::spawn(watch_configured(access.again(), tls.clone(), self.conditions()));
+        let configured = tokio::spawn(watch_configured(access.clone(), tls.clone(), self.conditions()));
         let ingest = Arc::new(self.ingest(access, uploads));
         let handler = move |request| {
             let ingest = Arc::clone(&ingest);

@@ -28,6 +28,6 @@ pub use aws::{Aws, Door};
 pub use function::Function;
 pub use in_process::InProcess;
 pub use ports::Ports;
-pub use sidecar::{Ended, Setup, SidecarProcess};
+pub use sidecar::{Ended, Setup, SidecarProcess, started};
 pub use traffic::Traffic;
 pub use world::World;

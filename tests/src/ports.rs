@@ -42,6 +42,14 @@ impl Ports {
         self.request(Method::POST, path, &[], body.to_string()).await
     }
 
+    /// Posts a body with headers.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn post(&self, path: &str, headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Answer {
+        self.request(Method::POST, path, headers, body).await.expect("an answer")
+    }
+
     /// Sends any request to where events are taken.
     ///
     /// # Errors

@@ -13,7 +13,7 @@ use crate::mounted::Mounted;
 use crate::output::Output;
 use crate::wait::{SOON, until};
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
-use crate::{Aws, Function, Ports};
+use crate::{Aws, Function, Ports, World};
 
 /// The key of the Secret.
 const KEY: &str = "externalId";
@@ -147,6 +147,17 @@ impl Setup {
         let ports = Ports::new(address("events"), address("admin"));
         SidecarProcess { child, folder, secrets, stdout, stderr, ports }
     }
+}
+
+/// An AWS in which everything is right, and a sidecar of `function` that is ready.
+///
+/// # Panics
+/// If it does not get so.
+pub async fn started(function: Function) -> (Aws, SidecarProcess) {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).function(function).start().await;
+    sidecar.wait_ready().await;
+    (aws, sidecar)
 }
 
 /// How a sidecar that never listened ended.

@@ -41,10 +41,6 @@ async fn started(function: Function) -> (Aws, SidecarProcess) {
     (aws, sidecar)
 }
 
-async fn post(sidecar: &SidecarProcess, path: &str, headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Answer {
-    sidecar.request(Method::POST, path, headers, body).await.expect("an answer")
-}
-
 fn basic(user: &str) -> String {
     format!("Basic {}", base64_simd::STANDARD.encode_to_string(user))
 }
@@ -89,7 +85,7 @@ async fn a_write_key_may_stand_in_three_places() {
         ("/", &[("authorization", &user)], track(5).to_string()),
     ];
     for (path, headers, body) in good {
-        let answer = post(&sidecar, path, headers, body).await;
+        let answer = sidecar.post(path, headers, body).await;
         assert_eq!(answer.status, 200, "{path}: {}", answer.text());
     }
     assert_exactly(&aws.objects(), &(0..6).map(message_id).collect::<Vec<_>>());
@@ -103,7 +99,7 @@ async fn a_write_key_may_stand_in_three_places() {
         ("/", &[("x-signature", &signature(SIGNING_SECRET, &track(9).to_string()))], track(9).to_string()),
     ];
     for (count, (path, headers, body)) in (1_u8..).zip(bad) {
-        assert_unauthorized(&post(&sidecar, path, headers, body).await);
+        assert_unauthorized(&sidecar.post(path, headers, body).await);
         assert_eq!(sidecar.metric("auth_failures_total").await, f64::from(count));
     }
     assert_eq!(aws.objects().len(), 6);
@@ -113,7 +109,7 @@ async fn a_write_key_may_stand_in_three_places() {
 async fn without_a_write_key_any_will_do() {
     let (_aws, sidecar) = started(Function::new()).await;
     for headers in [&[][..], &[("authorization", "Basic !!!"), ("x-signature", "zz")][..]] {
-        assert_eq!(post(&sidecar, "/v1/track", headers, track(0).to_string()).await.status, 200);
+        assert_eq!(sidecar.post("/v1/track", headers, track(0).to_string()).await.status, 200);
     }
     let condition = sidecar.condition(ConditionType::IngestConfigured).await;
     assert_eq!((condition.status, condition.reason), (Truth::True, Reason::Ok));
@@ -126,7 +122,7 @@ async fn segments_signature_lets_a_webhook_in_and_a_wrong_one_does_not() {
         "receivedAt": "2026-11-23T10:00:01.000Z", "sentAt": null, "channel": "server"})
     .to_string();
     let signed = signature(SIGNING_SECRET, &one);
-    assert_eq!(post(&sidecar, "/", &[("x-signature", &signed)], one.clone()).await.status, 200);
+    assert_eq!(sidecar.post("/", &[("x-signature", &signed)], one.clone()).await.status, 200);
     let stored = String::from_utf8(aws.objects()[0].body.to_vec()).expect("text");
     assert!(aws.objects()[0].key.starts_with("delete/"), "{}", aws.objects()[0].key);
     assert!(
@@ -138,7 +134,7 @@ async fn segments_signature_lets_a_webhook_in_and_a_wrong_one_does_not() {
     let many = (1..=1_000).map(|i| track(i).to_string()).collect::<Vec<_>>();
     let array = format!("[{}]", many.join(","));
     let signed = signature(SIGNING_SECRET, &many[0]);
-    let answer = post(&sidecar, "/", &[("x-signature", &signed)], array.clone()).await;
+    let answer = sidecar.post("/", &[("x-signature", &signed)], array.clone()).await;
     assert_eq!(answer.status, 200, "{}", answer.text());
     assert_exactly(&aws.objects(), &(0..=1_000).map(message_id).collect::<Vec<_>>());
 
@@ -148,11 +144,11 @@ async fn segments_signature_lets_a_webhook_in_and_a_wrong_one_does_not() {
         (signature(SIGNING_SECRET, &array), &array),
         (String::new(), &one),
     ] {
-        assert_unauthorized(&post(&sidecar, "/", &[("x-signature", &signed)], body.clone()).await);
+        assert_unauthorized(&sidecar.post("/", &[("x-signature", &signed)], body.clone()).await);
     }
-    assert_unauthorized(&post(&sidecar, "/", &[], one.clone()).await);
+    assert_unauthorized(&sidecar.post("/", &[], one.clone()).await);
     // Where there are no write keys, the tracking API is closed, and says so.
-    let answer = post(&sidecar, "/v1/track", &[], track(0).to_string()).await;
+    let answer = sidecar.post("/v1/track", &[], track(0).to_string()).await;
     assert_unauthorized(&answer);
     assert!(answer.message().contains("writeKeySecretRef"), "{}", answer.message());
 }
@@ -188,8 +184,8 @@ async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
     let (key, signed) = (basic(WRITE_KEY), signature(SIGNING_SECRET, &one));
     let with_key = [("authorization", key.as_str())];
     let with_signature = [("x-signature", signed.as_str())];
-    assert_eq!(post(&sidecar, "/v1/track", &with_key, one.clone()).await.status, 200);
-    assert_eq!(post(&sidecar, "/", &with_signature, one.clone()).await.status, 200);
+    assert_eq!(sidecar.post("/v1/track", &with_key, one.clone()).await.status, 200);
+    assert_eq!(sidecar.post("/", &with_signature, one.clone()).await.status, 200);
 
     let none: [(&str, &str); 0] = [];
     for (gone, reason, path, headers, entry) in [
@@ -199,9 +195,9 @@ async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
         sidecar.publish(gone, &none);
         let told = sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, reason, SOON).await;
         assert!(told.message.contains("create it"), "{}", told.message);
-        assert_unavailable(&post(&sidecar, path, &headers, one.clone()).await, reason);
+        assert_unavailable(&sidecar.post(path, &headers, one.clone()).await, reason);
         // Nobody can tell a wrong one either.
-        assert_unavailable(&post(&sidecar, path, &[], one.clone()).await, reason);
+        assert_unavailable(&sidecar.post(path, &[], one.clone()).await, reason);
 
         sidecar.publish(gone, &[("other", "x")]);
         until("the missing key is told", SOON, async || {
@@ -212,8 +208,8 @@ async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
 
         sidecar.publish(gone, &[entry]);
         sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
-        assert_eq!(post(&sidecar, path, &headers, one.clone()).await.status, 200);
-        assert_unauthorized(&post(&sidecar, path, &[], one.clone()).await);
+        assert_eq!(sidecar.post(path, &headers, one.clone()).await.status, 200);
+        assert_unauthorized(&sidecar.post(path, &[], one.clone()).await);
     }
 }
 
@@ -250,7 +246,7 @@ async fn rotates_under_load(
     assert!(acknowledged(&outcomes).iter().all(|id| ids.contains(id.as_str())), "an event is lost");
     let body = track(0).to_string();
     let (name, value) = show(old, &body);
-    assert_unauthorized(&post(&sidecar, path, &[(name, value.as_str())], body).await);
+    assert_unauthorized(&sidecar.post(path, &[(name, value.as_str())], body).await);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -293,7 +289,7 @@ async fn a_browser_of_an_allowed_origin_may_ask_and_see_every_answer() {
         ("/v1/t", key.as_str(), "{".to_owned(), 400),
         ("/nowhere", key.as_str(), String::new(), 404),
     ] {
-        let answer = post(&sidecar, path, &[("origin", PAGE), ("authorization", key), text], body).await;
+        let answer = sidecar.post(path, &[("origin", PAGE), ("authorization", key), text], body).await;
         assert_eq!(answer.status, status, "{}", answer.text());
         assert_eq!(answer.headers["access-control-allow-origin"], PAGE, "{path} {status}");
     }
@@ -310,7 +306,7 @@ async fn without_cors_no_page_may_ask() {
     let answer =
         sidecar.request(Method::OPTIONS, "/v1/t", &[("origin", "https://a.example")], "").await.expect("an answer");
     assert_eq!((answer.status, answer.code().as_str()), (405, "method_not_allowed"));
-    let answer = post(&sidecar, "/v1/t", &[("origin", "https://a.example")], track(0).to_string()).await;
+    let answer = sidecar.post("/v1/t", &[("origin", "https://a.example")], track(0).to_string()).await;
     assert_eq!(answer.status, 200);
     assert!(!answer.headers.contains_key("access-control-allow-origin"));
 }

@@ -12,24 +12,13 @@ use tributary_tests::http::Answer;
 use tributary_tests::raw::Raw;
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::{SOON, until};
-use tributary_tests::{Aws, Function, Setup, SidecarProcess, World};
+use tributary_tests::{Aws, Function, Setup, World, started};
 
 /// What a body may have, as sent and decompressed.
 const BODY: usize = 1 << 20;
 
 /// Client libraries give up after 10 s.
 const ANSWERED: Duration = Duration::from_secs(9);
-
-async fn started() -> (Aws, SidecarProcess) {
-    let aws = Aws::start(&World::new()).await;
-    let sidecar = Setup::new(&aws).start().await;
-    sidecar.wait_ready().await;
-    (aws, sidecar)
-}
-
-async fn post(sidecar: &SidecarProcess, path: &str, headers: &[(&str, &str)], body: impl Into<bytes::Bytes>) -> Answer {
-    sidecar.request(Method::POST, path, headers, body).await.expect("an answer")
-}
 
 fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text());
@@ -47,7 +36,7 @@ fn batch_of(bytes: usize) -> String {
 
 #[tokio::test]
 async fn good_events_are_answered_200_once_they_are_stored() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
     assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -56,7 +45,7 @@ async fn good_events_are_answered_200_once_they_are_stored() {
 
 #[tokio::test]
 async fn bad_events_of_a_batch_are_listed_and_the_good_ones_stored() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let nobody = json!({"type": "track", "event": "e"});
     let body = json!({"batch": [track(0), nobody, track(1), {"type": "nonsense", "userId": "u"}, 7]});
     let answer = sidecar.send("/v1/batch", &body).await;
@@ -72,7 +61,7 @@ async fn bad_events_of_a_batch_are_listed_and_the_good_ones_stored() {
 
 #[tokio::test]
 async fn a_batch_without_a_good_event_is_answered_400() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let body = json!({"batch": [{"type": "track", "userId": "u"}, {"type": "page"}]});
     let answer = sidecar.send("/v1/batch", &body).await;
     assert_refused(&answer, 400, "no_valid_events");
@@ -84,7 +73,7 @@ async fn a_batch_without_a_good_event_is_answered_400() {
 
 #[tokio::test]
 async fn what_is_no_event_is_answered_400_with_its_code() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let id = "x".repeat(101);
     let large = json!({"userId": "u", "event": "e", "properties": {"a": "x".repeat(32 << 10)}}).to_string();
     let many = json!({"batch": vec![json!({"type": "page", "userId": "u"}); 2_501]}).to_string();
@@ -106,7 +95,7 @@ async fn what_is_no_event_is_answered_400_with_its_code() {
         ("/v1/batch", many, "too_many_events"),
     ];
     for (path, body, code) in cases {
-        assert_refused(&post(&sidecar, path, &[], body).await, 400, code);
+        assert_refused(&sidecar.post(path, &[], body).await, 400, code);
         assert!(sidecar.metric(&format!("events_rejected_total{{code=\"{code}\"}}")).await >= 1.0, "{code}");
     }
     assert_eq!(aws.objects(), []);
@@ -125,10 +114,10 @@ async fn a_function_says_how_large_an_event_may_be() {
 
 #[tokio::test]
 async fn json_is_taken_under_any_content_type() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     for (i, content_type) in ["application/json", "text/plain", "application/x-www-form-urlencoded"].iter().enumerate()
     {
-        let answer = post(&sidecar, "/v1/track", &[("content-type", content_type)], track(i).to_string()).await;
+        let answer = sidecar.post("/v1/track", &[("content-type", content_type)], track(i).to_string()).await;
         assert_eq!(answer.status, 200, "{content_type}");
     }
     assert_eq!(aws.objects().len(), 3);
@@ -136,43 +125,43 @@ async fn json_is_taken_under_any_content_type() {
 
 #[tokio::test]
 async fn encoded_bodies_are_decoded_and_what_is_not_as_encoded_refused() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let encodings: [(&str, Encode); 4] = [("gzip", gzip), ("deflate", zlib), ("deflate", bare_deflate), ("zstd", zstd)];
     for (i, (name, encode)) in encodings.into_iter().enumerate() {
         let encoded = [("content-encoding", name)];
         let body = encode(batch(i * 500..(i + 1) * 500).to_string().as_bytes());
-        let answer = post(&sidecar, "/v1/batch", &encoded, body).await;
+        let answer = sidecar.post("/v1/batch", &encoded, body).await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text());
         assert_exactly(&aws.objects(), &(0..(i + 1) * 500).map(message_id).collect::<Vec<_>>());
-        let plain = post(&sidecar, "/v1/track", &encoded, track(1).to_string()).await;
+        let plain = sidecar.post("/v1/track", &encoded, track(1).to_string()).await;
         assert_refused(&plain, 400, "invalid_content_encoding");
         let cut = encode(track(1).to_string().as_bytes());
-        let cut = post(&sidecar, "/v1/track", &encoded, cut[..cut.len() - 6].to_vec()).await;
+        let cut = sidecar.post("/v1/track", &encoded, cut[..cut.len() - 6].to_vec()).await;
         assert_refused(&cut, 400, "invalid_content_encoding");
     }
-    let answer = post(&sidecar, "/v1/track", &[("content-encoding", "br")], track(1).to_string()).await;
+    let answer = sidecar.post("/v1/track", &[("content-encoding", "br")], track(1).to_string()).await;
     assert_refused(&answer, 400, "unknown_content_encoding");
 }
 
 #[tokio::test]
 async fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
-    let (_aws, sidecar) = started().await;
-    assert_eq!(post(&sidecar, "/v1/batch", &[], batch_of(BODY)).await.status, 200);
+    let (_aws, sidecar) = started(Function::new()).await;
+    assert_eq!(sidecar.post("/v1/batch", &[], batch_of(BODY)).await.status, 200);
     let encodings: [(&str, Encode); 3] = [("gzip", gzip), ("deflate", zlib), ("zstd", zstd)];
     for (name, encode) in encodings {
         let encoded = [("content-encoding", name)];
-        assert_eq!(post(&sidecar, "/v1/batch", &encoded, encode(batch_of(BODY).as_bytes())).await.status, 200);
+        assert_eq!(sidecar.post("/v1/batch", &encoded, encode(batch_of(BODY).as_bytes())).await.status, 200);
         let over = encode(batch_of(BODY + 1).as_bytes());
-        assert_refused(&post(&sidecar, "/v1/batch", &encoded, over).await, 400, "body_too_large");
+        assert_refused(&sidecar.post("/v1/batch", &encoded, over).await, 400, "body_too_large");
         let bomb = encode(&vec![b' '; 100 << 20]);
         assert!(bomb.len() < BODY);
-        assert_refused(&post(&sidecar, "/v1/batch", &encoded, bomb).await, 400, "body_too_large");
+        assert_refused(&sidecar.post("/v1/batch", &encoded, bomb).await, 400, "body_too_large");
     }
 }
 
 #[tokio::test]
 async fn a_body_that_says_it_is_too_long_is_refused_before_it_is_sent() {
-    let (_aws, sidecar) = started().await;
+    let (_aws, sidecar) = started(Function::new()).await;
     let mut raw = Raw::connect(sidecar.events).await;
     raw.write(format!("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n", BODY + 1)).await;
     assert_refused(&raw.answer().await, 400, "body_too_large");
@@ -180,16 +169,16 @@ async fn a_body_that_says_it_is_too_long_is_refused_before_it_is_sent() {
 
 #[tokio::test]
 async fn a_client_that_sends_a_too_long_body_all_the_same_gets_its_answer() {
-    let (_aws, sidecar) = started().await;
+    let (_aws, sidecar) = started(Function::new()).await;
     for extra in [1, 1 << 20, 8 << 20] {
-        let answer = post(&sidecar, "/v1/batch", &[], vec![b' '; BODY + extra]).await;
+        let answer = sidecar.post("/v1/batch", &[], vec![b' '; BODY + extra]).await;
         assert_refused(&answer, 400, "body_too_large");
     }
 }
 
 #[tokio::test]
 async fn a_body_in_chunks_is_taken_up_to_a_mebibyte() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let head = "POST /v1/batch HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n";
     let mut raw = Raw::connect(sidecar.events).await;
     raw.write(head).await;
@@ -214,7 +203,7 @@ async fn a_body_in_chunks_is_taken_up_to_a_mebibyte() {
 
 #[tokio::test]
 async fn a_client_may_ask_before_it_sends_its_body() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let body = track(1).to_string();
     let mut raw = Raw::connect(sidecar.events).await;
     let length = body.len();
@@ -230,7 +219,7 @@ async fn a_client_may_ask_before_it_sends_its_body() {
 
 #[tokio::test]
 async fn a_connection_takes_one_request_after_the_other() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let mut raw = Raw::connect(sidecar.events).await;
     for i in 0..3 {
         let body = track(i).to_string();
@@ -244,12 +233,12 @@ async fn a_connection_takes_one_request_after_the_other() {
 
 #[tokio::test]
 async fn other_paths_are_answered_404_and_other_methods_405() {
-    let (_aws, sidecar) = started().await;
+    let (_aws, sidecar) = started(Function::new()).await;
     for path in ["/", "/v1", "/v2/track", "/v1/tracks", "/metrics", "/status", "//v1/track", "/v1/track/x"] {
         let answer = sidecar.request(Method::GET, path, &[], "").await.unwrap();
         assert!([404, 405].contains(&answer.status), "{path}: {}", answer.status);
     }
-    assert_refused(&post(&sidecar, "/v1/nothing", &[], track(1).to_string()).await, 404, "not_found");
+    assert_refused(&sidecar.post("/v1/nothing", &[], track(1).to_string()).await, 404, "not_found");
     for method in [Method::GET, Method::PUT, Method::DELETE] {
         let answer = sidecar.request(method, "/v1/track", &[], "").await.unwrap();
         assert_refused(&answer, 405, "method_not_allowed");
@@ -261,7 +250,7 @@ async fn other_paths_are_answered_404_and_other_methods_405() {
 
 #[tokio::test]
 async fn nothing_is_ever_redirected() {
-    let (_aws, sidecar) = started().await;
+    let (_aws, sidecar) = started(Function::new()).await;
     for method in [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS] {
         for path in ["/", "/v1", "/v1/", "/v1/track", "/v1/track/", "//v1//track", "/v1/../v1/track", "/V1/Track"] {
             let body = if method == Method::POST { track(1).to_string() } else { String::new() };
@@ -274,7 +263,7 @@ async fn nothing_is_ever_redirected() {
 
 #[tokio::test]
 async fn a_body_that_takes_over_thirty_seconds_is_answered_408() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let mut slow = Raw::connect(sidecar.events).await;
     let start = Instant::now();
     slow.write("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: 1000\r\n\r\n{\"event\":").await;
@@ -286,7 +275,7 @@ async fn a_body_that_takes_over_thirty_seconds_is_answered_408() {
 
 #[tokio::test]
 async fn a_body_that_takes_five_seconds_is_taken() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let body = track(1).to_string();
     let mut slow = Raw::connect(sidecar.events).await;
     slow.write(format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n", body.len())).await;
@@ -300,7 +289,7 @@ async fn a_body_that_takes_five_seconds_is_taken() {
 
 #[tokio::test]
 async fn bodies_beyond_the_memory_for_them_are_answered_429_until_others_are_done() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let mut waiting = Vec::new();
     let full = until("there is no memory left", SOON, async || {
         // Nearly all of a mebibyte, and never the rest.
@@ -308,7 +297,7 @@ async fn bodies_beyond_the_memory_for_them_are_answered_429_until_others_are_don
         raw.write(format!("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: {BODY}\r\n\r\n")).await;
         raw.try_write(vec![b' '; BODY - 1]).await;
         waiting.push(raw);
-        let answer = post(&sidecar, "/v1/batch", &[], batch_of(BODY)).await;
+        let answer = sidecar.post("/v1/batch", &[], batch_of(BODY)).await;
         (answer.status == 429).then_some(answer)
     })
     .await;
@@ -342,7 +331,7 @@ async fn what_cannot_be_stored_is_answered_503_with_the_conditions_sentence() {
 
 #[tokio::test]
 async fn everything_is_answered_within_nine_seconds_while_s3_hangs() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     aws.faults([puts(latency(Duration::from_secs(60)))]);
     let bodies: [(&str, Value); 3] = [("/v1/track", track(1)), ("/v1/batch", batch(2..600)), ("/v1/track", track(601))];
     let requests = bodies.iter().map(async |(path, body)| {

@@ -12,7 +12,7 @@ use tributary_tests::event::{batch, message_id, track};
 use tributary_tests::http::Answer;
 use tributary_tests::stored::{lines, unpacked};
 use tributary_tests::wait::{SOON, until};
-use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World};
+use tributary_tests::{Function, Ports, World, started};
 
 /// Client libraries give up after 10 s.
 const ANSWERED: Duration = Duration::from_secs(9);
@@ -20,13 +20,6 @@ const ANSWERED: Duration = Duration::from_secs(9);
 /// A function in Batch mode.
 fn batches(batch: &Value) -> Function {
     Function::new().with("delivery", json!({"mode": "Batch", "batch": batch}))
-}
-
-async fn started(function: Function) -> (Aws, SidecarProcess) {
-    let aws = Aws::start(&World::new()).await;
-    let sidecar = Setup::new(&aws).function(function).start().await;
-    sidecar.wait_ready().await;
-    (aws, sidecar)
 }
 
 fn ids(objects: &[StoredObject]) -> Vec<String> {

@@ -12,19 +12,12 @@ use tributary_tests::aws::{error, latency, puts};
 use tributary_tests::event::{batch, message_id, track};
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::until;
-use tributary_tests::{Aws, Ports, Setup, SidecarProcess, World};
+use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World, started};
 
 /// Requests under way at once.
 const CLIENTS: usize = 8;
 /// What a client waits before it sends again; shorter than it is told, so that tests are.
 const PAUSE: Duration = Duration::from_millis(50);
-
-async fn started() -> (Aws, SidecarProcess) {
-    let aws = Aws::start(&World::new()).await;
-    let sidecar = Setup::new(&aws).start().await;
-    sidecar.wait_ready().await;
-    (aws, sidecar)
-}
 
 fn ids(count: usize) -> Vec<String> {
     (0..count).map(message_id).collect()
@@ -58,7 +51,7 @@ async fn send_all(sidecar: &SidecarProcess, count: usize) -> usize {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_s3_loses_make_no_second_object() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     aws.faults([Fault { probability: Some(0.1), ..puts(Action::StoreThenDrop) }]);
     send_all(&sidecar, 500).await;
     assert!(aws.puts_answered("cut") > 20, "{} answers were lost", aws.puts_answered("cut"));
@@ -70,7 +63,7 @@ async fn answers_that_s3_loses_make_no_second_object() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn an_s3_that_turns_half_away_gets_every_event_once() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     aws.faults([Fault { probability: Some(0.5), ..puts(error("SlowDown")) }]);
     let tries = send_all(&sidecar, 500).await;
     let turned_away = aws.puts_answered("SlowDown");
@@ -83,7 +76,7 @@ async fn an_s3_that_turns_half_away_gets_every_event_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_broken_answer_leaves_each_event_once() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let each = |action| Fault { probability: Some(0.05), ..puts(action) };
     let broken = [Action::Refuse, Action::StoreThenDrop, Action::CutBody, Action::TruncateBody, Action::InvalidBody];
     let errors = ["InternalError", "ServiceUnavailable", "RequestTimeout", "ConditionalRequestConflict"].map(error);
@@ -94,7 +87,7 @@ async fn every_kind_of_broken_answer_leaves_each_event_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_sidecar_told_to_end_answers_what_it_has_begun() {
-    let (aws, mut sidecar) = started().await;
+    let (aws, mut sidecar) = started(Function::new()).await;
     aws.faults([puts(latency(Duration::from_millis(1500)))]);
     let mut requests = JoinSet::new();
     for i in 0..100 {
@@ -162,7 +155,7 @@ async fn a_sidecar_killed_twenty_times_under_load_loses_and_doubles_nothing() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_function_that_gets_nothing_but_batches_recovers_from_an_outage() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     aws.faults([puts(Action::Refuse)]);
     until("batches are turned away", Duration::from_secs(60), async || {
         (sidecar.send("/v1/batch", &batch(0..50)).await.status == 503).then_some(())

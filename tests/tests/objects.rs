@@ -6,14 +6,7 @@ use std::time::Duration;
 use serde_json::{Value, json};
 use tributary_tests::event::{HAPPENED, HAPPENED_MILLIS, batch, message_id, track, track_key};
 use tributary_tests::stored::{assert_exactly, event};
-use tributary_tests::{Aws, Function, Setup, SidecarProcess, World};
-
-async fn started(function: Function) -> (Aws, SidecarProcess) {
-    let aws = Aws::start(&World::new()).await;
-    let sidecar = Setup::new(&aws).function(function).start().await;
-    sidecar.wait_ready().await;
-    (aws, sidecar)
-}
+use tributary_tests::{Function, started};
 
 /// One event of each type, with what such an event has, and a member that nobody knows.
 fn six() -> Vec<(&'static str, Value)> {

@@ -1,8 +1,9 @@
 //! The keys of objects. Pure.
 //!
 //! An event's key is a function of what the client sent, so that an event sent again gets the key
-//! that it had; a batch's is made when it is sealed. Values are encoded injectively and templates keep a variable from running into what
-//! follows it (see [`KeyTemplate`]), so that two messageIds never share a key.
+//! that it had; a batch's is made when it is sealed. Values are encoded injectively and templates
+//! keep a variable from running into what follows it (see [`KeyTemplate`]), so that two messageIds
+//! never share a key.
 
 use std::fmt::Write;
 
@@ -37,39 +38,38 @@ impl Keys {
 
     /// The key of `event`'s own object. Times are the client's, before correction, UTC.
     pub(crate) fn of_event(&self, event: &Event) -> String {
-        let time = jiff::tz::Offset::UTC.to_datetime(event.timestamp);
-        let mut key = String::with_capacity(self.prefix.len() + 96);
-        key.push_str(&self.prefix);
-        for part in &self.parts {
-            match part {
-                Part::Literal(text) => key.push_str(text),
-                Part::Variable(Variable::Type) => key.push_str(event.event_type.as_str()),
-                Part::Variable(Variable::Event) => value(&mut key, event.event.as_deref()),
-                Part::Variable(Variable::MessageId) => value(&mut key, Some(&event.message_id)),
-                Part::Variable(Variable::UserId) => value(&mut key, event.user_id.as_deref()),
-                Part::Variable(Variable::Millis) => number(&mut key, event.timestamp.as_millisecond()),
-                Part::Variable(Variable::Time(field)) => time_field(&mut key, *field, time),
-                // Only batches have an id, and templates with one are refused in Object mode.
-                Part::Variable(Variable::BatchId) => {}
-            }
-        }
-        key
+        self.render(event.event_type.as_str(), event.timestamp, |key, variable| match variable {
+            Variable::Event => value(key, event.event.as_deref()),
+            Variable::MessageId => value(key, Some(&event.message_id)),
+            Variable::UserId => value(key, event.user_id.as_deref()),
+            // Only batches have an id, and templates with one are refused in Object mode.
+            _ => {}
+        })
     }
 
     /// The key of a batch that was sealed at `sealed`, UTC. `event_type` is that of all its events;
     /// without one the template has no `{type}`.
     pub(crate) fn of_batch(&self, event_type: Option<&EventType>, sealed: Timestamp, id: Uuid) -> String {
-        let time = jiff::tz::Offset::UTC.to_datetime(sealed);
-        let mut key = self.prefix.clone();
+        self.render(event_type.map_or("", EventType::as_str), sealed, |key, variable| {
+            // The others are values of a single event: templates with one are refused in Batch mode.
+            if variable == Variable::BatchId {
+                number(key, id.simple());
+            }
+        })
+    }
+
+    /// What events and batches have in common; `own` adds the values of the variables that they don't.
+    fn render(&self, event_type: &str, time: Timestamp, own: impl Fn(&mut String, Variable)) -> String {
+        let civil = jiff::tz::Offset::UTC.to_datetime(time);
+        let mut key = String::with_capacity(self.prefix.len() + 96);
+        key.push_str(&self.prefix);
         for part in &self.parts {
             match part {
                 Part::Literal(text) => key.push_str(text),
-                Part::Variable(Variable::Type) => key.push_str(event_type.map_or("", EventType::as_str)),
-                Part::Variable(Variable::Millis) => number(&mut key, sealed.as_millisecond()),
-                Part::Variable(Variable::Time(field)) => time_field(&mut key, *field, time),
-                Part::Variable(Variable::BatchId) => number(&mut key, id.simple()),
-                // Values of a single event: templates with one are refused in Batch mode.
-                Part::Variable(Variable::Event | Variable::MessageId | Variable::UserId) => {}
+                Part::Variable(Variable::Type) => key.push_str(event_type),
+                Part::Variable(Variable::Millis) => number(&mut key, time.as_millisecond()),
+                Part::Variable(Variable::Time(field)) => time_field(&mut key, *field, civil),
+                Part::Variable(variable) => own(&mut key, *variable),
             }
         }
         key

@@ -95,10 +95,13 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
     if first.len() > limits.bytes {
         return Err(too_large());
     }
-    let Some(mut data) = next_data(body).await? else {
-        // Most bodies come in one piece, and stay where they are.
-        return if reservation.grow(first.len()) { Ok(first) } else { Err(BodyError::OutOfBudget) };
-    };
+    if !reservation.grow(first.len()) {
+        return Err(BodyError::OutOfBudget);
+    }
+    // Most bodies come in one piece, and stay where they are.
+    let Some(mut data) = next_data(body).await? else { return Ok(first) };
+    // It is reserved anew with all the others.
+    reservation.keep(0);
     let length = body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok());
     let most = length.map_or(limits.bytes, |rest| first.len() + data.len() + rest);
     let mut all = Growing::new(most, reservation);

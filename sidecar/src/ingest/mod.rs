@@ -91,18 +91,21 @@ impl Ingest {
         let start = Instant::now();
         let (route, label) = route(request.method(), request.uri().path());
         let asked = self.cors.as_ref().map(|cors| (cors, Asked::of(request.headers())));
-        let mut response = match (route, asked.as_ref()) {
+        let response = match (route, asked) {
             // Before anything is asked of the request: a preflight never shows a key.
             (Route::Preflight, Some((cors, asked))) => {
                 let mut response = Answer::Nothing.into_response();
-                cors.allow_preflight(asked, response.headers_mut());
+                cors.allow_preflight(&asked, response.headers_mut());
                 response
             }
-            (route, _) => self.answer(route, request).await.into_response(),
+            (route, asked) => {
+                let mut response = self.answer(route, request).await.into_response();
+                if let Some((cors, asked)) = asked {
+                    cors.allow(&asked, response.headers_mut());
+                }
+                response
+            }
         };
-        if let Some((cors, asked)) = &asked {
-            cors.allow(asked, response.headers_mut());
-        }
         self.metrics.request(label, response.status().as_u16(), start.elapsed());
         response
     }
@@ -148,12 +151,13 @@ impl Ingest {
     /// again.
     async fn store(&self, batch: Batch, body: ReadBody, deadline: Instant) -> Answer {
         let ReadBody { bytes: body, mut reservation } = body;
-        if !reservation.grow(bytes(&batch)) {
+        let memory = bytes(&batch);
+        if !reservation.grow(memory) {
             return bad_body(&BodyError::OutOfBudget);
         }
         // What was made of it stands for it from here.
         drop(body);
-        reservation.keep(bytes(&batch));
+        reservation.keep(memory);
         let Batch { mut events, rejected } = batch;
         for event in &events {
             self.metrics.received(&event.event_type);

@@ -30,6 +30,20 @@ pub(crate) enum Missing {
     Key,
 }
 
+impl Missing {
+    /// What a person should do: `what` is to be in the Secret, and `field` of the spec names it.
+    pub(crate) fn says(self, secret: &str, key: &str, what: &str, field: &str) -> String {
+        match self {
+            Self::Secret => {
+                format!("there is no Secret {secret} in this namespace; create it with the {what} under the key {key}")
+            }
+            Self::Key => {
+                format!("the Secret {secret} has no key {key}; add it, or name the right key in spec.{field}.key")
+            }
+        }
+    }
+}
+
 /// The bytes of a Secret's key.
 pub(crate) type Value = Result<Zeroizing<Vec<u8>>, Missing>;
 

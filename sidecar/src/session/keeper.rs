@@ -226,17 +226,12 @@ impl Keeper {
     fn say_no_external_id(&self, why: NoExternalId) {
         let (name, key) = &self.secret;
         let (reason, message) = match why {
-            NoExternalId::Missing(Missing::Secret) => (
-                Reason::SecretNotFound,
-                format!(
-                    "there is no Secret {name} in this namespace; create it with the external ID under the key {key}"
-                ),
-            ),
-            NoExternalId::Missing(Missing::Key) => (
-                Reason::SecretKeyNotFound,
-                format!(
-                    "the Secret {name} has no key {key}; add it, or name the right key in spec.externalIdSecretRef.key"
-                ),
+            NoExternalId::Missing(missing) => (
+                match missing {
+                    Missing::Secret => Reason::SecretNotFound,
+                    Missing::Key => Reason::SecretKeyNotFound,
+                },
+                missing.says(name, key, "external ID", "externalIdSecretRef"),
             ),
             NoExternalId::Invalid(why) => (
                 Reason::InvalidExternalId,

@@ -6,7 +6,7 @@ use tributary_tests::event::{message_id, track};
 use tributary_tests::raw::Raw;
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::SOON;
-use tributary_tests::{Aws, Setup, SidecarProcess, World};
+use tributary_tests::{Aws, Function, SidecarProcess, started};
 
 /// The request's name; its bytes, with placeholders (see [`written`]); the statuses it is answered
 /// with; and what happens to the connection. Its event is stored if, and only if, 200 is among the
@@ -30,18 +30,10 @@ const CLOSED: Duration = Duration::from_secs(15);
 /// A request after which the connection is closed, answered 404.
 const LAST: &str = "GET /last HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n";
 
-/// A sidecar that stores events.
-pub async fn started() -> (Aws, SidecarProcess) {
-    let aws = Aws::start(&World::new()).await;
-    let sidecar = Setup::new(&aws).start().await;
-    sidecar.wait_ready().await;
-    (aws, sidecar)
-}
-
 /// Writes each request on a connection of its own, and looks at the answers, at the connection and,
 /// in the end, at what is stored.
 pub async fn check<R: AsRef<str>>(cases: &[Case<R>]) {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let (mut wrong, mut stored) = (Vec::new(), Vec::new());
     for (i, (name, request, answers, then)) in cases.iter().enumerate() {
         let seen = exchange(&sidecar, written(request.as_ref(), i).as_bytes(), *then).await;

@@ -6,7 +6,8 @@ use tributary_tests::event::{message_id, track};
 use tributary_tests::raw::Raw;
 
 use crate::case::Then::{Closed, Open};
-use crate::case::{Case, assert_stored_in_the_end, check, started};
+use crate::case::{Case, assert_stored_in_the_end, check};
+use tributary_tests::{Function, started};
 
 #[tokio::test]
 async fn a_connection_goes_on_unless_it_is_asked_to_end() {
@@ -117,7 +118,7 @@ async fn whoever_asks_is_told_to_continue() {
 
 #[tokio::test]
 async fn requests_written_at_once_are_answered_in_their_order() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let post =
         |body: String| format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n{body}", body.len());
     let nothing = "GET /nothing HTTP/1.1\r\nHost: s\r\n\r\n";

@@ -6,7 +6,8 @@ use flate2::{Compression, GzBuilder};
 use tributary_tests::encode::{bare_deflate, gzip, zlib, zstd};
 use tributary_tests::event::{message_id, track};
 
-use crate::case::{Then, assert_stored_in_the_end, exchange, smuggled, started};
+use crate::case::{Then, assert_stored_in_the_end, exchange, smuggled};
+use tributary_tests::{Function, started};
 
 /// A mebibyte: what a body may have once it is decompressed.
 const BODY: usize = 1 << 20;
@@ -137,7 +138,7 @@ const CASES: &[(&str, &str, Encode, u16)] = &[
 
 #[tokio::test]
 async fn a_body_is_what_its_one_encoding_says() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let (mut wrong, mut stored) = (Vec::new(), Vec::new());
     for (i, (name, headers, encode, status)) in CASES.iter().enumerate() {
         let body = encode(track(i).to_string().as_bytes());

@@ -11,8 +11,9 @@ use futures_util::stream;
 use tributary_tests::event::{message_id, track};
 use tributary_tests::raw::Raw;
 
-use crate::case::{assert_stored_in_the_end, smuggled, started};
+use crate::case::{assert_stored_in_the_end, smuggled};
 use crate::encodings::gzip_with_comment;
+use tributary_tests::{Function, started};
 
 /// Another one finds other breakages.
 const SEED: u64 = 9112;
@@ -128,7 +129,7 @@ fn broken(good: &Good, rng: &mut Rng) -> Vec<u8> {
 
 #[tokio::test]
 async fn a_second_request_in_a_body_is_never_seen_whatever_is_broken() {
-    let (aws, sidecar) = started().await;
+    let (aws, sidecar) = started(Function::new()).await;
     let (mut rng, good) = (Rng::with_seed(SEED), good());
     for good in &good {
         let mut raw = Raw::connect(sidecar.events).await;

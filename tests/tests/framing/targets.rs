@@ -3,7 +3,8 @@
 use tributary_tests::raw::Raw;
 
 use crate::case::Then::{Closed, Open};
-use crate::case::{Case, check, smuggled, started};
+use crate::case::{Case, check, smuggled};
+use tributary_tests::{Function, started};
 
 #[tokio::test]
 async fn a_request_line_is_three_words() {
@@ -138,7 +139,7 @@ async fn other_methods_are_not_allowed_whatever_their_body() {
 
 #[tokio::test]
 async fn what_is_asked_with_head_is_answered_without_a_body() {
-    let (_aws, sidecar) = started().await;
+    let (_aws, sidecar) = started(Function::new()).await;
     let mut raw = Raw::connect(sidecar.events).await;
     raw.write(format!("HEAD /v1/track HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n{}", smuggled())).await;
     let answer = raw.rest().await;

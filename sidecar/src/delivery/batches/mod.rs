@@ -77,7 +77,7 @@ struct PartitionState {
     sealed: Option<Instant>,
 }
 
-/// A batch that takes events. Dropped, it is sealed.
+/// A batch that takes events.
 struct Open {
     id: Uuid,
     content: Content,

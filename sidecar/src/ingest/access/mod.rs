@@ -19,7 +19,7 @@ use self::signature::SigningSecrets;
 use self::write_keys::WriteKeys;
 use crate::conditions::Obstacle;
 use crate::event;
-use crate::secret::{Folder, Missing, Value, changed, follow};
+use crate::secret::{Folder, Value, changed, follow};
 
 /// Where a request asks to be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -42,8 +42,8 @@ pub(super) enum Denied {
 /// What is known of a Secret's value, which changes when the Secret does.
 type Known<T> = watch::Receiver<Result<T, Obstacle>>;
 
-/// The function's write keys and signing secrets.
-#[derive(Debug)]
+/// The function's write keys and signing secrets. A clone is a second view of the same.
+#[derive(Clone, Debug)]
 pub(crate) struct Access {
     write_keys: Option<Known<WriteKeys>>,
     signature: Option<Known<SigningSecrets>>,
@@ -73,11 +73,6 @@ impl Access {
             () = changed(self.write_keys.as_mut()) => {}
             () = changed(self.signature.as_mut()) => {}
         }
-    }
-
-    /// A second view of the same Secrets.
-    pub(crate) fn again(&self) -> Self {
-        Self { write_keys: self.write_keys.clone(), signature: self.signature.clone() }
     }
 
     /// Lets a request in, or not. `body` is what it says, decompressed.
@@ -154,12 +149,7 @@ fn judge<T>(
     let message = match value.as_ref().map(|value| parse(value)) {
         Ok(Ok(parsed)) => return Ok(parsed),
         Ok(Err(why)) => format!("the value of {key} in the Secret {name} is no {what}: {why}"),
-        Err(Missing::Secret) => {
-            format!("there is no Secret {name} in this namespace; create it with the {what} under the key {key}")
-        }
-        Err(Missing::Key) => {
-            format!("the Secret {name} has no key {key}; add it, or name the right key in spec.ingest.{field}.key")
-        }
+        Err(missing) => missing.says(name, key, what, &format!("ingest.{field}")),
     };
     Err(Obstacle { reason, message })
 }
@@ -179,6 +169,7 @@ mod tests {
     use hyper::header::{AUTHORIZATION, HeaderValue};
 
     use super::*;
+    use crate::secret::Missing;
 
     const TRACK: &[u8] = br#"{"userId":"u","writeKey":"good","event":"e"}"#;
     const BARE: &[u8] = br#"{"userId":"u","event":"e"}"#;
