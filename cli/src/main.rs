@@ -14,7 +14,7 @@ use std::io::Write;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use tributary_sidecar::config::one_line;
+use tributary_telemetry::one_line;
 
 /// The work was done, and its result is bad.
 const FAILED: u8 = 1;

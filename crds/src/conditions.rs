@@ -1,7 +1,8 @@
 //! What is said about a function: its conditions, their reasons, and the documents that carry them.
 //!
-//! The sidecar says what it sees in its `/status`; the operator adds what it sees and writes the
-//! function's status. Both use these names and no others.
+//! The sidecar says what it sees in its `/status` (from `ExternalIdAvailable` to `BucketWritable`);
+//! the operator adds what it sees itself and writes the function's status. Both use these names and
+//! no others.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
@@ -37,9 +38,13 @@ pub struct FunctionStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// A condition's type.
+/// A condition's type. In this order they are shown, and looked through for what forbids traffic.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ConditionType {
+    /// Nothing below forbids traffic.
+    Ready,
+    /// The platform allows this function.
+    Accepted,
     /// The sidecar has read an external ID.
     ExternalIdAvailable,
     /// Write keys, signature secret and certificate, where asked for, are readable.
@@ -50,6 +55,8 @@ pub enum ConditionType {
     ExternalIdEnforced,
     /// The last upload was stored.
     BucketWritable,
+    /// Enough pods are ready on the current configuration.
+    SidecarAvailable,
 }
 
 /// A condition's status, as Kubernetes writes it.
@@ -70,6 +77,20 @@ pub enum Reason {
     Ok,
     /// Not looked at yet.
     Pending,
+    /// The platform gives the namespace no such role.
+    RoleNotAllowed,
+    /// The platform allows no such endpoint.
+    EndpointNotAllowed,
+    /// The external ID does not begin as the platform demands in the namespace.
+    ExternalIdNotAllowed,
+    /// More CPU or memory than the platform gives a sidecar.
+    ResourcesOutOfBounds,
+    /// Somebody else has an object of the name that the function needs.
+    NameClash,
+    /// The function is paused.
+    Paused,
+    /// The operator can't read the function, which was stored under other rules.
+    Invalid,
     /// No such Secret.
     SecretNotFound,
     /// The Secret lacks the key.
@@ -108,6 +129,20 @@ pub enum Reason {
     S3Unreachable,
     /// S3 answered something else.
     S3Error,
+    /// Pods are being made or started.
+    Progressing,
+    /// The sidecar's image can't be pulled.
+    ImagePull,
+    /// The sidecar ends soon after it has started.
+    CrashLoop,
+    /// No node has room for a pod, or may take it.
+    Unschedulable,
+    /// The namespace's quota leaves no room for a pod.
+    QuotaExceeded,
+    /// Nothing is heard of the sidecars.
+    SidecarUnreachable,
+    /// The function is scaled to zero.
+    NoReplicas,
 }
 
 impl std::fmt::Display for Reason {

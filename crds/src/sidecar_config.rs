@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::function::DestinationFunctionSpec;
-use crate::values::{SecretName, SessionName};
+use crate::values::{ExternalIdPrefix, SecretName, SessionName};
 
 /// One function, as its sidecar needs it. It holds no secret.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
@@ -21,7 +21,7 @@ pub struct SidecarConfig {
     pub config_hash: String,
     /// What the external IDs of the namespace must begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub external_id_prefix: Option<String>,
+    pub external_id_prefix: Option<ExternalIdPrefix>,
     /// The function.
     pub spec: DestinationFunctionSpec,
 }

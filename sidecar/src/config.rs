@@ -9,7 +9,7 @@ use tributary_crds::function::DeliveryMode;
 use tributary_crds::sidecar_config::SidecarConfig;
 use tributary_crds::values::Variable;
 
-use crate::telemetry::LogFormat;
+use tributary_telemetry::LogFormat;
 
 /// Takes one destination function's events over HTTP and stores them in its S3 bucket.
 ///
@@ -79,13 +79,6 @@ impl Flags {
     pub fn drain(&self) -> crate::Drain {
         crate::Drain { delay: Duration::from_secs(self.drain_delay), grace: Duration::from_secs(self.drain_grace) }
     }
-}
-
-/// An error on one line: of clap's, the first paragraph, which says what is wrong; the rest is the
-/// usage.
-pub fn one_line(error: &str) -> String {
-    let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
-    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 /// Reads the function.

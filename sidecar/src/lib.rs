@@ -23,7 +23,6 @@ pub mod metrics;
 mod secret;
 mod session;
 pub mod sidecar;
-pub mod telemetry;
 
 pub use http::Drain;
 pub use session::BaseIdentity;

@@ -10,7 +10,8 @@ use tracing::{error, info};
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::config::{self, Flags};
-use tributary_sidecar::{BaseIdentity, Endpoints, Sidecar, Surroundings, telemetry};
+use tributary_sidecar::{BaseIdentity, Endpoints, Sidecar, Surroundings};
+use tributary_telemetry as telemetry;
 
 /// sysexits.h EX_USAGE: wrong flags or configuration.
 const USAGE: u8 = 64;
@@ -60,7 +61,7 @@ fn endpoints(spec: &DestinationFunctionSpec) -> Endpoints {
 
 /// Says on one line what is wrong with the flags or the function.
 fn usage(error: &str) -> ExitCode {
-    eprintln!("tributary-sidecar: {}", config::one_line(error));
+    eprintln!("tributary-sidecar: {}", telemetry::one_line(error));
     ExitCode::from(USAGE)
 }
 

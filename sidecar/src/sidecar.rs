@@ -116,13 +116,14 @@ impl Sidecar {
         let reference = &spec.external_id_secret_ref;
         let folder = Folder::of(&self.surroundings.secrets, SecretUse::ExternalId);
         let (key, prefix) = (reference.key.to_string(), self.config.external_id_prefix.clone());
-        let external_id = follow(move || folder.read(&key), move |value| external_id(value, prefix.as_deref()));
+        let external_id = follow(move || folder.read(&key), move |value| external_id(value, prefix.as_ref()));
         let place = self.sts_place(http);
         let keeper = Keeper {
             sts: Sts::new(spec, self.config.session_name(), place, Arc::clone(&self.surroundings.clock)),
             identity: self.surroundings.identity.clone(),
             external_id,
             secret: (reference.name.to_string(), reference.key.to_string()),
+            prefix: self.config.external_id_prefix.clone(),
             policy: spec.external_id_enforcement,
             conditions: self.conditions(),
             metrics: self.metrics(),

@@ -15,7 +15,7 @@ mod watched;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use tributary_sidecar::telemetry;
+use tributary_telemetry as telemetry;
 
 use crate::Outcome;
 use cloud::Cloud;

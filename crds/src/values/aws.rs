@@ -2,6 +2,7 @@
 
 use super::shape::Rule::{Must, MustNot};
 use super::shape::{Shape, text_value};
+use super::wildcard;
 
 text_value!(
     /// The ARN of the IAM role to assume, in any of the partitions aws, aws-cn and aws-us-gov; the role's name may carry a path.
@@ -30,6 +31,27 @@ impl RoleArn {
 
     fn field(&self, index: usize) -> &str {
         self.as_str().split(':').nth(index).unwrap_or_default()
+    }
+}
+
+text_value!(
+    /// The ARNs of roles, in which `*` stands for any text: what a platform lets a namespace use.
+    RoleArnPattern,
+    Shape {
+        field: "roleArns",
+        example: "arn:aws:iam::123456789012:role/team-a-*",
+        length: (1, 640),
+        rules: &[Must(
+            "^([*]|arn:aws(-cn|-us-gov)?:iam::([0-9]{12}|[*]):role/[A-Za-z0-9+=,.@_/*-]+)$",
+            "is not the ARN of an IAM role, with * for any text",
+        )],
+    }
+);
+
+impl RoleArnPattern {
+    /// Whether `role` is one of those meant.
+    pub fn matches(&self, role: &RoleArn) -> bool {
+        wildcard::matches(self.as_str(), role.as_str())
     }
 }
 
@@ -141,6 +163,17 @@ text_value!(
     }
 );
 
+impl Endpoint {
+    /// The port: as it says, else its scheme's.
+    pub fn port(&self) -> u16 {
+        let (scheme, authority) = self.0.split_once("://").unwrap_or_default();
+        // The colons of an IPv6 address stand in brackets.
+        let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
+        let named = behind.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
+        named.unwrap_or(if scheme == "http" { 80 } else { 443 })
+    }
+}
+
 text_value!(
     /// An S3 storage class.
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
@@ -152,3 +185,21 @@ text_value!(
         rules: &[Must("^[A-Z][A-Z0-9_]*$", "is not a storage class")],
     }
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_endpoint_has_the_port_of_its_scheme_unless_it_names_one() {
+        for (endpoint, port) in [
+            ("https://minio.storage.svc:9000", 9000),
+            ("https://store.example.com", 443),
+            ("http://store.example.com", 80),
+            ("http://[fd00::1]", 80),
+            ("http://[fd00::1]:8333", 8333),
+        ] {
+            assert_eq!(endpoint.parse::<Endpoint>().unwrap().port(), port, "{endpoint}");
+        }
+    }
+}

@@ -5,6 +5,9 @@ use std::fmt;
 use regex_lite::Regex;
 use zeroize::Zeroizing;
 
+use super::shape::Rule::Must;
+use super::shape::{Shape, text_value};
+
 /// What STS takes for an external ID.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const PATTERN: &str = "^[A-Za-z0-9_+=,.@:/-]+$";
@@ -59,6 +62,17 @@ impl fmt::Debug for ExternalId {
         f.write_str("ExternalId(***)")
     }
 }
+
+text_value!(
+    /// What every external ID of a namespace must begin with, if its platform says so. No secret.
+    ExternalIdPrefix,
+    Shape {
+        field: "externalIdPrefix",
+        example: "team-a/",
+        length: (1, 1000),
+        rules: &[Must(PATTERN, "has a character that no external ID has")],
+    }
+);
 
 #[cfg(test)]
 mod tests {

@@ -38,6 +38,47 @@ pub enum Quantity {
     Text(String),
 }
 
+impl Quantity {
+    /// The amount in thousandths of a core or of a byte, rounded up; nothing if it is no amount.
+    pub fn thousandths(&self) -> Option<i128> {
+        match self {
+            Self::Whole(number) => Some(i128::from(*number) * 1000),
+            Self::Text(text) => thousandths(text),
+        }
+    }
+}
+
+impl std::fmt::Display for Quantity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Whole(number) => number.fmt(f),
+            Self::Text(text) => text.fmt(f),
+        }
+    }
+}
+
+/// Reads what the schema below lets through.
+fn thousandths(text: &str) -> Option<i128> {
+    let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
+    let (number, suffix) = text.split_at(end);
+    let unit: i128 = match suffix {
+        "m" => 1,
+        "" => 1000,
+        "k" => 1_000_000,
+        "M" => 1_000_000_000,
+        "G" => 1_000_000_000_000,
+        "Ki" => 1000 << 10,
+        "Mi" => 1000 << 20,
+        "Gi" => 1000 << 30,
+        _ => return None,
+    };
+    let (whole, fraction) = number.split_once('.').unwrap_or((number, ""));
+    let scale = 10_i128.checked_pow(u32::try_from(fraction.len()).ok()?)?;
+    let digits: i128 = format!("{whole}{fraction}").parse().ok()?;
+    let exact = digits.checked_mul(unit)?;
+    Some(exact / scale + i128::from(exact % scale != 0))
+}
+
 impl schemars::JsonSchema for Quantity {
     fn schema_name() -> std::borrow::Cow<'static, str> {
         "Quantity".into()
@@ -51,5 +92,32 @@ impl schemars::JsonSchema for Quantity {
             "pattern": "^[0-9]+([.][0-9]+)?(m|k|M|G|Ki|Mi|Gi)?$",
             "x-kubernetes-int-or-string": true,
         })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn amounts_are_compared_as_numbers() {
+        let amount = |text: &str| Quantity::Text(text.to_owned()).thousandths();
+        for (text, thousandths) in [
+            ("500m", 500),
+            ("0.5", 500),
+            ("1", 1000),
+            ("1.5", 1500),
+            ("0.0001", 1),
+            ("1k", 1_000_000),
+            ("64Mi", 67_108_864_000),
+            ("0.5Gi", 536_870_912_000),
+            ("1G", 1_000_000_000_000),
+        ] {
+            assert_eq!(amount(text), Some(thousandths), "{text}");
+        }
+        assert_eq!(Quantity::Whole(2).thousandths(), Some(2000));
+        for text in ["", "m", "1.2.3", "1e3", "-1", "1T", "99999999999999999999999999999999999999999Gi"] {
+            assert_eq!(amount(text), None, "{text}");
+        }
     }
 }

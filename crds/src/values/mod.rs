@@ -11,9 +11,12 @@ mod key_template;
 mod kubernetes;
 mod measure;
 mod shape;
+mod wildcard;
 
-pub use aws::{AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, Region, RoleArn, SessionName, StorageClass};
-pub use external_id::{ExternalId, InvalidExternalId};
+pub use aws::{
+    AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, Region, RoleArn, RoleArnPattern, SessionName, StorageClass,
+};
+pub use external_id::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 pub use ingest::{EventNamePattern, Origin};
 pub use key_template::{KeyTemplate, Part, TimeField, Variable};
 pub use kubernetes::{Quantity, SecretKey, SecretName};

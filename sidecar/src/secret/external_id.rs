@@ -1,6 +1,6 @@
 //! The external ID, as its Secret has it.
 
-use tributary_crds::values::{ExternalId, InvalidExternalId};
+use tributary_crds::values::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 
 use super::{Missing, Value};
 
@@ -19,12 +19,12 @@ pub(crate) enum NoExternalId {
 pub(crate) type ExternalIdState = Result<ExternalId, NoExternalId>;
 
 /// Reads a Secret's value as an external ID, which must begin with `prefix`, if the platform has one.
-pub(crate) fn external_id(value: &Value, prefix: Option<&str>) -> ExternalIdState {
+pub(crate) fn external_id(value: &Value, prefix: Option<&ExternalIdPrefix>) -> ExternalIdState {
     let value = value.as_ref().map_err(|missing| NoExternalId::Missing(*missing))?;
     let text = std::str::from_utf8(value).map_err(|_| NoExternalId::Invalid(InvalidExternalId::NotText))?;
     let id = ExternalId::from_secret(text).map_err(NoExternalId::Invalid)?;
     match prefix {
-        Some(prefix) if !id.reveal().starts_with(prefix) => Err(NoExternalId::WrongPrefix),
+        Some(prefix) if !id.reveal().starts_with(prefix.as_str()) => Err(NoExternalId::WrongPrefix),
         _ => Ok(id),
     }
 }
@@ -34,7 +34,8 @@ mod tests {
     use super::*;
 
     fn read(value: &[u8], prefix: Option<&str>) -> Result<String, NoExternalId> {
-        external_id(&Ok(value.to_vec().into()), prefix).map(|id| id.reveal().to_owned())
+        let prefix: Option<ExternalIdPrefix> = prefix.map(|prefix| prefix.parse().unwrap());
+        external_id(&Ok(value.to_vec().into()), prefix.as_ref()).map(|id| id.reveal().to_owned())
     }
 
     #[test]

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tracing::{debug, info};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::ExternalIdEnforcement;
-use tributary_crds::values::ExternalId;
+use tributary_crds::values::{ExternalId, ExternalIdPrefix};
 
 use super::failure::{self, Call, StsAnswer};
 use super::identity::BaseIdentity;
@@ -36,6 +36,8 @@ pub(crate) struct Keeper {
     pub(crate) external_id: watch::Receiver<ExternalIdState>,
     /// How the Secret and its key are called, for messages.
     pub(crate) secret: (String, String),
+    /// What the external ID must begin with, if the platform says so.
+    pub(crate) prefix: Option<ExternalIdPrefix>,
     pub(crate) policy: ExternalIdEnforcement,
     pub(crate) conditions: Arc<Conditions>,
     pub(crate) metrics: Arc<Metrics>,
@@ -238,9 +240,11 @@ impl Keeper {
                 format!("the value of {key} in the Secret {name} is not an external ID: {why}"),
             ),
             NoExternalId::WrongPrefix => (
-                Reason::InvalidExternalId,
+                Reason::ExternalIdNotAllowed,
                 format!(
-                    "the external ID under {key} in the Secret {name} does not begin as the platform demands in this namespace"
+                    "the external ID under {key} in the Secret {name} does not begin with {}, as the platform demands \
+                     in this namespace; agree on another ID with the role's owner",
+                    self.prefix.as_ref().map_or("", ExternalIdPrefix::as_str)
                 ),
             ),
         };

@@ -1,4 +1,5 @@
-//! Logs: one JSON object a line for machines, coloured lines for a terminal.
+//! What our processes say for people: their logs, one JSON object a line for machines and coloured
+//! lines for a terminal, and the one line of a process that can't start.
 
 use std::io::{self, IsTerminal};
 
@@ -10,8 +11,9 @@ use tracing_subscriber::util::SubscriberInitExt;
 use tributary_crds::function::LogLevel;
 
 /// Crates whose debug output holds secrets, external IDs or request bodies, and whose info output
-/// holds access keys' ids: never more than warnings, whatever is asked for. A target counts with all that begin with it.
-const CAPPED: [&str; 6] = ["aws", "hyper", "rustls", "h2", "tower", "smithy"];
+/// holds access keys' ids: never more than warnings, whatever is asked for. A target counts with all
+/// that begin with it. (kube's info is a span around every line of the operator's.)
+const CAPPED: [&str; 7] = ["aws", "hyper", "kube", "rustls", "h2", "tower", "smithy"];
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -52,6 +54,13 @@ pub fn targets(level: LogLevel) -> Targets {
     };
     let capped = CAPPED.map(|target| (target, level.min(LevelFilter::WARN)));
     Targets::new().with_default(level).with_targets(capped)
+}
+
+/// An error on one line: of clap's, the first paragraph, which says what is wrong; the rest is the
+/// usage.
+pub fn one_line(error: &str) -> String {
+    let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
+    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]
