@@ -1,11 +1,12 @@
 //! What the black-box tests are made with: an AWS in this process, the built sidecar beside it,
-//! and clients that send it events.
+//! clients that send it events; and a Kubernetes with the built operator.
 //!
 //! 1. [`world`] says who and what there is, and [`aws`] serves it;
-//! 2. [`function`] is the resource a sidecar is started with, [`mounted`] its Secrets, [`sidecar`] starts the built binary,
-//!    [`in_process`] the same code on a clock that runs faster;
+//! 2. [`function`] is the resource a sidecar is started with, [`mounted`] its Secrets, [`sidecar`]
+//!    starts the built binary, [`in_process`] the same code on a clock that runs faster;
 //! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`] and encoded by [`encode`];
-//! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in.
+//! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in;
+//! 5. [`kubernetes`] is a real cluster, and starts the operator beside it.
 
 pub mod aws;
 pub mod encode;
@@ -13,6 +14,7 @@ pub mod event;
 pub mod function;
 pub mod http;
 pub mod in_process;
+pub mod kubernetes;
 pub mod mounted;
 pub mod output;
 pub mod ports;
@@ -27,6 +29,7 @@ pub mod world;
 pub use aws::{Aws, Door};
 pub use function::Function;
 pub use in_process::InProcess;
+pub use kubernetes::{ApiProxy, Kubernetes, Namespace, OperatorProcess, OperatorSetup};
 pub use ports::Ports;
 pub use sidecar::{Ended, Setup, SidecarProcess, started};
 pub use traffic::Traffic;

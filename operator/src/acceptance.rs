@@ -1,0 +1,218 @@
+//! Whether the platform allows a function, as it stands. Pure.
+//!
+//! Admission policies say so too, when a function is written. This is for functions that are older
+//! than the policy, and for clusters where the policies were not installed.
+
+use tributary_crds::DestinationFunction;
+use tributary_crds::conditions::Reason;
+use tributary_crds::function::{Amounts, DestinationFunctionSpec};
+use tributary_crds::values::{Endpoint, Quantity};
+
+use crate::platform::{Platform, SidecarTemplate};
+
+/// Why a function is not as the platform wants it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Refusal {
+    /// For machines.
+    pub reason: Reason,
+    /// For people, with what to do.
+    pub message: String,
+    /// What becomes of its sidecars.
+    pub then: Then,
+}
+
+/// What becomes of the sidecars of a function that is not accepted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Then {
+    /// They end: they could reach what the namespace was not given.
+    Stop,
+    /// They go on as they are, and no change of the function is taken up.
+    Freeze,
+}
+
+/// What the platform says of the function.
+///
+/// # Errors
+/// The first thing that it does not allow.
+pub fn judge(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
+    let (spec, namespace) = (&function.spec, function.metadata.namespace.as_deref().unwrap_or_default());
+    role(spec, namespace, platform)?;
+    endpoints(spec, platform)?;
+    resources(spec, &platform.sidecar)?;
+    if spec.paused {
+        return Err(Refusal {
+            reason: Reason::Paused,
+            message: "spec.paused is true: the operator leaves the function's children as they are".to_owned(),
+            then: Then::Freeze,
+        });
+    }
+    Ok(())
+}
+
+fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) -> Result<(), Refusal> {
+    if platform.policy.allows_role(namespace, &spec.role_arn) {
+        return Ok(());
+    }
+    let message = format!(
+        "roleArn \"{}\" is not one that the platform gives the namespace {namespace} ({}); its sidecars are stopped; \
+         ask the platform's owner for the role, or name another",
+        spec.role_arn,
+        platform.policy.roles(namespace)
+    );
+    Err(Refusal { reason: Reason::RoleNotAllowed, message, then: Then::Stop })
+}
+
+fn endpoints(spec: &DestinationFunctionSpec, platform: &Platform) -> Result<(), Refusal> {
+    let named = [
+        ("s3.endpoint", spec.s3.endpoint.as_ref()),
+        ("sts.endpoint", spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref())),
+    ];
+    let wrong = |endpoint: &Endpoint| !platform.policy.allows_endpoint(endpoint);
+    for (field, endpoint) in named {
+        if let Some(endpoint) = endpoint.filter(|endpoint| wrong(endpoint)) {
+            let message = format!(
+                "{field} \"{endpoint}\" is not among the endpoints that the platform allows; its sidecars are stopped; \
+                 leave it out to use AWS, or ask the platform's owner to allow it (policy.allowedEndpoints)"
+            );
+            return Err(Refusal { reason: Reason::EndpointNotAllowed, message, then: Then::Stop });
+        }
+    }
+    Ok(())
+}
+
+/// What Kubernetes would refuse is refused here, with a better sentence.
+fn resources(spec: &DestinationFunctionSpec, template: &SidecarTemplate) -> Result<(), Refusal> {
+    let refusal = |message| Err(Refusal { reason: Reason::ResourcesOutOfBounds, message, then: Then::Freeze });
+    let most = &template.max_resources;
+    let given = template.resources(spec.resources.as_ref());
+    let of = |amounts: &Option<Amounts>, pick: fn(&Amounts) -> Option<&Quantity>| -> Option<Quantity> {
+        amounts.as_ref().and_then(pick).cloned()
+    };
+    let cpu: fn(&Amounts) -> Option<&Quantity> = |amounts| amounts.cpu.as_ref();
+    let memory: fn(&Amounts) -> Option<&Quantity> = |amounts| amounts.memory.as_ref();
+    for (name, pick, most) in [("cpu", cpu, &most.cpu), ("memory", memory, &most.memory)] {
+        let (request, limit) = (of(&given.requests, pick), of(&given.limits, pick));
+        for (what, amount) in [("requests", &request), ("limits", &limit)] {
+            if let Some((amount, most)) =
+                amount.as_ref().zip(most.as_ref()).filter(|(amount, most)| exceeds(amount, most))
+            {
+                return refusal(format!(
+                    "resources.{what}.{name} is {amount}, and the platform gives a sidecar at most {most}; ask for less"
+                ));
+            }
+        }
+        if let Some((request, limit)) = request.zip(limit).filter(|(request, limit)| exceeds(request, limit)) {
+            return refusal(format!(
+                "resources.requests.{name} is {request}, which is over resources.limits.{name}, {limit}; raise the limit \
+                 or ask for less"
+            ));
+        }
+    }
+    Ok(())
+}
+
+fn exceeds(amount: &Quantity, most: &Quantity) -> bool {
+    amount.thousandths() > most.thousandths()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    const PLATFORM: &str = "
+        sidecar:
+          image: i
+          resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 256Mi}}
+          maxResources: {cpu: 2, memory: 1Gi}
+        policy:
+          allowedEndpoints: ['https://minio.storage.svc:9000']
+          grants: {namespaces: {shop: {roleArns: ['arn:aws:iam::123456789012:role/shop-*']}}}
+    ";
+
+    /// What is said of a function with these fields in its spec.
+    fn judged(fields: &Value) -> Result<(), Refusal> {
+        let mut spec = json!({
+            "roleArn": "arn:aws:iam::123456789012:role/shop-orders",
+            "externalIdSecretRef": {"name": "orders-lake"},
+            "s3": {"bucket": "orders-lake", "region": "us-west-2"},
+        });
+        for (field, value) in fields.as_object().unwrap() {
+            spec[field] = value.clone();
+        }
+        let function = json!({
+            "apiVersion": "tributary.dev/v1alpha1",
+            "kind": "DestinationFunction",
+            "metadata": {"name": "orders", "namespace": "shop"},
+            "spec": spec,
+        });
+        judge(&serde_json::from_value(function).unwrap(), &serde_yaml::from_str(PLATFORM).unwrap())
+    }
+
+    fn at(endpoint: &str) -> Value {
+        json!({"bucket": "orders-lake", "region": "us-west-2", "endpoint": endpoint})
+    }
+
+    #[test]
+    fn what_the_platform_allows_is_accepted() {
+        for fields in [
+            json!({}),
+            json!({"s3": at("https://minio.storage.svc:9000")}),
+            json!({"resources": {"limits": {"cpu": "2", "memory": "1024Mi"}}}),
+            // Less than the default request, which gives way.
+            json!({"resources": {"limits": {"memory": "32Mi"}}}),
+        ] {
+            assert_eq!(judged(&fields), Ok(()), "{fields}");
+        }
+    }
+
+    #[test]
+    fn what_it_does_not_allow_is_refused_with_the_value_that_is_wrong() {
+        use Reason::{EndpointNotAllowed, Paused, ResourcesOutOfBounds, RoleNotAllowed};
+        for (fields, reason, then, part) in [
+            (
+                json!({"roleArn": "arn:aws:iam::123456789012:role/other"}),
+                RoleNotAllowed,
+                Then::Stop,
+                "role/other\" is not one that the platform gives the namespace shop (arn:aws:iam::123456789012:role/shop-*)",
+            ),
+            (
+                json!({"s3": at("https://evil.example.com")}),
+                EndpointNotAllowed,
+                Then::Stop,
+                "s3.endpoint \"https://evil.example.com\"",
+            ),
+            (
+                json!({"sts": {"endpoint": "https://evil.example.com"}}),
+                EndpointNotAllowed,
+                Then::Stop,
+                "sts.endpoint \"https://evil.example.com\"",
+            ),
+            (
+                json!({"resources": {"limits": {"cpu": "2500m"}}}),
+                ResourcesOutOfBounds,
+                Then::Freeze,
+                "resources.limits.cpu is 2500m, and the platform gives a sidecar at most 2",
+            ),
+            (
+                json!({"resources": {"requests": {"memory": "512Mi"}, "limits": {"memory": "256Mi"}}}),
+                ResourcesOutOfBounds,
+                Then::Freeze,
+                "is 512Mi, which is over resources.limits.memory, 256Mi",
+            ),
+            (json!({"paused": true}), Paused, Then::Freeze, "spec.paused is true"),
+            // A function that must stop stops though it is paused.
+            (
+                json!({"paused": true, "sts": {"endpoint": "https://evil.example.com"}}),
+                EndpointNotAllowed,
+                Then::Stop,
+                "sts.endpoint",
+            ),
+        ] {
+            let refusal = judged(&fields).unwrap_err();
+            assert_eq!((refusal.reason, refusal.then), (reason, then), "{fields}");
+            assert!(refusal.message.contains(part), "{}", refusal.message);
+        }
+    }
+}

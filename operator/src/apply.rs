@@ -1,0 +1,309 @@
+//! Brings a child to what it should be, with as few requests as possible.
+//!
+//! A child that isn't there is created by a plain POST, which takes nothing over; what is there is
+//! applied under one field manager, with its uid, so that nothing that came in its place is touched.
+//! Where nothing differs nothing is asked.
+
+use std::collections::HashMap;
+use std::fmt::Debug;
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::NamespaceResourceScope;
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
+use kube::{Api, Client, Resource, ResourceExt};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use serde_json::json;
+use tracing::{debug, info};
+use tributary_crds::conditions::Reason;
+
+use crate::conditions::Problem;
+use crate::desired::names::{Family, MANAGER, annotation};
+use crate::difference::is_current;
+use crate::function::FunctionRef;
+use crate::kinship::{Kinship, kinship};
+use crate::ownership;
+
+/// A kind of child.
+pub trait Child:
+    Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync
+{
+    /// Whether it has `spec.replicas`, and they are left to others.
+    fn leaves_replicas(&self) -> bool {
+        false
+    }
+
+    /// What is desired, where `live` is there already.
+    fn beside(&self, _live: &Self) -> Self {
+        self.clone()
+    }
+}
+
+impl Child for k8s_openapi::api::core::v1::ConfigMap {
+    /// What it was made with, for good.
+    fn beside(&self, live: &Self) -> Self {
+        Self { data: live.data.clone(), ..self.clone() }
+    }
+}
+impl Child for k8s_openapi::api::core::v1::Service {}
+impl Child for k8s_openapi::api::core::v1::ServiceAccount {}
+impl Child for k8s_openapi::api::networking::v1::NetworkPolicy {}
+impl Child for k8s_openapi::api::policy::v1::PodDisruptionBudget {}
+impl Child for k8s_openapi::api::apps::v1::Deployment {
+    fn leaves_replicas(&self) -> bool {
+        self.spec.as_ref().is_some_and(|spec| spec.replicas.is_none())
+    }
+}
+
+/// Why a child is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Somebody else has an object of that name.
+    #[error(
+        "the name {name} is taken: there is a {kind} {name} in the namespace, and {who}; delete or rename it, or name the function otherwise"
+    )]
+    Clash {
+        /// The object's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        who: String,
+    },
+    /// A function of that name is gone, and its child not yet.
+    #[error(
+        "the {kind} {name} of a function of the same name that was deleted is still there; the garbage collector removes it"
+    )]
+    Orphaned {
+        /// The child's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// The API server said no, or nothing.
+    #[error("the {kind} {name} can't be written: {source}")]
+    Api {
+        /// The child's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What it said.
+        source: kube::Error,
+    },
+}
+
+impl ApplyError {
+    fn api<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> Self {
+        Self::Api { kind: K::kind(&()).into_owned(), name: name.to_owned(), source }
+    }
+
+    /// What to say of it in the function's conditions; nothing, if it passes by itself.
+    pub fn problem(&self) -> Option<Problem> {
+        let problem = |reason, message| Some(Problem { reason, message });
+        match self {
+            Self::Clash { .. } => problem(Reason::NameClash, self.to_string()),
+            Self::Orphaned { .. } => problem(Reason::Progressing, self.to_string()),
+            Self::Api { source: kube::Error::Api(status), kind, name } => match status.code {
+                // A race that the next look settles, or a server that is not well.
+                409 | 429 | 500.. => None,
+                403 if status.message.contains("exceeded quota") => problem(
+                    Reason::QuotaExceeded,
+                    format!(
+                        "the namespace's quota leaves no room for the {kind} {name}: raise it. Kubernetes said: {}",
+                        status.message
+                    ),
+                ),
+                _ => problem(Reason::Progressing, format!("the {kind} {name} can't be written: {}", status.message)),
+            },
+            Self::Api { .. } => None,
+        }
+    }
+
+    /// For metrics: a closed set.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Clash { .. } => "NameClash",
+            Self::Orphaned { .. } => "Orphaned",
+            Self::Api { source, .. } => api_reason(source),
+        }
+    }
+}
+
+/// What went wrong with a request, in words of a closed set.
+pub fn api_reason(error: &kube::Error) -> &'static str {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            403 => "Forbidden",
+            404 => "NotFound",
+            409 => "Conflict",
+            422 => "Invalid",
+            429 => "Throttled",
+            500.. => "ServerError",
+            _ => "Refused",
+        },
+        _ => "Unreachable",
+    }
+}
+
+/// What writes children.
+pub struct Applier {
+    client: Client,
+    /// What was applied last, and what came of it: of objects that somebody else changes back at
+    /// once, and of caches that are behind.
+    written: Mutex<HashMap<FunctionRef, HashMap<String, Written>>>,
+}
+
+#[derive(Clone, Debug)]
+struct Written {
+    applied: Option<String>,
+    resource_version: Option<String>,
+    /// The generation that would not become what it should be, whatever was applied.
+    futile: Option<i64>,
+}
+
+impl Applier {
+    /// Writes with this client.
+    pub fn new(client: Client) -> Self {
+        Self { client, written: Mutex::default() }
+    }
+
+    /// Brings the child to what is desired. `cached` is what is known of it.
+    ///
+    /// # Errors
+    /// When the name is somebody else's, or the API server refuses.
+    pub async fn bring<K: Child>(&self, family: &Family, desired: &K, cached: Option<&K>) -> Result<(), ApplyError> {
+        let name = desired.name_any();
+        let api: Api<K> = Api::namespaced(self.client.clone(), &family.namespace);
+        let fail = |source| ApplyError::api::<K>(&name, source);
+        if let Some(cached) = cached {
+            ours(cached, family)?;
+            if is_current(cached, &desired.beside(cached)) || self.is_behind(family, cached, desired) {
+                return Ok(());
+            }
+        } else {
+            let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+            match api.create(&params, desired).await {
+                Ok(created) => {
+                    info!(kind = %K::kind(&()), namespace = family.namespace, name, "created");
+                    self.note(family, &created, desired, true);
+                    return Ok(());
+                }
+                Err(kube::Error::Api(status)) if status.is_already_exists() => {}
+                Err(error) => return Err(fail(error)),
+            }
+        }
+        // The cache has no books, and may be behind.
+        let live = api.get(&name).await.map_err(fail)?;
+        ours(&live, family)?;
+        let desired = desired.beside(&live);
+        if is_current(&live, &desired) {
+            self.note(family, &live, &desired, true);
+            return Ok(());
+        }
+        let applied = apply(&api, &live, &desired).await.map_err(fail)?;
+        info!(kind = %K::kind(&()), namespace = family.namespace, name, "applied");
+        let took = is_current(&applied, &desired);
+        if !took {
+            debug!(kind = %K::kind(&()), namespace = family.namespace, name, "something changes it back at once");
+        }
+        self.note(family, &applied, &desired, took);
+        Ok(())
+    }
+
+    /// Writes `spec.replicas` alone, of a Deployment that must not change otherwise yet.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn scale(&self, family: &Family, replicas: i32) -> Result<(), ApplyError> {
+        type Deployment = k8s_openapi::api::apps::v1::Deployment;
+        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &family.namespace);
+        let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
+        let scaled = api.patch(&family.name, &by_us(), &patch).await;
+        scaled.map(|_| ()).map_err(|source| ApplyError::api::<Deployment>(&family.name, source))
+    }
+
+    /// Deletes a child that is no longer wanted, if it is the function's.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn remove<K>(&self, family: &Family, cached: Option<&K>) -> Result<(), ApplyError>
+    where
+        K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
+    {
+        let Some(cached) = cached.filter(|cached| cached.meta().deletion_timestamp.is_none()) else { return Ok(()) };
+        if kinship(cached.meta(), &family.name, &family.uid) != Kinship::Ours {
+            return Ok(());
+        }
+        let (name, api) = (cached.name_any(), Api::<K>::namespaced(self.client.clone(), &family.namespace));
+        let params =
+            DeleteParams::background().preconditions(Preconditions { uid: cached.uid(), ..Preconditions::default() });
+        match api.delete(&name, &params).await {
+            Ok(_) => {
+                info!(kind = %K::kind(&()), namespace = family.namespace, name, "deleted");
+                Ok(())
+            }
+            Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
+            Err(source) => Err(ApplyError::api::<K>(&name, source)),
+        }
+    }
+
+    /// Whether what is cached is older than what was written, or is what came of writing this already.
+    fn is_behind<K: Child>(&self, family: &Family, cached: &K, desired: &K) -> bool {
+        let written = self.lock().get(&family.function()).and_then(|children| children.get(&key(desired)).cloned());
+        let Some(written) = written.filter(|written| written.applied == applied(desired)) else { return false };
+        // Numbers, since Kubernetes 1.35 by contract and before it in fact (KEP-5504).
+        let number = |version: Option<String>| version.and_then(|version| version.parse::<u64>().ok());
+        match (number(cached.resource_version()), number(written.resource_version)) {
+            (Some(cached_version), Some(written_version)) if cached_version <= written_version => true,
+            _ => written.futile.is_some() && written.futile == cached.meta().generation,
+        }
+    }
+
+    fn note<K: Child>(&self, family: &Family, live: &K, desired: &K, took: bool) {
+        let futile = if took { None } else { live.meta().generation };
+        let written = Written { applied: applied(desired), resource_version: live.resource_version(), futile };
+        self.lock().entry(family.function()).or_default().insert(key(desired), written);
+    }
+
+    /// Forgets a function that is gone.
+    pub fn forget(&self, function: &FunctionRef) {
+        self.lock().remove(function);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, HashMap<String, Written>>> {
+        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Applies what is desired to the very object that is there.
+async fn apply<K: Child>(api: &Api<K>, live: &K, desired: &K) -> kube::Result<K> {
+    let name = desired.name_any();
+    if let Some(books) = ownership::prepared(live.managed_fields(), desired.leaves_replicas()) {
+        let metadata = json!({"resourceVersion": live.resource_version(), "managedFields": books});
+        api.patch(&name, &by_us(), &Patch::Merge(json!({"metadata": metadata}))).await?;
+    }
+    let mut wanted = desired.clone();
+    wanted.meta_mut().uid = live.uid();
+    api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&wanted)).await
+}
+
+fn by_us() -> PatchParams {
+    PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+fn key<K: Child>(object: &K) -> String {
+    format!("{}/{}", K::kind(&()), object.name_any())
+}
+
+fn applied<K: Child>(object: &K) -> Option<String> {
+    object.annotations().get(annotation::APPLIED).cloned()
+}
+
+fn ours<K: Child>(object: &K, family: &Family) -> Result<(), ApplyError> {
+    let (kind, name) = (K::kind(&()).into_owned(), object.name_any());
+    match kinship(object.meta(), &family.name, &family.uid) {
+        Kinship::Ours => Ok(()),
+        Kinship::Orphaned => Err(ApplyError::Orphaned { kind, name }),
+        Kinship::Foreign(who) => Err(ApplyError::Clash { kind, name, who }),
+    }
+}

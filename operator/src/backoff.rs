@@ -1,0 +1,62 @@
+//! How long to let a function be after a failure: longer each time, until it succeeds or changes.
+
+use std::collections::HashMap;
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use crate::function::FunctionRef;
+
+const FIRST: Duration = Duration::from_secs(1);
+const LONGEST: Duration = Duration::from_secs(300);
+
+/// Failures in a row, by function.
+#[derive(Debug, Default)]
+pub struct Backoff(Mutex<HashMap<FunctionRef, Failures>>);
+
+#[derive(Clone, Copy, Debug)]
+struct Failures {
+    generation: Option<i64>,
+    count: u32,
+}
+
+impl Backoff {
+    /// It failed once more: how long to wait. Half of it is by chance.
+    pub fn failed(&self, function: &FunctionRef, generation: Option<i64>) -> Duration {
+        let mut all = self.lock();
+        let failures = all.entry(function.clone()).or_insert(Failures { generation, count: 0 });
+        if failures.generation != generation {
+            *failures = Failures { generation, count: 0 };
+        }
+        let pause = FIRST.saturating_mul(2_u32.saturating_pow(failures.count)).min(LONGEST);
+        failures.count += 1;
+        pause.mul_f64(0.5 + 0.5 * fastrand::f64())
+    }
+
+    /// It succeeded, or is gone.
+    pub fn reset(&self, function: &FunctionRef) {
+        self.lock().remove(function);
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, Failures>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn pauses_grow_to_five_minutes_and_begin_anew_with_a_new_generation() {
+        let (backoff, function) = (Backoff::default(), FunctionRef::new("shop", "orders"));
+        for seconds in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
+            let pause = backoff.failed(&function, Some(1));
+            let longest = Duration::from_secs(seconds);
+            assert!(pause >= longest / 2 && pause <= longest, "{pause:?} is not within {longest:?}");
+        }
+        assert!(backoff.failed(&function, Some(2)) <= FIRST);
+        assert!(backoff.failed(&function, Some(2)) > FIRST / 2);
+        backoff.reset(&function);
+        assert!(backoff.failed(&function, Some(2)) <= FIRST);
+    }
+}

@@ -1,0 +1,117 @@
+//! Whether watches are alive: when anything was last heard on each.
+//!
+//! A connection that was dropped in silence looks like a cluster in which nothing happens. But the
+//! API server sends a bookmark about every minute, and ends every watch at its time limit, after
+//! which a new one begins: a watch on which nothing at all is heard for longer is deaf.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::BodyExt;
+use http_body_util::combinators::UnsyncBoxBody;
+use hyper::body::Body as HttpBody;
+use hyper::{Request, Response};
+use kube::client::Body;
+use tower::{BoxError, Service};
+
+use super::request::is_watch;
+
+/// When anything was last heard on each watch. Clones are of the same.
+#[derive(Clone, Debug, Default)]
+pub struct Pulse(Arc<Mutex<BTreeMap<String, Instant>>>);
+
+impl Pulse {
+    /// The watches, by path, on which nothing was heard for longer than `most`.
+    pub fn silent(&self, most: Duration) -> Vec<String> {
+        let heard = self.heard();
+        heard.iter().filter(|(_, at)| at.elapsed() > most).map(|(watch, _)| watch.clone()).collect()
+    }
+
+    /// Forgets all watches: they have ended.
+    pub fn forget(&self) {
+        self.heard().clear();
+    }
+
+    fn beat(&self, watch: &str) {
+        self.heard().insert(watch.to_owned(), Instant::now());
+    }
+
+    fn heard(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A client that listens in on its watches.
+#[derive(Clone, Debug)]
+pub struct Listening<S> {
+    pub(super) inner: S,
+    pub(super) pulse: Pulse,
+}
+
+type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+
+impl<S, B> Service<Request<Body>> for Listening<S>
+where
+    S: Service<Request<Body>, Response = Response<B>>,
+    S::Future: Send + 'static,
+    S::Error: Into<BoxError>,
+    B: HttpBody<Data = Bytes> + Send + 'static,
+    B::Error: Into<BoxError>,
+{
+    type Response = Answer;
+    type Error = BoxError;
+    type Future = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
+
+    fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
+        self.inner.poll_ready(context).map_err(Into::into)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let watch = is_watch(&request).then(|| request.uri().path().to_owned());
+        let pulse = self.pulse.clone();
+        if let Some(watch) = &watch {
+            // One that never comes about is to be missed, too.
+            pulse.heard().entry(watch.clone()).or_insert_with(Instant::now);
+        }
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            let answer = answer.await.map_err(Into::into)?;
+            let watch = watch.filter(|_| answer.status().is_success());
+            if let Some(watch) = &watch {
+                pulse.beat(watch);
+            }
+            Ok(answer.map(|body| {
+                let body = body.map_err(Into::into);
+                match watch {
+                    None => body.boxed_unsync(),
+                    Some(watch) => {
+                        let heard = move |frame| {
+                            pulse.beat(&watch);
+                            frame
+                        };
+                        body.map_frame(heard).boxed_unsync()
+                    }
+                }
+            }))
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_watch_is_silent_when_nothing_was_heard_for_long() {
+        let pulse = Pulse::default();
+        pulse.beat("/api/v1/pods");
+        assert_eq!(pulse.silent(Duration::from_secs(60)), Vec::<String>::new());
+        assert_eq!(pulse.silent(Duration::ZERO), ["/api/v1/pods"]);
+        pulse.forget();
+        assert!(pulse.silent(Duration::ZERO).is_empty());
+    }
+}

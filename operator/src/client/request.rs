@@ -1,0 +1,100 @@
+//! What a request asks of the API server, in words of two closed sets. Pure.
+
+use hyper::{Method, Request};
+
+/// A verb, as RBAC calls it, and a kind, as its API calls it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Call {
+    /// What is to be done.
+    pub verb: &'static str,
+    /// To what.
+    pub kind: &'static str,
+}
+
+/// Plurals, in requests, and their kinds.
+const KINDS: [(&str, &str); 11] = [
+    ("configmaps", "ConfigMap"),
+    ("deployments", "Deployment"),
+    ("destinationfunctions", "DestinationFunction"),
+    ("events", "Event"),
+    ("leases", "Lease"),
+    ("networkpolicies", "NetworkPolicy"),
+    ("poddisruptionbudgets", "PodDisruptionBudget"),
+    ("pods", "Pod"),
+    ("replicasets", "ReplicaSet"),
+    ("serviceaccounts", "ServiceAccount"),
+    ("services", "Service"),
+];
+
+/// What a request asks for.
+pub fn describe<B>(request: &Request<B>) -> Call {
+    let path = Path::of(request.uri().path());
+    let kind = KINDS.iter().find(|(plural, _)| *plural == path.plural).map_or("other", |(_, kind)| kind);
+    let verb = match *request.method() {
+        Method::GET if is_watch(request) => "watch",
+        Method::GET if path.named => "get",
+        Method::GET => "list",
+        Method::POST => "create",
+        Method::PUT => "update",
+        Method::PATCH => "patch",
+        Method::DELETE => "delete",
+        _ => "other",
+    };
+    Call { verb, kind }
+}
+
+/// Whether it is a watch.
+pub fn is_watch<B>(request: &Request<B>) -> bool {
+    request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
+}
+
+struct Path<'a> {
+    plural: &'a str,
+    named: bool,
+}
+
+impl<'a> Path<'a> {
+    /// `/api/v1/…` or `/apis/group/version/…`, then, of namespaces, `namespaces/name/…`.
+    fn of(path: &'a str) -> Self {
+        let mut segments = path.split('/').filter(|segment| !segment.is_empty());
+        let skipped = if segments.next() == Some("apis") { 2 } else { 1 };
+        let mut segments = segments.skip(skipped).peekable();
+        let mut plural = segments.next().unwrap_or_default();
+        if plural == "namespaces" {
+            let mut rest = segments.clone().skip(1);
+            if let Some(within) = rest.next() {
+                plural = within;
+                return Self { plural, named: rest.next().is_some() };
+            }
+        }
+        Self { plural, named: segments.peek().is_some() }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn requests_are_told_apart() {
+        for (method, uri, verb, kind) in [
+            (Method::GET, "/api/v1/pods?watch=true&labelSelector=a", "watch", "Pod"),
+            (Method::GET, "/apis/apps/v1/deployments?limit=500", "list", "Deployment"),
+            (Method::GET, "/apis/apps/v1/namespaces/shop/deployments/orders", "get", "Deployment"),
+            (Method::POST, "/api/v1/namespaces/shop/services", "create", "Service"),
+            (Method::POST, "/apis/events.k8s.io/v1/namespaces/shop/events", "create", "Event"),
+            (
+                Method::PATCH,
+                "/apis/tributary.dev/v1alpha1/namespaces/shop/destinationfunctions/orders/status?force=true",
+                "patch",
+                "DestinationFunction",
+            ),
+            (Method::DELETE, "/api/v1/namespaces/shop/configmaps/orders-1", "delete", "ConfigMap"),
+            (Method::GET, "/api/v1/namespaces/shop", "get", "other"),
+            (Method::GET, "/version", "list", "other"),
+        ] {
+            let request = Request::builder().method(method).uri(uri).body(()).unwrap();
+            assert_eq!(describe(&request), Call { verb, kind }, "{uri}");
+        }
+    }
+}

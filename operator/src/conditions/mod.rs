@@ -1,0 +1,129 @@
+//! What is said about a function: from what was observed to its conditions. Pure.
+//!
+//! Three kinds of things are known: what the platform says ([`acceptance`](crate::acceptance)), what
+//! the sidecars say of themselves (`sidecars`), and what Kubernetes says of the sidecars
+//! (`availability`). Every condition is there from the first look, `Unknown` until it is known.
+
+mod availability;
+mod ready;
+mod sidecars;
+mod status;
+
+use tributary_crds::conditions::{ConditionType, Reason, SidecarStatus, Truth};
+
+use crate::acceptance::Refusal;
+
+pub use status::{Change, changes, status};
+
+/// A condition, before it is known since when it has been so.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Finding {
+    /// Which.
+    pub r#type: ConditionType,
+    /// Whether it holds.
+    pub status: Truth,
+    /// Why, for machines.
+    pub reason: Reason,
+    /// Why, for people, and what to do.
+    pub message: String,
+}
+
+impl Finding {
+    fn new(r#type: ConditionType, status: Truth, reason: Reason, message: impl Into<String>) -> Self {
+        Self { r#type, status, reason, message: message.into() }
+    }
+}
+
+/// Something that keeps a function from running, and is nothing of the sidecar's.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// For machines.
+    pub reason: Reason,
+    /// For people, with what to do.
+    pub message: String,
+}
+
+/// What is known of a function at one moment.
+#[derive(Clone, Debug)]
+pub struct Observed {
+    /// What the platform does not allow.
+    pub refusal: Option<Refusal>,
+    /// What kept a child from being written.
+    pub problem: Option<Problem>,
+    /// Whether a role that is given away without the external ID is used all the same.
+    pub enforcement_only_warns: bool,
+    /// The function waits for its turn to be rolled to the platform's new sidecar.
+    pub waits_to_roll: bool,
+    /// The Deployment, if there is one.
+    pub rollout: Option<Rollout>,
+    /// The pods that run the current configuration, by name.
+    pub pods: Vec<Pod>,
+    /// Where applications send events.
+    pub url: String,
+}
+
+/// A Deployment, as far as it matters.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Rollout {
+    /// How many sidecars there should be.
+    pub wanted: i32,
+    /// How many pods there are, of any configuration.
+    pub replicas: i32,
+    /// How many of them are ready.
+    pub ready: i32,
+    /// Why pods can't be made.
+    pub problem: Option<Problem>,
+    /// The roll makes no progress.
+    pub stuck: bool,
+}
+
+/// A pod of the current configuration.
+#[derive(Clone, Debug)]
+pub struct Pod {
+    /// Its name.
+    pub name: String,
+    /// Whether it takes events.
+    pub ready: bool,
+    /// Why it doesn't run.
+    pub problem: Option<Problem>,
+    /// What it says of itself.
+    pub heard: Heard,
+}
+
+/// What is heard of a sidecar.
+#[derive(Clone, Debug)]
+pub enum Heard {
+    /// It wasn't asked yet.
+    NotYet,
+    /// It gave no answer, and why.
+    Nothing(String),
+    /// What it says.
+    Status(Box<SidecarStatus>),
+}
+
+/// All conditions, in their order.
+pub fn conditions(observed: &Observed) -> Vec<Finding> {
+    let mut all = vec![accepted(observed)];
+    all.extend(sidecars::conditions(observed));
+    all.push(availability::condition(observed));
+    all.insert(0, ready::condition(&all, observed));
+    all
+}
+
+fn accepted(observed: &Observed) -> Finding {
+    let not = |reason, message: &str| Finding::new(ConditionType::Accepted, Truth::False, reason, message);
+    if let Some(refusal) = &observed.refusal {
+        return not(refusal.reason, &refusal.message);
+    }
+    // The external ID is none of the operator's business: the sidecar judges it.
+    if let Some(message) = sidecars::says(observed, Reason::ExternalIdNotAllowed) {
+        return not(Reason::ExternalIdNotAllowed, message);
+    }
+    if let Some(clash) = observed.problem.as_ref().filter(|problem| problem.reason == Reason::NameClash) {
+        return not(clash.reason, &clash.message);
+    }
+    Finding::new(ConditionType::Accepted, Truth::True, Reason::Ok, "the platform allows this function")
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,71 @@
+//! What the sidecars say of themselves. The worst of them counts: a function whose sidecars
+//! disagree is wrong somewhere.
+
+use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus, Truth};
+
+use super::{Finding, Heard, Observed};
+
+/// The conditions that sidecars know.
+const TYPES: [ConditionType; 5] = [
+    ConditionType::ExternalIdAvailable,
+    ConditionType::IngestConfigured,
+    ConditionType::RoleAssumed,
+    ConditionType::ExternalIdEnforced,
+    ConditionType::BucketWritable,
+];
+
+/// What the sidecars say, a condition each.
+pub fn conditions(observed: &Observed) -> impl Iterator<Item = Finding> {
+    TYPES.into_iter().map(|r#type| condition(r#type, observed))
+}
+
+fn condition(r#type: ConditionType, observed: &Observed) -> Finding {
+    // The first of the worst: pods come by name, so that two that disagree don't take turns.
+    let worst = statuses(observed).filter_map(|status| of(status, r#type)).min_by_key(|condition| rank(condition));
+    match worst {
+        Some(SidecarCondition { status, reason, message, .. }) => {
+            Finding::new(r#type, *status, *reason, message.as_str())
+        }
+        None => {
+            let (reason, message) = unknown(observed);
+            Finding::new(r#type, Truth::Unknown, reason, message)
+        }
+    }
+}
+
+/// What a sidecar says of this reason, if one does.
+pub fn says(observed: &Observed, reason: Reason) -> Option<&str> {
+    let mut conditions = statuses(observed).flat_map(|status| &status.conditions);
+    conditions.find(|condition| condition.reason == reason).map(|condition| condition.message.as_str())
+}
+
+fn statuses(observed: &Observed) -> impl Iterator<Item = &SidecarStatus> {
+    observed.pods.iter().filter_map(|pod| match &pod.heard {
+        Heard::Status(status) => Some(&**status),
+        Heard::NotYet | Heard::Nothing(_) => None,
+    })
+}
+
+fn of(status: &SidecarStatus, r#type: ConditionType) -> Option<&SidecarCondition> {
+    status.conditions.iter().find(|condition| condition.r#type == r#type)
+}
+
+/// The less, the worse.
+fn rank(condition: &SidecarCondition) -> u8 {
+    match (condition.status, condition.reason) {
+        (Truth::False, _) => 0,
+        // A sidecar that has not begun knows less than one that could not find out.
+        (Truth::Unknown, reason) if reason != Reason::NotYetWritten => 1,
+        (Truth::True, _) => 2,
+        // A sidecar that has had no event yet says nothing against one that has stored some.
+        (Truth::Unknown, _) => 3,
+    }
+}
+
+/// Why nothing is known of the sidecars.
+fn unknown(observed: &Observed) -> (Reason, &'static str) {
+    if observed.pods.iter().any(|pod| matches!(pod.heard, Heard::Nothing(_))) {
+        return (Reason::SidecarUnreachable, "no sidecar answers the operator: see the condition SidecarAvailable");
+    }
+    (Reason::Pending, "no sidecar has said anything yet")
+}

@@ -1,0 +1,261 @@
+//! Every reason of every condition, and which of them Ready gives.
+
+use jiff::Timestamp;
+use tributary_crds::conditions::SidecarCondition;
+
+use super::*;
+use crate::acceptance::Then;
+
+/// A function of one sidecar that stores events.
+fn fine() -> Observed {
+    Observed {
+        refusal: None,
+        problem: None,
+        enforcement_only_warns: false,
+        waits_to_roll: false,
+        rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, ..Rollout::default() }),
+        pods: vec![pod("a", true)],
+        url: "http://orders.shop.svc".to_owned(),
+    }
+}
+
+fn pod(name: &str, ready: bool) -> Pod {
+    let all = [
+        ConditionType::ExternalIdAvailable,
+        ConditionType::IngestConfigured,
+        ConditionType::RoleAssumed,
+        ConditionType::ExternalIdEnforced,
+        ConditionType::BucketWritable,
+    ];
+    let conditions = all.map(|r#type| SidecarCondition {
+        r#type,
+        status: Truth::True,
+        reason: Reason::Ok,
+        message: "fine".to_owned(),
+        since: String::new(),
+    });
+    let status = SidecarStatus {
+        generation: 1,
+        config_hash: "h".to_owned(),
+        conditions: conditions.to_vec(),
+        session: None,
+        in_flight: 0,
+        last_error: None,
+    };
+    Pod { name: name.to_owned(), ready, problem: None, heard: Heard::Status(Box::new(status)) }
+}
+
+/// The pod says this of a condition.
+fn saying(mut pod: Pod, r#type: ConditionType, status: Truth, reason: Reason) -> Pod {
+    let Heard::Status(said) = &mut pod.heard else { panic!("it says nothing") };
+    let condition = said.conditions.iter_mut().find(|condition| condition.r#type == r#type).unwrap();
+    (condition.status, condition.reason) = (status, reason);
+    condition.message = format!("{reason} says {}", pod.name);
+    pod
+}
+
+fn with(change: impl FnOnce(&mut Observed)) -> Observed {
+    let mut observed = fine();
+    change(&mut observed);
+    observed
+}
+
+fn problem(reason: Reason) -> Problem {
+    Problem { reason, message: format!("{reason} happened") }
+}
+
+/// A condition and Ready.
+fn judged(observed: &Observed, r#type: ConditionType) -> [(Truth, Reason); 2] {
+    let all = conditions(observed);
+    let of = |r#type| {
+        let finding = all.iter().find(|finding| finding.r#type == r#type).unwrap();
+        (finding.status, finding.reason)
+    };
+    [of(r#type), of(ConditionType::Ready)]
+}
+
+#[test]
+fn a_function_that_stores_events_is_ready() {
+    let all = conditions(&fine());
+    let types: Vec<_> = all.iter().map(|finding| finding.r#type).collect();
+    assert!(types.is_sorted() && types.len() == 8, "{types:?}");
+    assert!(all.iter().all(|finding| finding.status == Truth::True), "{all:?}");
+    assert_eq!(all[0].message, "events sent to http://orders.shop.svc are stored");
+}
+
+#[test]
+fn every_condition_is_there_before_anything_is_known() {
+    let nothing = with(|observed| {
+        observed.rollout = None;
+        observed.pods.clear();
+    });
+    let all = conditions(&nothing);
+    assert_eq!(all.len(), 8);
+    assert_eq!(judged(&nothing, ConditionType::RoleAssumed)[0], (Truth::Unknown, Reason::Pending));
+    assert_eq!(judged(&nothing, ConditionType::SidecarAvailable), [(Truth::False, Reason::Progressing); 2]);
+}
+
+#[test]
+fn what_the_platform_does_not_allow_is_not_accepted() {
+    for reason in [Reason::RoleNotAllowed, Reason::EndpointNotAllowed, Reason::ResourcesOutOfBounds, Reason::Paused] {
+        let refusal = Refusal { reason, message: "no".to_owned(), then: Then::Freeze };
+        let refused = with(|observed| observed.refusal = Some(refusal));
+        assert_eq!(judged(&refused, ConditionType::Accepted), [(Truth::False, reason); 2]);
+    }
+    let clash = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
+    assert_eq!(judged(&clash, ConditionType::Accepted), [(Truth::False, Reason::NameClash); 2]);
+    let prefix = with(|observed| {
+        let said = ConditionType::ExternalIdAvailable;
+        observed.pods = vec![saying(pod("a", false), said, Truth::False, Reason::ExternalIdNotAllowed)];
+    });
+    assert_eq!(judged(&prefix, ConditionType::Accepted), [(Truth::False, Reason::ExternalIdNotAllowed); 2]);
+}
+
+#[test]
+fn what_a_sidecar_says_is_said_of_the_function() {
+    use ConditionType::{BucketWritable, ExternalIdAvailable, ExternalIdEnforced, IngestConfigured, RoleAssumed};
+    for (r#type, status, reason) in [
+        (ExternalIdAvailable, Truth::False, Reason::SecretNotFound),
+        (ExternalIdAvailable, Truth::False, Reason::SecretKeyNotFound),
+        (ExternalIdAvailable, Truth::False, Reason::InvalidExternalId),
+        (IngestConfigured, Truth::False, Reason::WriteKeyNotFound),
+        (IngestConfigured, Truth::False, Reason::TlsInvalid),
+        (RoleAssumed, Truth::False, Reason::AccessDenied),
+        (RoleAssumed, Truth::Unknown, Reason::Pending),
+        (ExternalIdEnforced, Truth::False, Reason::NotEnforced),
+        (ExternalIdEnforced, Truth::Unknown, Reason::StsUnreachable),
+        (BucketWritable, Truth::False, Reason::NoSuchBucket),
+    ] {
+        let wrong = with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason)]);
+        assert_eq!(judged(&wrong, r#type), [(status, reason); 2], "{type} {reason}");
+    }
+}
+
+#[test]
+fn what_forbids_no_traffic_leaves_it_ready() {
+    let unwritten = with(|observed| {
+        let said = ConditionType::BucketWritable;
+        observed.pods = vec![saying(pod("a", true), said, Truth::Unknown, Reason::NotYetWritten)];
+    });
+    let judgement = judged(&unwritten, ConditionType::BucketWritable);
+    assert_eq!(judgement, [(Truth::Unknown, Reason::NotYetWritten), (Truth::True, Reason::Ok)]);
+    let warned = with(|observed| {
+        let said = ConditionType::ExternalIdEnforced;
+        observed.enforcement_only_warns = true;
+        observed.pods = vec![saying(pod("a", true), said, Truth::False, Reason::NotEnforced)];
+    });
+    let judgement = judged(&warned, ConditionType::ExternalIdEnforced);
+    assert_eq!(judgement, [(Truth::False, Reason::NotEnforced), (Truth::True, Reason::Ok)]);
+}
+
+#[test]
+fn the_worst_replica_counts_and_the_first_of_several() {
+    let said = ConditionType::BucketWritable;
+    let disagreeing = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 4, replicas: 4, ready: 4, ..Rollout::default() });
+        observed.pods = vec![
+            pod("a", true),
+            saying(pod("b", true), said, Truth::Unknown, Reason::NotYetWritten),
+            saying(pod("c", true), said, Truth::False, Reason::AccessDenied),
+            saying(pod("d", true), said, Truth::False, Reason::Throttled),
+        ];
+    });
+    assert_eq!(judged(&disagreeing, said), [(Truth::False, Reason::AccessDenied); 2]);
+    let fresh = with(|observed| {
+        observed.pods = vec![saying(pod("a", true), said, Truth::Unknown, Reason::NotYetWritten), pod("b", true)];
+    });
+    assert_eq!(judged(&fresh, said)[0], (Truth::True, Reason::Ok));
+}
+
+#[test]
+fn what_keeps_pods_from_running_is_said() {
+    for reason in [Reason::ImagePull, Reason::CrashLoop, Reason::Unschedulable] {
+        let broken = with(|observed| {
+            observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+            let heard = Heard::NotYet;
+            observed.pods = vec![Pod { problem: Some(problem(reason)), heard, ..pod("a", false) }];
+        });
+        assert_eq!(judged(&broken, ConditionType::SidecarAvailable), [(Truth::False, reason); 2]);
+    }
+    let quota = with(|observed| {
+        observed.pods.clear();
+        let problem = Some(problem(Reason::QuotaExceeded));
+        observed.rollout = Some(Rollout { wanted: 1, problem, ..Rollout::default() });
+    });
+    assert_eq!(judged(&quota, ConditionType::SidecarAvailable), [(Truth::False, Reason::QuotaExceeded); 2]);
+    let none = with(|observed| observed.rollout = Some(Rollout::default()));
+    assert_eq!(judged(&none, ConditionType::SidecarAvailable)[0], (Truth::False, Reason::NoReplicas));
+}
+
+#[test]
+fn a_roll_is_in_progress_until_a_pod_of_it_is_ready_and_scaling_up_disturbs_nobody() {
+    let rolling = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 2, replicas: 3, ready: 2, ..Rollout::default() });
+        observed.pods = vec![Pod { heard: Heard::NotYet, ..pod("new", false) }];
+    });
+    let all = conditions(&rolling);
+    let availability = all.last().unwrap();
+    assert_eq!((availability.status, availability.reason), (Truth::False, Reason::Progressing));
+    assert!(availability.message.contains("those of the configuration before take events"), "{}", availability.message);
+
+    let scaling = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 3, replicas: 3, ready: 1, ..Rollout::default() });
+        observed.pods = vec![pod("a", true), Pod { heard: Heard::NotYet, ..pod("b", false) }];
+    });
+    assert_eq!(judged(&scaling, ConditionType::SidecarAvailable)[0], (Truth::True, Reason::Ok));
+    let stuck = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 3, replicas: 3, ready: 1, stuck: true, ..Rollout::default() });
+    });
+    assert_eq!(judged(&stuck, ConditionType::SidecarAvailable)[0], (Truth::False, Reason::Progressing));
+}
+
+#[test]
+fn sidecars_that_nobody_can_ask_are_unreachable() {
+    let silent = with(|observed| {
+        let heard = Heard::Nothing("no answer in 2 s".to_owned());
+        observed.pods = vec![Pod { heard, ..pod("a", true) }];
+    });
+    assert_eq!(judged(&silent, ConditionType::SidecarAvailable)[0], (Truth::Unknown, Reason::SidecarUnreachable));
+    assert_eq!(judged(&silent, ConditionType::RoleAssumed), [(Truth::Unknown, Reason::SidecarUnreachable); 2]);
+}
+
+#[test]
+fn a_status_keeps_the_time_of_what_has_not_turned() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let first = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
+    let again = status(&fine(), Some(1), "a=b".to_owned(), Some(&first), at(200));
+    assert_eq!(changes(Some(&first), &again), Change::None);
+
+    let denied = |message: &str| {
+        with(|observed| {
+            let mut pod = saying(pod("a", true), ConditionType::BucketWritable, Truth::False, Reason::AccessDenied);
+            let Heard::Status(said) = &mut pod.heard else { panic!("it says nothing") };
+            message.clone_into(&mut said.conditions[4].message);
+            observed.pods = vec![pod];
+        })
+    };
+    let one = status(&denied("of one key"), Some(1), "a=b".to_owned(), Some(&again), at(300));
+    let Change::Turned(turned) = changes(Some(&again), &one) else { panic!("it has turned") };
+    let names: Vec<_> = turned.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(names, ["Ready", "BucketWritable"]);
+    let times: Vec<_> = one.conditions.iter().map(|condition| condition.last_transition_time.0.as_second()).collect();
+    assert_eq!(times, [300, 100, 100, 100, 100, 100, 300, 100]);
+
+    let other = status(&denied("of another key"), Some(1), "a=b".to_owned(), Some(&one), at(400));
+    assert_eq!(changes(Some(&one), &other), Change::Words);
+    // A generation that is observed is no news to people, but is written.
+    let seen = status(&denied("of one key"), Some(2), "a=b".to_owned(), Some(&one), at(500));
+    assert_eq!(changes(Some(&one), &seen), Change::Turned(vec![]));
+}
+
+#[test]
+fn what_is_not_known_yet_is_no_news() {
+    let nothing = with(|observed| {
+        observed.rollout = None;
+        observed.pods.clear();
+    });
+    let first = status(&nothing, Some(1), "a=b".to_owned(), None, Timestamp::UNIX_EPOCH);
+    let Change::Turned(news) = changes(None, &first) else { panic!("it is the first") };
+    let names: Vec<_> = news.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(names, ["Ready", "Accepted", "SidecarAvailable"]);
+}

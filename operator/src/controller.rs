@@ -1,0 +1,101 @@
+//! The controller of one scope: watches, questions, looks.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, stream};
+use kube::Client;
+use kube::runtime::controller::{Config, Error, ReconcileRequest, applier};
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::apply::Applier;
+use crate::backoff::Backoff;
+use crate::events::Events;
+use crate::function::{FunctionRef, Guarded};
+use crate::metrics::Metrics;
+use crate::observe::{Asking, Reports};
+use crate::platform::Platform;
+use crate::reconcile::{Context, forget, reconcile, retry};
+use crate::rollouts::Rollouts;
+use crate::status::Statuses;
+use crate::watch::{Scope, fill};
+
+/// Functions looked at at once.
+const CONCURRENCY: u16 = 16;
+/// What is asked for together is done together.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// What the controllers of all scopes share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The leader's client.
+    pub client: Client,
+    /// What the platform says.
+    pub platform: Arc<Platform>,
+    /// What writes Events.
+    pub events: Events,
+    /// Whose turn it is to roll.
+    pub rollouts: Arc<Rollouts>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Seconds after which a watch is begun anew.
+    pub watch_timeout: u32,
+}
+
+/// Looks after the functions of a scope, for as long as it is polled. `synced` is told when all that
+/// there is is known.
+pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
+    let (triggers, mut triggered) = mpsc::unbounded_channel::<FunctionRef>();
+    let (caches, watches) = fill(&shared.client, &scope, shared.watch_timeout, &triggers);
+    let reports = Reports::default();
+    // Ends with this future.
+    let mut tasks = JoinSet::new();
+    for watch in watches {
+        tasks.spawn(watch);
+    }
+    caches.complete().await;
+    info!(?scope, functions = caches.functions.len(), "all that there is is known");
+    synced.send_replace(true);
+    tasks.spawn(Asking::new(caches.clone(), reports.clone(), triggers.clone()).run());
+
+    let context = Arc::new(Context {
+        platform: shared.platform,
+        applier: Applier::new(shared.client.clone()),
+        statuses: Statuses::new(shared.client, shared.events),
+        rollouts: shared.rollouts,
+        backoff: Backoff::default(),
+        metrics: shared.metrics,
+        caches: caches.clone(),
+        reports,
+        triggers,
+    });
+    let requests = stream::poll_fn(move |cx| triggered.poll_recv(cx))
+        .map(|function| Ok::<_, Infallible>(ReconcileRequest::<Guarded>::from(ObjectRef::from(function))));
+    let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
+    let looks = applier(
+        |function, context| Box::pin(reconcile(function, context)),
+        retry,
+        Arc::clone(&context),
+        caches.functions,
+        requests,
+        config,
+    );
+    looks
+        .for_each(|look| {
+            match look {
+                // Each has said so itself.
+                Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
+                Err(Error::ObjectNotFound(function)) => {
+                    let reference = FunctionRef::new(function.namespace.clone().unwrap_or_default(), &function.name);
+                    forget(&reference, &context);
+                }
+                Err(error) => warn!(%error, "a look could not begin"),
+            }
+            std::future::ready(())
+        })
+        .await;
+}

@@ -1,0 +1,53 @@
+//! The ConfigMap: what the sidecar is started with. It holds no secret, and never changes: another
+//! configuration is another ConfigMap, so that a pod that starts late starts as its template says.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::ConfigMap;
+use tributary_crds::DestinationFunction;
+use tributary_crds::sidecar_config::SidecarConfig;
+
+use super::names::{Family, hash, label};
+use crate::platform::Platform;
+
+/// The file in it, which the sidecar reads.
+pub const FILE: &str = "function.yaml";
+
+/// What the function's sidecars are started with.
+pub fn config(function: &DestinationFunction, family: &Family, platform: &Platform) -> SidecarConfig {
+    let mut spec = function.spec.clone();
+    // These are no business of a sidecar, and no reason for a new one.
+    spec.replicas = None;
+    spec.resources = None;
+    spec.paused = false;
+    let mut config = SidecarConfig {
+        namespace: family.namespace.clone(),
+        name: family.name.clone(),
+        generation: 0,
+        config_hash: String::new(),
+        external_id_prefix: platform.policy.external_id_prefix(&family.namespace).cloned(),
+        spec,
+    };
+    config.config_hash = hash(&config);
+    config.generation = function.metadata.generation.unwrap_or_default();
+    config
+}
+
+/// The ConfigMap of a configuration, less its data: of functions that differ in nothing that sidecars
+/// are told, the generations differ, and the ConfigMap stays the one that it was.
+pub fn config_map(config: &SidecarConfig, family: &Family) -> ConfigMap {
+    let mut metadata = family.metadata(name(&family.name, &config.config_hash));
+    metadata.labels.get_or_insert_default().insert(label::CONFIG.to_owned(), config.config_hash.clone());
+    ConfigMap { metadata, immutable: Some(true), ..ConfigMap::default() }
+}
+
+/// What it holds from its creation on.
+pub fn data(config: &SidecarConfig) -> BTreeMap<String, String> {
+    let text = serde_yaml::to_string(config).expect("a configuration is made of what YAML can hold");
+    BTreeMap::from([(FILE.to_owned(), text)])
+}
+
+/// How the ConfigMap of a configuration is called.
+pub fn name(function: &str, config_hash: &str) -> String {
+    format!("{function}-{config_hash}")
+}

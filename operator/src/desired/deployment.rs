@@ -1,0 +1,44 @@
+//! The Deployment: the function's sidecars.
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::names::{Family, annotation, hash, labels};
+
+/// Seconds until a roll that makes no progress is said to be stuck.
+const PROGRESS_DEADLINE: i32 = 120;
+
+/// The function's Deployment. Without `replicas` they are nobody's business here.
+pub fn deployment(
+    family: &Family,
+    template: PodTemplateSpec,
+    function_hash: &str,
+    replicas: Option<i32>,
+) -> Deployment {
+    let mut metadata = family.metadata(family.name.clone());
+    let template_hash = hash(&template);
+    metadata.annotations =
+        Some(labels([(annotation::TEMPLATE, &template_hash), (annotation::FUNCTION, function_hash)]));
+    Deployment {
+        metadata,
+        spec: Some(DeploymentSpec {
+            replicas,
+            selector: LabelSelector { match_labels: Some(family.selector()), ..LabelSelector::default() },
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                // No sidecar goes before another is ready: a roll refuses no event.
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_unavailable: Some(IntOrString::Int(0)),
+                    max_surge: Some(IntOrString::String("25%".to_owned())),
+                }),
+            }),
+            template,
+            progress_deadline_seconds: Some(PROGRESS_DEADLINE),
+            revision_history_limit: Some(2),
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}

@@ -1,0 +1,85 @@
+//! What a function becomes: its children, as they should be. Pure.
+//!
+//! A file for each kind. Nothing of a function reaches a pod but through here, and only its
+//! configuration, its Secrets' names and its resources do: image, service account, environment and
+//! the rest are the platform's.
+
+mod config_map;
+mod deployment;
+mod disruption_budget;
+pub mod names;
+mod network_policy;
+mod pod;
+mod service;
+mod service_account;
+#[cfg(test)]
+mod tests;
+mod volumes;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use serde::Serialize;
+use tributary_crds::DestinationFunction;
+
+use crate::platform::Platform;
+use names::{Family, annotation, hash};
+
+pub use pod::{CONTAINER, PLATFORM_PORT};
+
+/// All that a function has in the cluster.
+#[derive(Clone, Debug)]
+pub struct Children {
+    /// The names that they share.
+    pub family: Family,
+    /// The hash of the sidecars' configuration.
+    pub config_hash: String,
+    /// Where applications send events.
+    pub url: String,
+    /// What the sidecars are started with.
+    pub config_map: ConfigMap,
+    /// Whom AWS knows them as.
+    pub service_account: ServiceAccount,
+    /// How they are reached.
+    pub service: Service,
+    /// Who may talk to whom, if the platform says so.
+    pub network_policy: Option<NetworkPolicy>,
+    /// How many may go at once, if there are several.
+    pub disruption_budget: Option<PodDisruptionBudget>,
+    /// The sidecars.
+    pub deployment: Deployment,
+}
+
+/// The function's children. `running` is how many sidecars its Deployment has now, which is what
+/// counts where the function doesn't say.
+pub fn children(function: &DestinationFunction, platform: &Platform, running: Option<i32>) -> Children {
+    let (family, spec) = (Family::of(function), &function.spec);
+    let identity = platform.base_identity.of(&family.namespace);
+    let config = config_map::config(function, &family, platform);
+    let template = pod::template(&family, spec, &config.config_hash, &platform.sidecar, identity);
+    let owners_say = hash(&(&config.spec, &spec.resources));
+    let replicas = spec.replicas.or(running).unwrap_or(1);
+    Children {
+        config_map: ConfigMap {
+            data: Some(config_map::data(&config)),
+            ..sealed(config_map::config_map(&config, &family))
+        },
+        service_account: sealed(service_account::service_account(&family, identity)),
+        service: sealed(service::service(&family, spec)),
+        network_policy: network_policy::network_policy(&family, spec, identity, &platform.network_policy).map(sealed),
+        disruption_budget: disruption_budget::disruption_budget(&family, replicas).map(sealed),
+        deployment: sealed(deployment::deployment(&family, template, &owners_say, spec.replicas)),
+        url: service::url(&family, spec),
+        config_hash: config.config_hash,
+        family,
+    }
+}
+
+/// A child with the hash of all that it says.
+fn sealed<K: ResourceExt + Serialize>(mut child: K) -> K {
+    let applied = hash(&child);
+    child.annotations_mut().insert(annotation::APPLIED.to_owned(), applied);
+    child
+}

@@ -1,0 +1,115 @@
+//! How children are called and marked.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+use kube::Resource;
+use serde::Serialize;
+use sha2::{Digest, Sha256};
+use tributary_crds::DestinationFunction;
+
+use crate::function::FunctionRef;
+
+/// The field manager of all that the operator writes.
+pub const MANAGER: &str = "tributary";
+
+/// Labels.
+pub mod label {
+    /// Of every child: what the operator's watches select.
+    pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
+    /// Of every child: what it is.
+    pub const NAME: &str = "app.kubernetes.io/name";
+    /// Of every child: its function's name.
+    pub const FUNCTION: &str = "tributary.dev/function";
+    /// Of pods and ConfigMaps: the hash of the configuration.
+    pub const CONFIG: &str = "tributary.dev/config";
+}
+
+/// The value of [`label::NAME`].
+pub const SIDECAR: &str = "tributary-sidecar";
+
+/// Annotations.
+pub mod annotation {
+    /// Of every child: the hash of what the operator last applied. What is no longer wanted is seen by
+    /// it alone.
+    pub const APPLIED: &str = "tributary.dev/applied";
+    /// Of Deployments: the hash of the pod template.
+    pub const TEMPLATE: &str = "tributary.dev/template";
+    /// Of Deployments: the hash of what the function's owner has a say in. A template that changes
+    /// while this does not is the platform's doing.
+    pub const FUNCTION: &str = "tributary.dev/function-hash";
+}
+
+/// Names, labels and owner that all children of a function have.
+#[derive(Clone, Debug)]
+pub struct Family {
+    /// The function's name, which all children but ConfigMaps have too.
+    pub name: String,
+    /// The function's namespace.
+    pub namespace: String,
+    /// The function's uid, by which its children are known.
+    pub uid: String,
+    owner: Option<OwnerReference>,
+}
+
+impl Family {
+    /// The function's.
+    pub fn of(function: &DestinationFunction) -> Self {
+        let metadata = &function.metadata;
+        Self {
+            name: metadata.name.clone().unwrap_or_default(),
+            namespace: metadata.namespace.clone().unwrap_or_default(),
+            uid: metadata.uid.clone().unwrap_or_default(),
+            // A deletion in the foreground waits for the children.
+            owner: function
+                .controller_owner_ref(&())
+                .map(|owner| OwnerReference { block_owner_deletion: Some(true), ..owner }),
+        }
+    }
+
+    /// The function itself.
+    pub fn function(&self) -> FunctionRef {
+        FunctionRef::new(&self.namespace, &self.name)
+    }
+
+    /// The labels by which a function's pods are found.
+    pub fn selector(&self) -> BTreeMap<String, String> {
+        labels([(label::FUNCTION, &self.name), (label::NAME, SIDECAR)])
+    }
+
+    /// The same as text, as autoscalers want it.
+    pub fn selector_text(&self) -> String {
+        let pairs: Vec<_> = self.selector().into_iter().map(|(key, value)| format!("{key}={value}")).collect();
+        pairs.join(",")
+    }
+
+    /// The labels of every child.
+    pub fn labels(&self) -> BTreeMap<String, String> {
+        let mut all = self.selector();
+        all.extend(labels([(label::MANAGED_BY, MANAGER)]));
+        all
+    }
+
+    /// The metadata of a child of this name.
+    pub fn metadata(&self, name: String) -> ObjectMeta {
+        ObjectMeta {
+            name: Some(name),
+            namespace: Some(self.namespace.clone()),
+            labels: Some(self.labels()),
+            owner_references: self.owner.clone().map(|owner| vec![owner]),
+            ..ObjectMeta::default()
+        }
+    }
+}
+
+/// Pairs as Kubernetes' maps.
+pub fn labels<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
+    pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
+}
+
+/// A hash of what a value says: 10 characters, fit for names and labels.
+pub fn hash(value: &impl Serialize) -> String {
+    // Structs are written in the order of their fields, and maps are sorted: the text is the value's.
+    let text = serde_json::to_vec(value).expect("Kubernetes' types are JSON");
+    hex::encode(&Sha256::digest(text)[..5])
+}

@@ -1,0 +1,178 @@
+//! The pod template: one sidecar, hardened as the Pod Security Standard "restricted" wants it, with
+//! no credential of Kubernetes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    Capabilities, Container, ContainerPort, EnvVar, HTTPGetAction, LocalObjectReference, PodSecurityContext, PodSpec,
+    PodTemplateSpec, Probe, ResourceRequirements, SeccompProfile, SecurityContext, TopologySpreadConstraint,
+};
+use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use tributary_crds::function::{Amounts, DestinationFunctionSpec, Resources};
+
+use super::names::{Family, label};
+use super::volumes::{self, Mounts};
+use crate::platform::{BaseIdentity, SidecarTemplate};
+
+/// The sidecar's container.
+pub const CONTAINER: &str = "sidecar";
+/// The port for events, by its name and number.
+pub const EVENTS: &str = "events";
+const EVENTS_PORT: i32 = 8080;
+/// The platform's port: health, metrics, status.
+const PLATFORM: &str = "platform";
+/// Its number.
+pub const PLATFORM_PORT: i32 = 8081;
+
+/// The image's user, which owns nothing; the group that Secrets are readable for.
+const NOBODY: i64 = 65_532;
+
+/// Seconds that a pod has to end: the sidecar goes on accepting for 5 and answers what it has begun
+/// for at most 20 more.
+const GRACE: i64 = 30;
+
+/// The pod template of a function's sidecars.
+pub fn template(
+    family: &Family,
+    spec: &DestinationFunctionSpec,
+    config_hash: &str,
+    sidecar: &SidecarTemplate,
+    identity: &BaseIdentity,
+) -> PodTemplateSpec {
+    let mounts = volumes::mounts(family, spec, config_hash, identity);
+    PodTemplateSpec {
+        metadata: Some(metadata(family, config_hash, sidecar)),
+        spec: Some(PodSpec {
+            service_account_name: Some(family.name.clone()),
+            automount_service_account_token: Some(false),
+            // Names of other Services in the environment are of no use to it.
+            enable_service_links: Some(false),
+            termination_grace_period_seconds: Some(GRACE),
+            security_context: Some(PodSecurityContext {
+                run_as_non_root: Some(true),
+                run_as_user: Some(NOBODY),
+                run_as_group: Some(NOBODY),
+                fs_group: Some(NOBODY),
+                seccomp_profile: Some(SeccompProfile {
+                    type_: "RuntimeDefault".to_owned(),
+                    ..SeccompProfile::default()
+                }),
+                ..PodSecurityContext::default()
+            }),
+            image_pull_secrets: some(sidecar.image_pull_secrets.iter().map(|name| pull_secret(name)).collect()),
+            containers: vec![container(&mounts, spec, sidecar, identity)],
+            volumes: Some(mounts.volumes),
+            node_selector: (!sidecar.node_selector.is_empty()).then(|| sidecar.node_selector.clone()),
+            tolerations: some(sidecar.tolerations.clone()),
+            affinity: sidecar.affinity.clone(),
+            topology_spread_constraints: some(spread(family, sidecar)),
+            priority_class_name: sidecar.priority_class_name.clone(),
+            ..PodSpec::default()
+        }),
+    }
+}
+
+fn metadata(family: &Family, config_hash: &str, sidecar: &SidecarTemplate) -> ObjectMeta {
+    let mut labels = sidecar.labels.clone();
+    // Ours count: the watches and the Service go by them.
+    labels.extend(family.labels());
+    labels.insert(label::CONFIG.to_owned(), config_hash.to_owned());
+    let annotations = (!sidecar.annotations.is_empty()).then(|| sidecar.annotations.clone());
+    ObjectMeta { labels: Some(labels), annotations, ..ObjectMeta::default() }
+}
+
+fn container(
+    mounts: &Mounts,
+    spec: &DestinationFunctionSpec,
+    sidecar: &SidecarTemplate,
+    identity: &BaseIdentity,
+) -> Container {
+    let port = |name: &str, number| ContainerPort {
+        name: Some(name.to_owned()),
+        container_port: number,
+        protocol: Some("TCP".to_owned()),
+        ..ContainerPort::default()
+    };
+    Container {
+        name: CONTAINER.to_owned(),
+        image: Some(sidecar.image.clone()),
+        image_pull_policy: sidecar.image_pull_policy.clone(),
+        env: Some(environment(sidecar, identity)),
+        ports: Some(vec![port(EVENTS, EVENTS_PORT), port(PLATFORM, PLATFORM_PORT)]),
+        resources: Some(resources(&sidecar.resources(spec.resources.as_ref()))),
+        // Often and soon: a roll waits for it, and it costs the sidecar next to nothing.
+        readiness_probe: Some(probe("/readyz", 2, 2)),
+        liveness_probe: Some(probe("/healthz", 10, 6)),
+        volume_mounts: Some(mounts.mounts.clone()),
+        security_context: Some(SecurityContext {
+            allow_privilege_escalation: Some(false),
+            read_only_root_filesystem: Some(true),
+            run_as_non_root: Some(true),
+            capabilities: Some(Capabilities { drop: Some(vec!["ALL".to_owned()]), ..Capabilities::default() }),
+            ..SecurityContext::default()
+        }),
+        ..Container::default()
+    }
+}
+
+fn environment(sidecar: &SidecarTemplate, identity: &BaseIdentity) -> Vec<EnvVar> {
+    let variable =
+        |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() };
+    // The role of the node is nobody's base identity.
+    let mut all = vec![variable("AWS_EC2_METADATA_DISABLED", "true")];
+    if let Some(region) = &sidecar.region {
+        all.push(variable("AWS_REGION", region.as_str()));
+    }
+    all.extend(volumes::identity_files(identity).into_iter().map(|(name, value)| variable(name, &value)));
+    all.extend(sidecar.env.iter().map(|var| variable(&var.name, &var.value)));
+    all
+}
+
+fn probe(path: &str, period: i32, failures: i32) -> Probe {
+    Probe {
+        http_get: Some(HTTPGetAction {
+            path: Some(path.to_owned()),
+            port: IntOrString::String(PLATFORM.to_owned()),
+            ..HTTPGetAction::default()
+        }),
+        period_seconds: Some(period),
+        timeout_seconds: Some(2),
+        failure_threshold: Some(failures),
+        ..Probe::default()
+    }
+}
+
+fn resources(given: &Resources) -> ResourceRequirements {
+    let amounts = |amounts: Option<&Amounts>| {
+        let amounts = amounts?;
+        let pairs = [("cpu", &amounts.cpu), ("memory", &amounts.memory)];
+        let pairs = pairs.into_iter().filter_map(|(name, amount)| Some((name, amount.as_ref()?)));
+        let map: BTreeMap<_, _> = pairs.map(|(name, amount)| (name.to_owned(), Quantity(amount.to_string()))).collect();
+        (!map.is_empty()).then_some(map)
+    };
+    ResourceRequirements {
+        requests: amounts(given.requests.as_ref()),
+        limits: amounts(given.limits.as_ref()),
+        ..ResourceRequirements::default()
+    }
+}
+
+fn pull_secret(name: &str) -> LocalObjectReference {
+    LocalObjectReference { name: name.to_owned() }
+}
+
+/// Constraints without a selector are about the function's own pods.
+fn spread(family: &Family, sidecar: &SidecarTemplate) -> Vec<TopologySpreadConstraint> {
+    let own = || LabelSelector { match_labels: Some(family.selector()), ..LabelSelector::default() };
+    let mut constraints = sidecar.topology_spread_constraints.clone();
+    for constraint in &mut constraints {
+        constraint.label_selector.get_or_insert_with(own);
+    }
+    constraints
+}
+
+fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+    (!list.is_empty()).then_some(list)
+}

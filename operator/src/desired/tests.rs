@@ -1,0 +1,119 @@
+//! A function with nothing but what it needs, and one with everything, with all that they become.
+
+use std::fmt::Write;
+use std::path::Path;
+
+use tributary_crds::DestinationFunction;
+use tributary_crds::sidecar_config::SidecarConfig;
+
+use super::*;
+
+const SMALL: &str = include_str!("tests/small.yaml");
+const LARGE: &str = include_str!("tests/large.yaml");
+
+/// The function and the platform of a file's two documents.
+fn read(text: &str) -> (DestinationFunction, Platform) {
+    let (function, platform) = text.split_once("\n---\n").unwrap();
+    (serde_yaml::from_str(function).unwrap(), serde_yaml::from_str(platform).unwrap())
+}
+
+fn small() -> (DestinationFunction, Platform) {
+    read(SMALL)
+}
+
+fn print(children: &Children) -> String {
+    let mut text = "# Generated: UPDATE=1 cargo test --workspace --lib desired writes it again.\n".to_owned();
+    let mut add = |document: Result<String, serde_yaml::Error>| {
+        write!(text, "---\n{}", document.unwrap()).unwrap();
+    };
+    add(serde_yaml::to_string(&children.config_map));
+    add(serde_yaml::to_string(&children.service_account));
+    add(serde_yaml::to_string(&children.service));
+    children.network_policy.iter().for_each(|policy| add(serde_yaml::to_string(policy)));
+    children.disruption_budget.iter().for_each(|budget| add(serde_yaml::to_string(budget)));
+    add(serde_yaml::to_string(&children.deployment));
+    text
+}
+
+#[test]
+fn functions_become_what_the_files_say() {
+    for (name, text) in [("small", SMALL), ("large", LARGE)] {
+        let (function, platform) = read(text);
+        let printed = print(&children(&function, &platform, None));
+        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("src/desired/tests/{name}.children.yaml"));
+        if std::env::var_os("UPDATE").is_some() {
+            std::fs::write(&path, &printed).unwrap();
+        }
+        let file = std::fs::read_to_string(&path).unwrap_or_default();
+        assert!(
+            printed == file,
+            "{} is not current; look at: UPDATE=1 cargo test --workspace --lib desired",
+            path.display()
+        );
+    }
+}
+
+#[test]
+fn the_sidecar_reads_what_the_config_map_holds() {
+    let (function, platform) = read(LARGE);
+    let children = children(&function, &platform, None);
+    let text = &children.config_map.data.unwrap()[config_map::FILE];
+    let config: SidecarConfig = serde_yaml::from_str(text).unwrap();
+    assert_eq!(config.spec.role_arn, function.spec.role_arn);
+    assert_eq!(config.config_hash, children.config_hash);
+}
+
+#[test]
+fn only_what_a_sidecar_must_know_makes_another_configuration() {
+    let (function, platform) = small();
+    let before = children(&function, &platform, None);
+    let with = |change: fn(&mut DestinationFunction)| {
+        let mut changed = function.clone();
+        change(&mut changed);
+        children(&changed, &platform, None)
+    };
+    let scaled = with(|function| {
+        function.spec.replicas = Some(3);
+        function.metadata.generation = Some(9);
+    });
+    assert_eq!(scaled.config_hash, before.config_hash);
+    assert_eq!(scaled.deployment.spec.unwrap().template, before.deployment.spec.clone().unwrap().template);
+    assert!(scaled.disruption_budget.is_some() && before.disruption_budget.is_none());
+    let moved = with(|function| function.spec.s3.bucket = "other-lake".parse().unwrap());
+    assert_ne!(moved.config_hash, before.config_hash);
+    assert_ne!(moved.config_map.metadata.name, before.config_map.metadata.name);
+}
+
+#[test]
+fn the_platforms_changes_are_told_from_the_owners() {
+    let (function, platform) = small();
+    let hashes = |function: &DestinationFunction, platform: &Platform| {
+        let mut annotations = children(function, platform, None).deployment.metadata.annotations.unwrap();
+        [annotation::FUNCTION, annotation::TEMPLATE].map(|name| annotations.remove(name).unwrap())
+    };
+    let [owner, template] = hashes(&function, &platform);
+
+    let mut upgraded = platform.clone();
+    upgraded.sidecar.image = "registry.example.com/tributary-sidecar:2".to_owned();
+    let [owner_then, template_then] = hashes(&function, &upgraded);
+    assert!(owner_then == owner && template_then != template);
+
+    let mut larger = function.clone();
+    larger.spec.resources = serde_yaml::from_str("{limits: {memory: 1Gi}}").unwrap();
+    let [owner_then, template_then] = hashes(&larger, &platform);
+    assert!(owner_then != owner && template_then != template);
+
+    let mut renamed = platform.clone();
+    renamed.max_concurrent_rollouts = 9;
+    assert_eq!(hashes(&function, &renamed), [owner, template]);
+}
+
+#[test]
+fn a_single_sidecar_has_no_disruption_budget_and_running_ones_count() {
+    let (function, platform) = small();
+    assert!(children(&function, &platform, None).disruption_budget.is_none());
+    assert!(children(&function, &platform, Some(1)).disruption_budget.is_none());
+    assert!(children(&function, &platform, Some(4)).disruption_budget.is_some());
+    // How many there are is said at creation by nobody, and so Kubernetes makes one.
+    assert_eq!(children(&function, &platform, Some(4)).deployment.spec.unwrap().replicas, None);
+}

@@ -1,0 +1,82 @@
+//! Tells the function's owner of what changed, by Events on the function.
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+use tracing::warn;
+use tributary_crds::DestinationFunction;
+use tributary_crds::conditions::ConditionType;
+
+/// Bytes that the API server takes in an Event, or nearly.
+const LONGEST_NOTE: usize = 1_000;
+
+/// What writes Events: one in the process, since it is what gathers those that repeat.
+#[derive(Clone)]
+pub struct Events(Recorder);
+
+impl Events {
+    /// Writes with this client, in the name of this replica.
+    pub fn new(client: Client, identity: &str) -> Self {
+        let reporter = Reporter { controller: "tributary-operator".to_owned(), instance: Some(identity.to_owned()) };
+        Self(Recorder::new(client, reporter))
+    }
+
+    /// Tells of conditions that have turned. An Event that can't be written is no reason to do
+    /// anything again: the status says the same.
+    pub async fn tell(&self, function: &DestinationFunction, turned: &[Condition]) {
+        for condition in turned {
+            if let Err(error) = self.0.publish(&event(condition), &function.object_ref(&())).await {
+                warn!(%error, "an Event can't be written");
+                return;
+            }
+        }
+    }
+}
+
+fn event(condition: &Condition) -> Event {
+    let holds = condition.status == "True";
+    let is_ready = condition.type_ == ConditionType::Ready.to_string();
+    let (reason, note) = match (holds, is_ready) {
+        (true, _) => (condition.type_.clone(), condition.message.clone()),
+        // The condition that it comes from has an Event of its own, with the reason.
+        (false, true) => ("NotReady".to_owned(), format!("{}: {}", condition.reason, condition.message)),
+        (false, false) => (condition.reason.clone(), condition.message.clone()),
+    };
+    Event {
+        type_: if condition.status == "False" { EventType::Warning } else { EventType::Normal },
+        reason,
+        note: Some(note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
+        action: condition.type_.clone(),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    fn of(r#type: &str, status: &str, reason: &str) -> (EventType, String, String) {
+        let condition = Condition {
+            type_: r#type.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: "m".to_owned(),
+            last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+            observed_generation: None,
+        };
+        let event = event(&condition);
+        (event.type_, event.reason, event.note.unwrap())
+    }
+
+    #[test]
+    fn what_is_wrong_warns_and_what_holds_is_told_by_its_name() {
+        let all = |r#type, reason: &str, note: &str| (r#type, reason.to_owned(), note.to_owned());
+        assert_eq!(of("RoleAssumed", "False", "AccessDenied"), all(EventType::Warning, "AccessDenied", "m"));
+        assert_eq!(of("RoleAssumed", "True", "Ok"), all(EventType::Normal, "RoleAssumed", "m"));
+        assert_eq!(of("BucketWritable", "Unknown", "NotYetWritten"), all(EventType::Normal, "NotYetWritten", "m"));
+        assert_eq!(of("Ready", "False", "AccessDenied"), all(EventType::Warning, "NotReady", "AccessDenied: m"));
+        assert_eq!(of("Ready", "True", "Ok"), all(EventType::Normal, "Ready", "m"));
+    }
+}

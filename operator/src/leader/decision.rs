@@ -1,0 +1,103 @@
+//! What to do about the Lease, from what was seen of it. Pure.
+
+use std::time::Duration;
+
+use k8s_openapi::api::coordination::v1::Lease;
+
+use super::DURATION;
+
+/// The Lease as it was last seen, and since when it has been so, on a clock that never jumps.
+#[derive(Clone, Debug, Default)]
+pub struct Seen(Option<(Lease, Duration)>);
+
+/// What to do about the Lease.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Step {
+    /// There is none: make it.
+    Create,
+    /// It is free, has run out, or is ours from before: write it over, if it still is this one.
+    Take(Box<Lease>),
+    /// It is somebody else's.
+    Wait,
+}
+
+impl Seen {
+    /// Takes in what is there now.
+    pub fn look(&mut self, lease: Option<Lease>, now: Duration) {
+        let version = |lease: &Lease| lease.metadata.resource_version.clone();
+        let unchanged = match (&self.0, &lease) {
+            (Some((old, _)), Some(new)) => version(old) == version(new),
+            _ => false,
+        };
+        if !unchanged {
+            self.0 = lease.map(|lease| (lease, now));
+        }
+    }
+
+    /// What `identity` is to do now.
+    pub fn step(&self, identity: &str, now: Duration) -> Step {
+        let Some((lease, since)) = &self.0 else { return Step::Create };
+        let spec = lease.spec.as_ref();
+        let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
+        let seconds = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
+        let duration = seconds.map_or(DURATION, Duration::from_secs);
+        // A process that has just started can't have left another of its name running.
+        if holder.is_empty() || holder == identity || now >= *since + duration {
+            return Step::Take(Box::new(lease.clone()));
+        }
+        Step::Wait
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::coordination::v1::LeaseSpec;
+    use kube::api::ObjectMeta;
+
+    use super::*;
+
+    fn lease(holder: &str, version: &str) -> Lease {
+        Lease {
+            metadata: ObjectMeta { resource_version: Some(version.to_owned()), ..ObjectMeta::default() },
+            spec: Some(LeaseSpec {
+                holder_identity: Some(holder.to_owned()),
+                lease_duration_seconds: Some(15),
+                ..LeaseSpec::default()
+            }),
+        }
+    }
+
+    fn at(second: u64) -> Duration {
+        Duration::from_secs(second)
+    }
+
+    #[test]
+    fn a_lease_that_is_not_there_is_made() {
+        let mut seen = Seen::default();
+        assert_eq!(seen.step("me", at(0)), Step::Create);
+        seen.look(Some(lease("other", "1")), at(1));
+        seen.look(None, at(2));
+        assert_eq!(seen.step("me", at(2)), Step::Create);
+    }
+
+    #[test]
+    fn a_free_one_and_ones_own_are_taken_at_once() {
+        for holder in ["", "me"] {
+            let mut seen = Seen::default();
+            seen.look(Some(lease(holder, "1")), at(5));
+            assert_eq!(seen.step("me", at(5)), Step::Take(Box::new(lease(holder, "1"))));
+        }
+    }
+
+    #[test]
+    fn somebody_elses_is_taken_when_it_was_seen_unchanged_for_its_duration() {
+        let mut seen = Seen::default();
+        seen.look(Some(lease("other", "1")), at(100));
+        assert_eq!(seen.step("me", at(114)), Step::Wait);
+        // Renewed, whatever time it says.
+        seen.look(Some(lease("other", "2")), at(114));
+        assert_eq!(seen.step("me", at(128)), Step::Wait);
+        seen.look(Some(lease("other", "2")), at(128));
+        assert_eq!(seen.step("me", at(129)), Step::Take(Box::new(lease("other", "2"))));
+    }
+}

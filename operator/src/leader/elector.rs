@@ -1,0 +1,171 @@
+//! Asks for the Lease, keeps it, gives it back.
+
+use std::time::Instant;
+
+use jiff::Timestamp;
+use k8s_openapi::api::coordination::v1::{Lease, LeaseSpec};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{MicroTime, ObjectMeta};
+use kube::api::{Api, PostParams};
+use tokio::time::{sleep, timeout};
+use tracing::{debug, info, warn};
+
+use super::decision::{Seen, Step};
+use super::{DEADLINE, DURATION, Leadership, REQUEST, RETRY};
+
+/// A candidate, or the leader.
+#[derive(Debug)]
+pub struct Elector {
+    leases: Api<Lease>,
+    name: String,
+    identity: String,
+    leadership: Leadership,
+    start: Instant,
+    seen: Seen,
+    /// The Lease as this process last wrote it.
+    held: Option<Lease>,
+}
+
+/// Why the Lease could not be asked for or written.
+#[derive(Debug, thiserror::Error)]
+enum LeaseError {
+    #[error("no answer in {REQUEST:?}")]
+    Timeout,
+    #[error(transparent)]
+    Api(#[from] kube::Error),
+}
+
+impl LeaseError {
+    /// Somebody else has written it in the meantime.
+    fn is_conflict(&self) -> bool {
+        matches!(self, Self::Api(kube::Error::Api(status)) if status.code == 409)
+    }
+}
+
+impl Elector {
+    /// A candidate for the Lease of this name. No two processes that run at once may have the same
+    /// `identity`.
+    pub fn new(leases: Api<Lease>, name: String, identity: String, leadership: Leadership) -> Self {
+        Self { leases, name, identity, leadership, start: Instant::now(), seen: Seen::default(), held: None }
+    }
+
+    /// Ends when this process leads.
+    pub async fn acquire(&mut self) {
+        info!(lease = self.name, identity = self.identity, "waiting to lead");
+        loop {
+            match self.try_to_acquire().await {
+                Ok(true) => return info!(lease = self.name, "leading"),
+                Ok(false) => {}
+                Err(error) if error.is_conflict() => debug!(%error, "another one was faster"),
+                Err(error) => warn!(%error, lease = self.name, "the Lease can't be had"),
+            }
+            // By chance a little longer: candidates that see the same end are not to come at once.
+            sleep(RETRY.mul_f64(1.0 + 0.2 * fastrand::f64())).await;
+        }
+    }
+
+    async fn try_to_acquire(&mut self) -> Result<bool, LeaseError> {
+        let found = bounded(self.leases.get_opt(&self.name)).await?;
+        self.seen.look(found, self.start.elapsed());
+        match self.seen.step(&self.identity, self.start.elapsed()) {
+            Step::Wait => Ok(false),
+            Step::Create => {
+                let lease = Lease {
+                    metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
+                    spec: Some(self.claim(None)),
+                };
+                let asked = Instant::now();
+                let lease = bounded(self.leases.create(&PostParams::default(), &lease)).await?;
+                self.lead(lease, asked);
+                Ok(true)
+            }
+            Step::Take(old) => {
+                self.write(*old).await?;
+                Ok(true)
+            }
+        }
+    }
+
+    /// Renews the Lease for as long as it can be. Ends when this process leads no more.
+    pub async fn keep(&mut self) {
+        loop {
+            sleep(RETRY.min(self.leadership.left())).await;
+            // Also after a sleep that took longer than it should have: the process may have been frozen.
+            if !self.leadership.holds() {
+                return self.lose("it could not be renewed in time");
+            }
+            let Some(held) = self.held.clone() else { return self.lose("it was given back") };
+            match self.write(held).await {
+                Ok(()) => {}
+                Err(error) if error.is_conflict() => match self.still_ours().await {
+                    Ok(true) => {}
+                    Ok(false) => return self.lose("somebody else has it"),
+                    Err(error) => warn!(%error, lease = self.name, "the Lease could not be looked at"),
+                },
+                Err(error) => warn!(%error, lease = self.name, "the Lease could not be renewed"),
+            }
+        }
+    }
+
+    /// Looks at a Lease that is not as it was left: a renewal may have come through without its answer.
+    async fn still_ours(&mut self) -> Result<bool, LeaseError> {
+        let found = bounded(self.leases.get_opt(&self.name)).await?;
+        let holder = |lease: &Lease| lease.spec.as_ref()?.holder_identity.clone();
+        let ours = found.as_ref().and_then(holder).as_ref() == Some(&self.identity);
+        self.held = found;
+        Ok(ours)
+    }
+
+    /// Gives the Lease back, so that another may lead at once.
+    pub async fn release(&mut self) {
+        let Some(mut lease) = self.held.take() else { return };
+        let still = self.leadership.holds();
+        self.leadership.end();
+        if let Some(spec) = lease.spec.as_mut().filter(|_| still) {
+            spec.holder_identity = Some(String::new());
+            match bounded(self.leases.replace(&self.name, &PostParams::default(), &lease)).await {
+                Ok(_) => info!(lease = self.name, "given back"),
+                Err(error) => warn!(%error, lease = self.name, "the Lease could not be given back"),
+            }
+        }
+    }
+
+    /// Writes the Lease over, if it still is as `old` says: its resourceVersion goes along.
+    async fn write(&mut self, old: Lease) -> Result<(), LeaseError> {
+        let spec = self.claim(old.spec.as_ref());
+        let lease = Lease { spec: Some(spec), ..old };
+        let asked = Instant::now();
+        let lease = bounded(self.leases.replace(&self.name, &PostParams::default(), &lease)).await?;
+        self.lead(lease, asked);
+        Ok(())
+    }
+
+    fn claim(&self, old: Option<&LeaseSpec>) -> LeaseSpec {
+        let now = Some(MicroTime(Timestamp::now()));
+        let mine = |old: &&LeaseSpec| old.holder_identity.as_deref() == Some(&self.identity);
+        let kept = old.filter(mine);
+        let transitions = old.and_then(|old| old.lease_transitions).unwrap_or_default();
+        LeaseSpec {
+            holder_identity: Some(self.identity.clone()),
+            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            acquire_time: kept.and_then(|kept| kept.acquire_time.clone()).or_else(|| now.clone()),
+            renew_time: now,
+            lease_transitions: Some(if kept.is_some() { transitions } else { transitions.saturating_add(1) }),
+            ..LeaseSpec::default()
+        }
+    }
+
+    fn lead(&mut self, lease: Lease, asked: Instant) {
+        self.held = Some(lease);
+        self.leadership.extend(asked + DEADLINE);
+    }
+
+    fn lose(&mut self, why: &str) {
+        self.leadership.end();
+        self.held = None;
+        warn!(lease = self.name, "leading no more: {why}");
+    }
+}
+
+async fn bounded<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, LeaseError> {
+    Ok(timeout(REQUEST, request).await.map_err(|_| LeaseError::Timeout)??)
+}

@@ -1,0 +1,93 @@
+//! The operator's process: flags, platform, logs, port, then lead or stand by until the end.
+
+use std::process::ExitCode;
+use std::sync::Arc;
+
+use clap::Parser;
+use kube::api::Api;
+use kube::{Client, Config};
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing::{error, info};
+use tributary_operator::admin;
+use tributary_operator::client::{Pulse, connect, without_retries};
+use tributary_operator::flags::Flags;
+use tributary_operator::health::Health;
+use tributary_operator::leader::{Elector, Leadership};
+use tributary_operator::metrics::Metrics;
+use tributary_operator::operator::Operator;
+use tributary_operator::platform::Platform;
+use tributary_telemetry as telemetry;
+
+/// sysexits.h EX_USAGE: wrong flags or configuration.
+const USAGE: u8 = 64;
+
+fn main() -> ExitCode {
+    let flags = match Flags::try_parse() {
+        Ok(flags) => flags,
+        Err(error) if error.use_stderr() => return usage(&error.to_string()),
+        Err(help) => {
+            let _ = help.print();
+            return ExitCode::SUCCESS;
+        }
+    };
+    let platform = match Platform::load(&flags.platform) {
+        Ok(platform) => platform,
+        Err(error) => return usage(&error.to_string()),
+    };
+    telemetry::start(telemetry::targets(flags.log_level), flags.log_format);
+    // The first thing that needs TLS would otherwise have to choose.
+    let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
+    info!(version = env!("CARGO_PKG_VERSION"), identity = flags.identity, sidecar = platform.sidecar.image, "starting");
+    match run(&flags, platform) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Says on one line what is wrong with the flags or the platform's file.
+fn usage(error: &str) -> ExitCode {
+    eprintln!("tributary-operator: {}", telemetry::one_line(error));
+    ExitCode::from(USAGE)
+}
+
+#[tokio::main]
+async fn run(flags: &Flags, platform: Platform) -> anyhow::Result<()> {
+    use anyhow::Context;
+
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let config = Config::infer().await.context("finding a cluster")?;
+    let (leadership, pulse, metrics) = (Leadership::none(), Pulse::default(), Metrics::new());
+    let health = Health::new(leadership.clone(), pulse.clone(), flags.watch_timeout);
+    let listener = TcpListener::bind(flags.listen).await.with_context(|| format!("binding {}", flags.listen))?;
+    info!(admin = %listener.local_addr()?, "listening");
+    tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
+
+    let namespace = flags.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
+    // A client of its own, without a fence: whoever doesn't lead must be able to ask for it.
+    let leases = Api::namespaced(Client::try_from(without_retries(&config))?, &namespace);
+    let mut elector = Elector::new(leases, flags.lease.clone(), flags.identity.clone(), leadership.clone());
+    let operator = Operator::new(connect(&config, &leadership, &metrics, &pulse)?, flags, platform, metrics, health);
+    tokio::select! {
+        () = lead_whenever_possible(&mut elector, &operator) => {}
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    info!("ending");
+    elector.release().await;
+    Ok(())
+}
+
+async fn lead_whenever_possible(elector: &mut Elector, operator: &Operator) {
+    loop {
+        elector.acquire().await;
+        tokio::select! {
+            () = elector.keep() => {}
+            () = operator.look_after_functions() => {}
+        }
+        operator.stand_by();
+    }
+}

@@ -1,0 +1,222 @@
+//! Asks sidecars for their `/status`.
+//!
+//! Whoever can make pods can answer here: only pods in a function's chain of owners are asked, little
+//! is read, soon, no redirect is followed, and text is made safe for terminals and for `kubectl`.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, SocketAddr};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::Request;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use k8s_openapi::api::core::v1::Pod;
+use kube::{Resource, ResourceExt};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tributary_crds::conditions::SidecarStatus;
+
+use super::{Chain, Reports, belongs};
+use crate::desired::PLATFORM_PORT;
+use crate::function::FunctionRef;
+use crate::kinship::controller;
+use crate::watch::{self, Caches};
+
+/// How often a sidecar is asked.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is looked for sidecars to ask: new ones among them.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Bytes of an answer.
+const LONGEST_ANSWER: usize = 64 << 10;
+/// Questions under way at once.
+const QUESTIONS: usize = 64;
+/// Characters of a message. The API server takes 32,768 in a condition, and 1,024 in an Event.
+const LONGEST_MESSAGE: usize = 1_000;
+
+type HttpClient = Client<HttpConnector, Empty<Bytes>>;
+
+/// What asks.
+#[derive(Debug)]
+pub struct Asking {
+    caches: Caches,
+    reports: Reports,
+    triggers: mpsc::UnboundedSender<FunctionRef>,
+    http: HttpClient,
+    /// When each pod is to be asked next, by uid.
+    due: HashMap<String, Instant>,
+}
+
+/// A pod to ask.
+struct Target {
+    function: FunctionRef,
+    uid: String,
+    address: SocketAddr,
+}
+
+impl Asking {
+    /// Asks the pods of `caches`, puts what they say into `reports`, and the functions of which it says
+    /// something new into `triggers`.
+    pub fn new(caches: Caches, reports: Reports, triggers: mpsc::UnboundedSender<FunctionRef>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(ANSWER));
+        // A connection for each question: thousands of idle ones would cost more.
+        let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Self { caches, reports, triggers, http, due: HashMap::new() }
+    }
+
+    /// Asks for as long as it is polled.
+    pub async fn run(mut self) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut questions = JoinSet::new();
+        loop {
+            tokio::select! {
+                _ = look.tick() => {
+                    for target in self.targets(QUESTIONS.saturating_sub(questions.len())) {
+                        let http = self.http.clone();
+                        questions.spawn(async move {
+                            let answer = ask(&http, target.address).await;
+                            (target, answer)
+                        });
+                    }
+                }
+                Some(Ok((target, answer))) = questions.join_next() => {
+                    if self.reports.take(&target.uid, answer) {
+                        // Nobody looks after functions any more.
+                        let _ = self.triggers.send(target.function);
+                    }
+                }
+            }
+        }
+    }
+
+    /// At most so many pods that are to be asked now.
+    fn targets(&mut self, most: usize) -> Vec<Target> {
+        let now = Instant::now();
+        let pods = self.caches.pods.all();
+        let mut known = HashMap::with_capacity(pods.len());
+        let mut targets = Vec::new();
+        for (function, pod) in pods {
+            let Some(uid) = pod.uid() else { continue };
+            let next = self.due.get(&uid).copied();
+            let is_due = next.is_none_or(|next| next <= now);
+            let address = address(&pod).filter(|_| is_due && targets.len() < most);
+            let Some(address) = address.filter(|_| self.belongs(&function, &pod)) else {
+                // One that can't be asked yet is due as soon as it can.
+                known.extend(next.map(|next| (uid, next)));
+                continue;
+            };
+            known.insert(uid.clone(), now + INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64()));
+            targets.push(Target { function, uid, address });
+        }
+        self.reports.keep(|uid| known.contains_key(uid));
+        self.due = known;
+        targets
+    }
+
+    fn belongs(&self, function: &FunctionRef, pod: &Pod) -> bool {
+        let function_uid = self.caches.functions.get(&function.clone().into()).and_then(|function| function.uid());
+        let deployment = watch::get(&self.caches.deployments, function);
+        let set = controller(pod.meta()).and_then(|owner| self.caches.replica_sets.get(function, &owner.name));
+        match (function_uid, deployment, set) {
+            (Some(uid), Some(deployment), Some(set)) => {
+                let chain = Chain { function_uid: &uid, deployment: &deployment.metadata, replica_set: &set.metadata };
+                belongs(&pod.metadata, chain)
+            }
+            _ => false,
+        }
+    }
+}
+
+/// Where a pod that runs is asked.
+fn address(pod: &Pod) -> Option<SocketAddr> {
+    let status = pod.status.as_ref()?;
+    let running = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
+    let ip: IpAddr = status.pod_ip.as_ref().filter(|_| running)?.parse().ok()?;
+    Some(SocketAddr::new(ip, u16::try_from(PLATFORM_PORT).ok()?))
+}
+
+/// Asks one sidecar.
+async fn ask(http: &HttpClient, address: SocketAddr) -> Result<SidecarStatus, String> {
+    let exchange = async {
+        let request =
+            Request::get(format!("http://{address}/status")).body(Empty::new()).map_err(|error| error.to_string())?;
+        let response = http.request(request).await.map_err(|error| crate::one_line(&error))?;
+        if response.status() != 200 {
+            return Err(format!("it answered {}", response.status()));
+        }
+        let body =
+            Limited::new(response.into_body(), LONGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;
+        read(&body.to_bytes())
+    };
+    tokio::time::timeout(ANSWER, exchange).await.unwrap_or_else(|_| Err(format!("no answer in {ANSWER:?}")))
+}
+
+fn read(body: &[u8]) -> Result<SidecarStatus, String> {
+    let mut status: SidecarStatus =
+        serde_json::from_slice(body).map_err(|error| format!("its answer is no status: {error}"))?;
+    for condition in &mut status.conditions {
+        condition.message = safe(&condition.message);
+    }
+    Ok(status)
+}
+
+/// A text on one line, without what terminals act upon.
+fn safe(text: &str) -> String {
+    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_is_made_safe() {
+        assert_eq!(safe("one\ntwo\u{1b}[31mred"), "one two [31mred");
+        assert_eq!(safe(&"x".repeat(5_000)).len(), LONGEST_MESSAGE);
+    }
+
+    #[test]
+    fn only_a_status_is_taken_for_one() {
+        let condition =
+            r#"{"type": "RoleAssumed", "status": "False", "reason": "AccessDenied", "message": "a\nb", "since": ""}"#;
+        let text = format!(r#"{{"generation": 1, "configHash": "h", "inFlight": 0, "conditions": [{condition}]}}"#);
+        assert_eq!(read(text.as_bytes()).unwrap().conditions[0].message, "a b");
+        for wrong in ["", "{}", "<html>", r#"{"conditions": [{"type": "Owned"}]}"#] {
+            assert!(read(wrong.as_bytes()).unwrap_err().starts_with("its answer is no status"), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_answers_otherwise_is_not_heard() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let long = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(LONGEST_ANSWER + 1));
+        for (answer, part) in [
+            ("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_owned(), "302"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_owned(), "no status"),
+            (long, "limit"),
+            (String::new(), "no answer in 2s"),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 1024];
+                let _ = stream.read(&mut head).await;
+                if answer.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+            let asking = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+            let why = ask(&asking, address).await.unwrap_err();
+            assert!(why.contains(part), "{why}");
+            server.abort();
+        }
+    }
+}

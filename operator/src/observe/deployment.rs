@@ -1,0 +1,90 @@
+//! A Deployment, as far as it matters. Pure.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use tributary_crds::conditions::Reason;
+
+use crate::conditions::{Problem, Rollout};
+
+/// What a Deployment says of its roll.
+pub fn rollout(deployment: &Deployment) -> Rollout {
+    let status = deployment.status.clone().unwrap_or_default();
+    let condition = |r#type: &str| {
+        let mut conditions = status.conditions.iter().flatten();
+        conditions.find(|condition| condition.type_ == r#type).cloned()
+    };
+    let failure = condition("ReplicaFailure").filter(|failure| failure.status == "True");
+    let stuck = condition("Progressing").is_some_and(|progress| {
+        progress.status == "False" && progress.reason.as_deref() == Some("ProgressDeadlineExceeded")
+    });
+    Rollout {
+        wanted: deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
+        replicas: status.replicas.unwrap_or_default(),
+        ready: status.ready_replicas.unwrap_or_default(),
+        problem: failure.map(|failure| refused(&failure.message.unwrap_or_default())),
+        stuck,
+    }
+}
+
+/// Whether all of its pods run what it says, and are available.
+pub fn is_complete(deployment: &Deployment) -> bool {
+    let status = deployment.status.clone().unwrap_or_default();
+    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    status.observed_generation >= deployment.metadata.generation
+        && status.updated_replicas.unwrap_or_default() == wanted
+        && status.replicas.unwrap_or_default() == wanted
+        && status.available_replicas.unwrap_or_default() == wanted
+}
+
+/// Why pods are not made.
+fn refused(said: &str) -> Problem {
+    if said.contains("exceeded quota") {
+        let message = format!(
+            "the namespace's quota leaves no room for a sidecar: raise it, or lower spec.resources or spec.replicas. \
+             Kubernetes said: {said}"
+        );
+        return Problem { reason: Reason::QuotaExceeded, message };
+    }
+    Problem { reason: Reason::Progressing, message: format!("Kubernetes makes no pods: {said}") }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn deployment(status: &str) -> Deployment {
+        serde_yaml::from_str(&format!(
+            "{{metadata: {{generation: 2}}, spec: {{replicas: 2, selector: {{}}, template: {{}}}}, status: {status}}}"
+        ))
+        .unwrap()
+    }
+
+    #[test]
+    fn what_keeps_pods_from_being_made_is_told() {
+        let failure = |message: &str| {
+            let status = format!("{{conditions: [{{type: ReplicaFailure, status: 'True', message: '{message}'}}]}}");
+            rollout(&deployment(&status)).problem.unwrap()
+        };
+        let quota =
+            failure("pods \"a\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1");
+        assert_eq!(quota.reason, Reason::QuotaExceeded);
+        assert!(quota.message.contains("spec.resources") && quota.message.contains("limited: pods=1"));
+        assert_eq!(failure("violates PodSecurity").reason, Reason::Progressing);
+    }
+
+    #[test]
+    fn a_roll_is_complete_when_all_pods_are_new_and_available() {
+        let complete = "observedGeneration: 2, updatedReplicas: 2, replicas: 2, availableReplicas: 2, readyReplicas: 2";
+        assert!(is_complete(&deployment(&format!("{{{complete}}}"))));
+        for (field, other) in [
+            ("observedGeneration: 2", "observedGeneration: 1"),
+            ("updatedReplicas: 2", "updatedReplicas: 1"),
+            ("replicas: 2", "replicas: 3"),
+            ("availableReplicas: 2", "availableReplicas: 1"),
+        ] {
+            let status = complete.replacen(field, other, 1);
+            assert!(!is_complete(&deployment(&format!("{{{status}}}"))), "{other}");
+        }
+        let stuck = "{conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}]}";
+        assert!(rollout(&deployment(stuck)).stuck);
+    }
+}

@@ -1,0 +1,13 @@
+//! What is seen of a function's sidecars: by Kubernetes, and by asking them.
+
+mod asking;
+mod chain;
+mod deployment;
+mod pods;
+mod reports;
+
+pub use asking::Asking;
+pub use chain::{Chain, belongs};
+pub use deployment::{is_complete, rollout};
+pub use pods::{is_current, pod};
+pub use reports::Reports;

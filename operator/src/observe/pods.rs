@@ -1,0 +1,201 @@
+//! A pod, as far as it matters. Pure.
+
+use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
+use kube::ResourceExt;
+use tributary_crds::conditions::Reason;
+
+use crate::conditions::{Heard, Pod, Problem};
+use crate::desired::CONTAINER;
+use crate::desired::names::label;
+
+/// Reasons of the kubelet's for an image that does not come.
+/// <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/images/types.go>
+const IMAGE: [&str; 6] = [
+    "ErrImagePull",
+    "ImagePullBackOff",
+    "ErrImageNeverPull",
+    "InvalidImageName",
+    "ImageInspectError",
+    "RegistryUnavailable",
+];
+
+/// Whether a pod runs this configuration, and is to go on.
+pub fn is_current(pod: &KubePod, config_hash: &str) -> bool {
+    pod.metadata.deletion_timestamp.is_none()
+        && pod.labels().get(label::CONFIG).is_some_and(|config| config == config_hash)
+        && !matches!(phase(pod), "Failed" | "Succeeded")
+}
+
+/// A pod and what was heard of it.
+pub fn pod(pod: &KubePod, heard: Heard) -> Pod {
+    Pod {
+        name: pod.name_any(),
+        ready: condition(pod, "Ready").is_some_and(|ready| ready.0),
+        problem: problem(pod),
+        heard,
+    }
+}
+
+fn phase(pod: &KubePod) -> &str {
+    pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
+}
+
+/// Whether a condition holds, and if not, why.
+fn condition<'a>(pod: &'a KubePod, r#type: &str) -> Option<(bool, &'a str, &'a str)> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let condition = conditions.iter().find(|condition| condition.type_ == r#type)?;
+    let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
+    Some((condition.status == "True", text(&condition.reason), text(&condition.message)))
+}
+
+fn container(pod: &KubePod) -> Option<&ContainerStatus> {
+    let statuses = pod.status.as_ref()?.container_statuses.as_ref()?;
+    statuses.iter().find(|status| status.name == CONTAINER)
+}
+
+/// Why the pod doesn't run.
+fn problem(pod: &KubePod) -> Option<Problem> {
+    if let Some((false, "Unschedulable", message)) = condition(pod, "PodScheduled") {
+        return Some(Problem {
+            reason: Reason::Unschedulable,
+            message: format!("no node takes a sidecar: add nodes, or lower spec.resources. Kubernetes said: {message}"),
+        });
+    }
+    let container = container(pod)?;
+    let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
+    let why = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
+    let said = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
+    if IMAGE.contains(&why) {
+        return Some(Problem {
+            reason: Reason::ImagePull,
+            message: format!(
+                "the image {} can't be pulled ({why}): the platform's owner must mend image.registry, the tag or \
+                 imagePullSecrets. The kubelet said: {said}",
+                container.image
+            ),
+        });
+    }
+    if let Some(end) = crash(container, why) {
+        return Some(Problem {
+            reason: Reason::CrashLoop,
+            message: format!(
+                "the sidecar ended {} times after it had started, the last time {end}; kubectl logs --namespace {} {} \
+                 --previous says more",
+                container.restart_count.max(1),
+                pod.namespace().unwrap_or_default(),
+                pod.name_any()
+            ),
+        });
+    }
+    // Whatever else the kubelet can't do: mount, create, start.
+    let failing = why.ends_with("Error");
+    failing.then(|| Problem {
+        reason: Reason::Progressing,
+        message: format!("the sidecar can't be started ({why}): {said}"),
+    })
+}
+
+/// How the container ended, if it does so again and again.
+fn crash(container: &ContainerStatus, why: &str) -> Option<String> {
+    let state = container.state.as_ref();
+    let now = state.and_then(|state| state.terminated.as_ref());
+    let again = now.is_some() && container.restart_count > 0;
+    // Between two crashes it runs for a while: that is no better.
+    let still = state.is_some_and(|state| state.running.is_some()) && !container.ready && container.restart_count > 1;
+    if why != "CrashLoopBackOff" && !again && !still {
+        return None;
+    }
+    let before = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
+    let end = now.or(before)?;
+    let reason = end.reason.as_deref().unwrap_or("Error");
+    let hint = if reason == "OOMKilled" { ": raise spec.resources.limits.memory" } else { "" };
+    Some(format!("with exit code {} ({reason}{hint})", end.exit_code))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn pod_with(status: &str) -> KubePod {
+        let text = format!(
+            "{{metadata: {{name: orders-1, namespace: shop, labels: {{tributary.dev/config: h}}}}, status: {status}}}"
+        );
+        serde_yaml::from_str(&text).unwrap()
+    }
+
+    fn container_with(state: &str) -> Option<Problem> {
+        let status =
+            format!("{{containerStatuses: [{{name: sidecar, image: i, imageID: '', ready: false, {state}}}]}}");
+        problem(&pod_with(&status))
+    }
+
+    #[test]
+    fn what_keeps_a_pod_from_running_is_told() {
+        for (state, reason, part) in [
+            (
+                "restartCount: 0, state: {waiting: {reason: ImagePullBackOff, message: no such host}}",
+                Reason::ImagePull,
+                "no such host",
+            ),
+            (
+                "restartCount: 0, state: {waiting: {reason: ErrImageNeverPull}}",
+                Reason::ImagePull,
+                "image i can't be pulled",
+            ),
+            (
+                "restartCount: 4, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 64, reason: Error}}",
+                Reason::CrashLoop,
+                "4 times after it had started, the last time with exit code 64 (Error); kubectl logs --namespace shop orders-1",
+            ),
+            (
+                "restartCount: 2, state: {running: {}}, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}",
+                Reason::CrashLoop,
+                "137 (OOMKilled: raise spec.resources.limits.memory)",
+            ),
+            ("restartCount: 1, state: {terminated: {exitCode: 1, reason: Error}}", Reason::CrashLoop, "exit code 1"),
+            (
+                "restartCount: 0, state: {waiting: {reason: CreateContainerConfigError, message: no such key}}",
+                Reason::Progressing,
+                "(CreateContainerConfigError): no such key",
+            ),
+        ] {
+            let problem = container_with(state).unwrap();
+            assert_eq!(problem.reason, reason, "{state}");
+            assert!(problem.message.contains(part), "{}", problem.message);
+        }
+        let unscheduled =
+            "{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: 0/3 nodes}]}";
+        let problem = problem(&pod_with(unscheduled)).unwrap();
+        assert_eq!(problem.reason, Reason::Unschedulable);
+        assert!(problem.message.contains("0/3 nodes"));
+    }
+
+    #[test]
+    fn a_pod_that_starts_has_no_problem() {
+        for state in [
+            "restartCount: 0, state: {waiting: {reason: ContainerCreating}}",
+            "restartCount: 0, state: {running: {}}",
+            "restartCount: 1, state: {running: {}}, lastState: {terminated: {exitCode: 1}}",
+            "restartCount: 0, state: {terminated: {exitCode: 0}}",
+        ] {
+            assert_eq!(container_with(state), None, "{state}");
+        }
+        assert_eq!(problem(&pod_with("{}")), None);
+    }
+
+    #[test]
+    fn a_pod_that_was_mended_is_fine_though_it_crashed_once() {
+        let status = "{containerStatuses: [{name: sidecar, image: i, imageID: '', ready: true, restartCount: 3, \
+                      state: {running: {}}, lastState: {terminated: {exitCode: 1}}}]}";
+        assert_eq!(problem(&pod_with(status)), None);
+    }
+
+    #[test]
+    fn pods_of_other_configurations_and_pods_that_end_do_not_count() {
+        let mut current = pod_with("{phase: Running}");
+        assert!(is_current(&current, "h") && !is_current(&current, "g"));
+        assert!(!is_current(&pod_with("{phase: Failed}"), "h"));
+        current.metadata.deletion_timestamp = serde_yaml::from_str("2026-01-01T00:00:00Z").unwrap();
+        assert!(!is_current(&current, "h"));
+    }
+}

@@ -1,0 +1,102 @@
+//! What sidecars said last.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tributary_crds::conditions::SidecarStatus;
+
+use crate::conditions::Heard;
+
+/// Times that a sidecar may leave a question unanswered before what it said last counts no more.
+const MISSES: u32 = 3;
+
+/// What sidecars said last, by the uids of their pods. Clones are of the same.
+#[derive(Clone, Debug, Default)]
+pub struct Reports(Arc<Mutex<HashMap<String, Report>>>);
+
+#[derive(Debug)]
+struct Report {
+    heard: Heard,
+    misses: u32,
+}
+
+impl Reports {
+    /// What a pod said last.
+    pub fn of(&self, pod_uid: &str) -> Heard {
+        self.lock().get(pod_uid).map_or(Heard::NotYet, |report| report.heard.clone())
+    }
+
+    /// Takes in an answer, or why there was none. True when that says something new.
+    pub fn take(&self, pod_uid: &str, answer: Result<SidecarStatus, String>) -> bool {
+        let mut reports = self.lock();
+        let report = reports.entry(pod_uid.to_owned()).or_insert(Report { heard: Heard::NotYet, misses: 0 });
+        match answer {
+            Ok(status) => {
+                report.misses = 0;
+                let news = !matches!(&report.heard, Heard::Status(old) if old.conditions == status.conditions);
+                report.heard = Heard::Status(Box::new(status));
+                news
+            }
+            Err(why) => {
+                report.misses += 1;
+                let knows = matches!(report.heard, Heard::Status(_));
+                if knows && report.misses < MISSES {
+                    return false;
+                }
+                let news = !matches!(report.heard, Heard::Nothing(_));
+                report.heard = Heard::Nothing(why);
+                news
+            }
+        }
+    }
+
+    /// Forgets all but these.
+    pub fn keep(&self, pod_uids: impl Fn(&str) -> bool) {
+        self.lock().retain(|uid, _| pod_uids(uid));
+    }
+
+    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Report>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn status(in_flight: u64) -> SidecarStatus {
+        SidecarStatus {
+            generation: 1,
+            config_hash: "h".to_owned(),
+            conditions: Vec::new(),
+            session: None,
+            in_flight,
+            last_error: None,
+        }
+    }
+
+    #[test]
+    fn what_was_said_counts_until_it_was_not_heard_again_for_some_times() {
+        let reports = Reports::default();
+        assert!(matches!(reports.of("p"), Heard::NotYet));
+        assert!(reports.take("p", Ok(status(1))));
+        assert!(!reports.take("p", Ok(status(2))), "other numbers are no news");
+        for _ in 1..MISSES {
+            assert!(!reports.take("p", Err("gone".to_owned())));
+            assert!(matches!(reports.of("p"), Heard::Status(_)));
+        }
+        assert!(reports.take("p", Err("gone".to_owned())));
+        assert!(matches!(reports.of("p"), Heard::Nothing(_)));
+        assert!(!reports.take("p", Err("still gone".to_owned())));
+        assert!(reports.take("p", Ok(status(1))));
+        reports.keep(|uid| uid != "p");
+        assert!(matches!(reports.of("p"), Heard::NotYet));
+    }
+
+    #[test]
+    fn a_sidecar_that_never_answered_is_silent_at_once() {
+        let reports = Reports::default();
+        assert!(reports.take("p", Err("refused".to_owned())));
+        assert!(matches!(reports.of("p"), Heard::Nothing(_)));
+    }
+}

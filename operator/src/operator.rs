@@ -1,0 +1,71 @@
+//! The operator while it leads: a controller for each scope.
+
+use std::sync::Arc;
+
+use kube::Client;
+use tokio::sync::watch;
+use tokio::task::JoinSet;
+
+use crate::controller::{self, Shared};
+use crate::events::Events;
+use crate::flags::Flags;
+use crate::health::Health;
+use crate::metrics::Metrics;
+use crate::platform::Platform;
+use crate::rollouts::Rollouts;
+use crate::watch::Scope;
+
+/// What leads, or stands by.
+pub struct Operator {
+    client: Client,
+    platform: Arc<Platform>,
+    events: Events,
+    scopes: Vec<Scope>,
+    watch_timeout: u32,
+    metrics: Arc<Metrics>,
+    health: Arc<Health>,
+}
+
+impl Operator {
+    /// One that stands by.
+    pub fn new(client: Client, flags: &Flags, platform: Platform, metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
+        Self {
+            events: Events::new(client.clone(), &flags.identity),
+            client,
+            platform: Arc::new(platform),
+            scopes: flags.scopes(),
+            watch_timeout: flags.watch_timeout,
+            metrics,
+            health,
+        }
+    }
+
+    /// Looks after all functions, for as long as it is polled.
+    pub async fn look_after_functions(&self) {
+        self.metrics.leads(true);
+        let shared = Shared {
+            client: self.client.clone(),
+            platform: Arc::clone(&self.platform),
+            events: self.events.clone(),
+            rollouts: Arc::new(Rollouts::new(self.platform.max_concurrent_rollouts)),
+            metrics: Arc::clone(&self.metrics),
+            watch_timeout: self.watch_timeout,
+        };
+        // They end with this future.
+        let mut controllers = JoinSet::new();
+        let mut all_synced = Vec::new();
+        for scope in &self.scopes {
+            let (synced, follower) = watch::channel(false);
+            all_synced.push(follower);
+            controllers.spawn(controller::run(shared.clone(), scope.clone(), synced));
+        }
+        self.health.looks_after(all_synced);
+        while controllers.join_next().await.is_some() {}
+    }
+
+    /// Leads no more.
+    pub fn stand_by(&self) {
+        self.metrics.leads(false);
+        self.health.stands_by();
+    }
+}

@@ -1,0 +1,85 @@
+//! What the platform says: the file that the chart makes of its values, read once, whole.
+//!
+//! Everything here is decided by whoever runs the operator, never by a function.
+
+mod identity;
+mod network;
+mod policy;
+mod template;
+
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub use identity::{BaseIdentities, BaseIdentity, InvalidIdentity};
+pub use network::NetworkPolicies;
+pub use policy::{Grant, Policy};
+pub use template::{EnvVar, MostResources, SidecarTemplate};
+
+/// The platform's file.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Platform {
+    /// How sidecars run.
+    pub sidecar: SidecarTemplate,
+    /// What sidecars are before they assume their function's role.
+    #[serde(default)]
+    pub base_identity: BaseIdentities,
+    /// What functions may use.
+    #[serde(default)]
+    pub policy: Policy,
+    /// Who may talk to sidecars, and to whom they may talk.
+    #[serde(default)]
+    pub network_policy: NetworkPolicies,
+    /// How many functions roll at once to a sidecar that the platform changed.
+    #[serde(default = "few")]
+    pub max_concurrent_rollouts: usize,
+}
+
+fn few() -> usize {
+    5
+}
+
+/// Why the platform's file can't be used.
+#[derive(Debug, thiserror::Error)]
+pub enum PlatformError {
+    /// It can't be read.
+    #[error("{}: {source}", path.display())]
+    Read {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: std::io::Error,
+    },
+    /// It is not such a file.
+    #[error("{}: {source}", path.display())]
+    Parse {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        source: serde_yaml::Error,
+    },
+    /// It lets nothing roll.
+    #[error("{}: maxConcurrentRollouts is 0, which no change of the sidecar would ever get past; write 1 or more", path.display())]
+    NoRollouts {
+        /// Which.
+        path: PathBuf,
+    },
+}
+
+impl Platform {
+    /// Reads the file.
+    ///
+    /// # Errors
+    /// When it can't be read or is not right.
+    pub fn load(path: &Path) -> Result<Self, PlatformError> {
+        let text =
+            std::fs::read_to_string(path).map_err(|source| PlatformError::Read { path: path.to_owned(), source })?;
+        let platform: Self =
+            serde_yaml::from_str(&text).map_err(|source| PlatformError::Parse { path: path.to_owned(), source })?;
+        if platform.max_concurrent_rollouts == 0 {
+            return Err(PlatformError::NoRollouts { path: path.to_owned() });
+        }
+        Ok(platform)
+    }
+}

@@ -1,0 +1,123 @@
+//! What the platform lets functions use. The chart's admission policies say the same at
+//! `kubectl apply`; the operator says it of functions that are older than the policy, too.
+
+use std::collections::BTreeMap;
+
+use serde::Deserialize;
+use tributary_crds::values::{Endpoint, ExternalIdPrefix, RoleArn, RoleArnPattern};
+
+/// The platform's policy.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Policy {
+    /// The endpoints that functions may name instead of AWS's; none, unless the platform says so.
+    #[serde(default)]
+    allowed_endpoints: Vec<Endpoint>,
+    /// What each namespace may use. Without it, all: every role that trusts the base identity.
+    grants: Option<Grants>,
+}
+
+/// What namespaces may use.
+#[derive(Clone, Debug, Default, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Grants {
+    /// Namespaces that are not named: without it they may use nothing.
+    default: Option<Grant>,
+    /// Namespaces by name.
+    #[serde(default)]
+    namespaces: BTreeMap<String, Grant>,
+}
+
+/// What a namespace may use.
+#[derive(Clone, Debug, Default, Deserialize, PartialEq)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Grant {
+    /// The roles, with `*` for any text.
+    #[serde(default)]
+    pub role_arns: Vec<RoleArnPattern>,
+    /// What its external IDs must begin with.
+    pub external_id_prefix: Option<ExternalIdPrefix>,
+}
+
+impl Policy {
+    /// Whether a function may name this endpoint.
+    pub fn allows_endpoint(&self, endpoint: &Endpoint) -> bool {
+        self.allowed_endpoints.contains(endpoint)
+    }
+
+    /// Whether a function in `namespace` may use `role`.
+    pub fn allows_role(&self, namespace: &str, role: &RoleArn) -> bool {
+        self.grants.is_none()
+            || self.grant(namespace).is_some_and(|grant| grant.role_arns.iter().any(|pattern| pattern.matches(role)))
+    }
+
+    /// What external IDs in `namespace` must begin with.
+    pub fn external_id_prefix(&self, namespace: &str) -> Option<&ExternalIdPrefix> {
+        self.grant(namespace)?.external_id_prefix.as_ref()
+    }
+
+    /// The roles that `namespace` may use, as the policy has them, for messages.
+    pub fn roles(&self, namespace: &str) -> String {
+        let patterns = self.grant(namespace).map(|grant| grant.role_arns.as_slice()).unwrap_or_default();
+        let patterns: Vec<_> = patterns.iter().map(RoleArnPattern::as_str).collect();
+        if patterns.is_empty() { "no role at all".to_owned() } else { patterns.join(", ") }
+    }
+
+    fn grant(&self, namespace: &str) -> Option<&Grant> {
+        let grants = self.grants.as_ref()?;
+        grants.namespaces.get(namespace).or(grants.default.as_ref())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn policy(text: &str) -> Policy {
+        serde_yaml::from_str(text).unwrap()
+    }
+
+    #[test]
+    fn a_namespace_has_what_it_was_given_and_nothing_else() {
+        let policy = policy(
+            "
+            grants:
+              namespaces:
+                a: {roleArns: ['arn:aws:iam::111111111111:role/a-*'], externalIdPrefix: a/}
+                b: {}
+            ",
+        );
+        let role = |name: &str| -> RoleArn { format!("arn:aws:iam::111111111111:role/{name}").parse().unwrap() };
+        for (namespace, name, allowed) in
+            [("a", "a-orders", true), ("a", "b-orders", false), ("b", "a-orders", false), ("c", "a-orders", false)]
+        {
+            assert_eq!(policy.allows_role(namespace, &role(name)), allowed, "{namespace} {name}");
+        }
+        assert_eq!(policy.external_id_prefix("a").unwrap().as_str(), "a/");
+        assert_eq!(policy.external_id_prefix("b"), None);
+        assert_eq!(policy.roles("a"), "arn:aws:iam::111111111111:role/a-*");
+        assert_eq!(policy.roles("c"), "no role at all");
+    }
+
+    #[test]
+    fn namespaces_that_are_not_named_get_the_default() {
+        let policy = policy("grants: {default: {roleArns: ['*']}, namespaces: {a: {roleArns: []}}}");
+        let role = "arn:aws:iam::111111111111:role/any".parse().unwrap();
+        assert!(policy.allows_role("other", &role) && !policy.allows_role("a", &role));
+    }
+
+    #[test]
+    fn without_grants_every_role_is_allowed_and_no_endpoint() {
+        let policy = policy("{}");
+        assert!(policy.allows_role("a", &"arn:aws:iam::111111111111:role/any".parse().unwrap()));
+        assert!(!policy.allows_endpoint(&"https://minio.storage.svc:9000".parse().unwrap()));
+    }
+
+    #[test]
+    fn an_endpoint_is_allowed_to_the_letter() {
+        let policy = policy("allowedEndpoints: ['https://minio.storage.svc:9000']");
+        let allows = |endpoint: &str| policy.allows_endpoint(&endpoint.parse().unwrap());
+        assert!(allows("https://minio.storage.svc:9000"));
+        assert!(!allows("http://minio.storage.svc:9000") && !allows("https://minio.storage.svc"));
+    }
+}

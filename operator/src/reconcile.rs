@@ -1,0 +1,296 @@
+//! One look at a function: what there is, what there should be, what is to be done, what is said.
+//!
+//! All but the doing is pure, from caches; where nothing differs, no request is made. Whatever goes
+//! wrong is in the status before anybody hears of it otherwise.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::ConfigMap;
+use kube::ResourceExt;
+use kube::runtime::controller::Action;
+use tracing::{debug, warn};
+use tributary_crds::DestinationFunction;
+use tributary_crds::conditions::Truth;
+use tributary_crds::function::ExternalIdEnforcement;
+
+use crate::acceptance::{self, Then};
+use crate::apply::{Applier, ApplyError, api_reason};
+use crate::backoff::Backoff;
+use crate::conditions::{self, Observed};
+use crate::desired::names::label;
+use crate::desired::{self, Children};
+use crate::function::{FunctionRef, Guarded};
+use crate::metrics::Metrics;
+use crate::observe::{self, Reports};
+use crate::platform::Platform;
+use crate::rollouts::{Rollouts, Turn};
+use crate::status::Statuses;
+use crate::watch::{self, Caches};
+
+/// How long one look may take: the client's own time limits are far longer.
+const LONGEST: Duration = Duration::from_secs(30);
+/// When to look again at a function of which nothing was heard.
+const RESYNC: Duration = Duration::from_secs(30 * 60);
+/// When to look again for a name that was taken: nobody tells of an object that isn't ours.
+const CLASH: Duration = Duration::from_secs(5);
+
+/// What a look needs.
+pub struct Context {
+    /// What the platform says.
+    pub platform: Arc<Platform>,
+    /// What is in the cluster.
+    pub caches: Caches,
+    /// What the sidecars say.
+    pub reports: Reports,
+    /// What writes children.
+    pub applier: Applier,
+    /// What writes statuses.
+    pub statuses: Statuses,
+    /// Whose turn it is to roll.
+    pub rollouts: Arc<Rollouts>,
+    /// How long to let a function be that failed.
+    pub backoff: Backoff,
+    /// Functions that are to be looked at.
+    pub triggers: tokio::sync::mpsc::UnboundedSender<FunctionRef>,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+}
+
+/// Why a look failed.
+#[derive(Debug, thiserror::Error)]
+pub enum ReconcileError {
+    /// A child could not be written.
+    #[error(transparent)]
+    Child(#[from] ApplyError),
+    /// The status could not be written.
+    #[error("the status can't be written: {0}")]
+    Status(#[source] kube::Error),
+    /// It took too long.
+    #[error("it took longer than {LONGEST:?}")]
+    Timeout,
+}
+
+impl ReconcileError {
+    fn reason(&self) -> &'static str {
+        match self {
+            Self::Child(error) => error.reason(),
+            Self::Status(error) => api_reason(error),
+            Self::Timeout => "Timeout",
+        }
+    }
+}
+
+/// Looks at a function.
+///
+/// # Errors
+/// When something could not be written; what is said of it is in the status.
+pub async fn reconcile(function: Arc<Guarded>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    let (reference, begun) = (FunctionRef::of(&*function), Instant::now());
+    let look = async {
+        match &function.0 {
+            Ok(function) => look(function, &reference, &context).await,
+            Err(invalid) => {
+                context.statuses.refuse(&reference, invalid).await;
+                Ok(Action::await_change())
+            }
+        }
+    };
+    let result = tokio::time::timeout(LONGEST, look).await.unwrap_or(Err(ReconcileError::Timeout));
+    context.metrics.reconciled(begun.elapsed());
+    if result.is_ok() {
+        context.backoff.reset(&reference);
+    }
+    result
+}
+
+/// How long to let a function be that failed.
+// Its signature is what the controller asks for.
+#[allow(clippy::needless_pass_by_value)]
+pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Context>) -> Action {
+    let reference = FunctionRef::of(&*function);
+    context.metrics.reconcile_error(error.reason());
+    if let ReconcileError::Child(ApplyError::Clash { .. } | ApplyError::Orphaned { .. }) = error {
+        debug!(function = %reference, %error, "looked at again soon");
+        return Action::requeue(CLASH);
+    }
+    let pause = context.backoff.failed(&reference, function.meta_generation());
+    warn!(function = %reference, %error, ?pause, "a look at a function failed");
+    Action::requeue(pause)
+}
+
+/// What is to be forgotten of a function that is gone.
+pub fn forget(reference: &FunctionRef, context: &Context) {
+    context.applier.forget(reference);
+    context.statuses.forget(reference);
+    context.backoff.reset(reference);
+    context.metrics.function(reference, None);
+    if let Some(next) = context.rollouts.forget(reference) {
+        let _ = context.triggers.send(next);
+    }
+}
+
+trait MetaGeneration {
+    fn meta_generation(&self) -> Option<i64>;
+}
+
+impl MetaGeneration for Guarded {
+    fn meta_generation(&self) -> Option<i64> {
+        kube::Resource::meta(self).generation
+    }
+}
+
+async fn look(
+    function: &DestinationFunction,
+    reference: &FunctionRef,
+    context: &Context,
+) -> Result<Action, ReconcileError> {
+    // The garbage collector takes the children.
+    if function.metadata.deletion_timestamp.is_some() {
+        return Ok(Action::await_change());
+    }
+    let live = watch::get(&context.caches.deployments, reference);
+    let running = live.as_ref().and_then(|live| live.spec.as_ref()?.replicas);
+    let children = desired::children(function, &context.platform, running);
+    let refusal = acceptance::judge(function, &context.platform).err();
+
+    let mut turn = Turn::Go;
+    let done = match refusal.as_ref().map(|refusal| refusal.then) {
+        None => {
+            let next;
+            (turn, next) = context.rollouts.turn(reference, live.as_deref(), &children.deployment);
+            if let Some(next) = next {
+                let _ = context.triggers.send(next);
+            }
+            bring(&children, live.as_deref(), &turn, reference, context).await
+        }
+        Some(Then::Stop) => stop(&children, live.as_deref(), context).await,
+        Some(Then::Freeze) => Ok(()),
+    };
+
+    let observed = Observed {
+        refusal,
+        problem: done.as_ref().err().and_then(ApplyError::problem),
+        enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
+        waits_to_roll: turn == Turn::Wait,
+        // As it was found: what was just written tells of itself soon.
+        rollout: live.as_deref().map(observe::rollout),
+        pods: pods(&children, reference, context),
+        url: children.url.clone(),
+    };
+    let said = context.statuses.say(function, reference, &observed, children.family.selector_text()).await;
+    context.metrics.function(reference, Some(readiness(&observed)));
+    done?;
+    let again = said.map_err(ReconcileError::Status)?;
+    // By chance sooner: those that began together are not to go on together.
+    Ok(Action::requeue(again.unwrap_or_else(|| RESYNC.mul_f64(0.75 + 0.25 * fastrand::f64()))))
+}
+
+/// Makes the children what they should be, the sidecars last.
+async fn bring(
+    children: &Children,
+    live: Option<&Deployment>,
+    turn: &Turn,
+    reference: &FunctionRef,
+    context: &Context,
+) -> Result<(), ApplyError> {
+    let (applier, caches, family) = (&context.applier, &context.caches, &children.family);
+    let configuration = children.config_map.name_any();
+    let known = caches.config_maps.get(reference, &configuration);
+    let known = known.map(|known| ConfigMap {
+        metadata: known.metadata.clone(),
+        immutable: Some(true),
+        ..ConfigMap::default()
+    });
+    applier.bring(family, &children.config_map, known.as_ref()).await?;
+
+    let account = watch::get(&caches.service_accounts, reference);
+    applier.bring(family, &children.service_account, account.as_deref()).await?;
+
+    let service = watch::get(&caches.services, reference);
+    applier.bring(family, &children.service, service.as_deref()).await?;
+
+    let policy = watch::get(&caches.network_policies, reference);
+    match &children.network_policy {
+        Some(desired) => applier.bring(family, desired, policy.as_deref()).await?,
+        None => applier.remove(family, policy.as_deref()).await?,
+    }
+    let budget = watch::get(&caches.disruption_budgets, reference);
+    match &children.disruption_budget {
+        Some(desired) => applier.bring(family, desired, budget.as_deref()).await?,
+        None => applier.remove(family, budget.as_deref()).await?,
+    }
+    match turn {
+        Turn::Go => applier.bring(family, &children.deployment, live).await?,
+        Turn::Wait => scale(children, live, context).await?,
+    }
+    drop_old_configurations(&configuration, live, reference, children, context).await
+}
+
+/// A Deployment that waits for its turn follows its function's replicas all the same.
+async fn scale(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
+    let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    match (live.and_then(replicas), replicas(&children.deployment)) {
+        (Some(now), Some(wanted)) if now != wanted => context.applier.scale(&children.family, wanted).await,
+        _ => Ok(()),
+    }
+}
+
+/// Configurations that no pod runs or will run. Until a roll is through, one of the one before may
+/// still be started.
+async fn drop_old_configurations(
+    current: &str,
+    live: Option<&Deployment>,
+    reference: &FunctionRef,
+    children: &Children,
+    context: &Context,
+) -> Result<(), ApplyError> {
+    if !live.is_some_and(observe::is_complete) {
+        return Ok(());
+    }
+    let template =
+        live.and_then(|live| live.spec.as_ref()?.template.metadata.as_ref()?.labels.as_ref()?.get(label::CONFIG));
+    if template != Some(&children.config_hash) {
+        return Ok(());
+    }
+    let pods = context.caches.pods.of(reference);
+    for map in context.caches.config_maps.of(reference) {
+        let hash = map.labels().get(label::CONFIG);
+        let used = map.name_any() == current || pods.iter().any(|pod| pod.labels().get(label::CONFIG) == hash);
+        if !used {
+            let map = ConfigMap { metadata: map.metadata.clone(), ..ConfigMap::default() };
+            context.applier.remove(&children.family, Some(&map)).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Ends the sidecars. Their address stays: to be refused is an answer, too.
+async fn stop(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
+    context.applier.remove(&children.family, live).await
+}
+
+fn pods(children: &Children, reference: &FunctionRef, context: &Context) -> Vec<conditions::Pod> {
+    let pods = context.caches.pods.of(reference);
+    let current = pods.iter().filter(|pod| observe::is_current(pod, &children.config_hash));
+    current.map(|pod| observe::pod(pod, context.reports.of(&pod.uid().unwrap_or_default()))).collect()
+}
+
+fn readiness(observed: &Observed) -> Truth {
+    conditions::conditions(observed)[0].status
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn errors_are_counted_under_words_of_a_closed_set() {
+        let forbidden = kube::Error::Api(kube::core::Status::failure("no", "Forbidden").with_code(403).boxed());
+        assert_eq!(ReconcileError::Status(forbidden).reason(), "Forbidden");
+        assert_eq!(ReconcileError::Timeout.reason(), "Timeout");
+        let problem = ApplyError::Orphaned { kind: "Service".to_owned(), name: "a".to_owned() }.problem();
+        assert!(problem.is_some());
+    }
+}

@@ -1,0 +1,144 @@
+//! How many functions roll at once because the platform's sidecar changed. Pure, but for its memory.
+//!
+//! What a function's owner changes is rolled at once. What the platform changes would roll all
+//! functions together: so a few go first, and the others when those are through. If the new sidecar
+//! doesn't come up, those few wait for it, on the old one, and nobody else is touched.
+
+use std::collections::{BTreeSet, HashSet};
+use std::sync::{Mutex, PoisonError};
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
+
+use crate::desired::names::annotation;
+use crate::function::FunctionRef;
+use crate::observe::is_complete;
+
+/// Turns to roll.
+#[derive(Debug)]
+pub struct Rollouts {
+    most: usize,
+    turns: Mutex<Turns>,
+}
+
+#[derive(Debug, Default)]
+struct Turns {
+    rolling: HashSet<FunctionRef>,
+    waiting: BTreeSet<FunctionRef>,
+}
+
+/// What is to be done with a Deployment now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Turn {
+    /// It may be written.
+    Go,
+    /// Others roll; its turn will come.
+    Wait,
+}
+
+impl Rollouts {
+    /// At most so many at once.
+    pub fn new(most: usize) -> Self {
+        Self { most, turns: Mutex::default() }
+    }
+
+    /// Whether the function's Deployment may be made what is desired now, and a function that has
+    /// waited for this one to be through, if there is one.
+    pub fn turn(
+        &self,
+        function: &FunctionRef,
+        live: Option<&Deployment>,
+        desired: &Deployment,
+    ) -> (Turn, Option<FunctionRef>) {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_platforms_roll(live, desired) {
+            // One that takes no events can't be made worse.
+            let harmless = live.is_some_and(|live| !takes_events(live));
+            let free = turns.rolling.len() < self.most;
+            if harmless || free || turns.rolling.contains(function) {
+                turns.waiting.remove(function);
+                if !harmless {
+                    turns.rolling.insert(function.clone());
+                }
+                return (Turn::Go, None);
+            }
+            turns.waiting.insert(function.clone());
+            return (Turn::Wait, None);
+        }
+        turns.waiting.remove(function);
+        let through = live.is_none_or(is_complete) && turns.rolling.remove(function);
+        (Turn::Go, if through { turns.waiting.first().cloned() } else { None })
+    }
+
+    /// The function is gone; one that has waited for it, if there is one.
+    pub fn forget(&self, function: &FunctionRef) -> Option<FunctionRef> {
+        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        turns.waiting.remove(function);
+        if turns.rolling.remove(function) { turns.waiting.first().cloned() } else { None }
+    }
+}
+
+/// Whether the template would change, and nothing that the function's owner has a say in.
+fn is_platforms_roll(live: Option<&Deployment>, desired: &Deployment) -> bool {
+    let Some(live) = live else { return false };
+    let differs = |name: &str| live.annotations().get(name) != desired.annotations().get(name);
+    differs(annotation::TEMPLATE) && !differs(annotation::FUNCTION)
+}
+
+fn takes_events(deployment: &Deployment) -> bool {
+    deployment.status.as_ref().and_then(|status| status.available_replicas).unwrap_or_default() > 0
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::desired::names::labels;
+
+    fn deployment(template: &str, owner: &str, available: i32) -> Deployment {
+        let mut deployment: Deployment = serde_yaml::from_str(&format!(
+            "{{metadata: {{generation: 1}}, spec: {{replicas: 1, selector: {{}}, template: {{}}}}, status: \
+             {{observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: {available}}}}}"
+        ))
+        .unwrap();
+        deployment.metadata.annotations =
+            Some(labels([(annotation::TEMPLATE, template), (annotation::FUNCTION, owner)]));
+        deployment
+    }
+
+    fn function(name: &str) -> FunctionRef {
+        FunctionRef::new("shop", name)
+    }
+
+    #[test]
+    fn the_platforms_change_rolls_a_few_at_a_time() {
+        let rollouts = Rollouts::new(1);
+        let (old, new) = (deployment("1", "f", 1), deployment("2", "f", 1));
+        let (a, b, c) = (function("a"), function("b"), function("c"));
+        assert_eq!(rollouts.turn(&a, Some(&old), &new), (Turn::Go, None));
+        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Wait, None));
+        // Asked again before it is seen written: it is still its turn.
+        assert_eq!(rollouts.turn(&a, Some(&old), &new), (Turn::Go, None));
+        // Written, and not through.
+        let rolling = deployment("2", "f", 0);
+        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, None));
+        assert_eq!(rollouts.turn(&c, Some(&old), &new), (Turn::Wait, None));
+        // Through: the next one is called.
+        assert_eq!(rollouts.turn(&a, Some(&new), &new), (Turn::Go, Some(b.clone())));
+        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
+        assert_eq!(rollouts.turn(&c, Some(&old), &new), (Turn::Wait, None));
+        assert_eq!(rollouts.forget(&b), Some(c));
+    }
+
+    #[test]
+    fn what_its_owner_changes_and_what_takes_no_events_waits_for_nobody() {
+        let rollouts = Rollouts::new(1);
+        let (old, new) = (deployment("1", "f", 1), deployment("2", "f", 1));
+        assert_eq!(rollouts.turn(&function("a"), Some(&old), &new).0, Turn::Go);
+        let changed = deployment("2", "g", 1);
+        assert_eq!(rollouts.turn(&function("b"), Some(&old), &changed).0, Turn::Go);
+        assert_eq!(rollouts.turn(&function("c"), None, &new).0, Turn::Go);
+        let broken = deployment("1", "f", 0);
+        assert_eq!(rollouts.turn(&function("d"), Some(&broken), &new).0, Turn::Go);
+        assert_eq!(rollouts.turn(&function("e"), Some(&old), &new).0, Turn::Wait);
+    }
+}

@@ -1,0 +1,51 @@
+//! One watch, for as long as it is polled.
+
+use std::fmt::Debug;
+use std::time::Duration;
+
+use futures_util::{StreamExt, pin_mut};
+use kube::Resource;
+use kube::api::Api;
+use kube::runtime::watcher::{self, Event, watcher};
+use serde::de::DeserializeOwned;
+use tokio::time::sleep;
+use tracing::{info, warn};
+
+/// After a failure: doubled each time. The longest is well below the client's own time limits, so
+/// that what is under way is not given up unlooked at.
+const FIRST_PAUSE: Duration = Duration::from_millis(200);
+const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+
+/// Watches, and hands every event to `take`.
+pub async fn listen<K>(api: Api<K>, config: watcher::Config, mut take: impl FnMut(Event<K>))
+where
+    K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
+{
+    let kind = K::kind(&());
+    let events = watcher(api, config);
+    pin_mut!(events);
+    let mut pause = FIRST_PAUSE;
+    let mut failing = false;
+    while let Some(event) = events.next().await {
+        match event {
+            Ok(event) => {
+                // A list that begins is no success yet.
+                if !matches!(event, Event::Init) {
+                    if failing {
+                        info!(%kind, "the watch goes on");
+                    }
+                    (pause, failing) = (FIRST_PAUSE, false);
+                }
+                take(event);
+            }
+            Err(error) => {
+                if !failing {
+                    warn!(%kind, %error, "the watch fails; it is tried again until it does not");
+                }
+                failing = true;
+                sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}

@@ -1,0 +1,62 @@
+//! Functions in the cluster.
+
+use std::time::Duration;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::Api;
+use serde_json::{Value, json};
+use tributary_crds::DestinationFunction;
+
+use crate::wait::until;
+use crate::world::{BUCKET, REGION, ROLE};
+
+/// A function of this name, with these fields in its spec besides the needed ones.
+///
+/// # Panics
+/// If it is none.
+pub fn function(name: &str, fields: &Value) -> DestinationFunction {
+    let mut spec = json!({
+        "roleArn": ROLE,
+        "externalIdSecretRef": {"name": "orders-lake"},
+        "s3": {"bucket": BUCKET, "region": REGION},
+    });
+    for (field, value) in fields.as_object().expect("fields") {
+        spec[field] = value.clone();
+    }
+    let function = json!({
+        "apiVersion": "tributary.dev/v1alpha1",
+        "kind": "DestinationFunction",
+        "metadata": {"name": name},
+        "spec": spec,
+    });
+    serde_json::from_value(function).expect("a function")
+}
+
+/// A condition of the function's, if it is there.
+pub fn condition(function: &DestinationFunction, r#type: &str) -> Option<Condition> {
+    let conditions = &function.status.as_ref()?.conditions;
+    conditions.iter().find(|condition| condition.type_ == r#type).cloned()
+}
+
+/// Waits until a condition has this reason.
+///
+/// # Panics
+/// At the deadline.
+pub async fn wait_condition(
+    functions: &Api<DestinationFunction>,
+    name: &str,
+    r#type: &str,
+    reason: &str,
+    within: Duration,
+) -> Condition {
+    let mut last = None;
+    let what = format!("{type} of {name} is {reason}");
+    until(&what, within, async || {
+        let found = functions.get(name).await.ok().and_then(|function| condition(&function, r#type));
+        if found != last {
+            last.clone_from(&found);
+        }
+        found.filter(|condition| condition.reason == reason)
+    })
+    .await
+}

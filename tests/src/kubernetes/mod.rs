@@ -1,0 +1,16 @@
+//! A real Kubernetes: the one that `TEST_KUBECONFIG` names, which `tests/run` brings up.
+//!
+//! Each test has namespaces of its own, and an operator that looks after no others, so that many
+//! run side by side.
+
+mod api;
+mod function;
+mod namespace;
+mod operator;
+mod proxy;
+
+pub use api::{Kubernetes, eventually};
+pub use function::{condition, function, wait_condition};
+pub use namespace::Namespace;
+pub use operator::{OperatorProcess, OperatorSetup};
+pub use proxy::{ApiProxy, Request};

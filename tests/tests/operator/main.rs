@@ -1,0 +1,12 @@
+//! The built operator on a real control plane. Pods are not run here: what becomes of a function in
+//! the API is.
+
+mod children;
+mod definition;
+mod drift;
+mod killed;
+mod leaders;
+mod replicas;
+mod rest;
+mod scene;
+mod trouble;

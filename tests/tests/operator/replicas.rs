@@ -1,0 +1,62 @@
+//! How many sidecars there are is their owner's to say: the function's, or an autoscaler's.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::api::{Patch, PatchParams};
+use serde_json::json;
+use tributary_crds::DestinationFunction;
+
+use crate::scene::Scene;
+
+fn replicas(deployment: &Deployment) -> Option<i32> {
+    deployment.spec.as_ref().and_then(|spec| spec.replicas)
+}
+
+#[tokio::test]
+async fn the_scale_subresource_scales_the_deployment() {
+    let (scene, _operator) = Scene::with_operator("scale").await;
+    scene.applied("orders", &json!({})).await;
+    let scale = Patch::Merge(json!({"spec": {"replicas": 4}}));
+    scene.functions().patch_scale("orders", &PatchParams::default(), &scale).await.expect("a scale");
+    scene.becomes::<Deployment>("orders", "is scaled", |deployment| replicas(deployment) == Some(4)).await;
+    let scale = scene.functions().get_scale("orders").await.expect("a scale");
+    let selector = scale.status.and_then(|status| status.selector).expect("a selector");
+    assert_eq!(selector, "app.kubernetes.io/name=tributary-sidecar,tributary.dev/function=orders");
+}
+
+#[tokio::test]
+async fn replicas_that_the_function_does_not_name_are_nobodys() {
+    let (scene, _operator) = Scene::with_operator("unnamed").await;
+    let first = scene.applied("orders", &json!({})).await;
+    assert_eq!(replicas(&first), Some(1));
+    // As an autoscaler of the Deployment itself would.
+    scene.edit::<Deployment>("orders", &json!({"spec": {"replicas": 3}})).await;
+    scene.apply("orders", &json!({"logLevel": "debug"})).await;
+    let changed = scene
+        .becomes::<Deployment>("orders", "is changed otherwise", |deployment| deployment.metadata.generation >= Some(3))
+        .await;
+    assert_eq!(replicas(&changed), Some(3));
+}
+
+#[tokio::test]
+async fn replicas_that_the_function_names_no_more_stay_what_they_were() {
+    let (scene, _operator) = Scene::with_operator("released").await;
+    scene.applied("orders", &json!({"replicas": 3})).await;
+    // A second apply, by which the operator owns the field in server-side apply's books.
+    scene.apply("orders", &json!({"replicas": 4})).await;
+    scene.becomes::<Deployment>("orders", "is scaled", |deployment| replicas(deployment) == Some(4)).await;
+    let released = scene.apply("orders", &json!({"logLevel": "debug"})).await;
+    assert_eq!(released.spec.replicas, None);
+    let changed = scene
+        .becomes::<Deployment>("orders", "follows the function", |deployment| {
+            let text = serde_json::to_string(deployment).expect("JSON");
+            deployment.metadata.generation >= Some(3) && text.contains("orders-")
+        })
+        .await;
+    assert_eq!(replicas(&changed), Some(4));
+    let status = scene
+        .becomes::<DestinationFunction>("orders", "is observed", |function| {
+            function.status.as_ref().is_some_and(|status| status.observed_generation == function.metadata.generation)
+        })
+        .await;
+    assert!(status.spec.replicas.is_none());
+}
