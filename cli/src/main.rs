@@ -1,14 +1,16 @@
 //! `tributary`: runs, checks and prepares destination functions from the command line.
 //!
 //! Each subcommand is a module with its arguments and one function, which returns what to print:
-//! but for `run`, which shows what happens as it happens, only this file writes to the terminal,
-//! and it alone chooses the exit code.
+//! but for those that go on, and show what happens as it happens, only this file writes to the
+//! terminal, and it alone chooses the exit code.
 
 mod check;
 mod external_id;
+mod local_aws;
 mod manifest;
 mod policy;
 mod run;
+mod send;
 
 use std::io::Write;
 use std::process::ExitCode;
@@ -44,6 +46,8 @@ enum Command {
     Check(check::Arguments),
     Policy(policy::Arguments),
     ExternalId(external_id::Arguments),
+    LocalAws(local_aws::Arguments),
+    Send(send::Arguments),
 }
 
 /// What a subcommand comes to.
@@ -63,6 +67,8 @@ fn main() -> ExitCode {
             Command::Check(arguments) => check::run(&arguments),
             Command::Policy(arguments) => policy::run(&arguments),
             Command::ExternalId(arguments) => external_id::run(&arguments),
+            Command::LocalAws(arguments) => local_aws::run(&arguments),
+            Command::Send(arguments) => send::run(&arguments),
         },
         Err(error) if error.use_stderr() => {
             Outcome::Usage(format!("{} (see tributary --help)", one_line(&error.to_string())))

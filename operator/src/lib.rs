@@ -39,14 +39,3 @@ pub mod reconcile;
 mod rollouts;
 pub mod status;
 pub mod watch;
-
-/// An error with all that caused it, on one line.
-fn one_line(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        text = format!("{text}: {cause}");
-        source = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
-}

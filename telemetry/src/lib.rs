@@ -1,5 +1,8 @@
-//! What our processes say for people: their logs, one JSON object a line for machines and coloured
-//! lines for a terminal, and the one line of a process that can't start.
+//! What our processes say of themselves: their logs, one JSON object a line for machines and coloured
+//! lines for a terminal, the one line of a process that can't start, and the [`port`] at which the
+//! platform asks.
+
+pub mod port;
 
 use std::io::{self, IsTerminal};
 
@@ -61,6 +64,20 @@ pub fn targets(level: LogLevel) -> Targets {
 pub fn one_line(error: &str) -> String {
     let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
+}
+
+/// An error with all that caused it, on one line.
+pub fn causes(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut source = error.source();
+    while let Some(cause) = source {
+        let cause_text = cause.to_string();
+        if !text.contains(&cause_text) {
+            text = format!("{text}: {cause_text}");
+        }
+        source = cause.source();
+    }
+    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

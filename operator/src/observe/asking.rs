@@ -18,6 +18,7 @@ use kube::{Resource, ResourceExt};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tributary_crds::conditions::SidecarStatus;
+use tributary_telemetry::causes;
 
 use super::{Chain, Reports, belongs};
 use crate::desired::PLATFORM_PORT;
@@ -146,7 +147,7 @@ async fn ask(http: &HttpClient, address: SocketAddr) -> Result<SidecarStatus, St
     let exchange = async {
         let request =
             Request::get(format!("http://{address}/status")).body(Empty::new()).map_err(|error| error.to_string())?;
-        let response = http.request(request).await.map_err(|error| crate::one_line(&error))?;
+        let response = http.request(request).await.map_err(|error| causes(&error))?;
         if response.status() != 200 {
             return Err(format!("it answered {}", response.status()));
         }

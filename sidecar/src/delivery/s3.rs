@@ -17,10 +17,11 @@ use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use bytes::Bytes;
 use tributary_crds::function::{self, Checksum, EncryptionType};
+use tributary_telemetry::causes;
 
 use super::failure::S3Answer;
 use crate::clock::{Clock, SdkTime};
-use crate::session::{Session, SessionId, causes};
+use crate::session::{Session, SessionId};
 
 /// How long a single try may take: a slow one is worth giving up, a new connection often helps.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html>

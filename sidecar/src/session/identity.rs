@@ -10,6 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tributary_crds::conditions::Reason;
+use tributary_telemetry::causes;
 
 use crate::clock::{Clock, SdkTime};
 use crate::conditions::Obstacle;
@@ -71,18 +72,4 @@ fn none(error: &CredentialsError) -> Obstacle {
         causes(error)
     );
     Obstacle { reason: Reason::NoBaseIdentity, message }
-}
-
-/// An error with all that caused it, on one line.
-pub(crate) fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }

@@ -22,7 +22,7 @@ use tributary_crds::conditions::SessionTimes;
 use crate::clock::{Clock, rfc3339};
 
 pub use identity::BaseIdentity;
-pub(crate) use identity::{StsPlace, causes};
+pub(crate) use identity::StsPlace;
 pub(crate) use keeper::Keeper;
 pub(crate) use sts::Sts;
 

@@ -11,9 +11,10 @@ use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::policy::{self, PolicyDocument};
 use tributary_crds::values::{ExternalId, SessionName};
+use tributary_telemetry::causes;
 
 use super::failure::StsAnswer;
-use super::identity::{StsPlace, causes};
+use super::identity::StsPlace;
 use super::schedule::{self, SESSION};
 use super::{Session, SessionId};
 use crate::clock::{Clock, SdkTime};

@@ -1,0 +1,154 @@
+//! `tributary local-aws`: the embedded S3 and STS by themselves, for clusters without a cloud.
+
+use std::collections::BTreeSet;
+use std::fmt::Write;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
+use hyper::{Method, Request, StatusCode};
+use serde_json::json;
+use tokio::net::TcpListener;
+use tokio::signal::unix::{SignalKind, signal};
+use tributary_local_aws::{Accounts, Call, Clock, LocalAws, Options, Store};
+use tributary_telemetry::port::{Answer, JSON, TEXT, answer, serve};
+
+use crate::Outcome;
+
+/// Bytes of an accounts file that is put in place.
+const LONGEST_ACCOUNTS: usize = 4 << 20;
+
+/// Serves an S3 and an STS that keep AWS's rules, for trying functions in a cluster.
+///
+/// Point functions at it with s3.endpoint and sts.endpoint, where the platform allows them. Objects
+/// are kept in memory.
+#[derive(clap::Args)]
+#[command(after_help = "\
+The port of --admin shows and changes what there is:
+  GET  /objects                  a line for each object: bucket/key
+  GET  /objects/BUCKET/KEY       one object's content
+  GET  /calls                    the latest calls, as JSON
+  PUT  /accounts                 other accounts, as YAML; their faults begin anew
+  GET  /healthz
+
+Example:
+  tributary local-aws examples/accounts.yaml")]
+pub struct Arguments {
+    /// Accounts, roles, principals, buckets and faults, as YAML
+    accounts: PathBuf,
+
+    /// Where S3 and STS answer
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    listen: SocketAddr,
+
+    /// Where it can be looked at and changed
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
+    admin: SocketAddr,
+}
+
+/// Runs until Ctrl-C or SIGTERM.
+pub fn run(arguments: &Arguments) -> Outcome {
+    let path = arguments.accounts.display();
+    let accounts = match std::fs::read_to_string(&arguments.accounts) {
+        Ok(text) => Accounts::parse(&text),
+        Err(error) => return Outcome::Usage(format!("{path}: {error}")),
+    };
+    let accounts = match accounts {
+        Ok(accounts) => accounts,
+        Err(error) => return Outcome::Usage(format!("{path}: {error}")),
+    };
+    let aws = LocalAws::new(Options { accounts, store: Store::memory(), clock: Clock::real(), record_calls: true });
+    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+        Ok(runtime) => runtime,
+        Err(error) => return Outcome::Failed(format!("can't start threads: {error}\n")),
+    };
+    match runtime.block_on(serve_until_told(arguments, aws)) {
+        Ok(()) => Outcome::Done(String::new()),
+        Err(error) => Outcome::Failed(format!("{error}\n")),
+    }
+}
+
+async fn serve_until_told(arguments: &Arguments, aws: LocalAws) -> std::io::Result<()> {
+    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let listener = TcpListener::bind(arguments.listen).await?;
+    let admin = TcpListener::bind(arguments.admin).await?;
+    println!("S3 and STS  http://{}", listener.local_addr()?);
+    println!("admin       http://{}", admin.local_addr()?);
+    let shown = aws.clone();
+    tokio::spawn(serve(admin, move |request| {
+        let aws = shown.clone();
+        async move { show(request, &aws).await }
+    }));
+    let told = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+    };
+    aws.serve(listener, told).await;
+    Ok(())
+}
+
+async fn show(request: Request<Incoming>, aws: &LocalAws) -> Answer {
+    let path = request.uri().path().to_owned();
+    match (request.method(), path.as_str()) {
+        (&Method::GET, "/healthz") => answer(StatusCode::OK, TEXT, "ok\n"),
+        (&Method::GET, "/objects") => answer(StatusCode::OK, TEXT, list(aws)),
+        (&Method::GET, "/calls") => answer(StatusCode::OK, JSON, calls(aws)),
+        (&Method::PUT, "/accounts") => put_accounts(request, aws).await,
+        (&Method::GET, path) => match path.strip_prefix("/objects/").and_then(|name| find(aws, name)) {
+            Some(content) => answer(StatusCode::OK, "application/octet-stream", content),
+            None => answer(StatusCode::NOT_FOUND, TEXT, "there is no such object: see /objects\n"),
+        },
+        _ => answer(StatusCode::NOT_FOUND, TEXT, "see tributary local-aws --help\n"),
+    }
+}
+
+fn list(aws: &LocalAws) -> String {
+    let objects = aws.objects();
+    let names: BTreeSet<_> = objects.iter().map(|object| (&object.bucket, &object.key)).collect();
+    names.into_iter().fold(String::new(), |mut text, (bucket, key)| {
+        // Writing to memory does not fail.
+        let _ = writeln!(text, "{bucket}/{key}");
+        text
+    })
+}
+
+fn find(aws: &LocalAws, name: &str) -> Option<bytes::Bytes> {
+    let (bucket, key) = name.split_once('/')?;
+    let mut objects = aws.objects().into_iter();
+    objects.find(|object| object.bucket == bucket && object.key == key).map(|object| object.body)
+}
+
+fn calls(aws: &LocalAws) -> String {
+    let shown = |call: &Call| {
+        json!({
+            "operation": call.operation,
+            "caller": call.caller,
+            "role": call.role,
+            "sessionName": call.session_name,
+            "bucket": call.bucket,
+            "key": call.key,
+            "status": call.status,
+            "error": call.error_code,
+        })
+    };
+    let calls: Vec<_> = aws.calls().iter().map(shown).collect();
+    json!(calls).to_string()
+}
+
+async fn put_accounts(request: Request<Incoming>, aws: &LocalAws) -> Answer {
+    let refuse = |why: String| answer(StatusCode::BAD_REQUEST, TEXT, why + "\n");
+    let text = match Limited::new(request.into_body(), LONGEST_ACCOUNTS).collect().await {
+        Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
+        Err(error) => return refuse(error.to_string()),
+    };
+    match Accounts::parse(&text) {
+        Ok(accounts) => {
+            aws.set_accounts(accounts);
+            answer(StatusCode::OK, TEXT, "ok\n")
+        }
+        Err(error) => refuse(error.to_string()),
+    }
+}

@@ -1,0 +1,89 @@
+//! What was answered, counted.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::time::Duration;
+
+/// What became of one event.
+#[derive(Clone, Debug)]
+pub struct Sent {
+    /// The last answer's status, and its text; an error if there was none.
+    pub answer: Result<(u16, String), String>,
+    /// How often it was sent.
+    pub tries: u32,
+    /// How long that took.
+    pub took: Duration,
+}
+
+/// What became of all of them.
+#[derive(Clone, Debug, Default)]
+pub struct Tally {
+    sent: u64,
+    /// By status; those without an answer under `none`.
+    answers: BTreeMap<String, u64>,
+    /// Events that were sent more than once.
+    retried: u64,
+    slowest: Duration,
+    /// The first answer that was none of 200.
+    first_bad: Option<String>,
+    last: String,
+}
+
+impl Tally {
+    /// Counts one.
+    pub fn add(&mut self, sent: Sent) {
+        self.sent += 1;
+        self.retried += u64::from(sent.tries > 1);
+        self.slowest = self.slowest.max(sent.took);
+        let (status, text) = match sent.answer {
+            Ok((status, text)) => (status.to_string(), format!("{status} {}", text.trim_end())),
+            Err(error) => ("none".to_owned(), format!("no answer: {error}")),
+        };
+        *self.answers.entry(status.clone()).or_default() += 1;
+        if status != "200" && self.first_bad.is_none() {
+            self.first_bad = Some(text.clone());
+        }
+        self.last = text;
+    }
+
+    /// Whether every one was answered 200.
+    pub fn all_stored(&self) -> bool {
+        self.answers.keys().all(|status| status == "200")
+    }
+}
+
+impl fmt::Display for Tally {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.sent == 1 {
+            return writeln!(f, "{}", self.last);
+        }
+        let Self { sent, answers, retried, slowest, first_bad, .. } = self;
+        let answers = serde_json::json!(answers);
+        let slowest = slowest.as_millis();
+        writeln!(f, r#"{{"sent":{sent},"answers":{answers},"retried":{retried},"slowestMs":{slowest}}}"#)?;
+        first_bad.iter().try_for_each(|bad| writeln!(f, "the first that was not stored: {bad}"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sent(answer: Result<(u16, &str), &str>, tries: u32, millis: u64) -> Sent {
+        let answer = answer.map(|(status, text)| (status, text.to_owned())).map_err(str::to_owned);
+        Sent { answer, tries, took: Duration::from_millis(millis) }
+    }
+
+    #[test]
+    fn one_is_shown_whole_and_many_are_counted() {
+        let mut tally = Tally::default();
+        tally.add(sent(Ok((200, "{\"success\":true}\n")), 1, 5));
+        assert_eq!((tally.to_string().as_str(), tally.all_stored()), ("200 {\"success\":true}\n", true));
+        tally.add(sent(Ok((503, "{}")), 3, 900));
+        tally.add(sent(Err("refused"), 1, 1));
+        assert!(!tally.all_stored());
+        let expected = "{\"sent\":3,\"answers\":{\"200\":1,\"503\":1,\"none\":1},\"retried\":1,\"slowestMs\":900}\n\
+                        the first that was not stored: 503 {}\n";
+        assert_eq!(tally.to_string(), expected);
+    }
+}
