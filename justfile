@@ -18,11 +18,16 @@ lint:
 crd:
     mkdir -p target
     cargo run --quiet --package tributary-crds --bin crdgen > target/destinationfunctions.yaml
+    cp target/destinationfunctions.yaml charts/tributary/files/destinationfunctions.yaml
     mv target/destinationfunctions.yaml crds/destinationfunctions.yaml
 
 # Everything, or the parts named: `just test unit`.
 test *PARTS:
     tests/run {{ PARTS }}
+
+# The three images, as archives below target/images: `just images --profile quick`.
+images *ARGUMENTS:
+    images/build {{ ARGUMENTS }}
 
 # What an event costs: loads the release build, for some minutes; `just bench stream` for a steady load.
 bench *ARGUMENTS:

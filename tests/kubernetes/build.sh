@@ -69,14 +69,20 @@ build_coredns() {
   coredns=$built/coredns
 }
 
+# `helm template` and `helm lint` go by the Kubernetes that Helm was built for.
 build_helm() {
+  local package flags=""
   check_go
-  built helm "$HELM" go_install "helm.sh/helm/v3/cmd/helm@$HELM"
+  for package in chartutil lint/rules; do
+    flags+=" -X helm.sh/helm/v3/pkg/$package.k8sVersionMajor=1 -X helm.sh/helm/v3/pkg/$package.k8sVersionMinor=34"
+  done
+  built helm "$HELM-1.34" go_install "helm.sh/helm/v3/cmd/helm@$HELM" "$flags"
   helm=$built/helm
 }
 
+# go_install PACKAGE [LINKER-FLAGS]
 go_install() {
-  CGO_ENABLED=0 GOBIN=$PWD go install -trimpath -ldflags "-s -w" "$1"
+  CGO_ENABLED=0 GOBIN=$PWD go install -trimpath -ldflags "-s -w${2-}" "$1"
 }
 
 # --- what a node needs of the machine --------------------------------------------------

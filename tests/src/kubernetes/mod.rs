@@ -8,9 +8,11 @@ mod function;
 mod namespace;
 mod operator;
 mod proxy;
+mod tools;
 
 pub use api::{Kubernetes, eventually};
 pub use function::{condition, function, wait_condition};
 pub use namespace::Namespace;
 pub use operator::{OperatorProcess, OperatorSetup};
 pub use proxy::{ApiProxy, Request};
+pub use tools::{checkout, helm, kubectl};

@@ -1,0 +1,121 @@
+//! What the chart writes, others read: the operator the platform's file, the API server the
+//! definition and the admission policies' parameters.
+
+use proptest::prelude::*;
+use regex_lite::Regex;
+use serde_json::Value;
+use tributary_operator::platform::{BaseIdentity, Platform};
+
+use crate::chart::{data, object, objects, render, sets};
+
+fn platform(set: &str) -> Platform {
+    let rendered = objects(&render(set, &[]));
+    let text = data(&rendered, "tributary-platform", "platform.yaml");
+    serde_yaml::from_str(text).unwrap_or_else(|error| panic!("{set}: {error} in\n{text}"))
+}
+
+#[test]
+fn the_operator_understands_the_platforms_file_of_every_set() {
+    for set in sets() {
+        platform(&set);
+    }
+}
+
+#[test]
+fn the_platforms_file_says_what_the_values_say() {
+    let irsa = platform("irsa");
+    assert!(irsa.sidecar.image.starts_with("registry.example.com/sidecar@sha256:"));
+    assert!(matches!(irsa.base_identity.of("any"), BaseIdentity::Irsa { mount_token: false, .. }));
+    assert!(matches!(irsa.base_identity.of("on-premises"), BaseIdentity::Irsa { mount_token: true, .. }));
+    assert_eq!(*platform("pod-identity").base_identity.of("any"), BaseIdentity::PodIdentity);
+    assert!(matches!(platform("static-keys").base_identity.of("team-a"), BaseIdentity::Secret { .. }));
+
+    let policies = platform("policies").policy;
+    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}").parse().expect("a role");
+    assert!(policies.allows_role("team-a", &role("team-a-orders")) && !policies.allows_role("team-a", &role("other")));
+    assert!(policies.allows_role("team-b", &role("other")) && !policies.allows_role("team-c", &role("other")));
+    assert_eq!(policies.external_id_prefix("team-a").map(ToString::to_string).as_deref(), Some("team-a/"));
+    assert!(policies.allows_endpoint(&"https://minio.storage.svc:9000".parse().expect("an endpoint")));
+
+    let network = platform("network-policies").network_policy;
+    assert!(
+        network.enabled
+            && network.events_from.len() == 1
+            && network.platform_from.len() == 2
+            && network.egress.len() == 1
+    );
+}
+
+#[test]
+fn the_definition_is_the_generated_one() {
+    let rendered = objects(&render("default", &[]));
+    let mut in_chart = object(&rendered, "CustomResourceDefinition", "destinationfunctions.tributary.dev").clone();
+    assert_eq!(in_chart["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
+    let mut generated =
+        serde_json::to_value(tributary_crds::custom_resource_definition()).expect("a definition that JSON can hold");
+    // Numbers may be written as wholes.
+    for definition in [&mut in_chart, &mut generated] {
+        definition["metadata"] = Value::Null;
+        floats(definition);
+    }
+    assert!(in_chart == generated, "charts/tributary/files/destinationfunctions.yaml is not current: run `just crd`");
+}
+
+fn floats(value: &mut Value) {
+    match value {
+        Value::Object(fields) => fields.values_mut().for_each(floats),
+        Value::Array(items) => items.iter_mut().for_each(floats),
+        Value::Number(number) => *value = number.as_f64().into(),
+        _ => {}
+    }
+}
+
+/// Prefixes whose expressions are rendered at once; by their lengths, all that base64 can make of them.
+const PREFIXES: [&str; 11] =
+    ["a", "ab", "abc", "team-a/", "team-ab/", "team-abc/", "x+y=,.@:/-_", "Z", "9/", "/", "=="];
+
+/// The expression that the chart makes of each prefix.
+fn expressions() -> Vec<(&'static str, Regex)> {
+    let prefixes: Vec<_> = PREFIXES.iter().enumerate().collect();
+    let values: Vec<_> = prefixes
+        .iter()
+        .map(|(i, prefix)| format!("policy.grants.namespaces.n{i}.externalIdPrefix={}", prefix.replace(',', "\\,")))
+        .collect();
+    let more: Vec<_> = values.iter().flat_map(|value| ["--set-string", value.as_str()]).collect();
+    let rendered = objects(&render("default", &more));
+    let expression = |i: usize| data(&rendered, "tributary-policy", &format!("externalIdBase64.n{i}")).to_owned();
+    prefixes.iter().map(|(i, prefix)| (**prefix, Regex::new(&expression(*i)).expect("an expression"))).collect()
+}
+
+#[test]
+fn a_prefix_is_recognised_through_base64() {
+    let encode = |text: &str| base64_simd::STANDARD.encode_to_string(text);
+    let all = expressions();
+    let mut runner =
+        proptest::test_runner::TestRunner::new(ProptestConfig { cases: 2000, ..ProptestConfig::default() });
+    let texts = proptest::string::string_regex("[A-Za-z0-9_+=,.@:/-]{0,12}").expect("an expression");
+    runner
+        .run(&texts, |text| {
+            for (prefix, expression) in &all {
+                let with = format!("{prefix}{text}");
+                prop_assert!(expression.is_match(&encode(&with)), "{with} begins with {prefix}");
+                prop_assert_eq!(
+                    expression.is_match(&encode(&text)),
+                    text.starts_with(prefix),
+                    "{} and {}",
+                    text,
+                    prefix
+                );
+            }
+            Ok(())
+        })
+        .expect("every text");
+    // Those that differ least from the prefix.
+    for (prefix, expression) in &all {
+        let last = prefix.chars().last().expect("a character");
+        for other in ('!'..='~').filter(|other| *other != last) {
+            let near = format!("{}{other}rest", &prefix[..prefix.len() - 1]);
+            assert!(!expression.is_match(&encode(&near)), "{near} does not begin with {prefix}");
+        }
+    }
+}

@@ -1,0 +1,6 @@
+//! The chart, rendered by Helm with each set of values in `charts/tributary/ci`.
+
+mod admitted;
+mod agreement;
+mod chart;
+mod values;
