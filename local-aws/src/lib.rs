@@ -20,6 +20,7 @@ mod calls;
 mod clock;
 mod faults;
 mod identity;
+mod oidc;
 mod pod_identity;
 mod policy;
 mod repair;

@@ -71,6 +71,7 @@ fn account(accounts: &mut Accounts, id: &str, entry: AccountEntry) -> Result<(),
             return Err(here.error("token is used twice"));
         }
     }
+    accounts.providers.extend(entry.oidc_providers.into_iter().map(|provider| (id.to_owned(), provider)));
     for (name, entry) in entry.buckets {
         let here = place(format!("accounts.{id}.buckets.{name}"));
         let bucket = bucket(&here, &name, entry)?;
@@ -116,6 +117,7 @@ fn role(here: &Place<'_>, name: &str, entry: RoleEntry) -> Result<Role, Accounts
         policy: policy.transpose()?.unwrap_or_else(Policy::everything),
         max_session: Duration::from_secs(max_session),
         web_tokens,
+        web_subjects: entry.web_identity_subjects,
     })
 }
 

@@ -7,6 +7,7 @@ use serde::Deserialize;
 
 use crate::arn::Partition;
 use crate::faults::Fault;
+use crate::oidc::Provider;
 use crate::policy::Policy;
 
 /// The whole document.
@@ -32,6 +33,8 @@ pub(super) struct AccountEntry {
     #[serde(default)]
     pub(super) pod_identities: Vec<PodIdentityEntry>,
     #[serde(default)]
+    pub(super) oidc_providers: Vec<Provider>,
+    #[serde(default)]
     pub(super) buckets: BTreeMap<String, BucketEntry>,
 }
 
@@ -46,6 +49,8 @@ pub(super) struct RoleEntry {
     pub(super) max_session_duration: Option<u64>,
     #[serde(default)]
     pub(super) web_identity_tokens: Vec<WebIdentityEntry>,
+    #[serde(default)]
+    pub(super) web_identity_subjects: Vec<String>,
 }
 
 /// A token of AssumeRoleWithWebIdentity: alone, or with the time it ends at.

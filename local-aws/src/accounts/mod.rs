@@ -14,6 +14,7 @@ use s3s::auth::SecretKey;
 
 use crate::arn::Partition;
 use crate::faults::Fault;
+use crate::oidc::Provider;
 use crate::policy::Policy;
 
 /// The AWS side of things: made by [`Accounts::parse`].
@@ -23,6 +24,8 @@ pub struct Accounts {
     pub(crate) roles: HashMap<String, Role>,
     /// By access key id.
     pub(crate) users: HashMap<String, Arc<User>>,
+    /// Identity providers, each with the account that trusts it.
+    pub(crate) providers: Vec<(String, Provider)>,
     /// From a Pod Identity token to a role's ARN.
     pub(crate) pod_identities: HashMap<String, String>,
     /// By name, which is one account's in all of AWS.
@@ -42,6 +45,8 @@ pub(crate) struct Role {
     pub(crate) policy: Policy,
     pub(crate) max_session: Duration,
     pub(crate) web_tokens: Vec<WebToken>,
+    /// Whom tokens of the account's identity providers open it for, with wildcards.
+    pub(crate) web_subjects: Vec<String>,
 }
 
 /// What AssumeRoleWithWebIdentity takes for a role.
@@ -125,6 +130,10 @@ impl Accounts {
     ///         webIdentityTokens:         # what AssumeRoleWithWebIdentity takes for it
     ///           - a-token
     ///           - {token: another, expires: 2030-01-01T00:00:00Z}
+    ///         webIdentitySubjects:       # or of providers' tokens, by whom they speak of
+    ///           - system:serviceaccount:shop:*
+    ///     oidcProviders:                 # whose tokens those are; keys as in their JWKS
+    ///       - {issuer: "https://oidc.example.com", audiences: [sts.amazonaws.com], keys: []}
     ///     podIdentities:                 # what GET /v1/credentials takes, and for which role
     ///       - {token: pod-token, role: base}
     ///     buckets:

@@ -8,7 +8,7 @@ mod condition;
 mod document;
 mod flexible;
 mod principal;
-mod wildcard;
+pub(crate) mod wildcard;
 
 use serde::Deserialize;
 

@@ -1,7 +1,10 @@
 //! AssumeRoleWithWebIdentity: unsigned; who holds one of the role's tokens gets a session.
 
 use super::grant::{Wish, text};
-use super::{Answer, error};
+use super::{Answer, StsError, error};
+use crate::accounts::{Accounts, Role};
+use crate::oidc::{self, Refused};
+use crate::policy::wildcard;
 use crate::request::Form;
 use crate::shared::Shared;
 
@@ -11,23 +14,53 @@ pub(super) fn answer(shared: &Shared, form: &Form) -> Answer {
     // A token file usually ends in a newline, and some clients send it along.
     let token = token.trim_end();
     let accounts = shared.accounts();
-    let known = accounts
-        .roles
-        .values()
-        .flat_map(|role| role.web_tokens.iter().map(move |known| (role, known)))
-        .filter(|(_, known)| known.token.expose().trim_end() == token);
-    let mut known = known.peekable();
-    if known.peek().is_none() {
-        return Err(error(
+    let role = match known(&accounts, token, wish.role_arn) {
+        Some(Ok((role, end))) if end.is_none_or(|end| end > shared.clock.now()) => role,
+        Some(Ok(_)) => return Err(expired()),
+        Some(Err(denied)) => return Err(denied),
+        None => of_provider(shared, &accounts, token, wish.role_arn)?,
+    };
+    wish.grant(shared, role, false)
+}
+
+/// The role that a token of the file opens, and the token's end; nothing if it is none of them.
+fn known<'a>(
+    accounts: &'a Accounts,
+    token: &str,
+    role_arn: &str,
+) -> Option<Result<(&'a Role, Option<std::time::SystemTime>), StsError>> {
+    let all = accounts.roles.values().flat_map(|role| role.web_tokens.iter().map(move |known| (role, known)));
+    let mut known = all.filter(|(_, known)| known.token.expose().trim_end() == token).peekable();
+    known.peek()?;
+    let found = known.find(|(role, _)| role.arn == role_arn);
+    Some(found.map(|(role, known)| (role, known.expires)).ok_or_else(denied))
+}
+
+/// The role, if a token of an identity provider opens it.
+fn of_provider<'a>(
+    shared: &Shared,
+    accounts: &'a Accounts,
+    token: &str,
+    role_arn: &str,
+) -> Result<&'a Role, StsError> {
+    let role = accounts.roles.get(role_arn);
+    let trusted = |account: &String| role.is_none_or(|role| role.account == *account);
+    let providers = accounts.providers.iter().filter(|(account, _)| trusted(account)).map(|(_, provider)| provider);
+    let subject = oidc::subject(token, providers, shared.clock.now()).map_err(|refused| match refused {
+        Refused::Invalid => error(
             "InvalidIdentityToken",
             "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",
-        ));
-    }
-    let Some((role, token)) = known.find(|(role, _)| role.arn == wish.role_arn) else {
-        return Err(error("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity"));
-    };
-    if token.expires.is_some_and(|end| end <= shared.clock.now()) {
-        return Err(error("ExpiredTokenException", "Token expired"));
-    }
-    wish.grant(shared, role, false)
+        ),
+        Refused::Expired => expired(),
+    })?;
+    let opens = |role: &&Role| role.web_subjects.iter().any(|pattern| wildcard::matches(pattern, &subject));
+    role.filter(opens).ok_or_else(denied)
+}
+
+fn denied() -> StsError {
+    error("AccessDenied", "Not authorized to perform sts:AssumeRoleWithWebIdentity")
+}
+
+fn expired() -> StsError {
+    error("ExpiredTokenException", "Token expired")
 }

@@ -1,0 +1,160 @@
+//! Tokens of identity providers, as AssumeRoleWithWebIdentity takes them: a Kubernetes cluster's
+//! service account tokens, for one.
+//!
+//! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc.html>
+
+use std::time::{Duration, SystemTime};
+
+use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
+use base64_simd::URL_SAFE_NO_PAD;
+use serde::Deserialize;
+
+/// A provider that an account trusts.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub(crate) struct Provider {
+    /// What its tokens give as their issuer.
+    pub(crate) issuer: String,
+    /// Whom tokens may be for.
+    pub(crate) audiences: Vec<String>,
+    /// The keys that it signs with, as its JWKS has them.
+    pub(crate) keys: Vec<Key>,
+}
+
+/// An RSA key of a JWKS (RFC 7517). Its other members don't matter.
+#[derive(Clone, Debug, Deserialize)]
+pub(crate) struct Key {
+    n: String,
+    e: String,
+}
+
+/// Why a token opens nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Refused {
+    /// It is none, or nobody's here.
+    Invalid,
+    /// It was good once.
+    Expired,
+}
+
+#[derive(Deserialize)]
+struct Header {
+    alg: String,
+}
+
+#[derive(Deserialize)]
+struct Claims {
+    iss: String,
+    sub: String,
+    aud: Audience,
+    exp: u64,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Audience {
+    One(String),
+    Many(Vec<String>),
+}
+
+/// Whom a token speaks of, if one of the providers has signed it.
+pub(crate) fn subject<'a>(
+    token: &str,
+    mut providers: impl Iterator<Item = &'a Provider>,
+    now: SystemTime,
+) -> Result<String, Refused> {
+    let (signed, signature) = token.rsplit_once('.').ok_or(Refused::Invalid)?;
+    let (header, claims) = signed.split_once('.').ok_or(Refused::Invalid)?;
+    let (header, claims): (Header, Claims) = (json(header)?, json(claims)?);
+    let signature = bytes(signature)?;
+    let provider = providers.find(|provider| provider.issuer == claims.iss).ok_or(Refused::Invalid)?;
+    let is_for = |audience: &String| match &claims.aud {
+        Audience::One(one) => one == audience,
+        Audience::Many(many) => many.contains(audience),
+    };
+    let signed_by = |key: &Key| {
+        let (Ok(n), Ok(e)) = (bytes(&key.n), bytes(&key.e)) else { return false };
+        let key = RsaPublicKeyComponents { n, e };
+        key.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature).is_ok()
+    };
+    if header.alg != "RS256" || !provider.audiences.iter().any(is_for) || !provider.keys.iter().any(signed_by) {
+        return Err(Refused::Invalid);
+    }
+    if now >= SystemTime::UNIX_EPOCH + Duration::from_secs(claims.exp) {
+        return Err(Refused::Expired);
+    }
+    Ok(claims.sub)
+}
+
+fn bytes(text: &str) -> Result<Vec<u8>, Refused> {
+    URL_SAFE_NO_PAD.decode_to_vec(text).map_err(|_| Refused::Invalid)
+}
+
+fn json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Refused> {
+    serde_json::from_slice(&bytes(text)?).map_err(|_| Refused::Invalid)
+}
+
+#[cfg(test)]
+mod tests {
+    use aws_lc_rs::rand::SystemRandom;
+    use aws_lc_rs::rsa::{KeyPair, KeySize};
+    use aws_lc_rs::signature::{KeyPair as _, RSA_PKCS1_SHA256};
+
+    use super::*;
+
+    struct Issuer(KeyPair);
+
+    impl Issuer {
+        fn new() -> Self {
+            Self(KeyPair::generate(KeySize::Rsa2048).unwrap())
+        }
+
+        fn provider(&self) -> Provider {
+            // RFC 8017, A.1.1, of 2048 bits: two integers, behind headers that are always as long.
+            let key = self.0.public_key().as_ref();
+            let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode_to_string(bytes);
+            Provider {
+                issuer: "https://issuer".to_owned(),
+                audiences: vec!["sts.amazonaws.com".to_owned()],
+                keys: vec![Key {
+                    n: text(&key[9..265]),
+                    e: text(&key[267..]),
+                }],
+            }
+        }
+
+        fn sign(&self, header: &str, claims: &str) -> String {
+            let text = |text: &str| URL_SAFE_NO_PAD.encode_to_string(text.as_bytes());
+            let signed = format!("{}.{}", text(header), text(claims));
+            let mut signature = vec![0; self.0.public_modulus_len()];
+            self.0.sign(&RSA_PKCS1_SHA256, &SystemRandom::new(), signed.as_bytes(), &mut signature).unwrap();
+            format!("{signed}.{}", URL_SAFE_NO_PAD.encode_to_string(&signature))
+        }
+    }
+
+    const HEADER: &str = r#"{"alg":"RS256"}"#;
+
+    fn claims(issuer: &str, audience: &str, end: u64) -> String {
+        format!(r#"{{"iss":"{issuer}","sub":"system:serviceaccount:shop:orders","aud":["{audience}"],"exp":{end}}}"#)
+    }
+
+    #[test]
+    fn a_token_is_judged_by_its_signature_issuer_audience_and_end() {
+        let (issuer, other) = (Issuer::new(), Issuer::new());
+        let good = claims("https://issuer", "sts.amazonaws.com", 1000);
+        let now = SystemTime::UNIX_EPOCH + Duration::from_secs(999);
+        let judge = |token: &str| subject(token, [issuer.provider()].iter(), now);
+        assert_eq!(judge(&issuer.sign(HEADER, &good)).as_deref(), Ok("system:serviceaccount:shop:orders"));
+        for (token, why) in [
+            (other.sign(HEADER, &good), Refused::Invalid),
+            (issuer.sign(r#"{"alg":"none"}"#, &good), Refused::Invalid),
+            (issuer.sign(HEADER, &claims("https://other", "sts.amazonaws.com", 1000)), Refused::Invalid),
+            (issuer.sign(HEADER, &claims("https://issuer", "kubernetes", 1000)), Refused::Invalid),
+            (issuer.sign(HEADER, &claims("https://issuer", "sts.amazonaws.com", 999)), Refused::Expired),
+            ("plain-token".to_owned(), Refused::Invalid),
+            ("a.b.c".to_owned(), Refused::Invalid),
+        ] {
+            assert_eq!(judge(&token), Err(why), "{token}");
+        }
+    }
+}
