@@ -116,10 +116,7 @@ mod tests {
             Provider {
                 issuer: "https://issuer".to_owned(),
                 audiences: vec!["sts.amazonaws.com".to_owned()],
-                keys: vec![Key {
-                    n: text(&key[9..265]),
-                    e: text(&key[267..]),
-                }],
+                keys: vec![Key { n: text(&key[9..265]), e: text(&key[267..]) }],
             }
         }
 

@@ -37,12 +37,7 @@ fn known<'a>(
 }
 
 /// The role, if a token of an identity provider opens it.
-fn of_provider<'a>(
-    shared: &Shared,
-    accounts: &'a Accounts,
-    token: &str,
-    role_arn: &str,
-) -> Result<&'a Role, StsError> {
+fn of_provider<'a>(shared: &Shared, accounts: &'a Accounts, token: &str, role_arn: &str) -> Result<&'a Role, StsError> {
     let role = accounts.roles.get(role_arn);
     let trusted = |account: &String| role.is_none_or(|role| role.account == *account);
     let providers = accounts.providers.iter().filter(|(account, _)| trusted(account)).map(|(_, provider)| provider);
