@@ -60,6 +60,8 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     caches.complete().await;
     info!(?scope, functions = caches.functions.len(), "all that there is is known");
     synced.send_replace(true);
+    let deployments = caches.deployments.state().into_iter();
+    shared.rollouts.note(deployments.filter_map(|deployment| Some((FunctionRef::of_child(&*deployment)?, deployment))));
     tasks.spawn(Asking::new(caches.clone(), reports.clone(), triggers.clone()).run());
 
     let context = Arc::new(Context {

@@ -4,15 +4,15 @@
 //! functions together: so a few go first, and the others when those are through. If the new sidecar
 //! doesn't come up, those few wait for it, on the old one, and nobody else is touched.
 
-use std::collections::{BTreeSet, HashSet};
-use std::sync::{Mutex, PoisonError};
+use std::collections::{BTreeSet, HashMap};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 
 use crate::desired::names::annotation;
 use crate::function::FunctionRef;
-use crate::observe::is_complete;
+use crate::observe::{is_complete, rollout};
 
 /// Turns to roll.
 #[derive(Debug)]
@@ -23,8 +23,17 @@ pub struct Rollouts {
 
 #[derive(Debug, Default)]
 struct Turns {
-    rolling: HashSet<FunctionRef>,
+    rolling: HashMap<FunctionRef, Begun>,
     waiting: BTreeSet<FunctionRef>,
+}
+
+/// Who has begun a roll.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Begun {
+    /// This process, for the platform's sake: while it is stuck, no other may begin.
+    Here,
+    /// Somebody else, for whatever reason: another leader, before this one.
+    Before,
 }
 
 /// What is to be done with a Deployment now.
@@ -42,6 +51,16 @@ impl Rollouts {
         Self { most, turns: Mutex::default() }
     }
 
+    /// Takes note of the rolls that are under way when this process begins to lead: another leader may
+    /// have begun them.
+    pub fn note(&self, deployments: impl Iterator<Item = (FunctionRef, Arc<Deployment>)>) {
+        let under_way = |deployment: &Deployment| {
+            takes_events(deployment) && !is_complete(deployment) && !rollout(deployment).stuck
+        };
+        let under_way = deployments.filter(|(_, deployment)| under_way(deployment));
+        self.lock().rolling.extend(under_way.map(|(function, _)| (function, Begun::Before)));
+    }
+
     /// Whether the function's Deployment may be made what is desired now, and a function that has
     /// waited for this one to be through, if there is one.
     pub fn turn(
@@ -50,15 +69,15 @@ impl Rollouts {
         live: Option<&Deployment>,
         desired: &Deployment,
     ) -> (Turn, Option<FunctionRef>) {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.lock();
         if is_platforms_roll(live, desired) {
             // One that takes no events can't be made worse.
             let harmless = live.is_some_and(|live| !takes_events(live));
             let free = turns.rolling.len() < self.most;
-            if harmless || free || turns.rolling.contains(function) {
+            if harmless || free || turns.rolling.contains_key(function) {
                 turns.waiting.remove(function);
                 if !harmless {
-                    turns.rolling.insert(function.clone());
+                    turns.rolling.insert(function.clone(), Begun::Here);
                 }
                 return (Turn::Go, None);
             }
@@ -66,15 +85,22 @@ impl Rollouts {
             return (Turn::Wait, None);
         }
         turns.waiting.remove(function);
-        let through = live.is_none_or(is_complete) && turns.rolling.remove(function);
+        let stuck =
+            || turns.rolling.get(function) == Some(&Begun::Before) && live.is_some_and(|live| rollout(live).stuck);
+        let ended = live.is_none_or(is_complete) || stuck();
+        let through = ended && turns.rolling.remove(function).is_some();
         (Turn::Go, if through { turns.waiting.first().cloned() } else { None })
     }
 
     /// The function is gone; one that has waited for it, if there is one.
     pub fn forget(&self, function: &FunctionRef) -> Option<FunctionRef> {
-        let mut turns = self.turns.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut turns = self.lock();
         turns.waiting.remove(function);
-        if turns.rolling.remove(function) { turns.waiting.first().cloned() } else { None }
+        turns.rolling.remove(function).and_then(|_| turns.waiting.first().cloned())
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Turns> {
+        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -127,6 +153,26 @@ mod tests {
         assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
         assert_eq!(rollouts.turn(&c, Some(&old), &new), (Turn::Wait, None));
         assert_eq!(rollouts.forget(&b), Some(c));
+    }
+
+    #[test]
+    fn rolls_that_another_leader_has_begun_count() {
+        let rollouts = Rollouts::new(1);
+        let (old, new) = (deployment("1", "f", 1), deployment("2", "f", 1));
+        let (a, b) = (function("a"), function("b"));
+        let mut rolling = new.clone();
+        rolling.status.as_mut().unwrap().replicas = Some(2);
+        rollouts.note([(a.clone(), Arc::new(rolling.clone())), (b.clone(), Arc::new(old.clone()))].into_iter());
+        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Wait, None));
+        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, None));
+        // Whatever it was for, it does not come to its end: others needn't wait for it.
+        let stuck = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}";
+        rolling.status.as_mut().unwrap().conditions = Some(vec![serde_yaml::from_str(stuck).unwrap()]);
+        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, Some(b.clone())));
+        // But one of the platform's own that is stuck holds the others back.
+        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
+        assert_eq!(rollouts.turn(&b, Some(&rolling), &new), (Turn::Go, None));
+        assert_eq!(rollouts.turn(&function("c"), Some(&old), &new), (Turn::Wait, None));
     }
 
     #[test]

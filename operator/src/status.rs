@@ -35,7 +35,8 @@ struct Written {
     uid: Option<String>,
     resource_version: Option<String>,
     status: FunctionStatus,
-    at: Instant,
+    /// When nothing but words was written last.
+    words: Option<Instant>,
 }
 
 impl Statuses {
@@ -62,13 +63,15 @@ impl Statuses {
             _ => function.status.as_ref(),
         };
         let after = conditions::status(observed, function.metadata.generation, selector, before, Timestamp::now());
+        let mut words = last.as_ref().and_then(|last| last.words);
         let turned = match conditions::changes(before, &after) {
             Change::None => return Ok(None),
             Change::Words => {
-                let since = last.as_ref().map_or(WORDS, |last| last.at.elapsed());
+                let since = words.map_or(WORDS, |at| at.elapsed());
                 if since < WORDS {
                     return Ok(Some(WORDS - since));
                 }
+                words = Some(Instant::now());
                 Vec::new()
             }
             Change::Turned(turned) => turned,
@@ -83,7 +86,7 @@ impl Statuses {
         });
         let params = PatchParams::apply(MANAGER).force();
         match api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
-            Ok(written) => self.note(reference, &written, after),
+            Ok(written) => self.note(reference, &written, after, words),
             // It was deleted meanwhile, or another has come in its place.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
             Err(error) => return Err(error),
@@ -128,9 +131,14 @@ impl Statuses {
         self.lock().remove(reference);
     }
 
-    fn note(&self, reference: &FunctionRef, written: &DestinationFunction, status: FunctionStatus) {
-        let note =
-            Written { uid: written.uid(), resource_version: written.resource_version(), status, at: Instant::now() };
+    fn note(
+        &self,
+        reference: &FunctionRef,
+        written: &DestinationFunction,
+        status: FunctionStatus,
+        words: Option<Instant>,
+    ) {
+        let note = Written { uid: written.uid(), resource_version: written.resource_version(), status, words };
         self.lock().insert(reference.clone(), note);
     }
 

@@ -65,16 +65,20 @@ fn progress(observed: &Observed, rollout: &Rollout, ready: i32) -> String {
 }
 
 fn running(observed: &Observed, rollout: &Rollout, ready: i32) -> String {
-    let waits = if observed.waits_to_roll {
-        "; they wait for their turn to be replaced by the platform's new sidecar"
+    let is_one = rollout.wanted == 1;
+    let ready = if is_one {
+        "the sidecar is ready".to_owned()
     } else {
-        ""
+        format!("{} of {} sidecars are ready", ready.min(rollout.wanted), rollout.wanted)
     };
-    let wanted = rollout.wanted;
-    match wanted {
-        1 => format!("the sidecar is ready{}", waits.replace("they wait for their turn", "it waits for its turn")),
-        _ => format!("{} of {wanted} sidecars are ready{waits}", ready.min(wanted)),
-    }
+    // Those that are to come in their place, after a change of the platform's.
+    let more = match first_problem(&observed.pods) {
+        Some(problem) => format!("; a new one can't be started: {}", problem.message),
+        None if observed.waits_to_roll && is_one => "; it waits for its turn to be replaced by a new one".to_owned(),
+        None if observed.waits_to_roll => "; they wait for their turn to be replaced by new ones".to_owned(),
+        None => String::new(),
+    };
+    ready + &more
 }
 
 /// Why, if all that could be asked were, and none answered.

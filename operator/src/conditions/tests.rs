@@ -210,6 +210,21 @@ fn a_roll_is_in_progress_until_a_pod_of_it_is_ready_and_scaling_up_disturbs_nobo
 }
 
 #[test]
+fn a_new_sidecar_that_does_not_start_is_said_and_forbids_nothing_while_the_old_one_is_ready() {
+    let upgraded = with(|observed| {
+        let new = Pod { problem: Some(problem(Reason::ImagePull)), heard: Heard::NotYet, ..pod("b", false) };
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
+        observed.pods.push(new);
+    });
+    let all = conditions(&upgraded);
+    assert_eq!((all[0].status, all[7].status), (Truth::True, Truth::True));
+    assert_eq!(all[7].message, "the sidecar is ready; a new one can't be started: ImagePull happened");
+    let waiting = with(|observed| observed.waits_to_roll = true);
+    let message = "the sidecar is ready; it waits for its turn to be replaced by a new one";
+    assert_eq!(conditions(&waiting)[7].message, message);
+}
+
+#[test]
 fn sidecars_that_nobody_can_ask_are_unreachable() {
     let silent = with(|observed| {
         let heard = Heard::Nothing("no answer in 2 s".to_owned());

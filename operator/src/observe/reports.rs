@@ -7,8 +7,9 @@ use tributary_crds::conditions::SidecarStatus;
 
 use crate::conditions::Heard;
 
-/// Times that a sidecar may leave a question unanswered before what it said last counts no more.
-const MISSES: u32 = 3;
+/// Times that a sidecar may leave a question unanswered before what it said last counts no more: what
+/// is wrong is to be in the status within 15 s.
+const MISSES: u32 = 2;
 
 /// What sidecars said last, by the uids of their pods. Clones are of the same.
 #[derive(Clone, Debug, Default)]
