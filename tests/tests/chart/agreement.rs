@@ -83,7 +83,12 @@ fn expressions() -> Vec<(&'static str, Regex)> {
         .collect();
     let more: Vec<_> = values.iter().flat_map(|value| ["--set-string", value.as_str()]).collect();
     let rendered = objects(&render("default", &more));
-    let expression = |i: usize| data(&rendered, "tributary-policy", &format!("externalIdBase64.n{i}")).to_owned();
+    let policy = object(&rendered, "ValidatingAdmissionPolicy", "tributary-external-ids");
+    let map = policy["spec"]["variables"][1]["expression"].as_str().expect("a map");
+    let expression = |i: usize| {
+        let (_, behind) = map.split_once(&format!("'n{i}': r'")).expect("an expression");
+        behind.split_once('\'').expect("its end").0.to_owned()
+    };
     prefixes.iter().map(|(i, prefix)| (**prefix, Regex::new(&expression(*i)).expect("an expression"))).collect()
 }
 
