@@ -32,6 +32,16 @@ impl Kubernetes {
     /// If none is named, or it can't be reached.
     pub async fn connect() -> Self {
         static DEFINED: OnceCell<()> = OnceCell::const_new();
+        let cluster = Self::connect_only().await;
+        DEFINED.get_or_init(|| cluster.define()).await;
+        cluster
+    }
+
+    /// The cluster that tests run on.
+    ///
+    /// # Panics
+    /// If none is named, or it can't be reached.
+    pub async fn connect_only() -> Self {
         // Whichever comes first: they all mean the same.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
         let path = std::env::var(KUBECONFIG).unwrap_or_else(|_| {
@@ -43,9 +53,7 @@ impl Kubernetes {
         // What fails is to be seen.
         config.default_retry = false;
         let client = Client::try_from(config.clone()).expect("a client");
-        let cluster = Self { client, config };
-        DEFINED.get_or_init(|| cluster.define()).await;
-        cluster
+        Self { client, config }
     }
 
     /// Makes the definition what it is in this checkout.

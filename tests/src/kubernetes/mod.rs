@@ -4,15 +4,22 @@
 //! run side by side.
 
 mod api;
+mod cloud;
 mod function;
 mod namespace;
 mod operator;
+pub mod pods;
 mod proxy;
+mod release;
+mod tenant;
 mod tools;
 
 pub use api::{Kubernetes, eventually};
+pub use cloud::Cloud;
 pub use function::{condition, function, wait_condition};
 pub use namespace::Namespace;
 pub use operator::{OperatorProcess, OperatorSetup};
 pub use proxy::{ApiProxy, Request};
+pub use release::{Images, Release, SYSTEM};
+pub use tenant::Tenant;
 pub use tools::{checkout, helm, kubectl};

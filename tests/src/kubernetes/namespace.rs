@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::Namespace as KubeNamespace;
 use kube::Client;
 use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 
+use super::eventually;
 use crate::Kubernetes;
 
 /// A namespace of the test's own.
@@ -20,14 +21,32 @@ impl Namespace {
     /// If it can't be made.
     pub async fn new(cluster: &Kubernetes, begin: &str) -> Self {
         let name = format!("{begin}-{:08x}", fastrand::u32(..));
+        Self::named(cluster, &name).await;
+        Self { name, cluster: cluster.clone() }
+    }
+
+    /// Makes the one of this name, which stays; it takes restricted pods only.
+    ///
+    /// # Panics
+    /// If it can't be made.
+    pub async fn named(cluster: &Kubernetes, name: &str) {
         let labels = [("pod-security.kubernetes.io/enforce".to_owned(), "restricted".to_owned())];
         let namespace = KubeNamespace {
-            metadata: ObjectMeta { name: Some(name.clone()), labels: Some(labels.into()), ..ObjectMeta::default() },
+            metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(labels.into()), ..ObjectMeta::default() },
             ..KubeNamespace::default()
         };
         let api: Api<KubeNamespace> = Api::all(cluster.client.clone());
-        api.create(&PostParams::default(), &namespace).await.expect("a namespace");
-        Self { name, cluster: cluster.clone() }
+        eventually("the namespace is there, and not at its end", async || {
+            match api.create(&PostParams::default(), &namespace).await {
+                Ok(_) => Some(()),
+                Err(kube::Error::Api(status)) if status.is_already_exists() => {
+                    let found = api.get_opt(name).await.expect("an answer")?;
+                    found.metadata.deletion_timestamp.is_none().then_some(())
+                }
+                Err(error) => panic!("{name}: {error}"),
+            }
+        })
+        .await;
     }
 }
 

@@ -14,7 +14,15 @@ pub fn checkout() -> PathBuf {
 /// # Errors
 /// When it failed.
 pub fn helm(arguments: &[&str]) -> Result<String, String> {
-    run("helm", arguments, "")
+    helm_with(arguments, "")
+}
+
+/// The same, with something to read.
+///
+/// # Errors
+/// When it failed.
+pub fn helm_with(arguments: &[&str], input: &str) -> Result<String, String> {
+    run("helm", arguments, input)
 }
 
 /// The same, of kubectl; `input` is what it reads.

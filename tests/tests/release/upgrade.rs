@@ -1,0 +1,220 @@
+//! Upgrades: under load, with a bad image, with a stricter policy; and the end.
+
+use std::collections::BTreeSet;
+use std::time::Duration;
+
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
+use kube::ResourceExt;
+use kube::api::{Api, ListParams};
+use serde_json::json;
+use tributary_crds::DestinationFunction;
+use tributary_tests::kubernetes::pods::Sender;
+use tributary_tests::kubernetes::{SYSTEM, Tenant, checkout, condition, eventually, helm, kubectl, wait_condition};
+use tributary_tests::wait::until;
+
+use crate::Stage;
+
+/// Functions that roll together.
+const FUNCTIONS: [&str; 4] = ["one", "two", "three", "four"];
+/// How soon a fault is in the status.
+const SAID: Duration = Duration::from_secs(15);
+
+async fn fleet(stage: &Stage) -> Tenant {
+    let fleet = Tenant::new(&stage.cluster, "fleet").await;
+    for name in FUNCTIONS {
+        fleet.prepare(name).await;
+        fleet.apply(name, &json!({})).await;
+    }
+    for name in FUNCTIONS {
+        fleet.wait_ready(name, Duration::from_secs(60)).await;
+    }
+    fleet
+}
+
+/// 200 events a second, of which each is sent once: on kept connections to one function, on new ones to
+/// another.
+async fn load(fleet: &Tenant, seconds: u64, prefix: &str) -> [Sender; 2] {
+    let count = (seconds * 100).to_string();
+    let kept = fleet.load("one", &["--rate", "100", "--count", &count, "--prefix", prefix]).await;
+    let new = ["--rate", "100", "--count", &count, "--prefix", prefix, "--no-keep-alive"];
+    [kept, fleet.load("two", &new).await]
+}
+
+async fn assert_nothing_was_lost(fleet: &Tenant, load: [Sender; 2], prefix: &str) {
+    for (sender, name) in load.into_iter().zip(["one", "two"]) {
+        let sent = sender.finish(Duration::from_secs(180)).await;
+        sent.assert_all_stored();
+        fleet.assert_stored(&fleet.of(name), prefix, sent.sent).await;
+    }
+}
+
+/// Those of the fleet whose pods are not all of their Deployment's template.
+async fn rolling(fleet: &Tenant) -> BTreeSet<String> {
+    let api: Api<Deployment> = fleet.cluster.api(&fleet.namespace);
+    let all = api.list(&ListParams::default()).await.expect("Deployments");
+    let is_rolling = |deployment: &&Deployment| {
+        let status = deployment.status.clone().unwrap_or_default();
+        status.observed_generation < deployment.metadata.generation
+            || status.updated_replicas != status.replicas
+            || status.unavailable_replicas.unwrap_or_default() > 0
+    };
+    all.iter().filter(is_rolling).map(ResourceExt::name_any).collect()
+}
+
+fn variable(deployment: &Deployment, name: &str) -> Option<String> {
+    let container = deployment.spec.as_ref()?.template.spec.as_ref()?.containers.first()?;
+    container.env.as_ref()?.iter().find(|variable| variable.name == name)?.value.clone()
+}
+
+/// How many of the fleet have a variable of this value.
+async fn with_variable(fleet: &Tenant, value: &str) -> usize {
+    let api: Api<Deployment> = fleet.cluster.api(&fleet.namespace);
+    let all = api.list(&ListParams::default()).await.expect("Deployments");
+    all.iter().filter(|deployment| variable(deployment, "EXAMPLE").as_deref() == Some(value)).count()
+}
+
+/// The definition's own description, as the API server has it.
+fn description() -> String {
+    let path = "{.spec.versions[0].schema.openAPIV3Schema.description}";
+    kubectl(&["get", "crd", "destinationfunctions.tributary.dev", "--output", &format!("jsonpath={path}")], "")
+        .expect("the definition")
+}
+
+/// A copy of the chart with another definition.
+fn next_chart() -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let copied =
+        std::process::Command::new("cp").arg("-r").arg(checkout().join("charts/tributary")).arg(folder.path()).status();
+    assert!(copied.expect("cp").success());
+    let file = folder.path().join("tributary/files/destinationfunctions.yaml");
+    let text = std::fs::read_to_string(&file).expect("the definition");
+    let next =
+        text.replace("A destination function: a sidecar", "A destination function of the next version: a sidecar");
+    assert_ne!(text, next);
+    std::fs::write(&file, next).expect("a file");
+    folder
+}
+
+pub async fn upgrade_and_roll_back_under_load(stage: &Stage) {
+    let fleet = fleet(stage).await;
+    let before = description();
+    let load = load(&fleet, 75, "upgrade").await;
+    let folder = next_chart();
+    let env = stage.release().values["sidecar"]["env"].clone();
+    let env: Vec<_> = env
+        .as_array()
+        .expect("variables")
+        .iter()
+        .cloned()
+        .chain([json!({"name": "EXAMPLE", "value": "next"})])
+        .collect();
+    let mut next = stage
+        .release()
+        .with("operator.replicas", json!(2))
+        .with("sidecar.maxConcurrentRollouts", json!(1))
+        .with("sidecar.env", json!(env));
+    next.chart = folder.path().join("tributary").to_string_lossy().into_owned();
+    next.apply();
+    assert!(description().contains("of the next version"), "an upgrade brings the definition up to date");
+    let mut most = 0;
+    until("all are rolled, one at a time", Duration::from_secs(90), async || {
+        let rolling = rolling(&fleet).await;
+        most = most.max(rolling.len());
+        (rolling.is_empty() && with_variable(&fleet, "next").await == FUNCTIONS.len()).then_some(())
+    })
+    .await;
+    assert_eq!(most, 1, "so many rolled at once");
+
+    helm(&["rollback", "tributary", "--namespace", SYSTEM, "--wait", "--timeout", "120s"])
+        .unwrap_or_else(|says| panic!("{says}"));
+    assert_eq!(description(), before);
+    until("all are rolled back", Duration::from_secs(60), async || {
+        (rolling(&fleet).await.is_empty() && with_variable(&fleet, "next").await == 0).then_some(())
+    })
+    .await;
+    assert_nothing_was_lost(&fleet, load, "upgrade").await;
+}
+
+pub async fn an_image_that_is_not_there_stops_a_few_at_most(stage: &Stage) {
+    let fleet = fleet(stage).await;
+    let load = load(&fleet, 40, "image").await;
+    let missing = format!("{}/tributary-sidecar:no-such-tag", stage.images.registry);
+    let bad = stage
+        .release()
+        .with("image.references", json!({"sidecar": missing}))
+        .with("sidecar.maxConcurrentRollouts", json!(2));
+    bad.apply();
+    // The shop's among them.
+    let functions: Api<DestinationFunction> = Api::all(stage.cluster.client.clone());
+    let stuck = async |reason: &str| {
+        let all = functions.list(&ListParams::default()).await.expect("functions");
+        let said = all.iter().filter_map(|function| condition(function, "SidecarAvailable"));
+        // The old ones go on: nothing forbids traffic.
+        said.filter(|said| said.status == "True" && said.message.contains(reason)).count()
+    };
+    eventually("two can't be rolled, and say so", async || {
+        let waiting = FUNCTIONS.len() + 1 - 2;
+        (stuck("no-such-tag can't be pulled").await == 2 && stuck("waits for its turn").await == waiting).then_some(())
+    })
+    .await;
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    assert_eq!(stuck("no-such-tag can't be pulled").await, 2, "the others wait for them");
+    assert!(rolling(&fleet).await.len() <= 2);
+    stage.release().apply();
+    for name in FUNCTIONS {
+        fleet.wait_ready(name, Duration::from_secs(30)).await;
+    }
+    assert_nothing_was_lost(&fleet, load, "image").await;
+}
+
+pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
+    let fleet = fleet(stage).await;
+    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{}", fleet.of(name));
+    let all_but_four = json!([role("one"), role("two"), role("three")]);
+    let strict = json!({"namespaces": {"fleet": {"roleArns": all_but_four}}});
+    stage.release().with("policy.grants", strict).apply();
+    wait_condition(&fleet.functions(), "four", "Ready", "RoleNotAllowed", SAID).await;
+    assert!(fleet.has_event("four", "RoleNotAllowed").await);
+    until("its sidecar takes nothing more", Duration::from_secs(45), async || {
+        let (status, _) = fleet.post("four", "/v1/track", &[], r#"{"userId":"u","event":"e"}"#.to_owned()).await;
+        // The API server's own answer, for want of anybody to send to.
+        (status == 503).then_some(())
+    })
+    .await;
+    fleet.wait_ready("one", SAID).await;
+    // Shop is not named: it has nothing.
+    wait_condition(&Tenant::new(&stage.cluster, "shop").await.functions(), "orders", "Ready", "RoleNotAllowed", SAID)
+        .await;
+
+    stage.release().apply();
+    fleet.wait_ready("four", Duration::from_secs(30)).await;
+}
+
+pub async fn uninstall_and_install_again(stage: &Stage) {
+    let fleet = fleet(stage).await;
+    let sets = async || {
+        let api: Api<ReplicaSet> = fleet.cluster.api(&fleet.namespace);
+        let all = api.list(&ListParams::default()).await.expect("ReplicaSets");
+        all.iter().map(|set| set.uid().expect("a uid")).collect::<BTreeSet<_>>()
+    };
+    let before = sets().await;
+    let load = load(&fleet, 25, "again").await;
+    helm(&["uninstall", "tributary", "--namespace", SYSTEM, "--wait"]).unwrap_or_else(|says| panic!("{says}"));
+    let left = kubectl(&["get", "all,configmaps", "--namespace", SYSTEM, "--output", "name"], "").expect("a list");
+    let left: Vec<_> =
+        left.lines().filter(|name| !name.contains("kube-root-ca.crt") && !name.starts_with("pod/")).collect();
+    assert!(left.is_empty(), "{left:?}");
+    for kind in
+        ["clusterroles", "clusterrolebindings", "validatingadmissionpolicies", "validatingadmissionpolicybindings"]
+    {
+        let left = kubectl(&["get", kind, "--output", "name"], "").expect("a list");
+        assert!(!left.contains("tributary"), "{left}");
+    }
+    tokio::time::sleep(Duration::from_secs(5)).await;
+    stage.release().apply();
+    for name in FUNCTIONS {
+        fleet.wait_ready(name, Duration::from_secs(30)).await;
+    }
+    assert_eq!(sets().await, before, "nothing was rolled");
+    assert_nothing_was_lost(&fleet, load, "again").await;
+}
