@@ -29,6 +29,10 @@ const UPLOADS: usize = 256;
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
+/// How long an object is tried in vain, with no other stored meanwhile, before the condition says so:
+/// sooner than a request gives up, since people wait for it.
+const DOUBT: Duration = Duration::from_secs(3);
+
 /// Uploads to one function's bucket.
 #[derive(Debug)]
 pub(crate) struct Uploads {
@@ -115,6 +119,9 @@ impl Uploads {
                     }
                 }
                 Verdict::Retry(fault) => {
+                    if start.elapsed() >= DOUBT && self.nothing_stored_since(start) {
+                        self.say(&fault);
+                    }
                     last = Some(fault);
                     let wait = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
                     pause = (pause * 2).min(LONGEST_PAUSE);
@@ -162,8 +169,13 @@ impl Uploads {
 
     /// What a person must mend: everybody is told, and only one at a time tries again.
     pub(super) fn fault(&self, fault: Obstacle) {
+        self.gate.close(fault.clone(), Instant::now());
+        self.say(&fault);
+    }
+
+    /// The last upload was not stored.
+    fn say(&self, fault: &Obstacle) {
         self.conditions.set(ConditionType::BucketWritable, Truth::False, fault.reason, fault.message.clone());
-        self.gate.close(fault, Instant::now());
         // Last: an upload that is stored meanwhile may leave the condition wrong until the next one,
         // but never for good.
         self.writable.store(false, Ordering::Release);
