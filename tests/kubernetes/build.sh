@@ -111,7 +111,7 @@ missing_packages() {
 
 install_packages() {
   apt-get update --quiet --quiet || true # the lists there are may do
-  DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "$@"
+  DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@"
 }
 
 # Says why this machine can't run pods, and ends with the status that means "not done here".

@@ -12,13 +12,21 @@ pub const SOON: Duration = Duration::from_secs(20);
 ///
 /// # Panics
 /// At the deadline.
-pub async fn until<T>(what: &str, within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+pub async fn until<T>(what: &str, within: Duration, look: impl AsyncFnMut() -> Option<T>) -> T {
+    every(PAUSE, what, within, look).await
+}
+
+/// The same, with a pause of its own between two looks.
+///
+/// # Panics
+/// At the deadline.
+pub async fn every<T>(pause: Duration, what: &str, within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
     let start = Instant::now();
     loop {
         if let Some(found) = look().await {
             return found;
         }
         assert!(start.elapsed() < within, "not within {within:?}: {what}");
-        tokio::time::sleep(PAUSE).await;
+        tokio::time::sleep(pause).await;
     }
 }

@@ -169,8 +169,8 @@ impl Uploads {
 
     /// What a person must mend: everybody is told, and only one at a time tries again.
     pub(super) fn fault(&self, fault: Obstacle) {
-        self.gate.close(fault.clone(), Instant::now());
         self.say(&fault);
+        self.gate.close(fault, Instant::now());
     }
 
     /// The last upload was not stored.

@@ -11,7 +11,7 @@ use kube::{Client, Config, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-use crate::wait::until;
+use crate::wait::every;
 
 /// Names the kubeconfig.
 const KUBECONFIG: &str = "TEST_KUBECONFIG";
@@ -98,5 +98,13 @@ impl Kubernetes {
 /// # Panics
 /// If it takes a minute.
 pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
-    until(what, Duration::from_secs(60), look).await
+    within(Duration::from_secs(60), what, look).await
+}
+
+/// Waits for something in the cluster, which many tests ask at the same time.
+///
+/// # Panics
+/// At the deadline.
+pub async fn within<T>(time: Duration, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
+    every(Duration::from_millis(200), what, time, look).await
 }

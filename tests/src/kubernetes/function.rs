@@ -7,7 +7,8 @@ use kube::Api;
 use serde_json::{Value, json};
 use tributary_crds::DestinationFunction;
 
-use crate::wait::until;
+use super::within;
+
 use crate::world::{BUCKET, REGION, ROLE};
 
 /// A function of this name, with these fields in its spec besides the needed ones.
@@ -47,16 +48,11 @@ pub async fn wait_condition(
     name: &str,
     r#type: &str,
     reason: &str,
-    within: Duration,
+    time: Duration,
 ) -> Condition {
-    let mut last = None;
-    let what = format!("{type} of {name} is {reason}");
-    until(&what, within, async || {
-        let found = functions.get(name).await.ok().and_then(|function| condition(&function, r#type));
-        if found != last {
-            last.clone_from(&found);
-        }
-        found.filter(|condition| condition.reason == reason)
+    within(time, &format!("{type} of {name} is {reason}"), async || {
+        let function = functions.get(name).await.ok()?;
+        condition(&function, r#type).filter(|condition| condition.reason == reason)
     })
     .await
 }

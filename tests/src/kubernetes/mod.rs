@@ -14,7 +14,7 @@ mod release;
 mod tenant;
 mod tools;
 
-pub use api::{Kubernetes, eventually};
+pub use api::{Kubernetes, eventually, within};
 pub use cloud::Cloud;
 pub use function::{condition, function, wait_condition};
 pub use namespace::Namespace;

@@ -30,7 +30,9 @@ impl Namespace {
     /// # Panics
     /// If it can't be made.
     pub async fn named(cluster: &Kubernetes, name: &str) {
-        let labels = [("pod-security.kubernetes.io/enforce".to_owned(), "restricted".to_owned())];
+        // By the second, those that a run leaves behind are found.
+        let labels = [("pod-security.kubernetes.io/enforce", "restricted"), ("tributary.dev/of", "tests")]
+            .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let namespace = KubeNamespace {
             metadata: ObjectMeta { name: Some(name.to_owned()), labels: Some(labels.into()), ..ObjectMeta::default() },
             ..KubeNamespace::default()

@@ -6,8 +6,7 @@ use k8s_openapi::api::core::v1::Pod;
 use kube::api::{Api, LogParams, PostParams};
 use serde_json::{Value, json};
 
-use super::{Kubernetes, eventually};
-use crate::wait::until;
+use super::{Kubernetes, eventually, within};
 
 /// A pod's spec: one container, with these fields besides the usual.
 ///
@@ -102,8 +101,8 @@ impl Sender {
     ///
     /// # Panics
     /// At the deadline.
-    pub async fn finish(self, within: Duration) -> Sent {
-        until("the sender has ended", within, async || {
+    pub async fn finish(self, time: Duration) -> Sent {
+        within(time, "the sender has ended", async || {
             let phase = self.phase().await?;
             matches!(phase.as_str(), "Succeeded" | "Failed").then_some(())
         })

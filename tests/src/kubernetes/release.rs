@@ -8,13 +8,16 @@ use super::tools::helm_with;
 /// The release's namespace.
 pub const SYSTEM: &str = "tributary-system";
 
-/// Where the images are: `TEST_IMAGE_REGISTRY` and `TEST_IMAGE_TAG`, which `tests/run` sets.
+/// Where the images are: `TEST_IMAGE_REGISTRY`, `TEST_IMAGE_TAG` and `TEST_IMAGE_NEXT_TAG`, which
+/// `tests/run` sets.
 #[derive(Clone, Debug)]
 pub struct Images {
     /// What their names begin with.
     pub registry: String,
     /// What they end with.
     pub tag: String,
+    /// What those of the next version end with.
+    pub next_tag: String,
 }
 
 impl Images {
@@ -24,7 +27,11 @@ impl Images {
     /// If they are not named.
     pub fn of_tests() -> Self {
         let named = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/run e2e"));
-        Self { registry: named("TEST_IMAGE_REGISTRY"), tag: named("TEST_IMAGE_TAG") }
+        Self {
+            registry: named("TEST_IMAGE_REGISTRY"),
+            tag: named("TEST_IMAGE_TAG"),
+            next_tag: named("TEST_IMAGE_NEXT_TAG"),
+        }
     }
 
     /// The tool's.

@@ -4,15 +4,14 @@ use std::time::Duration;
 
 use http_body_util::BodyExt;
 use hyper::Request;
-use k8s_openapi::api::core::v1::{Event, Secret};
+use k8s_openapi::api::core::v1::{Event, Pod, Secret};
 use kube::api::{Api, ListParams, Patch, PatchParams};
 use kube::client::Body;
 use serde_json::{Value, json};
 use tributary_crds::DestinationFunction;
 
 use super::pods::Sender;
-use super::{Cloud, Images, Kubernetes, Namespace, condition, function};
-use crate::wait::until;
+use super::{Cloud, Images, Kubernetes, Namespace, condition, function, within};
 use crate::world::{ACCESS_KEY_ID, ACCOUNT, SECRET_ACCESS_KEY};
 
 /// A namespace with functions. Each function's role and bucket are called after both.
@@ -127,13 +126,20 @@ impl Tenant {
     ///
     /// # Panics
     /// At the deadline.
-    pub async fn wait_ready(&self, name: &str, within: Duration) {
-        until(&format!("{name} in {} is ready", self.namespace), within, async || {
+    pub async fn wait_ready(&self, name: &str, time: Duration) {
+        within(time, &format!("{name} in {} is ready", self.namespace), async || {
             let function = self.functions().get(name).await.ok()?;
             let ready = condition(&function, "Ready")?;
             (ready.status == "True" && ready.observed_generation == function.metadata.generation).then_some(())
         })
         .await;
+    }
+
+    /// The pods of a function's sidecars.
+    pub async fn pods(&self, name: &str) -> Vec<Pod> {
+        let api: Api<Pod> = self.cluster.api(&self.namespace);
+        let ours = format!("tributary.dev/function={name}");
+        api.list(&ListParams::default().labels(&ours)).await.expect("pods").items
     }
 
     /// Starts `tributary send` to a function, by its Service's name.

@@ -9,8 +9,9 @@ use kube::api::{Api, ListParams};
 use serde_json::json;
 use tributary_crds::DestinationFunction;
 use tributary_tests::kubernetes::pods::Sender;
-use tributary_tests::kubernetes::{SYSTEM, Tenant, checkout, condition, eventually, helm, kubectl, wait_condition};
-use tributary_tests::wait::until;
+use tributary_tests::kubernetes::{
+    SYSTEM, Tenant, checkout, condition, eventually, helm, kubectl, wait_condition, within,
+};
 
 use crate::Stage;
 
@@ -61,16 +62,15 @@ async fn rolling(fleet: &Tenant) -> BTreeSet<String> {
     all.iter().filter(is_rolling).map(ResourceExt::name_any).collect()
 }
 
-fn variable(deployment: &Deployment, name: &str) -> Option<String> {
-    let container = deployment.spec.as_ref()?.template.spec.as_ref()?.containers.first()?;
-    container.env.as_ref()?.iter().find(|variable| variable.name == name)?.value.clone()
-}
-
-/// How many of the fleet have a variable of this value.
-async fn with_variable(fleet: &Tenant, value: &str) -> usize {
+/// How many of the fleet are to run the sidecar's image with this tag.
+async fn with_tag(fleet: &Tenant, tag: &str) -> usize {
     let api: Api<Deployment> = fleet.cluster.api(&fleet.namespace);
     let all = api.list(&ListParams::default()).await.expect("Deployments");
-    all.iter().filter(|deployment| variable(deployment, "EXAMPLE").as_deref() == Some(value)).count()
+    let image = |deployment: &Deployment| {
+        let pod = deployment.spec.as_ref()?.template.spec.as_ref()?;
+        pod.containers.first()?.image.clone()
+    };
+    all.iter().filter_map(image).filter(|image| image.ends_with(&format!("/tributary-sidecar:{tag}"))).count()
 }
 
 /// The definition's own description, as the API server has it.
@@ -100,27 +100,19 @@ pub async fn upgrade_and_roll_back_under_load(stage: &Stage) {
     let before = description();
     let load = load(&fleet, 75, "upgrade").await;
     let folder = next_chart();
-    let env = stage.release().values["sidecar"]["env"].clone();
-    let env: Vec<_> = env
-        .as_array()
-        .expect("variables")
-        .iter()
-        .cloned()
-        .chain([json!({"name": "EXAMPLE", "value": "next"})])
-        .collect();
     let mut next = stage
         .release()
+        .with("image.tag", json!(stage.images.next_tag))
         .with("operator.replicas", json!(2))
-        .with("sidecar.maxConcurrentRollouts", json!(1))
-        .with("sidecar.env", json!(env));
+        .with("sidecar.maxConcurrentRollouts", json!(1));
     next.chart = folder.path().join("tributary").to_string_lossy().into_owned();
     next.apply();
     assert!(description().contains("of the next version"), "an upgrade brings the definition up to date");
     let mut most = 0;
-    until("all are rolled, one at a time", Duration::from_secs(90), async || {
+    within(Duration::from_secs(90), "all are rolled, one at a time", async || {
         let rolling = rolling(&fleet).await;
         most = most.max(rolling.len());
-        (rolling.is_empty() && with_variable(&fleet, "next").await == FUNCTIONS.len()).then_some(())
+        (rolling.is_empty() && with_tag(&fleet, &stage.images.next_tag).await == FUNCTIONS.len()).then_some(())
     })
     .await;
     assert_eq!(most, 1, "so many rolled at once");
@@ -128,8 +120,8 @@ pub async fn upgrade_and_roll_back_under_load(stage: &Stage) {
     helm(&["rollback", "tributary", "--namespace", SYSTEM, "--wait", "--timeout", "120s"])
         .unwrap_or_else(|says| panic!("{says}"));
     assert_eq!(description(), before);
-    until("all are rolled back", Duration::from_secs(60), async || {
-        (rolling(&fleet).await.is_empty() && with_variable(&fleet, "next").await == 0).then_some(())
+    within(Duration::from_secs(60), "all are rolled back", async || {
+        (rolling(&fleet).await.is_empty() && with_tag(&fleet, &stage.images.tag).await == FUNCTIONS.len()).then_some(())
     })
     .await;
     assert_nothing_was_lost(&fleet, load, "upgrade").await;
@@ -175,7 +167,7 @@ pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     stage.release().with("policy.grants", strict).apply();
     wait_condition(&fleet.functions(), "four", "Ready", "RoleNotAllowed", SAID).await;
     assert!(fleet.has_event("four", "RoleNotAllowed").await);
-    until("its sidecar takes nothing more", Duration::from_secs(45), async || {
+    within(Duration::from_secs(45), "its sidecar takes nothing more", async || {
         let (status, _) = fleet.post("four", "/v1/track", &[], r#"{"userId":"u","event":"e"}"#.to_owned()).await;
         // The API server's own answer, for want of anybody to send to.
         (status == 503).then_some(())

@@ -1,0 +1,145 @@
+//! Each function reaches what its namespace was given, and nothing else.
+
+use std::time::Duration;
+
+use futures_util::future::join_all;
+use serde_json::json;
+use tributary_tests::kubernetes::{SYSTEM, Tenant, kubectl};
+use tributary_tests::world::ACCOUNT;
+
+use crate::stage::{GUARDED, tenant};
+
+/// Ten functions of three namespaces, each with a role, an external ID and a bucket of its own.
+const FUNCTIONS: [(&str, &str); 10] = [
+    ("red", "orders"),
+    ("red", "clicks"),
+    ("red", "audit"),
+    ("red", "people"),
+    ("green", "orders"),
+    ("green", "clicks"),
+    ("green", "audit"),
+    ("blue", "orders"),
+    ("blue", "clicks"),
+    ("blue", "audit"),
+];
+
+#[tokio::test]
+async fn ten_functions_keep_their_events_apart() {
+    let tenants = join_all(["red", "green", "blue"].map(tenant)).await;
+    let of = |namespace: &str| tenants.iter().find(|tenant| tenant.namespace == namespace).expect("a tenant");
+    for (namespace, name) in FUNCTIONS {
+        of(namespace).prepare(name).await;
+    }
+    join_all(FUNCTIONS.map(|(namespace, name)| of(namespace).apply(name, &json!({})))).await;
+    join_all(FUNCTIONS.map(|(namespace, name)| of(namespace).wait_ready(name, Duration::from_secs(120)))).await;
+    join_all(FUNCTIONS.map(async |(namespace, name)| {
+        // By the Service's name, from a pod beside it.
+        let prefix = format!("from-{namespace}-{name}");
+        let arguments = ["--count", "5", "--prefix", &prefix, "--retry", "30"];
+        of(namespace).send(name, &arguments).await.finish(Duration::from_secs(60)).await.assert_all_stored();
+    }))
+    .await;
+    for (namespace, name) in FUNCTIONS {
+        let keys = of(namespace).cloud.keys(&of(namespace).of(name)).await;
+        let own = format!("-from-{namespace}-{name}-");
+        assert_eq!(keys.len(), 5, "{keys:?}");
+        assert!(keys.iter().all(|key| key.contains(&own)), "{keys:?}");
+    }
+}
+
+/// What the API server says of a function that it refuses.
+async fn refused(tenant: &Tenant, name: &str, fields: serde_json::Value) -> String {
+    tenant.try_apply(name, &fields).await.expect_err("it should be refused").to_string()
+}
+
+#[tokio::test]
+async fn a_function_names_secrets_of_its_own_namespace_only() {
+    let tenant = tenant("near").await;
+    let said = refused(&tenant, "orders", json!({"externalIdSecretRef": {"name": "red/orders"}})).await;
+    assert!(said.contains("externalIdSecretRef.name") && said.contains("red/orders"), "{said}");
+    let manifest = json!({
+        "apiVersion": "tributary.dev/v1alpha1", "kind": "DestinationFunction",
+        "metadata": {"name": "orders", "namespace": "near"},
+        "spec": {
+            "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/near-orders"),
+            "externalIdSecretRef": {"name": "orders", "namespace": "red"},
+            "s3": {"bucket": "near-orders", "region": "us-west-2"},
+        },
+    });
+    let said = kubectl(&["apply", "--filename", "-"], &manifest.to_string()).expect_err("it should be refused");
+    assert!(said.contains("unknown field \"spec.externalIdSecretRef.namespace\""), "{said}");
+}
+
+#[tokio::test]
+async fn a_namespace_has_its_roles_and_no_others() {
+    let tenant = tenant(GUARDED).await;
+    tenant.run("orders", &json!({})).await;
+    let role = format!("arn:aws:iam::{ACCOUNT}:role/red-orders");
+    let said = refused(&tenant, "clicks", json!({"roleArn": role})).await;
+    assert!(said.contains(&role) && said.contains("gives the namespace guarded"), "{said}");
+    // The one that is there may not become such a one either.
+    let said = refused(&tenant, "orders", json!({"roleArn": role})).await;
+    assert!(said.contains(&role), "{said}");
+}
+
+#[tokio::test]
+async fn an_endpoint_that_the_platform_does_not_allow_is_refused() {
+    let tenant = tenant("elsewhere").await;
+    let endpoint = "https://collector.example.com";
+    let s3 = json!({"bucket": "elsewhere-orders", "region": "us-west-2", "endpoint": endpoint});
+    let said = refused(&tenant, "orders", json!({"s3": s3})).await;
+    assert!(said.contains("s3.endpoint") && said.contains(endpoint) && said.contains("allowedEndpoints"), "{said}");
+    let said = refused(&tenant, "orders", json!({"sts": {"endpoint": endpoint}})).await;
+    assert!(said.contains("sts.endpoint") && said.contains(endpoint), "{said}");
+}
+
+#[tokio::test]
+async fn an_external_id_of_another_prefix_is_refused_with_its_secret() {
+    tenant(GUARDED).await;
+    let secret = |id: &str| {
+        let metadata = json!({"name": "another", "namespace": GUARDED});
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"externalId": id}}).to_string()
+    };
+    let said = kubectl(&["apply", "--filename", "-"], &secret("red/orders-3kF9")).expect_err("it should be refused");
+    assert!(said.contains("does not begin with guarded/"), "{said}");
+    assert!(!said.contains("red/orders-3kF9"), "the external ID is shown: {said}");
+    kubectl(&["apply", "--filename", "-"], &secret("guarded/another-3kF9")).expect("a Secret");
+}
+
+/// Whoever has the operator's credential can't make it run something else.
+#[tokio::test]
+async fn the_operator_runs_the_sidecars_image_and_nothing_else() {
+    let tenant = tenant("pinned").await;
+    tenant.run("orders", &json!({})).await;
+    let get = ["get", "deployment", "orders", "--namespace", "pinned", "--output", "json"];
+    let account = format!("system:serviceaccount:{SYSTEM}:tributary-operator");
+    let patch = |change: serde_json::Value| {
+        let container = json!({"name": "sidecar"});
+        let mut pod = json!({"containers": [container]});
+        for (field, value) in change.as_object().expect("fields") {
+            match field.as_str() {
+                "image" | "command" => pod["containers"][0][field] = value.clone(),
+                _ => pod[field] = value.clone(),
+            }
+        }
+        let patch = json!({"spec": {"template": {"spec": pod}}}).to_string();
+        let arguments = ["patch", "deployment", "orders", "--namespace", "pinned", "--as", &account, "--patch", &patch];
+        kubectl(&arguments, "")
+    };
+    let before = kubectl(&get, "").expect("a Deployment");
+    for (change, says) in [
+        (json!({"image": "docker.io/library/busybox:1"}), "the operator runs the sidecar's image only"),
+        (json!({"command": ["/tributary-sidecar", "--help"]}), "the operator runs the sidecar's image only"),
+        (json!({"serviceAccountName": "default"}), "a sidecar runs as its function's ServiceAccount"),
+        (json!({"hostNetwork": true}), "a sidecar has nothing of its node"),
+        (
+            json!({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}),
+            "a sidecar has nothing of its node, and no volumes but",
+        ),
+    ] {
+        let said = patch(change).expect_err("it should be refused");
+        assert!(said.contains(says), "{said}");
+    }
+    let spec = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON")["spec"].clone();
+    assert_eq!(spec(&kubectl(&get, "").expect("a Deployment")), spec(&before));
+}
