@@ -5,11 +5,16 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use super::{Finding, Observed};
 
 /// Ready, of all the others in their order: the first that is False, else the first that is Unknown,
-/// of those that forbid traffic.
+/// of those that forbid traffic. Of sidecars that can't be asked nothing else is known, so that
+/// comes before what is unknown because of it.
 pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
-    let mut forbidding = others.iter().filter(|finding| forbids(finding, observed));
-    let first = |status| move |finding: &&Finding| finding.status == status;
-    let cause = forbidding.clone().find(first(Truth::False)).or_else(|| forbidding.find(first(Truth::Unknown)));
+    let forbidding = others.iter().filter(|finding| forbids(finding, observed));
+    let cause = forbidding.min_by_key(|finding| {
+        (
+            finding.status == Truth::Unknown,
+            finding.status == Truth::Unknown && finding.r#type != ConditionType::SidecarAvailable,
+        )
+    });
     match cause {
         Some(Finding { status, reason, message, .. }) => {
             Finding::new(ConditionType::Ready, *status, *reason, message.as_str())
