@@ -43,15 +43,22 @@ pub(crate) struct Target<'a> {
     pub(crate) role: &'a str,
     pub(crate) prefix: &'a str,
     pub(crate) owner: Option<&'a str>,
+    /// Whether the bucket's name is made part of the host name of an endpoint other than AWS's.
+    pub(crate) in_host_name: bool,
 }
 
 /// Judges an answer.
 pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
-    let Target { bucket, region, role, prefix, owner } = target;
+    let Target { bucket, region, role, prefix, owner, in_host_name } = target;
     let (status, code, said, elsewhere) = match answer {
         S3Answer::Error { status, code, message, region } => (*status, code.as_str(), message, region.as_deref()),
         S3Answer::Nothing(why) => {
-            let message = format!("S3 in {region} can't be reached: {why}; it is tried again until it answers");
+            let hint = if in_host_name && why.contains("dns error") {
+                "; for a store that has no host name for each bucket set spec.s3.forcePathStyle: true"
+            } else {
+                ""
+            };
+            let message = format!("S3 in {region} can't be reached: {why}{hint}; it is tried again until it answers");
             return Verdict::Retry(Obstacle { reason: Reason::S3Unreachable, message });
         }
     };
@@ -84,7 +91,8 @@ pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
             ),
         )),
         (500.., _) | (_, "RequestTimeout" | "RequestTimeTooSkewed") => {
-            let message = format!("S3 answered {code} ({status}): {said}; it is tried again until it can");
+            let said = said.trim_end_matches('.');
+            let message = format!("S3 answered {code} ({status}) for {bucket}: {said}; it is tried again until it can");
             Verdict::Retry(obstacle(Reason::S3Error, message))
         }
         (_, "NoSuchBucket") => Verdict::Configuration(obstacle(
@@ -140,8 +148,14 @@ fn wrong_region(target: Target<'_>, elsewhere: Option<&str>, said: &str) -> Obst
 mod tests {
     use super::*;
 
-    const TARGET: Target<'_> =
-        Target { bucket: "lake", region: "us-west-2", role: "arn:r", prefix: "in/", owner: Some("123456789012") };
+    const TARGET: Target<'_> = Target {
+        bucket: "lake",
+        region: "us-west-2",
+        role: "arn:r",
+        prefix: "in/",
+        owner: Some("123456789012"),
+        in_host_name: false,
+    };
 
     fn judge(status: u16, code: &str, message: &str, region: Option<&str>) -> Verdict {
         let region = region.map(str::to_owned);
@@ -169,6 +183,20 @@ mod tests {
         }
         let nothing = verdict(&S3Answer::Nothing("connection refused".to_owned()), TARGET);
         assert!(matches!(nothing, Verdict::Retry(Obstacle { reason: Reason::S3Unreachable, .. })));
+    }
+
+    #[test]
+    fn a_host_name_of_the_buckets_own_that_is_not_known_is_explained() {
+        let says = |why: &str, in_host_name| {
+            let answer = S3Answer::Nothing(why.to_owned());
+            match verdict(&answer, Target { in_host_name, ..TARGET }) {
+                Verdict::Retry(obstacle) => obstacle.message.contains("forcePathStyle: true"),
+                other => panic!("{other:?}"),
+            }
+        };
+        assert!(says("dns error: no such name", true));
+        assert!(!says("dns error: no such name", false));
+        assert!(!says("connection refused", true));
     }
 
     #[test]

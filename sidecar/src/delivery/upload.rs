@@ -244,6 +244,7 @@ impl Uploads {
             role: self.spec.role_arn.as_str(),
             prefix: s3.prefix.as_ref().map_or("", |prefix| prefix.as_str()),
             owner: s3.expected_bucket_owner.as_ref().map(tributary_crds::values::AccountId::as_str),
+            in_host_name: s3.endpoint.is_some() && !s3.force_path_style.unwrap_or_default(),
         }
     }
 }
