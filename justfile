@@ -14,9 +14,11 @@ fmt:
 lint:
     tests/run lint
 
-# Writes the resource's definition again, after a change in crds/src.
+# Writes the resource's definition and its reference again, after a change in crds/src.
 crd:
     mkdir -p target
+    cargo run --quiet --package tributary-crds --bin crdgen reference > target/reference.md
+    mv target/reference.md docs/reference.md
     cargo run --quiet --package tributary-crds --bin crdgen > target/destinationfunctions.yaml
     cp target/destinationfunctions.yaml charts/tributary/files/destinationfunctions.yaml
     mv target/destinationfunctions.yaml crds/destinationfunctions.yaml

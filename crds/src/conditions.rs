@@ -6,6 +6,7 @@
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
 /// The function's `status`.
@@ -39,7 +40,7 @@ pub struct FunctionStatus {
 }
 
 /// A condition's type. In this order they are shown, and looked through for what forbids traffic.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ConditionType {
     /// Nothing below forbids traffic.
     Ready,
@@ -71,7 +72,7 @@ pub enum Truth {
 }
 
 /// Why a condition is as it is: one CamelCase word for machines, beside the message for people.
-#[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Hash, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash, Serialize)]
 pub enum Reason {
     /// It holds.
     Ok,

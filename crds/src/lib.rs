@@ -7,13 +7,15 @@
 //! - [`function`]: the resource, its schema and its CEL rules;
 //! - [`conditions`]: what is said about a function, by the sidecar and in its status;
 //! - [`policy`]: the IAM policies that a function needs, and the one its sessions are cut down to;
-//! - [`sidecar_config`]: what a sidecar is started with.
+//! - [`sidecar_config`]: what a sidecar is started with;
+//! - [`reference`](mod@reference): the page about all of it.
 
 #[cfg(feature = "check")]
 pub mod check;
 pub mod conditions;
 pub mod function;
 pub mod policy;
+pub mod reference;
 pub mod sidecar_config;
 pub mod values;
 

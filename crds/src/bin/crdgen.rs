@@ -1,6 +1,11 @@
-//! Prints the CustomResourceDefinition as YAML: `just crd` writes it to `crds/destinationfunctions.yaml`.
+//! Prints what is generated from the types: the CustomResourceDefinition as YAML, or with `reference`
+//! the page about the resource. `just crd` writes both.
 
 fn main() -> Result<(), serde_yaml::Error> {
-    print!("{}", tributary_crds::custom_resource_definition_yaml()?);
+    if std::env::args().nth(1).as_deref() == Some("reference") {
+        print!("{}", tributary_crds::reference::reference());
+    } else {
+        print!("{}", tributary_crds::custom_resource_definition_yaml()?);
+    }
     Ok(())
 }

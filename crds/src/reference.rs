@@ -1,0 +1,147 @@
+//! The resource's reference for people, made of the same types as its definition.
+
+use std::fmt::Write;
+
+use schemars::{JsonSchema, SchemaGenerator};
+use serde_json::Value;
+
+use crate::conditions::{ConditionType, Reason};
+
+const HEAD: &str = "\
+<!-- Generated from crds/src by `just crd`; a test fails when it is not current. -->
+# DestinationFunction
+
+`apiVersion: tributary.dev/v1alpha1`, `kind: DestinationFunction`; short names `df` and `dfn`. Its name is a DNS label
+of at most 52 characters that begins with a letter: it becomes its Service's.
+
+The API server checks every field when a function is written, and `tributary check FILE` does without one, in the same
+words. Fields that are not here are refused.
+
+## spec
+";
+
+const STATUS: &str = "
+## status
+
+Written by the operator.
+";
+
+const CONDITIONS: &str = "
+## Conditions
+
+In this order; `Ready` takes the reason and message of the first that is False. Each change is also an Event.
+
+| type | True when |
+| --- | --- |
+";
+
+const REASONS: &str = "
+## Reasons
+
+| reason | meaning |
+| --- | --- |
+";
+
+/// The page, as `docs/reference.md` holds it.
+pub fn reference() -> String {
+    let definition = serde_json::to_value(crate::custom_resource_definition()).unwrap_or_default();
+    let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
+    let mut page = HEAD.to_owned();
+    table(&mut page, &schema["spec"]);
+    page.push_str(STATUS);
+    // Conditions are Kubernetes' own, of which the page says what is ours.
+    let mut status = schema["status"].clone();
+    status["properties"]["conditions"]["items"].take();
+    table(&mut page, &status);
+    page.push_str(CONDITIONS);
+    words::<ConditionType>(&mut page);
+    page.push_str(REASONS);
+    words::<Reason>(&mut page);
+    page
+}
+
+fn table(page: &mut String, object: &Value) {
+    page.push_str("\n| field | type | default | meaning |\n| --- | --- | --- | --- |\n");
+    rows(page, "", object);
+}
+
+/// A row for each field, and for those within it.
+fn rows(page: &mut String, path: &str, object: &Value) {
+    let required = |name: &str| object["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
+    let mut fields: Vec<_> = object["properties"].as_object().into_iter().flatten().collect();
+    // What must be there comes first.
+    fields.sort_by_key(|(name, _)| !required(name));
+    for (name, field) in fields {
+        let path = format!("{path}{name}");
+        let default = match &field["default"] {
+            Value::Null if required(name) => "required".to_owned(),
+            // Of an object, its fields say theirs.
+            Value::Null | Value::Object(_) => String::new(),
+            Value::String(text) => format!("`{text}`"),
+            other => format!("`{other}`"),
+        };
+        let mut meaning = field["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+        if let Some(hint) = hint(field) {
+            let _ = write!(meaning, " Written like {hint}.");
+        }
+        let _ = writeln!(page, "| `{path}` | {} | {default} | {meaning} |", kind(field));
+        rows(page, &format!("{path}."), field);
+        rows(page, &format!("{path}[]."), &field["items"]);
+    }
+}
+
+/// What its first rule shows of how the value is written.
+fn hint(field: &Value) -> Option<String> {
+    let rules = field["x-kubernetes-validations"].as_array()?;
+    let hints = |rule: &Value| Some(rule["message"].as_str()?.split_once("; write it like ")?.1.to_owned());
+    let hint = rules.iter().find_map(hints)?;
+    // One word is an example; more of them are a sentence.
+    Some(if hint.contains(' ') { hint } else { format!("`{hint}`") })
+}
+
+/// What a value is, with its limits.
+fn kind(field: &Value) -> String {
+    if let Some(values) = field["enum"].as_array() {
+        let values = values.iter().filter_map(Value::as_str);
+        return values.map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+    }
+    if field["x-kubernetes-int-or-string"] == true {
+        return "quantity".to_owned();
+    }
+    let most = |keyword: &str| field[keyword].as_u64().map(|most| format!(", at most {most}")).unwrap_or_default();
+    match field["type"].as_str().unwrap_or_default() {
+        "string" if field["format"] == "date-time" => "time".to_owned(),
+        "string" => format!(
+            "text{}",
+            field["maxLength"].as_u64().map(|most| format!(", at most {most} characters")).unwrap_or_default()
+        ),
+        "integer" => match (field["minimum"].as_f64(), field["maximum"].as_f64()) {
+            (Some(least), Some(most)) => format!("{least} to {most}"),
+            (Some(least), None) => format!("number, at least {least}"),
+            _ => "number".to_owned(),
+        },
+        "array" => format!("list{}", most("maxItems")),
+        "object" if field.get("additionalProperties").is_some() => format!("map{}", most("maxProperties")),
+        other => other.to_owned(),
+    }
+}
+
+/// A row for each variant of an enum: its name, and its doc comment.
+fn words<T: JsonSchema>(page: &mut String) {
+    let schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
+    for word in schema["oneOf"].as_array().into_iter().flatten() {
+        let (name, meaning) = (word["const"].as_str(), word["description"].as_str());
+        let _ = writeln!(page, "| `{}` | {} |", name.unwrap_or_default(), meaning.unwrap_or_default());
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn the_page_is_current() {
+        assert!(
+            super::reference() == include_str!("../../docs/reference.md"),
+            "docs/reference.md is not current: run `just crd`"
+        );
+    }
+}
