@@ -3,7 +3,7 @@
 //!
 //! 1. [`world`] says who and what there is, and [`aws`] serves it;
 //! 2. [`function`] is the resource a sidecar is started with, [`mounted`] its Secrets, [`sidecar`]
-//!    starts the built binary, [`in_process`] the same code on a clock that runs faster;
+//!    starts the built binary ([`process`] is what it takes), [`in_process`] the same code on a clock that runs faster;
 //! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`] and encoded by [`encode`];
 //! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in;
 //! 5. [`kubernetes`] is a real cluster, and starts the operator beside it.
@@ -18,6 +18,7 @@ pub mod kubernetes;
 pub mod mounted;
 pub mod output;
 pub mod ports;
+pub mod process;
 pub mod raw;
 pub mod sidecar;
 pub mod stored;

@@ -213,9 +213,7 @@ impl SidecarProcess {
     /// # Panics
     /// Where the kernel does not say.
     pub fn peak_memory(&self) -> usize {
-        let status = std::fs::read_to_string(format!("/proc/{}/status", self.pid())).expect("a process of Linux");
-        let peak = status.lines().find_map(|line| line.strip_prefix("VmHWM:")?.trim().strip_suffix(" kB"));
-        peak.and_then(|peak| peak.parse::<usize>().ok()).expect("a number of KiB") << 10
+        crate::process::peak_memory(self.pid())
     }
 
     /// Whether it still runs.

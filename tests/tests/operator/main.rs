@@ -6,6 +6,7 @@ mod definition;
 mod drift;
 mod killed;
 mod leaders;
+mod many;
 mod replicas;
 mod rest;
 mod scene;

@@ -9,9 +9,14 @@ use kube::{Api, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
+use tokio::sync::Mutex;
 use tributary_crds::DestinationFunction;
 use tributary_tests::kubernetes::{eventually, function};
 use tributary_tests::{ApiProxy, Kubernetes, Namespace, OperatorProcess, OperatorSetup};
+
+/// Held by a test that keeps the API server busy for long, for others of the kind to wait: side by
+/// side they would only slow each other down.
+pub static BUSY: Mutex<()> = Mutex::const_new(());
 
 /// What a test plays in.
 pub struct Scene {
