@@ -2,7 +2,9 @@
 
 use std::ops::Range;
 
+use hmac::{Hmac, KeyInit, Mac};
 use serde_json::{Value, json};
+use sha1::Sha1;
 
 /// When all these events happened, by their client.
 pub const HAPPENED: &str = "2026-11-23T10:00:00.000Z";
@@ -34,4 +36,13 @@ pub fn track_key(i: usize) -> String {
 /// A batch of track events.
 pub fn batch(range: Range<usize>) -> Value {
     json!({"batch": range.map(track).collect::<Vec<_>>()})
+}
+
+/// The X-Signature that Segment sends with a body, or with an array's first event.
+///
+/// # Panics
+/// Never: any key will do.
+pub fn signature(secret: &str, covered: &str) -> String {
+    let mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("any key");
+    hex::encode(mac.chain_update(covered).finalize().into_bytes())
 }

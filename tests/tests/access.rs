@@ -5,13 +5,11 @@ use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use hmac::{Hmac, KeyInit, Mac};
 use hyper::Method;
 use serde_json::{Value, json};
-use sha1::Sha1;
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::sidecar_config::SecretUse;
-use tributary_tests::event::{batch, message_id, track};
+use tributary_tests::event::{batch, message_id, signature, track};
 use tributary_tests::http::Answer;
 use tributary_tests::stored::{assert_exactly, lines};
 use tributary_tests::traffic::acknowledged;
@@ -43,12 +41,6 @@ async fn started(function: Function) -> (Aws, SidecarProcess) {
 
 fn basic(user: &str) -> String {
     format!("Basic {}", base64_simd::STANDARD.encode_to_string(user))
-}
-
-/// The X-Signature that Segment sends with a body, or with an array's first event.
-fn signature(secret: &str, covered: &str) -> String {
-    let mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("any key");
-    hex::encode(mac.chain_update(covered).finalize().into_bytes())
 }
 
 fn assert_unauthorized(answer: &Answer) {

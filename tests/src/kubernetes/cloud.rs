@@ -3,6 +3,7 @@
 use std::sync::LazyLock;
 
 use hyper::Request;
+use k8s_openapi::api::core::v1::Service;
 use kube::Client;
 use kube::api::{Api, Patch, PatchParams};
 use serde_json::{Value, json};
@@ -59,7 +60,7 @@ impl Cloud {
                     api.patch("aws", &params, &Patch::Apply(object)).await.map(|_| ())
                 }
                 "Service" => {
-                    let api: Api<k8s_openapi::api::core::v1::Service> = cluster.api(NAMESPACE);
+                    let api: Api<Service> = cluster.api(NAMESPACE);
                     api.patch("aws", &params, &Patch::Apply(object)).await.map(|_| ())
                 }
                 _ => {
@@ -70,7 +71,7 @@ impl Cloud {
             .expect("an object of the cloud's");
         };
         apply(map).await;
-        apply(service()).await;
+        apply(service("aws", "aws")).await;
         apply(deployment(image)).await;
         let cloud = Self::of(cluster);
         eventually("the cloud is up", async || cloud.ask("GET", "/healthz", String::new()).await.ok()).await;
@@ -109,6 +110,16 @@ impl Cloud {
         self.edit(|all| all["faults"].as_array_mut().expect("faults").retain(|fault| fault[field] != value)).await;
     }
 
+    /// Makes a Service beside its own lead to it, which is the app `aws`, or to another app.
+    ///
+    /// # Panics
+    /// If the API server refuses.
+    pub async fn lead(&self, name: &str, app: &str) {
+        let api: Api<Service> = Api::namespaced(self.0.clone(), NAMESPACE);
+        let params = PatchParams::apply("tests").force();
+        api.patch(name, &params, &Patch::Apply(service(name, app))).await.expect("a Service");
+    }
+
     /// The keys of a bucket's objects.
     ///
     /// # Panics
@@ -127,17 +138,6 @@ impl Cloud {
         self.ask("GET", &format!("/objects/{bucket}/{key}"), String::new()).await.expect("the object")
     }
 
-    /// How often a role was given.
-    ///
-    /// # Panics
-    /// If it doesn't answer.
-    pub async fn sessions(&self, role: &str) -> usize {
-        let text = self.ask("GET", "/calls", String::new()).await.expect("calls");
-        let calls: Vec<Value> = serde_json::from_str(&text).expect("JSON");
-        let arn = format!("arn:aws:iam::{ACCOUNT}:role/{role}");
-        calls.iter().filter(|call| call["role"] == arn.as_str() && call["status"] == 200).count()
-    }
-
     async fn ask(&self, method: &str, path: &str, body: String) -> kube::Result<String> {
         let uri = format!("/api/v1/namespaces/{NAMESPACE}/services/aws:admin/proxy{path}");
         let request = Request::builder().method(method).uri(uri).body(body.into_bytes()).expect("a request");
@@ -145,12 +145,12 @@ impl Cloud {
     }
 }
 
-fn service() -> Value {
+fn service(name: &str, app: &str) -> Value {
     json!({
         "apiVersion": "v1", "kind": "Service",
-        "metadata": {"name": "aws"},
+        "metadata": {"name": name},
         "spec": {
-            "selector": {"app": "aws"},
+            "selector": {"app": app},
             "ports": [{"name": "aws", "port": 9000}, {"name": "admin", "port": 9001}],
         },
     })

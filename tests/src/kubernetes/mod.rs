@@ -15,11 +15,11 @@ mod tenant;
 mod tools;
 
 pub use api::{Kubernetes, eventually, within};
-pub use cloud::Cloud;
+pub use cloud::{Cloud, ENDPOINT};
 pub use function::{condition, function, wait_condition};
 pub use namespace::Namespace;
 pub use operator::{OperatorProcess, OperatorSetup};
 pub use proxy::{ApiProxy, Request};
 pub use release::{Images, Release, SYSTEM};
 pub use tenant::Tenant;
-pub use tools::{checkout, helm, kubectl};
+pub use tools::{checkout, helm, inside_node, kubectl};

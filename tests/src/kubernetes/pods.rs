@@ -97,6 +97,11 @@ impl Sender {
         self.pods.get(&self.name).await.ok()?.status?.phase
     }
 
+    /// Whether it still sends.
+    pub async fn is_at_work(&self) -> bool {
+        self.phase().await.as_deref() == Some("Running")
+    }
+
     /// Waits until it has ended.
     ///
     /// # Panics

@@ -165,7 +165,10 @@ impl Tenant {
     /// # Panics
     /// If the API server does not answer.
     pub async fn post(&self, name: &str, path: &str, headers: &[(&str, &str)], body: String) -> (u16, String) {
-        let uri = format!("/api/v1/namespaces/{}/services/{name}:80/proxy{path}", self.namespace);
+        let function = self.functions().get(name).await.expect("a function");
+        let is_sealed = function.spec.ingest.is_some_and(|ingest| ingest.tls_secret_ref.is_some());
+        let service = if is_sealed { format!("https:{name}:443") } else { format!("{name}:80") };
+        let uri = format!("/api/v1/namespaces/{}/services/{service}/proxy{path}", self.namespace);
         let mut request = Request::post(uri).header("content-type", "application/json");
         for (name, value) in headers {
             request = request.header(*name, *value);

@@ -33,6 +33,14 @@ pub fn kubectl(arguments: &[&str], input: &str) -> Result<String, String> {
     run("kubectl", arguments, input)
 }
 
+/// Runs a command in the network of the tests' own node, which `TEST_LOCAL_NODE` says is there.
+///
+/// # Errors
+/// When it failed.
+pub fn inside_node(arguments: &[&str]) -> Result<String, String> {
+    run("inside", arguments, "")
+}
+
 fn run(tool: &str, arguments: &[&str], input: &str) -> Result<String, String> {
     let mut child = Command::new(checkout().join("tests/cluster"))
         .arg(tool)

@@ -9,7 +9,7 @@ mod upgrade;
 
 use std::time::Instant;
 
-use tributary_tests::kubernetes::{Cloud, Images, Kubernetes, Release};
+use tributary_tests::kubernetes::{Cloud, Images, Kubernetes, Release, SYSTEM, helm, kubectl};
 
 /// What all parts have.
 struct Stage {
@@ -28,6 +28,9 @@ impl Stage {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_release_lives_from_its_installation_to_its_end() {
     let cluster = Kubernetes::connect_only().await;
+    helm(&["uninstall", "tributary", "--namespace", SYSTEM, "--ignore-not-found", "--wait"]).expect("no release");
+    // Helm takes over nothing that it did not make, such as what other tests have defined.
+    kubectl(&["delete", "crd", "destinationfunctions.tributary.dev", "--ignore-not-found"], "").expect("no definition");
     let images = Images::of_tests();
     let cloud = Cloud::start(&cluster, &images.tool()).await;
     let stage = Stage { cluster, cloud, images };

@@ -10,8 +10,10 @@ use serde_json::json;
 use tributary_crds::DestinationFunction;
 use tributary_tests::kubernetes::pods::Sender;
 use tributary_tests::kubernetes::{
-    SYSTEM, Tenant, checkout, condition, eventually, helm, kubectl, wait_condition, within,
+    ENDPOINT, SYSTEM, Tenant, checkout, condition, eventually, function, helm, kubectl, wait_condition, within,
 };
+
+use tributary_tests::world::{ACCOUNT, REGION};
 
 use crate::Stage;
 
@@ -80,7 +82,7 @@ fn description() -> String {
         .expect("the definition")
 }
 
-/// A copy of the chart with another definition.
+/// A copy of the chart with another definition, which knows a mode more.
 fn next_chart() -> tempfile::TempDir {
     let folder = tempfile::tempdir().expect("a folder");
     let copied =
@@ -91,8 +93,26 @@ fn next_chart() -> tempfile::TempDir {
     let next =
         text.replace("A destination function: a sidecar", "A destination function of the next version: a sidecar");
     assert_ne!(text, next);
-    std::fs::write(&file, next).expect("a file");
+    let more = next.replace("- Batch\n", "- Batch\n                    - Stream\n");
+    assert_ne!(next, more);
+    std::fs::write(&file, more).expect("a file");
     folder
+}
+
+/// A function that the definition lets in and the operator can't read is told so, and no other waits
+/// for it.
+async fn a_function_of_a_version_that_knows_more_is_told(fleet: &Tenant) {
+    let mut function = serde_json::to_value(function("later", &json!({}))).expect("a function");
+    function["spec"]["delivery"]["mode"] = json!("Stream");
+    kubectl(&["apply", "--namespace", &fleet.namespace, "--filename", "-"], &function.to_string()).expect("a function");
+    let ready = r#"jsonpath={.status.conditions[?(@.type=="Ready")]}"#;
+    let get = ["get", "df", "later", "--namespace", &fleet.namespace, "--output", ready];
+    within(SAID, "it is told", async || {
+        let said = kubectl(&get, "").expect("the function");
+        (said.contains("\"reason\":\"Invalid\"") && said.contains("Stream")).then_some(())
+    })
+    .await;
+    kubectl(&["delete", "df", "later", "--namespace", &fleet.namespace], "").expect("no function");
 }
 
 pub async fn upgrade_and_roll_back_under_load(stage: &Stage) {
@@ -108,6 +128,7 @@ pub async fn upgrade_and_roll_back_under_load(stage: &Stage) {
     next.chart = folder.path().join("tributary").to_string_lossy().into_owned();
     next.apply();
     assert!(description().contains("of the next version"), "an upgrade brings the definition up to date");
+    a_function_of_a_version_that_knows_more_is_told(&fleet).await;
     let mut most = 0;
     within(Duration::from_secs(90), "all are rolled, one at a time", async || {
         let rolling = rolling(&fleet).await;
@@ -129,7 +150,7 @@ pub async fn upgrade_and_roll_back_under_load(stage: &Stage) {
 
 pub async fn an_image_that_is_not_there_stops_a_few_at_most(stage: &Stage) {
     let fleet = fleet(stage).await;
-    let load = load(&fleet, 40, "image").await;
+    let load = load(&fleet, 60, "image").await;
     let missing = format!("{}/tributary-sidecar:no-such-tag", stage.images.registry);
     let bad = stage
         .release()
@@ -152,7 +173,15 @@ pub async fn an_image_that_is_not_there_stops_a_few_at_most(stage: &Stage) {
     tokio::time::sleep(Duration::from_secs(5)).await;
     assert_eq!(stuck("no-such-tag can't be pulled").await, 2, "the others wait for them");
     assert!(rolling(&fleet).await.len() <= 2);
+    // One that comes now has no pods of before.
+    fleet.prepare("five").await;
+    fleet.apply("five", &json!({})).await;
+    let said = wait_condition(&fleet.functions(), "five", "SidecarAvailable", "ImagePull", SAID).await;
+    assert!(said.status == "False" && said.message.contains("no-such-tag"), "{}", said.message);
+    wait_condition(&fleet.functions(), "five", "Ready", "ImagePull", SAID).await;
+    assert!(fleet.has_event("five", "ImagePull").await);
     stage.release().apply();
+    fleet.wait_ready("five", Duration::from_secs(30)).await;
     for name in FUNCTIONS {
         fleet.wait_ready(name, Duration::from_secs(30)).await;
     }
@@ -161,12 +190,21 @@ pub async fn an_image_that_is_not_there_stops_a_few_at_most(stage: &Stage) {
 
 pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     let fleet = fleet(stage).await;
-    let role = |name: &str| format!("arn:aws:iam::123456789012:role/{}", fleet.of(name));
-    let all_but_four = json!([role("one"), role("two"), role("three")]);
+    stage.release().with("policy.allowedEndpoints", json!([ENDPOINT])).apply();
+    fleet.prepare("near").await;
+    let near = json!({"s3": {"bucket": fleet.of("near"), "region": REGION, "endpoint": ENDPOINT}});
+    // The API server takes up a policy's parameters in its own time.
+    within(SAID, "the policy lets it in", async || fleet.try_apply("near", &near).await.ok()).await;
+    fleet.wait_ready("near", Duration::from_secs(60)).await;
+    let role = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{}", fleet.of(name));
+    let all_but_four = json!(["one", "two", "three", "near"].map(role));
     let strict = json!({"namespaces": {"fleet": {"roleArns": all_but_four}}});
     stage.release().with("policy.grants", strict).apply();
     wait_condition(&fleet.functions(), "four", "Ready", "RoleNotAllowed", SAID).await;
     assert!(fleet.has_event("four", "RoleNotAllowed").await);
+    // Nor are endpoints allowed any more.
+    wait_condition(&fleet.functions(), "near", "Ready", "EndpointNotAllowed", SAID).await;
+    assert!(fleet.has_event("near", "EndpointNotAllowed").await);
     within(Duration::from_secs(45), "its sidecar takes nothing more", async || {
         let (status, _) = fleet.post("four", "/v1/track", &[], r#"{"userId":"u","event":"e"}"#.to_owned()).await;
         // The API server's own answer, for want of anybody to send to.
@@ -178,8 +216,11 @@ pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     wait_condition(&Tenant::new(&stage.cluster, "shop").await.functions(), "orders", "Ready", "RoleNotAllowed", SAID)
         .await;
 
-    stage.release().apply();
-    fleet.wait_ready("four", Duration::from_secs(30)).await;
+    stage.release().with("policy.allowedEndpoints", json!([ENDPOINT])).apply();
+    for name in ["four", "near"] {
+        fleet.wait_ready(name, Duration::from_secs(30)).await;
+    }
+    kubectl(&["delete", "df", "near", "--namespace", &fleet.namespace], "").expect("no function");
 }
 
 pub async fn uninstall_and_install_again(stage: &Stage) {
