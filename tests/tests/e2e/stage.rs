@@ -23,7 +23,8 @@ pub async fn tenant(namespace: &str) -> Tenant {
 async fn install(cluster: &Kubernetes) {
     let images = Images::of_tests();
     Cloud::start(cluster, &images.tool()).await;
-    let guarded = json!({"roleArns": [format!("arn:aws:iam::{ACCOUNT}:role/guarded-*")], "externalIdPrefix": "guarded/"});
+    let guarded =
+        json!({"roleArns": [format!("arn:aws:iam::{ACCOUNT}:role/guarded-*")], "externalIdPrefix": "guarded/"});
     let role = format!("arn:aws:iam::{BASE_ACCOUNT}:role/sidecars");
     Release::new(&images)
         .with("policy.allowedEndpoints", json!(DOORS))

@@ -30,7 +30,7 @@ async fn ten_functions_keep_their_events_apart() {
     for (namespace, name) in FUNCTIONS {
         of(namespace).prepare(name).await;
     }
-    join_all(FUNCTIONS.map(|(namespace, name)| of(namespace).apply(name, &json!({})))).await;
+    join_all(FUNCTIONS.map(async |(namespace, name)| of(namespace).apply(name, &json!({})).await)).await;
     join_all(FUNCTIONS.map(|(namespace, name)| of(namespace).wait_ready(name, Duration::from_secs(120)))).await;
     join_all(FUNCTIONS.map(async |(namespace, name)| {
         // By the Service's name, from a pod beside it.
@@ -54,19 +54,22 @@ async fn refused(tenant: &Tenant, name: &str, fields: serde_json::Value) -> Stri
 
 #[tokio::test]
 async fn a_function_names_secrets_of_its_own_namespace_only() {
-    let tenant = tenant("near").await;
-    let said = refused(&tenant, "orders", json!({"externalIdSecretRef": {"name": "red/orders"}})).await;
+    tenant("near").await;
+    let refused = |reference: serde_json::Value| {
+        let manifest = json!({
+            "apiVersion": "tributary.dev/v1alpha1", "kind": "DestinationFunction",
+            "metadata": {"name": "orders", "namespace": "near"},
+            "spec": {
+                "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/near-orders"),
+                "externalIdSecretRef": reference,
+                "s3": {"bucket": "near-orders", "region": "us-west-2"},
+            },
+        });
+        kubectl(&["apply", "--filename", "-"], &manifest.to_string()).expect_err("it should be refused")
+    };
+    let said = refused(json!({"name": "red/orders"}));
     assert!(said.contains("externalIdSecretRef.name") && said.contains("red/orders"), "{said}");
-    let manifest = json!({
-        "apiVersion": "tributary.dev/v1alpha1", "kind": "DestinationFunction",
-        "metadata": {"name": "orders", "namespace": "near"},
-        "spec": {
-            "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/near-orders"),
-            "externalIdSecretRef": {"name": "orders", "namespace": "red"},
-            "s3": {"bucket": "near-orders", "region": "us-west-2"},
-        },
-    });
-    let said = kubectl(&["apply", "--filename", "-"], &manifest.to_string()).expect_err("it should be refused");
+    let said = refused(json!({"name": "orders", "namespace": "red"}));
     assert!(said.contains("unknown field \"spec.externalIdSecretRef.namespace\""), "{said}");
 }
 
@@ -97,13 +100,14 @@ async fn an_endpoint_that_the_platform_does_not_allow_is_refused() {
 async fn an_external_id_of_another_prefix_is_refused_with_its_secret() {
     tenant(GUARDED).await;
     let secret = |id: &str| {
-        let metadata = json!({"name": "another", "namespace": GUARDED});
-        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"externalId": id}}).to_string()
+        let metadata = json!({"name": "foreign", "namespace": GUARDED});
+        json!({"apiVersion": "v1", "kind": "Secret", "metadata": metadata, "stringData": {"externalId": id}})
+            .to_string()
     };
-    let said = kubectl(&["apply", "--filename", "-"], &secret("red/orders-3kF9")).expect_err("it should be refused");
+    let said = kubectl(&["create", "--filename", "-"], &secret("red/orders-3kF9")).expect_err("it should be refused");
     assert!(said.contains("does not begin with guarded/"), "{said}");
     assert!(!said.contains("red/orders-3kF9"), "the external ID is shown: {said}");
-    kubectl(&["apply", "--filename", "-"], &secret("guarded/another-3kF9")).expect("a Secret");
+    kubectl(&["create", "--filename", "-"], &secret("guarded/foreign-3kF9")).expect("a Secret");
 }
 
 /// Whoever has the operator's credential can't make it run something else.

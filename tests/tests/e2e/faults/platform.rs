@@ -1,0 +1,63 @@
+//! Accepted: what the platform says.
+
+use serde_json::json;
+use tributary_tests::kubernetes::{kubectl, wait_condition};
+
+use super::{BROUGHT, MENDED, SAID, mends, mends_by_itself, says};
+use crate::stage::{GUARDED, tenant};
+
+#[tokio::test]
+async fn a_function_that_asks_for_too_much_is_told() {
+    let tenant = tenant("platform").await;
+    tenant.prepare("greedy").await;
+    let resources = |memory: &str| json!({"resources": {"limits": {"memory": memory}}});
+    tenant.apply("greedy", &resources("64Gi")).await;
+    let parts = &["resources.limits.memory is 64Gi", "at most 2Gi", "ask for less"];
+    says(&tenant, "greedy", "Accepted", "ResourcesOutOfBounds", parts).await;
+    tenant.apply("greedy", &resources("128Mi")).await;
+    mends(&tenant, "greedy", MENDED).await;
+}
+
+/// Under a key of its own, which the admission policy does not look at, but the sidecar does.
+#[tokio::test]
+async fn an_external_id_of_another_prefix_is_told() {
+    let tenant = tenant(GUARDED).await;
+    tenant.prepare("another").await;
+    tenant.secret("by-another-key", &json!({"id": "red/another-3kF9"})).await;
+    tenant.apply("another", &json!({"externalIdSecretRef": {"name": "by-another-key", "key": "id"}})).await;
+    let parts = &["does not begin with guarded/"];
+    says(&tenant, "another", "Accepted", "ExternalIdNotAllowed", parts).await;
+    tenant.secret("by-another-key", &json!({"id": tenant.external_id("another")})).await;
+    mends_by_itself(&tenant, "another", BROUGHT).await;
+}
+
+#[tokio::test]
+async fn a_child_of_somebody_elses_is_told_and_left_alone() {
+    let tenant = tenant("platform").await;
+    tenant.prepare("taken").await;
+    let service = json!({
+        "apiVersion": "v1", "kind": "Service",
+        "metadata": {"name": "taken", "namespace": "platform"},
+        "spec": {"ports": [{"port": 80}], "selector": {"app": "somebody"}},
+    });
+    kubectl(&["apply", "--filename", "-"], &service.to_string()).expect("a Service");
+    tenant.apply("taken", &json!({})).await;
+    says(&tenant, "taken", "Accepted", "NameClash", &["Service", "taken"]).await;
+    let selector = ["get", "service", "taken", "--namespace", "platform", "--output", "jsonpath={.spec.selector}"];
+    assert_eq!(kubectl(&selector, "").expect("the Service"), r#"{"app":"somebody"}"#);
+    kubectl(&["delete", "service", "taken", "--namespace", "platform"], "").expect("no Service");
+    mends(&tenant, "taken", MENDED).await;
+}
+
+/// A paused function's sidecars go on, and a change waits for the end of the pause.
+#[tokio::test]
+async fn a_pause_is_told() {
+    let tenant = tenant("platform").await;
+    tenant.run("held", &json!({})).await;
+    tenant.apply("held", &json!({"paused": true, "logLevel": "debug"})).await;
+    says(&tenant, "held", "Accepted", "Paused", &["spec.paused is true"]).await;
+    assert!(super::send(&tenant, "held").await, "its sidecar should go on");
+    tenant.apply("held", &json!({"logLevel": "debug"})).await;
+    wait_condition(&tenant.functions(), "held", "Accepted", "Ok", SAID).await;
+    mends(&tenant, "held", MENDED).await;
+}
