@@ -22,7 +22,7 @@ struct Broken<'a> {
 }
 
 impl Broken<'_> {
-    async fn is_told(self, tenant: &Tenant, name: &str) {
+    async fn shows(self, tenant: &Tenant, name: &str) {
         let bucket = tenant.of(name);
         let place = |all: &mut Value| all["accounts"][ACCOUNT][self.what][&bucket].take();
         let mut before = Value::Null;
@@ -46,7 +46,7 @@ impl Broken<'_> {
 async fn a_bucket_that_is_gone_is_told() {
     let tenant = running("gone").await;
     let parts = &["no bucket bucket-gone", "create it in us-west-2"];
-    Broken { what: "buckets", to: None, reason: "NoSuchBucket", parts }.is_told(&tenant, "gone").await;
+    Broken { what: "buckets", to: None, reason: "NoSuchBucket", parts }.shows(&tenant, "gone").await;
 }
 
 #[tokio::test]
@@ -54,7 +54,7 @@ async fn a_bucket_in_another_region_is_told() {
     let tenant = running("moved").await;
     let to = Some(json!({"region": "eu-west-1"}));
     let parts = &["bucket-moved", "is in eu-west-1", "set spec.s3.region to eu-west-1"];
-    Broken { what: "buckets", to, reason: "WrongRegion", parts }.is_told(&tenant, "moved").await;
+    Broken { what: "buckets", to, reason: "WrongRegion", parts }.shows(&tenant, "moved").await;
 }
 
 #[tokio::test]
@@ -63,7 +63,7 @@ async fn a_bucket_whose_policy_denies_is_told() {
     let deny = json!({"Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::bucket-denied/*"});
     let to = Some(json!({"region": REGION, "policy": policy(&deny)}));
     let parts = &["s3:PutObject on bucket-denied/*", "bucket's policy"];
-    Broken { what: "buckets", to, reason: "AccessDenied", parts }.is_told(&tenant, "denied").await;
+    Broken { what: "buckets", to, reason: "AccessDenied", parts }.shows(&tenant, "denied").await;
 }
 
 #[tokio::test]
@@ -80,7 +80,7 @@ async fn a_key_that_the_role_may_not_use_is_told() {
         "policy": objects_only,
     });
     let parts = &["allow kms:GenerateDataKey", "key/1234abcd"];
-    Broken { what: "roles", to: Some(role), reason: "KmsDenied", parts }.is_told(&tenant, "sealed").await;
+    Broken { what: "roles", to: Some(role), reason: "KmsDenied", parts }.shows(&tenant, "sealed").await;
 }
 
 #[tokio::test]
