@@ -1,6 +1,7 @@
 //! What the sidecar is started with: the file that the operator writes and the sidecar reads.
 
 use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
 
 use crate::function::DestinationFunctionSpec;
 use crate::values::{ExternalIdPrefix, SecretName, SessionName};
@@ -27,6 +28,17 @@ pub struct SidecarConfig {
 }
 
 impl SidecarConfig {
+    /// The SHA-256 of what it says, in hex; its generation and its hash aside, which say nothing of what
+    /// a sidecar is to do.
+    ///
+    /// # Panics
+    /// Never: it is made of what JSON can hold.
+    pub fn digest(&self) -> String {
+        let said = Self { generation: 0, config_hash: String::new(), ..self.clone() };
+        // Structs are written in the order of their fields, and maps are sorted: the text is the value's.
+        hex::encode(Sha256::digest(serde_json::to_vec(&said).expect("a configuration is JSON")))
+    }
+
     /// What the function's sessions are called: as it says, else after its namespace and name.
     pub fn session_name(&self) -> SessionName {
         self.spec.session_name.clone().unwrap_or_else(|| SessionName::for_function(&self.namespace, &self.name))

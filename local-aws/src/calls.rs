@@ -42,6 +42,8 @@ pub struct Call {
     pub session_name: Option<String>,
     /// Whether it came with an external ID, right or wrong.
     pub external_id: bool,
+    /// The policy that the session asked for is cut down to.
+    pub session_policy: Option<String>,
     /// The bucket asked for.
     pub bucket: Option<String>,
     /// The object's key, once the signature is checked.

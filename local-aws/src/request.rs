@@ -35,6 +35,7 @@ pub(crate) struct Target {
     pub(crate) role: Option<String>,
     pub(crate) session_name: Option<String>,
     pub(crate) external_id: bool,
+    pub(crate) session_policy: Option<String>,
 }
 
 /// The fields of an STS request.
@@ -58,7 +59,15 @@ impl Note {
 
 impl Target {
     pub(crate) fn new(service: Service, operation: &'static str) -> Target {
-        Target { service, operation, bucket: None, role: None, session_name: None, external_id: false }
+        Target {
+            service,
+            operation,
+            bucket: None,
+            role: None,
+            session_name: None,
+            external_id: false,
+            session_policy: None,
+        }
     }
 
     /// Tells what `parts` asks for; the form comes along if it is an STS request.
@@ -94,6 +103,7 @@ impl Target {
             role: form.get("RoleArn").cloned(),
             session_name: form.get("RoleSessionName").cloned(),
             external_id: form.contains_key("ExternalId"),
+            session_policy: form.get("Policy").cloned(),
             ..Target::new(Service::Sts, known.unwrap_or(OTHER))
         }
     }

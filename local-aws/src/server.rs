@@ -204,6 +204,7 @@ impl Server {
             role: target.role,
             session_name: target.session_name.or_else(|| caller?.session().map(|session| session.name.clone())),
             external_id: target.external_id,
+            session_policy: target.session_policy,
             bucket: target.bucket,
             key: note.key.get().cloned(),
             bytes,

@@ -21,6 +21,10 @@ pub struct Flags {
     #[arg(long, value_name = "FILE", default_value = "/etc/tributary/function.yaml")]
     pub config: PathBuf,
 
+    /// The SHA-256 that the function must have: nobody but who started the sidecar can change it then.
+    #[arg(long, env = "TRIBUTARY_CONFIG_SHA256", value_name = "HEX")]
+    pub config_sha256: Option<String>,
+
     /// Where the function's Secrets are mounted: external-id, write-key, signature and tls below it.
     #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/tributary")]
     pub secrets_dir: PathBuf,
@@ -69,6 +73,19 @@ pub enum ConfigError {
         /// Why.
         source: serde_yaml::Error,
     },
+    /// The file is another function than the one that was meant.
+    #[error(
+        "{} is not what the operator wrote: its SHA-256 is {found}, and {expected} is expected; the operator makes \
+         the ConfigMap again within seconds, and if it does not, delete it", path.display()
+    )]
+    Forged {
+        /// Which.
+        path: PathBuf,
+        /// Its digest.
+        found: String,
+        /// The digest that it must have.
+        expected: String,
+    },
     /// The template of keys lacks something.
     #[error("spec.delivery.key has {0}")]
     Key(&'static str),
@@ -81,14 +98,21 @@ impl Flags {
     }
 }
 
-/// Reads the function.
+/// Reads the function, which must have the digest `expected`, if there is one.
 ///
 /// # Errors
-/// When the file can't be read, is not a function, or two of its objects could have one key.
-pub fn load(path: &Path) -> Result<SidecarConfig, ConfigError> {
+/// When the file can't be read, is not a function, is another one, or two of its objects could have one
+/// key.
+pub fn load(path: &Path, expected: Option<&str>) -> Result<SidecarConfig, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let config: SidecarConfig =
         serde_yaml::from_str(&text).map_err(|source| ConfigError::Parse { path: path.to_owned(), source })?;
+    if let Some(expected) = expected {
+        let found = config.digest();
+        if found != expected {
+            return Err(ConfigError::Forged { path: path.to_owned(), found, expected: expected.to_owned() });
+        }
+    }
     distinct_keys(&config)?;
     Ok(config)
 }

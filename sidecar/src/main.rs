@@ -25,7 +25,7 @@ fn main() -> ExitCode {
             return ExitCode::SUCCESS;
         }
     };
-    let config = match config::load(&flags.config) {
+    let config = match config::load(&flags.config, flags.config_sha256.as_deref()) {
         Ok(config) => config,
         Err(error) => return usage(&error.to_string()),
     };

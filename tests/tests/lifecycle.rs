@@ -7,6 +7,7 @@ use tributary_crds::conditions::ConditionType::{
     BucketWritable, ExternalIdAvailable, ExternalIdEnforced, IngestConfigured, RoleAssumed,
 };
 use tributary_crds::conditions::{Reason, Truth};
+use tributary_crds::policy;
 use tributary_tests::aws::{error, latency, puts};
 use tributary_tests::event::{message_id, track};
 use tributary_tests::http::Http;
@@ -82,9 +83,13 @@ async fn its_session_is_named_after_the_function_and_may_do_no_more_than_it_need
     sidecar.wait_ready().await;
     let calls = aws.assume_role_calls();
     assert_eq!(calls.len(), 3, "a session, and two probes");
+    let may_put = policy::permissions(&Function::new().config().spec).to_json();
     for call in calls {
         assert_eq!(call.session_name.as_deref(), Some("shop.orders"));
         assert_eq!(call.role.as_deref(), Some(ROLE));
+        // Whom the role is given without its external ID is a probe, which may do nothing.
+        let may = if call.status == Some(200) { may_put.clone() } else { policy::nothing().to_json() };
+        assert_eq!(call.session_policy, Some(may));
     }
     let named = Setup::new(&aws).function(Function::new().with("sessionName", json!("segment-function")));
     named.start().await.wait_ready().await;
@@ -208,6 +213,13 @@ async fn a_wrong_function_is_told_in_a_line() {
     for (path, value, says) in cases {
         assert_usage(&run(|setup| setup.function = Function::new().with(path, value)).await, says);
     }
+}
+
+/// Whoever may write the file can't have the sidecar do something else.
+#[tokio::test]
+async fn a_function_of_another_digest_than_the_one_meant_is_not_run() {
+    let ended = run(|setup| setup.flags = vec!["--config-sha256", "5f1c0c5e"]).await;
+    assert_usage(&ended, "is not what the operator wrote: its SHA-256 is ");
 }
 
 #[tokio::test]
