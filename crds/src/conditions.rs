@@ -22,6 +22,10 @@ pub struct FunctionStatus {
     /// How many of them are ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
+    /// The number that the operator filled into spec.replicas of a function that names none, for autoscalers to
+    /// begin with. While it stands there, how many sidecars the Deployment has is left to others.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub defaulted_replicas: Option<i32>,
     /// The sidecars' label selector, for autoscalers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]

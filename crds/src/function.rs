@@ -148,7 +148,7 @@ pub struct S3 {
     pub bucket: Bucket,
     /// The bucket's region ("S3 Bucket Region").
     pub region: Region,
-    /// What every key begins with.
+    /// What every key begins with: empty, or with / at its end.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Prefix>,
     /// The account that must own the bucket, or S3 refuses the object.
@@ -300,7 +300,8 @@ pub struct Delivery {
     /// An object an event, or objects of many events.
     #[serde(default)]
     pub mode: DeliveryMode,
-    /// The template of object keys, behind the prefix.
+    /// The template of object keys, behind the prefix: literals, {type}, {yyyy} to {ss} and {millis}; {event},
+    /// {userId} and {messageId}, which must be there, in Object mode; {batchId}, which must be there, in Batch mode.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyTemplate>,
     /// When a batch is sealed, and how it is compressed.
@@ -322,7 +323,7 @@ pub enum DeliveryMode {
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Batch {
-    /// Sealed at this size, before compression; by default 5Mi.
+    /// Sealed at this size, from 64Ki to 64Mi, before compression; by default 5Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<BatchBytes>,
     /// Sealed at this many events; by default 10,000.
@@ -330,7 +331,7 @@ pub struct Batch {
     // As i32: Kubernetes knows no unsigned formats.
     #[schemars(with = "Option<i32>", range(min = 1, max = 100_000))]
     pub max_events: Option<u32>,
-    /// Sealed at this age; by default 1s.
+    /// Sealed at this age, from 100ms to 5s; by default 1s.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<BatchAge>,
     /// How the object is compressed.
@@ -367,7 +368,7 @@ pub struct Ingest {
     /// What browsers may send from.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
-    /// The largest event taken; by default 32Ki, as Segment takes.
+    /// The largest event taken, from 1Ki to 256Ki; by default 32Ki, as Segment takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_event_bytes: Option<EventBytes>,
 }

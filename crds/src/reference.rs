@@ -29,7 +29,8 @@ Written by the operator.
 const CONDITIONS: &str = "
 ## Conditions
 
-In this order; `Ready` takes the reason and message of the first that is False. Each change is also an Event.
+In this order; `Ready` takes the reason and message of the first that is False and forbids traffic, else of the first
+that is Unknown and does. Each change is also an Event.
 
 | type | True when |
 | --- | --- |
@@ -99,29 +100,36 @@ fn hint(field: &Value) -> Option<String> {
     Some(if hint.contains(' ') { hint } else { format!("`{hint}`") })
 }
 
+/// The words that a value may be, if there are only some.
+fn values(field: &Value) -> Option<String> {
+    let values = field["enum"].as_array()?.iter().filter_map(Value::as_str);
+    Some(values.map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "))
+}
+
 /// What a value is, with its limits.
 fn kind(field: &Value) -> String {
-    if let Some(values) = field["enum"].as_array() {
-        let values = values.iter().filter_map(Value::as_str);
-        return values.map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", ");
+    if let Some(values) = values(field) {
+        return values;
     }
     if field["x-kubernetes-int-or-string"] == true {
         return "quantity".to_owned();
     }
-    let most = |keyword: &str| field[keyword].as_u64().map(|most| format!(", at most {most}")).unwrap_or_default();
+    let most = |keyword: &str| field[keyword].as_u64().map(|most| format!(", at most {most}"));
     match field["type"].as_str().unwrap_or_default() {
         "string" if field["format"] == "date-time" => "time".to_owned(),
-        "string" => format!(
-            "text{}",
-            field["maxLength"].as_u64().map(|most| format!(", at most {most} characters")).unwrap_or_default()
-        ),
+        "string" => format!("text{}", most("maxLength").map(|most| most + " characters").unwrap_or_default()),
         "integer" => match (field["minimum"].as_f64(), field["maximum"].as_f64()) {
             (Some(least), Some(most)) => format!("{least} to {most}"),
             (Some(least), None) => format!("number, at least {least}"),
             _ => "number".to_owned(),
         },
-        "array" => format!("list{}", most("maxItems")),
-        "object" if field.get("additionalProperties").is_some() => format!("map{}", most("maxProperties")),
+        "array" => match values(&field["items"]) {
+            Some(values) => format!("list of {values}"),
+            None => format!("list{}", most("maxItems").unwrap_or_default()),
+        },
+        "object" if field.get("additionalProperties").is_some() => {
+            format!("map{}", most("maxProperties").unwrap_or_default())
+        }
         other => other.to_owned(),
     }
 }

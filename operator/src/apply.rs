@@ -15,9 +15,11 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::json;
 use tracing::{debug, info};
+use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Reason;
 
 use crate::conditions::Problem;
+use crate::desired::holds;
 use crate::desired::names::{Family, MANAGER, annotation};
 use crate::difference::is_current;
 use crate::function::FunctionRef;
@@ -37,12 +39,21 @@ pub trait Child:
     fn beside(&self, _live: &Self) -> Self {
         self.clone()
     }
+
+    /// Whether `live` can't become what is desired, and must go for it.
+    fn excludes(&self, _live: &Self) -> bool {
+        false
+    }
 }
 
 impl Child for k8s_openapi::api::core::v1::ConfigMap {
     /// What it was made with, for good.
     fn beside(&self, live: &Self) -> Self {
         Self { data: live.data.clone(), ..self.clone() }
+    }
+
+    fn excludes(&self, live: &Self) -> bool {
+        live.immutable != Some(true) || !holds(live, self)
     }
 }
 impl Child for k8s_openapi::api::core::v1::Service {}
@@ -177,24 +188,23 @@ impl Applier {
         let fail = |source| ApplyError::api::<K>(&name, source);
         if let Some(cached) = cached {
             ours(cached, family)?;
-            if is_current(cached, &desired.beside(cached)) || self.is_behind(family, cached, desired) {
+            let is_current = is_current(cached, &desired.beside(cached)) && !desired.excludes(cached);
+            if is_current || self.is_behind(family, cached, desired) {
                 return Ok(());
             }
         } else {
-            let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
-            match api.create(&params, desired).await {
-                Ok(created) => {
-                    info!(kind = %K::kind(&()), namespace = family.namespace, name, "created");
-                    self.note(family, &created, desired, true);
-                    return Ok(());
-                }
+            match self.create(family, &api, desired).await {
                 Err(kube::Error::Api(status)) if status.is_already_exists() => {}
-                Err(error) => return Err(fail(error)),
+                created => return created.map_err(fail),
             }
         }
         // The cache has no books, and may be behind.
         let live = api.get(&name).await.map_err(fail)?;
         ours(&live, family)?;
+        if desired.excludes(&live) {
+            self.remove(family, Some(&live)).await?;
+            return self.create(family, &api, desired).await.map_err(fail);
+        }
         let desired = desired.beside(&live);
         if is_current(&live, &desired) {
             self.note(family, &live, &desired, true);
@@ -208,6 +218,32 @@ impl Applier {
         }
         self.note(family, &applied, &desired, took);
         Ok(())
+    }
+
+    async fn create<K: Child>(&self, family: &Family, api: &Api<K>, desired: &K) -> kube::Result<()> {
+        let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
+        let created = api.create(&params, desired).await?;
+        info!(kind = %K::kind(&()), namespace = family.namespace, name = created.name_any(), "created");
+        self.note(family, &created, desired, true);
+        Ok(())
+    }
+
+    /// Writes how many sidecars there are into a function that doesn't say: [`scale`](crate::scale) says why.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn fill_in(&self, function: &DestinationFunction, replicas: i32) -> Result<(), ApplyError> {
+        let name = function.name_any();
+        let api: Api<DestinationFunction> =
+            Api::namespaced(self.client.clone(), &function.namespace().unwrap_or_default());
+        // Of this version: somebody may have said a number since.
+        let metadata = json!({"resourceVersion": function.resource_version()});
+        let patch = Patch::Merge(json!({"metadata": metadata, "spec": {"replicas": replicas}}));
+        match api.patch_scale(&name, &by_us(), &patch).await {
+            // The next look, at the next version, goes by it; or the function is gone.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
+            filled => filled.map(|_| ()).map_err(|source| ApplyError::api::<DestinationFunction>(&name, source)),
+        }
     }
 
     /// Writes `spec.replicas` alone, of a Deployment that must not change otherwise yet.

@@ -20,7 +20,7 @@ use crate::metrics::Metrics;
 use crate::observe::{Asking, Reports};
 use crate::platform::Platform;
 use crate::reconcile::{Context, forget, reconcile, retry};
-use crate::rollouts::Rollouts;
+use crate::rollouts::{Calls, Rollouts};
 use crate::status::Statuses;
 use crate::watch::{Scope, fill};
 
@@ -40,6 +40,8 @@ pub struct Shared {
     pub events: Events,
     /// Whose turn it is to roll.
     pub rollouts: Arc<Rollouts>,
+    /// How they hear of it.
+    pub calls: Calls,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Seconds after which a watch is begun anew.
@@ -51,6 +53,7 @@ pub struct Shared {
 pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     let (triggers, mut triggered) = mpsc::unbounded_channel::<FunctionRef>();
     let (caches, watches) = fill(&shared.client, &scope, shared.watch_timeout, &triggers);
+    shared.calls.answer(scope.clone(), triggers.clone());
     let reports = Reports::default();
     // Ends with this future.
     let mut tasks = JoinSet::new();
@@ -62,7 +65,7 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     synced.send_replace(true);
     let deployments = caches.deployments.state().into_iter();
     shared.rollouts.note(deployments.filter_map(|deployment| Some((FunctionRef::of_child(&*deployment)?, deployment))));
-    tasks.spawn(Asking::new(caches.clone(), reports.clone(), triggers.clone()).run());
+    tasks.spawn(Asking::new(caches.clone(), reports.clone(), triggers).run());
 
     let context = Arc::new(Context {
         platform: shared.platform,
@@ -73,7 +76,7 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
         metrics: shared.metrics,
         caches: caches.clone(),
         reports,
-        triggers,
+        calls: shared.calls,
     });
     let requests = stream::poll_fn(move |cx| triggered.poll_recv(cx))
         .map(|function| Ok::<_, Infallible>(ReconcileRequest::<Guarded>::from(ObjectRef::from(function))));

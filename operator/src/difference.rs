@@ -50,11 +50,12 @@ fn covers(live: &Value, desired: &Value, place: Place<'_>) -> bool {
             covers(live, desired, Place { field, amounts: place.amounts || field == "resources" })
         }),
         (Value::Array(live), Value::Array(desired)) => match key_of(place.field) {
-            Some(key) => desired.iter().all(|desired| {
-                let same = live.iter().find(|live| live[key] == desired[key]);
-                same.is_some_and(|live| covers(live, desired, place))
+            // Not all lists of the name are: a NetworkPolicy's ports have no names.
+            Some(key) if desired.iter().all(|desired| !desired[key].is_null()) => desired.iter().all(|desired| {
+                let mut same = live.iter().filter(|live| live[key] == desired[key]);
+                same.any(|live| covers(live, desired, place))
             }),
-            None => {
+            _ => {
                 live.len() == desired.len()
                     && live.iter().zip(desired).all(|(live, desired)| covers(live, desired, place))
             }
@@ -62,6 +63,7 @@ fn covers(live: &Value, desired: &Value, place: Place<'_>) -> bool {
         // What is empty is not kept.
         (Value::Null, Value::Object(desired)) => desired.is_empty(),
         (Value::Null, Value::Array(desired)) => desired.is_empty(),
+        (Value::Null, Value::String(desired)) => desired.is_empty(),
         (Value::String(live), Value::String(desired)) if place.amounts => {
             let amount = |text: &String| Quantity::Text(text.clone()).thousandths();
             live == desired || (amount(live).is_some() && amount(live) == amount(desired))

@@ -37,5 +37,6 @@ pub mod ownership;
 pub mod platform;
 pub mod reconcile;
 mod rollouts;
+pub mod scale;
 pub mod status;
 pub mod watch;

@@ -12,7 +12,7 @@ use crate::flags::Flags;
 use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::platform::Platform;
-use crate::rollouts::Rollouts;
+use crate::rollouts::{Calls, Rollouts};
 use crate::watch::Scope;
 
 /// What leads, or stands by.
@@ -48,6 +48,7 @@ impl Operator {
             platform: Arc::clone(&self.platform),
             events: self.events.clone(),
             rollouts: Arc::new(Rollouts::new(self.platform.max_concurrent_rollouts)),
+            calls: Calls::default(),
             metrics: Arc::clone(&self.metrics),
             watch_timeout: self.watch_timeout,
         };

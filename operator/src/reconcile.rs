@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::ConfigMap;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use tracing::{debug, warn};
@@ -25,7 +24,8 @@ use crate::function::{FunctionRef, Guarded};
 use crate::metrics::Metrics;
 use crate::observe::{self, Reports};
 use crate::platform::Platform;
-use crate::rollouts::{Rollouts, Turn};
+use crate::rollouts::{Calls, Rollouts, Turn};
+use crate::scale;
 use crate::status::Statuses;
 use crate::watch::{self, Caches};
 
@@ -52,8 +52,8 @@ pub struct Context {
     pub rollouts: Arc<Rollouts>,
     /// How long to let a function be that failed.
     pub backoff: Backoff,
-    /// Functions that are to be looked at.
-    pub triggers: tokio::sync::mpsc::UnboundedSender<FunctionRef>,
+    /// What has other functions looked at.
+    pub calls: Calls,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -126,9 +126,7 @@ pub fn forget(reference: &FunctionRef, context: &Context) {
     context.statuses.forget(reference);
     context.backoff.reset(reference);
     context.metrics.function(reference, None);
-    if let Some(next) = context.rollouts.forget(reference) {
-        let _ = context.triggers.send(next);
-    }
+    context.calls.call(context.rollouts.forget(reference));
 }
 
 trait MetaGeneration {
@@ -160,13 +158,22 @@ async fn look(
         None => {
             let next;
             (turn, next) = context.rollouts.turn(reference, live.as_deref(), &children.deployment);
-            if let Some(next) = next {
-                let _ = context.triggers.send(next);
-            }
-            bring(&children, live.as_deref(), &turn, reference, context).await
+            context.calls.call(next);
+            bring(function, &children, live.as_deref(), &turn, reference, context).await
         }
-        Some(Then::Stop) => stop(&children, live.as_deref(), context).await,
-        Some(Then::Freeze) => Ok(()),
+        Some(then) => {
+            // Nothing of it rolls on, and others needn't wait for it.
+            context.calls.call(context.rollouts.forget(reference));
+            match then {
+                Then::Stop => stop(&children, live.as_deref(), context).await,
+                Then::Freeze => Ok(()),
+            }
+        }
+    };
+    let configuration = match &turn {
+        Turn::Go => Some(&children.config_hash),
+        // Until then, its sidecars are those that it has.
+        Turn::Wait => live.as_deref().and_then(configuration),
     };
 
     let observed = Observed {
@@ -176,7 +183,8 @@ async fn look(
         waits_to_roll: turn == Turn::Wait,
         // As it was found: what was just written tells of itself soon.
         rollout: live.as_deref().map(observe::rollout),
-        pods: pods(&children, reference, context),
+        pods: configuration.map(|hash| pods(hash, reference, context)).unwrap_or_default(),
+        defaulted_replicas: scale::to_note(function, running),
         url: children.url.clone(),
     };
     let said = context.statuses.say(function, reference, &observed, children.family.selector_text()).await;
@@ -189,6 +197,7 @@ async fn look(
 
 /// Makes the children what they should be, the sidecars last.
 async fn bring(
+    function: &DestinationFunction,
     children: &Children,
     live: Option<&Deployment>,
     turn: &Turn,
@@ -198,12 +207,7 @@ async fn bring(
     let (applier, caches, family) = (&context.applier, &context.caches, &children.family);
     let configuration = children.config_map.name_any();
     let known = caches.config_maps.get(reference, &configuration);
-    let known = known.map(|known| ConfigMap {
-        metadata: known.metadata.clone(),
-        immutable: Some(true),
-        ..ConfigMap::default()
-    });
-    applier.bring(family, &children.config_map, known.as_ref()).await?;
+    applier.bring(family, &children.config_map, known.as_deref()).await?;
 
     let account = watch::get(&caches.service_accounts, reference);
     applier.bring(family, &children.service_account, account.as_deref()).await?;
@@ -223,13 +227,16 @@ async fn bring(
     }
     match turn {
         Turn::Go => applier.bring(family, &children.deployment, live).await?,
-        Turn::Wait => scale(children, live, context).await?,
+        Turn::Wait => follow_replicas(children, live, context).await?,
+    }
+    if let Some(replicas) = scale::to_fill_in(function) {
+        applier.fill_in(function, replicas).await?;
     }
     drop_old_configurations(&configuration, live, reference, children, context).await
 }
 
 /// A Deployment that waits for its turn follows its function's replicas all the same.
-async fn scale(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
+async fn follow_replicas(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
     let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
     match (live.and_then(replicas), replicas(&children.deployment)) {
         (Some(now), Some(wanted)) if now != wanted => context.applier.scale(&children.family, wanted).await,
@@ -249,9 +256,7 @@ async fn drop_old_configurations(
     if !live.is_some_and(observe::is_complete) {
         return Ok(());
     }
-    let template =
-        live.and_then(|live| live.spec.as_ref()?.template.metadata.as_ref()?.labels.as_ref()?.get(label::CONFIG));
-    if template != Some(&children.config_hash) {
+    if live.and_then(configuration) != Some(&children.config_hash) {
         return Ok(());
     }
     let pods = context.caches.pods.of(reference);
@@ -259,8 +264,7 @@ async fn drop_old_configurations(
         let hash = map.labels().get(label::CONFIG);
         let used = map.name_any() == current || pods.iter().any(|pod| pod.labels().get(label::CONFIG) == hash);
         if !used {
-            let map = ConfigMap { metadata: map.metadata.clone(), ..ConfigMap::default() };
-            context.applier.remove(&children.family, Some(&map)).await?;
+            context.applier.remove(&children.family, Some(&*map)).await?;
         }
     }
     Ok(())
@@ -271,9 +275,16 @@ async fn stop(children: &Children, live: Option<&Deployment>, context: &Context)
     context.applier.remove(&children.family, live).await
 }
 
-fn pods(children: &Children, reference: &FunctionRef, context: &Context) -> Vec<conditions::Pod> {
+/// The hash of the configuration that a Deployment's sidecars are started with.
+fn configuration(deployment: &Deployment) -> Option<&String> {
+    deployment.spec.as_ref()?.template.metadata.as_ref()?.labels.as_ref()?.get(label::CONFIG)
+}
+
+fn pods(config_hash: &str, reference: &FunctionRef, context: &Context) -> Vec<conditions::Pod> {
     let pods = context.caches.pods.of(reference);
-    let current = pods.iter().filter(|pod| observe::is_current(pod, &children.config_hash));
+    let current = pods
+        .iter()
+        .filter(|pod| observe::is_current(pod, config_hash) && observe::is_of(&context.caches, reference, pod));
     current.map(|pod| observe::pod(pod, context.reports.of(&pod.uid().unwrap_or_default()))).collect()
 }
 

@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
+use tokio::sync::mpsc;
 
 use crate::desired::names::annotation;
 use crate::function::FunctionRef;
 use crate::observe::{is_complete, rollout};
+use crate::watch::Scope;
 
 /// Turns to roll.
 #[derive(Debug)]
@@ -25,6 +27,29 @@ pub struct Rollouts {
 struct Turns {
     rolling: HashMap<FunctionRef, Begun>,
     waiting: BTreeSet<FunctionRef>,
+}
+
+/// Calls functions whose turn has come, wherever they are looked after. Clones are of the same.
+#[derive(Clone, Debug, Default)]
+pub struct Calls(Arc<Mutex<Vec<Answering>>>);
+
+type Answering = (Scope, mpsc::UnboundedSender<FunctionRef>);
+
+impl Calls {
+    /// Calls to functions of the scope go here.
+    pub fn answer(&self, scope: Scope, triggers: mpsc::UnboundedSender<FunctionRef>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((scope, triggers));
+    }
+
+    /// Calls the function, if there is one to call.
+    pub fn call(&self, function: Option<FunctionRef>) {
+        let Some(function) = function else { return };
+        let scopes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((_, triggers)) = scopes.iter().find(|(scope, _)| scope.has(&function)) {
+            // Nobody looks after functions any more.
+            let _ = triggers.send(function);
+        }
+    }
 }
 
 /// Who has begun a roll.
@@ -92,7 +117,7 @@ impl Rollouts {
         (Turn::Go, if through { turns.waiting.first().cloned() } else { None })
     }
 
-    /// The function is gone; one that has waited for it, if there is one.
+    /// The function is gone, or rolls no more; one that has waited for it, if there is one.
     pub fn forget(&self, function: &FunctionRef) -> Option<FunctionRef> {
         let mut turns = self.lock();
         turns.waiting.remove(function);
@@ -153,6 +178,20 @@ mod tests {
         assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
         assert_eq!(rollouts.turn(&c, Some(&old), &new), (Turn::Wait, None));
         assert_eq!(rollouts.forget(&b), Some(c));
+    }
+
+    #[test]
+    fn a_function_is_called_where_it_is_looked_after() {
+        let calls = Calls::default();
+        let [(a, mut in_a), (b, mut in_b)] = [mpsc::unbounded_channel(), mpsc::unbounded_channel()];
+        calls.answer(Scope::Namespace("a".to_owned()), a);
+        calls.answer(Scope::Namespace("b".to_owned()), b);
+        let function = FunctionRef::new("b", "orders");
+        calls.call(Some(function.clone()));
+        calls.call(None);
+        assert!(in_a.try_recv().is_err());
+        assert_eq!(in_b.try_recv().unwrap(), function);
+        assert!(in_b.try_recv().is_err());
     }
 
     #[test]

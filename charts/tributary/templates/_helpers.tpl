@@ -83,7 +83,7 @@ imagePullSecrets:
 {{- if .Values.helmTest.enabled }}
 {{- $endpoints = append $endpoints (include "tributary.testEndpoint" .) | uniq }}
 {{- if not (kindIs "invalid" .Values.policy.grants) }}
-{{- $own := deepCopy (dig "namespaces" .Release.Namespace dict $grants) }}
+{{- $own := deepCopy (dig "namespaces" .Release.Namespace ($grants.default | default dict) $grants) }}
 {{- $_ := set $own "roleArns" (append ($own.roleArns | default list) (include "tributary.testRole" .) | uniq) }}
 {{- $_ := set $grants "namespaces" (merge (dict .Release.Namespace $own) ($grants.namespaces | default dict)) }}
 {{- end }}

@@ -58,6 +58,8 @@ pub struct Observed {
     pub rollout: Option<Rollout>,
     /// The pods that run the current configuration, by name.
     pub pods: Vec<Pod>,
+    /// How many sidecars a function is said to want that doesn't say itself.
+    pub defaulted_replicas: Option<i32>,
     /// Where applications send events.
     pub url: String,
 }

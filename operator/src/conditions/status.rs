@@ -21,6 +21,7 @@ pub fn status(
         observed_generation: generation,
         replicas: Some(rollout.replicas),
         ready_replicas: Some(rollout.ready),
+        defaulted_replicas: observed.defaulted_replicas,
         selector: Some(selector),
         url: Some(observed.url.clone()),
         conditions: conditions(observed)

@@ -15,6 +15,7 @@ fn fine() -> Observed {
         waits_to_roll: false,
         rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, ..Rollout::default() }),
         pods: vec![pod("a", true)],
+        defaulted_replicas: None,
         url: "http://orders.shop.svc".to_owned(),
     }
 }

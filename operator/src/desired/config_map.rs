@@ -7,11 +7,14 @@ use k8s_openapi::api::core::v1::ConfigMap;
 use tributary_crds::DestinationFunction;
 use tributary_crds::sidecar_config::SidecarConfig;
 
-use super::names::{Family, hash, label};
+use super::names::{Family, label};
 use crate::platform::Platform;
 
 /// The file in it, which the sidecar reads.
 pub const FILE: &str = "function.yaml";
+
+/// Characters of a digest that are enough of a name.
+const SHORT: usize = 10;
 
 /// What the function's sidecars are started with.
 pub fn config(function: &DestinationFunction, family: &Family, platform: &Platform) -> SidecarConfig {
@@ -28,7 +31,7 @@ pub fn config(function: &DestinationFunction, family: &Family, platform: &Platfo
         external_id_prefix: platform.policy.external_id_prefix(&family.namespace).cloned(),
         spec,
     };
-    config.config_hash = hash(&config);
+    config.config_hash = config.digest()[..SHORT].to_owned();
     config.generation = function.metadata.generation.unwrap_or_default();
     config
 }
@@ -45,6 +48,21 @@ pub fn config_map(config: &SidecarConfig, family: &Family) -> ConfigMap {
 pub fn data(config: &SidecarConfig) -> BTreeMap<String, String> {
     let text = serde_yaml::to_string(config).expect("a configuration is made of what YAML can hold");
     BTreeMap::from([(FILE.to_owned(), text)])
+}
+
+/// Whether a ConfigMap holds the configuration that is desired, whichever generation it was made for. One
+/// that does not was put there by somebody else: what it holds can't be changed any more.
+pub fn holds(live: &ConfigMap, desired: &ConfigMap) -> bool {
+    if live.data == desired.data {
+        return true;
+    }
+    let digest = |map: &ConfigMap| {
+        let data = map.data.as_ref().filter(|data| data.len() == 1)?;
+        let config: SidecarConfig = serde_yaml::from_str(data.get(FILE)?).ok()?;
+        Some(config.digest())
+    };
+    let live = digest(live);
+    live.is_some() && live == digest(desired)
 }
 
 /// How the ConfigMap of a configuration is called.

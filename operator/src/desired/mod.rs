@@ -25,8 +25,10 @@ use serde::Serialize;
 use tributary_crds::DestinationFunction;
 
 use crate::platform::Platform;
+use crate::scale;
 use names::{Family, annotation, hash};
 
+pub use config_map::holds;
 pub use pod::{CONTAINER, PLATFORM_PORT};
 
 /// All that a function has in the cluster.
@@ -56,11 +58,12 @@ pub struct Children {
 /// counts where the function doesn't say.
 pub fn children(function: &DestinationFunction, platform: &Platform, running: Option<i32>) -> Children {
     let (family, spec) = (Family::of(function), &function.spec);
-    let identity = platform.base_identity.of(&family.namespace);
+    let identity = platform.base_identity.of(&family.function());
     let config = config_map::config(function, &family, platform);
-    let template = pod::template(&family, spec, &config.config_hash, &platform.sidecar, identity);
+    let template = pod::template(&family, spec, &config, &platform.sidecar, identity);
     let owners_say = hash(&(&config.spec, &spec.resources));
-    let replicas = spec.replicas.or(running).unwrap_or(1);
+    let owners_replicas = scale::owners(function);
+    let replicas = owners_replicas.or(running).unwrap_or(1);
     Children {
         config_map: ConfigMap {
             data: Some(config_map::data(&config)),
@@ -70,7 +73,7 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
         service: sealed(service::service(&family, spec)),
         network_policy: network_policy::network_policy(&family, spec, identity, &platform.network_policy).map(sealed),
         disruption_budget: disruption_budget::disruption_budget(&family, replicas).map(sealed),
-        deployment: sealed(deployment::deployment(&family, template, &owners_say, spec.replicas)),
+        deployment: sealed(deployment::deployment(&family, template, &owners_say, owners_replicas)),
         url: service::url(&family, spec),
         config_hash: config.config_hash,
         family,

@@ -35,6 +35,8 @@ pub mod annotation {
     pub const APPLIED: &str = "tributary.dev/applied";
     /// Of Deployments: the hash of the pod template.
     pub const TEMPLATE: &str = "tributary.dev/template";
+    /// Of pods: the base identity, where EKS gives it to them at their beginning.
+    pub const BASE_IDENTITY: &str = "tributary.dev/base-identity";
     /// Of Deployments: the hash of what the function's owner has a say in. A template that changes
     /// while this does not is the platform's doing.
     pub const FUNCTION: &str = "tributary.dev/function-hash";

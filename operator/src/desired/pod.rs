@@ -11,8 +11,9 @@ use k8s_openapi::apimachinery::pkg::api::resource::Quantity;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{LabelSelector, ObjectMeta};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tributary_crds::function::{Amounts, DestinationFunctionSpec, Resources};
+use tributary_crds::sidecar_config::SidecarConfig;
 
-use super::names::{Family, label};
+use super::names::{Family, annotation, label};
 use super::volumes::{self, Mounts};
 use crate::platform::{BaseIdentity, SidecarTemplate};
 
@@ -26,6 +27,9 @@ const PLATFORM: &str = "platform";
 /// Its number.
 pub const PLATFORM_PORT: i32 = 8081;
 
+/// The variable that tells the sidecar which configuration is meant (its flag `--config-sha256`).
+const DIGEST: &str = "TRIBUTARY_CONFIG_SHA256";
+
 /// The image's user, which owns nothing; the group that Secrets are readable for.
 const NOBODY: i64 = 65_532;
 
@@ -37,13 +41,13 @@ const GRACE: i64 = 30;
 pub fn template(
     family: &Family,
     spec: &DestinationFunctionSpec,
-    config_hash: &str,
+    config: &SidecarConfig,
     sidecar: &SidecarTemplate,
     identity: &BaseIdentity,
 ) -> PodTemplateSpec {
-    let mounts = volumes::mounts(family, spec, config_hash, identity);
+    let mounts = volumes::mounts(family, spec, &config.config_hash, identity);
     PodTemplateSpec {
-        metadata: Some(metadata(family, config_hash, sidecar)),
+        metadata: Some(metadata(family, &config.config_hash, sidecar, identity)),
         spec: Some(PodSpec {
             service_account_name: Some(family.name.clone()),
             automount_service_account_token: Some(false),
@@ -62,7 +66,7 @@ pub fn template(
                 ..PodSecurityContext::default()
             }),
             image_pull_secrets: some(sidecar.image_pull_secrets.iter().map(|name| pull_secret(name)).collect()),
-            containers: vec![container(&mounts, spec, sidecar, identity)],
+            containers: vec![container(&mounts, spec, sidecar, environment(config, sidecar, identity))],
             volumes: Some(mounts.volumes),
             node_selector: (!sidecar.node_selector.is_empty()).then(|| sidecar.node_selector.clone()),
             tolerations: some(sidecar.tolerations.clone()),
@@ -74,20 +78,31 @@ pub fn template(
     }
 }
 
-fn metadata(family: &Family, config_hash: &str, sidecar: &SidecarTemplate) -> ObjectMeta {
+fn metadata(family: &Family, config_hash: &str, sidecar: &SidecarTemplate, identity: &BaseIdentity) -> ObjectMeta {
     let mut labels = sidecar.labels.clone();
     // Ours count: the watches and the Service go by them.
     labels.extend(family.labels());
     labels.insert(label::CONFIG.to_owned(), config_hash.to_owned());
-    let annotations = (!sidecar.annotations.is_empty()).then(|| sidecar.annotations.clone());
+    let mut annotations = sidecar.annotations.clone();
+    annotations.extend(injected(identity).map(|identity| (annotation::BASE_IDENTITY.to_owned(), identity)));
+    let annotations = (!annotations.is_empty()).then_some(annotations);
     ObjectMeta { labels: Some(labels), annotations, ..ObjectMeta::default() }
+}
+
+/// A base identity that EKS's webhooks put into a pod when it is made: another one takes another pod.
+fn injected(identity: &BaseIdentity) -> Option<String> {
+    match identity {
+        BaseIdentity::Irsa { role_arn, mount_token: false } => Some(role_arn.to_string()),
+        BaseIdentity::PodIdentity => Some("pod-identity".to_owned()),
+        BaseIdentity::None | BaseIdentity::Irsa { mount_token: true, .. } | BaseIdentity::Secret { .. } => None,
+    }
 }
 
 fn container(
     mounts: &Mounts,
     spec: &DestinationFunctionSpec,
     sidecar: &SidecarTemplate,
-    identity: &BaseIdentity,
+    environment: Vec<EnvVar>,
 ) -> Container {
     let port = |name: &str, number| ContainerPort {
         name: Some(name.to_owned()),
@@ -99,13 +114,15 @@ fn container(
         name: CONTAINER.to_owned(),
         image: Some(sidecar.image.clone()),
         image_pull_policy: sidecar.image_pull_policy.clone(),
-        env: Some(environment(sidecar, identity)),
+        env: Some(environment),
         ports: Some(vec![port(EVENTS, EVENTS_PORT), port(PLATFORM, PLATFORM_PORT)]),
         resources: Some(resources(&sidecar.resources(spec.resources.as_ref()))),
         // Often and soon: a roll waits for it, and it costs the sidecar next to nothing.
         readiness_probe: Some(probe("/readyz", 2, 2)),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         volume_mounts: Some(mounts.mounts.clone()),
+        // What one says that can't go on is then in the pod's status, and so in the function's.
+        termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
             read_only_root_filesystem: Some(true),
@@ -117,7 +134,7 @@ fn container(
     }
 }
 
-fn environment(sidecar: &SidecarTemplate, identity: &BaseIdentity) -> Vec<EnvVar> {
+fn environment(config: &SidecarConfig, sidecar: &SidecarTemplate, identity: &BaseIdentity) -> Vec<EnvVar> {
     let variable =
         |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() };
     // The role of the node is nobody's base identity.
@@ -126,7 +143,14 @@ fn environment(sidecar: &SidecarTemplate, identity: &BaseIdentity) -> Vec<EnvVar
         all.push(variable("AWS_REGION", region.as_str()));
     }
     all.extend(volumes::identity_files(identity).into_iter().map(|(name, value)| variable(name, &value)));
-    all.extend(sidecar.env.iter().map(|var| variable(&var.name, &var.value)));
+    // The platform's own count, above all of these but the last.
+    for own in &sidecar.env {
+        all.retain(|var| var.name != own.name);
+        all.push(variable(&own.name, &own.value));
+    }
+    all.retain(|var| var.name != DIGEST);
+    // Whoever may write ConfigMaps can put another in the place of the function's: it is not taken.
+    all.push(variable(DIGEST, &config.digest()));
     all
 }
 

@@ -64,6 +64,72 @@ fn the_sidecar_reads_what_the_config_map_holds() {
 }
 
 #[test]
+fn a_configuration_is_the_same_whichever_generation_it_was_made_for() {
+    for text in [SMALL, LARGE] {
+        let (mut function, platform) = read(text);
+        let map = |function: &DestinationFunction| children(function, &platform, None).config_map;
+        let before = map(&function);
+        function.metadata.generation = Some(99);
+        assert_ne!(before.data, map(&function).data);
+        assert!(holds(&before, &map(&function)));
+        let file = before.data.clone().unwrap().remove(config_map::FILE).unwrap();
+        let with = |data: &[(&str, &str)]| {
+            let data = data.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
+            ConfigMap { data: Some(data), ..before.clone() }
+        };
+        let forged = file.replace("externalIdEnforcement: Require", "externalIdEnforcement: Warn");
+        assert_ne!(forged, file);
+        for other in [
+            ConfigMap { data: None, ..before.clone() },
+            with(&[(config_map::FILE, &forged)]),
+            with(&[(config_map::FILE, "nonsense")]),
+            with(&[(config_map::FILE, &file), ("more", "")]),
+        ] {
+            assert!(!holds(&other, &before), "{:?}", other.data);
+        }
+    }
+}
+
+#[test]
+fn another_base_identity_takes_other_pods() {
+    let (function, mut platform) = small();
+    let template = |platform: &Platform| children(&function, platform, None).deployment.spec.unwrap().template;
+    let mut before = template(&platform);
+    for identity in [
+        "{default: {irsa: {roleArn: 'arn:aws:iam::210987654321:role/one'}}}",
+        "{default: {irsa: {roleArn: 'arn:aws:iam::210987654321:role/two'}}}",
+        "{default: {podIdentity: {}}}",
+        "{default: {secret: {name: base}}}",
+        "{default: {irsa: {roleArn: 'arn:aws:iam::210987654321:role/two', mountToken: true}}}",
+        "{}",
+    ] {
+        platform.base_identity = serde_yaml::from_str(identity).unwrap();
+        let after = template(&platform);
+        assert_ne!(before, after, "{identity}");
+        before = after;
+    }
+}
+
+#[test]
+fn the_platforms_variables_take_the_place_of_others_and_none_is_there_twice() {
+    let (function, mut platform) = small();
+    platform.sidecar.env = serde_yaml::from_str(
+        "[{name: AWS_EC2_METADATA_DISABLED, value: 'false'}, {name: A, value: '1'}, {name: A, value: '2'},
+          {name: TRIBUTARY_CONFIG_SHA256, value: none}]",
+    )
+    .unwrap();
+    let pod = children(&function, &platform, None).deployment.spec.unwrap().template.spec.unwrap();
+    let env = pod.containers[0].env.clone().unwrap();
+    let value = |name: &str| {
+        let mut all = env.iter().filter(|var| var.name == name).map(|var| var.value.clone().unwrap());
+        (all.next().unwrap(), all.next())
+    };
+    assert_eq!(value("AWS_EC2_METADATA_DISABLED"), ("false".to_owned(), None));
+    assert_eq!(value("A"), ("2".to_owned(), None));
+    assert_eq!(value("TRIBUTARY_CONFIG_SHA256").0.len(), 64);
+}
+
+#[test]
 fn only_what_a_sidecar_must_know_makes_another_configuration() {
     let (function, platform) = small();
     let before = children(&function, &platform, None);

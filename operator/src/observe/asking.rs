@@ -14,17 +14,17 @@ use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use k8s_openapi::api::core::v1::Pod;
-use kube::{Resource, ResourceExt};
+use kube::ResourceExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tributary_crds::conditions::SidecarStatus;
 use tributary_telemetry::causes;
 
-use super::{Chain, Reports, belongs};
+use super::text::safe;
+use super::{Reports, is_of};
 use crate::desired::PLATFORM_PORT;
 use crate::function::FunctionRef;
-use crate::kinship::controller;
-use crate::watch::{self, Caches};
+use crate::watch::Caches;
 
 /// How often a sidecar is asked.
 const INTERVAL: Duration = Duration::from_secs(5);
@@ -34,10 +34,8 @@ const LOOK: Duration = Duration::from_millis(500);
 const ANSWER: Duration = Duration::from_secs(2);
 /// Bytes of an answer.
 const LONGEST_ANSWER: usize = 64 << 10;
-/// Questions under way at once.
-const QUESTIONS: usize = 64;
-/// Characters of a message. The API server takes 32,768 in a condition, and 1,024 in an Event.
-const LONGEST_MESSAGE: usize = 1_000;
+/// Questions under way at once: enough for some thousands of sidecars.
+const QUESTIONS: usize = 256;
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
@@ -53,6 +51,7 @@ pub struct Asking {
 }
 
 /// A pod to ask.
+#[derive(Debug)]
 struct Target {
     function: FunctionRef,
     uid: String,
@@ -101,37 +100,33 @@ impl Asking {
         let now = Instant::now();
         let pods = self.caches.pods.all();
         let mut known = HashMap::with_capacity(pods.len());
-        let mut targets = Vec::new();
+        let mut due = Vec::new();
         for (function, pod) in pods {
             let Some(uid) = pod.uid() else { continue };
             let next = self.due.get(&uid).copied();
-            let is_due = next.is_none_or(|next| next <= now);
-            let address = address(&pod).filter(|_| is_due && targets.len() < most);
-            let Some(address) = address.filter(|_| self.belongs(&function, &pod)) else {
+            known.extend(next.map(|next| (uid.clone(), next)));
+            if let Some(address) = address(&pod).filter(|_| next.is_none_or(|next| next <= now)) {
                 // One that can't be asked yet is due as soon as it can.
-                known.extend(next.map(|next| (uid, next)));
-                continue;
-            };
-            known.insert(uid.clone(), now + INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64()));
-            targets.push(Target { function, uid, address });
+                if is_of(&self.caches, &function, &pod) {
+                    due.push((next, Target { function, uid, address }));
+                }
+            }
+        }
+        let targets = longest_due(due, most);
+        for target in &targets {
+            known.insert(target.uid.clone(), now + INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64()));
         }
         self.reports.keep(|uid| known.contains_key(uid));
         self.due = known;
         targets
     }
+}
 
-    fn belongs(&self, function: &FunctionRef, pod: &Pod) -> bool {
-        let function_uid = self.caches.functions.get(&function.clone().into()).and_then(|function| function.uid());
-        let deployment = watch::get(&self.caches.deployments, function);
-        let set = controller(pod.meta()).and_then(|owner| self.caches.replica_sets.get(function, &owner.name));
-        match (function_uid, deployment, set) {
-            (Some(uid), Some(deployment), Some(set)) => {
-                let chain = Chain { function_uid: &uid, deployment: &deployment.metadata, replica_set: &set.metadata };
-                belongs(&pod.metadata, chain)
-            }
-            _ => false,
-        }
-    }
+/// At most so many, those first that were never asked, and then those that have waited longest: where
+/// there are more of them than can be asked in time, each has its turn all the same.
+fn longest_due<T>(mut due: Vec<(Option<Instant>, T)>, most: usize) -> Vec<T> {
+    due.sort_by_key(|(since, _)| *since);
+    due.into_iter().take(most).map(|(_, target)| target).collect()
 }
 
 /// Where a pod that runs is asked.
@@ -167,19 +162,23 @@ fn read(body: &[u8]) -> Result<SidecarStatus, String> {
     Ok(status)
 }
 
-/// A text on one line, without what terminals act upon.
-fn safe(text: &str) -> String {
-    text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST_MESSAGE).collect()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
-    fn text_is_made_safe() {
-        assert_eq!(safe("one\ntwo\u{1b}[31mred"), "one two [31mred");
-        assert_eq!(safe(&"x".repeat(5_000)).len(), LONGEST_MESSAGE);
+    fn where_there_are_too_many_each_has_its_turn() {
+        let begun = Instant::now();
+        let mut since: Vec<Option<Instant>> = vec![None; 100];
+        let mut asked = [0; 100];
+        for round in 1..=40 {
+            let due = since.iter().copied().zip(0..).collect();
+            for pod in longest_due(due, 10) {
+                asked[pod] += 1;
+                since[pod] = Some(begun + Duration::from_secs(round));
+            }
+        }
+        assert_eq!(asked, [4; 100]);
     }
 
     #[test]

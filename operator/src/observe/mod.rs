@@ -5,9 +5,10 @@ mod chain;
 mod deployment;
 mod pods;
 mod reports;
+mod text;
 
 pub use asking::Asking;
-pub use chain::{Chain, belongs};
+pub use chain::is_of;
 pub use deployment::{is_complete, rollout};
 pub use pods::{is_current, pod};
 pub use reports::Reports;

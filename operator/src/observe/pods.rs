@@ -4,6 +4,7 @@ use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
+use super::text::safe;
 use crate::conditions::{Heard, Pod, Problem};
 use crate::desired::CONTAINER;
 use crate::desired::names::label;
@@ -108,8 +109,14 @@ fn crash(container: &ContainerStatus, why: &str) -> Option<String> {
     let before = container.last_state.as_ref().and_then(|state| state.terminated.as_ref());
     let end = now.or(before)?;
     let reason = end.reason.as_deref().unwrap_or("Error");
-    let hint = if reason == "OOMKilled" { ": raise spec.resources.limits.memory" } else { "" };
-    Some(format!("with exit code {} ({reason}{hint})", end.exit_code))
+    let message = end.message.as_deref().unwrap_or_default();
+    // The kernel's end, or the runtime's: with less than some MiB not even a start comes to its end.
+    let lacks_memory = reason == "OOMKilled" || message.contains("memory limit too low");
+    let hint = if lacks_memory { ": raise spec.resources.limits.memory" } else { "" };
+    // Of its log the last line, which says why it can't go on.
+    let last = message.lines().rev().map(str::trim).find(|line| !line.is_empty()).filter(|_| !lacks_memory);
+    let said = last.map(|line| format!(" and \"{}\"", safe(line))).unwrap_or_default();
+    Some(format!("with exit code {} ({reason}{hint}){said}", end.exit_code))
 }
 
 #[cfg(test)]
@@ -153,6 +160,16 @@ mod tests {
                 "137 (OOMKilled: raise spec.resources.limits.memory)",
             ),
             ("restartCount: 1, state: {terminated: {exitCode: 1, reason: Error}}", Reason::CrashLoop, "exit code 1"),
+            (
+                "restartCount: 1, state: {terminated: {exitCode: 64, reason: Error, message: \"a\\nno such file\\n\"}}",
+                Reason::CrashLoop,
+                "with exit code 64 (Error) and \"no such file\"; kubectl logs",
+            ),
+            (
+                "restartCount: 1, state: {terminated: {exitCode: 128, reason: StartError, message: memory limit too low?}}",
+                Reason::CrashLoop,
+                "128 (StartError: raise spec.resources.limits.memory); kubectl logs",
+            ),
             (
                 "restartCount: 0, state: {waiting: {reason: CreateContainerConfigError, message: no such key}}",
                 Reason::Progressing,

@@ -5,6 +5,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tributary_crds::values::{RoleArn, SecretName};
 
+use crate::function::FunctionRef;
+
 /// Base identities by namespace. One that namespaces share is no boundary between them: what keeps
 /// them apart then is the policy's list of roles, and the external IDs.
 #[derive(Clone, Debug, Default, Deserialize)]
@@ -16,12 +18,16 @@ pub struct BaseIdentities {
     /// Of namespaces by name.
     #[serde(default)]
     namespaces: BTreeMap<String, BaseIdentity>,
+    /// Of single functions, as `namespace/name`: of the chart's own, for its test.
+    #[serde(default)]
+    functions: BTreeMap<String, BaseIdentity>,
 }
 
 impl BaseIdentities {
-    /// The namespace's.
-    pub fn of(&self, namespace: &str) -> &BaseIdentity {
-        self.namespaces.get(namespace).unwrap_or(&self.default)
+    /// The function's.
+    pub fn of(&self, function: &FunctionRef) -> &BaseIdentity {
+        let own = self.functions.get(&function.to_string());
+        own.or_else(|| self.namespaces.get(&function.namespace)).unwrap_or(&self.default)
     }
 }
 
@@ -103,7 +109,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_namespace_has_its_own_or_the_default() {
+    fn each_function_has_its_own_or_its_namespaces_or_the_default() {
         let identities: BaseIdentities = serde_yaml::from_str(
             "
             default: {irsa: {roleArn: 'arn:aws:iam::210987654321:role/tributary'}}
@@ -111,13 +117,17 @@ mod tests {
               a: {secret: {name: base}}
               b: {podIdentity: {}}
               c: {}
+            functions:
+              d/test: {secret: {name: of-the-test}}
             ",
         )
         .unwrap();
-        assert_eq!(*identities.of("a"), BaseIdentity::Secret { name: "base".parse().unwrap() });
-        assert_eq!(*identities.of("b"), BaseIdentity::PodIdentity);
-        assert_eq!(*identities.of("c"), BaseIdentity::None);
-        assert!(matches!(identities.of("d"), BaseIdentity::Irsa { mount_token: false, .. }));
+        let of = |namespace: &str, name: &str| identities.of(&FunctionRef::new(namespace, name)).clone();
+        assert_eq!(of("a", "test"), BaseIdentity::Secret { name: "base".parse().unwrap() });
+        assert_eq!(of("b", "test"), BaseIdentity::PodIdentity);
+        assert_eq!(of("c", "test"), BaseIdentity::None);
+        assert_eq!(of("d", "test"), BaseIdentity::Secret { name: "of-the-test".parse().unwrap() });
+        assert!(matches!(of("d", "orders"), BaseIdentity::Irsa { mount_token: false, .. }));
     }
 
     #[test]

@@ -20,7 +20,7 @@ pub struct SidecarTemplate {
     pub image_pull_secrets: Vec<String>,
     /// The region whose STS is asked, unless the function names one.
     pub region: Option<Region>,
-    /// The platform's own environment variables, as for an egress proxy.
+    /// The platform's own environment variables: they take the place of the operator's.
     #[serde(default)]
     pub env: Vec<EnvVar>,
     /// What a sidecar is given where its function says nothing.

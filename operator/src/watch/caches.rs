@@ -31,6 +31,14 @@ pub enum Scope {
 }
 
 impl Scope {
+    /// Whether the function is looked after here.
+    pub fn has(&self, function: &FunctionRef) -> bool {
+        match self {
+            Self::Cluster => true,
+            Self::Namespace(namespace) => *namespace == function.namespace,
+        }
+    }
+
     /// The API for a kind, within the scope.
     pub fn api<K>(&self, client: &Client) -> Api<K>
     where
@@ -60,7 +68,7 @@ pub struct Caches {
     /// The same.
     pub disruption_budgets: Store<PodDisruptionBudget>,
     /// Configurations, of which a function may have several while it rolls.
-    pub config_maps: Grouped<PartialObjectMeta<ConfigMap>>,
+    pub config_maps: Grouped<ConfigMap>,
     /// Between Deployments and pods.
     pub replica_sets: Grouped<PartialObjectMeta<ReplicaSet>>,
     /// The sidecars.

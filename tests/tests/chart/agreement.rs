@@ -4,9 +4,10 @@
 use proptest::prelude::*;
 use regex_lite::Regex;
 use serde_json::Value;
+use tributary_operator::function::FunctionRef;
 use tributary_operator::platform::{BaseIdentity, Platform};
 
-use crate::chart::{data, object, objects, render, sets};
+use crate::chart::{NAMESPACE, data, object, objects, render, sets};
 
 fn platform(set: &str) -> Platform {
     let rendered = objects(&render(set, &[]));
@@ -21,14 +22,18 @@ fn the_operator_understands_the_platforms_file_of_every_set() {
     }
 }
 
+fn function(namespace: &str) -> FunctionRef {
+    FunctionRef::new(namespace, "orders")
+}
+
 #[test]
 fn the_platforms_file_says_what_the_values_say() {
     let irsa = platform("irsa");
     assert!(irsa.sidecar.image.starts_with("registry.example.com/sidecar@sha256:"));
-    assert!(matches!(irsa.base_identity.of("any"), BaseIdentity::Irsa { mount_token: false, .. }));
-    assert!(matches!(irsa.base_identity.of("on-premises"), BaseIdentity::Irsa { mount_token: true, .. }));
-    assert_eq!(*platform("pod-identity").base_identity.of("any"), BaseIdentity::PodIdentity);
-    assert!(matches!(platform("static-keys").base_identity.of("team-a"), BaseIdentity::Secret { .. }));
+    assert!(matches!(irsa.base_identity.of(&function("any")), BaseIdentity::Irsa { mount_token: false, .. }));
+    assert!(matches!(irsa.base_identity.of(&function("on-premises")), BaseIdentity::Irsa { mount_token: true, .. }));
+    assert_eq!(*platform("pod-identity").base_identity.of(&function("any")), BaseIdentity::PodIdentity);
+    assert!(matches!(platform("static-keys").base_identity.of(&function("team-a")), BaseIdentity::Secret { .. }));
 
     let policies = platform("policies").policy;
     let role = |name: &str| format!("arn:aws:iam::123456789012:role/{name}").parse().expect("a role");
@@ -44,6 +49,29 @@ fn the_platforms_file_says_what_the_values_say() {
             && network.platform_from.len() == 2
             && network.egress.len() == 1
     );
+}
+
+/// What comes with `helm test` is its function's, and no other's of the release's namespace.
+#[test]
+fn helm_test_takes_nothing_from_the_releases_namespace() {
+    let (role, prefix) = ("arn:aws:iam::123456789012:role/any", "any/");
+    let identity = format!("baseIdentity.namespaces.{NAMESPACE}.irsa.roleArn=arn:aws:iam::210987654321:role/base");
+    let grant = [
+        format!("policy.grants.default.roleArns[0]={role}"),
+        format!("policy.grants.default.externalIdPrefix={prefix}"),
+    ];
+    let rendered = objects(&render("default", &["--set", &identity, "--set", &grant[0], "--set", &grant[1]]));
+    let platform: Platform =
+        serde_yaml::from_str(data(&rendered, "tributary-platform", "platform.yaml")).expect("YAML");
+    assert!(matches!(platform.base_identity.of(&function(NAMESPACE)), BaseIdentity::Irsa { .. }));
+    let test = FunctionRef::new(NAMESPACE, "tributary-test");
+    assert!(matches!(platform.base_identity.of(&test), BaseIdentity::Secret { .. }));
+    for namespace in [NAMESPACE, "another"] {
+        assert!(platform.policy.allows_role(namespace, &role.parse().expect("a role")), "{namespace}");
+        assert_eq!(platform.policy.external_id_prefix(namespace).map(ToString::to_string).as_deref(), Some(prefix));
+    }
+    let secret = object(&rendered, "Secret", "tributary-test");
+    assert_eq!(secret["stringData"]["externalId"], format!("{prefix}helm-test"));
 }
 
 #[test]

@@ -6,6 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
+use kube::api::{DeleteParams, PostParams};
 use serde_json::{Value, json};
 use tributary_tests::wait::until;
 
@@ -89,6 +90,33 @@ async fn what_is_deleted_by_hand_comes_back() {
         scene.objects::<PodDisruptionBudget>().get_opt("orders").await.ok()??;
         let deployment = scene.objects::<Deployment>().get_opt("orders").await.ok()??;
         (deployment.uid() != first.uid()).then_some(())
+    })
+    .await;
+}
+
+/// It can't be edited, but deleted and made again: whoever may write ConfigMaps is not to say what a sidecar
+/// does.
+#[tokio::test]
+async fn a_configuration_that_somebody_else_has_made_is_replaced() {
+    let (scene, _operator) = Scene::with_operator("forged").await;
+    scene.applied("orders", &json!({})).await;
+    let maps = scene.objects::<ConfigMap>();
+    let name = scene.made::<ConfigMap>().await.remove(0);
+    let mut forged = maps.get(&name).await.expect("the ConfigMap");
+    (forged.metadata.uid, forged.metadata.resource_version) = (None, None);
+    let file = forged.data.as_mut().expect("data").get_mut("function.yaml").expect("the file");
+    *file = file.replace("externalIdEnforcement: Require", "externalIdEnforcement: Warn");
+    assert!(file.contains("externalIdEnforcement: Warn"));
+    // The operator makes it again at once, too.
+    until("it is forged", BACK, async || {
+        // It may be gone already.
+        let _ = maps.delete(&name, &DeleteParams::background()).await;
+        maps.create(&PostParams::default(), &forged).await.ok()
+    })
+    .await;
+    until("it is replaced", BACK, async || {
+        let file = maps.get_opt(&name).await.ok()??.data?.remove("function.yaml")?;
+        file.contains("externalIdEnforcement: Require").then_some(())
     })
     .await;
 }

@@ -4,6 +4,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Patch, PatchParams};
 use serde_json::json;
 use tributary_crds::DestinationFunction;
+use tributary_tests::wait::{SOON, until};
 
 use crate::scene::Scene;
 
@@ -37,6 +38,33 @@ async fn replicas_that_the_function_does_not_name_are_nobodys() {
     assert_eq!(replicas(&changed), Some(3));
 }
 
+/// The API server has no scale of a resource without a number: an autoscaler of the function could not begin.
+#[tokio::test]
+async fn a_function_that_names_no_replicas_has_a_scale_all_the_same() {
+    let (scene, _operator) = Scene::with_operator("autoscaled").await;
+    scene.applied("orders", &json!({})).await;
+    let scale = async || scene.functions().get_scale("orders").await.ok()?.spec?.replicas;
+    until("it has a scale", SOON, async || scale().await.filter(|replicas| *replicas == 1)).await;
+    // It is nobody's, and so is the Deployment's.
+    scene.edit::<Deployment>("orders", &json!({"spec": {"replicas": 3}})).await;
+    scene.apply("orders", &json!({"logLevel": "debug"})).await;
+    let changed = scene
+        .becomes::<Deployment>("orders", "is changed", |deployment| deployment.metadata.generation >= Some(3))
+        .await;
+    assert_eq!((replicas(&changed), scale().await), (Some(3), Some(1)));
+    // The autoscaler's from here on.
+    for number in [5, 1] {
+        let patch = Patch::Merge(json!({"spec": {"replicas": number}}));
+        scene.functions().patch_scale("orders", &PatchParams::default(), &patch).await.expect("a scale");
+        scene.becomes::<Deployment>("orders", "is scaled", |deployment| replicas(deployment) == Some(number)).await;
+        scene.edit::<Deployment>("orders", &json!({"spec": {"replicas": 2}})).await;
+        scene
+            .becomes::<Deployment>("orders", "is scaled back", |deployment| replicas(deployment) == Some(number))
+            .await;
+        assert_eq!(scale().await, Some(number));
+    }
+}
+
 #[tokio::test]
 async fn replicas_that_the_function_names_no_more_stay_what_they_were() {
     let (scene, _operator) = Scene::with_operator("released").await;
@@ -53,10 +81,10 @@ async fn replicas_that_the_function_names_no_more_stay_what_they_were() {
         })
         .await;
     assert_eq!(replicas(&changed), Some(4));
-    let status = scene
+    scene
         .becomes::<DestinationFunction>("orders", "is observed", |function| {
             function.status.as_ref().is_some_and(|status| status.observed_generation == function.metadata.generation)
+                && function.spec.replicas == Some(4)
         })
         .await;
-    assert!(status.spec.replicas.is_none());
 }

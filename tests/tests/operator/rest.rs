@@ -21,7 +21,11 @@ const OFTEN: Duration = Duration::from_secs(2);
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn functions_that_did_not_change_are_looked_at_again_without_a_write() {
     let _turn = BUSY.lock().await;
-    let (scene, first) = Scene::with_operator("rest").await;
+    let scene = Scene::new("rest").await;
+    // With all kinds of children that there are.
+    let operator = || scene.operator().platform("networkPolicy.enabled", json!(true));
+    let first = operator().start().await;
+    first.wait_leading(SOON).await;
     stream::iter(0..FUNCTIONS)
         .for_each_concurrent(16, async |i| {
             scene.apply(&format!("f-{i}"), &json!({"replicas": 0})).await;
@@ -43,7 +47,7 @@ async fn functions_that_did_not_change_are_looked_at_again_without_a_write() {
 
     scene.api.forget();
     // As another process, which knows nothing of what was done.
-    let again = scene.operator().start().await;
+    let again = operator().start().await;
     again.wait_leading(SOON).await;
     eventually("all are looked at", async || {
         let looks = again.metric("reconcile_duration_seconds_count").await;

@@ -108,6 +108,12 @@ async fn a_quota_that_leaves_no_room_is_said() {
     let _: k8s_openapi::api::core::v1::ResourceQuota = scene.create(quota).await;
     // The namespace's own ConfigMap is the one that there may be.
     scene.appears::<ConfigMap>("kube-root-ca.crt").await;
+    scene
+        .becomes::<k8s_openapi::api::core::v1::ResourceQuota>("none", "has counted it", |quota| {
+            let used = quota.status.as_ref().and_then(|status| status.used.as_ref()?.get("count/configmaps"));
+            used.is_some_and(|used| used.0 == "1")
+        })
+        .await;
     scene.apply("orders", &json!({})).await;
     let said = wait_condition(&scene.functions(), "orders", "SidecarAvailable", "QuotaExceeded", SAID).await;
     assert!(said.message.contains("the ConfigMap orders-"), "{}", said.message);

@@ -1,0 +1,72 @@
+//! Whose the number of sidecars is. Pure.
+//!
+//! A function that doesn't say how many leaves that to whoever scales it or its Deployment. But an
+//! autoscaler of the function can't begin without a number: the API server answers 500 for the scale
+//! of a resource that has none. So the operator fills in the number there is, and notes in the status,
+//! before, that it did: the API server keeps no books of who writes the scale of a custom resource.
+
+use tributary_crds::DestinationFunction;
+
+/// How many the function's owner or its autoscaler wants, if anybody has said.
+pub fn owners(function: &DestinationFunction) -> Option<i32> {
+    function.spec.replicas.filter(|replicas| noted(function) != Some(*replicas))
+}
+
+/// The number that the status is to note, of a function whose Deployment has `running` now.
+pub fn to_note(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
+    match function.spec.replicas {
+        None => Some(running.unwrap_or(1)),
+        // Somebody's from here on, whichever it is.
+        Some(replicas) => noted(function).filter(|noted| *noted == replicas),
+    }
+}
+
+/// The number to fill in.
+pub fn to_fill_in(function: &DestinationFunction) -> Option<i32> {
+    noted(function).filter(|_| function.spec.replicas.is_none())
+}
+
+fn noted(function: &DestinationFunction) -> Option<i32> {
+    function.status.as_ref()?.defaulted_replicas
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn function(replicas: Option<i32>, noted: Option<i32>) -> DestinationFunction {
+        let spec = json!({
+            "roleArn": "arn:aws:iam::123456789012:role/a",
+            "externalIdSecretRef": {"name": "a"},
+            "s3": {"bucket": "lake", "region": "us-west-2"},
+            "replicas": replicas,
+        });
+        let status = json!({"defaultedReplicas": noted});
+        serde_json::from_value(json!({"metadata": {"name": "a"}, "spec": spec, "status": status})).unwrap()
+    }
+
+    #[test]
+    fn a_number_that_the_operator_filled_in_is_nobodys() {
+        // Noted, filled in, and nobody's.
+        assert_eq!(to_note(&function(None, None), Some(4)), Some(4));
+        assert_eq!(to_fill_in(&function(None, None)), None);
+        assert_eq!(to_fill_in(&function(None, Some(4))), Some(4));
+        assert_eq!(owners(&function(Some(4), Some(4))), None);
+        assert_eq!(to_note(&function(Some(4), Some(4)), Some(7)), Some(4));
+        assert_eq!(to_fill_in(&function(Some(4), Some(4))), None);
+        assert_eq!(to_note(&function(None, None), None), Some(1));
+    }
+
+    #[test]
+    fn what_somebody_says_is_theirs_even_if_it_comes_to_the_same_again() {
+        let scaled = function(Some(5), Some(4));
+        assert_eq!(owners(&scaled), Some(5));
+        let noted = to_note(&scaled, Some(4));
+        assert_eq!(noted, None);
+        assert_eq!(owners(&function(Some(4), noted)), Some(4));
+        assert_eq!(owners(&function(Some(3), None)), Some(3));
+        assert_eq!(owners(&function(None, None)), None);
+    }
+}
