@@ -58,6 +58,21 @@ fn run(arguments: &[&str]) {
     kubectl(&[arguments, &["--namespace", NAMESPACE]].concat(), "").unwrap_or_else(|says| panic!("{says}"));
 }
 
+/// With nothing but the function, as it is applied.
+#[tokio::test]
+async fn an_autoscaler_scales_a_function_that_names_no_replicas() {
+    let tenant = tenant(NAMESPACE).await;
+    tenant.run("autoscaled", &json!({})).await;
+    run(&["autoscale", "df", "autoscaled", "--min", "2", "--max", "3", "--cpu-percent", "80"]);
+    within(AUTOSCALED, "there are two", async || {
+        let status = tenant.functions().get("autoscaled").await.ok()?.status?;
+        (status.ready_replicas == Some(2)).then_some(())
+    })
+    .await;
+    run(&["delete", "hpa", "autoscaled"]);
+    run(&["delete", "df", "autoscaled"]);
+}
+
 /// The messageIds of a bucket's objects, of either mode.
 async fn stored(tenant: &Tenant, bucket: &str, prefix: &str) -> BTreeSet<String> {
     let keys = tenant.cloud.keys(bucket).await;

@@ -122,7 +122,9 @@ async fn the_operator_runs_the_sidecars_image_and_nothing_else() {
         let mut pod = json!({"containers": [container]});
         for (field, value) in change.as_object().expect("fields") {
             match field.as_str() {
-                "image" | "command" => pod["containers"][0][field] = value.clone(),
+                "image" | "command" | "args" | "env" | "envFrom" | "lifecycle" | "volumeMounts" => {
+                    pod["containers"][0][field] = value.clone();
+                }
                 _ => pod[field] = value.clone(),
             }
         }
@@ -131,9 +133,25 @@ async fn the_operator_runs_the_sidecars_image_and_nothing_else() {
         kubectl(&arguments, "")
     };
     let before = kubectl(&get, "").expect("a Deployment");
+    let from_secret = json!({"secretKeyRef": {"name": "orders", "key": "externalId"}});
     for (change, says) in [
         (json!({"image": "docker.io/library/busybox:1"}), "the operator runs the sidecar's image only"),
         (json!({"command": ["/tributary-sidecar", "--help"]}), "the operator runs the sidecar's image only"),
+        (
+            json!({"args": ["--config", "/var/run/secrets/tributary/external-id/externalId"]}),
+            "a sidecar has no arguments",
+        ),
+        (
+            json!({"env": [{"name": "AWS_REGION", "value": null, "valueFrom": from_secret}]}),
+            "a sidecar has no arguments and no environment but the chart's",
+        ),
+        (json!({"env": [{"name": "HTTPS_PROXY", "value": "http://elsewhere"}]}), "no environment but the chart's"),
+        (json!({"envFrom": [{"secretRef": {"name": "orders"}}]}), "and nothing of a Secret in it"),
+        (json!({"lifecycle": {"preStop": {"exec": {"command": ["sh"]}}}}), "a sidecar has no arguments"),
+        (
+            json!({"volumeMounts": [{"name": "external-id", "mountPath": "/etc/tributary/x"}]}),
+            "a sidecar's Secrets are mounted whole",
+        ),
         (json!({"serviceAccountName": "default"}), "a sidecar runs as its function's ServiceAccount"),
         (json!({"hostNetwork": true}), "a sidecar has nothing of its node"),
         (

@@ -196,6 +196,8 @@ pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     // The API server takes up a policy's parameters in its own time.
     within(SAID, "the policy lets it in", async || fleet.try_apply("near", &near).await.ok()).await;
     fleet.wait_ready("near", Duration::from_secs(60)).await;
+    fleet.prepare("older").await;
+    fleet.apply("older", &json!({})).await;
     let role = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{}", fleet.of(name));
     let all_but_four = json!(["one", "two", "three", "near"].map(role));
     let strict = json!({"namespaces": {"fleet": {"roleArns": all_but_four}}});
@@ -205,6 +207,10 @@ pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     // Nor are endpoints allowed any more.
     wait_condition(&fleet.functions(), "near", "Ready", "EndpointNotAllowed", SAID).await;
     assert!(fleet.has_event("near", "EndpointNotAllowed").await);
+    // It asks for nothing more: neither its labels nor its end are kept from it.
+    kubectl(&["label", "df", "older", "--namespace", "fleet", "checked=yes"], "").expect("a label");
+    let delete = ["delete", "df", "older", "--namespace", "fleet", "--cascade", "foreground", "--timeout", "30s"];
+    kubectl(&delete, "").expect("an end");
     within(Duration::from_secs(45), "its sidecar takes nothing more", async || {
         let (status, _) = fleet.post("four", "/v1/track", &[], r#"{"userId":"u","event":"e"}"#.to_owned()).await;
         // The API server's own answer, for want of anybody to send to.
