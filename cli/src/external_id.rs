@@ -1,7 +1,7 @@
 //! `tributary external-id`: a new external ID, as the Secret that a function refers to.
 
 use regex_lite::Regex;
-use tributary_crds::values::SecretName;
+use tributary_crds::values::{ExternalIdPrefix, SecretName};
 
 use crate::Outcome;
 
@@ -10,7 +10,7 @@ const LENGTH: usize = 40;
 /// Of what STS takes, the characters that no shell, URL or YAML treats in a special way.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// Prints a Secret with a new random external ID of 40 characters.
+/// Prints a Secret with a new random external ID: 40 characters, behind the prefix if there is one.
 ///
 /// Choose one for each function: the external ID keeps others who share the base identity from
 /// assuming the function's role.
@@ -18,13 +18,16 @@ const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwx
 #[command(after_help = "\
 Examples:
   tributary external-id orders-lake > secret.yaml
-  tributary external-id orders-lake --namespace lake | kubectl apply -f -")]
+  tributary external-id orders-lake --namespace shop --prefix shop/ > secret.yaml")]
 pub struct Arguments {
     /// The Secret's name, as in spec.externalIdSecretRef.name
     name: SecretName,
     /// The Secret's namespace: the function's own
     #[arg(long, value_name = "NS", value_parser = namespace)]
     namespace: Option<String>,
+    /// What the platform demands that the namespace's external IDs begin with (the chart's policy.grants)
+    #[arg(long, value_name = "PREFIX")]
+    prefix: Option<ExternalIdPrefix>,
 }
 
 /// Prints the Secret.
@@ -33,11 +36,12 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Ok(id) => id,
         Err(error) => return Outcome::Failed(format!("the system gave no random bytes: {error}\n")),
     };
-    let Arguments { name, namespace } = arguments;
+    let Arguments { name, namespace, prefix } = arguments;
+    let prefix = prefix.as_ref().map(ExternalIdPrefix::as_str).unwrap_or_default();
     let namespace = namespace.as_ref().map(|namespace| format!("  namespace: \"{namespace}\"\n")).unwrap_or_default();
     // In quotes: a name or an ID may look like a number.
     Outcome::Done(format!(
-        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: \"{name}\"\n{namespace}type: Opaque\nstringData:\n  externalId: \"{id}\"\n"
+        "apiVersion: v1\nkind: Secret\nmetadata:\n  name: \"{name}\"\n{namespace}type: Opaque\nstringData:\n  externalId: \"{prefix}{id}\"\n"
     ))
 }
 

@@ -130,4 +130,8 @@ fn an_external_id_is_new_each_time_and_good_for_a_function() {
     let policy: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
     let id = policy["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"].as_str().unwrap().to_owned();
     assert!(id.len() == 40 && id.chars().all(|c| c.is_ascii_alphanumeric()) && one.contains(&id), "{id}");
+    let with = out(&tributary(&["external-id", "orders-lake", "--prefix", "shop/"]));
+    assert!(with.contains("externalId: \"shop/"), "{with}");
+    let wrong = tributary(&["external-id", "orders-lake", "--prefix", "a b/"]);
+    assert_eq!(wrong.status.code(), Some(64));
 }
