@@ -3,4 +3,5 @@
 mod admitted;
 mod agreement;
 mod chart;
+mod monitoring;
 mod values;

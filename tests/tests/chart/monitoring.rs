@@ -1,0 +1,50 @@
+//! Alerts and the dashboard ask for what the programs count.
+
+use std::collections::BTreeSet;
+
+use regex_lite::Regex;
+use serde_json::json;
+use tributary_local_aws::Fault;
+use tributary_operator::client::Call;
+use tributary_operator::metrics::Metrics;
+use tributary_tests::aws::{error, puts};
+use tributary_tests::event::track;
+use tributary_tests::{Function, started};
+
+use crate::chart::render;
+
+/// Not a metric, but the label of sidecars that says whose a sample is.
+const LABEL: &str = "tributary_dev_function";
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn every_metric_that_is_asked_for_is_there() {
+    let (aws, sidecar) = started(Function::default()).await;
+    // A family shows itself when it has counted something.
+    aws.faults([Fault { count: Some(1), ..puts(error("SlowDown")) }]);
+    assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
+    assert_eq!(sidecar.send("/v1/track", &json!({})).await.status, 400);
+    let operator = Metrics::new();
+    operator.api_request(Call { verb: "get", kind: "Deployment" });
+    let counted = sidecar.metrics().await + &operator.encode();
+    let families: BTreeSet<_> = counted
+        .lines()
+        .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
+        .flat_map(|(name, kind)| match kind {
+            "counter" => vec![format!("{name}_total")],
+            "histogram" => ["bucket", "count", "sum"].map(|suffix| format!("{name}_{suffix}")).into(),
+            _ => vec![name.to_owned()],
+        })
+        .collect();
+
+    let rendered = render("monitoring", &[]);
+    let names = Regex::new("tributary_[a-z_]+").expect("an expression");
+    let queries = rendered.lines().filter(|line| line.contains("expr"));
+    let asked: BTreeSet<_> = queries
+        .flat_map(|line| names.find_iter(line))
+        .map(|name| name.as_str())
+        .filter(|name| *name != LABEL)
+        .collect();
+    assert!(asked.len() >= 8, "{asked:?}");
+    let unknown: Vec<_> = asked.iter().filter(|name| !families.contains(**name)).collect();
+    assert!(unknown.is_empty(), "{unknown:?} are none of {families:?}");
+}
