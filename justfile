@@ -16,12 +16,10 @@ lint:
 
 # Writes the resource's definition and its reference again, after a change in crds/src.
 crd:
-    mkdir -p target
-    cargo run --quiet --package tributary-crds --bin crdgen reference > target/reference.md
-    mv target/reference.md docs/reference.md
-    cargo run --quiet --package tributary-crds --bin crdgen > target/destinationfunctions.yaml
-    cp target/destinationfunctions.yaml charts/tributary/files/destinationfunctions.yaml
-    mv target/destinationfunctions.yaml crds/destinationfunctions.yaml
+    cargo build --quiet --workspace --bin crdgen
+    target/debug/crdgen reference > docs/reference.md
+    target/debug/crdgen > crds/destinationfunctions.yaml
+    cp crds/destinationfunctions.yaml charts/tributary/files/destinationfunctions.yaml
 
 # Everything, or the parts named: `just test unit`.
 test *PARTS:

@@ -1,5 +1,5 @@
 //! What the chart writes, others read: the operator the platform's file, the API server the
-//! definition and the admission policies' parameters.
+//! definition and the admission policies.
 
 use proptest::prelude::*;
 use regex_lite::Regex;

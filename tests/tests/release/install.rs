@@ -29,7 +29,7 @@ pub async fn install_and_store_an_event(stage: &Stage) {
     let registry = format!("image.registry={}", stage.images.registry);
     let tag = format!("image.tag={}", stage.images.tag);
     let values = ["--values", "examples/without-aws/values.yaml", "--set", &registry, "--set", &tag];
-    let install = ["install", "tributary", "charts/tributary", "--namespace", SYSTEM];
+    let install = ["install", "tributary", "charts/tributary", "--namespace", SYSTEM, "--wait"];
     helm(&[&install[..], &values].concat()).unwrap_or_else(|says| panic!("{says}"));
     let function = ["--filename", "examples/without-aws/base-identity.yaml", "--filename", "examples/orders.yaml"];
     kubectl(&[&["apply", "--namespace", "shop"][..], &function].concat(), "").expect("a function");

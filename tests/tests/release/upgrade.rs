@@ -193,7 +193,7 @@ pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     stage.release().with("policy.allowedEndpoints", json!([ENDPOINT])).apply();
     fleet.prepare("near").await;
     let near = json!({"s3": {"bucket": fleet.of("near"), "region": REGION, "endpoint": ENDPOINT}});
-    // The API server takes up a policy's parameters in its own time.
+    // The API server takes up a policy in its own time.
     within(SAID, "the policy lets it in", async || fleet.try_apply("near", &near).await.ok()).await;
     fleet.wait_ready("near", Duration::from_secs(60)).await;
     fleet.prepare("older").await;
@@ -209,7 +209,7 @@ pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     assert!(fleet.has_event("near", "EndpointNotAllowed").await);
     // It asks for nothing more: neither its labels nor its end are kept from it.
     kubectl(&["label", "df", "older", "--namespace", "fleet", "checked=yes"], "").expect("a label");
-    let delete = ["delete", "df", "older", "--namespace", "fleet", "--cascade", "foreground", "--timeout", "30s"];
+    let delete = ["delete", "df", "older", "--namespace", "fleet", "--cascade=foreground", "--timeout=30s"];
     kubectl(&delete, "").expect("an end");
     within(Duration::from_secs(45), "its sidecar takes nothing more", async || {
         let (status, _) = fleet.post("four", "/v1/track", &[], r#"{"userId":"u","event":"e"}"#.to_owned()).await;
@@ -255,5 +255,11 @@ pub async fn uninstall_and_install_again(stage: &Stage) {
         fleet.wait_ready(name, Duration::from_secs(30)).await;
     }
     assert_eq!(sets().await, before, "nothing was rolled");
+    // Policies judge as before.
+    let elsewhere = json!({"s3": {"bucket": "lake", "region": REGION, "endpoint": "https://elsewhere.example.com"}});
+    let refused = fleet.try_apply("stray", &elsewhere).await.expect_err("it should be refused").to_string();
+    assert!(refused.contains("is not among the endpoints"), "{refused}");
+    fleet.apply("stray", &json!({"replicas": 0})).await;
+    kubectl(&["delete", "df", "stray", "--namespace", &fleet.namespace], "").expect("no function");
     assert_nothing_was_lost(&fleet, load, "again").await;
 }
