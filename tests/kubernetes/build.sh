@@ -2,8 +2,7 @@
 # Sourced by tests/cluster: what it builds, and what it takes from Debian.
 # shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
 
-# Kubernetes is pinned in go.mod.
-readonly COREDNS=v1.14.1
+# Kubernetes is pinned in go.mod, CoreDNS in tests/dns/go.mod.
 readonly HELM=v3.21.4
 
 check_go() {
@@ -52,21 +51,29 @@ compile_kubernetes() {
   version=$(cd "$sources" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
   local minor=${version#v1.}
   # The version is what discovery answers, and clients go by it.
-  go_build -ldflags "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}" \
+  go_build "$sources" -ldflags "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}" \
     -o "$PWD/kubernetes" .
-  go_build -ldflags "-s -w" -o "$PWD/pause" ./pause
-  go_build -ldflags "-s -w" -o "$PWD/helper" ./helper
+  go_build "$sources" -ldflags "-s -w" -o "$PWD/pause" ./pause
+  go_build "$sources" -ldflags "-s -w" -o "$PWD/helper" ./helper
 }
 
-# Static, so that a program alone is an image.
+# go_build FOLDER ARGUMENT...: static, so that a program alone is an image.
 go_build() {
-  CGO_ENABLED=0 go build -C "$sources" -trimpath "$@"
+  local folder=$1
+  shift
+  CGO_ENABLED=0 go build -C "$folder" -trimpath "$@"
 }
 
 build_coredns() {
+  local key
   check_go
-  built coredns "$COREDNS" go_install "github.com/coredns/coredns@$COREDNS"
+  key=$(cd "$dns" && go env GOVERSION GOARCH | cat - go.mod go.sum ./*.go | sha256sum)
+  built coredns "${key:0:16}" compile_coredns
   coredns=$built/coredns
+}
+
+compile_coredns() {
+  go_build "$dns" -ldflags "-s -w" -o "$PWD/coredns" .
 }
 
 # `helm template` and `helm lint` go by the Kubernetes that Helm was built for.

@@ -1,6 +1,6 @@
 //! A namespace with functions, and all that they need in AWS.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use http_body_util::BodyExt;
 use hyper::Request;
@@ -12,7 +12,13 @@ use tributary_crds::DestinationFunction;
 
 use super::pods::Sender;
 use super::{Cloud, Images, Kubernetes, Namespace, condition, function, within};
+use crate::wait::every;
 use crate::world::{ACCESS_KEY_ID, ACCOUNT, SECRET_ACCESS_KEY};
+
+/// An answer of a cluster that has little else to do.
+const AT_ONCE: Duration = Duration::from_millis(100);
+/// How long it may take until there are such answers.
+const CALM: Duration = Duration::from_secs(180);
 
 /// A namespace with functions. Each function's role and bucket are called after both.
 #[derive(Clone)]
@@ -157,7 +163,25 @@ impl Tenant {
         // A node's rules for a Service come a moment after its pods are ready.
         let first = self.send(name, &["--retry", "30"]).await.finish(Duration::from_secs(40)).await;
         first.assert_all_stored();
+        self.wait_calm(name).await;
         self.send(name, arguments).await
+    }
+
+    /// Waits until the cluster answers at once, as it doesn't while dozens of pods start: what is slow
+    /// from then on is the test's own doing.
+    ///
+    /// # Panics
+    /// If it does not get so.
+    pub async fn wait_calm(&self, name: &str) {
+        let mut in_a_row = 0;
+        every(Duration::from_secs(1), "the cluster is calm", CALM, async || {
+            let asked = Instant::now();
+            // It is no event: any answer will do.
+            self.post(name, "/v1/track", &[], "{}".to_owned()).await;
+            in_a_row = if asked.elapsed() < AT_ONCE { in_a_row + 1 } else { 0 };
+            (in_a_row == 5).then_some(())
+        })
+        .await;
     }
 
     /// Sends a request to a function's Service through the API server: status and body.

@@ -120,6 +120,7 @@ async fn secrets_rotate_while_events_come_in() {
         .finish(Duration::from_secs(60))
         .await
         .assert_all_stored();
+    tenant.wait_calm("signed").await;
     let count = (LOAD * 100).to_string();
     let load = ["--rate", "100", "--count", &count, "--prefix", "rotation", "--no-keep-alive"];
     let to_sealed = send(&tenant, "sealed", "both-authorities", &[&by_key[..], &load].concat()).await;
