@@ -2,7 +2,7 @@
 # Sourced by tests/cluster: what it builds, and what it takes from Debian.
 # shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
 
-# Kubernetes is pinned in go.mod, CoreDNS in tests/dns/go.mod.
+# Kubernetes and CoreDNS are pinned in go.mod.
 readonly HELM=v3.21.4
 
 check_go() {
@@ -43,7 +43,7 @@ build_kubernetes() {
   check_go
   key=$(cd "$sources" && go env GOVERSION GOARCH | cat - go.mod go.sum ./*.go ./*/*.go | sha256sum)
   built kubernetes "${key:0:16}" compile_kubernetes
-  kubernetes=$built/kubernetes pause=$built/pause helper=$built/helper
+  kubernetes=$built/kubernetes coredns=$built/coredns pause=$built/pause helper=$built/helper
 }
 
 compile_kubernetes() {
@@ -51,29 +51,17 @@ compile_kubernetes() {
   version=$(cd "$sources" && go list -m -f '{{.Version}}' k8s.io/kubernetes)
   local minor=${version#v1.}
   # The version is what discovery answers, and clients go by it.
-  go_build "$sources" -ldflags "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}" \
+  go_build -ldflags "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}" \
     -o "$PWD/kubernetes" .
-  go_build "$sources" -ldflags "-s -w" -o "$PWD/pause" ./pause
-  go_build "$sources" -ldflags "-s -w" -o "$PWD/helper" ./helper
+  local program
+  for program in coredns pause helper; do
+    go_build -ldflags "-s -w" -o "$PWD/$program" "./$program"
+  done
 }
 
-# go_build FOLDER ARGUMENT...: static, so that a program alone is an image.
+# Static, so that a program alone is an image.
 go_build() {
-  local folder=$1
-  shift
-  CGO_ENABLED=0 go build -C "$folder" -trimpath "$@"
-}
-
-build_coredns() {
-  local key
-  check_go
-  key=$(cd "$dns" && go env GOVERSION GOARCH | cat - go.mod go.sum ./*.go | sha256sum)
-  built coredns "${key:0:16}" compile_coredns
-  coredns=$built/coredns
-}
-
-compile_coredns() {
-  go_build "$dns" -ldflags "-s -w" -o "$PWD/coredns" .
+  CGO_ENABLED=0 go build -C "$sources" -trimpath "$@"
 }
 
 # `helm template` and `helm lint` go by the Kubernetes that Helm was built for.
