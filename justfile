@@ -25,7 +25,7 @@ crd:
 test *PARTS:
     tests/run {{ PARTS }}
 
-# The three images, as archives below target/images: `just images --profile quick`.
+# The three images, as archives below target/images: `just images --profile dev`.
 images *ARGUMENTS:
     images/build {{ ARGUMENTS }}
 
