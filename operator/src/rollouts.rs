@@ -2,7 +2,8 @@
 //!
 //! What a function's owner changes is rolled at once. What the platform changes would roll all
 //! functions together: so a few go first, and the others when those are through. If the new sidecar
-//! doesn't come up, those few wait for it, on the old one, and nobody else is touched.
+//! doesn't come up, those few wait for it, on the old one, and nobody else is touched. Where its pods
+//! can't even be made, that is nothing of the new sidecar's: a namespace's quota holds back nobody else.
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -55,7 +56,7 @@ impl Calls {
 /// Who has begun a roll.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Begun {
-    /// This process, for the platform's sake: while it is stuck, no other may begin.
+    /// This process, for the platform's sake: while its pods don't come up, no other may begin.
     Here,
     /// Somebody else, for whatever reason: another leader, before this one.
     Before,
@@ -110,9 +111,12 @@ impl Rollouts {
             return (Turn::Wait, None);
         }
         turns.waiting.remove(function);
-        let stuck =
-            || turns.rolling.get(function) == Some(&Begun::Before) && live.is_some_and(|live| rollout(live).stuck);
-        let ended = live.is_none_or(is_complete) || stuck();
+        let here = turns.rolling.get(function) == Some(&Begun::Here);
+        let given_up = |live: &Deployment| {
+            let rollout = rollout(live);
+            rollout.stuck && (!here || rollout.problem.is_some())
+        };
+        let ended = live.is_none_or(|live| is_complete(live) || given_up(live));
         let through = ended && turns.rolling.remove(function).is_some();
         (Turn::Go, if through { turns.waiting.first().cloned() } else { None })
     }
@@ -212,6 +216,26 @@ mod tests {
         assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
         assert_eq!(rollouts.turn(&b, Some(&rolling), &new), (Turn::Go, None));
         assert_eq!(rollouts.turn(&function("c"), Some(&old), &new), (Turn::Wait, None));
+    }
+
+    #[test]
+    fn a_roll_whose_pods_are_not_made_holds_back_nobody() {
+        let rollouts = Rollouts::new(1);
+        let (old, new) = (deployment("1", "f", 1), deployment("2", "f", 1));
+        let (a, b) = (function("a"), function("b"));
+        assert_eq!(rollouts.turn(&a, Some(&old), &new), (Turn::Go, None));
+        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Wait, None));
+        // Pods of its namespace may go and leave room.
+        let (mut rolling, refused) = (new.clone(), "{type: ReplicaFailure, status: 'True', message: exceeded quota}");
+        rolling.status.as_mut().unwrap().updated_replicas = Some(0);
+        rolling.status.as_mut().unwrap().conditions = Some(vec![serde_yaml::from_str(refused).unwrap()]);
+        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, None));
+        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Wait, None));
+        // But not for ever.
+        let stuck = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}";
+        rolling.status.as_mut().unwrap().conditions.as_mut().unwrap().push(serde_yaml::from_str(stuck).unwrap());
+        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, Some(b.clone())));
+        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
     }
 
     #[test]
