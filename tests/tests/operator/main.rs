@@ -1,6 +1,7 @@
 //! The built operator on a real control plane. Pods are not run here: what becomes of a function in
 //! the API is.
 
+mod capacity;
 mod children;
 mod definition;
 mod drift;

@@ -6,7 +6,7 @@ use serde_json::json;
 use tributary_crds::DestinationFunction;
 use tributary_tests::wait::{SOON, until};
 
-use crate::scene::Scene;
+use crate::scene::{Scene, is_observed};
 
 fn replicas(deployment: &Deployment) -> Option<i32> {
     deployment.spec.as_ref().and_then(|spec| spec.replicas)
@@ -83,8 +83,7 @@ async fn replicas_that_the_function_names_no_more_stay_what_they_were() {
     assert_eq!(replicas(&changed), Some(4));
     scene
         .becomes::<DestinationFunction>("orders", "is observed", |function| {
-            function.status.as_ref().is_some_and(|status| status.observed_generation == function.metadata.generation)
-                && function.spec.replicas == Some(4)
+            is_observed(function) && function.spec.replicas == Some(4)
         })
         .await;
 }

@@ -18,6 +18,11 @@ use tributary_tests::{ApiProxy, Kubernetes, Namespace, OperatorProcess, Operator
 /// side they would only slow each other down.
 pub static BUSY: Mutex<()> = Mutex::const_new(());
 
+/// Whether the function's status is of what its spec is now.
+pub fn is_observed(function: &DestinationFunction) -> bool {
+    function.status.as_ref().is_some_and(|status| status.observed_generation == function.metadata.generation)
+}
+
 /// What a test plays in.
 pub struct Scene {
     pub cluster: Kubernetes,
