@@ -61,7 +61,13 @@ compile_kubernetes() {
 
 # Static, so that a program alone is an image.
 go_build() {
-  CGO_ENABLED=0 go build -C "$sources" -trimpath "$@"
+  compiling go build -C "$sources" -trimpath "$@"
+}
+
+# compiling COMMAND...: nobody debugs these programs, and less is collected of what the compiler
+# leaves, for a quarter less time.
+compiling() {
+  CGO_ENABLED=0 GOGC=200 GOFLAGS="${GOFLAGS:-} -gcflags=all=-dwarf=false" "$@"
 }
 
 # `helm template` and `helm lint` go by the Kubernetes that Helm was built for.
@@ -77,7 +83,7 @@ build_helm() {
 
 # go_install PACKAGE [LINKER-FLAGS]
 go_install() {
-  CGO_ENABLED=0 GOBIN=$PWD go install -trimpath -ldflags "-s -w${2-}" "$1"
+  GOBIN=$PWD compiling go install -trimpath -ldflags "-s -w${2-}" "$1"
 }
 
 # --- what a node needs of the machine --------------------------------------------------

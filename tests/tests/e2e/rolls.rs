@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tributary_tests::kubernetes::{Tenant, kubectl, within};
 use tributary_tests::world::REGION;
 
-use crate::stage::tenant;
+use crate::stage::{LOADED, tenant};
 
 /// How long events come in.
 const LOAD: u64 = 150;
@@ -94,6 +94,7 @@ async fn a_function_changes_while_events_come_in() {
     let (first, second) = (tenant.of(NAME), tenant.of("another-bucket"));
     tenant.cloud.add_bucket(&second).await;
     tenant.run(NAME, &json!({})).await;
+    let _loaded = LOADED.lock().await;
     let count = (LOAD * 100).to_string();
     let load = ["--rate", "100", "--count", &count, "--prefix"];
     let kept = tenant.load(NAME, &[&load[..], &["kept"]].concat()).await;

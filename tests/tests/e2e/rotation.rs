@@ -9,7 +9,7 @@ use tributary_tests::kubernetes::pods::Sender;
 use tributary_tests::kubernetes::{Tenant, within};
 use tributary_tests::world::{ACCOUNT, PRINCIPAL, policy};
 
-use crate::stage::tenant;
+use crate::stage::{LOADED, tenant};
 
 /// How soon a value that has changed is used: the kubelet brings it within some 90 s.
 const TAKEN_UP: Duration = Duration::from_secs(120);
@@ -120,10 +120,13 @@ async fn secrets_rotate_while_events_come_in() {
         .finish(Duration::from_secs(60))
         .await
         .assert_all_stored();
+    let _loaded = LOADED.lock().await;
     tenant.wait_calm("signed").await;
     let count = (LOAD * 100).to_string();
-    let load = ["--rate", "100", "--count", &count, "--prefix", "rotation", "--no-keep-alive"];
-    let to_sealed = send(&tenant, "sealed", "both-authorities", &[&by_key[..], &load].concat()).await;
+    let load = ["--rate", "100", "--count", &count, "--prefix", "rotation"];
+    // A connection shows the certificate that was there when it began.
+    let anew = [&by_key[..], &load, &["--no-keep-alive"]].concat();
+    let to_sealed = send(&tenant, "sealed", "both-authorities", &anew).await;
     let volumes = json!([{"name": "keys", "secret": {"secretName": "clients"}}]);
     let url = "http://signed.rotation.svc";
     let arguments = [&[url], &by_signature[..], &load].concat();
