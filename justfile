@@ -16,9 +16,8 @@ lint:
 
 # Writes the resource's definition and its reference again, after a change in crds/src.
 crd:
-    cargo build --quiet --workspace --bin crdgen
-    target/debug/crdgen reference > docs/reference.md
-    target/debug/crdgen > crds/destinationfunctions.yaml
+    cargo run --quiet --bin crdgen reference > docs/reference.md
+    cargo run --quiet --bin crdgen > crds/destinationfunctions.yaml
     cp crds/destinationfunctions.yaml charts/tributary/files/destinationfunctions.yaml
 
 # Everything, or the parts named: `just test unit`.
