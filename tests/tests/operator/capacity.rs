@@ -10,7 +10,7 @@ use serde_json::json;
 use tributary_tests::kubernetes::eventually;
 use tributary_tests::wait::every;
 
-use crate::scene::Scene;
+use crate::scene::{Scene, image};
 
 /// The Deployment's progressDeadlineSeconds, and what a busy machine needs beyond.
 const GIVEN_UP: Duration = Duration::from_secs(180);
@@ -27,10 +27,9 @@ async fn serve(scene: &Scene, function: &str) {
 }
 
 /// The functions whose Deployments are of the image.
-async fn rolled(scene: &Scene, image: &str) -> Vec<String> {
+async fn rolled(scene: &Scene, to: &str) -> Vec<String> {
     let deployments = scene.objects::<Deployment>().list(&ListParams::default()).await.expect("a list");
-    let of_image = |deployment: &&Deployment| serde_json::to_string(deployment).expect("JSON").contains(image);
-    deployments.iter().filter(of_image).map(ResourceExt::name_any).collect()
+    deployments.iter().filter(|deployment| image(deployment) == to).map(ResourceExt::name_any).collect()
 }
 
 #[tokio::test]

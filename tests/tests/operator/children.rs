@@ -6,19 +6,11 @@ use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use kube::api::{DeleteParams, PropagationPolicy};
-use serde_json::{Value, json};
+use serde_json::json;
 use tributary_crds::DestinationFunction;
 use tributary_tests::kubernetes::{condition, eventually};
 
-use crate::scene::{Scene, is_observed};
-
-fn template(deployment: &Deployment) -> Value {
-    serde_json::to_value(&deployment.spec.as_ref().expect("a spec").template).expect("JSON")
-}
-
-fn image(deployment: &Deployment) -> Value {
-    template(deployment)["spec"]["containers"][0]["image"].clone()
-}
+use crate::scene::{Scene, image, is_observed, template};
 
 /// The ConfigMap that a Deployment's pods are started with.
 fn configuration(deployment: &Deployment) -> String {

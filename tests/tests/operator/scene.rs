@@ -23,6 +23,16 @@ pub fn is_observed(function: &DestinationFunction) -> bool {
     function.status.as_ref().is_some_and(|status| status.observed_generation == function.metadata.generation)
 }
 
+/// What a Deployment's pods are made from.
+pub fn template(deployment: &Deployment) -> Value {
+    serde_json::to_value(&deployment.spec.as_ref().expect("a spec").template).expect("JSON")
+}
+
+/// The image of a Deployment's sidecars.
+pub fn image(deployment: &Deployment) -> Value {
+    template(deployment)["spec"]["containers"][0]["image"].clone()
+}
+
 /// What a test plays in.
 pub struct Scene {
     pub cluster: Kubernetes,

@@ -98,7 +98,7 @@ static NODE: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// A file that `tests/run` has installed in cargo's target folder, somewhere in which this test is.
+/// A file that `tests/run` has installed in cargo's target folder; this test is some folders below that.
 fn installed(path: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a process has a path");
     let mut candidates = test.ancestors().map(|folder| folder.join("clients").join(path));
