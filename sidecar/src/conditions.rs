@@ -10,7 +10,7 @@ use crate::clock::{Clock, rfc3339};
 
 /// Why events can't be stored now: what a client is told with a 503.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Obstacle {
+pub struct Blocker {
     /// For machines.
     pub reason: Reason,
     /// For people, with what to do.

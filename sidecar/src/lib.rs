@@ -26,4 +26,4 @@ pub mod sidecar;
 
 pub use http::Drain;
 pub use session::BaseIdentity;
-pub use sidecar::{Endpoints, Sidecar, Surroundings};
+pub use sidecar::{Dependencies, Endpoints, Sidecar};

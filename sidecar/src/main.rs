@@ -10,7 +10,7 @@ use tracing::{error, info};
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::config::{self, Flags};
-use tributary_sidecar::{BaseIdentity, Endpoints, Sidecar, Surroundings};
+use tributary_sidecar::{BaseIdentity, Dependencies, Endpoints, Sidecar};
 use tributary_telemetry as telemetry;
 
 /// sysexits.h EX_USAGE: wrong flags or configuration.
@@ -34,7 +34,7 @@ fn main() -> ExitCode {
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     info!(version = env!("CARGO_PKG_VERSION"), namespace = config.namespace, function = config.name, "starting");
 
-    let surroundings = Surroundings {
+    let dependencies = Dependencies {
         identity: BaseIdentity::Chain,
         secrets: flags.secrets_dir.clone(),
         endpoints: endpoints(&config.spec),
@@ -42,7 +42,7 @@ fn main() -> ExitCode {
         clock: Arc::new(MachineClock::new()),
         drain: flags.drain(),
     };
-    match run(&flags, Sidecar::new(config, surroundings)) {
+    match run(&flags, Sidecar::new(config, dependencies)) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             error!("{error:#}");

@@ -13,13 +13,13 @@ use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::delivery::{Bucket, Delivery, S3Place, Uploads, watch_bucket};
+use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, watch_bucket};
 use crate::http::{self, Drain, Tls};
 use crate::ingest::{Access, Ingest, watch_configured};
 use crate::metrics::Metrics;
 use crate::secret::external_id::external_id;
 use crate::secret::{Folder, follow};
-use crate::session::{BaseIdentity, Keeper, Sessions, Sts, StsPlace};
+use crate::session::{BaseIdentity, SessionManager, Sessions, Sts, StsEndpoint};
 
 /// S3 closes idle connections after some 20 s; one that it has closed breaks the next PUT
 /// (awslabs/aws-sdk-rust#1417).
@@ -27,7 +27,7 @@ const POOL_IDLE: Duration = Duration::from_secs(15);
 
 /// What a sidecar is given by whoever runs it.
 #[derive(Debug)]
-pub struct Surroundings {
+pub struct Dependencies {
     /// What it is before it assumes the role.
     pub identity: BaseIdentity,
     /// The folder below which the function's Secrets are mounted, each as its use says
@@ -56,16 +56,16 @@ pub struct Endpoints {
 #[derive(Debug)]
 pub struct Sidecar {
     config: SidecarConfig,
-    surroundings: Surroundings,
+    dependencies: Dependencies,
     conditions: Arc<Conditions>,
     metrics: Arc<Metrics>,
 }
 
 impl Sidecar {
     /// A sidecar that does nothing yet.
-    pub fn new(config: SidecarConfig, surroundings: Surroundings) -> Self {
-        let conditions = Arc::new(Conditions::new(Arc::clone(&surroundings.clock)));
-        Self { config, surroundings, conditions, metrics: Metrics::new() }
+    pub fn new(config: SidecarConfig, dependencies: Dependencies) -> Self {
+        let conditions = Arc::new(Conditions::new(Arc::clone(&dependencies.clock)));
+        Self { config, dependencies, conditions, metrics: Metrics::new() }
     }
 
     /// What it says of itself.
@@ -91,7 +91,7 @@ impl Sidecar {
         let admin_task = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
         let uploads = Arc::new(self.uploads(http, sessions));
         let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads)));
-        let access = Access::follow(self.config.spec.ingest.as_ref(), &self.surroundings.secrets);
+        let access = Access::follow(self.config.spec.ingest.as_ref(), &self.dependencies.secrets);
         let configured = tokio::spawn(watch_configured(access.clone(), tls.clone(), self.conditions()));
         let ingest = Arc::new(self.ingest(access, uploads));
         let handler = move |request| {
@@ -103,7 +103,7 @@ impl Sidecar {
             info!("ending: requests that were begun are still answered");
             readiness.end();
         };
-        http::serve(events, tls, Arc::new(handler), self.surroundings.drain, ending).await;
+        http::serve(events, tls, Arc::new(handler), self.dependencies.drain, ending).await;
         for task in [beginning, watching, configured, admin_task] {
             task.abort();
         }
@@ -114,13 +114,13 @@ impl Sidecar {
     fn keep_session(&self, http: SharedHttpClient) -> Sessions {
         let spec = &self.config.spec;
         let reference = &spec.external_id_secret_ref;
-        let folder = Folder::of(&self.surroundings.secrets, SecretUse::ExternalId);
+        let folder = Folder::of(&self.dependencies.secrets, SecretUse::ExternalId);
         let (key, prefix) = (reference.key.to_string(), self.config.external_id_prefix.clone());
         let external_id = follow(move || folder.read(&key), move |value| external_id(value, prefix.as_ref()));
-        let place = self.sts_place(http);
-        let keeper = Keeper {
-            sts: Sts::new(spec, self.config.session_name(), place, Arc::clone(&self.surroundings.clock)),
-            identity: self.surroundings.identity.clone(),
+        let endpoint = self.sts_endpoint(http);
+        let manager = SessionManager {
+            sts: Sts::new(spec, self.config.session_name(), endpoint, Arc::clone(&self.dependencies.clock)),
+            identity: self.dependencies.identity.clone(),
             external_id,
             secret: (reference.name.to_string(), reference.key.to_string()),
             prefix: self.config.external_id_prefix.clone(),
@@ -128,38 +128,38 @@ impl Sidecar {
             conditions: self.conditions(),
             metrics: self.metrics(),
         };
-        keeper.start()
+        manager.start()
     }
 
-    fn sts_place(&self, http: SharedHttpClient) -> StsPlace {
+    fn sts_endpoint(&self, http: SharedHttpClient) -> StsEndpoint {
         let spec = &self.config.spec;
         let sts = spec.sts.as_ref();
         let region = sts.and_then(|sts| sts.region.as_ref()).map(ToString::to_string);
-        let region = region.or_else(|| self.surroundings.region.clone()).unwrap_or_else(|| spec.s3.region.to_string());
-        let endpoint = sts.and_then(|sts| sts.endpoint.as_ref()).map(ToString::to_string);
-        StsPlace { region, endpoint: self.surroundings.endpoints.sts.clone().or(endpoint), http }
+        let region = region.or_else(|| self.dependencies.region.clone()).unwrap_or_else(|| spec.s3.region.to_string());
+        let url = sts.and_then(|sts| sts.endpoint.as_ref()).map(ToString::to_string);
+        StsEndpoint { region, url: self.dependencies.endpoints.sts.clone().or(url), http }
     }
 
     fn tls(&self) -> Option<Tls> {
         let reference = self.config.spec.ingest.as_ref()?.tls_secret_ref.as_ref()?;
-        Some(Tls::follow(&self.surroundings.secrets, &reference.name))
+        Some(Tls::follow(&self.dependencies.secrets, &reference.name))
     }
 
     fn ingest(&self, access: Access, uploads: Arc<Uploads>) -> Ingest {
-        let (spec, clock) = (&self.config.spec, &self.surroundings.clock);
+        let (spec, clock) = (&self.config.spec, &self.dependencies.clock);
         let delivery = Delivery::new(spec, uploads, Arc::clone(clock), self.metrics());
         Ingest::new(spec, access, delivery, Arc::clone(clock), self.metrics())
     }
 
     fn uploads(&self, http: SharedHttpClient, sessions: Sessions) -> Uploads {
         let spec = &self.config.spec;
-        let given = self.surroundings.endpoints.s3.clone();
-        let place = S3Place {
+        let given = self.dependencies.endpoints.s3.clone();
+        let endpoint = S3Endpoint {
             path_style: given.is_some() || spec.s3.force_path_style.unwrap_or_default(),
-            endpoint: given.or_else(|| spec.s3.endpoint.as_ref().map(ToString::to_string)),
+            url: given.or_else(|| spec.s3.endpoint.as_ref().map(ToString::to_string)),
             http,
         };
-        let bucket = Bucket::new(spec.s3.clone(), place, Arc::clone(&self.surroundings.clock));
+        let bucket = Bucket::new(spec.s3.clone(), endpoint, Arc::clone(&self.dependencies.clock));
         Uploads::new(spec, bucket, sessions, self.conditions(), self.metrics())
     }
 

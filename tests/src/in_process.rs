@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tributary_crds::sidecar_config::SecretUse;
-use tributary_sidecar::{BaseIdentity, Drain, Endpoints, Sidecar, Surroundings};
+use tributary_sidecar::{BaseIdentity, Dependencies, Drain, Endpoints, Sidecar};
 
 use crate::mounted::Mounted;
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
@@ -66,7 +66,7 @@ impl InProcess {
     async fn listen(aws: &Aws, function: &Function, folder: TempDir) -> Self {
         let secrets = Mounted::new(folder.path().to_owned());
         let keys = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
-        let surroundings = Surroundings {
+        let dependencies = Dependencies {
             identity: BaseIdentity::Given(SharedCredentialsProvider::new(keys)),
             secrets: secrets.path().to_owned(),
             endpoints: Endpoints { s3: Some(aws.endpoint()), sts: Some(aws.endpoint()) },
@@ -80,7 +80,7 @@ impl InProcess {
         let ports = Ports::new(address(&events), address(&admin));
         let started = Self { _folder: folder, secrets, ports };
         started.write_external_id(EXTERNAL_ID);
-        tokio::spawn(Sidecar::new(function.config(), surroundings).run(events, admin, std::future::pending()));
+        tokio::spawn(Sidecar::new(function.config(), dependencies).run(events, admin, std::future::pending()));
         started
     }
 

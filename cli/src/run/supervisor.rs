@@ -12,7 +12,7 @@ use tributary_crds::conditions::SidecarCondition;
 use tributary_local_aws::Call;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::metrics::{Metrics, Totals};
-use tributary_sidecar::{Drain, Sidecar, Surroundings};
+use tributary_sidecar::{Dependencies, Drain, Sidecar};
 
 use super::cloud::Cloud;
 use super::console::Console;
@@ -111,7 +111,7 @@ impl Supervisor {
     }
 
     fn start(&self, mount: &Mount) -> std::io::Result<Running> {
-        let surroundings = Surroundings {
+        let dependencies = Dependencies {
             identity: self.cloud.identity(),
             secrets: mount.path().to_owned(),
             endpoints: self.cloud.endpoints(),
@@ -119,7 +119,7 @@ impl Supervisor {
             clock: Arc::new(MachineClock::new()),
             drain: DRAIN,
         };
-        let sidecar = Sidecar::new(self.function.current().config.clone(), surroundings);
+        let sidecar = Sidecar::new(self.function.current().config.clone(), dependencies);
         let (conditions, metrics) = (sidecar.conditions().subscribe(), sidecar.metrics());
         let (events, admin) = (listener(&self.events)?, listener(&self.admin)?);
         let (stop, stopped) = oneshot::channel();

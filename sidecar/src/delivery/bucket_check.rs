@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
-use super::failure::{self, Verdict};
+use super::failure::{self, ErrorClass};
 use super::upload::Uploads;
 
 /// How often the bucket is looked at while it can't be written to.
@@ -45,15 +45,15 @@ async fn look(uploads: &Uploads, session: &crate::session::Session) {
     let telling = |reason| matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion);
     let found = match uploads.bucket.head(session).await {
         Ok(()) => None,
-        Err(answer) => match failure::verdict(&answer, uploads.target()) {
-            Verdict::Configuration(fault) if telling(fault.reason) => Some(fault),
+        Err(answer) => match failure::classify(&answer, uploads.target()) {
+            ErrorClass::Configuration(fault) if telling(fault.reason) => Some(fault),
             // Refused: but by a bucket that exists, in this region.
-            Verdict::Configuration(fault) if fault.reason == Reason::AccessDenied => None,
+            ErrorClass::Configuration(fault) if fault.reason == Reason::AccessDenied => None,
             // Nothing that this request was to find out.
             _ => return,
         },
     };
-    match (found, uploads.gate.obstacle()) {
+    match (found, uploads.gate.blocker()) {
         (Some(fault), _) => uploads.fault(fault),
         (None, Some(old)) if telling(old.reason) => {
             uploads.gate.open();

@@ -2,7 +2,7 @@
 
 use tributary_crds::conditions::Reason;
 
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 
 /// What S3 said, or that it said nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -24,15 +24,15 @@ pub(crate) enum S3Answer {
 
 /// What to do about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum ErrorClass {
     /// The key has an object: what `If-None-Match: *` was asked for.
     Exists,
     /// Time may mend it: try again.
-    Retry(Obstacle),
+    Retry(Blocker),
     /// The session is no longer taken: get another one, then try again.
-    Refresh(Obstacle),
+    Refresh(Blocker),
     /// A person must mend it.
-    Configuration(Obstacle),
+    Configuration(Blocker),
 }
 
 /// Where the object was to go, for the sentences.
@@ -48,7 +48,7 @@ pub(crate) struct Target<'a> {
 }
 
 /// Judges an answer.
-pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
+pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
     let Target { bucket, region, role, prefix, owner, in_host_name } = target;
     let (status, code, said, elsewhere) = match answer {
         S3Answer::Error { status, code, message, region } => (*status, code.as_str(), message, region.as_deref()),
@@ -59,31 +59,31 @@ pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
                 ""
             };
             let message = format!("S3 in {region} can't be reached: {why}{hint}; it is tried again until it answers");
-            return Verdict::Retry(Obstacle { reason: Reason::S3Unreachable, message });
+            return ErrorClass::Retry(Blocker { reason: Reason::S3Unreachable, message });
         }
     };
     let elsewhere = elsewhere.filter(|elsewhere| *elsewhere != region);
-    let obstacle = |reason, message| Obstacle { reason, message };
+    let blocker = |reason, message| Blocker { reason, message };
     match (status, code) {
-        (412, _) => Verdict::Exists,
+        (412, _) => ErrorClass::Exists,
         // Somebody is writing the same key at this moment.
         (409, _) => {
-            Verdict::Retry(obstacle(Reason::S3Error, format!("S3 answered {code} for a key in {bucket}: {said}")))
+            ErrorClass::Retry(blocker(Reason::S3Error, format!("S3 answered {code} for a key in {bucket}: {said}")))
         }
         (
             _,
             "ExpiredToken" | "ExpiredTokenException" | "TokenRefreshRequired" | "InvalidToken" | "InvalidAccessKeyId",
         ) => {
             let message = format!("S3 no longer takes the session of {role} ({code}); a new one is asked for");
-            Verdict::Refresh(obstacle(Reason::S3Error, message))
+            ErrorClass::Refresh(blocker(Reason::S3Error, message))
         }
         (429, _)
         | (_, "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests") => {
             let message = format!("S3 asks for fewer requests to {bucket} ({code}); uploads go on more slowly");
-            Verdict::Retry(obstacle(Reason::Throttled, message))
+            ErrorClass::Retry(blocker(Reason::Throttled, message))
         }
         // 501: a store that does not know a header; it will not learn it.
-        (501, _) => Verdict::Configuration(obstacle(
+        (501, _) => ErrorClass::Configuration(blocker(
             Reason::S3Error,
             format!(
                 "the store does not know a header of the request ({said}); for one without If-None-Match set \
@@ -93,18 +93,18 @@ pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
         (500.., _) | (_, "RequestTimeout" | "RequestTimeTooSkewed") => {
             let said = said.trim_end_matches('.');
             let message = format!("S3 answered {code} ({status}) for {bucket}: {said}; it is tried again until it can");
-            Verdict::Retry(obstacle(Reason::S3Error, message))
+            ErrorClass::Retry(blocker(Reason::S3Error, message))
         }
-        (_, "NoSuchBucket") => Verdict::Configuration(obstacle(
+        (_, "NoSuchBucket") => ErrorClass::Configuration(blocker(
             Reason::NoSuchBucket,
             format!("there is no bucket {bucket}; create it in {region}, or name the right one in spec.s3.bucket"),
         )),
         // 400 without a code: a HEAD that was signed for another region, which the answer names.
         (301 | 307, _) | (_, "AuthorizationHeaderMalformed" | "IllegalLocationConstraintException") => {
-            Verdict::Configuration(wrong_region(target, elsewhere, said))
+            ErrorClass::Configuration(wrong_region(target, elsewhere, said))
         }
-        (400, "") if elsewhere.is_some() => Verdict::Configuration(wrong_region(target, elsewhere, said)),
-        (_, code) if code.starts_with("KMS.") || said.contains("kms:") => Verdict::Configuration(obstacle(
+        (400, "") if elsewhere.is_some() => ErrorClass::Configuration(wrong_region(target, elsewhere, said)),
+        (_, code) if code.starts_with("KMS.") || said.contains("kms:") => ErrorClass::Configuration(blocker(
             Reason::KmsDenied,
             format!(
                 "KMS refused {role} the key that encrypts the object; allow kms:GenerateDataKey on it in the role's \
@@ -113,7 +113,7 @@ pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
         )),
         (403, _) => {
             let owner = owner.map_or_else(String::new, |owner| format!(", and that account {owner} owns the bucket"));
-            Verdict::Configuration(obstacle(
+            ErrorClass::Configuration(blocker(
                 Reason::AccessDenied,
                 format!(
                     "S3 refused {role} to put objects into {bucket}; check in this order: that the role's policy \
@@ -122,26 +122,26 @@ pub(crate) fn verdict(answer: &S3Answer, target: Target<'_>) -> Verdict {
                 ),
             ))
         }
-        _ => Verdict::Configuration(obstacle(Reason::S3Error, format!("S3 answered {code} ({status}): {said}"))),
+        _ => ErrorClass::Configuration(blocker(Reason::S3Error, format!("S3 answered {code} ({status}): {said}"))),
     }
 }
 
 /// What it means that S3 has an object under a key that was made only now.
-pub(crate) fn taken_key(key: &str) -> Obstacle {
+pub(crate) fn taken_key(key: &str) -> Blocker {
     let message = format!(
         "S3 says that it has {key} already, a key that was made for this object alone; if the store answers every \
          If-None-Match with 412, set spec.s3.conditionalWrites: false"
     );
-    Obstacle { reason: Reason::S3Error, message }
+    Blocker { reason: Reason::S3Error, message }
 }
 
-fn wrong_region(target: Target<'_>, elsewhere: Option<&str>, said: &str) -> Obstacle {
+fn wrong_region(target: Target<'_>, elsewhere: Option<&str>, said: &str) -> Blocker {
     let Target { bucket, region, .. } = target;
     let place = elsewhere.map_or_else(|| "in another region".to_owned(), |place| format!("in {place}"));
     let right = elsewhere.unwrap_or("the bucket's region");
     let message =
         format!("the bucket {bucket} is {place}, not in {region}; set spec.s3.region to {right}. AWS said: {said}");
-    Obstacle { reason: Reason::WrongRegion, message }
+    Blocker { reason: Reason::WrongRegion, message }
 }
 
 #[cfg(test)]
@@ -157,14 +157,14 @@ mod tests {
         in_host_name: false,
     };
 
-    fn judge(status: u16, code: &str, message: &str, region: Option<&str>) -> Verdict {
+    fn judge(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
         let region = region.map(str::to_owned);
-        verdict(&S3Answer::Error { status, code: code.to_owned(), message: message.to_owned(), region }, TARGET)
+        classify(&S3Answer::Error { status, code: code.to_owned(), message: message.to_owned(), region }, TARGET)
     }
 
     #[test]
     fn what_is_there_already_is_stored() {
-        assert_eq!(judge(412, "PreconditionFailed", "", None), Verdict::Exists);
+        assert_eq!(judge(412, "PreconditionFailed", "", None), ErrorClass::Exists);
     }
 
     #[test]
@@ -178,19 +178,19 @@ mod tests {
             (400, "RequestTimeout", Reason::S3Error),
             (409, "ConditionalRequestConflict", Reason::S3Error),
         ] {
-            let Verdict::Retry(obstacle) = judge(status, code, "", None) else { panic!("{code} is not tried again") };
-            assert_eq!(obstacle.reason, reason, "{code}");
+            let ErrorClass::Retry(blocker) = judge(status, code, "", None) else { panic!("{code} is not tried again") };
+            assert_eq!(blocker.reason, reason, "{code}");
         }
-        let nothing = verdict(&S3Answer::Nothing("connection refused".to_owned()), TARGET);
-        assert!(matches!(nothing, Verdict::Retry(Obstacle { reason: Reason::S3Unreachable, .. })));
+        let nothing = classify(&S3Answer::Nothing("connection refused".to_owned()), TARGET);
+        assert!(matches!(nothing, ErrorClass::Retry(Blocker { reason: Reason::S3Unreachable, .. })));
     }
 
     #[test]
     fn a_host_name_of_the_buckets_own_that_is_not_known_is_explained() {
         let says = |why: &str, in_host_name| {
             let answer = S3Answer::Nothing(why.to_owned());
-            match verdict(&answer, Target { in_host_name, ..TARGET }) {
-                Verdict::Retry(obstacle) => obstacle.message.contains("forcePathStyle: true"),
+            match classify(&answer, Target { in_host_name, ..TARGET }) {
+                ErrorClass::Retry(blocker) => blocker.message.contains("forcePathStyle: true"),
                 other => panic!("{other:?}"),
             }
         };
@@ -202,7 +202,7 @@ mod tests {
     #[test]
     fn a_dead_session_is_renewed() {
         for (status, code) in [(400, "ExpiredToken"), (400, "InvalidToken"), (403, "InvalidAccessKeyId")] {
-            assert!(matches!(judge(status, code, "", None), Verdict::Refresh(_)), "{code}");
+            assert!(matches!(judge(status, code, "", None), ErrorClass::Refresh(_)), "{code}");
         }
     }
 
@@ -228,9 +228,9 @@ mod tests {
             (501, "NotImplemented", "A header", None, Reason::S3Error, "conditionalWrites: false"),
             (400, "InvalidStorageClass", "bad class", None, Reason::S3Error, "bad class"),
         ] {
-            let Verdict::Configuration(obstacle) = judge(status, code, said, region) else { panic!("{code}") };
-            assert_eq!(obstacle.reason, reason, "{code}");
-            assert!(obstacle.message.contains(says), "{code}: {}", obstacle.message);
+            let ErrorClass::Configuration(blocker) = judge(status, code, said, region) else { panic!("{code}") };
+            assert_eq!(blocker.reason, reason, "{code}");
+            assert!(blocker.message.contains(says), "{code}: {}", blocker.message);
         }
     }
 }

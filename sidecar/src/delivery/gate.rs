@@ -9,7 +9,7 @@ use std::sync::Mutex;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 
 /// How often somebody tries again.
 const PROBE_EVERY: Duration = Duration::from_secs(2);
@@ -24,13 +24,13 @@ pub(crate) struct Gate {
 
 #[derive(Debug)]
 struct Fault {
-    obstacle: Obstacle,
+    blocker: Blocker,
     next_probe: Instant,
 }
 
 impl Gate {
     /// Asks to pass; a refusal says what is wrong.
-    pub(crate) fn pass(&self, now: Instant) -> Result<(), Obstacle> {
+    pub(crate) fn pass(&self, now: Instant) -> Result<(), Blocker> {
         if !self.is_closed() {
             return Ok(());
         }
@@ -41,7 +41,7 @@ impl Gate {
                 fault.next_probe = now + PROBE_EVERY;
                 Ok(())
             }
-            Some(fault) => Err(fault.obstacle.clone()),
+            Some(fault) => Err(fault.blocker.clone()),
         }
     }
 
@@ -51,8 +51,8 @@ impl Gate {
     }
 
     /// What is wrong, if anything is.
-    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
-        self.lock().as_ref().map(|fault| fault.obstacle.clone())
+    pub(crate) fn blocker(&self) -> Option<Blocker> {
+        self.lock().as_ref().map(|fault| fault.blocker.clone())
     }
 
     /// Something was stored, or the fault is seen mended.
@@ -65,9 +65,9 @@ impl Gate {
     }
 
     /// Nothing can be stored.
-    pub(crate) fn close(&self, obstacle: Obstacle, now: Instant) {
+    pub(crate) fn close(&self, blocker: Blocker, now: Instant) {
         let mut fault = self.lock();
-        *fault = Some(Fault { obstacle, next_probe: now + PROBE_EVERY });
+        *fault = Some(Fault { blocker, next_probe: now + PROBE_EVERY });
         self.closed.store(true, Ordering::Release);
     }
 
@@ -88,15 +88,15 @@ mod tests {
         let gate = Gate::default();
         let start = Instant::now();
         assert_eq!(gate.pass(start), Ok(()));
-        let obstacle = Obstacle { reason: Reason::NoSuchBucket, message: "gone".to_owned() };
-        gate.close(obstacle.clone(), start);
-        assert_eq!(gate.pass(start), Err(obstacle.clone()));
+        let blocker = Blocker { reason: Reason::NoSuchBucket, message: "gone".to_owned() };
+        gate.close(blocker.clone(), start);
+        assert_eq!(gate.pass(start), Err(blocker.clone()));
         let later = start + PROBE_EVERY;
         assert_eq!(gate.pass(later), Ok(()));
-        assert_eq!(gate.pass(later), Err(obstacle.clone()));
-        assert_eq!(gate.obstacle(), Some(obstacle));
+        assert_eq!(gate.pass(later), Err(blocker.clone()));
+        assert_eq!(gate.blocker(), Some(blocker));
         gate.open();
-        assert_eq!(gate.obstacle(), None);
+        assert_eq!(gate.blocker(), None);
         assert_eq!(gate.pass(later), Ok(()));
     }
 }

@@ -22,13 +22,13 @@ use std::time::Instant;
 use tributary_crds::function::{DeliveryMode, DestinationFunctionSpec};
 
 use crate::clock::Clock;
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 use crate::event::Event;
 use crate::http::Reservation;
 use crate::metrics::Metrics;
 
 pub(crate) use bucket_check::watch as watch_bucket;
-pub(crate) use s3::{Bucket, S3Place};
+pub(crate) use s3::{Bucket, S3Endpoint};
 pub(crate) use upload::Uploads;
 
 use batches::Batches;
@@ -92,13 +92,13 @@ impl Delivery {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotStored {
     /// STS or S3 is in the way.
-    Obstacle(Obstacle),
+    Blocker(Blocker),
     /// As many uploads are under way as may be, and none of them ended in time.
     Full,
 }
 
-impl From<Obstacle> for NotStored {
-    fn from(obstacle: Obstacle) -> Self {
-        Self::Obstacle(obstacle)
+impl From<Blocker> for NotStored {
+    fn from(blocker: Blocker) -> Self {
+        Self::Blocker(blocker)
     }
 }

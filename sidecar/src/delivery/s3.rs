@@ -50,9 +50,9 @@ pub(crate) struct Bucket {
 
 /// How S3 is reached.
 #[derive(Clone, Debug)]
-pub(crate) struct S3Place {
-    /// An endpoint other than the region's own.
-    pub(crate) endpoint: Option<String>,
+pub(crate) struct S3Endpoint {
+    /// A URL other than that of the region's own endpoint.
+    pub(crate) url: Option<String>,
     /// Whether the bucket's name goes into the path.
     pub(crate) path_style: bool,
     /// What it is reached through.
@@ -60,7 +60,7 @@ pub(crate) struct S3Place {
 }
 
 impl Bucket {
-    pub(crate) fn new(target: function::S3, place: S3Place, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(target: function::S3, endpoint: S3Endpoint, clock: Arc<dyn Clock>) -> Self {
         let timeouts =
             TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(TRY).build();
         let checksum = match target.checksum {
@@ -70,7 +70,7 @@ impl Bucket {
         let mut config = aws_sdk_s3::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(target.region.to_string()))
-            .http_client(place.http)
+            .http_client(endpoint.http)
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .time_source(SdkTime(clock))
             .timeout_config(timeouts)
@@ -78,9 +78,9 @@ impl Bucket {
             .retry_config(RetryConfig::disabled())
             // Credentials come with each request, from memory.
             .identity_cache(IdentityCache::no_cache())
-            .force_path_style(place.path_style)
+            .force_path_style(endpoint.path_style)
             .request_checksum_calculation(checksum);
-        config.set_endpoint_url(place.endpoint);
+        config.set_endpoint_url(endpoint.url);
         let tagging = (!target.tags.is_empty())
             .then(|| url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&target.tags).finish());
         Self { config, client: ArcSwapOption::empty(), target, tagging }

@@ -14,10 +14,10 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::{DestinationFunctionSpec, ExternalIdEnforcement};
 
 use super::NotStored;
-use super::failure::{self, Target, Verdict};
+use super::failure::{self, ErrorClass, Target};
 use super::gate::Gate;
 use super::s3::{Bucket, Object};
-use crate::conditions::{Conditions, Obstacle};
+use crate::conditions::{Blocker, Conditions};
 use crate::metrics::Metrics;
 use crate::session::{Session, Sessions};
 
@@ -92,25 +92,25 @@ impl Uploads {
                 let stuck = last.is_some() || self.nothing_stored_since(start);
                 return Err(if stuck { self.give_up(last, start) } else { NotStored::Full });
             };
-            let verdict = match timeout_at(deadline.into(), self.put(object, &session)).await {
+            let class = match timeout_at(deadline.into(), self.put(object, &session)).await {
                 Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
-                Ok(Err(verdict)) => verdict,
+                Ok(Err(class)) => class,
                 Err(_) => return Err(self.give_up(last, start)),
             };
             drop(permit);
-            match verdict {
+            match class {
                 // Of a key that was never tried before, somebody else's object.
-                Verdict::Exists if object.is_new && last.is_none() => {
+                ErrorClass::Exists if object.is_new && last.is_none() => {
                     let fault = failure::taken_key(&object.key);
                     self.fault(fault.clone());
                     return Err(fault.into());
                 }
-                Verdict::Exists => return Ok(self.stored(Stored::Already)),
-                Verdict::Configuration(fault) => {
+                ErrorClass::Exists => return Ok(self.stored(Stored::Already)),
+                ErrorClass::Configuration(fault) => {
                     self.fault(fault.clone());
                     return Err(fault.into());
                 }
-                Verdict::Refresh(fault) => {
+                ErrorClass::Refresh(fault) => {
                     last = Some(fault);
                     let mut sessions = self.sessions.clone();
                     match timeout_at(deadline.into(), sessions.newer_than(session.id)).await {
@@ -118,7 +118,7 @@ impl Uploads {
                         Err(_) => return Err(self.give_up(last, start)),
                     }
                 }
-                Verdict::Retry(fault) => {
+                ErrorClass::Retry(fault) => {
                     if start.elapsed() >= DOUBT && self.nothing_stored_since(start) {
                         self.say(&fault);
                     }
@@ -138,7 +138,7 @@ impl Uploads {
     }
 
     /// One PUT, timed and counted.
-    async fn put(&self, object: &Object, session: &Session) -> Result<(), Verdict> {
+    async fn put(&self, object: &Object, session: &Session) -> Result<(), ErrorClass> {
         let start = Instant::now();
         let result = self.bucket.put(object, session).await;
         self.metrics.upload(start.elapsed());
@@ -149,12 +149,12 @@ impl Uploads {
             }
             Err(answer) => answer,
         };
-        let verdict = failure::verdict(&answer, self.target());
-        if let Verdict::Retry(fault) | Verdict::Refresh(fault) | Verdict::Configuration(fault) = &verdict {
+        let class = failure::classify(&answer, self.target());
+        if let ErrorClass::Retry(fault) | ErrorClass::Refresh(fault) | ErrorClass::Configuration(fault) = &class {
             self.metrics.upload_error(fault.reason);
             debug!(key = object.key, reason = %fault.reason, "an upload failed");
         }
-        Err(verdict)
+        Err(class)
     }
 
     fn stored(&self, stored: Stored) -> Stored {
@@ -168,13 +168,13 @@ impl Uploads {
     }
 
     /// What a person must mend: everybody is told, and only one at a time tries again.
-    pub(super) fn fault(&self, fault: Obstacle) {
+    pub(super) fn fault(&self, fault: Blocker) {
         self.say(&fault);
         self.gate.close(fault, Instant::now());
     }
 
     /// The last upload was not stored.
-    fn say(&self, fault: &Obstacle) {
+    fn say(&self, fault: &Blocker) {
         self.conditions.set(ConditionType::BucketWritable, Truth::False, fault.reason, fault.message.clone());
         // Last: an upload that is stored meanwhile may leave the condition wrong until the next one,
         // but never for good.
@@ -182,8 +182,8 @@ impl Uploads {
     }
 
     /// The request's time is over. If nothing was stored in all that time, it concerns everybody.
-    fn give_up(&self, last: Option<Obstacle>, start: Instant) -> NotStored {
-        let fault = last.unwrap_or_else(|| Obstacle {
+    fn give_up(&self, last: Option<Blocker>, start: Instant) -> NotStored {
+        let fault = last.unwrap_or_else(|| Blocker {
             reason: Reason::S3Unreachable,
             message: format!("S3 in {} did not answer in time; it is tried again until it does", self.spec.s3.region),
         });
@@ -201,19 +201,19 @@ impl Uploads {
         u64::try_from(at.duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
     }
 
-    /// A session, at once if there is one; else as soon as the keeper has one, unless it is known
+    /// A session, at once if there is one; else as soon as the manager has one, unless it is known
     /// that it will not.
-    async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Obstacle> {
+    async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Blocker> {
         if let Some(session) = self.sessions.current() {
             return Ok(session);
         }
         self.sessions.demand();
-        if let Some(obstacle) = self.no_session() {
-            return Err(obstacle);
+        if let Some(blocker) = self.no_session() {
+            return Err(blocker);
         }
         let mut sessions = self.sessions.clone();
         timeout_at(deadline.into(), sessions.ready()).await.map_err(|_| {
-            self.no_session().unwrap_or_else(|| Obstacle {
+            self.no_session().unwrap_or_else(|| Blocker {
                 reason: Reason::Pending,
                 message: "the sidecar is still starting: the role is not assumed yet".to_owned(),
             })
@@ -221,14 +221,14 @@ impl Uploads {
     }
 
     /// What keeps the session away, in the order in which a person should look.
-    fn no_session(&self) -> Option<Obstacle> {
+    fn no_session(&self) -> Option<Blocker> {
         let forbids = |condition: ConditionType| {
             let condition = self.conditions.get(condition)?;
             let held = condition.r#type == ConditionType::ExternalIdEnforced
                 && condition.status == Truth::Unknown
                 && condition.reason != Reason::Pending;
             (condition.status == Truth::False || held)
-                .then_some(Obstacle { reason: condition.reason, message: condition.message })
+                .then_some(Blocker { reason: condition.reason, message: condition.message })
         };
         let require = self.spec.external_id_enforcement == ExternalIdEnforcement::Require;
         forbids(ConditionType::ExternalIdAvailable)

@@ -11,7 +11,7 @@ use super::envelope::{Known, read_frame};
 use super::field::Field;
 use super::merge::Shared;
 use super::rejection::{Code, Rejected, Rejection};
-use super::stamp::Receipt;
+use super::stamp::RequestContext;
 use super::validate::{TypeFrom, TypeRule};
 use super::value::{Value, body_text};
 use super::{Event, Limits, intake, validate};
@@ -45,29 +45,29 @@ pub fn batch(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Bat
         return Err(Rejection::new(Code::InvalidBatch, message));
     };
     let items = items("batch", value, limits.batch_events)?;
-    let receipt = Receipt {
+    let request = RequestContext {
         // What is no string can be no time, and would be copied into every event.
         sent_at: frame.get(Field::SentAt).filter(|value| value.is_string()),
         context: shared(&frame, Field::Context, Code::ContextNotObject, limits)?,
         integrations: shared(&frame, Field::Integrations, Code::IntegrationsNotObject, limits)?,
-        ..Receipt::new(received_at)
+        ..RequestContext::new(received_at)
     };
 
-    take(items, TypeRule::Six, &receipt, limits)
+    take(items, TypeRule::Six, &request, limits)
 }
 
 /// Takes the events one by one: a bad one is rejected alone.
 pub(super) fn take(
     items: Vec<Value<'_>>,
     rule: TypeRule,
-    receipt: &Receipt<'_>,
+    request: &RequestContext<'_>,
     limits: &Limits,
 ) -> Result<Batch, Rejection> {
     let mut events = Vec::with_capacity(items.len());
     let mut rejected = Vec::new();
     let mut stored_bytes = 0_usize;
     for (index, item) in items.into_iter().enumerate() {
-        match item_event(item, rule, receipt, limits) {
+        match item_event(item, rule, request, limits) {
             Ok(event) => {
                 stored_bytes = stored_bytes.saturating_add(event.body.len());
                 events.push(event);
@@ -83,12 +83,17 @@ pub(super) fn take(
     Ok(Batch { events, rejected })
 }
 
-fn item_event(item: Value<'_>, rule: TypeRule, receipt: &Receipt<'_>, limits: &Limits) -> Result<Event, Rejection> {
+fn item_event(
+    item: Value<'_>,
+    rule: TypeRule,
+    request: &RequestContext<'_>,
+    limits: &Limits,
+) -> Result<Event, Rejection> {
     if !item.is_object() {
         let message = format!("the event is {item}, not an object");
         return Err(Rejection::new(Code::EventNotObject, message));
     }
-    intake::event(item.raw(), TypeFrom::Event(rule), receipt, limits)
+    intake::event(item.raw(), TypeFrom::Event(rule), request, limits)
 }
 
 fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> Result<Option<Shared<'a>>, Rejection> {

@@ -6,7 +6,7 @@ use super::field::Field;
 use super::message_id::MessageId;
 use super::object::DEPTH;
 use super::rejection::{Code, Rejection};
-use super::stamp::{Receipt, stamp};
+use super::stamp::{RequestContext, stamp};
 use super::validate::{self, TypeFrom};
 use super::value::Value;
 use super::{Event, Limits};
@@ -18,7 +18,7 @@ pub(super) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 pub(super) fn event(
     json: &str,
     event_type: TypeFrom,
-    receipt: &Receipt<'_>,
+    request: &RequestContext<'_>,
     limits: &Limits,
 ) -> Result<Event, Rejection> {
     let length = json.trim_matches(SPACE).len();
@@ -36,10 +36,10 @@ pub(super) fn event(
         TypeFrom::Path(event_type) => event_type,
         TypeFrom::Event(rule) => validate::event_type(known, rule)?,
     };
-    let message_id = MessageId::of(known.get(Field::MessageId), receipt.received_at)?;
+    let message_id = MessageId::of(known.get(Field::MessageId), request.received_at)?;
     validate::check(known, &event_type)?;
 
-    let (body, timestamp) = stamp(&envelope, &event_type, &message_id, receipt)?;
+    let (body, timestamp) = stamp(&envelope, &event_type, &message_id, request)?;
     let event = known.get(Field::Event).filter(|_| event_type == EventType::Track);
     Ok(Event {
         message_id: message_id.into_string(),

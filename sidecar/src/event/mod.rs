@@ -47,7 +47,7 @@ pub use webhook::webhook;
 pub(crate) use webhook::first_of_array;
 
 use field::Field;
-use stamp::Receipt;
+use stamp::RequestContext;
 use validate::TypeFrom;
 
 /// One accepted, stamped event, ready to be stored.
@@ -110,7 +110,7 @@ impl Default for Limits {
 /// The event breaks one of the rules of the module.
 pub fn single(body: &[u8], event_type: EventType, received_at: Timestamp, limits: &Limits) -> Result<Event, Rejection> {
     let text = value::body_text(body)?;
-    intake::event(text, TypeFrom::Path(event_type), &Receipt::new(received_at), limits)
+    intake::event(text, TypeFrom::Path(event_type), &RequestContext::new(received_at), limits)
 }
 
 /// The write key in a body that is one event or a batch, for whoever has to find it before the

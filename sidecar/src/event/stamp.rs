@@ -21,7 +21,7 @@ const VERSION: &str = "2";
 const STAMPS: usize = 320;
 
 /// What all events of one request have in common.
-pub(super) struct Receipt<'a> {
+pub(super) struct RequestContext<'a> {
     /// When the request came, to the millisecond.
     pub(super) received_at: Timestamp,
     /// The same as it is written into every event.
@@ -36,7 +36,7 @@ pub(super) struct Receipt<'a> {
     pub(super) integrations: Option<Shared<'a>>,
 }
 
-impl Receipt<'_> {
+impl RequestContext<'_> {
     pub(super) fn new(received_at: Timestamp) -> Self {
         let received_at = time::to_millis(received_at);
         Self {
@@ -55,22 +55,22 @@ pub(super) fn stamp<'a>(
     envelope: &Envelope<'a>,
     event_type: &EventType,
     message_id: &MessageId<'_>,
-    receipt: &'a Receipt<'a>,
+    request: &'a RequestContext<'a>,
 ) -> Result<(Bytes, Timestamp), Rejection> {
     let known = &envelope.known;
-    let received = || Cow::Borrowed(receipt.quoted.as_str());
+    let received = || Cow::Borrowed(request.quoted.as_str());
     let as_sent = |value: Value<'a>| Cow::Borrowed(value.raw());
 
     // Segment's libraries call the client's time `timestamp`, RudderStack's `originalTimestamp`.
     let original = known.get(Field::Timestamp).or(known.get(Field::OriginalTimestamp));
-    let sent = known.get(Field::SentAt).or(receipt.sent_at);
+    let sent = known.get(Field::SentAt).or(request.sent_at);
     let original_time = original.and_then(time::read);
-    let sent_time = sent.map_or(Some(receipt.received_at), time::read);
+    let sent_time = sent.map_or(Some(request.received_at), time::read);
     let happened = match (sent_time, original_time) {
-        (Some(sent), Some(original)) => time::corrected(receipt.received_at, sent, original),
+        (Some(sent), Some(original)) => time::corrected(request.received_at, sent, original),
         (None, Some(original)) => original,
         // Nothing of the client's is there to correct, whatever its clock says.
-        (_, None) => receipt.received_at,
+        (_, None) => request.received_at,
     };
 
     let mut stamps = Stamps::default();
@@ -85,21 +85,21 @@ pub(super) fn stamp<'a>(
         (Field::ReceivedAt, received()),
     ];
     for (field, time) in times {
-        if !receipt.keeps_times || known.get(field).is_none() {
+        if !request.keeps_times || known.get(field).is_none() {
             stamps.set(field, time);
         }
     }
     if !known.get(Field::Version).is_some_and(Value::is_number) {
         stamps.set(Field::Version, Cow::Borrowed(VERSION));
     }
-    for (field, shared) in [(Field::Context, &receipt.context), (Field::Integrations, &receipt.integrations)] {
+    for (field, shared) in [(Field::Context, &request.context), (Field::Integrations, &request.integrations)] {
         if let Some(shared) = shared {
             stamps.set(field, shared.merged_into(known.get(field))?);
         }
     }
 
     let body = write(envelope, stamps);
-    Ok((body, original_time.unwrap_or(receipt.received_at)))
+    Ok((body, original_time.unwrap_or(request.received_at)))
 }
 
 /// New values of members, as JSON.

@@ -12,7 +12,7 @@ use serde_json::value::RawValue;
 use super::batch::{self, Batch};
 use super::intake::{self, SPACE};
 use super::rejection::{Code, Rejection};
-use super::stamp::Receipt;
+use super::stamp::RequestContext;
 use super::validate::{TypeFrom, TypeRule};
 use super::value::{Value, body_text};
 use super::{Limits, object};
@@ -24,14 +24,14 @@ use super::{Limits, object};
 /// over a limit.
 pub fn webhook(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Batch, Rejection> {
     let text = body_text(body)?.trim_matches(SPACE);
-    let receipt = Receipt { keeps_times: true, ..Receipt::new(received_at) };
+    let request = RequestContext { keeps_times: true, ..RequestContext::new(received_at) };
     if !text.starts_with('[') {
-        return intake::event(text, TypeFrom::Event(TypeRule::AnyWord), &receipt, limits).map(Batch::from);
+        return intake::event(text, TypeFrom::Event(TypeRule::AnyWord), &request, limits).map(Batch::from);
     }
     let array: &RawValue = serde_json::from_str(text)
         .map_err(|error| Rejection::new(Code::InvalidJson, format!("{}{error}", object::NOT_JSON)))?;
     let items = batch::items("the body", Value::new(array.get()), limits.webhook_events)?;
-    batch::take(items, TypeRule::AnyWord, &receipt, limits)
+    batch::take(items, TypeRule::AnyWord, &request, limits)
 }
 
 /// The text of an array's first item, just as it came: what a webhook's signature covers.

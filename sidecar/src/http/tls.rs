@@ -13,7 +13,7 @@ use tributary_crds::conditions::Reason;
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_crds::values::SecretName;
 
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 use crate::secret::{Folder, Missing, Value, changed, follow};
 
 /// The keys of a Secret of type kubernetes.io/tls.
@@ -26,7 +26,7 @@ struct Certificate {
     /// The last one that was good: better than none, while its Secret holds another.
     good: Option<Arc<ServerConfig>>,
     /// What is wrong with the Secret now.
-    obstacle: Option<Obstacle>,
+    blocker: Option<Blocker>,
 }
 
 /// The certificate, followed.
@@ -42,9 +42,9 @@ impl Tls {
             move || folder.read_together(KEYS),
             move |values| {
                 let loaded = load(values, &name);
-                let obstacle = loaded.as_ref().err().cloned();
+                let blocker = loaded.as_ref().err().cloned();
                 good = loaded.ok().or(good.take());
-                Certificate { good: good.clone(), obstacle }
+                Certificate { good: good.clone(), blocker }
             },
         ))
     }
@@ -55,8 +55,8 @@ impl Tls {
     }
 
     /// What is wrong with the Secret.
-    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
-        self.0.borrow().obstacle.clone()
+    pub(crate) fn blocker(&self) -> Option<Blocker> {
+        self.0.borrow().blocker.clone()
     }
 
     /// Ends when the Secret of a certificate has changed; never, where there is to be none.
@@ -73,8 +73,8 @@ impl Tls {
 }
 
 /// The certificate with its key, or what a person should do.
-fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Arc<ServerConfig>, Obstacle> {
-    let says = |message| Obstacle { reason: Reason::TlsInvalid, message };
+fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Arc<ServerConfig>, Blocker> {
+    let says = |message| Blocker { reason: Reason::TlsInvalid, message };
     let part = |value: &'_ Value, key| match value {
         Ok(value) => Ok(value.to_vec()),
         Err(Missing::Secret) => Err(says(format!(
@@ -116,9 +116,9 @@ mod tests {
 
     fn read(certificate: &[u8], key: &[u8]) -> Result<(), String> {
         let value = |bytes: &[u8]| Ok(bytes.to_vec().into());
-        load(&[value(certificate), value(key)], "site").map(drop).map_err(|obstacle| {
-            assert_eq!(obstacle.reason, Reason::TlsInvalid);
-            obstacle.message
+        load(&[value(certificate), value(key)], "site").map(drop).map_err(|blocker| {
+            assert_eq!(blocker.reason, Reason::TlsInvalid);
+            blocker.message
         })
     }
 

@@ -18,12 +18,12 @@ use hyper::{Request, Response, StatusCode};
 use tributary_crds::function::DestinationFunctionSpec;
 
 use crate::clock::Clock;
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 use crate::delivery::{Delivery, NotStored};
 use crate::event::{self, Batch, Rejection};
 use crate::http::{self, Answer, AnswerBody, BodyError, Budget, ReadBody, RejectedEvent};
 use crate::metrics::Metrics;
-use access::{Denied, Door};
+use access::{Denied, Endpoint};
 use cors::{Asked, Cors};
 use filter::Filter;
 use route::{Route, route};
@@ -111,11 +111,11 @@ impl Ingest {
     }
 
     async fn answer(&self, route: Route, request: Request<Incoming>) -> Answer {
-        let (bytes, door) = match route {
+        let (bytes, endpoint) = match route {
             Route::NotFound => return not_found(),
             Route::MethodNotAllowed | Route::Preflight => return method_not_allowed(),
-            Route::Single(_) | Route::Batch => (BODY, Door::Api),
-            Route::Webhook => (WEBHOOK_BODY, Door::Webhook),
+            Route::Single(_) | Route::Batch => (BODY, Endpoint::Api),
+            Route::Webhook => (WEBHOOK_BODY, Endpoint::Webhook),
         };
         let (head, body) = request.into_parts();
         let limits = http::Limits { bytes, time: BODY_TIME };
@@ -124,7 +124,7 @@ impl Ingest {
             Err(error) => return bad_body(&error),
         };
         let deadline = Instant::now() + STORE;
-        if let Err(denied) = self.access.admit(door, &head.headers, &body.bytes) {
+        if let Err(denied) = self.access.admit(endpoint, &head.headers, &body.bytes) {
             return self.deny(denied);
         }
         match self.take(route, &body.bytes) {
@@ -204,7 +204,7 @@ impl Ingest {
                 self.metrics.auth_failed();
                 refused(StatusCode::UNAUTHORIZED, "unauthorized", message.to_owned())
             }
-            Denied::Unavailable(Obstacle { reason, message }) => Answer::unavailable(reason.to_string(), message),
+            Denied::Unavailable(Blocker { reason, message }) => Answer::unavailable(reason.to_string(), message),
         }
     }
 }
@@ -218,7 +218,7 @@ fn bytes(batch: &Batch) -> usize {
 
 fn later(why: NotStored) -> Answer {
     match why {
-        NotStored::Obstacle(Obstacle { reason, message }) => Answer::unavailable(reason.to_string(), message),
+        NotStored::Blocker(Blocker { reason, message }) => Answer::unavailable(reason.to_string(), message),
         NotStored::Full => full("as many uploads are under way as the sidecar begins at once".to_owned()),
     }
 }

@@ -2,7 +2,7 @@
 
 use tributary_crds::conditions::Reason;
 
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 
 /// What STS said, or that it said nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,13 +28,13 @@ pub(crate) struct Call<'a> {
 }
 
 /// What is wrong, by STS's answer to an AssumeRole with the external ID.
-pub(crate) fn obstacle(answer: &StsAnswer, call: Call<'_>) -> Obstacle {
+pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
     let Call { role, endpoint } = call;
     let (code, said, status) = match answer {
         StsAnswer::Error { status, code, message } => (code.as_str(), message.as_str(), *status),
         StsAnswer::Nothing(why) => {
             let message = format!("STS at {endpoint} can't be reached: {why}; it is tried again until it answers");
-            return Obstacle { reason: Reason::StsUnreachable, message };
+            return Blocker { reason: Reason::StsUnreachable, message };
         }
     };
     let (reason, message) = match code {
@@ -72,7 +72,7 @@ pub(crate) fn obstacle(answer: &StsAnswer, call: Call<'_>) -> Obstacle {
         ),
         _ => (Reason::StsError, format!("STS refused {role} with {code} ({status}): {said}")),
     };
-    Obstacle { reason, message }
+    Blocker { reason, message }
 }
 
 fn throttled(code: &str, status: u16) -> bool {
@@ -104,7 +104,7 @@ mod tests {
             (error(400, "ValidationError"), Reason::StsError, "said"),
             (StsAnswer::Nothing("connection refused".to_owned()), Reason::StsUnreachable, "connection refused"),
         ] {
-            let found = obstacle(&answer, call);
+            let found = blocker(&answer, call);
             assert_eq!(found.reason, reason, "{answer:?}");
             assert!(found.message.contains(says), "{answer:?}: {}", found.message);
         }

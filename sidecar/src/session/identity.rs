@@ -13,7 +13,7 @@ use tributary_crds::conditions::Reason;
 use tributary_telemetry::causes;
 
 use crate::clock::{Clock, SdkTime};
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 
 /// How long the base identity may take: some of the chain's providers ask others, and have no
 /// time limit of their own.
@@ -32,12 +32,12 @@ pub enum BaseIdentity {
 impl BaseIdentity {
     /// Gets credentials, anew each time: a session is asked for twice an hour, and this way files
     /// and tokens that were rotated meanwhile are simply read.
-    pub(crate) async fn credentials(&self, sts: &StsPlace, clock: &Arc<dyn Clock>) -> Result<Credentials, Obstacle> {
+    pub(crate) async fn credentials(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, Blocker> {
         let result = tokio::time::timeout(LOOKUP, self.look_up(sts, clock)).await;
         result.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LOOKUP))).map_err(|error| none(&error))
     }
 
-    async fn look_up(&self, sts: &StsPlace, clock: &Arc<dyn Clock>) -> Result<Credentials, CredentialsError> {
+    async fn look_up(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, CredentialsError> {
         match self {
             Self::Given(provider) => provider.provide_credentials().await,
             Self::Chain => {
@@ -56,20 +56,20 @@ impl BaseIdentity {
 
 /// The STS that is asked.
 #[derive(Clone, Debug)]
-pub(crate) struct StsPlace {
+pub(crate) struct StsEndpoint {
     /// Its region, which signatures name.
     pub(crate) region: String,
-    /// Its endpoint, where that is not the region's own.
-    pub(crate) endpoint: Option<String>,
+    /// Its URL, where that is not the region's own.
+    pub(crate) url: Option<String>,
     /// What it is asked through.
     pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
 }
 
-fn none(error: &CredentialsError) -> Obstacle {
+fn none(error: &CredentialsError) -> Blocker {
     let message = format!(
         "the sidecar has no AWS identity of its own to assume the role with ({}); give it one through IRSA, EKS Pod \
          Identity or a credentials Secret, or, outside a cluster, through AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
         causes(error)
     );
-    Obstacle { reason: Reason::NoBaseIdentity, message }
+    Blocker { reason: Reason::NoBaseIdentity, message }
 }

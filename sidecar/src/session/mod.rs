@@ -1,13 +1,13 @@
 //! The session: the function's role, assumed, and kept assumed.
 //!
-//! A [`keeper`] renews the session in the background at half its life, one call at a time, and
+//! A [`manager`] renews the session in the background at half its life, one call at a time, and
 //! keeps serving the old one for as long as it lives: STS being away for less than half an hour is
 //! nobody's concern. The SDK's own cache would renew in the path of a request, and throw the old
 //! credentials away first.
 
 mod failure;
 mod identity;
-mod keeper;
+mod manager;
 mod schedule;
 mod sts;
 
@@ -22,8 +22,8 @@ use tributary_crds::conditions::SessionTimes;
 use crate::clock::{Clock, rfc3339};
 
 pub use identity::BaseIdentity;
-pub(crate) use identity::StsPlace;
-pub(crate) use keeper::Keeper;
+pub(crate) use identity::StsEndpoint;
+pub(crate) use manager::SessionManager;
 pub(crate) use sts::Sts;
 
 /// Numbers sessions in the order they were given.
@@ -47,7 +47,7 @@ impl Session {
     }
 }
 
-/// What the keeper shows.
+/// What the manager shows.
 #[derive(Clone, Debug, Default)]
 struct Shown {
     session: Option<Arc<Session>>,
@@ -56,7 +56,7 @@ struct Shown {
     next_refresh: Option<SystemTime>,
 }
 
-/// What traffic asks of the keeper: a session, or one newer than S3 would not take.
+/// What traffic asks of the manager: a session, or one newer than S3 would not take.
 #[derive(Debug, Default)]
 struct Demand {
     bell: Notify,
@@ -95,7 +95,7 @@ impl Sessions {
         session.lives(&*self.clock).then(|| Arc::clone(session))
     }
 
-    /// Asks the keeper for a session sooner than it had planned. It keeps its own spacing.
+    /// Asks the manager for a session sooner than it had planned. It keeps its own spacing.
     pub(crate) fn demand(&self) {
         self.demand.ask(0);
     }
@@ -135,7 +135,7 @@ impl Sessions {
 
     async fn changed(&mut self) {
         if self.shown.changed().await.is_err() {
-            // The keeper ends with the process: there is nothing more to come.
+            // The manager ends with the process: there is nothing more to come.
             std::future::pending::<()>().await;
         }
     }

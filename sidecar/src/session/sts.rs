@@ -14,7 +14,7 @@ use tributary_crds::values::{ExternalId, SessionName};
 use tributary_telemetry::causes;
 
 use super::failure::StsAnswer;
-use super::identity::StsPlace;
+use super::identity::StsEndpoint;
 use super::schedule::{self, SESSION};
 use super::{Session, SessionId};
 use crate::clock::{Clock, SdkTime};
@@ -29,7 +29,7 @@ const PROBE_SESSION: Duration = Duration::from_secs(900);
 /// STS, for one function's role.
 #[derive(Debug)]
 pub(crate) struct Sts {
-    pub(crate) place: StsPlace,
+    pub(crate) endpoint: StsEndpoint,
     pub(crate) clock: Arc<dyn Clock>,
     role: String,
     session_name: SessionName,
@@ -40,20 +40,20 @@ impl Sts {
     pub(crate) fn new(
         spec: &DestinationFunctionSpec,
         session_name: SessionName,
-        place: StsPlace,
+        endpoint: StsEndpoint,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self { place, clock, role: spec.role_arn.to_string(), session_name, policy: policy::permissions(spec) }
+        Self { endpoint, clock, role: spec.role_arn.to_string(), session_name, policy: policy::permissions(spec) }
     }
 
     pub(crate) fn role(&self) -> &str {
         &self.role
     }
 
-    /// The endpoint, for people.
-    pub(crate) fn endpoint(&self) -> String {
-        let region = &self.place.region;
-        self.place.endpoint.clone().unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com"))
+    /// The URL of the endpoint, for messages.
+    pub(crate) fn endpoint_url(&self) -> String {
+        let region = &self.endpoint.region;
+        self.endpoint.url.clone().unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com"))
     }
 
     /// A session that may do what the function needs, and nothing else.
@@ -109,15 +109,15 @@ impl Sts {
         let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(CALL).build();
         let mut config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
-            .region(Region::new(self.place.region.clone()))
+            .region(Region::new(self.endpoint.region.clone()))
             .credentials_provider(SharedCredentialsProvider::new(base))
-            .http_client(self.place.http.clone())
+            .http_client(self.endpoint.http.clone())
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .time_source(SdkTime(Arc::clone(&self.clock)))
             .timeout_config(timeouts)
-            // The keeper tries again itself, and knows how often it did.
+            // The manager tries again itself, and knows how often it did.
             .retry_config(RetryConfig::disabled());
-        config.set_endpoint_url(self.place.endpoint.clone());
+        config.set_endpoint_url(self.endpoint.url.clone());
         aws_sdk_sts::Client::from_conf(config.build())
     }
 }

@@ -33,7 +33,7 @@ use super::key::Keys;
 use super::s3::Object;
 use super::upload::Uploads;
 use crate::clock::Clock;
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 use crate::event::Event;
 use crate::http::Reservation;
 use crate::metrics::Metrics;
@@ -279,7 +279,7 @@ fn find<'a>(partitions: &'a mut Vec<PartitionState>, event: &Event, by_type: boo
     &mut partitions[at]
 }
 
-fn not_in_time() -> Obstacle {
+fn not_in_time() -> Blocker {
     let message = "the batch was not stored in time; send the events again".to_owned();
-    Obstacle { reason: Reason::S3Unreachable, message }
+    Blocker { reason: Reason::S3Unreachable, message }
 }

@@ -17,13 +17,13 @@ use tributary_crds::sidecar_config::SecretUse;
 
 use self::signature::SigningSecrets;
 use self::write_keys::WriteKeys;
-use crate::conditions::Obstacle;
+use crate::conditions::Blocker;
 use crate::event;
 use crate::secret::{Folder, Value, changed, follow};
 
 /// Where a request asks to be let in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Door {
+pub(super) enum Endpoint {
     /// `/v1/*`: a write key.
     Api,
     /// `/`: a signature or a write key.
@@ -36,11 +36,11 @@ pub(super) enum Denied {
     /// 401: what it shows is not enough. The message says what would be.
     Unauthorized(&'static str),
     /// 503: nobody can tell, since a Secret can't be read.
-    Unavailable(Obstacle),
+    Unavailable(Blocker),
 }
 
 /// What is known of a Secret's value, which changes when the Secret does.
-type Known<T> = watch::Receiver<Result<T, Obstacle>>;
+type Known<T> = watch::Receiver<Result<T, Blocker>>;
 
 /// The function's write keys and signing secrets. A clone is a second view of the same.
 #[derive(Clone, Debug)]
@@ -63,8 +63,8 @@ impl Access {
     }
 
     /// What keeps the Secrets from being read: write keys first.
-    pub(crate) fn obstacle(&self) -> Option<Obstacle> {
-        obstacle(self.write_keys.as_ref()).or_else(|| obstacle(self.signature.as_ref()))
+    pub(crate) fn blocker(&self) -> Option<Blocker> {
+        blocker(self.write_keys.as_ref()).or_else(|| blocker(self.signature.as_ref()))
     }
 
     /// Ends when a Secret has changed; never, where there is none.
@@ -76,7 +76,7 @@ impl Access {
     }
 
     /// Lets a request in, or not. `body` is what it says, decompressed.
-    pub(super) fn admit(&self, door: Door, headers: &HeaderMap, body: &[u8]) -> Result<(), Denied> {
+    pub(super) fn admit(&self, endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<(), Denied> {
         if self.write_keys.is_none() && self.signature.is_none() {
             return Ok(());
         }
@@ -89,26 +89,28 @@ impl Access {
                         return Ok(());
                     }
                 }
-                Err(obstacle) => unreadable = Some(obstacle.clone()),
+                Err(blocker) => unreadable = Some(blocker.clone()),
             }
         }
-        if let (Door::Webhook, Some(known)) = (door, &self.signature) {
+        if let (Endpoint::Webhook, Some(known)) = (endpoint, &self.signature) {
             match &*known.borrow() {
                 Ok(secrets) if secrets.signed(headers, body) => return Ok(()),
                 Ok(_) => {}
-                Err(obstacle) => unreadable = unreadable.or(Some(obstacle.clone())),
+                Err(blocker) => unreadable = unreadable.or(Some(blocker.clone())),
             }
         }
-        Err(unreadable.map_or_else(|| Denied::Unauthorized(self.wanted(door)), Denied::Unavailable))
+        Err(unreadable.map_or_else(|| Denied::Unauthorized(self.wanted(endpoint)), Denied::Unavailable))
     }
 
-    fn wanted(&self, door: Door) -> &'static str {
-        match (door, self.write_keys.is_some(), self.signature.is_some()) {
-            (Door::Webhook, true, true) => {
+    fn wanted(&self, endpoint: Endpoint) -> &'static str {
+        match (endpoint, self.write_keys.is_some(), self.signature.is_some()) {
+            (Endpoint::Webhook, true, true) => {
                 "neither a right X-Signature nor one of the function's write keys is in the request"
             }
-            (Door::Webhook, false, _) => "the X-Signature is not that of the body with the function's signing secret",
-            (Door::Api, false, _) => {
+            (Endpoint::Webhook, false, _) => {
+                "the X-Signature is not that of the body with the function's signing secret"
+            }
+            (Endpoint::Api, false, _) => {
                 "the function takes signed webhooks on / only; name write keys in spec.ingest.writeKeySecretRef for /v1"
             }
             (_, true, _) => {
@@ -141,7 +143,7 @@ fn judge<T>(
     name: &str,
     key: &str,
     parse: fn(&[u8]) -> Result<T, String>,
-) -> Result<T, Obstacle> {
+) -> Result<T, Blocker> {
     let (reason, what, field) = match r#use {
         SecretUse::Signature => (Reason::SignatureNotFound, "signing secret", "signatureSecretRef"),
         _ => (Reason::WriteKeyNotFound, "write keys", "writeKeySecretRef"),
@@ -151,7 +153,7 @@ fn judge<T>(
         Ok(Err(why)) => format!("the value of {key} in the Secret {name} is no {what}: {why}"),
         Err(missing) => missing.says(name, key, what, &format!("ingest.{field}")),
     };
-    Err(Obstacle { reason, message })
+    Err(Blocker { reason, message })
 }
 
 /// The lines of a value that say something: several keys stand one a line.
@@ -160,7 +162,7 @@ fn lines(value: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     (1..).zip(lines).filter(|(_, line)| !line.is_empty())
 }
 
-fn obstacle<T>(known: Option<&Known<T>>) -> Option<Obstacle> {
+fn blocker<T>(known: Option<&Known<T>>) -> Option<Blocker> {
     known.and_then(|known| known.borrow().as_ref().err().cloned())
 }
 
@@ -174,12 +176,12 @@ mod tests {
     const TRACK: &[u8] = br#"{"userId":"u","writeKey":"good","event":"e"}"#;
     const BARE: &[u8] = br#"{"userId":"u","event":"e"}"#;
 
-    fn known<T>(value: Result<T, Obstacle>) -> Option<Known<T>> {
+    fn known<T>(value: Result<T, Blocker>) -> Option<Known<T>> {
         Some(watch::channel(value).1)
     }
 
-    fn gone() -> Obstacle {
-        Obstacle { reason: Reason::WriteKeyNotFound, message: "gone".to_owned() }
+    fn gone() -> Blocker {
+        Blocker { reason: Reason::WriteKeyNotFound, message: "gone".to_owned() }
     }
 
     fn keys() -> Option<Known<WriteKeys>> {
@@ -197,20 +199,23 @@ mod tests {
     #[test]
     fn without_a_secret_everybody_may_send() {
         let access = Access { write_keys: None, signature: None };
-        assert_eq!(access.admit(Door::Api, &HeaderMap::new(), BARE), Ok(()));
-        assert_eq!(access.admit(Door::Webhook, &HeaderMap::new(), b"not json"), Ok(()));
+        assert_eq!(access.admit(Endpoint::Api, &HeaderMap::new(), BARE), Ok(()));
+        assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), b"not json"), Ok(()));
     }
 
     #[test]
     fn a_write_key_opens_every_path() {
         let access = Access { write_keys: keys(), signature: secrets() };
-        for door in [Door::Api, Door::Webhook] {
-            assert_eq!(access.admit(door, &HeaderMap::new(), TRACK), Ok(()));
-            assert_eq!(access.admit(door, &bearer("old"), BARE), Ok(()));
+        for endpoint in [Endpoint::Api, Endpoint::Webhook] {
+            assert_eq!(access.admit(endpoint, &HeaderMap::new(), TRACK), Ok(()));
+            assert_eq!(access.admit(endpoint, &bearer("old"), BARE), Ok(()));
             // An OAuth token in the header leaves the key in the body, as Segment has it.
-            assert_eq!(access.admit(door, &bearer("token"), TRACK), Ok(()));
+            assert_eq!(access.admit(endpoint, &bearer("token"), TRACK), Ok(()));
             for body in [BARE, b"[]", b"not json", br#"{"writeKey":"go\u006fd","writeKey":"good"}"#] {
-                assert!(matches!(access.admit(door, &bearer("bad"), body), Err(Denied::Unauthorized(_))), "{body:?}");
+                assert!(
+                    matches!(access.admit(endpoint, &bearer("bad"), body), Err(Denied::Unauthorized(_))),
+                    "{body:?}"
+                );
             }
         }
     }
@@ -219,9 +224,11 @@ mod tests {
     fn a_signature_opens_the_webhooks_path_only() {
         let access = Access { write_keys: None, signature: secrets() };
         let headers = signature::tests::signed(b"secret", BARE);
-        assert_eq!(access.admit(Door::Webhook, &headers, BARE), Ok(()));
-        assert!(matches!(access.admit(Door::Webhook, &headers, TRACK), Err(Denied::Unauthorized(_))));
-        let Err(Denied::Unauthorized(says)) = access.admit(Door::Api, &headers, BARE) else { panic!("it is let in") };
+        assert_eq!(access.admit(Endpoint::Webhook, &headers, BARE), Ok(()));
+        assert!(matches!(access.admit(Endpoint::Webhook, &headers, TRACK), Err(Denied::Unauthorized(_))));
+        let Err(Denied::Unauthorized(says)) = access.admit(Endpoint::Api, &headers, BARE) else {
+            panic!("it is let in")
+        };
         assert!(says.contains("writeKeySecretRef"));
     }
 
@@ -229,15 +236,15 @@ mod tests {
     fn a_secret_that_cant_be_read_is_not_the_clients_fault() {
         let unavailable = Err(Denied::Unavailable(gone()));
         let access = Access { write_keys: known(Err(gone())), signature: secrets() };
-        assert_eq!(access.admit(Door::Api, &bearer("good"), BARE), unavailable);
+        assert_eq!(access.admit(Endpoint::Api, &bearer("good"), BARE), unavailable);
         // What the other one lets in is let in.
-        assert_eq!(access.admit(Door::Webhook, &signature::tests::signed(b"secret", BARE), BARE), Ok(()));
-        assert_eq!(access.admit(Door::Webhook, &HeaderMap::new(), BARE), unavailable);
+        assert_eq!(access.admit(Endpoint::Webhook, &signature::tests::signed(b"secret", BARE), BARE), Ok(()));
+        assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), BARE), unavailable);
 
         let access = Access { write_keys: keys(), signature: known(Err(gone())) };
-        assert_eq!(access.admit(Door::Webhook, &bearer("good"), BARE), Ok(()));
-        assert_eq!(access.admit(Door::Webhook, &bearer("bad"), BARE), unavailable);
-        assert!(matches!(access.admit(Door::Api, &bearer("bad"), BARE), Err(Denied::Unauthorized(_))));
+        assert_eq!(access.admit(Endpoint::Webhook, &bearer("good"), BARE), Ok(()));
+        assert_eq!(access.admit(Endpoint::Webhook, &bearer("bad"), BARE), unavailable);
+        assert!(matches!(access.admit(Endpoint::Api, &bearer("bad"), BARE), Err(Denied::Unauthorized(_))));
     }
 
     #[test]
@@ -249,10 +256,10 @@ mod tests {
             (Ok(b"\n\n".to_vec().into()), "it is empty"),
             (Ok(b"good\nhunter 2".to_vec().into()), "line 2"),
         ] {
-            let obstacle = judge(value).unwrap_err();
-            assert_eq!(obstacle.reason, Reason::WriteKeyNotFound);
-            assert!(obstacle.message.contains(says), "{}", obstacle.message);
-            assert!(!obstacle.message.contains("hunter"));
+            let blocker = judge(value).unwrap_err();
+            assert_eq!(blocker.reason, Reason::WriteKeyNotFound);
+            assert!(blocker.message.contains(says), "{}", blocker.message);
+            assert!(!blocker.message.contains("hunter"));
         }
     }
 }

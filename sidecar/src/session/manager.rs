@@ -16,7 +16,7 @@ use super::schedule::{self, PROBE, PROBE_AGAIN, PROBE_RETRY, SPACING};
 use super::sts::Sts;
 use super::{Demand, Session, Sessions, Shown};
 use crate::clock::rfc3339;
-use crate::conditions::{Conditions, Obstacle};
+use crate::conditions::{Blocker, Conditions};
 use crate::metrics::{Metrics, StsOutcome};
 use crate::secret::Missing;
 use crate::secret::external_id::{ExternalIdState, NoExternalId};
@@ -30,7 +30,7 @@ enum Enforcement {
 }
 
 /// Keeps the session.
-pub(crate) struct Keeper {
+pub(crate) struct SessionManager {
     pub(crate) sts: Sts,
     pub(crate) identity: BaseIdentity,
     pub(crate) external_id: watch::Receiver<ExternalIdState>,
@@ -43,14 +43,14 @@ pub(crate) struct Keeper {
     pub(crate) metrics: Arc<Metrics>,
 }
 
-/// What the keeper remembers between two rounds. Times are the clock's `monotonic`.
+/// What the manager remembers between two rounds. Times are the clock's `monotonic`.
 struct State {
     shown: watch::Sender<Shown>,
     demand: Arc<Demand>,
     last_id: super::SessionId,
     failures: u32,
     /// What the last renewal failed of, and since when renewals have been failing.
-    failing: Option<(Obstacle, String)>,
+    failing: Option<(Blocker, String)>,
     /// When traffic may next have its way.
     demand_from: Duration,
     refresh_at: Duration,
@@ -58,7 +58,7 @@ struct State {
     enforcement: Enforcement,
 }
 
-impl Keeper {
+impl SessionManager {
     /// Starts keeping; ends with the runtime.
     pub(crate) fn start(self) -> Sessions {
         let shown = watch::Sender::new(Shown::default());
@@ -104,7 +104,7 @@ impl Keeper {
             state.demand_from = now + SPACING;
             match self.refresh(state.last_id + 1, external_id).await {
                 Ok(session) => self.took(state, session),
-                Err(obstacle) => self.failed(state, obstacle),
+                Err(blocker) => self.failed(state, blocker),
             }
         }
         let now = self.sts.clock.monotonic();
@@ -114,15 +114,15 @@ impl Keeper {
         }
     }
 
-    async fn refresh(&self, id: super::SessionId, external_id: &ExternalId) -> Result<Session, Obstacle> {
-        let base = self.identity.credentials(&self.sts.place, &self.sts.clock).await?;
+    async fn refresh(&self, id: super::SessionId, external_id: &ExternalId) -> Result<Session, Blocker> {
+        let base = self.identity.credentials(&self.sts.endpoint, &self.sts.clock).await?;
         let result = self.sts.session(base, external_id, id).await;
         self.metrics.sts_request(if result.is_ok() { StsOutcome::Assumed } else { StsOutcome::Failed });
-        result.map_err(|answer| self.obstacle(&answer))
+        result.map_err(|answer| self.blocker(&answer))
     }
 
-    fn obstacle(&self, answer: &StsAnswer) -> Obstacle {
-        failure::obstacle(answer, Call { role: self.sts.role(), endpoint: &self.sts.endpoint() })
+    fn blocker(&self, answer: &StsAnswer) -> Blocker {
+        failure::blocker(answer, Call { role: self.sts.role(), endpoint: &self.sts.endpoint_url() })
     }
 
     fn took(&self, state: &mut State, session: Session) {
@@ -142,7 +142,7 @@ impl Keeper {
         });
     }
 
-    fn failed(&self, state: &mut State, obstacle: Obstacle) {
+    fn failed(&self, state: &mut State, blocker: Blocker) {
         let lives = self.live_session(state);
         state.failures += 1;
         state.refresh_at = self.sts.clock.monotonic() + schedule::backoff(state.failures, lives, fastrand::f64());
@@ -150,8 +150,8 @@ impl Keeper {
             Some((_, since)) => since,
             None => rfc3339(self.sts.clock.now()),
         };
-        state.failing = Some((obstacle.clone(), since.clone()));
-        let Obstacle { reason, message } = obstacle;
+        state.failing = Some((blocker.clone(), since.clone()));
+        let Blocker { reason, message } = blocker;
         debug!(%reason, failures = state.failures, "no session from STS");
         if lives {
             let message = format!("the session still lives, but renewing it has failed since {since}: {message}");
@@ -179,7 +179,7 @@ impl Keeper {
                 self.say_enforcement(enforcement);
             }
             // A probe that told nothing leaves the last verdict.
-            Err(Obstacle { reason, message }) if state.enforcement == Enforcement::Unknown => {
+            Err(Blocker { reason, message }) if state.enforcement == Enforcement::Unknown => {
                 let message = format!("whether the role demands its external ID is not known yet: {message}");
                 self.conditions.set(ConditionType::ExternalIdEnforced, Truth::Unknown, reason, message);
             }
@@ -189,8 +189,8 @@ impl Keeper {
         state.shown.send_if_modified(|shown| std::mem::replace(&mut shown.open, open) != open);
     }
 
-    async fn probe_twice(&self) -> Result<Enforcement, Obstacle> {
-        let base = self.identity.credentials(&self.sts.place, &self.sts.clock).await?;
+    async fn probe_twice(&self) -> Result<Enforcement, Blocker> {
+        let base = self.identity.credentials(&self.sts.endpoint, &self.sts.clock).await?;
         let random = uuid::Uuid::new_v4().simple().to_string();
         for external_id in [None, Some(random)] {
             match self.sts.probe(base.clone(), external_id).await {
@@ -201,7 +201,7 @@ impl Keeper {
                 Err(answer) if failure::refused(&answer) => self.metrics.sts_request(StsOutcome::ProbeRefused),
                 Err(answer) => {
                     self.metrics.sts_request(StsOutcome::Failed);
-                    return Err(self.obstacle(&answer));
+                    return Err(self.blocker(&answer));
                 }
             }
         }
@@ -257,7 +257,7 @@ impl Keeper {
             return;
         }
         let (reason, message) = match &state.failing {
-            Some((Obstacle { reason, message }, since)) => (*reason, format!("{message} (failing since {since})")),
+            Some((Blocker { reason, message }, since)) => (*reason, format!("{message} (failing since {since})")),
             None => {
                 (Reason::Pending, "the session has ended, and there is no external ID to get a new one with".to_owned())
             }
