@@ -301,7 +301,8 @@ pub struct Delivery {
     #[serde(default)]
     pub mode: DeliveryMode,
     /// The template of object keys, behind the prefix: literals, {type}, {yyyy} to {ss} and {millis}; {event},
-    /// {userId} and {messageId}, which must be there, in Object mode; {batchId}, which must be there, in Batch mode.
+    /// {userId} and {messageId}, which must be there, in Object mode; {batchId}, which must be there, in Batch mode, in
+    /// which events of more types than 64 beside the six share objects whose {type} is other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyTemplate>,
     /// When a batch is sealed, and how it is compressed.

@@ -6,19 +6,24 @@ use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
 
-use prometheus_client::encoding::EncodeLabelSet;
+use prometheus_client::collector::Collector;
+use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
-use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tributary_crds::conditions::Reason;
 
 use crate::event::{Code, EventType};
+use crate::memory::Budget;
 
 /// Seconds: from a PUT next door to the 9 s within which everything is answered.
 const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 9.0];
+
+/// Bytes: from a lone event to the 64 MiB that a batch may have.
+const BYTES: [f64; 9] = [1e3, 1e4, 1e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 6.4e7];
 
 const TYPES: [&str; 7] = ["track", "identify", "page", "screen", "group", "alias", "other"];
 
@@ -85,6 +90,8 @@ pub struct Metrics {
     objects_stored: Counter,
     stored_bytes: Counter,
     upload_duration: Histogram,
+    batch_bytes: Histogram,
+    batch_age: Histogram,
     upload_errors: Family<CodeLabel, Counter>,
     sts_requests: Family<OutcomeLabel, Counter>,
     session_expiry: Gauge<f64, AtomicU64>,
@@ -109,9 +116,10 @@ pub struct Totals {
 }
 
 impl Metrics {
-    /// All at zero.
-    pub fn new() -> Arc<Self> {
+    /// All at zero. The `budget` is read when somebody asks.
+    pub(crate) fn new(budget: Budget) -> Arc<Self> {
         let mut registry = Registry::with_prefix("tributary");
+        registry.register_collector(Box::new(MemoryCollector(budget)));
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What runs", build);
         let (session_expiry, in_flight) = (Gauge::default(), Gauge::default());
@@ -130,6 +138,14 @@ impl Metrics {
             objects_stored: counter(&mut registry, "objects_stored", "Objects written"),
             stored_bytes: counter(&mut registry, "stored_bytes", "Bytes of the objects written"),
             upload_duration: seconds(&mut registry, "upload_duration", "A single PUT, whatever came of it"),
+            batch_bytes: histogram(
+                &mut registry,
+                "batch",
+                "Sealed batches by size, before compression",
+                Unit::Bytes,
+                BYTES,
+            ),
+            batch_age: histogram(&mut registry, "batch_age", "Sealed batches by age", Unit::Seconds, SECONDS),
             upload_errors: counter(&mut registry, "upload_errors", "PUTs that failed, by S3's code"),
             sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
             session_expiry,
@@ -216,6 +232,12 @@ impl Metrics {
         self.upload_duration.observe(took.as_secs_f64());
     }
 
+    /// A batch that was sealed, of so many bytes before compression, so long after it was opened.
+    pub(crate) fn batch(&self, plain_bytes: usize, age: Duration) {
+        self.batch_bytes.observe(plain_bytes as f64);
+        self.batch_age.observe(age.as_secs_f64());
+    }
+
     /// Counts a failed PUT: S3's own code where it is one that we know, else "other".
     pub(crate) fn upload_error(&self, reason: Reason) {
         self.upload_errors.get_or_create(&code_label(&reason.to_string())).inc();
@@ -233,6 +255,24 @@ impl Metrics {
     pub(crate) fn session_expiry(&self, expiry: SystemTime) {
         let since = expiry.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
         self.session_expiry.set(since.as_secs_f64());
+    }
+}
+
+/// Shows how much of the budget of memory is in use.
+#[derive(Debug)]
+struct MemoryCollector(Budget);
+
+impl Collector for MemoryCollector {
+    fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
+        let gauges = [
+            ("memory_budget", "Memory that requests and batches may take together", self.0.bytes()),
+            ("memory_reserved", "Memory that requests and batches take", self.0.reserved()),
+        ];
+        for (name, help, bytes) in gauges {
+            let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));
+            gauge.encode(encoder.encode_descriptor(name, help, Some(&Unit::Bytes), gauge.metric_type())?)?;
+        }
+        Ok(())
     }
 }
 
@@ -280,8 +320,18 @@ fn counter<M: prometheus_client::registry::Metric + Clone + Default>(
 }
 
 fn seconds(registry: &mut Registry, name: &str, help: &str) -> Histogram {
-    let histogram = Histogram::new(SECONDS);
-    registry.register_with_unit(name, help, Unit::Seconds, histogram.clone());
+    histogram(registry, name, help, Unit::Seconds, SECONDS)
+}
+
+fn histogram<const N: usize>(
+    registry: &mut Registry,
+    name: &str,
+    help: &str,
+    unit: Unit,
+    buckets: [f64; N],
+) -> Histogram {
+    let histogram = Histogram::new(buckets);
+    registry.register_with_unit(name, help, unit, histogram.clone());
     histogram
 }
 
@@ -291,13 +341,14 @@ mod tests {
 
     #[test]
     fn names_are_the_public_ones() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(Budget::new(100));
         metrics.received(&EventType::Track);
         metrics.stored(&EventType::Track, true);
         metrics.rejected(Code::NoUserAnonId);
         metrics.filtered();
         metrics.request("/v1/track", 200, Duration::from_millis(3));
         metrics.object(10);
+        metrics.batch(100, Duration::from_millis(20));
         metrics.upload(Duration::from_millis(2));
         metrics.upload_error(Reason::AccessDenied);
         metrics.sts_request(StsOutcome::Assumed);
@@ -317,6 +368,10 @@ mod tests {
             "tributary_sts_requests_total{outcome=\"assumed\"} 1",
             "tributary_session_expiry_timestamp_seconds ",
             "tributary_in_flight_events 0",
+            "tributary_batch_bytes_count 1",
+            "tributary_batch_age_seconds_count 1",
+            "tributary_memory_budget_bytes 100",
+            "tributary_memory_reserved_bytes 0",
             "tributary_build_info{version=",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
@@ -329,7 +384,7 @@ mod tests {
 
     #[test]
     fn events_are_in_flight_until_they_are_let_go() {
-        let metrics = Metrics::new();
+        let metrics = Metrics::new(Budget::new(100));
         let flight = metrics.flight(3);
         assert_eq!(metrics.in_flight(), 3);
         drop(flight);

@@ -13,9 +13,10 @@ use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, watch_bucket};
+use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, memory_bytes, watch_bucket};
 use crate::http::{self, Drain, Tls};
 use crate::ingest::{Access, Ingest, watch_configured};
+use crate::memory::Budget;
 use crate::metrics::Metrics;
 use crate::secret::external_id::external_id;
 use crate::secret::{Folder, follow};
@@ -59,13 +60,16 @@ pub struct Sidecar {
     dependencies: Dependencies,
     conditions: Arc<Conditions>,
     metrics: Arc<Metrics>,
+    /// The memory of requests and batches.
+    budget: Budget,
 }
 
 impl Sidecar {
     /// A sidecar that does nothing yet.
     pub fn new(config: SidecarConfig, dependencies: Dependencies) -> Self {
         let conditions = Arc::new(Conditions::new(Arc::clone(&dependencies.clock)));
-        Self { config, dependencies, conditions, metrics: Metrics::new() }
+        let budget = Budget::new(memory_bytes(&config.spec));
+        Self { metrics: Metrics::new(budget.clone()), budget, config, dependencies, conditions }
     }
 
     /// What it says of itself.
@@ -148,7 +152,7 @@ impl Sidecar {
     fn ingest(&self, access: Access, uploads: Arc<Uploads>) -> Ingest {
         let (spec, clock) = (&self.config.spec, &self.dependencies.clock);
         let delivery = Delivery::new(spec, uploads, Arc::clone(clock), self.metrics());
-        Ingest::new(spec, access, delivery, Arc::clone(clock), self.metrics())
+        Ingest::new(spec, access, delivery, self.budget.clone(), Arc::clone(clock), self.metrics())
     }
 
     fn uploads(&self, http: SharedHttpClient, sessions: Sessions) -> Uploads {

@@ -24,7 +24,7 @@ use tributary_crds::function::{DeliveryMode, DestinationFunctionSpec};
 use crate::clock::Clock;
 use crate::conditions::Blocker;
 use crate::event::Event;
-use crate::http::Reservation;
+use crate::memory::Reservation;
 use crate::metrics::Metrics;
 
 pub(crate) use bucket_check::watch as watch_bucket;
@@ -35,7 +35,15 @@ use batches::Batches;
 use objects::Objects;
 
 /// Memory for bodies and the events made of them, beside the batches.
-const MEMORY: usize = 32 << 20;
+const REQUEST_BYTES: usize = 32 << 20;
+
+/// Bytes that the requests and batches of a function may take together.
+pub(crate) fn memory_bytes(spec: &DestinationFunctionSpec) -> usize {
+    match spec.delivery.mode {
+        DeliveryMode::Object => REQUEST_BYTES,
+        DeliveryMode::Batch => REQUEST_BYTES + batches::memory_bytes(spec),
+    }
+}
 
 /// Stores events in one function's bucket.
 #[derive(Debug)]
@@ -64,14 +72,6 @@ impl Delivery {
         Self { mode, metrics }
     }
 
-    /// Bytes that requests and batches together may hold.
-    pub(crate) fn memory(&self) -> usize {
-        match &self.mode {
-            Mode::Object(_) => MEMORY,
-            Mode::Batch(batches) => MEMORY + batches.memory(),
-        }
-    }
-
     /// Stores events, or says by `deadline` why it could not. `reservation` is of the memory that they
     /// take.
     pub(crate) async fn store(
@@ -95,6 +95,8 @@ pub(crate) enum NotStored {
     Blocker(Blocker),
     /// As many uploads are under way as may be, and none of them ended in time.
     Full,
+    /// Other requests hold the memory that a batch would need.
+    OutOfMemory,
 }
 
 impl From<Blocker> for NotStored {

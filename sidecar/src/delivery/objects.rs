@@ -61,8 +61,7 @@ impl Objects {
             body: event.body.clone(),
             content_type: "application/json",
         };
-        // On the heap: the SDK's future is 20 KiB, which each request would otherwise carry along.
-        let stored = Box::pin(self.uploads.upload(&object, deadline)).await?;
+        let stored = self.uploads.upload(&object, deadline).await?;
         self.metrics.stored(&event.event_type, stored == Stored::Already);
         Ok(())
     }

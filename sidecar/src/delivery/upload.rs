@@ -92,7 +92,7 @@ impl Uploads {
                 let stuck = last.is_some() || self.nothing_stored_since(start);
                 return Err(if stuck { self.give_up(last, start) } else { NotStored::Full });
             };
-            let class = match timeout_at(deadline.into(), self.put(object, &session)).await {
+            let class = match timeout_at(deadline.into(), Box::pin(self.put(object, &session))).await {
                 Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
                 Ok(Err(class)) => class,
                 Err(_) => return Err(self.give_up(last, start)),

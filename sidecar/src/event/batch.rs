@@ -9,36 +9,20 @@ use serde_json::value::RawValue;
 
 use super::envelope::{Known, read_frame};
 use super::field::Field;
+use super::found::FoundEvents;
 use super::merge::Shared;
-use super::rejection::{Code, Rejected, Rejection};
+use super::rejection::{Code, Rejection};
 use super::stamp::RequestContext;
-use super::validate::{TypeFrom, TypeRule};
+use super::validate::TypeRule;
 use super::value::{Value, body_text};
-use super::{Event, Limits, intake, validate};
+use super::{Limits, validate};
 
-/// What became of a batch. Where no event is good, `events` is empty, and the
-/// whole request is to be refused.
-#[derive(Debug)]
-pub struct Batch {
-    /// The events taken, in the order they came.
-    pub events: Vec<Event>,
-    /// Those refused, by their place.
-    pub rejected: Vec<Rejected>,
-}
-
-/// One event, sent alone.
-impl From<Event> for Batch {
-    fn from(event: Event) -> Self {
-        Self { events: vec![event], rejected: Vec::new() }
-    }
-}
-
-/// Takes a body that is a batch. Each event has its own `type`, one of the six.
+/// Finds the events of a body that is a batch. Each event has its own `type`, one of the six.
 ///
 /// # Errors
 /// The batch as a whole can't be taken: its frame is no JSON object with an
 /// array `batch`, or it is empty or over a limit.
-pub fn batch(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Batch, Rejection> {
+pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<FoundEvents<'a>, Rejection> {
     let frame = read_frame(body_text(body)?)?;
     let Some(value) = frame.get(Field::Batch) else {
         let message = "batch is missing: it is an array of events";
@@ -53,47 +37,7 @@ pub fn batch(body: &[u8], received_at: Timestamp, limits: &Limits) -> Result<Bat
         ..RequestContext::new(received_at)
     };
 
-    take(items, TypeRule::Six, &request, limits)
-}
-
-/// Takes the events one by one: a bad one is rejected alone.
-pub(super) fn take(
-    items: Vec<Value<'_>>,
-    rule: TypeRule,
-    request: &RequestContext<'_>,
-    limits: &Limits,
-) -> Result<Batch, Rejection> {
-    let mut events = Vec::with_capacity(items.len());
-    let mut rejected = Vec::new();
-    let mut stored_bytes = 0_usize;
-    for (index, item) in items.into_iter().enumerate() {
-        match item_event(item, rule, request, limits) {
-            Ok(event) => {
-                stored_bytes = stored_bytes.saturating_add(event.body.len());
-                events.push(event);
-            }
-            Err(rejection) => rejected.push(Rejected { index, rejection }),
-        }
-        if stored_bytes > limits.batch_stored_bytes {
-            let max = limits.batch_stored_bytes;
-            let message = format!("the events are longer than {max} bytes together, as they would be stored");
-            return Err(Rejection::new(Code::BatchTooLarge, message));
-        }
-    }
-    Ok(Batch { events, rejected })
-}
-
-fn item_event(
-    item: Value<'_>,
-    rule: TypeRule,
-    request: &RequestContext<'_>,
-    limits: &Limits,
-) -> Result<Event, Rejection> {
-    if !item.is_object() {
-        let message = format!("the event is {item}, not an object");
-        return Err(Rejection::new(Code::EventNotObject, message));
-    }
-    intake::event(item.raw(), TypeFrom::Event(rule), request, limits)
+    Ok(FoundEvents::several(items, TypeRule::Six, request, limits))
 }
 
 fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> Result<Option<Shared<'a>>, Rejection> {
@@ -150,7 +94,8 @@ impl<'de> Visitor<'de> for Items {
 
 #[cfg(test)]
 mod tests {
-    use super::{Batch, Code, Limits, batch};
+    use super::{Code, Limits, batch};
+    use crate::event::{Batch, FoundEvents};
 
     const GOOD: &str = r#"{"type":"track","userId":1,"event":"e","messageId":"m"}"#;
 
@@ -160,7 +105,8 @@ mod tests {
 
     fn take(json: &str) -> Result<Batch, (Code, String)> {
         let received_at = "2026-11-23T12:00:00Z".parse().unwrap();
-        batch(json.as_bytes(), received_at, &limits()).map_err(|error| (error.code, error.message))
+        let found = batch(json.as_bytes(), received_at, &limits());
+        found.and_then(FoundEvents::read).map_err(|error| (error.code, error.message))
     }
 
     /// The only event, as stored.

@@ -17,7 +17,7 @@ pub(super) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 /// Takes the event `json`.
 pub(super) fn event(
     json: &str,
-    event_type: TypeFrom,
+    type_from: &TypeFrom,
     request: &RequestContext<'_>,
     limits: &Limits,
 ) -> Result<Event, Rejection> {
@@ -32,9 +32,9 @@ pub(super) fn event(
         return Err(Rejection::new(Code::InvalidJson, message));
     }
     let known = &envelope.known;
-    let event_type = match event_type {
-        TypeFrom::Path(event_type) => event_type,
-        TypeFrom::Event(rule) => validate::event_type(known, rule)?,
+    let event_type = match type_from {
+        TypeFrom::Path(event_type) => event_type.clone(),
+        TypeFrom::Event(rule) => validate::event_type(known, *rule)?,
     };
     let message_id = MessageId::of(known.get(Field::MessageId), request.received_at)?;
     validate::check(known, &event_type)?;
@@ -53,12 +53,13 @@ pub(super) fn event(
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{Code, Event, EventType, Limits, Rejection, single};
+    use crate::event::{Code, Event, EventType, FoundEvents, Limits, Rejection, single};
 
     fn take(json: &str, kind: &str) -> Result<Event, Rejection> {
         let limits = Limits { event_bytes: 1_000, ..Limits::default() };
         let event_type = EventType::parse(kind).unwrap();
-        single(json.as_bytes(), event_type, "2026-11-23T12:00:00Z".parse().unwrap(), &limits)
+        let found = single(json.as_bytes(), event_type, "2026-11-23T12:00:00Z".parse().unwrap(), &limits);
+        found.and_then(FoundEvents::read).map(|mut batch| batch.events.remove(0))
     }
 
     #[test]

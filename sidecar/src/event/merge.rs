@@ -48,6 +48,11 @@ impl<'a> Shared<'a> {
         Ok(Self { raw, members })
     }
 
+    /// Bytes of its text.
+    pub(super) fn len(&self) -> usize {
+        self.raw.raw().len()
+    }
+
     /// The event's object with the batch's new members behind its own; the
     /// batch's as it is where the event has none.
     pub(super) fn merged_into(&self, own: Option<Value<'a>>) -> Result<Cow<'a, str>, Rejection> {

@@ -20,6 +20,7 @@ mod batch;
 mod envelope;
 mod event_type;
 mod field;
+mod found;
 mod intake;
 mod merge;
 mod message_id;
@@ -39,8 +40,9 @@ use std::fmt;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-pub use batch::{Batch, batch};
+pub use batch::batch;
 pub use event_type::EventType;
+pub use found::{Batch, FoundEvents};
 pub use rejection::{Code, Rejected, Rejection};
 pub use webhook::webhook;
 
@@ -49,6 +51,11 @@ pub(crate) use webhook::first_of_array;
 use field::Field;
 use stamp::RequestContext;
 use validate::TypeFrom;
+use value::Value;
+
+/// Bytes that an event takes beside its texts: its fields, what the server adds to it, and what the
+/// allocator rounds up.
+const EVENT_OVERHEAD_BYTES: usize = 768;
 
 /// One accepted, stamped event, ready to be stored.
 pub struct Event {
@@ -66,6 +73,15 @@ pub struct Event {
     pub timestamp: Timestamp,
     /// The JSON object to store.
     pub body: Bytes,
+}
+
+impl Event {
+    /// The bytes of memory that it takes.
+    pub(crate) fn memory_bytes(&self) -> usize {
+        let names = [self.event.as_deref(), self.user_id.as_deref(), Some(self.message_id.as_str())];
+        let names: usize = names.into_iter().flatten().map(str::len).sum();
+        self.body.len() + names + EVENT_OVERHEAD_BYTES
+    }
 }
 
 /// Without what a user sent, which has no place in a log.
@@ -103,14 +119,19 @@ impl Default for Limits {
     }
 }
 
-/// Takes a body that is one event. `event_type` is the path's and wins over a
+/// Finds the event of a body that is one event. `event_type` is the path's and wins over a
 /// `type` in the body.
 ///
 /// # Errors
-/// The event breaks one of the rules of the module.
-pub fn single(body: &[u8], event_type: EventType, received_at: Timestamp, limits: &Limits) -> Result<Event, Rejection> {
-    let text = value::body_text(body)?;
-    intake::event(text, TypeFrom::Path(event_type), &RequestContext::new(received_at), limits)
+/// The body is not text.
+pub fn single<'a>(
+    body: &'a [u8],
+    event_type: EventType,
+    received_at: Timestamp,
+    limits: &Limits,
+) -> Result<FoundEvents<'a>, Rejection> {
+    let text = Value::new(value::body_text(body)?);
+    Ok(FoundEvents::alone(text, TypeFrom::Path(event_type), RequestContext::new(received_at), limits))
 }
 
 /// The write key in a body that is one event or a batch, for whoever has to find it before the

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::value::Value;
-use super::{Batch, Event, EventType, Limits, batch, single};
+use super::{Batch, Event, EventType, FoundEvents, Limits, batch, single};
 use events::{any_event, any_json, any_key};
 use json::{Json, Members, get, written};
 
@@ -25,11 +25,12 @@ fn limits() -> Limits {
 
 fn take(json: &[u8], kind: &str) -> Option<Event> {
     let event_type = EventType::parse(kind).unwrap();
-    single(json, event_type, RECEIVED.parse().unwrap(), &limits()).ok()
+    let found = single(json, event_type, RECEIVED.parse().unwrap(), &limits());
+    found.and_then(FoundEvents::read).ok().map(|mut batch| batch.events.remove(0))
 }
 
 fn take_batch(json: &[u8]) -> Option<Batch> {
-    batch(json, RECEIVED.parse().unwrap(), &limits()).ok()
+    batch(json, RECEIVED.parse().unwrap(), &limits()).and_then(FoundEvents::read).ok()
 }
 
 /// What is stored, and that it is JSON as a stricter reader sees it.

@@ -5,7 +5,7 @@ use std::borrow::Cow;
 use bytes::Bytes;
 use jiff::Timestamp;
 
-use super::envelope::Envelope;
+use super::envelope::{Envelope, Member};
 use super::event_type::EventType;
 use super::field::Field;
 use super::merge::Shared;
@@ -111,6 +111,10 @@ impl<'a> Stamps<'a> {
         self.0[field as usize] = Some(json);
     }
 
+    fn has(&self, field: Field) -> bool {
+        self.0[field as usize].is_some()
+    }
+
     fn take(&mut self, field: Field) -> Option<Cow<'a, str>> {
         self.0[field as usize].take()
     }
@@ -144,21 +148,26 @@ fn write(envelope: &Envelope<'_>, mut stamps: Stamps<'_>) -> Bytes {
     Bytes::from(out)
 }
 
+/// The bytes of the stored object, and few more: what is stored is accounted for by its length.
 fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
-    let sent = envelope.members.iter();
-    let sent: usize = sent.map(|member| member.key.raw().len() + member.value.raw().len() + 2).sum();
+    let kept = |member: &Member<'_>| match member.field {
+        Some(field) if field == Field::WriteKey || stamps.has(field) => 0,
+        _ => member.value.raw().len(),
+    };
+    let sent: usize = envelope.members.iter().map(|member| member.key.raw().len() + kept(member) + 2).sum();
     let stamped: usize = stamps.0.iter().flatten().map(|json| json.len()).sum();
     sent + stamped + STAMPS
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{Event, EventType, Limits, single};
+    use crate::event::{Event, EventType, FoundEvents, Limits, single};
 
     const RECEIVED: &str = "2026-11-23T12:00:00.123456Z";
 
     fn taken(json: &str) -> Event {
-        single(json.as_bytes(), EventType::Track, RECEIVED.parse().unwrap(), &Limits::default()).unwrap()
+        let found = single(json.as_bytes(), EventType::Track, RECEIVED.parse().unwrap(), &Limits::default());
+        found.and_then(FoundEvents::read).unwrap().events.remove(0)
     }
 
     /// What becomes of these members; only those around them are cut away.

@@ -8,8 +8,8 @@ use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{EXPECT, HeaderMap};
 
-use super::budget::{Budget, Growing, Reservation};
 use super::encoding::Encoding;
+use crate::memory::{Budget, Growing, Reservation};
 
 /// What a body may be.
 #[derive(Clone, Copy, Debug)]

@@ -7,7 +7,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use super::body::BodyError;
-use super::budget::{Growing, Reservation};
+use crate::memory::{Growing, Reservation};
 
 /// The largest window that a zstd body may ask for, as a power of two: 8 MiB, which every decoder
 /// has to have (RFC 8878, 3.1.1.1.2). More would be memory that a client chooses.
@@ -15,6 +15,13 @@ const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Bytes decompressed between two looks at the limits.
 const CHUNK: usize = 16 << 10;
+
+/// Bytes that an inflater takes: its window of 32 KiB twice, and its tables (zlib-rs).
+const INFLATE_STATE_BYTES: usize = 96 << 10;
+
+/// Bytes that zstd's decoder takes beside its window: tables and a block in and out
+/// (`ZSTD_estimateDStreamSize`).
+const ZSTD_STATE_BYTES: usize = 512 << 10;
 
 /// What was done to a body before it was sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -45,8 +52,19 @@ impl Encoding {
         })
     }
 
-    /// The body as it was before, at most `limit` bytes of it, which `reservation` grows by.
+    /// The body as it was before, at most `limit` bytes of it, which `reservation` grows by. The decoder's
+    /// own memory is reserved while it works.
     pub(super) fn decode(self, body: Bytes, limit: usize, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
+        let state = self.decoder_bytes(limit);
+        if !reservation.grow(state) {
+            return Err(BodyError::OutOfBudget);
+        }
+        let plain = self.unpack_whole(body, limit, reservation);
+        reservation.give_back(state);
+        plain
+    }
+
+    fn unpack_whole(self, body: Bytes, limit: usize, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
         let wrong = |error: std::io::Error| BodyError::NotAsEncoded(self.name(), error.to_string());
         let decoder: Box<dyn Read + '_> = match self {
             Self::Identity => return Ok(body),
@@ -60,6 +78,16 @@ impl Encoding {
             }
         };
         unpack(decoder, limit, reservation, wrong)
+    }
+
+    /// What a decoder of at most `limit` bytes takes. zstd's window is the client's choice, but no more of
+    /// it is ever touched than is decompressed.
+    fn decoder_bytes(self, limit: usize) -> usize {
+        match self {
+            Self::Identity => 0,
+            Self::Gzip | Self::Deflate => INFLATE_STATE_BYTES,
+            Self::Zstd => ZSTD_STATE_BYTES + limit.min(1 << ZSTD_WINDOW_LOG),
+        }
     }
 
     fn name(self) -> &'static str {
@@ -109,7 +137,7 @@ mod tests {
     use flate2::write::{DeflateEncoder, GzEncoder, ZlibEncoder};
 
     use super::*;
-    use crate::http::budget::Budget;
+    use crate::memory::Budget;
 
     fn gzip(plain: &[u8]) -> Vec<u8> {
         let mut encoder = GzEncoder::new(Vec::new(), Compression::fast());
@@ -134,7 +162,7 @@ mod tests {
     }
 
     fn decoded(encoding: Encoding, body: Vec<u8>, limit: usize) -> Result<Bytes, BodyError> {
-        encoding.decode(body.into(), limit, &mut Budget::new(1 << 20).reserve_nothing())
+        encoding.decode(body.into(), limit, &mut Budget::new(16 << 20).reserve_nothing())
     }
 
     type Encode = fn(&[u8]) -> Vec<u8>;
@@ -160,7 +188,7 @@ mod tests {
             let bomb = encode(&vec![b'0'; 10 << 20]);
             let refused = decoded(encoding, bomb.clone(), 1000).unwrap_err();
             assert_eq!(refused, BodyError::TooLargeDecompressed(1000), "{encoding:?}");
-            let mut small = Budget::new(100).reserve_nothing();
+            let mut small = Budget::new(encoding.decoder_bytes(20 << 20) + 100).reserve_nothing();
             assert_eq!(encoding.decode(bomb.into(), 20 << 20, &mut small).unwrap_err(), BodyError::OutOfBudget);
             assert!(decoded(encoding, encode(b"123"), 2).is_err(), "{encoding:?}");
         }

@@ -3,7 +3,6 @@
 
 mod answer;
 mod body;
-mod budget;
 mod encoding;
 mod framing;
 mod tls;
@@ -31,7 +30,6 @@ use tracing::{debug, warn};
 
 pub(crate) use answer::{Answer, AnswerBody, RejectedEvent};
 pub(crate) use body::{BodyError, Limits, ReadBody, read};
-pub(crate) use budget::{Budget, Reservation};
 pub(crate) use tls::Tls;
 
 /// A request's head must be there this soon after the last answer: hyper's only limit on idle

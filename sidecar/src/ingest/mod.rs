@@ -20,8 +20,9 @@ use tributary_crds::function::DestinationFunctionSpec;
 use crate::clock::Clock;
 use crate::conditions::Blocker;
 use crate::delivery::{Delivery, NotStored};
-use crate::event::{self, Batch, Rejection};
-use crate::http::{self, Answer, AnswerBody, BodyError, Budget, ReadBody, RejectedEvent};
+use crate::event::{self, Batch, Event, Rejection};
+use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent};
+use crate::memory::{Budget, Reservation};
 use crate::metrics::Metrics;
 use access::{Denied, Endpoint};
 use cors::{Asked, Cors};
@@ -43,10 +44,8 @@ const BODY_TIME: Duration = Duration::from_secs(30);
 /// How long events may take to be stored, once the body is there.
 const STORE: Duration = Duration::from_millis(8_500);
 
-/// Bytes that an event holds beside its body: what the body was allocated with too much, and its
-/// fields; and those that a refused one does beside its message.
-const EVENT_OVERHEAD: usize = 512;
-const REJECTED_OVERHEAD: usize = 128;
+/// Bytes that a refused event takes beside its message: once as it was found, once in the answer.
+const REJECTED_OVERHEAD_BYTES: usize = 256;
 
 /// Takes a function's events.
 #[derive(Debug)]
@@ -66,6 +65,7 @@ impl Ingest {
         spec: &DestinationFunctionSpec,
         access: Access,
         delivery: Delivery,
+        budget: Budget,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
     ) -> Self {
@@ -78,7 +78,7 @@ impl Ingest {
             access,
             cors: ingest.and_then(|ingest| ingest.cors.as_ref()).map(Cors::new),
             filter: Filter::new(spec.events.as_ref()),
-            budget: Budget::new(delivery.memory()),
+            budget,
             delivery,
             limits,
             clock,
@@ -127,37 +127,44 @@ impl Ingest {
         if let Err(denied) = self.access.admit(endpoint, &head.headers, &body.bytes) {
             return self.deny(denied);
         }
-        match self.take(route, &body.bytes) {
-            Ok(batch) => self.store(batch, body, deadline).await,
-            Err(rejection) => self.refuse(rejection),
+        match self.read(route, body) {
+            Ok((batch, reservation)) => self.store(batch, reservation, deadline).await,
+            Err(answer) => answer,
         }
     }
 
-    /// The events of a body. Of one that holds a single event, a bad one is an error.
-    fn take(&self, route: Route, body: &[u8]) -> Result<Batch, Rejection> {
+    /// The events of a body, with a reservation of the memory that they take. A body that is a single
+    /// event is refused if that is a bad one.
+    fn read(&self, route: Route, body: ReadBody) -> Result<(Batch, Reservation), Answer> {
+        let ReadBody { bytes, mut reservation } = body;
         let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        match route {
-            Route::Single(event_type) => {
-                let event = event::single(body, event_type.clone(), received_at, &self.limits);
-                // Refused, it is still known what it was to be.
-                event.inspect_err(|_| self.metrics.received(&event_type)).map(Batch::from)
+        let found = match &route {
+            Route::Single(event_type) => event::single(&bytes, event_type.clone(), received_at, &self.limits),
+            Route::Webhook => event::webhook(&bytes, received_at, &self.limits),
+            _ => event::batch(&bytes, received_at, &self.limits),
+        };
+        // A small body can become large events: their memory is reserved before they are made.
+        let refuse = |rejection| {
+            // Refused, it is still known what it was to be.
+            if let Route::Single(event_type) = &route {
+                self.metrics.received(event_type);
             }
-            Route::Webhook => event::webhook(body, received_at, &self.limits),
-            _ => event::batch(body, received_at, &self.limits),
+            self.refuse(rejection)
+        };
+        let found = found.map_err(refuse)?;
+        if !reservation.grow(found.memory_bound()) {
+            return Err(bad_body(&BodyError::OutOfBudget));
         }
+        let batch = found.read().map_err(refuse)?;
+        // What was made of the body stands for it from here.
+        drop(bytes);
+        reservation.keep(memory_bytes(&batch));
+        Ok((batch, reservation))
     }
 
     /// Stores the good events. If one can't be stored the whole request fails: the client sends it
     /// again.
-    async fn store(&self, batch: Batch, body: ReadBody, deadline: Instant) -> Answer {
-        let ReadBody { bytes: body, mut reservation } = body;
-        let memory = bytes(&batch);
-        if !reservation.grow(memory) {
-            return bad_body(&BodyError::OutOfBudget);
-        }
-        // What was made of it stands for it from here.
-        drop(body);
-        reservation.keep(memory);
+    async fn store(&self, batch: Batch, reservation: Reservation, deadline: Instant) -> Answer {
         let Batch { mut events, rejected } = batch;
         for event in &events {
             self.metrics.received(&event.event_type);
@@ -209,16 +216,17 @@ impl Ingest {
     }
 }
 
-/// Memory that a batch's events hold, and what is told of those refused.
-fn bytes(batch: &Batch) -> usize {
-    let events = batch.events.iter().map(|event| event.body.len() + EVENT_OVERHEAD);
-    let rejected = batch.rejected.iter().map(|rejected| rejected.rejection.message.len() + REJECTED_OVERHEAD);
+/// Memory that a batch's events hold, and what is said about those refused.
+fn memory_bytes(batch: &Batch) -> usize {
+    let events = batch.events.iter().map(Event::memory_bytes);
+    let rejected = batch.rejected.iter().map(|rejected| rejected.rejection.message.len() + REJECTED_OVERHEAD_BYTES);
     events.chain(rejected).sum()
 }
 
 fn later(why: NotStored) -> Answer {
     match why {
         NotStored::Blocker(Blocker { reason, message }) => Answer::unavailable(reason.to_string(), message),
+        NotStored::OutOfMemory => bad_body(&BodyError::OutOfBudget),
         NotStored::Full => full("as many uploads are under way as the sidecar begins at once".to_owned()),
     }
 }

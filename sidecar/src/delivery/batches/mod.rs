@@ -1,33 +1,40 @@
 //! Objects of many events: newline-delimited JSON, compressed.
 //!
-//! Events are put into the open batch of their type, if keys differ by type, else of all types. A
-//! batch is sealed when it is full ([`filling`]) or due ([`pace`]), gets its key then, and keeps it
-//! however often it is tried: a batch never becomes two objects. Its events are answered when S3 has
-//! it. A request that got a 503 is sent again by its client, into another batch: readers know such
-//! an event by its `messageId`.
+//! An event is put into the open batch of its partition ([`partitions`]: its type, where keys have it). A
+//! batch is sealed when it is full ([`batch_builder`]) or due ([`pace`]). It gets its key then, and keeps
+//! it however often it is tried: a batch never becomes two objects. Its events are answered when S3 has
+//! it. A request that got a 503 is sent again by its client, into another batch: readers know such an
+//! event by its `messageId`.
 //!
 //! A batch has a task of its own, from its first event to its outcome. It lives no longer than the
-//! requests that wait for it, so that a server that answers what was begun has stored what it
-//! answered.
+//! requests that wait for it, so once a draining server has answered every request, everything that it
+//! acknowledged is stored.
+//!
+//! All that a batch takes is reserved, from its task to its compressor; the compressor's part ends when
+//! the batch is sealed.
 
+mod batch_builder;
 mod compress;
-mod filling;
 mod pace;
+mod partitions;
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
+use std::vec;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{sleep_until, timeout_at};
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::{Compression, DestinationFunctionSpec};
 use tributary_crds::values::{BatchAge, BatchBytes, KeyTemplate};
 use uuid::Uuid;
 
+use self::batch_builder::{BatchBuilder, BatchLimits};
 use self::compress::extension;
-use self::filling::{Filling, Limits, Partition};
+use self::partitions::{Partition, PartitionState, Partitions};
 use super::NotStored;
 use super::key::Keys;
 use super::s3::Object;
@@ -35,70 +42,92 @@ use super::upload::Uploads;
 use crate::clock::Clock;
 use crate::conditions::Blocker;
 use crate::event::Event;
-use crate::http::Reservation;
+use crate::memory::Reservation;
 use crate::metrics::Metrics;
 
-/// The limits of `spec.delivery.batch`, where it does not say otherwise.
-const BYTES: usize = 5 << 20;
-const EVENTS: u32 = 10_000;
-const AGE: Duration = Duration::from_secs(1);
+/// When a batch is sealed, where `spec.delivery.batch` does not say otherwise.
+const DEFAULT_MAX_BYTES: usize = 5 << 20;
+const DEFAULT_MAX_EVENTS: u32 = 10_000;
+const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
 
-/// What an upload is left of a request's time, at least.
-const UPLOAD: Duration = Duration::from_secs(3);
+/// Time of a request that is reserved for the upload of its batch.
+const MIN_UPLOAD_TIME: Duration = Duration::from_secs(3);
 
-/// Batches open at once. Webhooks send types of any name: one more seals the oldest.
-const OPEN: usize = 8;
+/// Batches that one request waits for at a time: its other events are put into batches after those.
+const MAX_BATCHES_PER_REQUEST: usize = 128;
+
+/// Bytes of events that are put into batches while the lock is held: about a millisecond's work.
+const MAX_LOCKED_BYTES: usize = 64 << 10;
+
+/// Batches that are compressed at once when they are sealed. Their compressors are not reserved.
+const MAX_COMPRESSORS: usize = 4;
+
+/// Bytes that a batch takes beside its content: its task, its key, what its requests wait with.
+const BATCH_OVERHEAD_BYTES: usize = 4 << 10;
+
+/// Bytes for what many open batches take: their tasks, and lines that are not compressed yet.
+const SMALL_BATCHES_BYTES: usize = 8 << 20;
+
+/// Bytes that batches may take: one that grows and one that is uploaded, should nothing compress, and
+/// many small ones.
+pub(super) fn memory_bytes(spec: &DestinationFunctionSpec) -> usize {
+    2 * max_bytes(spec) + SMALL_BATCHES_BYTES
+}
+
+fn max_bytes(spec: &DestinationFunctionSpec) -> usize {
+    let batch = spec.delivery.batch.as_ref();
+    batch.and_then(|batch| batch.max_bytes.as_ref()).map_or(DEFAULT_MAX_BYTES, BatchBytes::bytes)
+}
 
 /// What came of a batch, once that is known.
 type Outcome = Option<Result<(), NotStored>>;
 
 /// Puts events into batches, and batches into objects.
 #[derive(Debug)]
-pub(super) struct Batches(Arc<Shared>);
+pub(super) struct Batches(Arc<Batcher>);
 
 #[derive(Debug)]
-struct Shared {
+struct Batcher {
     keys: Keys,
-    limits: Limits,
+    limits: BatchLimits,
     age: Duration,
     compression: Compression,
     uploads: Arc<Uploads>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    partitions: Mutex<Vec<PartitionState>>,
-}
-
-/// Where the events of a partition are put.
-#[derive(Debug)]
-struct PartitionState {
-    partition: Partition,
-    open: Option<Open>,
-    /// When its last batch was sealed.
-    sealed: Option<Instant>,
+    compressors: Semaphore,
+    partitions: Mutex<Partitions<OpenBatch>>,
 }
 
 /// A batch that takes events.
-struct Open {
+struct OpenBatch {
     id: Uuid,
     content: Content,
     /// To its task, when it takes no more.
-    seal: oneshot::Sender<Content>,
+    seal_tx: oneshot::Sender<Content>,
     outcome: watch::Receiver<Outcome>,
 }
 
-impl std::fmt::Debug for Open {
+impl std::fmt::Debug for OpenBatch {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Open").field("id", &self.id).finish_non_exhaustive()
+        f.debug_struct("OpenBatch").field("id", &self.id).finish_non_exhaustive()
     }
 }
 
 /// What is in a batch.
 struct Content {
-    filling: Filling,
+    builder: BatchBuilder,
+    opened: Instant,
     /// By when the first of its requests must be answered.
     deadline: Instant,
     /// The memory that it takes.
     reservation: Reservation,
+}
+
+/// A batch that a request waits for.
+struct Waiting {
+    id: Uuid,
+    outcome: watch::Receiver<Outcome>,
 }
 
 impl Batches {
@@ -112,28 +141,24 @@ impl Batches {
         let compression = batch.map(|batch| batch.compression).unwrap_or_default();
         let template = spec.delivery.key.clone();
         let template = template.unwrap_or_else(|| KeyTemplate::batch_default(extension(compression)));
-        let events = batch.and_then(|batch| batch.max_events).unwrap_or(EVENTS);
-        Self(Arc::new(Shared {
-            keys: Keys::new(spec.s3.prefix.as_ref(), &template),
-            limits: Limits {
-                bytes: batch.and_then(|batch| batch.max_bytes.as_ref()).map_or(BYTES, BatchBytes::bytes),
-                events: usize::try_from(events).unwrap_or(usize::MAX),
-            },
-            age: batch.and_then(|batch| batch.max_age.as_ref()).map_or(AGE, BatchAge::duration),
+        let keys = Keys::new(spec.s3.prefix.as_ref(), &template);
+        let events = batch.and_then(|batch| batch.max_events).unwrap_or(DEFAULT_MAX_EVENTS);
+        let age = batch.and_then(|batch| batch.max_age.as_ref()).map_or(DEFAULT_MAX_AGE, BatchAge::duration);
+        Self(Arc::new(Batcher {
+            limits: BatchLimits { bytes: max_bytes(spec), events: usize::try_from(events).unwrap_or(usize::MAX) },
+            age,
             compression,
             uploads,
             clock,
             metrics,
-            partitions: Mutex::default(),
+            compressors: Semaphore::new(MAX_COMPRESSORS),
+            partitions: Mutex::new(Partitions::new(keys.have_type(), age)),
+            keys,
         }))
     }
 
-    /// Bytes that batches may hold: one that fills and one that is uploaded, should nothing compress.
-    pub(super) fn memory(&self) -> usize {
-        2 * self.0.limits.bytes
-    }
-
-    /// Stores events, or says by `deadline` why it could not.
+    /// Stores events, or says by `deadline` why it could not. `reservation` is of the memory that they
+    /// take, until they are in batches.
     pub(super) async fn store(
         &self,
         events: Vec<Event>,
@@ -141,93 +166,140 @@ impl Batches {
         deadline: Instant,
     ) -> Result<(), NotStored> {
         self.0.uploads.admit(deadline).await?;
-        for mut outcome in self.0.add(events, reservation, deadline) {
-            let known = timeout_at(deadline.into(), outcome.wait_for(Option::is_some)).await;
-            let known = known.map(|told| told.ok().and_then(|outcome| outcome.clone()));
-            // A batch's task tells its outcome in time, unless the process ends.
+        let (mut events, mut reservation) = (events.into_iter(), Some(reservation));
+        let mut waiting = VecDeque::new();
+        loop {
+            if let Some(held) = &reservation {
+                self.0.add_some(&mut events, held, deadline, &mut waiting)?;
+                if events.as_slice().is_empty() {
+                    reservation = None;
+                } else if waiting.len() < MAX_BATCHES_PER_REQUEST {
+                    continue;
+                }
+            }
+            let Some(mut batch) = waiting.pop_front() else { return Ok(()) };
+            let known = timeout_at(deadline.into(), batch.outcome.wait_for(Option::is_some)).await;
+            let known = known.map(|outcome| outcome.ok().and_then(|outcome| outcome.clone()));
+            // A batch's task says its outcome in time, unless the process ends.
             known.ok().flatten().unwrap_or_else(|| Err(not_in_time().into()))?;
         }
-        Ok(())
     }
 }
 
-impl Shared {
-    /// Puts events into batches. Returns the outcomes to wait for.
-    fn add(
+impl Batcher {
+    /// Puts some of the events into batches, and adds those to what the request waits for.
+    fn add_some(
         self: &Arc<Self>,
-        events: Vec<Event>,
-        mut reservation: Reservation,
+        events: &mut vec::IntoIter<Event>,
+        reservation: &Reservation,
         deadline: Instant,
-    ) -> Vec<watch::Receiver<Outcome>> {
-        let mut outcomes: Vec<(Uuid, watch::Receiver<Outcome>)> = Vec::new();
+        waiting: &mut VecDeque<Waiting>,
+    ) -> Result<(), NotStored> {
         let mut partitions = self.partitions();
-        for event in events {
-            let state = find(&mut partitions, &event, self.keys.have_type());
-            if state.open.as_ref().is_some_and(|open| !open.content.filling.has_room(&event, self.limits)) {
-                state.seal();
-            }
-            let (partition, sealed) = (&state.partition, state.sealed);
-            let open =
-                state.open.get_or_insert_with(|| self.open(partition.clone(), sealed, &mut reservation, deadline));
-            let grown = open.content.filling.add(&event).expect("memory takes what is written");
-            open.content.reservation.join(reservation.split(grown));
-            open.content.deadline = open.content.deadline.min(deadline);
-            if outcomes.iter().all(|(id, _)| *id != open.id) {
-                outcomes.push((open.id, open.outcome.clone()));
-            }
-            if open.content.filling.is_full(self.limits) {
-                state.seal();
+        let mut bytes = 0;
+        while bytes < MAX_LOCKED_BYTES && waiting.len() < MAX_BATCHES_PER_REQUEST {
+            let Some(event) = events.next() else { break };
+            bytes += event.body.len();
+            let now = Instant::now();
+            let state = partitions.of(&event.event_type, now);
+            let batch = self.add(&event, state, reservation, deadline, now)?;
+            if waiting.back().is_none_or(|last| last.id != batch.id) && waiting.iter().all(|other| other.id != batch.id)
+            {
+                waiting.push_back(batch);
             }
         }
-        outcomes.into_iter().map(|(_, outcome)| outcome).collect()
+        Ok(())
     }
 
-    /// Opens a batch, with its task.
+    /// Puts an event into its partition's open batch. Returns which that is.
+    fn add(
+        self: &Arc<Self>,
+        event: &Event,
+        state: &mut PartitionState<OpenBatch>,
+        reservation: &Reservation,
+        deadline: Instant,
+        now: Instant,
+    ) -> Result<Waiting, NotStored> {
+        if state.open.as_ref().is_some_and(|open| !open.content.builder.has_room(event)) {
+            state.seal(now);
+        }
+        let open = match &mut state.open {
+            Some(open) => open,
+            none => none.insert(self.open(state.partition.clone(), state.last_sealed, reservation, deadline, now)?),
+        };
+        let Content { builder, reservation, .. } = &mut open.content;
+        if !builder.add(event, reservation).expect("memory takes what is written") {
+            if builder.is_empty() {
+                state.open = None;
+            }
+            return Err(NotStored::OutOfMemory);
+        }
+        open.content.deadline = open.content.deadline.min(deadline);
+        let batch = Waiting { id: open.id, outcome: open.outcome.clone() };
+        if open.content.builder.is_full() {
+            state.seal(now);
+        }
+        Ok(batch)
+    }
+
+    /// Opens a batch, with its task. Its memory is of the budget that `reservation` is of.
     fn open(
         self: &Arc<Self>,
         partition: Partition,
-        sealed: Option<Instant>,
-        reservation: &mut Reservation,
+        last_sealed: Option<Instant>,
+        reservation: &Reservation,
         deadline: Instant,
-    ) -> Open {
+        now: Instant,
+    ) -> Result<OpenBatch, NotStored> {
+        let mut reservation = reservation.another();
+        if !reservation.grow(BATCH_OVERHEAD_BYTES) {
+            return Err(NotStored::OutOfMemory);
+        }
         let id = Uuid::new_v4();
-        let filling = Filling::new(self.compression).expect("memory takes what is written");
-        let (seal, full) = oneshot::channel();
-        let (told, outcome) = watch::channel(None);
-        // Whoever waited long for a session has less time left than a batch may wait.
-        let due = pace::due(Instant::now(), sealed, self.age).min(deadline - UPLOAD);
-        tokio::spawn(Arc::clone(self).tend(id, partition, due, full, told));
-        Open { id, content: Content { filling, deadline, reservation: reservation.split(0) }, seal, outcome }
+        let builder = BatchBuilder::new(self.compression, self.limits);
+        let (seal_tx, seal_rx) = oneshot::channel();
+        let (outcome_tx, outcome) = watch::channel(None);
+        // A request that waited long for a session has less time left than a batch may wait.
+        let due = pace::due(now, last_sealed, self.age).min(deadline - MIN_UPLOAD_TIME);
+        tokio::spawn(Arc::clone(self).run_batch(id, partition, due, seal_rx, outcome_tx));
+        Ok(OpenBatch { id, content: Content { builder, opened: now, deadline, reservation }, seal_tx, outcome })
     }
 
     /// A batch's life after it was opened.
-    async fn tend(
+    async fn run_batch(
         self: Arc<Self>,
         id: Uuid,
         partition: Partition,
         due: Instant,
-        mut full: oneshot::Receiver<Content>,
-        told: watch::Sender<Outcome>,
+        mut seal_rx: oneshot::Receiver<Content>,
+        outcome_tx: watch::Sender<Outcome>,
     ) {
         let content = tokio::select! {
-            content = &mut full => content,
+            content = &mut seal_rx => content,
             () = sleep_until(due.into()) => {
                 self.seal_due(id);
-                full.await
+                seal_rx.await
             }
         };
+        // Nothing comes of a batch that was given up before its first event.
         if let Ok(content) = content {
             let outcome = self.upload(id, &partition, content).await;
-            told.send_replace(Some(outcome));
+            outcome_tx.send_replace(Some(outcome));
         }
     }
 
     async fn upload(&self, id: Uuid, partition: &Partition, content: Content) -> Result<(), NotStored> {
-        let Content { filling, deadline, reservation: _held } = content;
-        let sealed = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
-        let batch = filling.seal().expect("memory takes what is written");
+        let Content { builder, opened, deadline, mut reservation } = content;
+        let sealed_at = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let age = opened.elapsed();
+        let batch = {
+            let _compressor = self.compressors.acquire().await;
+            builder.seal().expect("memory takes what is written")
+        };
+        reservation.keep(batch.body.capacity() + BATCH_OVERHEAD_BYTES);
+        self.metrics.batch(batch.plain_bytes, age);
         let object = Object {
-            key: self.keys.of_batch(partition.event_type(), sealed, id),
+            key: self.keys.of_batch(partition.event_type(), sealed_at, id),
             is_new: true,
             body: Bytes::from(batch.body),
             content_type: "application/x-ndjson",
@@ -239,44 +311,25 @@ impl Shared {
 
     /// Seals a batch, unless that was done.
     fn seal_due(&self, id: Uuid) {
-        let mut partitions = self.partitions();
-        let state = partitions.iter_mut().find(|state| state.open.as_ref().is_some_and(|open| open.id == id));
-        if let Some(state) = state {
-            state.seal();
+        if let Some(state) = self.partitions().with_open(|open| open.id == id) {
+            state.seal(Instant::now());
         }
     }
 
-    fn partitions(&self) -> MutexGuard<'_, Vec<PartitionState>> {
+    fn partitions(&self) -> MutexGuard<'_, Partitions<OpenBatch>> {
         self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl PartitionState {
+impl PartitionState<OpenBatch> {
     /// Hands the open batch to its task.
-    fn seal(&mut self) {
-        if let Some(Open { content, seal, .. }) = self.open.take() {
-            self.sealed = Some(Instant::now());
+    fn seal(&mut self, now: Instant) {
+        if let Some(OpenBatch { content, seal_tx, .. }) = self.open.take() {
+            self.last_sealed = Some(now);
             // The task waits for it until it comes.
-            let _ = seal.send(content);
+            let _ = seal_tx.send(content);
         }
     }
-}
-
-/// The partition of an event; a new one may take the place of an old one.
-fn find<'a>(partitions: &'a mut Vec<PartitionState>, event: &Event, by_type: bool) -> &'a mut PartitionState {
-    let at = match partitions.iter().position(|state| state.partition.takes(event)) {
-        Some(at) => at,
-        None => {
-            if partitions.len() >= OPEN {
-                let idle = partitions.iter().position(|state| state.open.is_none());
-                partitions.remove(idle.unwrap_or_default()).seal();
-            }
-            let partition = if by_type { Partition::Type(event.event_type.clone()) } else { Partition::All };
-            partitions.push(PartitionState { partition, open: None, sealed: None });
-            partitions.len() - 1
-        }
-    };
-    &mut partitions[at]
 }
 
 fn not_in_time() -> Blocker {

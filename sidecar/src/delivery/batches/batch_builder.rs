@@ -1,69 +1,81 @@
-//! A batch in the making: newline-delimited JSON, an event a line. Pure.
+//! A batch that still takes events: newline-delimited JSON, one event per line. Pure.
 
 use std::borrow::Cow;
 use std::io;
 
 use tributary_crds::function::Compression;
 
-use super::compress::Encoder;
-use crate::event::{Event, EventType};
+use super::compress::BatchBuffer;
+use crate::event::Event;
+use crate::memory::Reservation;
 use crate::metrics::TypeCounts;
 
 /// When a batch has no room for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Limits {
+pub(super) struct BatchLimits {
     /// Bytes before compression, newlines included.
     pub(super) bytes: usize,
     /// Events.
     pub(super) events: usize,
 }
 
-/// What was put into a batch.
-pub(super) struct Filling {
-    encoder: Encoder,
+/// Collects events.
+pub(super) struct BatchBuilder {
+    buffer: BatchBuffer,
+    limits: BatchLimits,
     bytes: usize,
     events: usize,
     types: TypeCounts,
 }
 
 /// A batch that takes no more.
-pub(super) struct Sealed {
+pub(super) struct SealedBatch {
     /// The object's body.
     pub(super) body: Vec<u8>,
-    /// What is in it.
+    /// Bytes before compression.
+    pub(super) plain_bytes: usize,
+    /// How many events of each type are in it.
     pub(super) types: TypeCounts,
 }
 
-impl Filling {
-    pub(super) fn new(compression: Compression) -> io::Result<Self> {
-        Ok(Self { encoder: Encoder::new(compression)?, bytes: 0, events: 0, types: TypeCounts::default() })
+impl BatchBuilder {
+    pub(super) fn new(compression: Compression, limits: BatchLimits) -> Self {
+        let buffer = BatchBuffer::new(compression, limits.bytes);
+        Self { buffer, limits, bytes: 0, events: 0, types: TypeCounts::default() }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.events == 0
     }
 
     /// Whether an event belongs here and not into the next batch. An empty batch takes any: there is
     /// none in which it would fit better.
-    pub(super) fn has_room(&self, event: &Event, limits: Limits) -> bool {
-        self.events == 0 || (self.events < limits.events && self.bytes + event.body.len() < limits.bytes)
+    pub(super) fn has_room(&self, event: &Event) -> bool {
+        self.is_empty() || (self.events < self.limits.events && self.bytes + event.body.len() < self.limits.bytes)
     }
 
     /// Whether no event at all has room.
-    pub(super) fn is_full(&self, limits: Limits) -> bool {
-        self.events >= limits.events || self.bytes >= limits.bytes
+    pub(super) fn is_full(&self) -> bool {
+        self.events >= self.limits.events || self.bytes >= self.limits.bytes
     }
 
-    /// Adds an event as a line. Returns by how many bytes the object has grown so far.
-    pub(super) fn add(&mut self, event: &Event) -> io::Result<usize> {
-        let before = self.encoder.len();
+    /// Adds an event as a line. False, and nothing added, when there is no memory for it.
+    pub(super) fn add(&mut self, event: &Event, reservation: &mut Reservation) -> io::Result<bool> {
         let line = on_one_line(&event.body);
-        self.encoder.write(&line)?;
-        self.encoder.write(b"\n")?;
+        if !self.buffer.make_room(line.len() + 1, reservation)? {
+            return Ok(false);
+        }
+        self.buffer.write(&line)?;
+        self.buffer.write(b"\n")?;
         self.bytes += line.len() + 1;
         self.events += 1;
         self.types.add(&event.event_type);
-        Ok(self.encoder.len() - before)
+        Ok(true)
     }
 
-    pub(super) fn seal(self) -> io::Result<Sealed> {
-        Ok(Sealed { body: self.encoder.finish()?, types: self.types })
+    /// Ends it. This may compress everything that is in it.
+    pub(super) fn seal(self) -> io::Result<SealedBatch> {
+        Ok(SealedBatch { body: self.buffer.finish()?, plain_bytes: self.bytes, types: self.types })
     }
 }
 
@@ -78,28 +90,6 @@ fn on_one_line(json: &[u8]) -> Cow<'_, [u8]> {
     }
 }
 
-/// Which events go into one batch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Partition {
-    /// Of any type.
-    All,
-    /// Of this type.
-    Type(EventType),
-}
-
-impl Partition {
-    pub(super) fn event_type(&self) -> Option<&EventType> {
-        match self {
-            Self::All => None,
-            Self::Type(event_type) => Some(event_type),
-        }
-    }
-
-    pub(super) fn takes(&self, event: &Event) -> bool {
-        self.event_type().is_none_or(|event_type| *event_type == event.event_type)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read;
@@ -109,6 +99,8 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::event::EventType;
+    use crate::memory::Budget;
 
     fn event(body: &str) -> Event {
         Event {
@@ -122,25 +114,26 @@ mod tests {
     }
 
     /// The batches that these bodies become, uncompressed.
-    fn batches(bodies: &[String], limits: Limits, compression: Compression) -> Vec<(String, usize)> {
+    fn batches(bodies: &[String], limits: BatchLimits, compression: Compression) -> Vec<(String, usize)> {
+        let mut reservation = Budget::new(usize::MAX).reserve_nothing();
         let mut sealed = Vec::new();
-        let mut filling: Option<Filling> = None;
+        let mut open: Option<BatchBuilder> = None;
         for event in bodies.iter().map(|body| event(body)) {
-            if filling.as_ref().is_some_and(|filling| !filling.has_room(&event, limits)) {
-                sealed.extend(filling.take());
+            if open.as_ref().is_some_and(|builder| !builder.has_room(&event)) {
+                sealed.extend(open.take());
             }
-            let open = filling.get_or_insert_with(|| Filling::new(compression).unwrap());
-            open.add(&event).unwrap();
-            if open.is_full(limits) {
-                sealed.extend(filling.take());
+            let builder = open.get_or_insert_with(|| BatchBuilder::new(compression, limits));
+            assert!(builder.add(&event, &mut reservation).unwrap());
+            if builder.is_full() {
+                sealed.extend(open.take());
             }
         }
-        sealed.extend(filling);
+        sealed.extend(open);
         sealed
             .into_iter()
-            .map(|filling| {
-                let events = filling.events;
-                (unpack(&filling.seal().unwrap().body, compression), events)
+            .map(|builder| {
+                let events = builder.events;
+                (unpack(&builder.seal().unwrap().body, compression), events)
             })
             .collect()
     }
@@ -157,7 +150,7 @@ mod tests {
 
     #[test]
     fn a_line_break_within_an_event_is_left_out() {
-        let limits = Limits { bytes: 1 << 20, events: 10 };
+        let limits = BatchLimits { bytes: 1 << 20, events: 10 };
         let bodies = ["{\"a\":\r\n 1,\n\"b\":\"x\\ny\"}".to_owned(), "{}".to_owned()];
         for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
             let made = batches(&bodies, limits, compression);
@@ -169,7 +162,7 @@ mod tests {
     fn a_batch_is_full_by_bytes_or_by_events() {
         let bodies = |lengths: &[usize]| lengths.iter().map(|length| "x".repeat(*length)).collect::<Vec<_>>();
         let sizes = |lengths: &[usize], bytes, events| {
-            let made = batches(&bodies(lengths), Limits { bytes, events }, Compression::None);
+            let made = batches(&bodies(lengths), BatchLimits { bytes, events }, Compression::None);
             made.into_iter().map(|(text, events)| (text.len(), events)).collect::<Vec<_>>()
         };
         assert_eq!(sizes(&[9, 9, 9], 20, 100), [(20, 2), (10, 1)]);
@@ -177,6 +170,38 @@ mod tests {
         assert_eq!(sizes(&[9, 9, 9], 100, 2), [(20, 2), (10, 1)]);
         // One that no batch has room for is a batch of its own.
         assert_eq!(sizes(&[1, 50, 1], 20, 100), [(2, 1), (51, 1), (2, 1)]);
+    }
+
+    /// Text that no compressor makes much shorter.
+    fn noise(dice: &mut fastrand::Rng, bytes: usize) -> String {
+        (0..bytes).map(|_| char::from(dice.u8(b' '..=b'~'))).collect()
+    }
+
+    #[test]
+    fn what_is_compressed_as_it_arrives_is_what_was_sent() {
+        let mut dice = fastrand::Rng::with_seed(7);
+        let bodies: Vec<_> = (0..600).map(|_| noise(&mut dice, 10_000)).collect();
+        for compression in [Compression::Gzip, Compression::Zstd] {
+            let made = batches(&bodies, BatchLimits { bytes: 64 << 20, events: 10_000 }, compression);
+            assert_eq!(made.len(), 1);
+            assert!(made[0].0.lines().eq(bodies.iter().map(String::as_str)));
+        }
+    }
+
+    #[test]
+    fn a_batch_for_which_there_is_no_memory_takes_no_event() {
+        for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
+            let mut dice = fastrand::Rng::with_seed(7);
+            let budget = Budget::new(3 << 20);
+            let mut reservation = budget.reserve_nothing();
+            let mut builder = BatchBuilder::new(compression, BatchLimits { bytes: 64 << 20, events: 10_000 });
+            let mut taken = 0;
+            while builder.add(&event(&noise(&mut dice, 10_000)), &mut reservation).unwrap() {
+                taken += 1;
+            }
+            assert!((90..400).contains(&taken), "{compression:?}: {taken}");
+            assert_eq!(unpack(&builder.seal().unwrap().body, compression).lines().count(), taken);
+        }
     }
 
     proptest! {
@@ -187,7 +212,7 @@ mod tests {
             events in 1_usize..20,
             compression in prop::sample::select(vec![Compression::None, Compression::Gzip, Compression::Zstd]),
         ) {
-            let limits = Limits { bytes, events };
+            let limits = BatchLimits { bytes, events };
             let made = batches(&bodies, limits, compression);
             let expected: Vec<String> = bodies.iter().map(|body| body.replace(['\n', '\r'], "")).collect();
             let mut seen = Vec::new();

@@ -1,0 +1,217 @@
+//! Which events share a batch. Pure.
+//!
+//! Where keys have the type in them, a batch holds events of one type. Webhooks send types of any name,
+//! so there are only so many partitions: the six types of Segment's spec have their own for good, others
+//! share [`MAX_OTHER_TYPES`], and what comes beyond those is put into one batch of mixed types. A
+//! partition is given to another type only once forgetting it changes nothing, so that no more than one
+//! object per partition and `maxAge` is made however many types there are.
+
+use std::time::{Duration, Instant};
+
+use crate::event::EventType;
+
+/// Types, beside the six of Segment's spec, that have a batch of their own at one time.
+const MAX_OTHER_TYPES: usize = 64;
+
+/// What stands for the type in the keys of batches of mixed types.
+const MIXED: &str = "other";
+
+/// Events that share a batch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Partition {
+    /// Of any type: keys do not differ by it.
+    All,
+    /// Of this type.
+    Type(EventType),
+}
+
+impl Partition {
+    /// The type in the batch's key.
+    pub(super) fn event_type(&self) -> Option<&EventType> {
+        match self {
+            Self::All => None,
+            Self::Type(event_type) => Some(event_type),
+        }
+    }
+}
+
+/// A partition with what is known about it: `B` is its open batch.
+#[derive(Debug)]
+pub(super) struct PartitionState<B> {
+    pub(super) partition: Partition,
+    pub(super) open: Option<B>,
+    /// When its last batch was sealed.
+    pub(super) last_sealed: Option<Instant>,
+}
+
+/// All partitions of a function.
+#[derive(Debug)]
+pub(super) struct Partitions<B> {
+    by_type: bool,
+    /// Time in which a partition makes one object.
+    age: Duration,
+    states: Vec<PartitionState<B>>,
+}
+
+impl<B> Partitions<B> {
+    /// None yet. `by_type` says whether keys differ by type.
+    pub(super) fn new(by_type: bool, age: Duration) -> Self {
+        Self { by_type, age, states: Vec::new() }
+    }
+
+    /// The partition of an event that comes `now`.
+    pub(super) fn of(&mut self, event_type: &EventType, now: Instant) -> &mut PartitionState<B> {
+        let partition = if self.by_type { Partition::Type(event_type.clone()) } else { Partition::All };
+        let at = self.find(&partition).unwrap_or_else(|| self.add(partition, now));
+        &mut self.states[at]
+    }
+
+    /// The partition whose open batch is so.
+    pub(super) fn with_open(&mut self, is_it: impl Fn(&B) -> bool) -> Option<&mut PartitionState<B>> {
+        self.states.iter_mut().find(|state| state.open.as_ref().is_some_and(&is_it))
+    }
+
+    fn find(&self, partition: &Partition) -> Option<usize> {
+        self.states.iter().position(|state| state.partition == *partition)
+    }
+
+    fn add(&mut self, partition: Partition, now: Instant) -> usize {
+        let state = |partition| PartitionState { partition, open: None, last_sealed: None };
+        if is_other(&partition)
+            && self.states.iter().filter(|state| is_other(&state.partition)).count() >= MAX_OTHER_TYPES
+        {
+            // One that may make an object at once, as a new one may.
+            let idle = |state: &PartitionState<B>| {
+                is_other(&state.partition)
+                    && state.open.is_none()
+                    && state.last_sealed.is_none_or(|sealed| now >= sealed + self.age)
+            };
+            let Some(at) = self.states.iter().position(idle) else { return self.mixed() };
+            self.states[at] = state(partition);
+            return at;
+        }
+        self.states.push(state(partition));
+        self.states.len() - 1
+    }
+
+    fn mixed(&mut self) -> usize {
+        let partition = Partition::Type(mixed());
+        self.find(&partition).unwrap_or_else(|| {
+            self.states.push(PartitionState { partition, open: None, last_sealed: None });
+            self.states.len() - 1
+        })
+    }
+}
+
+fn mixed() -> EventType {
+    EventType::Other(MIXED.into())
+}
+
+/// Whether it is one of those whose number is bounded. An event whose type is called as the mixed batches
+/// are belongs to those.
+fn is_other(partition: &Partition) -> bool {
+    matches!(partition, Partition::Type(EventType::Other(name)) if &**name != MIXED)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::pace;
+    use super::*;
+
+    const AGE: Duration = Duration::from_secs(5);
+
+    fn other(number: usize) -> EventType {
+        EventType::parse(&format!("t{}{}", letter(number / 26), letter(number % 26))).unwrap()
+    }
+
+    fn letter(number: usize) -> char {
+        char::from(b'a' + u8::try_from(number % 26).unwrap())
+    }
+
+    /// The moments at which each partition's batches are sealed, when events of these types come at these
+    /// moments. An open batch is the moment at which it is due.
+    fn seals(events: &[(Instant, EventType)]) -> Vec<(Partition, Instant)> {
+        let mut partitions: Partitions<Instant> = Partitions::new(true, AGE);
+        let mut seals = Vec::new();
+        let seal_due = |partitions: &mut Partitions<Instant>, now: Instant, seals: &mut Vec<_>| {
+            while let Some(state) = partitions.with_open(|due| *due <= now) {
+                let due = state.open.take().unwrap();
+                state.last_sealed = Some(due);
+                seals.push((state.partition.clone(), due));
+            }
+        };
+        for (now, event_type) in events {
+            seal_due(&mut partitions, *now, &mut seals);
+            let state = partitions.of(event_type, *now);
+            if state.open.is_none() {
+                state.open = Some(pace::due(*now, state.last_sealed, AGE));
+            }
+            assert!(partitions.states.len() <= 6 + MAX_OTHER_TYPES + 1);
+        }
+        seal_due(&mut partitions, Instant::now() + AGE * 1_000, &mut seals);
+        seals
+    }
+
+    #[test]
+    fn without_a_type_in_the_key_all_share_one() {
+        let mut partitions: Partitions<()> = Partitions::new(false, AGE);
+        for event_type in [EventType::Track, other(1)] {
+            assert_eq!(partitions.of(&event_type, Instant::now()).partition, Partition::All);
+        }
+        assert_eq!(partitions.states.len(), 1);
+    }
+
+    #[test]
+    fn segments_types_keep_their_own_however_many_others_there_are() {
+        let start = Instant::now();
+        let mut partitions: Partitions<()> = Partitions::new(true, AGE);
+        for number in 0..200 {
+            let state = partitions.of(&other(number), start);
+            state.open = Some(());
+            let expected = if number < MAX_OTHER_TYPES { other(number) } else { mixed() };
+            assert_eq!(state.partition, Partition::Type(expected));
+        }
+        assert_eq!(partitions.of(&EventType::Track, start).partition, Partition::Type(EventType::Track));
+        assert_eq!(partitions.of(&mixed(), start).partition, Partition::Type(mixed()));
+    }
+
+    #[test]
+    fn a_partition_changes_hands_only_when_that_is_not_seen() {
+        let start = Instant::now();
+        let mut partitions: Partitions<()> = Partitions::new(true, AGE);
+        for number in 0..MAX_OTHER_TYPES {
+            partitions.of(&other(number), start).last_sealed = Some(start);
+        }
+        let newcomer = other(300);
+        assert_eq!(partitions.of(&newcomer, start + AGE / 2).partition, Partition::Type(mixed()));
+        assert_eq!(partitions.of(&newcomer, start + AGE).partition, Partition::Type(newcomer.clone()));
+    }
+
+    proptest! {
+        #[test]
+        fn no_more_than_one_object_per_partition_and_age(
+            events in prop::collection::vec((0_u64..400, 0_usize..90), 1..600),
+            types in 1_usize..90,
+        ) {
+            let mut now = Instant::now();
+            let events: Vec<_> = events
+                .into_iter()
+                .map(|(gap, number)| {
+                    now += Duration::from_millis(gap);
+                    (now, if number % 10 == 0 { EventType::Track } else { other(number % types) })
+                })
+                .collect();
+            let mut last: Vec<(Partition, Instant)> = Vec::new();
+            for (partition, at) in seals(&events) {
+                if let Some((_, before)) = last.iter_mut().find(|(other, _)| *other == partition) {
+                    prop_assert!(at >= *before + AGE, "{partition:?} twice in {:?}", at - *before);
+                    *before = at;
+                } else {
+                    last.push((partition, at));
+                }
+            }
+        }
+    }
+}
