@@ -1,6 +1,7 @@
 //! What the process is started with: everything is read and judged before a port is bound.
 
 use std::net::SocketAddr;
+use std::num::NonZero;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -44,6 +45,11 @@ pub struct Flags {
     /// Seconds that requests may take to end after that.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub drain_grace: u64,
+
+    /// Threads that work on requests, 1 to 256; by default as many as the CPU limit allows or the
+    /// machine has, and at most 8.
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
+    pub worker_threads: Option<u16>,
 
     /// How log lines look.
     #[arg(long, value_enum, default_value_t)]
@@ -91,7 +97,17 @@ pub enum ConfigError {
     Key(&'static str),
 }
 
+/// Worker threads where no flag says how many. Without a CPU limit a pod sees all cores of its node; a
+/// sidecar has no use for more than these, and each costs memory and wake-ups.
+const MAX_DEFAULT_WORKER_THREADS: usize = 8;
+
 impl Flags {
+    /// How many threads work on requests.
+    pub fn worker_threads(&self) -> usize {
+        let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
+        self.worker_threads.map_or_else(|| cores().min(MAX_DEFAULT_WORKER_THREADS), usize::from)
+    }
+
     /// How the servers end.
     pub fn drain(&self) -> crate::Drain {
         crate::Drain { delay: Duration::from_secs(self.drain_delay), grace: Duration::from_secs(self.drain_grace) }

@@ -3,6 +3,7 @@
 use std::process::ExitCode;
 use std::sync::Arc;
 
+use anyhow::Context;
 use clap::Parser;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
@@ -12,6 +13,11 @@ use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::config::{self, Flags};
 use tributary_sidecar::{BaseIdentity, Dependencies, Endpoints, Sidecar};
 use tributary_telemetry as telemetry;
+
+/// glibc's allocator keeps an arena per thread, and what batches and their compressors leave in them is
+/// not given back while anything small lies above it.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// sysexits.h EX_USAGE: wrong flags or configuration.
 const USAGE: u8 = 64;
@@ -65,10 +71,13 @@ fn usage(error: &str) -> ExitCode {
     ExitCode::from(USAGE)
 }
 
-#[tokio::main]
-async fn run(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
-    use anyhow::Context;
+fn run(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
+    let runtime =
+        tokio::runtime::Builder::new_multi_thread().worker_threads(flags.worker_threads()).enable_all().build();
+    runtime.context("starting the worker threads")?.block_on(serve(flags, sidecar))
+}
 
+async fn serve(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
     let bind = async |address| TcpListener::bind(address).await.with_context(|| format!("binding {address}"));
     let (events, admin) = (bind(flags.listen).await?, bind(flags.admin).await?);
     info!(events = %events.local_addr()?, admin = %admin.local_addr()?, "listening");

@@ -1,0 +1,220 @@
+//! Memory: whatever clients send, a sidecar takes no more than its configuration accounts for.
+//!
+//! Each load is one that a single client, or a few, can produce with small requests. Peaks are the
+//! kernel's (VmHWM), so they include the program itself.
+
+use std::path::Path;
+
+use futures_util::future::join_all;
+use hyper::Method;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+use tributary_crds::values::Quantity;
+use tributary_tests::aws::{latency, puts};
+use tributary_tests::encode::{gzip, zstd};
+use tributary_tests::http::Answer;
+use tributary_tests::{Aws, Function, Ports, Setup, World};
+
+/// The two extremes of a node: a small one, and one with many cores and no CPU limit.
+const WORKER_THREADS: [&str; 2] = ["2", "64"];
+
+/// The memory limit that the chart gives a sidecar where neither function nor platform names one.
+fn default_limit() -> usize {
+    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/tributary/values.yaml");
+    let text = std::fs::read_to_string(&path).expect("the chart's values");
+    let values: Value = serde_yaml::from_str(&text).expect("YAML");
+    let limit: Quantity =
+        serde_json::from_value(values["sidecar"]["resources"]["limits"]["memory"].clone()).expect("a quantity");
+    usize::try_from(limit.thousandths().expect("an amount") / 1000).expect("bytes")
+}
+
+/// The peak that a load may reach: a third below the chart's limit.
+fn bound() -> usize {
+    default_limit() / 3 * 2
+}
+
+/// A type of letters only, as types are.
+fn type_name(i: usize) -> String {
+    format!("t{}{}", char::from(b'a' + (i / 26 % 26) as u8), char::from(b'a' + (i % 26) as u8))
+}
+
+/// A webhook's body: many tiny events of several types.
+fn events_of_types(events: usize, types: usize) -> Vec<u8> {
+    let events = (0..events).map(|i| json!({"type": type_name(i % types), "userId": "u"}));
+    gzip(json!(events.collect::<Vec<_>>()).to_string().as_bytes())
+}
+
+/// A batch whose context is copied into each of its events.
+fn shared_context(events: usize, context_bytes: usize) -> Vec<u8> {
+    let events = vec![json!({"type": "page", "userId": "u"}); events];
+    let context = json!({"filler": "x".repeat(context_bytes)});
+    gzip(json!({"batch": events, "context": context}).to_string().as_bytes())
+}
+
+fn batches(batch: &Value) -> Function {
+    Function::new().with("delivery", json!({"mode": "Batch", "batch": batch}))
+}
+
+/// A request: path, headers, body.
+type Request = (&'static str, &'static [(&'static str, &'static str)], Vec<u8>);
+
+const GZIPPED: &[(&str, &str)] = &[("content-encoding", "gzip")];
+
+/// The peak of a sidecar's memory after `requests` at once, each of which must be answered.
+async fn peak(function: Function, threads: &'static str, requests: &[Request]) -> usize {
+    let aws = Aws::start(&World::new()).await;
+    let mut setup = Setup::new(&aws).function(function);
+    setup.flags.extend(["--worker-threads", threads]);
+    let sidecar = setup.start().await;
+    sidecar.wait_ready().await;
+    // What is sealed waits for S3.
+    aws.faults([puts(latency(std::time::Duration::from_millis(200)))]);
+    let ports: &Ports = &sidecar;
+    let send = async |(path, headers, body): &Request| {
+        ports.request(Method::POST, path, headers, body.clone()).await.expect("an answer")
+    };
+    let answers: Vec<Answer> = join_all(requests.iter().map(send)).await;
+    for answer in &answers {
+        assert!(matches!(answer.status, 200 | 429 | 503), "{}: {}", answer.status, answer.text());
+        assert!(answer.status == 200 || answer.says_when_to_retry());
+    }
+    let stored = answers.iter().filter(|answer| answer.status == 200).count();
+    let peak = sidecar.peak_memory();
+    println!("{threads} threads, {} requests, {stored} stored: {} MiB", requests.len(), peak >> 20);
+    peak
+}
+
+/// Holds a load to the bound with each number of threads.
+async fn assert_bounded(function: &Function, requests: &[Request]) {
+    for threads in WORKER_THREADS {
+        let peak = peak(function.clone(), threads, requests).await;
+        assert!(peak < bound(), "{} MiB with {threads} threads, over {} MiB", peak >> 20, bound() >> 20);
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_types_in_one_request_do_not_multiply_compressors() {
+    for compression in ["gzip", "zstd", "none"] {
+        let function = batches(&json!({"compression": compression}));
+        assert_bounded(&function, &[("/", GZIPPED, events_of_types(4_000, 12))]).await;
+        assert_bounded(&function, &vec![("/", GZIPPED, events_of_types(4_000, 200)); 4]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_batch_per_event_costs_what_its_event_does() {
+    for compression in ["gzip", "zstd"] {
+        let function = batches(&json!({"compression": compression, "maxEvents": 1}));
+        assert_bounded(&function, &vec![("/v1/batch", GZIPPED, shared_context(2_500, 10)); 4]).await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_context_that_is_copied_into_every_event_is_reserved_before_it_is_copied() {
+    let requests = vec![("/v1/batch", GZIPPED, shared_context(500, 32_000)); 64];
+    assert_bounded(&Function::new(), &requests).await;
+    assert_bounded(&batches(&json!({})), &requests).await;
+}
+
+/// How a request's body is sent.
+#[derive(Clone, Copy, Debug)]
+enum Encoding {
+    Identity,
+    Gzip,
+    Zstd,
+}
+
+/// One kind of request, sent by many clients at once.
+#[derive(Clone, Debug)]
+struct Shape {
+    events: usize,
+    types: usize,
+    /// Bytes of each event beside what it must have.
+    filler: usize,
+    /// Bytes of the context that is copied into each event; nothing on a webhook.
+    context: usize,
+    webhook: bool,
+    encoding: Encoding,
+    clients: usize,
+}
+
+impl Shape {
+    fn path(&self) -> &'static str {
+        if self.webhook { "/" } else { "/v1/batch" }
+    }
+
+    fn body(&self) -> Vec<u8> {
+        let name =
+            |i: usize| if self.webhook { type_name(i % self.types) } else { TYPES[i % self.types % 6].to_owned() };
+        let filler = "f".repeat(self.filler);
+        let events = (0..self.events).map(
+            |i| json!({"type": name(i), "userId": "u", "event": "e", "previousId": "p", "groupId": "g", "f": filler}),
+        );
+        let events: Vec<_> = events.collect();
+        let json = match self.webhook {
+            true => json!(events),
+            false => json!({"batch": events, "context": {"c": "c".repeat(self.context)}}),
+        };
+        let plain = json.to_string().into_bytes();
+        match self.encoding {
+            Encoding::Identity => plain,
+            Encoding::Gzip => gzip(&plain),
+            Encoding::Zstd => zstd(&plain),
+        }
+    }
+
+    fn headers(&self) -> &'static [(&'static str, &'static str)] {
+        match self.encoding {
+            Encoding::Identity => &[],
+            Encoding::Gzip => &[("content-encoding", "gzip")],
+            Encoding::Zstd => &[("content-encoding", "zstd")],
+        }
+    }
+}
+
+const TYPES: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
+
+fn shape() -> impl Strategy<Value = Shape> {
+    let encoding = prop::sample::select(vec![Encoding::Identity, Encoding::Gzip, Encoding::Zstd]);
+    (1_usize..2_500, 1_usize..300, 0_usize..30_000, 0_usize..32_000, any::<bool>(), encoding, 1_usize..64).prop_map(
+        |(events, types, filler, context, webhook, encoding, clients)| {
+            // Within what a body may have: 1 MiB on /v1 and 8 MiB on a webhook.
+            let most = if webhook { 7_500_000 } else { 900_000 };
+            let events = events.min(most / (filler + 120)).max(1);
+            Shape { events, types, filler, context, webhook, encoding, clients }
+        },
+    )
+}
+
+/// Functions that the default limit has to be enough for.
+fn function() -> impl Strategy<Value = Function> {
+    let compression = prop::sample::select(vec!["gzip", "zstd", "none"]);
+    let batch = (
+        compression,
+        prop::sample::select(vec![1, 10, 1_000, 10_000]),
+        prop::sample::select(vec!["64Ki", "1Mi", "5Mi"]),
+    )
+        .prop_map(|(compression, events, bytes)| {
+            batches(&json!({"compression": compression, "maxEvents": events, "maxBytes": bytes}))
+        });
+    prop_oneof![Just(Function::new()), batch]
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn no_shape_of_requests_takes_more_than_the_bound(
+        function in function(),
+        shapes in prop::collection::vec(shape(), 1..4),
+        threads in prop::sample::select(WORKER_THREADS.to_vec()),
+    ) {
+        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(2).enable_all().build().expect("threads");
+        let requests: Vec<_> = shapes
+            .iter()
+            .flat_map(|shape| vec![(shape.path(), shape.headers(), shape.body()); shape.clients])
+            .collect();
+        let peak = runtime.block_on(peak(function, threads, &requests));
+        prop_assert!(peak < bound(), "{} MiB, over {} MiB", peak >> 20, bound() >> 20);
+    }
+}
