@@ -36,11 +36,22 @@ pub(crate) enum Refused {
     /// The session has ended.
     Expired,
     /// The request is from another time, or a presigned one has run out.
-    Skewed { signed: String },
+    Skewed(Skew),
     /// A header that counts is not under the signature.
     NotSigned { header: String },
     /// It is not signed with version 4.
     NotVersion4,
+}
+
+/// The two times that are too far apart.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Skew {
+    /// When the request was signed, in the signature's own format.
+    pub(crate) signed: String,
+    /// When it was received.
+    pub(crate) received: SystemTime,
+    /// Whether it was signed later than it may have been, rather than earlier.
+    pub(crate) in_future: bool,
 }
 
 impl Caller {
@@ -112,8 +123,8 @@ pub(crate) fn caller(shared: &Shared, access_key_id: &str, headers: &HeaderMap, 
         (Caller::User(_), None) => {}
         _ => return Err(Refused::BadToken),
     }
-    if !in_time(&signed, now) {
-        return Err(Refused::Skewed { signed: signed.date.into_owned() });
+    if let Some(skew) = skew(&signed, now) {
+        return Err(Refused::Skewed(skew));
     }
     if let Some(header) = signed.missing_header(headers) {
         return Err(Refused::NotSigned { header });
@@ -121,10 +132,9 @@ pub(crate) fn caller(shared: &Shared, access_key_id: &str, headers: &HeaderMap, 
     Ok(caller)
 }
 
-fn in_time(signed: &Signed<'_>, now: SystemTime) -> bool {
-    let Some(time) = signed.time() else {
-        return false;
-    };
-    let latest = time + signed.lifetime.unwrap_or(MAX_SKEW);
-    time <= now + MAX_SKEW && now <= latest
+fn skew(signed: &Signed<'_>, now: SystemTime) -> Option<Skew> {
+    let time = signed.time();
+    let in_future = time.is_some_and(|time| time > now + MAX_SKEW);
+    let in_past = time.is_none_or(|time| now > time + signed.lifetime.unwrap_or(MAX_SKEW));
+    (in_future || in_past).then(|| Skew { signed: signed.date.as_ref().to_owned(), received: now, in_future })
 }

@@ -9,6 +9,7 @@ use s3s::Body;
 use crate::answer::{self, element, escape};
 use crate::arn::Partition;
 use crate::calls::Service;
+use crate::identity::{MAX_SKEW, Skew};
 use crate::request::{Note, Target};
 use crate::s3::BUCKET_REGION;
 use crate::sts;
@@ -45,6 +46,16 @@ fn complete(mut response: Response<Body>, xml: &str, target: &Target, note: &Not
             let bucket = escape(target.bucket.as_deref().unwrap_or_default());
             let suffix = Partition::of_region(region).dns_suffix();
             more.push_str(&format!("<Endpoint>{bucket}.s3.{region}.{suffix}</Endpoint><Bucket>{bucket}</Bucket>"));
+        }
+        ("RequestTimeTooSkewed", _) => {
+            if let Some(Skew { signed, received, .. }) = note.skew.get() {
+                let (signed, received) = (escape(signed), sts::iso8601(*received));
+                let most = MAX_SKEW.as_millis();
+                more.push_str(&format!(
+                    "<RequestTime>{signed}</RequestTime><ServerTime>{received}</ServerTime>\
+                     <MaxAllowedSkewMilliseconds>{most}</MaxAllowedSkewMilliseconds>"
+                ));
+            }
         }
         _ => {}
     }

@@ -9,7 +9,7 @@ use hyper::Method;
 use hyper::http::request::Parts;
 
 use crate::calls::Service;
-use crate::identity::Caller;
+use crate::identity::{Caller, Skew};
 use crate::pod_identity;
 
 /// The operations told apart; everything else is `Other`.
@@ -49,11 +49,13 @@ pub(crate) struct Note {
     pub(crate) caller: OnceLock<Caller>,
     /// The object's key, decoded.
     pub(crate) key: OnceLock<String>,
+    /// What was wrong with its time, which S3's answer shows.
+    pub(crate) skew: OnceLock<Skew>,
 }
 
 impl Note {
     pub(crate) fn new(request_id: String) -> Note {
-        Note { request_id, caller: OnceLock::new(), key: OnceLock::new() }
+        Note { request_id, caller: OnceLock::new(), key: OnceLock::new(), skew: OnceLock::new() }
     }
 }
 

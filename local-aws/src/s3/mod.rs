@@ -49,7 +49,12 @@ impl S3Access for Hooks {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         };
         let caller = identity::caller(&self.0, &credentials.access_key, cx.headers(), cx.uri());
-        let caller = caller.map_err(refusal)?;
+        let caller = caller.map_err(|refused| {
+            if let Refused::Skewed(skew) = &refused {
+                note.skew.get_or_init(|| skew.clone());
+            }
+            refusal(refused)
+        })?;
         note.caller.get_or_init(|| caller);
         Ok(())
     }
@@ -106,7 +111,7 @@ fn refusal(refused: Refused) -> S3Error {
         }
         Refused::BadToken => s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."),
         Refused::Expired => s3_error!(ExpiredToken, "The provided token has expired."),
-        Refused::Skewed { .. } => s3_error!(
+        Refused::Skewed(_) => s3_error!(
             RequestTimeTooSkewed,
             "The difference between the request time and the current time is too large."
         ),

@@ -4,13 +4,15 @@ mod assume_role;
 mod grant;
 mod web_identity;
 
+use std::time::SystemTime;
+
 pub(crate) use grant::iso8601;
 use hyper::{Response, StatusCode};
 use s3s::{Body, S3Request};
 
 use crate::answer::{self, STS_NAMESPACE, escape};
 use crate::calls::Service;
-use crate::identity::{self, Caller, Refused};
+use crate::identity::{self, Caller, MAX_SKEW, Refused, Skew};
 use crate::request::{Form, Note};
 use crate::shared::Shared;
 
@@ -72,15 +74,32 @@ fn refusal(refused: Refused) -> StsError {
             error("InvalidClientTokenId", "The security token included in the request is invalid.")
         }
         Refused::Expired => error("ExpiredToken", "The security token included in the request is expired"),
-        Refused::Skewed { signed } => error(
-            "SignatureDoesNotMatch",
-            format!("Signature expired: {signed} is more than 15 minutes from the time here"),
-        ),
+        Refused::Skewed(skew) => error("SignatureDoesNotMatch", skewed(&skew)),
         Refused::NotSigned { header } => {
             error("SignatureDoesNotMatch", format!("'{header}' must be a 'SignedHeader' in the AWS Authorization."))
         }
         Refused::NotVersion4 => error("IncompleteSignature", "The request is not signed with AWS4-HMAC-SHA256"),
     }
+}
+
+/// STS's sentence about a time that is too far from its own.
+fn skewed(skew: &Skew) -> String {
+    let Skew { signed, received, in_future } = skew;
+    let minutes = MAX_SKEW.as_secs() / 60;
+    let now = basic(*received);
+    if *in_future {
+        let latest = basic(*received + MAX_SKEW);
+        format!("Signature not yet current: {signed} is still later than {latest} ({now} + {minutes} min.)")
+    } else {
+        let earliest = basic(*received - MAX_SKEW);
+        format!("Signature expired: {signed} is now earlier than {earliest} ({now} - {minutes} min.)")
+    }
+}
+
+/// A time as signatures write it, `20260102T030405Z`.
+fn basic(time: SystemTime) -> String {
+    let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+    time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// What an error of the signature check, which speaks S3's language, is in STS's.

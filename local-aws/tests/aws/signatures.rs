@@ -1,7 +1,8 @@
 //! What is not signed right is not done.
 
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
+use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
 use tributary_local_aws::{Accounts, Clock, LocalAws, Options, Store};
 
@@ -50,25 +51,74 @@ async fn unsigned_requests() {
 #[tokio::test]
 async fn a_signature_from_another_time() {
     let aws = Aws::start(ACCOUNTS).await;
-    for (minutes, s3_says, sts_says) in
-        [(14, "ok", "ok"), (16, "403 RequestTimeTooSkewed", "403 SignatureDoesNotMatch")]
-    {
-        let other = with_own_clock(&aws);
-        other.wait(Duration::from_secs(60 * minutes));
-        let s3 = other.s3("us-west-2", admin());
+    // In minutes, how far the server's clock is ahead of the client's.
+    for (ahead, s3_says, sts_says) in [
+        (14, "ok", "ok"),
+        (-14, "ok", "ok"),
+        (16, "403 RequestTimeTooSkewed", "403 SignatureDoesNotMatch"),
+        (-16, "403 RequestTimeTooSkewed", "403 SignatureDoesNotMatch"),
+    ] {
+        let client = with_own_clock(&aws, ahead);
+        let s3 = client.s3("us-west-2", admin());
         let put = s3.put_object().bucket("lake").key("a").body(b"{}".to_vec().into());
-        assert_eq!(outcome(put.send().await), s3_says);
-        let whoami = other.sts(admin()).get_caller_identity().send().await;
-        assert_eq!(outcome(whoami), sts_says);
+        assert_eq!(outcome(put.send().await), s3_says, "{ahead}");
+        let whoami = client.sts(admin()).get_caller_identity().send().await;
+        assert_eq!(outcome(whoami), sts_says, "{ahead}");
     }
 }
 
-/// The same server, and a clock of its own for clients: that of a server that serves nobody.
-fn with_own_clock(aws: &Aws) -> Aws {
+#[tokio::test]
+async fn a_signature_from_another_time_is_refused_in_the_words_of_each_service() {
+    let aws = Aws::start(ACCOUNTS).await;
+    aws.local.clock().set(time("2026-01-02T03:34:05Z"));
+    // Both clocks stand still, so that every time in the answers is known.
+    aws.local.clock().set_speed(1e-6);
+    for (ahead, signed, sts_says) in [
+        (
+            20,
+            "20260102T031405Z",
+            "Signature expired: 20260102T031405Z is now earlier than 20260102T031905Z (20260102T033405Z - 15 min.)",
+        ),
+        (
+            -20,
+            "20260102T035405Z",
+            "Signature not yet current: 20260102T035405Z is still later than 20260102T034905Z \
+             (20260102T033405Z + 15 min.)",
+        ),
+    ] {
+        let client = with_own_clock(&aws, ahead);
+        client.local.clock().set_speed(1e-6);
+        let s3 = client.s3("us-west-2", admin());
+        let put = s3.put_object().bucket("lake").key("a").body(b"{}".to_vec().into());
+        let error = put.send().await.unwrap_err();
+        let raw = error.raw_response().unwrap();
+        assert_eq!(raw.headers().get("date"), Some("Fri, 02 Jan 2026 03:34:05 GMT"));
+        let body = String::from_utf8_lossy(raw.body().bytes().unwrap()).into_owned();
+        let elements = format!(
+            "<RequestTime>{signed}</RequestTime><ServerTime>2026-01-02T03:34:05Z</ServerTime>\
+             <MaxAllowedSkewMilliseconds>900000</MaxAllowedSkewMilliseconds>"
+        );
+        assert!(body.contains(&elements), "{body}");
+
+        let error = client.sts(admin()).get_caller_identity().send().await.unwrap_err();
+        assert_eq!(error.message(), Some(sts_says));
+        assert_eq!(error.raw_response().unwrap().headers().get("date"), Some("Fri, 02 Jan 2026 03:34:05 GMT"));
+    }
+}
+
+fn time(text: &str) -> SystemTime {
+    text.parse::<jiff::Timestamp>().unwrap().into()
+}
+
+/// The same server, and a clock of its own for clients, which the server's is `ahead` minutes ahead of: that of a
+/// server that serves nobody.
+fn with_own_clock(aws: &Aws, ahead: i64) -> Aws {
+    let ahead = jiff::SignedDuration::from_mins(ahead);
+    let now = jiff::Timestamp::try_from(aws.local.clock().now()).unwrap() - ahead;
     let local = LocalAws::new(Options {
         accounts: Accounts::default(),
         store: Store::discard(),
-        clock: Clock::scaled(aws.local.clock().now(), 1.0),
+        clock: Clock::scaled(now.into(), 1.0),
         record_calls: false,
     });
     let address = aws.address.clone();
