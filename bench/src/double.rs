@@ -10,7 +10,7 @@ use clap::ValueEnum;
 use serde::{Deserialize, Serialize};
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
-use tributary_local_aws::{Accounts, Action, Clock, Fault, LocalAws, Options, Service, Store};
+use tributary_local_aws::{Accounts, Action, Fault, LocalAws, Options, Service, Store};
 
 use crate::lines::Lines;
 use crate::process::{self, Helper};
@@ -78,12 +78,7 @@ pub fn run(content: Content, latency_ms: u64) -> Result<()> {
         Content::Event => Store::discard(),
         Content::Lines => Store::memory(),
     };
-    let aws = LocalAws::new(Options {
-        accounts: Accounts::parse(&accounts())?,
-        store,
-        clock: Clock::real(),
-        record_calls: false,
-    });
+    let aws = LocalAws::new(Options { store, record_calls: false, ..Options::new(Accounts::parse(&accounts())?) });
     if latency_ms > 0 {
         let slow = Fault::new(Action::LatencyMs(latency_ms));
         aws.set_faults(vec![Fault { operation: Some("PutObject".to_owned()), ..slow }]);

@@ -11,7 +11,7 @@ use hyper::{Method, Request, StatusCode};
 use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
-use tributary_local_aws::{Accounts, Call, Clock, LocalAws, Options, Store};
+use tributary_local_aws::{Accounts, Call, LocalAws, Options};
 use tributary_telemetry::port::{Answer, JSON, TEXT, answer, serve};
 
 use crate::Outcome;
@@ -58,7 +58,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Ok(accounts) => accounts,
         Err(error) => return Outcome::Usage(format!("{path}: {error}")),
     };
-    let aws = LocalAws::new(Options { accounts, store: Store::memory(), clock: Clock::real(), record_calls: true });
+    let aws = LocalAws::new(Options::new(accounts));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
         Err(error) => return Outcome::Failed(format!("can't start threads: {error}\n")),

@@ -48,6 +48,12 @@ pub struct Call {
     pub bucket: Option<String>,
     /// The object's key, once the signature is checked.
     pub key: Option<String>,
+    /// The `Host` header that it came with.
+    pub host: Option<String>,
+    /// The name that the client asked for in its TLS handshake (SNI); none without TLS.
+    pub tls_name: Option<String>,
+    /// The number of the connection that it came over, from 0.
+    pub connection: u64,
     /// Length of the request's body.
     pub bytes: usize,
     /// The answer's HTTP status; none if the connection was cut instead.

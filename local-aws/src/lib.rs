@@ -2,11 +2,11 @@
 //! trust policies with their external IDs, session and bucket policies, expiry, regions.
 //! A destination function runs against them with no cloud, and so do this project's tests.
 //!
-//! One listener answers for all: S3 in path style (`PutObject`, `HeadBucket`; everything
-//! else is `NotImplemented`), STS on `POST /` (`AssumeRole`, `AssumeRoleWithWebIdentity`,
+//! One listener answers for all: S3 (`PutObject`, `HeadBucket`; everything else is
+//! `NotImplemented`) in path style and by virtual hosts, STS on `POST /` (`AssumeRole`, `AssumeRoleWithWebIdentity`,
 //! `GetCallerIdentity`), and the credentials endpoint of EKS Pod Identity on
 //! `GET /v1/credentials`. It stands for every regional endpoint: the region that a request
-//! is signed for is the endpoint asked.
+//! is signed for is the endpoint asked. Idle connections are closed as S3 closes them.
 //!
 //! Who and what there is comes from an accounts file ([`Accounts::parse`]), objects go into
 //! a [`Store`], time comes from a [`Clock`], and [`Fault`]s make things go wrong. A
@@ -19,6 +19,7 @@ mod authorize;
 mod calls;
 mod clock;
 mod faults;
+mod host;
 mod identity;
 mod oidc;
 mod pod_identity;
@@ -34,11 +35,15 @@ mod sts;
 
 use std::future::Future;
 use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::Duration;
 
 use s3s::config::{S3Config, StaticConfigProvider};
 use s3s::service::S3ServiceBuilder;
 use tokio::net::TcpListener;
 use tokio::sync::broadcast;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::rustls::ServerConfig;
 
 pub use accounts::{Accounts, AccountsError};
 pub use calls::{Call, Counts, Service};
@@ -46,6 +51,7 @@ pub use clock::Clock;
 pub use faults::{Action, Fault};
 pub use store::{Store, StoredObject};
 
+use host::Hosts;
 use server::Server;
 use shared::Shared;
 
@@ -60,6 +66,29 @@ pub struct Options {
     pub clock: Clock,
     /// Whether calls are kept to be looked at, or only counted, which is cheaper.
     pub record_calls: bool,
+    /// How long a connection may be idle before it is closed.
+    pub idle_timeout: Duration,
+    /// Domains that a bucket's name may be put in front of, in addition to AWS's own.
+    pub base_domains: Vec<String>,
+}
+
+/// How long S3 leaves an idle connection open, as measured by those it happened to.
+/// <https://github.com/awslabs/aws-sdk-rust/issues/1417>
+const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
+
+impl Options {
+    /// A server of these accounts that keeps objects in memory, goes by the machine's clock and records calls.
+    #[must_use]
+    pub fn new(accounts: Accounts) -> Options {
+        Options {
+            accounts,
+            store: Store::memory(),
+            clock: Clock::real(),
+            record_calls: true,
+            idle_timeout: IDLE_TIMEOUT,
+            base_domains: Vec::new(),
+        }
+    }
 }
 
 /// A handle on one S3 and STS; clones are of the same.
@@ -70,24 +99,40 @@ impl LocalAws {
     /// Makes the server; [`LocalAws::serve`] runs it.
     #[must_use]
     pub fn new(options: Options) -> LocalAws {
-        let Options { accounts, store, clock, record_calls } = options;
+        let Options { accounts, store, clock, record_calls, idle_timeout, base_domains } = options;
         let shared = Arc::new(Shared::new(accounts, store, clock, record_calls));
+        let hosts = Hosts::new(base_domains);
         let hooks = s3::Hooks(Arc::clone(&shared));
         let mut config = S3Config::default();
         // The library goes by the machine's clock; ours is looked at after it.
         config.presigned_url_max_skew_time_secs = u32::MAX;
         let mut builder = S3ServiceBuilder::new(hooks.clone());
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
+        builder.set_host(hosts.clone());
         builder.set_auth(hooks.clone());
         builder.set_access(hooks.clone());
         builder.set_route(hooks);
-        LocalAws(Server { shared, service: builder.build(), requests: Arc::default() })
+        let counter = || Arc::<AtomicU64>::default();
+        let (requests, connections) = (counter(), counter());
+        LocalAws(Server {
+            shared,
+            service: builder.build(),
+            hosts: Arc::new(hosts),
+            idle_timeout,
+            requests,
+            connections,
+        })
     }
 
     /// Answers on `listener` until `shutdown` is done and the requests under way are too
     /// (for at most 5 seconds).
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
-        self.0.serve(listener, shutdown).await;
+        self.0.serve(listener, None, shutdown).await;
+    }
+
+    /// The same over TLS, with the certificates of `tls`.
+    pub async fn serve_tls(&self, listener: TcpListener, tls: Arc<ServerConfig>, shutdown: impl Future<Output = ()>) {
+        self.0.serve(listener, Some(TlsAcceptor::from(tls)), shutdown).await;
     }
 
     /// Puts other accounts in place, and their faults. Sessions of roles that are still

@@ -6,9 +6,11 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use hyper::Method;
+use hyper::header::HOST;
 use hyper::http::request::Parts;
 
 use crate::calls::Service;
+use crate::host::Hosts;
 use crate::identity::{Caller, Skew};
 use crate::pod_identity;
 
@@ -30,6 +32,8 @@ const OTHER: &str = "Other";
 pub(crate) struct Target {
     pub(crate) service: Service,
     pub(crate) operation: &'static str,
+    /// The `Host` header.
+    pub(crate) host: Option<String>,
     pub(crate) bucket: Option<String>,
     /// The ARN of the role asked for.
     pub(crate) role: Option<String>,
@@ -64,6 +68,7 @@ impl Target {
         Target {
             service,
             operation,
+            host: None,
             bucket: None,
             role: None,
             session_name: None,
@@ -73,17 +78,27 @@ impl Target {
     }
 
     /// Tells what `parts` asks for; the form comes along if it is an STS request.
-    pub(crate) fn of(parts: &Parts, body: &Bytes) -> (Target, Option<Form>) {
+    pub(crate) fn of(parts: &Parts, body: &Bytes, hosts: &Hosts) -> (Target, Option<Form>) {
+        let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
+        let (target, form) = Target::at(host.and_then(|host| hosts.bucket(host)), parts, body);
+        (Target { host: host.map(str::to_owned), ..target }, form)
+    }
+
+    /// The same, where `bucket` is what the host name says.
+    fn at(bucket: Option<&str>, parts: &Parts, body: &Bytes) -> (Target, Option<Form>) {
         let path = parts.uri.path();
-        if path == pod_identity::PATH {
+        if bucket.is_none() && path == pod_identity::PATH {
             return (Target::new(Service::PodIdentity, "GetCredentials"), None);
         }
-        if path == "/" && parts.method == Method::POST {
+        if bucket.is_none() && path == "/" && parts.method == Method::POST {
             let form: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
             return (Target::of_form(&form), Some(Arc::new(form)));
         }
         let path = path.trim_start_matches('/');
-        let (bucket, key) = path.split_once('/').unwrap_or((path, ""));
+        let (bucket, key) = match bucket {
+            Some(bucket) => (bucket, path),
+            None => path.split_once('/').unwrap_or((path, "")),
+        };
         let plain = parts.uri.query().is_none_or(|query| {
             // The SDKs put x-id=PutObject there, and presigned URLs X-Amz-….
             query.split('&').all(|pair| pair.to_ascii_lowercase().starts_with("x-"))

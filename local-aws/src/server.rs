@@ -16,15 +16,18 @@ use hyper::http::request::Parts;
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response};
-use hyper_util::rt::TokioIo;
-use hyper_util::server::graceful::GracefulShutdown;
+use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use jiff::fmt::rfc2822::DateTimePrinter;
 use s3s::Body;
 use s3s::service::S3Service;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
 
 use crate::calls::{Call, Service};
 use crate::faults::{Action, Plan};
+use crate::host::Hosts;
 use crate::request::{Form, Note, Target};
 use crate::shared::Shared;
 use crate::{answer, pod_identity, repair};
@@ -34,6 +37,8 @@ use crate::{answer, pod_identity, repair};
 const LONGEST_BODY: usize = 64 << 20;
 /// How long requests under way may take once the server is to stop.
 const DRAIN: Duration = Duration::from_secs(5);
+/// How long a TLS handshake may take.
+const HANDSHAKE: Duration = Duration::from_secs(10);
 /// How long to let be after a failure to accept, which lasts when it is for want of files.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -42,7 +47,21 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 pub(crate) struct Server {
     pub(crate) shared: Arc<Shared>,
     pub(crate) service: S3Service,
+    pub(crate) hosts: Arc<Hosts>,
+    /// How long a connection may wait for its next request.
+    pub(crate) idle_timeout: Duration,
+    /// Requests and connections so far.
     pub(crate) requests: Arc<AtomicU64>,
+    pub(crate) connections: Arc<AtomicU64>,
+}
+
+/// What is known of the connection that a request came over.
+#[derive(Clone, Debug)]
+struct Connection {
+    /// Counted from 0.
+    number: u64,
+    /// The name that the client asked for in its TLS handshake.
+    tls_name: Option<String>,
 }
 
 /// The connection is to be cut without an answer.
@@ -58,13 +77,20 @@ impl fmt::Display for Cut {
 impl std::error::Error for Cut {}
 
 impl Server {
-    pub(crate) async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
+    pub(crate) async fn serve(
+        &self,
+        listener: TcpListener,
+        tls: Option<TlsAcceptor>,
+        shutdown: impl Future<Output = ()>,
+    ) {
         let mut shutdown = pin!(shutdown);
         let graceful = GracefulShutdown::new();
         loop {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
-                    Ok((stream, _)) => self.connection(stream, &graceful),
+                    Ok((stream, _)) => {
+                        tokio::spawn(self.clone().connection(stream, tls.clone(), graceful.watcher()));
+                    }
                     Err(error) => {
                         tracing::warn!(%error, "a connection was not accepted");
                         tokio::time::sleep(ACCEPT_PAUSE).await;
@@ -79,26 +105,44 @@ impl Server {
         }
     }
 
-    fn connection(&self, stream: TcpStream, graceful: &GracefulShutdown) {
+    async fn connection(self, stream: TcpStream, tls: Option<TlsAcceptor>, watcher: Watcher) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let server = self.clone();
-        let service = service_fn(move |request| {
-            let server = server.clone();
-            async move { server.answer(request).await }
-        });
-        let connection = http1::Builder::new().serve_connection(TokioIo::new(stream), service);
-        let connection = graceful.watch(connection);
-        tokio::spawn(async move {
-            // Cut on purpose or by the client: the record of calls tells the former.
-            if let Err(error) = connection.await {
-                tracing::debug!(%error, "a connection ended early");
+        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        let Some(tls) = tls else {
+            return self.requests(stream, Connection { number, tls_name: None }, watcher).await;
+        };
+        match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+            Ok(Ok(stream)) => {
+                let tls_name = stream.get_ref().1.server_name().map(str::to_owned);
+                self.requests(stream, Connection { number, tls_name }, watcher).await;
             }
-        });
+            // As with a client that does not trust the certificate.
+            Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
+            Err(_) => tracing::debug!("a TLS handshake took too long"),
+        }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Result<Response<Body>, Cut> {
+    /// Answers the requests of one connection, until it is closed or idle for too long.
+    async fn requests<S>(self, stream: S, connection: Connection, watcher: Watcher)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let mut http = http1::Builder::new();
+        // The timeout of a request's head counts from the end of the request before.
+        http.timer(TokioTimer::new()).header_read_timeout(self.idle_timeout);
+        let service = service_fn(move |request| {
+            let (server, connection) = (self.clone(), connection.clone());
+            async move { server.answer(request, connection).await }
+        });
+        // Cut on purpose, by the client or for being idle: the record of calls tells the first.
+        if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await {
+            tracing::debug!(%error, "a connection ended early");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>, connection: Connection) -> Result<Response<Body>, Cut> {
         let (parts, body) = request.into_parts();
         // Read to the end before anything is answered: a client that still writes may
         // never see an answer that comes too early.
@@ -111,7 +155,7 @@ impl Server {
             }
             Err(_) => return Err(Cut),
         };
-        let (mut target, form) = Target::of(&parts, &body);
+        let (mut target, form) = Target::of(&parts, &body, &self.hosts);
         if target.service == Service::PodIdentity {
             target.role = pod_identity::role(&self.shared, &parts.headers);
         }
@@ -124,7 +168,7 @@ impl Server {
             tokio::time::sleep(self.shared.clock.real_duration(plan.latency)).await;
         }
         let answered = self.carry_out(plan, &target, (parts, form, body), &note).await;
-        self.record(target, &note, length, answered.as_ref().ok());
+        self.record(target, connection, &note, length, answered.as_ref().ok());
         answered
     }
 
@@ -185,7 +229,14 @@ impl Server {
         Ok(response)
     }
 
-    fn record(&self, target: Target, note: &Note, bytes: usize, response: Option<&Response<Body>>) {
+    fn record(
+        &self,
+        target: Target,
+        connection: Connection,
+        note: &Note,
+        bytes: usize,
+        response: Option<&Response<Body>>,
+    ) {
         let status = response.map(|response| response.status().as_u16());
         let failed = status.is_some_and(|status| status >= 300);
         let error_code = response.filter(|_| failed).map(repair::code);
@@ -207,6 +258,9 @@ impl Server {
             session_policy: target.session_policy,
             bucket: target.bucket,
             key: note.key.get().cloned(),
+            host: target.host,
+            tls_name: connection.tls_name,
+            connection: connection.number,
             bytes,
             status,
             error_code,

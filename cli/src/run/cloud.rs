@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
-use tributary_local_aws::{Call, Clock, LocalAws, Options, Store};
+use tributary_local_aws::{Call, LocalAws, Options, Store};
 use tributary_sidecar::{BaseIdentity, Endpoints};
 
 use super::account_book::{AccountBook, Keys};
@@ -59,7 +59,7 @@ impl Cloud {
             }
         };
         let store = Store::files(data).map_err(|error| format!("--data {}: {error}", data.display()))?;
-        let options = Options { accounts: book.accounts, store, clock: Clock::real(), record_calls: true };
+        let options = Options { store, ..Options::new(book.accounts) };
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .map_err(|error| format!("the embedded AWS can't listen: {error}"))?;
         Ok(Self::Embedded(Box::new(Embedded {

@@ -1,6 +1,7 @@
 //! The server over loopback, used by AWS's own clients.
 
 mod access;
+mod connections;
 mod faults;
 mod files;
 mod objects;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use tokio::net::TcpListener;
-use tributary_local_aws::{Accounts, Clock, LocalAws, Options, Store};
+use tributary_local_aws::{Accounts, LocalAws, Options, Store};
 
 use crate::support::{ACCOUNTS, Aws, admin, outcome};
 
@@ -11,10 +11,9 @@ use crate::support::{ACCOUNTS, Aws, admin, outcome};
 async fn idle_connections_do_not_hold_it_up_and_requests_under_way_are_answered() {
     let accounts = format!("{ACCOUNTS}\nfaults: [{{action: {{latencyMs: 200}}, operation: HeadBucket}}]");
     let local = LocalAws::new(Options {
-        accounts: Accounts::parse(&accounts).unwrap(),
         store: Store::discard(),
-        clock: Clock::real(),
         record_calls: false,
+        ..Options::new(Accounts::parse(&accounts).unwrap())
     });
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap().to_string();

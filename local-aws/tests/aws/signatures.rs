@@ -4,7 +4,7 @@ use std::time::{Duration, SystemTime};
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::presigning::PresigningConfig;
-use tributary_local_aws::{Accounts, Clock, LocalAws, Options, Store};
+use tributary_local_aws::{Accounts, Clock, LocalAws, Options};
 
 use crate::support::{ACCOUNTS, Aws, admin, keys, outcome};
 
@@ -115,12 +115,7 @@ fn time(text: &str) -> SystemTime {
 fn with_own_clock(aws: &Aws, ahead: i64) -> Aws {
     let ahead = jiff::SignedDuration::from_mins(ahead);
     let now = jiff::Timestamp::try_from(aws.local.clock().now()).unwrap() - ahead;
-    let local = LocalAws::new(Options {
-        accounts: Accounts::default(),
-        store: Store::discard(),
-        clock: Clock::scaled(now.into(), 1.0),
-        record_calls: false,
-    });
+    let local = LocalAws::new(Options { clock: Clock::scaled(now.into(), 1.0), ..Options::new(Accounts::default()) });
     let address = aws.address.clone();
     Aws { local, address }
 }

@@ -61,12 +61,12 @@ impl Aws {
     }
 
     pub(crate) async fn with(accounts: &str, store: Store) -> Aws {
-        let local = LocalAws::new(Options {
-            accounts: Accounts::parse(accounts).expect("the test's accounts are right"),
-            store,
-            clock: Clock::real(),
-            record_calls: true,
-        });
+        let accounts = Accounts::parse(accounts).expect("the test's accounts are right");
+        Aws::of(Options { store, ..Options::new(accounts) }).await
+    }
+
+    pub(crate) async fn of(options: Options) -> Aws {
+        let local = LocalAws::new(options);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address").to_string();
         let server = local.clone();

@@ -1,0 +1,80 @@
+//! Which bucket a host name is about: virtual-hosted addressing, `BUCKET.s3.REGION.amazonaws.com`.
+//!
+//! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
+
+use s3s::S3Result;
+use s3s::host::{S3Host, VirtualHost};
+
+use crate::arn::Partition;
+
+/// The domains that buckets' names are put in front of: AWS's own, and those of the options.
+#[derive(Clone, Debug)]
+pub(crate) struct Hosts {
+    base_domains: Vec<String>,
+}
+
+impl Hosts {
+    pub(crate) fn new(base_domains: Vec<String>) -> Hosts {
+        Hosts { base_domains }
+    }
+
+    /// The bucket that a `Host` header names; none where it is S3 in path style, or another service.
+    pub(crate) fn bucket<'a>(&self, host: &'a str) -> Option<&'a str> {
+        let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
+        let in_base = self.base_domains.iter().find_map(|domain| in_front_of(name, domain));
+        in_base.or_else(|| in_amazon(name)).filter(|bucket| !bucket.is_empty())
+    }
+}
+
+fn in_front_of<'a>(name: &'a str, domain: &str) -> Option<&'a str> {
+    name.strip_suffix(domain)?.strip_suffix('.')
+}
+
+/// The bucket of one of AWS's names: everything before `s3`, `s3.REGION` or `s3.dualstack.REGION`.
+fn in_amazon(name: &str) -> Option<&str> {
+    let partitions = [Partition::Aws, Partition::China];
+    let name = partitions.into_iter().find_map(|partition| in_front_of(name, partition.dns_suffix()))?;
+    name.rfind(".s3.").map(|at| &name[..at]).or_else(|| name.strip_suffix(".s3"))
+}
+
+impl S3Host for Hosts {
+    fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
+        let named = VirtualHost::new(host);
+        Ok(match self.bucket(host) {
+            Some(bucket) => named.with_bucket(bucket),
+            None => named,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_bucket_is_what_stands_before_the_service() {
+        let hosts = Hosts::new(vec!["store.test".to_owned(), "s3.internal".to_owned()]);
+        for (host, bucket) in [
+            ("lake.s3.us-west-2.amazonaws.com", Some("lake")),
+            ("lake.s3.us-west-2.amazonaws.com:443", Some("lake")),
+            ("lake.s3.dualstack.us-west-2.amazonaws.com", Some("lake")),
+            ("lake.s3.amazonaws.com", Some("lake")),
+            ("a.b-c.s3.cn-north-1.amazonaws.com.cn", Some("a.b-c")),
+            ("my.s3.lake.s3.eu-central-1.amazonaws.com", Some("my.s3.lake")),
+            ("lake.store.test:9000", Some("lake")),
+            ("lake.s3.internal", Some("lake")),
+            ("s3.us-west-2.amazonaws.com", None),
+            ("sts.us-west-2.amazonaws.com", None),
+            ("store.test", None),
+            ("bookstore.test", None),
+            ("127.0.0.1:9000", None),
+            ("[::1]:9000", None),
+            ("localhost", None),
+            ("lake.s3.us-west-2.amazonaws.com.example.com", None),
+            (".s3.us-west-2.amazonaws.com", None),
+            ("", None),
+        ] {
+            assert_eq!(hosts.bucket(host), bucket, "{host}");
+        }
+    }
+}
