@@ -4,14 +4,16 @@ use std::path::PathBuf;
 
 use tributary_crds::DestinationFunction;
 use tributary_crds::check::judge;
-use tributary_crds::values::ExternalId;
+use tributary_crds::memory::{CHART_MEMORY_LIMIT, MemoryNeed};
+use tributary_crds::values::{ExternalId, Quantity};
 
 use crate::Outcome;
 use crate::manifest::{FunctionDocument, Manifest, Secret};
 
 /// Says what `kubectl apply` would say of the functions in a file, without a cluster.
 ///
-/// Every field is held against the resource's schema and rules. Where the file holds a function's
+/// Every field is held against the resource's schema and rules, and the memory limit against what the
+/// sidecar needs; without a limit, the chart's default. Where the file holds a function's
 /// Secrets too, their keys and the external ID are checked as well.
 #[derive(clap::Args)]
 #[command(after_help = "\
@@ -46,9 +48,34 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 fn problems(manifest: &Manifest, document: &FunctionDocument) -> Vec<String> {
     match judge(&document.document) {
-        Ok(function) => secret_problems(manifest, &document.namespace, &function),
+        Ok(function) => {
+            let mut problems = secret_problems(manifest, &document.namespace, &function);
+            problems.extend(memory_problem(&function));
+            problems
+        }
         Err(problems) => problems.iter().map(ToString::to_string).collect(),
     }
+}
+
+/// Why the function's sidecar does not fit its memory limit, as the operator would say it on a platform with the
+/// chart's defaults.
+fn memory_problem(function: &DestinationFunction) -> Option<String> {
+    let need = MemoryNeed::of(&function.spec);
+    let resources = function.spec.resources.as_ref();
+    let limit = resources.and_then(|resources| resources.limits.as_ref()?.memory.clone());
+    if let Some(limit) = limit {
+        return need.refusal(&limit);
+    }
+    let default = Quantity::Text(CHART_MEMORY_LIMIT.to_owned());
+    // The operator raises the default limit to what is requested.
+    let request = resources.and_then(|resources| resources.requests.as_ref()?.memory.clone());
+    let request = request.filter(|request| request.thousandths() > default.thousandths());
+    let (limit, source) = match request {
+        Some(request) => (request, "spec.resources.requests.memory, which is then the limit too"),
+        None => (default, "the chart's default"),
+    };
+    let says = need.refusal(&limit)?;
+    Some(format!("spec.resources.limits.memory is not set; with {source}: {says}"))
 }
 
 /// What is wrong with those of the function's Secrets that the file holds.

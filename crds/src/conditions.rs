@@ -88,7 +88,7 @@ pub enum Reason {
     EndpointNotAllowed,
     /// The external ID does not begin as the platform demands in the namespace.
     ExternalIdNotAllowed,
-    /// More CPU or memory than the platform gives a sidecar.
+    /// More CPU or memory than the platform gives a sidecar, or less memory than it needs.
     ResourcesOutOfBounds,
     /// Somebody else has an object of the name that the function needs.
     NameClash,

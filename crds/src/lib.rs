@@ -7,6 +7,7 @@
 //! - [`function`]: the resource, its schema and its CEL rules;
 //! - [`conditions`]: what is said about a function, by the sidecar and in its status;
 //! - [`policy`]: the IAM policies that a function needs, and the one its sessions are cut down to;
+//! - [`memory`]: how much memory a sidecar needs;
 //! - [`sidecar_config`]: what a sidecar is started with;
 //! - [`reference`](mod@reference): the page about all of it.
 
@@ -14,6 +15,7 @@
 pub mod check;
 pub mod conditions;
 pub mod function;
+pub mod memory;
 pub mod policy;
 pub mod reference;
 pub mod sidecar_config;

@@ -6,6 +6,7 @@
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::{Amounts, DestinationFunctionSpec};
+use tributary_crds::memory::MemoryNeed;
 use tributary_crds::values::{Endpoint, Quantity};
 
 use crate::platform::{Platform, SidecarTemplate};
@@ -80,7 +81,8 @@ fn endpoints(spec: &DestinationFunctionSpec, platform: &Platform) -> Result<(), 
     Ok(())
 }
 
-/// What Kubernetes would refuse is refused here, with a better sentence.
+/// What Kubernetes would refuse is refused here, with a better sentence; so is a memory limit in which the sidecar can't
+/// keep its budgets.
 fn resources(spec: &DestinationFunctionSpec, template: &SidecarTemplate) -> Result<(), Refusal> {
     let refusal = |message| Err(Refusal { reason: Reason::ResourcesOutOfBounds, message, then: Then::Freeze });
     let most = &template.max_resources;
@@ -108,7 +110,11 @@ fn resources(spec: &DestinationFunctionSpec, template: &SidecarTemplate) -> Resu
             ));
         }
     }
-    Ok(())
+    let limit = of(&given.limits, memory);
+    match limit.and_then(|limit| MemoryNeed::of(spec).refusal(&limit)) {
+        Some(message) => refusal(message),
+        None => Ok(()),
+    }
 }
 
 fn exceeds(amount: &Quantity, most: &Quantity) -> bool {
@@ -133,6 +139,10 @@ mod tests {
 
     /// What is said of a function with these fields in its spec.
     fn judged(fields: &Value) -> Result<(), Refusal> {
+        judged_by(&serde_yaml::from_str(PLATFORM).unwrap(), fields)
+    }
+
+    fn judged_by(platform: &Platform, fields: &Value) -> Result<(), Refusal> {
         let mut spec = json!({
             "roleArn": "arn:aws:iam::123456789012:role/shop-orders",
             "externalIdSecretRef": {"name": "orders-lake"},
@@ -147,7 +157,7 @@ mod tests {
             "metadata": {"name": "orders", "namespace": "shop"},
             "spec": spec,
         });
-        judge(&serde_json::from_value(function).unwrap(), &serde_yaml::from_str(PLATFORM).unwrap())
+        judge(&serde_json::from_value(function).unwrap(), platform)
     }
 
     fn at(endpoint: &str) -> Value {
@@ -160,11 +170,25 @@ mod tests {
             json!({}),
             json!({"s3": at("https://minio.storage.svc:9000")}),
             json!({"resources": {"limits": {"cpu": "2", "memory": "1024Mi"}}}),
-            // Less than the default request, which gives way.
-            json!({"resources": {"limits": {"memory": "32Mi"}}}),
+            // Exactly what the sidecar needs.
+            json!({"resources": {"limits": {"memory": "120Mi"}}}),
+            json!({"delivery": {"mode": "Batch"}}),
+            // A request above the default limit raises it.
+            json!({"resources": {"requests": {"memory": "512Mi"}}, "delivery": large_batches()}),
         ] {
             assert_eq!(judged(&fields), Ok(()), "{fields}");
         }
+    }
+
+    fn large_batches() -> Value {
+        json!({"mode": "Batch", "batch": {"maxBytes": "64Mi", "compression": "none"}})
+    }
+
+    #[test]
+    fn without_any_limit_nothing_is_too_large() {
+        let mut platform: Platform = serde_yaml::from_str(PLATFORM).unwrap();
+        platform.sidecar.resources.limits = None;
+        assert_eq!(judged_by(&platform, &json!({"delivery": large_batches()})), Ok(()));
     }
 
     #[test]
@@ -200,6 +224,19 @@ mod tests {
                 ResourcesOutOfBounds,
                 Then::Freeze,
                 "is 512Mi, which is over resources.limits.memory, 256Mi",
+            ),
+            (
+                json!({"resources": {"limits": {"memory": "16Mi"}}}),
+                ResourcesOutOfBounds,
+                Then::Freeze,
+                "a memory limit of 16Mi is too small: the function needs 120Mi: 24Mi for the process",
+            ),
+            // The platform's default is a limit like any other.
+            (
+                json!({"delivery": large_batches()}),
+                ResourcesOutOfBounds,
+                Then::Freeze,
+                "raise spec.resources.limits.memory to at least 323Mi, or lower spec.delivery.batch.maxBytes",
             ),
             (json!({"paused": true}), Paused, Then::Freeze, "spec.paused is true"),
             // A function that must stop stops though it is paused.

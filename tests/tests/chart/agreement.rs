@@ -4,6 +4,7 @@
 use proptest::prelude::*;
 use regex_lite::Regex;
 use serde_json::Value;
+use tributary_crds::memory::CHART_MEMORY_LIMIT;
 use tributary_operator::function::FunctionRef;
 use tributary_operator::platform::{BaseIdentity, Platform};
 
@@ -49,6 +50,13 @@ fn the_platforms_file_says_what_the_values_say() {
             && network.platform_from.len() == 2
             && network.egress.len() == 1
     );
+}
+
+/// `tributary check` has no chart at hand.
+#[test]
+fn a_sidecar_gets_the_memory_limit_that_the_tool_reckons_with() {
+    let limits = platform("default").sidecar.resources.limits.expect("limits");
+    assert_eq!(limits.memory.expect("a memory limit").to_string(), CHART_MEMORY_LIMIT);
 }
 
 /// What comes with `helm test` is its function's, and no other's of the release's namespace.

@@ -7,14 +7,17 @@ use super::{BROUGHT, MENDED, SAID, mends, mends_by_itself, says};
 use crate::stage::{GUARDED, tenant};
 
 #[tokio::test]
-async fn a_function_that_asks_for_too_much_is_told() {
+async fn a_function_that_asks_for_too_much_or_too_little_is_told() {
     let tenant = tenant("platform").await;
     tenant.prepare("greedy").await;
     let resources = |memory: &str| json!({"resources": {"limits": {"memory": memory}}});
     tenant.apply("greedy", &resources("64Gi")).await;
     let parts = &["resources.limits.memory is 64Gi", "at most 2Gi", "ask for less"];
     says(&tenant, "greedy", "Accepted", "ResourcesOutOfBounds", parts).await;
-    tenant.apply("greedy", &resources("128Mi")).await;
+    tenant.apply("greedy", &resources("16Mi")).await;
+    let parts = &["a memory limit of 16Mi is too small", "raise spec.resources.limits.memory to at least"];
+    says(&tenant, "greedy", "Accepted", "ResourcesOutOfBounds", parts).await;
+    tenant.apply("greedy", &resources("192Mi")).await;
     mends(&tenant, "greedy", MENDED).await;
 }
 

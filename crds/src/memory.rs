@@ -1,0 +1,264 @@
+//! How much memory a sidecar needs, told from its function alone. Pure.
+//!
+//! A sidecar's memory is bounded by budgets: so many connections, so many bytes of requests, so many uploads, so many
+//! bytes of batches. The constants here are those budgets. The sidecar enforces them; the operator and `tributary
+//! check` add them up ([`MemoryNeed`]) and refuse a function whose memory limit is below the sum.
+
+use std::fmt;
+
+use crate::function::{DeliveryMode, DestinationFunctionSpec};
+use crate::values::{BatchBytes, Quantity};
+
+const KIB: u64 = 1 << 10;
+const MIB: u64 = 1 << 20;
+
+/// Bytes that a sidecar needs at rest: code, threads, the AWS clients, metrics and what the allocator keeps.
+pub const PROCESS_BYTES: u64 = 24 * MIB;
+
+/// Connections of clients that are open at once, where the function does not say otherwise.
+pub const DEFAULT_MAX_CONNECTIONS: u64 = 1024;
+
+/// Bytes per open connection: buffers of HTTP and, where the sidecar serves HTTPS, of TLS.
+pub const CONNECTION_BYTES: u64 = 48 * KIB;
+
+/// Bytes that requests may hold together: their bodies, and the events read from these.
+pub const REQUEST_BYTES: u64 = 32 * MIB;
+
+/// Uploads under way at once.
+pub const MAX_UPLOADS: u64 = 256;
+
+/// Bytes per upload under way, in addition to the object itself: a request of the AWS client and its connection.
+pub const UPLOAD_BYTES: u64 = 64 * KIB;
+
+/// Bytes of events at which a batch is sealed, where `delivery.batch.maxBytes` does not say otherwise.
+pub const DEFAULT_MAX_BATCH_BYTES: u64 = 5 * MIB;
+
+/// How many times `delivery.batch.maxBytes` all batches may hold together, open and sealed.
+pub const BATCHES_PER_MAX_BYTES: u64 = 3;
+
+/// Batches open at once: one for each of 64 types, and one that all further types share.
+pub const MAX_OPEN_BATCHES: u64 = 65;
+
+/// Bytes that the compressors of all open batches may hold together, in addition to the events.
+pub const BATCH_STATE_BYTES: u64 = 11 * MIB;
+
+/// `sidecar.resources.limits.memory` of the chart: the limit of a function that names none.
+pub const CHART_MEMORY_LIMIT: &str = "256Mi";
+
+/// The least that `delivery.batch.maxBytes` can be.
+const LEAST_MAX_BATCH_BYTES: u64 = 64 * KIB;
+
+/// What a function's sidecar may hold, part by part, in bytes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MemoryNeed {
+    /// The process at rest.
+    pub process: u64,
+    /// Open connections of clients.
+    pub connections: u64,
+    /// Requests being read and answered.
+    pub requests: u64,
+    /// Uploads under way.
+    pub uploads: u64,
+    /// Open and sealed batches; 0 in Object mode.
+    pub batches: u64,
+    /// How many connections may be open.
+    max_connections: u64,
+    /// The bytes at which a batch is sealed; none in Object mode.
+    max_batch_bytes: Option<u64>,
+}
+
+impl MemoryNeed {
+    /// What a sidecar of this function needs.
+    pub fn of(spec: &DestinationFunctionSpec) -> Self {
+        let max_connections = max_connections(spec);
+        let max_batch_bytes = max_batch_bytes(spec);
+        Self {
+            process: PROCESS_BYTES,
+            connections: max_connections * CONNECTION_BYTES,
+            requests: REQUEST_BYTES,
+            uploads: MAX_UPLOADS * UPLOAD_BYTES,
+            batches: max_batch_bytes.map_or(0, batch_bytes),
+            max_connections,
+            max_batch_bytes,
+        }
+    }
+
+    /// All parts together, in bytes.
+    pub fn total(&self) -> u64 {
+        self.process + self.connections + self.requests + self.uploads + self.batches
+    }
+
+    /// Why a memory limit is too small, with the arithmetic and what to do; nothing if it is large enough.
+    pub fn refusal(&self, limit: &Quantity) -> Option<String> {
+        let total = self.total();
+        // What is no amount at all is the schema's to refuse.
+        let given = limit.thousandths().filter(|given| *given < i128::from(total) * 1000)?;
+        let least = self.max_batch_bytes.map(|_| total - self.batches + batch_bytes(LEAST_MAX_BATCH_BYTES));
+        let smaller_batches_fit = least.is_some_and(|least| i128::from(least) * 1000 <= given);
+        let or_lower = if smaller_batches_fit { ", or lower spec.delivery.batch.maxBytes" } else { "" };
+        let enough = total.div_ceil(MIB);
+        Some(format!(
+            "a memory limit of {limit} is too small: the function {self}; raise spec.resources.limits.memory to at \
+             least {enough}Mi{or_lower}"
+        ))
+    }
+}
+
+/// The arithmetic, as `needs 120Mi: 24Mi for the process, …`.
+impl fmt::Display for MemoryNeed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "needs {}: {} for the process, {} for {} connections, {} for requests, {} for {MAX_UPLOADS} uploads",
+            Bytes(self.total()),
+            Bytes(self.process),
+            Bytes(self.connections),
+            Grouped(self.max_connections),
+            Bytes(self.requests),
+            Bytes(self.uploads),
+        )?;
+        if let Some(max) = self.max_batch_bytes {
+            write!(
+                f,
+                ", {} for batches ({BATCHES_PER_MAX_BYTES} × maxBytes {}, and {MAX_OPEN_BATCHES} open batches)",
+                Bytes(self.batches),
+                Bytes(max)
+            )?;
+        }
+        Ok(())
+    }
+}
+
+/// The connections that a sidecar of this function keeps open at once.
+pub fn max_connections(_: &DestinationFunctionSpec) -> u64 {
+    DEFAULT_MAX_CONNECTIONS
+}
+
+/// The bytes at which a batch is sealed; nothing in Object mode.
+fn max_batch_bytes(spec: &DestinationFunctionSpec) -> Option<u64> {
+    let delivery = &spec.delivery;
+    let asked = delivery.batch.as_ref().and_then(|batch| batch.max_bytes.as_ref());
+    let bytes = asked.map(BatchBytes::bytes).and_then(|bytes| u64::try_from(bytes).ok());
+    (delivery.mode == DeliveryMode::Batch).then(|| bytes.unwrap_or(DEFAULT_MAX_BATCH_BYTES))
+}
+
+fn batch_bytes(max: u64) -> u64 {
+    BATCHES_PER_MAX_BYTES * max + BATCH_STATE_BYTES
+}
+
+/// A size as Kubernetes writes it, exactly.
+struct Bytes(u64);
+
+impl fmt::Display for Bytes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self.0 {
+            bytes if bytes % MIB == 0 => write!(f, "{}Mi", bytes / MIB),
+            bytes if bytes % KIB == 0 => write!(f, "{}Ki", bytes / KIB),
+            bytes => write!(f, "{bytes}"),
+        }
+    }
+}
+
+/// A number with commas between its thousands.
+struct Grouped(u64);
+
+impl fmt::Display for Grouped {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.0 >= 1000 { write!(f, "{},{:03}", Grouped(self.0 / 1000), self.0 % 1000) } else { self.0.fmt(f) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::{Value, json};
+
+    use super::*;
+
+    fn need(delivery: &Value) -> MemoryNeed {
+        let spec = json!({
+            "roleArn": "arn:aws:iam::123456789012:role/orders",
+            "externalIdSecretRef": {"name": "orders-lake"},
+            "s3": {"bucket": "orders-lake", "region": "us-west-2"},
+            "delivery": delivery,
+        });
+        MemoryNeed::of(&serde_json::from_value(spec).unwrap())
+    }
+
+    fn batch(max_bytes: &str) -> Value {
+        json!({"mode": "Batch", "batch": {"maxBytes": max_bytes}})
+    }
+
+    const OBJECT: &str = "24Mi for the process, 48Mi for 1,024 connections, 32Mi for requests, 16Mi for 256 uploads";
+
+    #[test]
+    fn the_arithmetic_adds_up_and_is_shown() {
+        for (delivery, shown) in [
+            (json!({}), format!("needs 120Mi: {OBJECT}")),
+            (
+                json!({"mode": "Batch"}),
+                format!("needs 146Mi: {OBJECT}, 26Mi for batches (3 × maxBytes 5Mi, and 65 open batches)"),
+            ),
+            (
+                batch("64Mi"),
+                format!("needs 323Mi: {OBJECT}, 203Mi for batches (3 × maxBytes 64Mi, and 65 open batches)"),
+            ),
+            (
+                batch("100Ki"),
+                format!("needs 134444Ki: {OBJECT}, 11564Ki for batches (3 × maxBytes 100Ki, and 65 open batches)"),
+            ),
+        ] {
+            assert_eq!(need(&delivery).to_string(), shown);
+        }
+        let large = need(&batch("64Mi"));
+        assert_eq!(large.total(), 323 << 20);
+        assert_eq!(
+            large.process + large.connections + large.requests + large.uploads + large.batches,
+            large.total(),
+            "{large:?}"
+        );
+    }
+
+    #[test]
+    fn a_limit_is_refused_exactly_when_it_is_below_the_need() {
+        for (delivery, enough, too_small) in [
+            (json!({}), "120Mi", "119Mi"),
+            (json!({"mode": "Batch"}), "146Mi", "145Mi"),
+            (batch("41Mi"), CHART_MEMORY_LIMIT, "253Mi"),
+            (batch("64Mi"), "0.5Gi", CHART_MEMORY_LIMIT),
+            (json!({}), "125829120", "125829119"),
+        ] {
+            let need = need(&delivery);
+            let refusal = |limit: &str| need.refusal(&Quantity::Text(limit.to_owned()));
+            assert_eq!(refusal(enough), None, "{delivery}");
+            let says = refusal(too_small).unwrap_or_else(|| panic!("{delivery} takes {too_small}"));
+            assert!(says.contains(&format!("limit of {too_small} ")) && says.contains(&need.to_string()), "{says}");
+        }
+    }
+
+    #[test]
+    fn the_resources_description_has_the_same_figures() {
+        let (object, batch) = (need(&json!({})).total() / MIB, need(&json!({"mode": "Batch"})).total());
+        let beside_batches = (batch - BATCHES_PER_MAX_BYTES * DEFAULT_MAX_BATCH_BYTES) / MIB;
+        let says = format!("at least {object}Mi, or {beside_batches}Mi and three times delivery.batch.maxBytes");
+        assert!(include_str!("../../docs/reference.md").contains(&says), "{says}");
+    }
+
+    #[test]
+    fn the_refusal_says_what_helps() {
+        let refusal =
+            |delivery: &Value, limit: &str| need(delivery).refusal(&Quantity::Text(limit.to_owned())).unwrap();
+        let raise = |least: &str| format!("; raise spec.resources.limits.memory to at least {least}");
+        let lower = ", or lower spec.delivery.batch.maxBytes";
+        for (delivery, limit, end) in [
+            (json!({}), "16Mi", raise("120Mi")),
+            // Not even the smallest batches fit.
+            (json!({"mode": "Batch"}), "16Mi", raise("146Mi")),
+            (json!({"mode": "Batch"}), "140Mi", raise("146Mi") + lower),
+            (batch("64Mi"), "256Mi", raise("323Mi") + lower),
+            (batch("100Ki"), "64Mi", raise("132Mi")),
+        ] {
+            let says = refusal(&delivery, limit);
+            assert!(says.ends_with(&end), "{says}");
+        }
+    }
+}
