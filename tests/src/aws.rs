@@ -1,10 +1,13 @@
 //! AWS, in this process.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::net::{TcpListener, TcpSocket};
-use tributary_local_aws::{Action, Call, Clock, Fault, LocalAws, Options, Service, Store, StoredObject};
+use tokio::task::JoinHandle;
+use tokio_rustls::rustls::ServerConfig;
+use tributary_local_aws::{Action, Call, Clock, Fault, LocalAws, Options, Service, StoredObject};
 
 use crate::World;
 
@@ -22,16 +25,30 @@ impl Aws {
     }
 
     /// Serves `world` by another clock.
+    pub async fn start_at(world: &World, clock: Clock) -> Self {
+        Self::start_with(Options { clock, ..Options::new(world.accounts()) }).await
+    }
+
+    /// Serves whatever the options say.
     ///
     /// # Panics
     /// If there is no port to serve on.
-    pub async fn start_at(world: &World, clock: Clock) -> Self {
-        let aws =
-            LocalAws::new(Options { accounts: world.accounts(), store: Store::memory(), clock, record_calls: true });
+    pub async fn start_with(options: Options) -> Self {
+        let aws = LocalAws::new(options);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         serve(&aws, listener);
         Self { aws, address }
+    }
+
+    /// Serves the same over TLS too, at this address, until the task is aborted.
+    ///
+    /// # Panics
+    /// If it is taken.
+    pub async fn serve_tls(&self, address: &str, tls: Arc<ServerConfig>) -> JoinHandle<()> {
+        let listener = TcpListener::bind(address).await.expect("a free address");
+        let aws = self.aws.clone();
+        tokio::spawn(async move { aws.serve_tls(listener, tls, std::future::pending()).await })
     }
 
     /// Where it is.
@@ -69,9 +86,14 @@ impl Aws {
         objects.into_iter().find(|object| object.key == key).unwrap_or_else(|| panic!("no {key} among {keys:?}"))
     }
 
+    /// All calls that were answered so far, or cut.
+    pub fn calls(&self) -> Vec<Call> {
+        self.aws.calls()
+    }
+
     /// The calls of AssumeRole that were answered so far.
     pub fn assume_role_calls(&self) -> Vec<Call> {
-        self.aws.calls().into_iter().filter(|call| call.operation == "AssumeRole").collect()
+        self.calls().into_iter().filter(|call| call.operation == "AssumeRole").collect()
     }
 
     /// How many sessions STS has given.

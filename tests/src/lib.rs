@@ -6,8 +6,10 @@
 //!    starts the built binary ([`process`] is what it takes), [`in_process`] the same code on a clock that runs faster;
 //! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`] and encoded by [`encode`];
 //! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in;
-//! 5. [`kubernetes`] is a real cluster, and starts the operator beside it.
+//! 5. [`namespace`] gives a test AWS's own names to itself, and [`authority`] certificates for them;
+//! 6. [`kubernetes`] is a real cluster, and starts the operator beside it.
 
+pub mod authority;
 pub mod aws;
 pub mod encode;
 pub mod event;
@@ -16,6 +18,7 @@ pub mod http;
 pub mod in_process;
 pub mod kubernetes;
 pub mod mounted;
+pub mod namespace;
 pub mod output;
 pub mod ports;
 pub mod process;
@@ -27,6 +30,7 @@ pub mod traffic;
 pub mod wait;
 pub mod world;
 
+pub use authority::Authority;
 pub use aws::{Aws, Door};
 pub use function::Function;
 pub use in_process::InProcess;

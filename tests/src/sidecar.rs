@@ -31,6 +31,8 @@ pub struct Setup {
     pub s3: String,
     /// Where STS is.
     pub sts: String,
+    /// Whom it trusts to be AWS. With this, `s3` and `sts` are not used: it asks AWS's own names.
+    pub trusted: Option<PathBuf>,
     /// Where it takes events.
     pub listen: String,
     /// More flags.
@@ -46,6 +48,7 @@ impl Setup {
             keys: Some((ACCESS_KEY_ID, SECRET_ACCESS_KEY)),
             s3: aws.endpoint(),
             sts: aws.endpoint(),
+            trusted: None,
             listen: "127.0.0.1:0".to_owned(),
             flags: vec!["--drain-delay", "0"],
         }
@@ -55,6 +58,13 @@ impl Setup {
     #[must_use]
     pub fn function(mut self, function: Function) -> Self {
         self.function = function;
+        self
+    }
+
+    /// As in production: it asks AWS's own names, and trusts the certificates in this file.
+    #[must_use]
+    pub fn trusting(mut self, certificates: &Path) -> Self {
+        self.trusted = Some(certificates.to_owned());
         self
     }
 
@@ -95,11 +105,13 @@ impl Setup {
             .env("HOME", folder)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_SHARED_CREDENTIALS_FILE", folder.join("credentials"))
-            .env("AWS_ENDPOINT_URL_S3", &self.s3)
-            .env("AWS_ENDPOINT_URL_STS", &self.sts)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(Stdio::piped());
+        match &self.trusted {
+            Some(certificates) => command.env("SSL_CERT_FILE", certificates),
+            None => command.env("AWS_ENDPOINT_URL_S3", &self.s3).env("AWS_ENDPOINT_URL_STS", &self.sts),
+        };
         if let Some((id, secret)) = self.keys {
             command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
         }
