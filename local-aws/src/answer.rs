@@ -1,11 +1,12 @@
 //! Error answers in the shape of the service asked.
 
 use bytes::Bytes;
-use hyper::header::{CONTENT_TYPE, HeaderValue};
+use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 use s3s::{Body, S3ErrorCode};
 
 use crate::calls::Service;
+use crate::faults::CannedResponse;
 
 /// The namespace of STS's answers.
 pub(crate) const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
@@ -75,6 +76,18 @@ pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: Stri
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(content_type);
     response.headers_mut().insert(CONTENT_TYPE, content_type);
+    response
+}
+
+/// The answer that a fault gives; a status or a header that HTTP does not know is left out.
+pub(crate) fn canned(canned: &CannedResponse) -> Response<Body> {
+    let mut response = Response::new(Body::from(canned.body.clone()));
+    *response.status_mut() = StatusCode::from_u16(canned.status).unwrap_or_default();
+    for (name, value) in &canned.headers {
+        if let (Ok(name), Ok(value)) = (HeaderName::from_bytes(name.as_bytes()), HeaderValue::from_str(value)) {
+            response.headers_mut().insert(name, value);
+        }
+    }
     response
 }
 

@@ -1,5 +1,6 @@
 //! What goes wrong on demand: errors, lost answers, broken answers and latency.
 
+use std::collections::BTreeMap;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -24,6 +25,10 @@ pub struct Fault {
     pub bucket: Option<String>,
     /// The ARN of the role asked for, of AssumeRole and its like.
     pub role: Option<String>,
+    /// What the object's key begins with, as it stands in the request's path.
+    pub key_prefix: Option<String>,
+    /// Whether the call carries `If-None-Match`.
+    pub conditional: Option<bool>,
     /// What happens.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub action: Action,
@@ -52,15 +57,43 @@ pub enum Action {
     TruncateBody,
     /// The call is done and the answer's body is no XML (nor JSON).
     InvalidBody,
+    /// The call is not done, and this is the whole answer: what a proxy or another server would say.
+    Respond(CannedResponse),
+    /// Nothing is done and no answer comes, until the client ends the connection.
+    Hang,
     /// The call takes this many milliseconds more; rules that follow apply too.
     LatencyMs(u64),
+}
+
+/// An answer to give as it stands, without the headers that AWS adds to its own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CannedResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, by name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
 }
 
 impl Fault {
     /// A fault that hits every call, to be narrowed by its fields.
     #[must_use]
     pub fn new(action: Action) -> Fault {
-        Fault { service: None, operation: None, bucket: None, role: None, action, probability: None, count: None }
+        Fault {
+            service: None,
+            operation: None,
+            bucket: None,
+            role: None,
+            key_prefix: None,
+            conditional: None,
+            action,
+            probability: None,
+            count: None,
+        }
     }
 
     fn hits(&self, target: &Target) -> bool {
@@ -71,6 +104,8 @@ impl Fault {
             && fits(self.operation.as_ref(), Some(target.operation))
             && fits(self.bucket.as_ref(), target.bucket.as_deref())
             && fits(self.role.as_ref(), target.role.as_deref())
+            && self.key_prefix.as_ref().is_none_or(|prefix| target.key.starts_with(prefix.as_str()))
+            && self.conditional.is_none_or(|conditional| conditional == target.conditional)
     }
 }
 
@@ -183,6 +218,26 @@ mod tests {
         for expected in [action.clone(), action, None] {
             assert_eq!(faults.plan(&put("a")), Plan { latency: Duration::ZERO, action: expected });
         }
+    }
+
+    #[test]
+    fn a_rule_may_be_for_some_keys_or_for_conditional_calls() {
+        let some = Fault { key_prefix: Some("identify/".to_owned()), ..Fault::new(Action::Hang) };
+        let conditional = Fault { conditional: Some(true), ..Fault::new(Action::Refuse) };
+        let faults = Faults::new(vec![some, conditional]);
+        let call = |key: &str, conditional| Target { key: key.to_owned(), conditional, ..put("a") };
+        assert_eq!(faults.plan(&call("identify/1", false)).action, Some(Action::Hang));
+        assert_eq!(faults.plan(&call("track/1", true)).action, Some(Action::Refuse));
+        assert_eq!(faults.plan(&call("track/1", false)).action, None);
+    }
+
+    #[test]
+    fn an_answer_is_read_from_a_file() {
+        let text = "action: {respond: {status: 200, headers: {content-type: text/html}, body: <html>}}";
+        let fault: Fault = serde_yaml::from_str(text).unwrap();
+        let headers = BTreeMap::from([("content-type".to_owned(), "text/html".to_owned())]);
+        assert_eq!(fault.action, Action::Respond(CannedResponse { status: 200, headers, body: "<html>".to_owned() }));
+        assert_eq!(serde_yaml::from_str::<Fault>("action: hang").unwrap().action, Action::Hang);
     }
 
     #[test]

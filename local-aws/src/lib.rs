@@ -48,7 +48,7 @@ use tokio_rustls::rustls::ServerConfig;
 pub use accounts::{Accounts, AccountsError};
 pub use calls::{Call, Counts, Service};
 pub use clock::Clock;
-pub use faults::{Action, Fault};
+pub use faults::{Action, CannedResponse, Fault};
 pub use store::{Store, StoredObject};
 
 use host::Hosts;

@@ -6,7 +6,7 @@ use std::sync::{Arc, OnceLock};
 
 use bytes::Bytes;
 use hyper::Method;
-use hyper::header::HOST;
+use hyper::header::{HOST, IF_NONE_MATCH};
 use hyper::http::request::Parts;
 
 use crate::calls::Service;
@@ -35,6 +35,10 @@ pub(crate) struct Target {
     /// The `Host` header.
     pub(crate) host: Option<String>,
     pub(crate) bucket: Option<String>,
+    /// The object's key as it stands in the path; empty where there is none.
+    pub(crate) key: String,
+    /// Whether the request carries `If-None-Match`.
+    pub(crate) conditional: bool,
     /// The ARN of the role asked for.
     pub(crate) role: Option<String>,
     pub(crate) session_name: Option<String>,
@@ -70,6 +74,8 @@ impl Target {
             operation,
             host: None,
             bucket: None,
+            key: String::new(),
+            conditional: false,
             role: None,
             session_name: None,
             external_id: false,
@@ -108,8 +114,12 @@ impl Target {
             (&Method::HEAD, true) if plain && !bucket.is_empty() => "HeadBucket",
             _ => OTHER,
         };
-        let target =
-            Target { bucket: (!bucket.is_empty()).then(|| bucket.to_owned()), ..Target::new(Service::S3, operation) };
+        let target = Target {
+            bucket: (!bucket.is_empty()).then(|| bucket.to_owned()),
+            key: key.to_owned(),
+            conditional: parts.headers.contains_key(IF_NONE_MATCH),
+            ..Target::new(Service::S3, operation)
+        };
         (target, None)
     }
 

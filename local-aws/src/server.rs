@@ -182,6 +182,8 @@ impl Server {
     ) -> Result<Response<Body>, Cut> {
         let response = match &plan.action {
             Some(Action::Refuse) => return Err(Cut),
+            Some(Action::Hang) => std::future::pending().await,
+            Some(Action::Respond(response)) => return Ok(answer::canned(response)),
             Some(Action::Error(code)) => {
                 let message = "This error was asked for.";
                 answer::error(target.service, code, message, &note.request_id)

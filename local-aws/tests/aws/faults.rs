@@ -2,7 +2,7 @@
 
 use std::time::{Duration, Instant};
 
-use tributary_local_aws::{Accounts, Action, Fault, Service};
+use tributary_local_aws::{Accounts, Action, CannedResponse, Fault, Service};
 
 use crate::support::{ACCOUNTS, Aws, EXTERNAL_ID, WRITER, admin, outcome};
 
@@ -30,6 +30,10 @@ async fn errors_by_name() {
         ("RequestTimeout", "400 RequestTimeout"),
         ("ConditionalRequestConflict", "409 ConditionalRequestConflict"),
         ("ExpiredToken", "400 ExpiredToken"),
+        ("TemporaryRedirect", "307 TemporaryRedirect"),
+        ("BadDigest", "400 BadDigest"),
+        ("IncompleteBody", "400 IncompleteBody"),
+        ("OperationAborted", "409 OperationAborted"),
     ] {
         aws.local.set_faults(vec![error(Service::S3, code)]);
         assert_eq!(put(&aws, code).await, expected);
@@ -70,6 +74,27 @@ async fn answers_that_make_no_sense() {
     let half = aws.raw(request).await;
     assert!(whole.ends_with("</ErrorResponse>"), "{whole}");
     assert!(half.contains("<ErrorResponse") && !half.contains("</ErrorResponse>"), "{half}");
+}
+
+#[tokio::test]
+async fn an_answer_of_another_servers() {
+    let aws = Aws::start(ACCOUNTS).await;
+    let headers = [("x-cache".to_owned(), "MISS".to_owned())].into();
+    let html = CannedResponse { status: 200, headers, body: "<html>".to_owned() };
+    aws.local.set_faults(vec![once(Action::Respond(html))]);
+    let answer = aws.raw("PUT /lake/a HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\nConnection: close\r\n\r\n").await;
+    assert!(answer.starts_with("HTTP/1.1 200 OK\r\n") && answer.ends_with("\r\n\r\n<html>"), "{answer}");
+    assert!(answer.contains("x-cache: MISS") && !answer.contains("x-amz"), "{answer}");
+    assert!(aws.local.objects().is_empty());
+}
+
+#[tokio::test]
+async fn a_call_that_hangs_until_its_client_leaves_and_is_not_done() {
+    let aws = Aws::start(ACCOUNTS).await;
+    aws.local.set_faults(vec![once(Action::Hang)]);
+    assert!(tokio::time::timeout(Duration::from_millis(300), put(&aws, "a")).await.is_err());
+    assert!(aws.local.objects().is_empty());
+    assert_eq!(put(&aws, "a").await, "ok");
 }
 
 #[tokio::test]
