@@ -75,6 +75,15 @@ impl Keys {
         key
     }
 
+    /// Whether the event gets the same key when it is sent again, so that its object may be there.
+    pub(crate) fn are_repeatable(&self, event: &Event) -> bool {
+        event.message_id_sent && (event.timestamp_sent || !self.have_time())
+    }
+
+    fn have_time(&self) -> bool {
+        self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Millis | Variable::Time(_))))
+    }
+
     /// Whether keys differ by type.
     pub(crate) fn have_type(&self) -> bool {
         self.parts.contains(&Part::Variable(Variable::Type))
@@ -133,6 +142,8 @@ mod tests {
             event: name.map(str::to_owned),
             user_id: user_id.map(str::to_owned),
             timestamp: jiff::Timestamp::from_millisecond(millis).unwrap(),
+            message_id_sent: true,
+            timestamp_sent: true,
             body: Bytes::new(),
         }
     }
@@ -155,6 +166,22 @@ mod tests {
         assert_eq!(key, "in/track/Order%20Completed/%C3%BC%2F1/2023-11-14T221320/1700000000123-m");
         let bare = keys.of_event(&event("m", None, None, -1));
         assert_eq!(bare, "in/track/_/_/1969-12-31T235959/-1-m");
+    }
+
+    #[test]
+    fn a_key_is_repeatable_if_all_of_it_came_from_the_client() {
+        let timed = keys("", "{yyyy-MM-dd}/{messageId}");
+        let timeless = keys("", "{type}/{messageId}");
+        for (message_id_sent, timestamp_sent, of_timed, of_timeless) in
+            [(true, true, true, true), (true, false, false, true), (false, true, false, false)]
+        {
+            let event = Event { message_id_sent, timestamp_sent, ..event("m", None, None, 0) };
+            assert_eq!((timed.are_repeatable(&event), timeless.are_repeatable(&event)), (of_timed, of_timeless));
+        }
+        assert!(
+            !keys("", "{millis}-{messageId}")
+                .are_repeatable(&Event { timestamp_sent: false, ..event("m", None, None, 0) })
+        );
     }
 
     #[test]

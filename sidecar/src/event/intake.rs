@@ -42,11 +42,13 @@ pub(super) fn event(
     let (body, timestamp) = stamp(&envelope, &event_type, &message_id, request)?;
     let event = known.get(Field::Event).filter(|_| event_type == EventType::Track);
     Ok(Event {
+        message_id_sent: matches!(message_id, MessageId::Sent(_)),
+        timestamp_sent: timestamp.is_some(),
         message_id: message_id.into_string(),
         event: event.and_then(|name| Some(name.lossy_text()?.into_owned())),
         user_id: validate::user_id(known),
         event_type,
-        timestamp,
+        timestamp: timestamp.unwrap_or(request.received_at),
         body,
     })
 }
@@ -79,11 +81,14 @@ mod tests {
         assert_eq!(event.message_id, "m1");
         assert_eq!(event.event.as_deref(), Some("Order Placed"));
         assert_eq!(event.user_id.as_deref(), Some("7"));
+        assert!(event.message_id_sent && !event.timestamp_sent);
         let body = String::from_utf8(event.body.to_vec()).unwrap();
         assert!(body.contains(r#""messageId":"m\u0031","event":"Order\u0020Placed""#), "{body}");
 
         let event = take(r#"{"anonymousId":"a","messageId":"","event":"e"}"#, "page").unwrap();
-        assert_eq!((event.event, event.user_id), (None, None));
+        assert_eq!((event.event, event.user_id, event.message_id_sent), (None, None, false));
+        let timed = take(r#"{"userId":7,"timestamp":"2026-01-01T00:00:00Z"}"#, "page").unwrap();
+        assert!(timed.timestamp_sent && !timed.message_id_sent);
         let made = format!(r#""messageId":"{}","event""#, event.message_id);
         let body = String::from_utf8(event.body.to_vec()).unwrap();
         assert!(body.contains(&made), "{body}");

@@ -71,6 +71,10 @@ pub struct Event {
     /// the same key; `receivedAt` where it is absent or unreadable. Its year is
     /// between 0 and 9999.
     pub timestamp: Timestamp,
+    /// Whether the client sent the `messageId`.
+    pub message_id_sent: bool,
+    /// Whether `timestamp` is the client's.
+    pub timestamp_sent: bool,
     /// The JSON object to store.
     pub body: Bytes,
 }

@@ -50,13 +50,13 @@ impl RequestContext<'_> {
     }
 }
 
-/// The stored object, and the client's timestamp for the event's key.
+/// The stored object, and the client's timestamp for the event's key, where there is one that can be read.
 pub(super) fn stamp<'a>(
     envelope: &Envelope<'a>,
     event_type: &EventType,
     message_id: &MessageId<'_>,
     request: &'a RequestContext<'a>,
-) -> Result<(Bytes, Timestamp), Rejection> {
+) -> Result<(Bytes, Option<Timestamp>), Rejection> {
     let known = &envelope.known;
     let received = || Cow::Borrowed(request.quoted.as_str());
     let as_sent = |value: Value<'a>| Cow::Borrowed(value.raw());
@@ -99,7 +99,7 @@ pub(super) fn stamp<'a>(
     }
 
     let body = write(envelope, stamps);
-    Ok((body, original_time.unwrap_or(request.received_at)))
+    Ok((body, original_time))
 }
 
 /// New values of members, as JSON.

@@ -54,6 +54,8 @@ mod tests {
             event: name.map(str::to_owned),
             user_id: None,
             timestamp: jiff::Timestamp::UNIX_EPOCH,
+            message_id_sent: true,
+            timestamp_sent: true,
             body: Bytes::new(),
         }
     }
