@@ -58,7 +58,7 @@ pub enum ConditionType {
     RoleAssumed,
     /// STS refuses the role without an external ID, and with a random one.
     ExternalIdEnforced,
-    /// The last upload was stored.
+    /// Uploads are stored, whatever the events' type.
     BucketWritable,
     /// Enough pods are ready on the current configuration.
     SidecarAvailable,
@@ -134,6 +134,8 @@ pub enum Reason {
     S3Unreachable,
     /// S3 answered something else.
     S3Error,
+    /// The store answers 412 to every If-None-Match, so that each object is put twice: uploads are stored.
+    ConditionalWritesUnsupported,
     /// Pods are being made or started.
     Progressing,
     /// The sidecar's image can't be pulled.

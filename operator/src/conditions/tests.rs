@@ -166,6 +166,12 @@ fn the_worst_replica_counts_and_the_first_of_several() {
         observed.pods = vec![saying(pod("a", true), said, Truth::Unknown, Reason::NotYetWritten), pod("b", true)];
     });
     assert_eq!(judged(&fresh, said)[0], (Truth::True, Reason::Ok));
+    let unsupported = with(|observed| {
+        let told = saying(pod("b", true), said, Truth::True, Reason::ConditionalWritesUnsupported);
+        observed.pods = vec![pod("a", true), told];
+    });
+    let judgement = judged(&unsupported, said);
+    assert_eq!(judgement, [(Truth::True, Reason::ConditionalWritesUnsupported), (Truth::True, Reason::Ok)]);
 }
 
 #[test]
