@@ -4,7 +4,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
-use std::time::{Duration, SystemTime};
+use std::time::{Duration, Instant, SystemTime};
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeLabelSet, EncodeMetric};
@@ -14,7 +14,6 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tributary_crds::conditions::Reason;
 
 use crate::event::{Code, EventType};
 use crate::memory::Budget;
@@ -25,7 +24,8 @@ const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 
 /// Bytes: from a lone event to the 64 MiB that a batch may have.
 const BYTES: [f64; 9] = [1e3, 1e4, 1e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 6.4e7];
 
-const TYPES: [&str; 7] = ["track", "identify", "page", "screen", "group", "alias", "other"];
+/// The values of the label `type`.
+pub(crate) const TYPES: [&str; 7] = ["track", "identify", "page", "screen", "group", "alias", "other"];
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct TypeLabel {
@@ -35,6 +35,11 @@ struct TypeLabel {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct CodeLabel {
     code: String,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ScopeLabel {
+    scope: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -93,6 +98,7 @@ pub struct Metrics {
     batch_bytes: Histogram,
     batch_age: Histogram,
     upload_errors: Family<CodeLabel, Counter>,
+    circuit_breaker_open: Family<ScopeLabel, Gauge>,
     sts_requests: Family<OutcomeLabel, Counter>,
     session_expiry: Gauge<f64, AtomicU64>,
     in_flight: Gauge,
@@ -125,6 +131,23 @@ impl Metrics {
         let (session_expiry, in_flight) = (Gauge::default(), Gauge::default());
         registry.register("session_expiry_timestamp_seconds", "When the session ends", Gauge::clone(&session_expiry));
         registry.register("in_flight_events", "Events taken and not answered yet", Gauge::clone(&in_flight));
+        let circuit_breaker_open = Family::<ScopeLabel, Gauge>::default();
+        registry.register(
+            "circuit_breaker_open",
+            "1 while uploads of an event type, or of the whole bucket, are refused without trying S3",
+            circuit_breaker_open.clone(),
+        );
+        for scope in TYPES.into_iter().chain(["bucket"]) {
+            drop(circuit_breaker_open.get_or_create(&ScopeLabel { scope }));
+        }
+        let upload_errors: Family<CodeLabel, Counter> = counter(
+            &mut registry,
+            "upload_errors",
+            "PUTs that failed, by reason; in lower case those that S3 did not end",
+        );
+        for code in [TIMEOUT, CANCELLED] {
+            drop(upload_errors.get_or_create(&code_label(code)));
+        }
         Arc::new(Self {
             events_received: counter(&mut registry, "events_received", "Events in requests, good or not"),
             events_stored: counter(&mut registry, "events_stored", "Events that S3 has, now or already"),
@@ -146,7 +169,8 @@ impl Metrics {
                 BYTES,
             ),
             batch_age: histogram(&mut registry, "batch_age", "Sealed batches by age", Unit::Seconds, SECONDS),
-            upload_errors: counter(&mut registry, "upload_errors", "PUTs that failed, by S3's code"),
+            upload_errors,
+            circuit_breaker_open,
             sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
             session_expiry,
             in_flight,
@@ -223,13 +247,9 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn object(&self, bytes: usize) {
-        self.objects_stored.inc();
-        self.stored_bytes.inc_by(bytes as u64);
-    }
-
-    pub(crate) fn upload(&self, took: Duration) {
-        self.upload_duration.observe(took.as_secs_f64());
+    /// A PUT begins; it is counted once, whatever becomes of it.
+    pub(crate) fn attempt(&self) -> Attempt<'_> {
+        Attempt { metrics: self, start: Instant::now(), outcome: AttemptOutcome::Cancelled }
     }
 
     /// A batch that was sealed, of so many bytes before compression, so long after it was opened.
@@ -238,9 +258,9 @@ impl Metrics {
         self.batch_age.observe(age.as_secs_f64());
     }
 
-    /// Counts a failed PUT: S3's own code where it is one that we know, else "other".
-    pub(crate) fn upload_error(&self, reason: Reason) {
-        self.upload_errors.get_or_create(&code_label(&reason.to_string())).inc();
+    /// Whether uploads of a scope, a type or `bucket`, are refused without trying.
+    pub(crate) fn circuit_breaker(&self, scope: &'static str, open: bool) {
+        self.circuit_breaker_open.get_or_create(&ScopeLabel { scope }).set(i64::from(open));
     }
 
     pub(crate) fn request(&self, path: &'static str, status: u16, took: Duration) {
@@ -276,6 +296,57 @@ impl Collector for MemoryCollector {
     }
 }
 
+/// `code` of a PUT that had no answer in time.
+pub(crate) const TIMEOUT: &str = "timeout";
+
+/// `code` of a PUT that was given up before its end, with the request that it was part of.
+const CANCELLED: &str = "cancelled";
+
+/// A PUT under way. Dropped before its end, it counts as cancelled.
+pub(crate) struct Attempt<'a> {
+    metrics: &'a Metrics,
+    start: Instant,
+    outcome: AttemptOutcome,
+}
+
+enum AttemptOutcome {
+    Stored,
+    Existed,
+    Failed(String),
+    Cancelled,
+}
+
+impl Attempt<'_> {
+    /// S3 stored the object, of that many bytes.
+    pub(crate) fn stored(mut self, bytes: usize) {
+        self.metrics.objects_stored.inc();
+        self.metrics.stored_bytes.inc_by(bytes as u64);
+        self.outcome = AttemptOutcome::Stored;
+    }
+
+    /// S3 had the object already.
+    pub(crate) fn existed(mut self) {
+        self.outcome = AttemptOutcome::Existed;
+    }
+
+    /// It failed for this reason.
+    pub(crate) fn failed(mut self, code: impl Into<String>) {
+        self.outcome = AttemptOutcome::Failed(code.into());
+    }
+}
+
+impl Drop for Attempt<'_> {
+    fn drop(&mut self) {
+        self.metrics.upload_duration.observe(self.start.elapsed().as_secs_f64());
+        let code = match &self.outcome {
+            AttemptOutcome::Stored | AttemptOutcome::Existed => return,
+            AttemptOutcome::Failed(code) => code,
+            AttemptOutcome::Cancelled => CANCELLED,
+        };
+        self.metrics.upload_errors.get_or_create(&code_label(code)).inc();
+    }
+}
+
 /// Events in flight.
 pub(crate) struct Flight(Gauge, i64);
 
@@ -301,7 +372,7 @@ fn label(event_type: &EventType) -> &'static str {
 }
 
 /// A type's place among the labels: any beyond the six of Segment's spec is "other", the last.
-fn place(event_type: &EventType) -> usize {
+pub(crate) fn place(event_type: &EventType) -> usize {
     TYPES.iter().position(|known| *known == event_type.as_str()).unwrap_or(TYPES.len() - 1)
 }
 
@@ -347,10 +418,12 @@ mod tests {
         metrics.rejected(Code::NoUserAnonId);
         metrics.filtered();
         metrics.request("/v1/track", 200, Duration::from_millis(3));
-        metrics.object(10);
         metrics.batch(100, Duration::from_millis(20));
-        metrics.upload(Duration::from_millis(2));
-        metrics.upload_error(Reason::AccessDenied);
+        metrics.attempt().stored(10);
+        metrics.attempt().existed();
+        metrics.attempt().failed("AccessDenied");
+        drop(metrics.attempt());
+        metrics.circuit_breaker("page", true);
         metrics.sts_request(StsOutcome::Assumed);
         let text = metrics.encode();
         for line in [
@@ -363,8 +436,12 @@ mod tests {
             "tributary_request_duration_seconds_count 1",
             "tributary_objects_stored_total 1",
             "tributary_stored_bytes_total 10",
-            "tributary_upload_duration_seconds_count 1",
+            "tributary_upload_duration_seconds_count 4",
             "tributary_upload_errors_total{code=\"AccessDenied\"} 1",
+            "tributary_upload_errors_total{code=\"cancelled\"} 1",
+            "tributary_upload_errors_total{code=\"timeout\"} 0",
+            "tributary_circuit_breaker_open{scope=\"bucket\"} 0",
+            "tributary_circuit_breaker_open{scope=\"page\"} 1",
             "tributary_sts_requests_total{outcome=\"assumed\"} 1",
             "tributary_session_expiry_timestamp_seconds ",
             "tributary_in_flight_events 0",

@@ -6,12 +6,13 @@
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::Reason;
 
+use super::circuit_breaker::{Evidence, WINDOW};
 use super::failure::{self, ErrorClass};
+use super::health::Extent;
 use super::upload::Uploads;
 
 /// How often the bucket is looked at while it can't be written to.
@@ -26,7 +27,7 @@ pub(crate) async fn watch(uploads: Arc<Uploads>) {
     };
     let mut first = true;
     while let Some(uploads) = uploads.upgrade() {
-        if first || uploads.gate.is_closed() {
+        if first || uploads.health.bucket_blocker().is_some() {
             let mut sessions = uploads.sessions.clone();
             let session = tokio::select! {
                 session = sessions.ready() => session,
@@ -46,21 +47,20 @@ async fn look(uploads: &Uploads, session: &crate::session::Session) {
     let found = match uploads.bucket.head(session).await {
         Ok(()) => None,
         Err(answer) => match failure::classify(&answer, uploads.target()) {
-            ErrorClass::Configuration(fault) if telling(fault.reason) => Some(fault),
+            ErrorClass::Configuration(blocker) if telling(blocker.reason) => Some(blocker),
             // Refused: but by a bucket that exists, in this region.
-            ErrorClass::Configuration(fault) if fault.reason == Reason::AccessDenied => None,
+            ErrorClass::Refused(blocker) if blocker.reason == Reason::AccessDenied => None,
             // Nothing that this request was to find out.
             _ => return,
         },
     };
-    match (found, uploads.gate.blocker()) {
-        (Some(fault), _) => uploads.fault(fault),
-        (None, Some(old)) if telling(old.reason) => {
-            uploads.gate.open();
-            uploads.writable.store(false, Ordering::Release);
-            let message = "the bucket is where it should be; nothing was uploaded yet";
-            uploads.conditions.set(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten, message);
+    // Whatever a store answers to HEAD, it is there if it stores.
+    let stores = Instant::now().checked_sub(WINDOW).is_some_and(|since| uploads.health.stored_since(since));
+    match (found, uploads.health.bucket_blocker()) {
+        (Some(blocker), _) if !stores => {
+            uploads.failed(Extent::Bucket, Evidence::Conclusive, blocker);
         }
-        (None, _) => {}
+        (None, Some(old)) if telling(old.reason) => uploads.health.found(),
+        _ => {}
     }
 }

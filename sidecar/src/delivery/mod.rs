@@ -1,18 +1,22 @@
 //! From accepted events to objects in S3.
 //!
-//! An event is stored when S3 has answered 200 for the object that holds it, or 412 on that event's
-//! own key: it is there already. Until then somebody waits for it. Nothing is kept after the request
-//! was answered; what was answered 503 is the client's to send again.
+//! An event is stored when S3 has answered 200 for the object that holds it, or a 412 that proves
+//! that the event's own key has its object already ([`precondition`]). Nothing is kept after the
+//! request was answered; what was answered 503 is the client's to send again.
 //!
 //! The two modes differ in what becomes an object ([`objects`], [`batches`]); how an object gets
-//! into S3 is the same ([`upload`]).
+//! into S3 is the same ([`upload`]). What the uploads find out about the bucket is shared by all of
+//! them ([`health`]).
 
 mod batches;
 mod bucket_check;
+mod circuit_breaker;
 mod failure;
-mod gate;
+mod health;
 mod key;
 mod objects;
+mod precondition;
+mod response_check;
 mod s3;
 mod upload;
 
@@ -73,18 +77,28 @@ impl Delivery {
     }
 
     /// Stores events, or says by `deadline` why it could not. `reservation` is of the memory that they
-    /// take.
+    /// take. Once begun, it is carried on whether or not somebody waits: a client that hangs up ends
+    /// no upload halfway, and all is counted.
     pub(crate) async fn store(
-        &self,
+        self: &Arc<Self>,
         events: Vec<Event>,
         reservation: Reservation,
         deadline: Instant,
     ) -> Result<(), NotStored> {
-        let _flight = self.metrics.flight(events.len());
-        match &self.mode {
-            Mode::Object(objects) => objects.store(&events, deadline).await,
-            Mode::Batch(batches) => batches.store(events, reservation, deadline).await,
-        }
+        let delivery = Arc::clone(self);
+        let flight = self.metrics.flight(events.len());
+        let task = tokio::spawn(async move {
+            let _flight = flight;
+            match &delivery.mode {
+                Mode::Object(objects) => {
+                    let _held = reservation;
+                    objects.store(&events, deadline).await
+                }
+                Mode::Batch(batches) => batches.store(events, reservation, deadline).await,
+            }
+        });
+        // Nobody ends the task: what it can't finish is a panic, which goes on here.
+        task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }
 

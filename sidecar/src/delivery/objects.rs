@@ -1,4 +1,4 @@
-//! An object an event.
+//! One object per event.
 //!
 //! The event's key is made of what its client sent: sent again, it is the same object.
 
@@ -10,6 +10,7 @@ use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::values::KeyTemplate;
 
 use super::NotStored;
+use super::health::Part;
 use super::key::Keys;
 use super::s3::Object;
 use super::upload::{Stored, Uploads};
@@ -34,35 +35,61 @@ impl Objects {
         Self { keys: Keys::new(spec.s3.prefix.as_ref(), &template), uploads, metrics }
     }
 
-    /// Stores events, many at once. One that can't be stored fails them all: what is stored already
-    /// stays one object when it is sent again.
+    /// Stores events, many at once. One that can't be stored fails them all, and what is under way
+    /// by then is finished: it stays one object when it is sent again.
     pub(super) async fn store(&self, events: &[Event], deadline: Instant) -> Result<(), NotStored> {
-        let mut waiting = events.iter().map(|event| self.store_one(event, deadline));
-        // While nothing can be stored, one at a time may try: the others would be refused at once, and
-        // the request answered before the one that tries has an answer.
-        if self.uploads.gate.is_closed()
-            && let Some(first) = waiting.next()
-        {
-            first.await?;
+        if let [event] = events {
+            return self.store_one(event, deadline).await;
         }
+        let mut waiting = self.probe(events, deadline).await?.map(|event| self.store_one(event, deadline));
         let mut stores: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).collect();
+        let mut result = Ok(());
         while let Some(stored) = stores.next().await {
-            stored?;
-            stores.extend(waiting.next());
+            result = result.and(stored);
+            if result.is_ok() {
+                stores.extend(waiting.next());
+            }
         }
-        Ok(())
+        result
+    }
+
+    /// The events that are left to store, after those that had to go first: while a circuit breaker
+    /// is open one upload may pass as its probe. The others would be refused at once, and the request
+    /// answered before the probe has an answer.
+    async fn probe<'a>(
+        &self,
+        events: &'a [Event],
+        deadline: Instant,
+    ) -> Result<impl Iterator<Item = &'a Event> + use<'a>, NotStored> {
+        let mut probes = Vec::new();
+        if self.uploads.health.any_open() {
+            for (index, event) in events.iter().enumerate() {
+                if self.uploads.health.is_open(self.part(event)) {
+                    self.store_one(event, deadline).await?;
+                    probes.push(index);
+                }
+            }
+        }
+        let left = events.iter().enumerate().filter(move |(index, _)| probes.binary_search(index).is_err());
+        Ok(left.map(|(_, event)| event))
     }
 
     async fn store_one(&self, event: &Event, deadline: Instant) -> Result<(), NotStored> {
-        self.uploads.admit(deadline).await?;
+        let part = self.part(event);
+        self.uploads.admit(part.into_iter().collect(), deadline).await?;
         let object = Object {
             key: self.keys.of_event(event),
-            is_new: false,
+            is_new: !self.keys.are_repeatable(event),
+            part,
             body: event.body.clone(),
             content_type: "application/json",
         };
         let stored = self.uploads.upload(&object, deadline).await?;
         self.metrics.stored(&event.event_type, stored == Stored::Already);
         Ok(())
+    }
+
+    fn part(&self, event: &Event) -> Option<Part> {
+        self.keys.have_type().then(|| Part::of(&event.event_type))
     }
 }

@@ -15,17 +15,23 @@ use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::primitives::ByteStream;
 use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use bytes::Bytes;
+use tokio::time::timeout;
 use tributary_crds::function::{self, Checksum, EncryptionType};
 use tributary_telemetry::causes;
 
 use super::failure::S3Answer;
+use super::health::Part;
+use super::response_check::{self, ResponseCheck};
 use crate::clock::{Clock, SdkTime};
 use crate::session::{Session, SessionId};
 
-/// How long a single try may take: a slow one is worth giving up, a new connection often helps.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html>
-const TRY: Duration = Duration::from_secs(5);
+/// How long a connection may take to be made.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long the bucket may take to be asked for.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An object that will not change any more.
 #[derive(Clone, Debug)]
@@ -33,6 +39,8 @@ pub(crate) struct Object {
     pub(crate) key: String,
     /// Whether the key was made for this object alone, so that nothing can be there before it.
     pub(crate) is_new: bool,
+    /// The part of the key space that the key is in; none where keys have no type.
+    pub(super) part: Option<Part>,
     pub(crate) body: Bytes,
     pub(crate) content_type: &'static str,
 }
@@ -61,8 +69,8 @@ pub(crate) struct S3Endpoint {
 
 impl Bucket {
     pub(crate) fn new(target: function::S3, endpoint: S3Endpoint, clock: Arc<dyn Clock>) -> Self {
-        let timeouts =
-            TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_attempt_timeout(TRY).build();
+        // How long the whole may take is the caller's to say, attempt by attempt.
+        let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let checksum = match target.checksum {
             Checksum::WhenSupported => RequestChecksumCalculation::WhenSupported,
             Checksum::WhenRequired => RequestChecksumCalculation::WhenRequired,
@@ -81,13 +89,25 @@ impl Bucket {
             .force_path_style(endpoint.path_style)
             .request_checksum_calculation(checksum);
         config.set_endpoint_url(endpoint.url);
+        config.push_interceptor(SharedInterceptor::permanent(ResponseCheck));
         let tagging = (!target.tags.is_empty())
             .then(|| url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&target.tags).finish());
         Self { config, client: ArcSwapOption::empty(), target, tagging }
     }
 
-    /// Puts the object, once. Without `conditionalWrites` an object of the same key is overwritten.
-    pub(crate) async fn put(&self, object: &Object, session: &Session) -> Result<(), S3Answer> {
+    /// Whether objects are put so that none is written over.
+    pub(crate) fn writes_conditionally(&self) -> bool {
+        self.target.conditional_writes
+    }
+
+    /// Puts the object, once and within `time`. `if_absent` leaves an object that is there alone.
+    pub(crate) async fn put(
+        &self,
+        object: &Object,
+        if_absent: bool,
+        session: &Session,
+        time: Duration,
+    ) -> Result<(), S3Answer> {
         let target = &self.target;
         let client = self.client(session);
         let mut request = client
@@ -101,7 +121,7 @@ impl Bucket {
             .set_tagging(self.tagging.clone())
             .set_expected_bucket_owner(target.expected_bucket_owner.as_ref().map(ToString::to_string))
             .set_storage_class(target.storage_class.as_ref().map(|class| StorageClass::from(class.as_str())));
-        if target.conditional_writes {
+        if if_absent {
             request = request.if_none_match("*");
         }
         if let Some(encryption) = &target.encryption {
@@ -112,21 +132,21 @@ impl Bucket {
                     .set_ssekms_key_id(encryption.key_id.as_ref().map(ToString::to_string)),
             };
         }
-        request.send().await.map(drop).map_err(|error| answer(&error))
+        match timeout(time, request.send()).await {
+            Ok(result) => result.map(drop).map_err(|error| answer(&error, &object.body)),
+            Err(_) => Err(S3Answer::Timeout),
+        }
     }
 
     /// Asks for the bucket. A session that may only put objects is refused, but told whether the
     /// bucket exists and where.
     pub(crate) async fn head(&self, session: &Session) -> Result<(), S3Answer> {
         let client = self.client(session);
-        client
-            .1
-            .head_bucket()
-            .bucket(self.target.bucket.as_str())
-            .send()
-            .await
-            .map(drop)
-            .map_err(|error| answer(&error))
+        let request = client.1.head_bucket().bucket(self.target.bucket.as_str());
+        match timeout(HEAD_TIMEOUT, request.send()).await {
+            Ok(result) => result.map(drop).map_err(|error| answer(&error, &[])),
+            Err(_) => Err(S3Answer::Timeout),
+        }
     }
 
     fn client(&self, session: &Session) -> Arc<(SessionId, aws_sdk_s3::Client)> {
@@ -141,23 +161,26 @@ impl Bucket {
     }
 }
 
-fn answer<E>(error: &SdkError<E>) -> S3Answer
+/// What came of a request for which `sent` was sent.
+fn answer<E>(error: &SdkError<E>, sent: &[u8]) -> S3Answer
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let Some(response) = error.raw_response() else { return S3Answer::Nothing(causes(error)) };
-    let status = response.status().as_u16();
-    // An answer that says 200 and can't be read tells nothing.
-    if status < 300 {
+    let Some((response, body)) = error.raw_response().and_then(|response| Some((response, response.body().bytes()?)))
+    else {
         return S3Answer::Nothing(causes(error));
-    }
-    let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
-    let code = match (error.code(), status) {
-        // The answer to a HEAD has no body, and gets a code from the SDK.
-        (None | Some("NotFound"), 404) => "NoSuchBucket",
-        (Some(code), _) => code,
-        (None, _) => "",
     };
+    let status = response.status().as_u16();
+    // The answer to a HEAD has no body, and gets a code from the SDK.
+    let code = error.code().filter(|_| !body.is_empty());
+    if code.is_none() && (status < 300 || !response_check::has_amz_header(response)) {
+        return S3Answer::Foreign { status, start: response_check::excerpt(body, sent) };
+    }
+    let code = match (code, status) {
+        (None | Some("NotFound"), 404) => "NoSuchBucket",
+        (code, _) => code.unwrap_or_default(),
+    };
+    let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
     let message = error.message().unwrap_or("no message").to_owned();
     S3Answer::Error { status, code: code.to_owned(), message, region }
 }

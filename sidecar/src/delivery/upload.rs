@@ -1,10 +1,12 @@
 //! One object's way into S3: tried until it is there, or until it is known why not.
 //!
-//! A failure that time may mend is tried again for as long as the object has; one that a person
-//! must mend closes the [`gate`](super::gate).
+//! A failure that may pass by itself is tried again for as long as the object has. One that a
+//! person has to fix ends the upload, and is made known to the others
+//! ([`circuit_breaker`](super::circuit_breaker)). A 412 ends it only where it proves that the object
+//! is stored ([`precondition`](super::precondition)). Every attempt is counted once, whatever becomes
+//! of it.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
@@ -14,24 +16,34 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::{DestinationFunctionSpec, ExternalIdEnforcement};
 
 use super::NotStored;
-use super::failure::{self, ErrorClass, Target};
-use super::gate::Gate;
+use super::circuit_breaker::Evidence;
+use super::failure::{self, ErrorClass, S3Answer, Target};
+use super::health::{BucketHealth, Extent, Parts};
+use super::precondition::Meaning;
 use super::s3::{Bucket, Object};
 use crate::conditions::{Blocker, Conditions};
-use crate::metrics::Metrics;
+use crate::metrics::{Metrics, TIMEOUT};
 use crate::session::{Session, Sessions};
 
-/// PUTs under way at once. By Little's law, S3's 76 ms for a small object make that some 3,300 a
+/// PUTs under way at once. By Little's law, S3's 76 ms for a small object make that about 3,300 per
 /// second, what a partition takes.
 const UPLOADS: usize = 256;
 
-/// Between two tries of one object: doubled each time, half of it by chance.
+/// Between two attempts at one object: doubled each time, half of it by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
 /// How long an object is tried in vain, with no other stored meanwhile, before the condition says so:
 /// sooner than a request gives up, since people wait for it.
-const DOUBT: Duration = Duration::from_secs(3);
+const REPORT_AFTER: Duration = Duration::from_secs(3);
+
+/// How long an attempt may take: a slow one is worth giving up, a new connection often helps.
+/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html>
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// Time below which what is left is not divided into two attempts: S3 takes about 76 ms for a small
+/// object, and several times that now and then.
+const SHORTEST_ATTEMPT: Duration = Duration::from_millis(500);
 
 /// Uploads to one function's bucket.
 #[derive(Debug)]
@@ -39,14 +51,9 @@ pub(crate) struct Uploads {
     pub(super) bucket: Bucket,
     spec: DestinationFunctionSpec,
     pub(super) sessions: Sessions,
-    pub(super) gate: Gate,
-    /// Whether BucketWritable says that the last upload was stored: it is written at turns only.
-    pub(super) writable: AtomicBool,
-    /// When the last object was stored, in milliseconds since `begun`.
-    last_stored: AtomicU64,
-    begun: Instant,
+    pub(super) health: BucketHealth,
     slots: Semaphore,
-    pub(super) conditions: Arc<Conditions>,
+    conditions: Arc<Conditions>,
     metrics: Arc<Metrics>,
 }
 
@@ -62,20 +69,17 @@ impl Uploads {
             bucket,
             spec: spec.clone(),
             sessions,
-            gate: Gate::default(),
-            writable: AtomicBool::new(false),
-            last_stored: AtomicU64::new(0),
-            begun: Instant::now(),
+            health: BucketHealth::new(spec.s3.bucket.as_str(), Arc::clone(&conditions), Arc::clone(&metrics)),
             slots: Semaphore::new(UPLOADS),
             conditions,
             metrics,
         }
     }
 
-    /// Whether uploads are worth trying now, and there is a session for them; by `deadline` at the
-    /// latest.
-    pub(super) async fn admit(&self, deadline: Instant) -> Result<(), NotStored> {
-        self.gate.pass(Instant::now())?;
+    /// Whether uploads into `parts` are worth trying now, and there is a session for them; by
+    /// `deadline` at the latest.
+    pub(super) async fn admit(&self, parts: Parts, deadline: Instant) -> Result<(), NotStored> {
+        self.health.admit(parts, Instant::now())?;
         self.session(deadline).await?;
         Ok(())
     }
@@ -86,43 +90,55 @@ impl Uploads {
         let mut pause = FIRST_PAUSE;
         let mut session = self.session(deadline).await?;
         let mut last = None;
+        let mut if_absent = self.bucket.writes_conditionally();
+        // Whether the key can have an object: an earlier request's, or an earlier attempt's.
+        let mut may_exist = !object.is_new;
         loop {
             let Ok(Ok(permit)) = timeout_at(deadline.into(), self.slots.acquire()).await else {
                 // Slots that S3 keeps busy without storing anything are S3's fault.
-                let stuck = last.is_some() || self.nothing_stored_since(start);
+                let stuck = last.is_some() || !self.health.stored_since(start);
                 return Err(if stuck { self.give_up(last, start) } else { NotStored::Full });
             };
-            let class = match timeout_at(deadline.into(), Box::pin(self.put(object, &session))).await {
-                Ok(Ok(())) => return Ok(self.stored(Stored::Now)),
-                Ok(Err(class)) => class,
-                Err(_) => return Err(self.give_up(last, start)),
-            };
+            let time = attempt_timeout(deadline.saturating_duration_since(Instant::now()));
+            // On the heap, and only now that there is a slot: the SDK's future takes 20 KiB.
+            let attempt = Box::pin(self.put(object, if_absent, may_exist, &session, time)).await;
             drop(permit);
+            let class = match attempt {
+                Ok(stored) => return Ok(stored),
+                Err(Failure::Unproven) => {
+                    if_absent = false;
+                    continue;
+                }
+                Err(Failure::Error { class, in_doubt }) => {
+                    may_exist |= in_doubt;
+                    class
+                }
+            };
             match class {
-                // Of a key that was never tried before, somebody else's object.
-                ErrorClass::Exists if object.is_new && last.is_none() => {
-                    let fault = failure::taken_key(&object.key);
-                    self.fault(fault.clone());
-                    return Err(fault.into());
+                // Handled as `Unproven` where there was a condition.
+                ErrorClass::PreconditionFailed => {
+                    let blocker = failure::condition_not_set(&object.key);
+                    return Err(self.failed(Extent::Keys(object.part), Evidence::OneKey, blocker).into());
                 }
-                ErrorClass::Exists => return Ok(self.stored(Stored::Already)),
-                ErrorClass::Configuration(fault) => {
-                    self.fault(fault.clone());
-                    return Err(fault.into());
+                ErrorClass::Refused(blocker) => {
+                    return Err(self.failed(Extent::Keys(object.part), Evidence::OneKey, blocker).into());
                 }
-                ErrorClass::Refresh(fault) => {
-                    last = Some(fault);
+                ErrorClass::Configuration(blocker) => {
+                    return Err(self.failed(Extent::Bucket, Evidence::Conclusive, blocker).into());
+                }
+                ErrorClass::Refresh(blocker) => {
+                    last = Some(blocker);
                     let mut sessions = self.sessions.clone();
                     match timeout_at(deadline.into(), sessions.newer_than(session.id)).await {
                         Ok(newer) => session = newer,
                         Err(_) => return Err(self.give_up(last, start)),
                     }
                 }
-                ErrorClass::Retry(fault) => {
-                    if start.elapsed() >= DOUBT && self.nothing_stored_since(start) {
-                        self.say(&fault);
+                ErrorClass::Retry(blocker) => {
+                    if start.elapsed() >= REPORT_AFTER && !self.health.stored_since(start) {
+                        self.failed(Extent::Bucket, Evidence::Passing, blocker.clone());
                     }
-                    last = Some(fault);
+                    last = Some(blocker);
                     let wait = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     if Instant::now() + wait >= deadline {
@@ -133,72 +149,61 @@ impl Uploads {
                     session = self.session(deadline).await?;
                 }
             }
-            self.gate.pass(Instant::now())?;
+            self.health.admit(object.part.into_iter().collect(), Instant::now())?;
         }
     }
 
-    /// One PUT, timed and counted.
-    async fn put(&self, object: &Object, session: &Session) -> Result<(), ErrorClass> {
-        let start = Instant::now();
-        let result = self.bucket.put(object, session).await;
-        self.metrics.upload(start.elapsed());
-        let answer = match result {
-            Ok(()) => {
-                self.metrics.object(object.body.len());
-                return Ok(());
-            }
-            Err(answer) => answer,
+    /// One attempt, counted. `may_exist` says whether the key can have an object already.
+    async fn put(
+        &self,
+        object: &Object,
+        if_absent: bool,
+        may_exist: bool,
+        session: &Session,
+        time: Duration,
+    ) -> Result<Stored, Failure> {
+        let attempt = self.metrics.attempt();
+        let Err(answer) = self.bucket.put(object, if_absent, session, time).await else {
+            attempt.stored(object.body.len());
+            self.health.stored(object.part, if_absent, Instant::now());
+            return Ok(Stored::Now);
         };
         let class = failure::classify(&answer, self.target());
-        if let ErrorClass::Retry(fault) | ErrorClass::Refresh(fault) | ErrorClass::Configuration(fault) = &class {
-            self.metrics.upload_error(fault.reason);
-            debug!(key = object.key, reason = %fault.reason, "an upload failed");
-        }
-        Err(class)
+        let reason = match &class {
+            ErrorClass::PreconditionFailed if if_absent => match self.health.precondition_failed(may_exist) {
+                Meaning::Stored => {
+                    attempt.existed();
+                    self.health.stored(object.part, false, Instant::now());
+                    return Ok(Stored::Already);
+                }
+                Meaning::Unknown => {
+                    attempt.failed("PreconditionFailed");
+                    return Err(Failure::Unproven);
+                }
+            },
+            ErrorClass::PreconditionFailed => "PreconditionFailed".to_owned(),
+            ErrorClass::Retry(blocker)
+            | ErrorClass::Refresh(blocker)
+            | ErrorClass::Configuration(blocker)
+            | ErrorClass::Refused(blocker) => blocker.reason.to_string(),
+        };
+        debug!(key = object.key, reason, "an upload failed");
+        attempt.failed(if answer == S3Answer::Timeout { TIMEOUT.to_owned() } else { reason });
+        Err(Failure::Error { class, in_doubt: answer.leaves_in_doubt() })
     }
 
-    fn stored(&self, stored: Stored) -> Stored {
-        self.gate.open();
-        self.last_stored.store(self.millis(Instant::now()), Ordering::Relaxed);
-        if !self.writable.swap(true, Ordering::AcqRel) {
-            let message = format!("the last upload to {} was stored", self.spec.s3.bucket);
-            self.conditions.holds(ConditionType::BucketWritable, message);
-        }
-        stored
-    }
-
-    /// What a person must mend: everybody is told, and only one at a time tries again.
-    pub(super) fn fault(&self, fault: Blocker) {
-        self.say(&fault);
-        self.gate.close(fault, Instant::now());
-    }
-
-    /// The last upload was not stored.
-    fn say(&self, fault: &Blocker) {
-        self.conditions.set(ConditionType::BucketWritable, Truth::False, fault.reason, fault.message.clone());
-        // Last: an upload that is stored meanwhile may leave the condition wrong until the next one,
-        // but never for good.
-        self.writable.store(false, Ordering::Release);
+    /// An upload failed: the others are told. Returns what to tell its client.
+    pub(super) fn failed(&self, extent: Extent, evidence: Evidence, blocker: Blocker) -> Blocker {
+        self.health.failed(extent, evidence, blocker, Instant::now())
     }
 
     /// The request's time is over. If nothing was stored in all that time, it concerns everybody.
     fn give_up(&self, last: Option<Blocker>, start: Instant) -> NotStored {
-        let fault = last.unwrap_or_else(|| Blocker {
-            reason: Reason::S3Unreachable,
-            message: format!("S3 in {} did not answer in time; it is tried again until it does", self.spec.s3.region),
-        });
-        if self.nothing_stored_since(start) {
-            self.fault(fault.clone());
+        let blocker = last.unwrap_or_else(|| failure::no_answer(self.target()));
+        if self.health.stored_since(start) {
+            return blocker.into();
         }
-        fault.into()
-    }
-
-    fn nothing_stored_since(&self, start: Instant) -> bool {
-        self.last_stored.load(Ordering::Relaxed) < self.millis(start)
-    }
-
-    fn millis(&self, at: Instant) -> u64 {
-        u64::try_from(at.duration_since(self.begun).as_millis()).unwrap_or(u64::MAX)
+        self.failed(Extent::Bucket, Evidence::Conclusive, blocker).into()
     }
 
     /// A session, at once if there is one; else as soon as the manager has one, unless it is known
@@ -249,6 +254,20 @@ impl Uploads {
     }
 }
 
+/// How long the next attempt may take, of the time that is left: a connection that hangs must leave
+/// time for another.
+fn attempt_timeout(left: Duration) -> Duration {
+    (left / 2).max(SHORTEST_ATTEMPT).min(left).min(ATTEMPT_TIMEOUT)
+}
+
+/// What became of an attempt that is not known to have stored the object.
+enum Failure {
+    /// S3 answered 412 to a condition, which does not prove that the object is there.
+    Unproven,
+    /// It failed; `in_doubt` if the object may be stored all the same.
+    Error { class: ErrorClass, in_doubt: bool },
+}
+
 /// How S3 came to have an object.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {
@@ -256,4 +275,16 @@ pub(super) enum Stored {
     Now,
     /// It was there.
     Already,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_attempt_leaves_time_for_another() {
+        for (left, time) in [(30_000, 5_000), (8_500, 4_250), (3_500, 1_750), (800, 500), (300, 300), (0, 0)] {
+            assert_eq!(attempt_timeout(Duration::from_millis(left)), Duration::from_millis(time), "{left}");
+        }
+    }
 }

@@ -50,7 +50,7 @@ const REJECTED_OVERHEAD_BYTES: usize = 256;
 /// Takes a function's events.
 #[derive(Debug)]
 pub(crate) struct Ingest {
-    delivery: Delivery,
+    delivery: Arc<Delivery>,
     access: Access,
     cors: Option<Cors>,
     filter: Filter,
@@ -79,7 +79,7 @@ impl Ingest {
             cors: ingest.and_then(|ingest| ingest.cors.as_ref()).map(Cors::new),
             filter: Filter::new(spec.events.as_ref()),
             budget,
-            delivery,
+            delivery: Arc::new(delivery),
             limits,
             clock,
             metrics,

@@ -106,6 +106,8 @@ mod tests {
         Event {
             event_type: EventType::Track,
             message_id: "m".to_owned(),
+            message_id_sent: true,
+            timestamp_sent: true,
             event: None,
             user_id: None,
             timestamp: jiff::Timestamp::UNIX_EPOCH,

@@ -36,12 +36,13 @@ use self::batch_builder::{BatchBuilder, BatchLimits};
 use self::compress::extension;
 use self::partitions::{Partition, PartitionState, Partitions};
 use super::NotStored;
+use super::health::Part;
 use super::key::Keys;
 use super::s3::Object;
 use super::upload::Uploads;
 use crate::clock::Clock;
 use crate::conditions::Blocker;
-use crate::event::Event;
+use crate::event::{Event, EventType};
 use crate::memory::Reservation;
 use crate::metrics::Metrics;
 
@@ -165,7 +166,8 @@ impl Batches {
         reservation: Reservation,
         deadline: Instant,
     ) -> Result<(), NotStored> {
-        self.0.uploads.admit(deadline).await?;
+        let parts = events.iter().filter_map(|event| self.0.part(&event.event_type)).collect();
+        self.0.uploads.admit(parts, deadline).await?;
         let (mut events, mut reservation) = (events.into_iter(), Some(reservation));
         let mut waiting = VecDeque::new();
         loop {
@@ -301,12 +303,18 @@ impl Batcher {
         let object = Object {
             key: self.keys.of_batch(partition.event_type(), sealed_at, id),
             is_new: true,
+            part: partition.event_type().and_then(|event_type| self.part(event_type)),
             body: Bytes::from(batch.body),
             content_type: "application/x-ndjson",
         };
         self.uploads.upload(&object, deadline).await?;
         self.metrics.stored_together(&batch.types);
         Ok(())
+    }
+
+    /// The part of the key space in which a batch of the type's events is.
+    fn part(&self, event_type: &EventType) -> Option<Part> {
+        self.keys.have_type().then(|| Part::of(event_type))
     }
 
     /// Seals a batch, unless that was done.
