@@ -7,7 +7,7 @@ use std::time::Duration;
 use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
-use tributary_local_aws::{Action, Call, Clock, Fault, LocalAws, Options, Service, StoredObject};
+use tributary_local_aws::{Action, Call, CannedResponse, Clock, Fault, LocalAws, Options, Service, StoredObject};
 
 use crate::World;
 
@@ -168,4 +168,10 @@ pub fn latency(time: Duration) -> Action {
 /// An error of this code.
 pub fn error(code: &str) -> Action {
     Action::Error(code.to_owned())
+}
+
+/// An answer that another server than S3 gives.
+pub fn respond(status: u16, headers: &[(&str, &str)], body: &str) -> Action {
+    let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
+    Action::Respond(CannedResponse { status, headers, body: body.to_owned() })
 }

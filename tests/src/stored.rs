@@ -65,13 +65,26 @@ pub fn by_message_id(objects: &[StoredObject]) -> BTreeMap<String, usize> {
 /// # Panics
 /// If not.
 pub fn assert_stored_once<'a>(objects: &[StoredObject], ids: impl IntoIterator<Item = &'a String>) {
+    assert_one_object_each(objects, ids);
+    let rewritten = rewritten(objects);
+    assert!(rewritten.is_empty(), "written more than once: {rewritten:?}");
+}
+
+/// Each of these is one object, however often it was written; there may be others.
+///
+/// # Panics
+/// If not.
+pub fn assert_one_object_each<'a>(objects: &[StoredObject], ids: impl IntoIterator<Item = &'a String>) {
     let found = by_message_id(objects);
     let missing: Vec<_> = ids.into_iter().filter(|id| !found.contains_key(*id)).collect();
     assert!(missing.is_empty(), "{} events are lost: {missing:?}", missing.len());
     let twice: Vec<_> = found.iter().filter(|(_, count)| **count > 1).collect();
     assert!(twice.is_empty(), "more than one object: {twice:?}");
-    let rewritten: Vec<_> = objects.iter().filter(|object| object.puts != 1).map(|object| &object.key).collect();
-    assert!(rewritten.is_empty(), "written more than once: {rewritten:?}");
+}
+
+/// The keys of the objects that were written more than once.
+pub fn rewritten(objects: &[StoredObject]) -> Vec<&String> {
+    objects.iter().filter(|object| object.puts != 1).map(|object| &object.key).collect()
 }
 
 /// These and no others are stored, each once.

@@ -10,9 +10,11 @@ use tokio::task::JoinSet;
 use tributary_local_aws::{Action, Fault};
 use tributary_tests::aws::{error, latency, puts};
 use tributary_tests::event::{batch, message_id, track};
-use tributary_tests::stored::assert_exactly;
-use tributary_tests::wait::until;
-use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World, started};
+use tributary_tests::raw::Raw;
+use tributary_tests::stored::{assert_exactly, assert_one_object_each, rewritten};
+use tributary_tests::traffic::acknowledged;
+use tributary_tests::wait::{SOON, until};
+use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, Traffic, World, started};
 
 /// Requests under way at once.
 const CLIENTS: usize = 8;
@@ -52,6 +54,8 @@ async fn send_all(sidecar: &SidecarProcess, count: usize) -> usize {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn answers_that_s3_loses_make_no_second_object() {
     let (aws, sidecar) = started(Function::new()).await;
+    // The store is seen to honour conditions: from then on 412 says that an object is there.
+    send_until_stored(0, || Ports::clone(&sidecar), SOON).await;
     aws.faults([Fault { probability: Some(0.1), ..puts(Action::StoreThenDrop) }]);
     send_all(&sidecar, 500).await;
     assert!(aws.puts_answered("cut") > 20, "{} answers were lost", aws.puts_answered("cut"));
@@ -77,6 +81,7 @@ async fn an_s3_that_turns_half_away_gets_every_event_once() {
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn every_kind_of_broken_answer_leaves_each_event_once() {
     let (aws, sidecar) = started(Function::new()).await;
+    send_until_stored(0, || Ports::clone(&sidecar), SOON).await;
     let each = |action| Fault { probability: Some(0.05), ..puts(action) };
     let broken = [Action::Refuse, Action::StoreThenDrop, Action::CutBody, Action::TruncateBody, Action::InvalidBody];
     let errors = ["InternalError", "ServiceUnavailable", "RequestTimeout", "ConditionalRequestConflict"].map(error);
@@ -150,7 +155,12 @@ async fn a_sidecar_killed_twenty_times_under_load_loses_and_doubles_nothing() {
     let (sent, lost) = (next.load(Ordering::Relaxed), lost.load(Ordering::Relaxed));
     assert!(sent > KILLS * 5, "hardly any load: {sent} events");
     assert!(lost > KILLS, "hardly any request was hit: {lost}");
-    assert_exactly(&aws.objects(), &ids(sent));
+    let objects = aws.objects();
+    assert_one_object_each(&objects, &ids(sent));
+    assert_eq!(objects.len(), sent, "there are objects that nobody sent");
+    // Before a new process has seen that the store honours conditions, it writes what was sent again over.
+    let rewritten = rewritten(&objects).len();
+    assert!(rewritten <= KILLS * CLIENTS, "{rewritten} objects were written more than once");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -167,4 +177,80 @@ async fn a_function_that_gets_nothing_but_batches_recovers_from_an_outage() {
     })
     .await;
     assert_exactly(&aws.objects(), &ids(50));
+}
+
+/// Sends events ten times a second while one PUT hangs; says how many there were and which failed.
+async fn beside_one_hung_put(function: Function) -> (Aws, usize, Vec<Option<u16>>) {
+    let (aws, sidecar) = started(function).await;
+    assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
+    aws.faults([Fault { count: Some(1), ..puts(Action::Hang) }]);
+    let traffic = Traffic::start(&sidecar, Duration::from_millis(100));
+    tokio::time::sleep(Duration::from_secs(12)).await;
+    let outcomes = traffic.finish().await;
+    let failed = outcomes.iter().map(|outcome| outcome.status).filter(|status| *status != Some(200)).collect();
+    assert_eq!(sidecar.metric("upload_errors_total{code=\"timeout\"}").await, 1.0, "no PUT hung");
+    assert_eq!(sidecar.metric("circuit_breaker_open{scope=\"bucket\"}").await, 0.0);
+    assert_eq!(acknowledged(&outcomes).len(), outcomes.len() - Vec::len(&failed));
+    (aws, outcomes.len(), failed)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_hung_put_refuses_nobody() {
+    let (aws, sent, failed) = beside_one_hung_put(Function::new()).await;
+    assert!(failed.is_empty(), "{} of {sent}: {failed:?}", failed.len());
+    assert_exactly(&aws.objects(), &ids(sent));
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn one_hung_put_of_a_batch_that_waited_five_seconds_refuses_nobody() {
+    let function = Function::new().with("delivery", serde_json::json!({"mode": "Batch", "batch": {"maxAge": "5s"}}));
+    let (_aws, sent, failed) = beside_one_hung_put(function).await;
+    assert!(failed.is_empty(), "{} of {sent}: {failed:?}", failed.len());
+}
+
+/// The PUTs that were timed, and those whose end was counted.
+async fn attempts(sidecar: &SidecarProcess) -> (f64, f64) {
+    let text = sidecar.metrics().await;
+    let ends =
+        ["tributary_objects_stored_total ", "tributary_events_deduplicated_total ", "tributary_upload_errors_total{"];
+    let ended = text.lines().filter(|line| ends.iter().any(|end| line.starts_with(end)));
+    let ended = ended.filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum();
+    (sidecar.metric("upload_duration_seconds_count").await, ended)
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn puts_that_get_no_answer_are_counted() {
+    let (aws, sidecar) = started(Function::new()).await;
+    aws.faults([puts(Action::Hang)]);
+    let events: Vec<_> = (0..6).map(track).collect();
+    let answers = join_all(events.iter().map(|event| sidecar.send("/v1/track", event))).await;
+    assert!(answers.iter().all(|answer| answer.status == 503));
+    let timeouts = sidecar.metric("upload_errors_total{code=\"timeout\"}").await;
+    assert!(timeouts >= 6.0, "{timeouts} timeouts");
+    let (timed, ended) = attempts(&sidecar).await;
+    assert!((timed - ended).abs() < 0.5, "{timed} PUTs were timed, {ended} ends counted");
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_stored_for_clients_that_hung_up_is_counted() {
+    let (aws, sidecar) = started(Function::new()).await;
+    aws.faults([puts(latency(Duration::from_secs(3)))]);
+    let mut clients = Vec::new();
+    for i in 0..300 {
+        let body = track(i).to_string();
+        let mut raw = Raw::connect(sidecar.events).await;
+        raw.write(format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
+        clients.push(raw);
+    }
+    until("all are in flight", SOON, async || {
+        (sidecar.status().await.in_flight >= 256 && aws.objects().is_empty()).then_some(())
+    })
+    .await;
+    drop(clients);
+    until("all uploads have ended", SOON, async || (sidecar.status().await.in_flight == 0).then_some(())).await;
+    let (stored, counted) = (aws.objects().len(), sidecar.metric("events_stored_total{type=\"track\"}").await);
+    assert!(stored >= 256, "{stored} objects");
+    assert!((counted - stored as f64).abs() < 0.5, "S3 has {stored}, the metrics {counted}");
+    let (timed, ended) = attempts(&sidecar).await;
+    assert!((timed - ended).abs() < 0.5, "{timed} PUTs were timed, {ended} ends counted");
 }

@@ -4,9 +4,15 @@ use std::collections::BTreeSet;
 use std::time::Duration;
 
 use serde_json::{Value, json};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tributary_crds::conditions::ConditionType::BucketWritable;
+use tributary_crds::conditions::{Reason, Truth};
+use tributary_local_aws::Fault;
+use tributary_tests::aws::{error, puts, respond};
 use tributary_tests::event::{HAPPENED, HAPPENED_MILLIS, batch, message_id, track, track_key};
 use tributary_tests::stored::{assert_exactly, event};
-use tributary_tests::{Function, started};
+use tributary_tests::{Aws, Function, Setup, World, started};
 
 /// One event of each type, with what such an event has, and a member that nobody knows.
 fn six() -> Vec<(&'static str, Value)> {
@@ -257,4 +263,145 @@ async fn events_that_the_filter_leaves_out_are_answered_200_and_not_stored() {
     assert_exactly(&aws.objects(), &["kept".to_owned(), "page".to_owned()]);
     assert_eq!(sidecar.metric("events_filtered_total").await, 3.0);
     assert_eq!(sidecar.metric("events_received_total{type=\"track\"}").await, 3.0);
+}
+
+/// The store answers 412 to every `If-None-Match`.
+fn refuses_conditions() -> Fault {
+    Fault { conditional: Some(true), ..puts(error("PreconditionFailed")) }
+}
+
+#[tokio::test]
+async fn a_store_that_refuses_every_condition_stores_each_event_once_and_is_told_with_the_setting() {
+    for (function, path, body, objects) in [
+        (Function::new(), "/v1/batch", batch(0..4), 4),
+        // A key that was made here can't have existed: that proves it at once.
+        (Function::new(), "/v1/track", json!({"userId": "u", "event": "e"}), 1),
+        (Function::new().with("delivery.mode", json!("Batch")), "/v1/batch", batch(0..4), 1),
+    ] {
+        let (aws, sidecar) = started(function).await;
+        aws.faults([refuses_conditions()]);
+        let fresh = objects == 1;
+        assert_eq!(sidecar.send(path, &body).await.status, 200);
+        assert_eq!(aws.objects().len(), objects);
+        if !fresh {
+            assert_eq!(
+                sidecar.condition(BucketWritable).await.reason,
+                Reason::Ok,
+                "a client may have sent them before"
+            );
+            assert_eq!(sidecar.send("/v1/batch", &batch(4..12)).await.status, 200);
+        }
+        let said = sidecar.condition(BucketWritable).await;
+        assert_eq!((said.status, said.reason), (Truth::True, Reason::ConditionalWritesUnsupported));
+        assert!(said.message.contains("set spec.s3.conditionalWrites: false"), "{}", said.message);
+        assert_eq!(sidecar.metric("events_deduplicated_total").await, 0.0);
+        aws.faults([]);
+        assert_eq!(sidecar.send("/v1/track", &track(100)).await.status, 200);
+        assert_eq!(sidecar.condition(BucketWritable).await.reason, Reason::Ok);
+    }
+}
+
+#[tokio::test]
+async fn an_event_sent_again_to_a_new_sidecar_is_still_one_object() {
+    let (aws, first) = started(Function::new()).await;
+    assert_eq!(first.send("/v1/track", &track(1)).await.status, 200);
+    let second = Setup::new(&aws).start().await;
+    second.wait_ready().await;
+    assert_eq!(second.send("/v1/track", &track(1)).await.status, 200);
+    assert_eq!(aws.objects().len(), 1);
+    // From the first new event on, the store is seen to honour conditions.
+    assert_eq!(second.send("/v1/track", &track(2)).await.status, 200);
+    for _ in 0..2 {
+        assert_eq!(second.send("/v1/track", &track(2)).await.status, 200);
+    }
+    assert_eq!(aws.object(&track_key(2)).puts, 1);
+    assert_eq!(second.metric("events_deduplicated_total").await, 2.0);
+}
+
+#[tokio::test]
+async fn a_412_that_proves_nothing_acknowledges_nothing() {
+    let xml = "<Error><Code>SomethingElse</Code><Message>no</Message></Error>";
+    let s3 = [("x-amz-request-id", "1")];
+    for (conditional, action) in [
+        (false, error("PreconditionFailed")),
+        (true, error("PreconditionFailed")),
+        (true, respond(412, &s3, xml)),
+        (false, respond(412, &s3, xml)),
+        (true, respond(412, &s3, "")),
+        (true, respond(412, &[], "<html>")),
+    ] {
+        let function = Function::new().with("s3.conditionalWrites", json!(conditional));
+        let (aws, sidecar) = started(function).await;
+        aws.faults([puts(action.clone())]);
+        let answer = sidecar.send("/v1/track", &track(1)).await;
+        assert_eq!((answer.status, answer.code().as_str()), (503, "S3Error"), "{action:?}: {}", answer.text());
+        assert_eq!((aws.objects(), sidecar.metric("events_stored_total{type=\"track\"}").await), (vec![], 0.0));
+    }
+}
+
+#[tokio::test]
+async fn an_answer_that_s3_does_not_give_acknowledges_nothing() {
+    let (aws, sidecar) = started(Function::new()).await;
+    let id = ("x-amz-request-id", "1");
+    let error_in_200 = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
+    let answers = [
+        (200, vec![], ""),
+        (200, vec![("content-type", "text/html")], "<html>Welcome</html>"),
+        (200, vec![("etag", "W/\"1\""), ("content-type", "text/html")], "<html>Welcome</html>"),
+        (200, vec![id], error_in_200),
+        (201, vec![id], ""),
+        (202, vec![id], ""),
+        (204, vec![], ""),
+        (302, vec![("location", "https://example.com/login")], ""),
+        (404, vec![], "<html>no such page</html>"),
+    ];
+    for (i, (status, headers, body)) in answers.into_iter().enumerate() {
+        // A stored object keeps the circuit breaker closed.
+        assert_eq!(sidecar.send("/v1/track", &track(2 * i)).await.status, 200);
+        aws.faults([puts(respond(status, &headers, body))]);
+        let answer = sidecar.send("/v1/track", &track(2 * i + 1)).await;
+        assert_eq!(answer.status, 503, "{status} {headers:?}: {}", answer.text());
+        assert!(answer.message().contains(&status.to_string()) || body == error_in_200, "{}", answer.message());
+        aws.faults([]);
+    }
+    let even: Vec<_> = (0..9).map(|i| message_id(2 * i)).collect();
+    assert_exactly(&aws.objects(), &even);
+}
+
+#[tokio::test]
+async fn an_error_in_a_200_is_tried_again_as_its_code_says() {
+    let (aws, sidecar) = started(Function::new()).await;
+    let body = "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
+    aws.faults([Fault { count: Some(1), ..puts(respond(200, &[("x-amz-request-id", "1")], body)) }]);
+    assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
+    assert_exactly(&aws.objects(), &[message_id(1)]);
+    assert_eq!(sidecar.metric("upload_errors_total{code=\"S3Error\"}").await, 1.0);
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endless_answer_is_read_to_its_bound_and_no_further() {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+    let aws = Aws::start(&World::new()).await;
+    let mut setup = Setup::new(&aws);
+    setup.s3 = format!("http://{}", listener.local_addr().expect("a bound port"));
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            tokio::spawn(async move {
+                let mut request = vec![0; 16 << 10];
+                let _ = stream.read(&mut request).await;
+                let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+                let chunk = format!("10000\r\n{}\r\n", "x".repeat(0x10000));
+                if stream.write_all(head.as_bytes()).await.is_ok() {
+                    while stream.write_all(chunk.as_bytes()).await.is_ok() {}
+                }
+            });
+        }
+    });
+    let sidecar = setup.start().await;
+    sidecar.wait_ready().await;
+    let before = sidecar.peak_memory();
+    let answer = sidecar.send("/v1/track", &track(1)).await;
+    assert_eq!((answer.status, answer.code().as_str()), (503, "S3Error"), "{}", answer.text());
+    let grown = (sidecar.peak_memory() - before) >> 20;
+    assert!(grown < 8, "{grown} MiB more for one answer");
 }
