@@ -11,8 +11,15 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
 use serde_json::Value;
 
+use crate::world::{ACCOUNT, BASE_ACCOUNT, BUCKET, OTHER_ACCOUNT, REGION};
+
 /// Longer than anything here may take.
 const PATIENCE: Duration = Duration::from_secs(60);
+
+/// What the function's owner may learn of a fault, and a client may not: names of the function's role,
+/// account, bucket and Secrets, fields, addresses, and what AWS says.
+const DETAILS: [&str; 12] =
+    ["arn:", ACCOUNT, BASE_ACCOUNT, OTHER_ACCOUNT, BUCKET, REGION, "AWS", "STS", "S3", "127.0.0.1", "spec.", "Secret "];
 
 /// A client with connections that it keeps.
 #[derive(Clone, Debug)]
@@ -89,6 +96,12 @@ impl Answer {
     /// The error's sentence; empty without an error.
     pub fn message(&self) -> String {
         self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
+    }
+
+    /// Whether the error's sentence says something, and nothing that is for the function's owner alone.
+    pub fn tells_no_details(&self) -> bool {
+        let message = self.message();
+        !message.is_empty() && !DETAILS.iter().any(|detail| message.contains(detail))
     }
 
     /// Whether it says when to come back, as all that may succeed later must: in 1 to 10 seconds.

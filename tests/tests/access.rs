@@ -51,7 +51,7 @@ fn assert_unauthorized(answer: &Answer) {
 
 fn assert_unavailable(answer: &Answer, reason: Reason) {
     assert_eq!((answer.status, answer.code()), (503, reason.to_string()), "{}", answer.text());
-    assert!(answer.says_when_to_retry());
+    assert!(answer.says_when_to_retry() && answer.tells_no_details(), "{}", answer.text());
 }
 
 /// An event with a member more.

@@ -193,7 +193,9 @@ async fn a_new_key_that_is_taken_is_a_fault_and_not_a_success() {
     aws.faults([puts(error("PreconditionFailed"))]);
     let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "S3Error"), "{}", answer.text());
-    assert!(answer.message().contains("conditionalWrites"), "{}", answer.message());
+    assert!(answer.tells_no_details(), "{}", answer.text());
+    let said = sidecar.condition(ConditionType::BucketWritable).await;
+    assert!(said.message.contains("conditionalWrites"), "{}", said.message);
     assert!(answer.says_when_to_retry());
     aws.faults([]);
     until("it is stored", SOON, async || (sidecar.send("/v1/batch", &batch(0..3)).await.status == 200).then_some(()))

@@ -9,6 +9,7 @@ mod configured;
 mod cors;
 mod filter;
 mod route;
+mod unavailable;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -18,7 +19,6 @@ use hyper::{Request, Response, StatusCode};
 use tributary_crds::function::DestinationFunctionSpec;
 
 use crate::clock::Clock;
-use crate::conditions::Blocker;
 use crate::delivery::{Delivery, NotStored};
 use crate::event::{self, Batch, Event, Rejection};
 use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent};
@@ -28,6 +28,7 @@ use access::{Denied, Endpoint};
 use cors::{Asked, Cors};
 use filter::Filter;
 use route::{Route, route};
+use unavailable::unavailable;
 
 pub(crate) use access::Access;
 pub(crate) use configured::watch as watch_configured;
@@ -211,7 +212,7 @@ impl Ingest {
                 self.metrics.auth_failed();
                 refused(StatusCode::UNAUTHORIZED, "unauthorized", message.to_owned())
             }
-            Denied::Unavailable(Blocker { reason, message }) => Answer::unavailable(reason.to_string(), message),
+            Denied::Unavailable(blocker) => unavailable(&blocker),
         }
     }
 }
@@ -225,7 +226,7 @@ fn memory_bytes(batch: &Batch) -> usize {
 
 fn later(why: NotStored) -> Answer {
     match why {
-        NotStored::Blocker(Blocker { reason, message }) => Answer::unavailable(reason.to_string(), message),
+        NotStored::Blocker(blocker) => unavailable(&blocker),
         NotStored::OutOfMemory => bad_body(&BodyError::OutOfBudget),
         NotStored::Full => full("as many uploads are under way as the sidecar begins at once".to_owned()),
     }

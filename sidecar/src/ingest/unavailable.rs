@@ -1,0 +1,107 @@
+//! What a client is told when its events can't be stored now. Pure.
+//!
+//! Anybody who can reach the port reads these answers, a page of an allowed origin among them. They
+//! hold the reason and a sentence from a closed table, and never a blocker's own message, which names
+//! roles, accounts, buckets and Secrets and quotes AWS. That message is in the function's conditions,
+//! at `/status` and in the log.
+
+use tracing::debug;
+use tributary_crds::conditions::Reason;
+
+use crate::conditions::Blocker;
+use crate::http::Answer;
+
+/// Where the people concerned find the rest.
+const DETAILS: &str = "the function's owner finds the details in its conditions";
+
+/// 503: a fault is in the way, and the same request may succeed later.
+pub(super) fn unavailable(blocker: &Blocker) -> Answer {
+    let Blocker { reason, message } = blocker;
+    // A fault of one request only is in no condition.
+    debug!(%reason, "events were not stored: {message}");
+    let told = format!("events can't be stored now: {}; send them again later; {DETAILS}", cause(*reason));
+    Answer::unavailable(reason.to_string(), told)
+}
+
+/// What is wrong, as far as it is a client's business.
+fn cause(reason: Reason) -> &'static str {
+    match reason {
+        Reason::Ok => "a fault has only just ended",
+        Reason::ConditionalWritesRefused => "the storage does not answer as it should",
+        Reason::Pending | Reason::NotYetWritten | Reason::Progressing => "the function is still starting",
+        Reason::RoleNotAllowed
+        | Reason::EndpointNotAllowed
+        | Reason::ExternalIdNotAllowed
+        | Reason::ResourcesOutOfBounds => "the platform's policy does not allow the function as it is configured",
+        Reason::NameClash | Reason::Invalid => "the function can't be set up as it is configured",
+        Reason::Paused => "the function is paused",
+        Reason::SecretNotFound | Reason::SecretKeyNotFound | Reason::InvalidExternalId => {
+            "the function lacks a secret that it needs to reach its storage"
+        }
+        Reason::WriteKeyNotFound => "the function can't read the write keys that requests are checked against",
+        Reason::SignatureNotFound => "the function can't read the signing secret that requests are checked against",
+        Reason::TlsInvalid => "the function's certificate can't be used",
+        Reason::AccessDenied => "the function is not allowed to write to its storage",
+        Reason::NoBaseIdentity => "the function has no identity with which to reach its storage",
+        Reason::PackedPolicyTooLarge => "the function's permissions are too large to be granted",
+        Reason::StsUnreachable | Reason::StsError => "the service that grants access to the storage does not do so",
+        Reason::Throttled => "the storage asks for fewer requests",
+        Reason::NotEnforced => "the function's access to its storage is not protected as it must be",
+        Reason::NoSuchBucket | Reason::WrongRegion => "the function's storage is not where it is configured to be",
+        Reason::KmsDenied => "the function is not allowed to encrypt what it stores",
+        Reason::S3Unreachable => "the storage did not answer in time",
+        Reason::S3Error => "the storage refused or failed",
+        Reason::ImagePull | Reason::CrashLoop | Reason::Unschedulable | Reason::QuotaExceeded => {
+            "the function does not run"
+        }
+        Reason::SidecarUnreachable | Reason::NoReplicas => "the function can't be reached",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// What a blocker's message may name, and a client must not learn.
+    const PLANTED: [&str; 8] = [
+        "arn:aws:iam::123456789012:role/orders-writer",
+        "123456789012",
+        "orders-lake",
+        "us-west-2",
+        "https://minio.storage.svc:9000",
+        "externalId",
+        "AKIAIOSFODNN7EXAMPLE",
+        "User is not authorized to perform",
+    ];
+
+    /// Every reason: those that the schema lists, so that a new one is among them.
+    fn reasons() -> Vec<Reason> {
+        let schema = schemars::schema_for!(Reason);
+        let variants = schema.get("oneOf").and_then(|variants| variants.as_array()).unwrap();
+        let named = variants.iter().map(|variant| serde_json::from_value(variant["const"].clone()).unwrap());
+        named.collect()
+    }
+
+    #[tokio::test]
+    async fn a_client_learns_the_reason_and_nothing_of_the_blockers_message() {
+        let reasons = reasons();
+        assert!(reasons.contains(&Reason::Ok) && reasons.contains(&Reason::NoReplicas), "{reasons:?} are not all");
+        for reason in reasons {
+            let blocker = Blocker { reason, message: PLANTED.join(" ") };
+            let response = unavailable(&blocker).into_response();
+            assert_eq!(response.status(), 503);
+            let body = response.into_body().collect().await.unwrap().to_bytes();
+            let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
+            assert_eq!(answer["error"]["code"], reason.to_string());
+            let told = answer["error"]["message"].as_str().unwrap();
+            assert!(told.contains(cause(reason)) && told.contains(DETAILS), "{told}");
+            // Nor does a sentence of the table name AWS's services, a field or a number.
+            for part in PLANTED.into_iter().chain(["arn:", "AWS", "STS", "S3", "KMS", "://", "spec."]) {
+                assert!(!told.contains(part), "{reason}: {part} is in {told}");
+            }
+            assert!(!told.contains(|c: char| c.is_ascii_digit()), "{reason}: a number is in {told}");
+        }
+    }
+}
