@@ -372,6 +372,23 @@ pub struct Ingest {
     /// The largest event taken, from 1Ki to 256Ki; by default 32Ki, as Segment takes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_event_bytes: Option<EventBytes>,
+    /// How many connections a sidecar has at once; by default 1,024. At the limit idle ones are closed for new ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // As i32: Kubernetes knows no unsigned formats.
+    #[schemars(with = "Option<i32>", range(min = 16, max = 10_000))]
+    pub max_connections: Option<u32>,
+}
+
+/// How many connections a sidecar has at once where `ingest.maxConnections` says nothing: each may fill a buffer, and
+/// all of them together fit into the chart's default memory limit.
+pub const DEFAULT_MAX_CONNECTIONS: usize = 1024;
+
+impl DestinationFunctionSpec {
+    /// How many connections each sidecar of the function has at once.
+    pub fn max_connections(&self) -> usize {
+        let named = self.ingest.as_ref().and_then(|ingest| ingest.max_connections);
+        named.and_then(|count| count.try_into().ok()).unwrap_or(DEFAULT_MAX_CONNECTIONS)
+    }
 }
 
 /// What browsers may send from.

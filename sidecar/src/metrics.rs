@@ -78,6 +78,15 @@ impl StsOutcome {
     }
 }
 
+/// The connections of one listener, counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConnectionCounts {
+    /// Those that are open.
+    pub(crate) open: Gauge,
+    /// Idle ones that were asked to close, so that others could be accepted.
+    pub(crate) shed: Counter,
+}
+
 /// Everything that a sidecar counts.
 #[derive(Debug)]
 pub struct Metrics {
@@ -102,6 +111,7 @@ pub struct Metrics {
     sts_requests: Family<OutcomeLabel, Counter>,
     session_expiry: Gauge<f64, AtomicU64>,
     in_flight: Gauge,
+    connections: ConnectionCounts,
 }
 
 /// What was done so far, for a summary.
@@ -148,6 +158,10 @@ impl Metrics {
         for code in [TIMEOUT, CANCELLED] {
             drop(upload_errors.get_or_create(&code_label(code)));
         }
+        let connections = ConnectionCounts::default();
+        registry.register("connections", "Clients' connections that are open", Gauge::clone(&connections.open));
+        let shed = "Idle connections closed at the limit, to accept others";
+        registry.register("connections_shed", shed, Counter::clone(&connections.shed));
         Arc::new(Self {
             events_received: counter(&mut registry, "events_received", "Events in requests, good or not"),
             events_stored: counter(&mut registry, "events_stored", "Events that S3 has, now or already"),
@@ -174,6 +188,7 @@ impl Metrics {
             sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
             session_expiry,
             in_flight,
+            connections,
             registry,
         })
     }
@@ -197,6 +212,11 @@ impl Metrics {
             objects: self.objects_stored.get(),
             bytes: self.stored_bytes.get(),
         }
+    }
+
+    /// The counts of the connections on which events come.
+    pub(crate) fn connections(&self) -> ConnectionCounts {
+        self.connections.clone()
     }
 
     /// Events taken and not answered yet.
@@ -449,6 +469,8 @@ mod tests {
             "tributary_batch_age_seconds_count 1",
             "tributary_memory_budget_bytes 100",
             "tributary_memory_reserved_bytes 0",
+            "tributary_connections 0",
+            "tributary_connections_shed_total 0",
             "tributary_build_info{version=",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

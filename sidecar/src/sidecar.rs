@@ -14,10 +14,10 @@ use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, memory_bytes, watch_bucket};
-use crate::http::{self, Drain, Tls};
+use crate::http::{self, Connections, Drain, Tls};
 use crate::ingest::{Access, Ingest, watch_configured};
 use crate::memory::Budget;
-use crate::metrics::Metrics;
+use crate::metrics::{ConnectionCounts, Metrics};
 use crate::secret::external_id::external_id;
 use crate::secret::{Folder, follow};
 use crate::session::{BaseIdentity, SessionManager, Sessions, Sts, StsEndpoint};
@@ -25,6 +25,9 @@ use crate::session::{BaseIdentity, SessionManager, Sessions, Sts, StsEndpoint};
 /// S3 closes idle connections after some 20 s; one that it has closed breaks the next PUT
 /// (awslabs/aws-sdk-rust#1417).
 const POOL_IDLE: Duration = Duration::from_secs(15);
+
+/// Connections to the platform's port at once: of the kubelet, the operator, a scraper and people.
+const MAX_ADMIN_CONNECTIONS: usize = 64;
 
 /// What a sidecar is given by whoever runs it.
 #[derive(Debug)]
@@ -98,6 +101,7 @@ impl Sidecar {
         let access = Access::follow(self.config.spec.ingest.as_ref(), &self.dependencies.secrets);
         let configured = tokio::spawn(watch_configured(access.clone(), tls.clone(), self.conditions()));
         let ingest = Arc::new(self.ingest(access, uploads));
+        let connections = Connections::new(self.config.spec.max_connections(), self.metrics.connections());
         let handler = move |request| {
             let ingest = Arc::clone(&ingest);
             async move { ingest.handle(request).await }
@@ -107,7 +111,7 @@ impl Sidecar {
             info!("ending: requests that were begun are still answered");
             readiness.end();
         };
-        http::serve(events, tls, Arc::new(handler), self.dependencies.drain, ending).await;
+        http::serve(events, connections, tls, Arc::new(handler), self.dependencies.drain, ending).await;
         for task in [beginning, watching, configured, admin_task] {
             task.abort();
         }
@@ -187,7 +191,8 @@ impl Sidecar {
         };
         // It answers to the very end, and ends with the process.
         let never = Drain { delay: Duration::MAX, grace: Duration::ZERO };
-        tokio::spawn(http::serve(listener, None, Arc::new(handler), never, std::future::pending()))
+        let connections = Connections::new(MAX_ADMIN_CONNECTIONS, ConnectionCounts::default());
+        tokio::spawn(http::serve(listener, connections, None, Arc::new(handler), never, std::future::pending()))
     }
 }
 

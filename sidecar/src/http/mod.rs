@@ -3,12 +3,15 @@
 
 mod answer;
 mod body;
+mod connections;
 mod encoding;
 mod framing;
 mod tls;
+mod tracked;
 
 use std::convert::Infallible;
 use std::future::Future;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
@@ -19,10 +22,8 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use hyper_util::server::graceful::{GracefulShutdown, Watcher};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio_io_timeout::TimeoutStream;
 use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
@@ -30,25 +31,38 @@ use tracing::{debug, warn};
 
 pub(crate) use answer::{Answer, AnswerBody, RejectedEvent};
 pub(crate) use body::{BodyError, Limits, ReadBody, read};
+pub(crate) use connections::Connections;
 pub(crate) use tls::Tls;
+
+use connections::Slot;
+use tracked::Tracked;
 
 /// A request's head must be there this soon after the last answer: hyper's only limit on idle
 /// connections too, and kept only with a timer. Longer than the 10 s after which libraries send what
 /// they have gathered, or every second request of theirs would find its connection closed.
-const HEAD: Duration = Duration::from_secs(30);
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A client that takes nothing of its answer for so long is gone. hyper has no such limit.
-const WRITE: Duration = Duration::from_secs(30);
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A TLS handshake takes no longer.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a request's head, and of a body read at once.
-const BUFFER: usize = 64 << 10;
+/// Bytes of a request's head, and of a body read at once. Every connection may fill as many, whatever
+/// it is let in with: a pod's memory has room for this times the connections that may be open. Browsers
+/// and libraries send heads of a few KiB; servers and balancers commonly take 8 to 32 KiB.
+const MAX_HEAD_BYTES: usize = 64 << 10;
 
-/// Connections at once; more wait in the listener's backlog. Their buffers are part of the memory
-/// that a pod is given.
-const CONNECTIONS: usize = 1024;
+/// A connection that has been idle for less is not closed in favour of another one: its client may just
+/// have sent a request, which is still on its way through the kernel.
+const MIN_IDLE: Duration = Duration::from_millis(250);
+
+/// How long a connection that was idle and is asked to close may take to say so to its client. What
+/// still takes a refused body to its end is cut then.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The pause after a connection could not be accepted.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// How a server ends.
 #[derive(Clone, Copy, Debug)]
@@ -60,8 +74,10 @@ pub struct Drain {
 }
 
 /// Answers requests on `listener`, over TLS if there is to be any, until `shutdown`; then drains.
+/// `connections` are this listener's alone.
 pub(crate) async fn serve<H, F>(
     listener: TcpListener,
+    connections: Arc<Connections>,
     tls: Option<Tls>,
     handler: Arc<H>,
     drain: Drain,
@@ -70,22 +86,19 @@ pub(crate) async fn serve<H, F>(
     H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<AnswerBody>> + Send + 'static,
 {
-    let server = Server {
-        handler,
-        tls,
-        slots: Arc::new(Semaphore::new(CONNECTIONS)),
-        draining: Arc::new(AtomicBool::new(false)),
-        open: GracefulShutdown::new(),
-    };
+    let draining = Arc::new(AtomicBool::new(false));
+    let server = Server { handler, tls, connections: Arc::clone(&connections), draining: Arc::clone(&draining) };
+    // One for both phases: it may hold a connection that waits for room.
+    let mut accepting = Box::pin(server.accept(listener));
     tokio::select! {
-        () = server.accept(&listener) => {}
+        () = &mut accepting => {}
         () = shutdown => {}
     }
-    server.draining.store(true, Ordering::Release);
+    draining.store(true, Ordering::Release);
     // The endpoints of a Service still lead here for a while.
-    let _ = tokio::time::timeout(drain.delay, server.accept(&listener)).await;
-    drop(listener);
-    if tokio::time::timeout(drain.grace, server.open.shutdown()).await.is_err() {
+    let _ = tokio::time::timeout(drain.delay, &mut accepting).await;
+    drop(accepting);
+    if tokio::time::timeout(drain.grace, connections.end()).await.is_err() {
         warn!("requests were still being answered when the grace period ended");
     }
 }
@@ -93,11 +106,9 @@ pub(crate) async fn serve<H, F>(
 struct Server<H> {
     handler: Arc<H>,
     tls: Option<Tls>,
-    /// One for each connection that may be open.
-    slots: Arc<Semaphore>,
+    connections: Arc<Connections>,
     /// Whether clients are told not to come back on the same connection.
     draining: Arc<AtomicBool>,
-    open: GracefulShutdown,
 }
 
 impl<H, F> Server<H>
@@ -105,29 +116,32 @@ where
     H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<AnswerBody>> + Send + 'static,
 {
-    /// Accepts connections for as long as it is polled.
-    async fn accept(&self, listener: &TcpListener) {
-        // The semaphore is never closed.
-        while let Ok(slot) = Arc::clone(&self.slots).acquire_owned().await {
+    /// Accepts connections for as long as it is polled. While as many are open as may be and all are
+    /// busy, one that was accepted waits here, and more in the listener's backlog.
+    async fn accept(&self, listener: TcpListener) {
+        loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.begin(stream, slot),
+                Ok((stream, _)) => self.begin(stream, self.connections.admit().await),
                 // Out of file descriptors, most likely: others must close first.
                 Err(error) => {
                     warn!(%error, "accepting a connection failed");
-                    tokio::time::sleep(Duration::from_millis(100)).await;
+                    self.connections.shed(0);
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
         }
     }
 
     /// Answers a connection's requests, one after the other, in a task of its own.
-    fn begin(&self, stream: TcpStream, slot: OwnedSemaphorePermit) {
+    fn begin(&self, stream: TcpStream, slot: Arc<Slot>) {
         // Answers are small and wait for nothing.
         let _ = stream.set_nodelay(true);
         let mut stream = Box::pin(TimeoutStream::new(stream));
-        stream.as_mut().set_write_timeout_pinned(Some(WRITE));
+        stream.as_mut().set_write_timeout_pinned(Some(WRITE_TIMEOUT));
         let (handler, draining) = (Arc::clone(&self.handler), Arc::clone(&self.draining));
+        let this = Arc::clone(&slot);
         let service = service_fn(move |request: Request<Incoming>| {
+            let answering = this.begin();
             let answer = match framing::refuse(request.headers()) {
                 Some(refused) => Either::Left(std::future::ready(refused)),
                 None => Either::Right(handler(request)),
@@ -138,37 +152,73 @@ where
                 if draining.load(Ordering::Acquire) {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
+                drop(answering);
                 Ok::<_, Infallible>(answer)
             }
         });
-        let (tls, watcher) = (self.tls.clone(), self.open.watcher());
+        let tls = self.tls.clone();
         tokio::spawn(async move {
             match tls {
-                None => answer(stream, service, watcher).await,
+                None => answer(stream, service, slot).await,
                 Some(tls) => {
                     if let Some(stream) = shake_hands(stream, &tls).await {
-                        answer(stream, service, watcher).await;
+                        answer(stream, service, slot).await;
                     }
                 }
             }
-            drop(slot);
         });
     }
 }
 
-/// Answers what comes on a connection.
-async fn answer<I, S>(stream: I, service: S, watcher: Watcher)
+/// Answers what comes on a connection, until it ends or is asked to close.
+async fn answer<I, S>(stream: I, service: S, slot: Arc<Slot>)
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
     S: HttpService<Incoming, ResBody = AnswerBody, Error = Infallible>,
 {
+    slot.idle();
+    let stream = TokioIo::new(Tracked::new(stream, Arc::clone(&slot)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEAD)
-        .max_buf_size(BUFFER)
-        .serve_connection(TokioIo::new(stream), service);
-    if let Err(error) = watcher.watch(connection).await {
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(stream, service);
+    let mut connection = pin!(connection);
+    // First what has come already: a request that is there is answered before the connection closes.
+    let result = loop {
+        tokio::select! {
+            biased;
+            result = &mut connection => break result,
+            () = slot.asked_to_close() => {
+                let settled = tokio::time::Instant::from_std(slot.idle_since() + MIN_IDLE);
+                if let Ok(result) = tokio::time::timeout_at(settled, &mut connection).await {
+                    break result;
+                }
+                if slot.is_closing() {
+                    connection.as_mut().graceful_shutdown();
+                    break close(connection, &slot).await;
+                }
+            }
+            () = slot.ending() => {
+                connection.as_mut().graceful_shutdown();
+                break connection.await;
+            }
+        }
+    };
+    if let Err(error) = result {
         debug!(%error, "a connection broke");
+    }
+}
+
+/// Waits until a connection that was asked to close has closed. Without a request to answer it is
+/// dropped soon: hyper would wait for the rest of a head or of a refused body.
+async fn close<C: Future<Output = hyper::Result<()>>>(mut connection: Pin<&mut C>, slot: &Slot) -> hyper::Result<()> {
+    loop {
+        match tokio::time::timeout(CLOSE_TIMEOUT, &mut connection).await {
+            Ok(result) => return result,
+            Err(_) if slot.is_answering() => {}
+            Err(_) => return Ok(()),
+        }
     }
 }
 
@@ -178,7 +228,7 @@ where
     I: AsyncRead + AsyncWrite + Unpin,
 {
     let accepting = TlsAcceptor::from(tls.current()?).accept(stream);
-    match tokio::time::timeout(HANDSHAKE, accepting).await {
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, accepting).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {
             debug!(%error, "a TLS handshake failed");

@@ -27,7 +27,7 @@ pub(super) fn unavailable(blocker: &Blocker) -> Answer {
 fn cause(reason: Reason) -> &'static str {
     match reason {
         Reason::Ok => "a fault has only just ended",
-        Reason::ConditionalWritesRefused => "the storage does not answer as it should",
+        Reason::ConditionalWritesUnsupported => "the storage does not answer as it should",
         Reason::Pending | Reason::NotYetWritten | Reason::Progressing => "the function is still starting",
         Reason::RoleNotAllowed
         | Reason::EndpointNotAllowed

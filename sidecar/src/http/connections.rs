@@ -1,0 +1,388 @@
+//! The connections that are open, and which of them make room for others.
+//!
+//! A server enters every connection that it accepts ([`Connections::admit`]); the connection says when
+//! a request begins and when its answer is written ([`Slot`]). When the limit is reached, the
+//! connection that has been idle longest is asked to close. One on which a request is read or answered
+//! is never asked: while all are busy, the next one waits.
+
+use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Instant;
+
+use tokio::sync::{Notify, watch};
+
+use crate::metrics::ConnectionCounts;
+
+/// Names a connection, and the moment at which one became idle: both are numbers of one sequence.
+type Id = u64;
+
+/// What an open connection is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// It shakes hands, or a request is read or answered.
+    Busy,
+    /// It waits for a request's head, since a moment in the sequence.
+    Idle(Id),
+    /// It was idle, and was asked to close.
+    Closing,
+}
+
+/// Which connections are open. Pure.
+#[derive(Debug, Default)]
+struct Table {
+    next: Id,
+    phases: HashMap<Id, Phase>,
+    /// Those that are idle, by the moment at which they became so.
+    idle: BTreeMap<Id, Id>,
+    closing: usize,
+}
+
+impl Table {
+    /// Opens a connection, which is busy, if fewer than `limit` are open.
+    fn open(&mut self, limit: usize) -> Option<Id> {
+        (self.phases.len() < limit).then(|| {
+            let id = self.tick();
+            self.phases.insert(id, Phase::Busy);
+            id
+        })
+    }
+
+    fn set(&mut self, id: Id, phase: Phase) {
+        if let Some(old) = self.phases.insert(id, phase) {
+            self.leave(old);
+        }
+        match phase {
+            Phase::Busy => {}
+            Phase::Idle(since) => drop(self.idle.insert(since, id)),
+            Phase::Closing => self.closing += 1,
+        }
+    }
+
+    fn busy(&mut self, id: Id) {
+        self.set(id, Phase::Busy);
+    }
+
+    fn idle(&mut self, id: Id) {
+        let since = self.tick();
+        self.set(id, Phase::Idle(since));
+    }
+
+    fn close(&mut self, id: Id) {
+        if let Some(old) = self.phases.remove(&id) {
+            self.leave(old);
+        }
+    }
+
+    /// Chooses the connection that is to close next: the one that has been idle longest, unless
+    /// another one that was chosen already is about to make room.
+    fn shed(&mut self, limit: usize) -> Option<Id> {
+        if self.phases.len() - self.closing < limit {
+            return None;
+        }
+        let (_, id) = self.idle.first_key_value()?;
+        let id = *id;
+        self.set(id, Phase::Closing);
+        Some(id)
+    }
+
+    fn leave(&mut self, phase: Phase) {
+        match phase {
+            Phase::Busy => {}
+            Phase::Idle(since) => drop(self.idle.remove(&since)),
+            Phase::Closing => self.closing -= 1,
+        }
+    }
+
+    fn tick(&mut self) -> Id {
+        self.next += 1;
+        self.next
+    }
+}
+
+/// The connections of one server.
+#[derive(Debug)]
+pub(crate) struct Connections {
+    /// How many may be open.
+    limit: usize,
+    state: Mutex<State>,
+    /// A connection has closed or become idle: whoever waits for room looks again.
+    changed: Notify,
+    /// Whether every connection is to close once it has answered.
+    ending: watch::Sender<bool>,
+    counts: ConnectionCounts,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    table: Table,
+    /// What wakes a connection that is asked to close.
+    asked: HashMap<Id, Arc<Notify>>,
+}
+
+impl Connections {
+    /// None yet, and never more than `limit` at once.
+    pub(crate) fn new(limit: usize, counts: ConnectionCounts) -> Arc<Self> {
+        Arc::new(Self {
+            limit,
+            state: Mutex::default(),
+            changed: Notify::new(),
+            ending: watch::Sender::new(false),
+            counts,
+        })
+    }
+
+    /// Enters a connection, which is busy; waits for room if there is none. One task at a time may wait.
+    pub(super) async fn admit(self: &Arc<Self>) -> Arc<Slot> {
+        loop {
+            if let Some(slot) = self.try_admit() {
+                return Arc::new(slot);
+            }
+            self.shed(self.limit);
+            self.changed.notified().await;
+        }
+    }
+
+    fn try_admit(self: &Arc<Self>) -> Option<Slot> {
+        let asked = Arc::new(Notify::new());
+        let mut state = self.state();
+        let id = state.table.open(self.limit)?;
+        state.asked.insert(id, Arc::clone(&asked));
+        drop(state);
+        self.counts.open.inc();
+        let (answering, answered) = (AtomicBool::new(false), AtomicBool::new(false));
+        let idle_since = Mutex::new(Instant::now());
+        Some(Slot { id, asked, answering, answered, idle_since, connections: Arc::clone(self) })
+    }
+
+    /// Asks an idle connection to close, if as many as `limit` are open.
+    pub(super) fn shed(&self, limit: usize) {
+        let mut state = self.state();
+        let Some(id) = state.table.shed(limit) else { return };
+        if let Some(asked) = state.asked.get(&id) {
+            asked.notify_one();
+        }
+        drop(state);
+        self.counts.shed.inc();
+    }
+
+    /// Asks every connection to close once it has answered, and waits until all have.
+    pub(super) async fn end(&self) {
+        self.ending.send_replace(true);
+        while !self.state().table.phases.is_empty() {
+            self.changed.notified().await;
+        }
+    }
+
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// An open connection, for as long as it is kept.
+#[derive(Debug)]
+pub(super) struct Slot {
+    id: Id,
+    asked: Arc<Notify>,
+    /// From a request's head until its answer is written.
+    answering: AtomicBool,
+    /// There is an answer, and it is being written.
+    answered: AtomicBool,
+    /// When the connection last became idle.
+    idle_since: Mutex<Instant>,
+    connections: Arc<Connections>,
+}
+
+impl Slot {
+    /// The connection waits for a request.
+    pub(super) fn idle(&self) {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.connections.state().table.idle(self.id);
+        self.connections.changed.notify_one();
+    }
+
+    /// A request's head is there. The connection is busy until the answer, for which the guard
+    /// stands, is written.
+    pub(super) fn begin(self: &Arc<Self>) -> Answering {
+        self.answered.store(false, Ordering::Release);
+        self.answering.store(true, Ordering::Release);
+        self.connections.state().table.busy(self.id);
+        // It may have been asked to close: another one must make room in its place.
+        self.connections.changed.notify_one();
+        Answering(Arc::clone(self))
+    }
+
+    /// All that was to be written is written.
+    pub(super) fn flushed(&self) {
+        if self.answered.swap(false, Ordering::AcqRel) {
+            self.answering.store(false, Ordering::Release);
+            self.idle();
+        }
+    }
+
+    /// Whether a request is read or answered.
+    pub(super) fn is_answering(&self) -> bool {
+        self.answering.load(Ordering::Acquire)
+    }
+
+    /// Ends when the connection is asked to close in favour of another one.
+    pub(super) async fn asked_to_close(&self) {
+        self.asked.notified().await;
+    }
+
+    /// Whether it was asked to close and no request has come since.
+    pub(super) fn is_closing(&self) -> bool {
+        self.connections.state().table.phases.get(&self.id) == Some(&Phase::Closing)
+    }
+
+    /// When the connection last became idle.
+    pub(super) fn idle_since(&self) -> Instant {
+        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Ends when all connections are to close.
+    pub(super) async fn ending(&self) {
+        // The sender is owned by what this slot holds.
+        let _ = self.connections.ending.subscribe().wait_for(|ending| *ending).await;
+    }
+}
+
+impl Drop for Slot {
+    fn drop(&mut self) {
+        let mut state = self.connections.state();
+        state.table.close(self.id);
+        state.asked.remove(&self.id);
+        drop(state);
+        self.connections.counts.open.dec();
+        self.connections.changed.notify_one();
+    }
+}
+
+/// A request that is being answered.
+#[derive(Debug)]
+pub(super) struct Answering(Arc<Slot>);
+
+impl Drop for Answering {
+    fn drop(&mut self) {
+        self.0.answered.store(true, Ordering::Release);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn the_one_that_is_idle_longest_goes_first() {
+        let mut table = Table::default();
+        let ids: Vec<_> = (0..4).map(|_| table.open(4).unwrap()).collect();
+        assert_eq!((table.open(4), table.shed(4)), (None, None), "all are busy");
+        for id in &ids {
+            table.idle(*id);
+        }
+        // The first one answers a request, and is then idle for the shortest time.
+        table.busy(ids[0]);
+        table.idle(ids[0]);
+        assert_eq!(table.shed(4), Some(ids[1]));
+        assert_eq!(table.shed(4), None, "one is about to make room");
+        assert_eq!(table.open(4), None, "it is there until it has closed");
+        table.close(ids[1]);
+        assert!(table.open(4).is_some());
+        assert_eq!(table.shed(4), Some(ids[2]));
+        // A request came before it was told: it is answered, and another one goes.
+        table.busy(ids[2]);
+        assert_eq!(table.shed(4), Some(ids[3]));
+    }
+
+    #[derive(Clone, Copy, Debug)]
+    enum Step {
+        Open,
+        Busy(usize),
+        Idle(usize),
+        Close(usize),
+        Shed,
+    }
+
+    fn step() -> impl Strategy<Value = Step> {
+        prop_oneof![
+            3 => Just(Step::Open),
+            3 => (0..8_usize).prop_map(Step::Busy),
+            4 => (0..8_usize).prop_map(Step::Idle),
+            1 => (0..8_usize).prop_map(Step::Close),
+            3 => Just(Step::Shed),
+        ]
+    }
+
+    proptest! {
+        /// Held to a list that is kept in the order in which connections became idle.
+        #[test]
+        fn whatever_happens_only_idle_connections_go_and_the_longest_idle_first(
+            limit in 1..6_usize,
+            steps in prop::collection::vec(step(), 0..200),
+        ) {
+            let mut table = Table::default();
+            let (mut open, mut idle, mut closing) = (Vec::new(), Vec::new(), Vec::new());
+            for step in steps {
+                let pick = |place: usize, open: &[Id]| open.get(place).copied();
+                match step {
+                    Step::Open => match table.open(limit) {
+                        Some(id) => open.push(id),
+                        None => prop_assert_eq!(open.len(), limit),
+                    },
+                    Step::Busy(place) => if let Some(id) = pick(place, &open) {
+                        table.busy(id);
+                        idle.retain(|other| *other != id);
+                        closing.retain(|other| *other != id);
+                    },
+                    Step::Idle(place) => if let Some(id) = pick(place, &open) {
+                        table.idle(id);
+                        closing.retain(|other| *other != id);
+                        idle.retain(|other| *other != id);
+                        idle.push(id);
+                    },
+                    Step::Close(place) => if let Some(id) = pick(place, &open) {
+                        table.close(id);
+                        for list in [&mut open, &mut idle, &mut closing] {
+                            list.retain(|other| *other != id);
+                        }
+                    },
+                    Step::Shed => {
+                        let full = open.len() - closing.len() >= limit;
+                        let expected = if full { idle.first().copied() } else { None };
+                        prop_assert_eq!(table.shed(limit), expected);
+                        if let Some(id) = expected {
+                            idle.remove(0);
+                            closing.push(id);
+                        }
+                    }
+                }
+                prop_assert!(open.len() <= limit);
+                let counts = (table.phases.len(), table.idle.len(), table.closing);
+                prop_assert_eq!(counts, (open.len(), idle.len(), closing.len()));
+            }
+        }
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_busy_until_its_answer_is_written() {
+        let connections = Connections::new(1, ConnectionCounts::default());
+        let slot = connections.admit().await;
+        slot.idle();
+        let answering = slot.begin();
+        drop(answering);
+        connections.shed(1);
+        assert!(slot.is_answering(), "the answer is not written yet");
+        assert_eq!(connections.counts.shed.get(), 0);
+        slot.flushed();
+        connections.shed(1);
+        slot.asked_to_close().await;
+        assert!(slot.is_closing());
+        assert_eq!((connections.counts.shed.get(), connections.counts.open.get()), (1, 1));
+        drop(slot);
+        assert_eq!(connections.counts.open.get(), 0);
+        drop(connections.admit().await);
+        connections.end().await;
+    }
+}
