@@ -51,7 +51,7 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Bytes of a request's head, and of a body read at once. Every connection may fill as many, whatever
 /// it is let in with: a pod's memory has room for this times the connections that may be open. Browsers
 /// and libraries send heads of a few KiB; servers and balancers commonly take 8 to 32 KiB.
-const MAX_HEAD_BYTES: usize = 64 << 10;
+const MAX_HEAD_BYTES: usize = 32 << 10;
 
 /// A connection that has been idle for less is not closed in favour of another one: its client may just
 /// have sent a request, which is still on its way through the kernel.
