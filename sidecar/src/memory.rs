@@ -53,6 +53,12 @@ impl Reservation {
         self.budget.reserve_nothing()
     }
 
+    /// As much of another budget instead; nothing when that has not as much.
+    pub(crate) fn moved_to(self, budget: &Budget) -> Option<Self> {
+        let mut moved = budget.reserve_nothing();
+        moved.grow(self.bytes).then_some(moved)
+    }
+
     /// Takes `bytes` more. False, and nothing taken, when there are not as many.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let taken = self.budget.0.left.try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
@@ -180,6 +186,22 @@ mod tests {
         reservation.give_back(20);
         drop(reservation);
         assert_eq!(budget.reserved(), 0);
+    }
+
+    #[test]
+    fn a_reservation_moves_whole_or_not_at_all() {
+        let (from, to) = (Budget::new(10), Budget::new(10));
+        let reserve = |bytes| {
+            let mut reservation = from.reserve_nothing();
+            assert!(reservation.grow(bytes));
+            reservation
+        };
+        let moved = reserve(6).moved_to(&to).unwrap();
+        assert_eq!((from.reserved(), to.reserved()), (0, 6));
+        assert!(reserve(5).moved_to(&to).is_none());
+        assert_eq!((from.reserved(), to.reserved()), (0, 6));
+        drop(moved);
+        assert_eq!(to.reserved(), 0);
     }
 
     #[test]

@@ -3,14 +3,17 @@
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
+use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::sidecar_config::SecretUse;
+use tributary_tests::encode::gzip;
 use tributary_tests::event::{batch, message_id, signature, track};
 use tributary_tests::http::Answer;
+use tributary_tests::raw::Raw;
 use tributary_tests::stored::{assert_exactly, lines};
 use tributary_tests::traffic::acknowledged;
 use tributary_tests::wait::{SOON, until};
@@ -95,6 +98,72 @@ async fn a_write_key_may_stand_in_three_places() {
         assert_eq!(sidecar.metric("auth_failures_total").await, f64::from(count));
     }
     assert_eq!(aws.objects().len(), 6);
+}
+
+#[tokio::test]
+async fn clients_without_a_key_take_no_memory_from_clients_with_one() {
+    let (_aws, sidecar) = started(with_write_key(Function::new())).await;
+    let stalled = join_all((0..408).map(async |_| {
+        let mut raw = Raw::connect(sidecar.events).await;
+        raw.write("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: 1048576\r\n\r\n").await;
+        // In pieces, for which the sidecar makes room as they come: 25 MiB in all.
+        for _ in 0..8 {
+            raw.try_write(vec![b' '; 8 << 10]).await;
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        raw.try_write(" ").await;
+        raw
+    }))
+    .await;
+    let key = basic(WRITE_KEY);
+    let mut refused = Vec::new();
+    for i in 0..100 {
+        let filler = "x".repeat(30_000);
+        let event = |i| json!({"type": "page", "userId": "u", "messageId": message_id(i), "filler": filler});
+        let body = json!({"batch": [event(2 * i), event(2 * i + 1)]}).to_string();
+        let answer = sidecar.post("/v1/batch", &[("authorization", key.as_str())], body).await;
+        if answer.status != 200 {
+            refused.push(answer.text());
+        }
+    }
+    assert!(refused.is_empty(), "{} of 100 were refused: {}", refused.len(), refused[0]);
+    // Those whose key is in the body, as browsers send it, share what is left for bodies without a proof.
+    drop(stalled);
+    until("a key in a body is read again", SOON, async || {
+        (sidecar.post("/v1/track", &[], and(track(0), "writeKey", WRITE_KEY)).await.status == 200).then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_no_body_could_prove_is_answered_before_the_body_is_read() {
+    let (_aws, sidecar) = started(with_signature(Function::new())).await;
+    for request in ["POST /v1/track HTTP/1.1\r\nX-Signature: 00", "POST / HTTP/1.1\r\nAuthorization: Bearer key"] {
+        let mut raw = Raw::connect(sidecar.events).await;
+        let start = Instant::now();
+        raw.write(format!("{request}\r\nHost: s\r\nContent-Length: 1000\r\n\r\n{{")).await;
+        assert_unauthorized(&raw.answer().await);
+        assert!(start.elapsed() < Duration::from_secs(4), "{request}: {:?}", start.elapsed());
+    }
+}
+
+#[tokio::test]
+async fn a_signed_body_may_have_eight_mebibytes_as_sent_and_decompressed() {
+    let (aws, sidecar) = started(with_signature(Function::new())).await;
+    let mut rng = fastrand::Rng::with_seed(8);
+    let mut event = |i: usize| {
+        // Noise of all that JSON takes unescaped, so that it hardly compresses.
+        let noise: String = (0..20_000).map(|_| rng.char('#'..='[')).collect();
+        json!({"type": "page", "userId": "u", "messageId": message_id(i), "noise": noise}).to_string()
+    };
+    let events: Vec<_> = (0..410).map(&mut event).collect();
+    let array = format!("[{}]", events.join(","));
+    assert!(array.len() > 8_200_000 && array.len() < 8 << 20, "{}", array.len());
+    let signed = signature(SIGNING_SECRET, &events[0]);
+    let headers = [("x-signature", signed.as_str()), ("content-encoding", "gzip")];
+    let answer = sidecar.post("/", &headers, gzip(array.as_bytes())).await;
+    assert_eq!(answer.status, 200, "{}", answer.text());
+    assert_eq!(aws.objects().len(), 410);
 }
 
 #[tokio::test]

@@ -108,6 +108,29 @@ async fn a_head_that_never_ends_holds_no_slot() {
 }
 
 #[tokio::test]
+async fn clients_without_a_key_do_not_hold_every_slot_with_bodies_that_trickle() {
+    let function = Function::new().with(
+        "ingest",
+        json!({
+            "maxConnections": 16, "writeKeySecretRef": {"name": "keys", "key": "writeKey"},
+        }),
+    );
+    let aws = tributary_tests::Aws::start(&tributary_tests::World::new()).await;
+    let setup = tributary_tests::Setup::new(&aws).function(function);
+    let write_key = tributary_crds::sidecar_config::SecretUse::WriteKey;
+    let sidecar = setup.secret(write_key, "writeKey", "wk-1").start().await;
+    sidecar.wait_ready().await;
+    let _stalled = connected(&sidecar, 16, "POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: 1000\r\n\r\n{").await;
+    let start = Instant::now();
+    for i in 0..20 {
+        let event = track(i).to_string();
+        let answer = sidecar.post("/v1/track", &[("authorization", "Bearer wk-1")], event).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+    }
+    assert!(start.elapsed() < AT_ONCE, "it took {:?}", start.elapsed());
+}
+
+#[tokio::test]
 async fn while_every_connection_is_busy_the_next_waits_for_one() {
     let (aws, sidecar) = started(Function::new().with("ingest", json!({"maxConnections": 16}))).await;
     aws.faults([puts(latency(Duration::from_secs(2)))]);

@@ -48,7 +48,7 @@ pub(crate) struct ReadBody {
 }
 
 /// How long the rest of a refused body is read, for nothing.
-const LINGER: Duration = Duration::from_secs(10);
+const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Reads a body.
 pub(crate) async fn read(
@@ -63,10 +63,8 @@ pub(crate) async fn read(
     let bytes = match collected.unwrap_or(Err(BodyError::TooSlow(limits.time))) {
         Ok(bytes) => bytes,
         Err(error) => {
-            // Whoever asked first has not sent anything, and is not to begin now.
-            let sends_on = matches!(error, BodyError::TooLarge(_) | BodyError::OutOfBudget);
-            if sends_on && !headers.contains_key(EXPECT) {
-                tokio::spawn(tokio::time::timeout(LINGER, discard(body)));
+            if matches!(error, BodyError::TooLarge(_) | BodyError::OutOfBudget) {
+                discard(headers, body);
             }
             return Err(error);
         }
@@ -75,10 +73,15 @@ pub(crate) async fn read(
     Ok(ReadBody { bytes, reservation })
 }
 
-/// Reads what is left and keeps nothing: a client whose connection is closed while it still sends
-/// never sees its answer.
-async fn discard(mut body: Incoming) {
-    while let Some(Ok(_)) = body.frame().await {}
+/// Reads what is left for a while and keeps nothing: a client whose connection is closed while it still
+/// sends never sees its answer.
+pub(crate) fn discard(headers: &HeaderMap, mut body: Incoming) {
+    // A client that asked first has not sent anything, and is not to begin now.
+    if body.is_end_stream() || headers.contains_key(EXPECT) {
+        return;
+    }
+    let all = async move { while let Some(Ok(_)) = body.frame().await {} };
+    tokio::spawn(tokio::time::timeout(LINGER_TIMEOUT, all));
 }
 
 async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservation) -> Result<Bytes, BodyError> {

@@ -30,7 +30,7 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 pub(crate) use answer::{Answer, AnswerBody, RejectedEvent};
-pub(crate) use body::{BodyError, Limits, ReadBody, read};
+pub(crate) use body::{BodyError, Limits, ReadBody, discard, read};
 pub(crate) use connections::Connections;
 pub(crate) use tls::Tls;
 

@@ -10,11 +10,13 @@ mod cors;
 mod filter;
 mod route;
 mod unavailable;
+mod unproven;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
+use hyper::header::HeaderMap;
 use hyper::{Request, Response, StatusCode};
 use tributary_crds::function::DestinationFunctionSpec;
 
@@ -24,26 +26,27 @@ use crate::event::{self, Batch, Event, Rejection};
 use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent};
 use crate::memory::{Budget, Reservation};
 use crate::metrics::Metrics;
-use access::{Denied, Endpoint};
+use access::{Credential, Denied, Endpoint};
 use cors::{Asked, Cors};
 use filter::Filter;
 use route::{Route, route};
 use unavailable::unavailable;
+use unproven::Unproven;
 
 pub(crate) use access::Access;
 pub(crate) use configured::watch as watch_configured;
 
-/// A body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
-const BODY: usize = 1 << 20;
+/// Bytes of a body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
+const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// A webhook's body, likewise: thousands of events in an array.
-const WEBHOOK_BODY: usize = 8 << 20;
+/// Bytes of a webhook's body, likewise: thousands of events in an array.
+const MAX_WEBHOOK_BODY_BYTES: usize = 8 << 20;
 
-/// How long a body may take.
-const BODY_TIME: Duration = Duration::from_secs(30);
+/// How long a body may take, from the head to its last byte.
+const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// How long events may take to be stored, once the body is there.
-const STORE: Duration = Duration::from_millis(8_500);
+const STORE_TIMEOUT: Duration = Duration::from_millis(8_500);
 
 /// Bytes that a refused event takes beside its message: once as it was found, once in the answer.
 const REJECTED_OVERHEAD_BYTES: usize = 256;
@@ -56,7 +59,9 @@ pub(crate) struct Ingest {
     cors: Option<Cors>,
     filter: Filter,
     limits: event::Limits,
+    /// Memory for the bodies and events of requests that have shown what the function asks for.
     budget: Budget,
+    unproven: Unproven,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
 }
@@ -79,6 +84,7 @@ impl Ingest {
             access,
             cors: ingest.and_then(|ingest| ingest.cors.as_ref()).map(Cors::new),
             filter: Filter::new(spec.events.as_ref()),
+            unproven: Unproven::new(spec),
             budget,
             delivery: Arc::new(delivery),
             limits,
@@ -115,23 +121,50 @@ impl Ingest {
         let (bytes, endpoint) = match route {
             Route::NotFound => return not_found(),
             Route::MethodNotAllowed | Route::Preflight => return method_not_allowed(),
-            Route::Single(_) | Route::Batch => (BODY, Endpoint::Api),
-            Route::Webhook => (WEBHOOK_BODY, Endpoint::Webhook),
+            Route::Single(_) | Route::Batch => (MAX_BODY_BYTES, Endpoint::Api),
+            Route::Webhook => (MAX_WEBHOOK_BODY_BYTES, Endpoint::Webhook),
         };
         let (head, body) = request.into_parts();
-        let limits = http::Limits { bytes, time: BODY_TIME };
-        let body = match http::read(&head.headers, body, limits, &self.budget).await {
-            Ok(body) => body,
-            Err(error) => return bad_body(&error),
+        let limits = http::Limits { bytes, time: BODY_TIMEOUT };
+        let body = match self.access.check_head(endpoint, &head.headers) {
+            Ok(Credential::Authorized) => {
+                http::read(&head.headers, body, limits, &self.budget).await.map_err(|error| bad_body(&error))
+            }
+            Ok(Credential::Unproven) => self.read_unproven(endpoint, &head.headers, body, limits).await,
+            Err(denied) => {
+                http::discard(&head.headers, body);
+                Err(self.deny(denied))
+            }
         };
-        let deadline = Instant::now() + STORE;
-        if let Err(denied) = self.access.admit(endpoint, &head.headers, &body.bytes) {
-            return self.deny(denied);
-        }
+        let body = match body {
+            Ok(body) => body,
+            Err(answer) => return answer,
+        };
+        let deadline = Instant::now() + STORE_TIMEOUT;
         match self.read(route, body) {
             Ok((batch, reservation)) => self.store(batch, reservation, deadline).await,
             Err(answer) => answer,
         }
+    }
+
+    /// Reads a body that must prove itself that it may be taken. Until it has, it takes nothing of what
+    /// requests with a credential in their headers need.
+    async fn read_unproven(
+        &self,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        body: Incoming,
+        limits: http::Limits,
+    ) -> Result<ReadBody, Answer> {
+        let Some(_slot) = self.unproven.enter() else {
+            http::discard(headers, body);
+            return Err(bad_body(&BodyError::OutOfBudget));
+        };
+        let read = http::read(headers, body, limits, self.unproven.budget()).await;
+        let ReadBody { bytes, reservation } = read.map_err(|error| bad_body(&error))?;
+        self.access.admit(endpoint, headers, &bytes).map_err(|denied| self.deny(denied))?;
+        let reservation = reservation.moved_to(&self.budget).ok_or_else(|| bad_body(&BodyError::OutOfBudget))?;
+        Ok(ReadBody { bytes, reservation })
     }
 
     /// The events of a body, with a reservation of the memory that they take. A body that is a single

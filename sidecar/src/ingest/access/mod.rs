@@ -30,6 +30,15 @@ pub(super) enum Endpoint {
     Webhook,
 }
 
+/// What a request's headers show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Credential {
+    /// All that the function asks for.
+    Authorized,
+    /// Nothing yet: a write key may be in the body, or a signature may be the body's.
+    Unproven,
+}
+
 /// Why a request is not let in.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Denied {
@@ -75,9 +84,41 @@ impl Access {
         }
     }
 
+    /// Whether requests must show anything at all.
+    pub(super) fn is_open(&self) -> bool {
+        self.write_keys.is_none() && self.signature.is_none()
+    }
+
+    /// Looks at a request's headers before its body is read; refuses what no body could prove.
+    pub(super) fn check_head(&self, endpoint: Endpoint, headers: &HeaderMap) -> Result<Credential, Denied> {
+        if self.is_open() {
+            return Ok(Credential::Authorized);
+        }
+        let (mut unreadable, mut body_may_prove) = (None, false);
+        if let Some(known) = &self.write_keys {
+            match &*known.borrow() {
+                Ok(keys) if write_keys::in_headers(headers, |key| keys.contain(key)) => {
+                    return Ok(Credential::Authorized);
+                }
+                Ok(_) => body_may_prove = true,
+                Err(blocker) => unreadable = Some(blocker.clone()),
+            }
+        }
+        if let (Endpoint::Webhook, Some(known)) = (endpoint, &self.signature) {
+            match &*known.borrow() {
+                Ok(_) => body_may_prove |= signature::is_shown(headers),
+                Err(blocker) => unreadable = unreadable.or(Some(blocker.clone())),
+            }
+        }
+        if body_may_prove {
+            return Ok(Credential::Unproven);
+        }
+        Err(unreadable.map_or_else(|| Denied::Unauthorized(self.wanted(endpoint)), Denied::Unavailable))
+    }
+
     /// Lets a request in, or not. `body` is what it says, decompressed.
     pub(super) fn admit(&self, endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<(), Denied> {
-        if self.write_keys.is_none() && self.signature.is_none() {
+        if self.is_open() {
             return Ok(());
         }
         let mut unreadable = None;
@@ -218,6 +259,52 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn what_the_headers_show_is_known_before_the_body() {
+        use Credential::{Authorized, Unproven};
+        let unsigned = HeaderMap::new();
+        let signed = signature::tests::signed(b"another secret", BARE);
+        let (api, webhook) = (Endpoint::Api, Endpoint::Webhook);
+        let open = Access { write_keys: None, signature: None };
+        let keyed = Access { write_keys: keys(), signature: None };
+        let signing = Access { write_keys: None, signature: secrets() };
+        let both = Access { write_keys: keys(), signature: secrets() };
+        for (access, endpoint, headers, shown) in [
+            (&open, api, &bearer("any"), Ok(Authorized)),
+            (&open, webhook, &unsigned, Ok(Authorized)),
+            (&keyed, api, &bearer("good"), Ok(Authorized)),
+            (&keyed, webhook, &bearer("old"), Ok(Authorized)),
+            // An OAuth token in the header leaves the key in the body.
+            (&keyed, api, &bearer("token"), Ok(Unproven)),
+            (&keyed, api, &unsigned, Ok(Unproven)),
+            (&keyed, webhook, &signed, Ok(Unproven)),
+            // What a signature is worth, only the body says.
+            (&signing, webhook, &signed, Ok(Unproven)),
+            (&signing, webhook, &bearer("good"), Err(true)),
+            (&signing, api, &signed, Err(true)),
+            (&both, webhook, &bearer("good"), Ok(Authorized)),
+            (&both, webhook, &signed, Ok(Unproven)),
+            (&both, api, &signed, Ok(Unproven)),
+        ] {
+            let seen = access.check_head(endpoint, headers);
+            let seen = seen.map_err(|denied| matches!(denied, Denied::Unauthorized(_)));
+            assert_eq!(seen, shown, "{access:?} {endpoint:?} {headers:?}");
+        }
+    }
+
+    #[test]
+    fn a_secret_that_cant_be_read_is_told_before_the_body_unless_another_may_prove_it() {
+        let signed = signature::tests::signed(b"secret", BARE);
+        let unavailable = Err(Denied::Unavailable(gone()));
+        let access = Access { write_keys: known(Err(gone())), signature: secrets() };
+        assert_eq!(access.check_head(Endpoint::Api, &bearer("good")), unavailable);
+        assert_eq!(access.check_head(Endpoint::Webhook, &bearer("good")), unavailable);
+        assert_eq!(access.check_head(Endpoint::Webhook, &signed), Ok(Credential::Unproven));
+        let access = Access { write_keys: keys(), signature: known(Err(gone())) };
+        assert_eq!(access.check_head(Endpoint::Webhook, &bearer("good")), Ok(Credential::Authorized));
+        assert_eq!(access.check_head(Endpoint::Webhook, &signed), Ok(Credential::Unproven));
     }
 
     #[test]

@@ -35,6 +35,11 @@ impl SigningSecrets {
     }
 }
 
+/// Whether a request carries a signature, right or wrong.
+pub(super) fn is_shown(headers: &HeaderMap) -> bool {
+    headers.contains_key(HEADER)
+}
+
 /// What a signature covers.
 fn covered(body: &[u8]) -> Option<&[u8]> {
     if body.trim_ascii_start().starts_with(b"[") { event::first_of_array(body) } else { Some(body) }
