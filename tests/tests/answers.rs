@@ -263,14 +263,55 @@ async fn nothing_is_ever_redirected() {
 }
 
 #[tokio::test]
-async fn a_body_that_takes_over_thirty_seconds_is_answered_408() {
+async fn a_body_that_takes_over_thirty_seconds_is_answered_408_however_it_comes() {
     let (aws, sidecar) = started(Function::new()).await;
     let mut slow = Raw::connect(sidecar.events).await;
     let start = Instant::now();
-    slow.write("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: 1000\r\n\r\n{\"event\":").await;
+    slow.write("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: 100000\r\n\r\n{\"event\":").await;
+    // Twice as fast as a body must come, and too large for thirty seconds of it.
+    for _ in 0..29 {
+        tokio::time::sleep(Duration::from_secs(1)).await;
+        slow.write([b' '; 1000]).await;
+    }
     assert_refused(&slow.answer().await, 408, "body_too_slow");
     let took = start.elapsed();
     assert!((Duration::from_secs(30)..Duration::from_secs(40)).contains(&took), "{took:?}");
+    assert_eq!(aws.objects(), []);
+}
+
+#[tokio::test]
+async fn a_body_that_stalls_or_trickles_is_answered_408_long_before() {
+    let (aws, sidecar) = started(Function::new()).await;
+    let head = "POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: 1000000\r\n\r\n";
+    // Whatever came first, what counts is what comes now.
+    let stalled = [10, 1_000, 100_000].map(async |sent: usize| {
+        let mut raw = Raw::connect(sidecar.events).await;
+        let start = Instant::now();
+        raw.write(head).await;
+        raw.write(vec![b' '; sent]).await;
+        (raw.answer().await, start.elapsed())
+    });
+    let trickled = async {
+        let mut raw = Raw::connect(sidecar.events).await;
+        let start = Instant::now();
+        raw.write(head).await;
+        let mut answer = std::pin::pin!(tokio::time::sleep(Duration::from_secs(13)));
+        // A hundred bytes per second.
+        loop {
+            tokio::select! {
+                () = &mut answer => break,
+                () = tokio::time::sleep(Duration::from_millis(100)) => raw.try_write([b' '; 10]).await,
+            }
+        }
+        let answer = raw.answer().await;
+        (answer, start.elapsed())
+    };
+    let (mut seen, last) = futures_util::future::join(futures_util::future::join_all(stalled), trickled).await;
+    seen.push(last);
+    for (answer, took) in seen {
+        assert_refused(&answer, 408, "body_too_slow");
+        assert!((Duration::from_secs(5)..Duration::from_secs(20)).contains(&took), "{took:?}");
+    }
     assert_eq!(aws.objects(), []);
 }
 

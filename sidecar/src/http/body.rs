@@ -1,13 +1,14 @@
 //! A request's body, read whole: within a size, a time and the budget, and decompressed within the
 //! same size (see [`super::encoding`]).
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{EXPECT, HeaderMap};
 
+use super::body_rate::{BodyRate, MIN_BYTES_PER_SECOND};
 use super::encoding::Encoding;
 use crate::memory::{Budget, Growing, Reservation};
 
@@ -29,6 +30,8 @@ pub(crate) enum BodyError {
     TooLargeDecompressed(usize),
     #[error("the body took over {} s", .0.as_secs())]
     TooSlow(Duration),
+    #[error("the body came slower than {MIN_BYTES_PER_SECOND} bytes per second")]
+    Stalled,
     #[error("the Content-Encoding \"{0}\" is not known here; send gzip, deflate, zstd or none")]
     UnknownEncoding(String),
     #[error("the body is not {0}, as its Content-Encoding says: {1}")]
@@ -90,9 +93,10 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
     if body.size_hint().lower() > limits.bytes as u64 {
         return Err(too_large());
     }
+    let mut rate = BodyRate::new();
     let mut first = Bytes::new();
     while first.is_empty() {
-        let Some(data) = next_data(body).await? else { return Ok(first) };
+        let Some(data) = next_data(body, &mut rate).await? else { return Ok(first) };
         first = data;
     }
     if first.len() > limits.bytes {
@@ -102,7 +106,7 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
         return Err(BodyError::OutOfBudget);
     }
     // Most bodies come in one piece, and stay where they are.
-    let Some(mut data) = next_data(body).await? else { return Ok(first) };
+    let Some(mut data) = next_data(body, &mut rate).await? else { return Ok(first) };
     // It is reserved anew with all the others.
     reservation.keep(0);
     let length = body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok());
@@ -119,20 +123,31 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
         if !all.extend(&data) {
             return Err(BodyError::OutOfBudget);
         }
-        match next_data(body).await? {
+        match next_data(body, &mut rate).await? {
             Some(next) => data = next,
             None => return Ok(all.into_bytes()),
         }
     }
 }
 
-/// The next piece of a body; trailers are nobody's here.
-async fn next_data(body: &mut Incoming) -> Result<Option<Bytes>, BodyError> {
-    while let Some(frame) = body.frame().await {
+/// The next piece of a body, if it comes fast enough; trailers are ignored.
+async fn next_data(body: &mut Incoming, rate: &mut BodyRate) -> Result<Option<Bytes>, BodyError> {
+    loop {
+        let start = Instant::now();
+        let Ok(frame) = tokio::time::timeout(rate.patience(), body.frame()).await else {
+            if rate.window_ended() {
+                continue;
+            }
+            return Err(BodyError::Stalled);
+        };
+        let Some(frame) = frame else { return Ok(None) };
         let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
-        if let Ok(data) = frame.into_data() {
-            return Ok(Some(data));
+        let data = frame.into_data().ok();
+        if !rate.came(data.as_ref().map_or(0, Bytes::len), start.elapsed()) {
+            return Err(BodyError::Stalled);
+        }
+        if data.is_some() {
+            return Ok(data);
         }
     }
-    Ok(None)
 }

@@ -3,6 +3,7 @@
 
 mod answer;
 mod body;
+mod body_rate;
 mod connections;
 mod encoding;
 mod framing;

@@ -276,7 +276,7 @@ fn bad_body(error: &BodyError) -> Answer {
         BodyError::UnknownEncoding(_) => (StatusCode::BAD_REQUEST, "unknown_content_encoding"),
         BodyError::NotAsEncoded(..) => (StatusCode::BAD_REQUEST, "invalid_content_encoding"),
         BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "incomplete_body"),
-        BodyError::TooSlow(_) => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
+        BodyError::TooSlow(_) | BodyError::Stalled => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
         BodyError::OutOfBudget => return full(error.to_string()),
     };
     refused(status, code, error.to_string())
