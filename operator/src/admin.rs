@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use hyper::{Request, StatusCode};
 use tokio::net::TcpListener;
-use tributary_telemetry::port::{Answer, OPEN_METRICS, TEXT, answer, serve as serve_port, verdict};
+use tributary_telemetry::exposition::Format;
+use tributary_telemetry::port::{Answer, TEXT, answer, serve as serve_port, verdict};
 
 use crate::health::Health;
 use crate::metrics::Metrics;
@@ -18,7 +19,10 @@ fn tell<B>(request: &Request<B>, health: &Health, metrics: &Metrics) -> Answer {
     match request.uri().path() {
         "/healthz" => verdict(health.alive()),
         "/readyz" => verdict(health.ready()),
-        "/metrics" => answer(StatusCode::OK, OPEN_METRICS, metrics.encode()),
+        "/metrics" => {
+            let format = Format::accepted(request.headers());
+            answer(StatusCode::OK, format.content_type(), metrics.encode(format))
+        }
         _ => answer(StatusCode::NOT_FOUND, TEXT, "there is nothing here but /healthz, /readyz and /metrics\n"),
     }
 }

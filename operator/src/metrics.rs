@@ -5,7 +5,6 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use prometheus_client::encoding::EncodeLabelSet;
-use prometheus_client::encoding::text::encode;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
 use prometheus_client::metrics::gauge::Gauge;
@@ -13,6 +12,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tributary_crds::conditions::Truth;
+use tributary_telemetry::exposition::Format;
 
 use crate::client::Call;
 use crate::function::FunctionRef;
@@ -123,12 +123,9 @@ impl Metrics {
         }
     }
 
-    /// All as OpenMetrics.
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
-        // Writing to memory does not fail.
-        let _ = encode(&mut text, &self.registry);
-        text
+    /// All of them, as text.
+    pub fn encode(&self, format: Format) -> String {
+        format.encode(&self.registry)
     }
 
     fn known(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, Truth>> {
@@ -161,7 +158,7 @@ mod tests {
         metrics.api_request(Call { verb: "patch", kind: "Deployment" });
         metrics.reconciled(Duration::from_millis(3));
         metrics.reconcile_error("Conflict");
-        let text = metrics.encode();
+        let text = metrics.encode(Format::Text);
         for line in [
             "tributary_functions{ready=\"true\"} 1",
             "tributary_functions{ready=\"false\"} 0",
@@ -175,6 +172,6 @@ mod tests {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
         metrics.leads(false);
-        assert!(metrics.encode().contains("tributary_functions{ready=\"true\"} 0"));
+        assert!(metrics.encode(Format::Text).contains("tributary_functions{ready=\"true\"} 0"));
     }
 }

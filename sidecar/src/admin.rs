@@ -6,6 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hyper::body::Incoming;
 use hyper::{Request, Response, StatusCode};
 use tributary_crds::conditions::{SidecarStatus, Truth};
+use tributary_telemetry::exposition::Format;
 
 use crate::conditions::Conditions;
 use crate::http::{Answer, AnswerBody, Tls};
@@ -13,8 +14,6 @@ use crate::metrics::Metrics;
 use crate::session::Sessions;
 
 const TEXT: &str = "text/plain; charset=utf-8";
-/// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
 /// What the platform may ask.
 #[derive(Debug)]
@@ -58,7 +57,10 @@ impl Admin {
         let answer = match request.uri().path() {
             "/healthz" => Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned()),
             "/readyz" => self.ready(),
-            "/metrics" => Answer::Plain(StatusCode::OK, OPEN_METRICS, self.metrics.encode()),
+            "/metrics" => {
+                let format = Format::accepted(request.headers());
+                Answer::Plain(StatusCode::OK, format.content_type(), self.metrics.encode(format))
+            }
             "/status" => self.status(),
             _ => {
                 let paths = "there is nothing here but /healthz, /readyz, /metrics and /status\n";

@@ -14,6 +14,7 @@ use prometheus_client::metrics::gauge::{ConstGauge, Gauge};
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
+use tributary_telemetry::exposition::Format;
 
 use crate::event::{Code, EventType};
 use crate::memory::Budget;
@@ -193,12 +194,9 @@ impl Metrics {
         })
     }
 
-    /// Everything, in Prometheus' text format (OpenMetrics).
-    pub fn encode(&self) -> String {
-        let mut text = String::new();
-        // Writing to a String does not fail.
-        let _ = prometheus_client::encoding::text::encode(&mut text, &self.registry);
-        text
+    /// All of them, as text.
+    pub fn encode(&self, format: Format) -> String {
+        format.encode(&self.registry)
     }
 
     /// What was done so far.
@@ -445,7 +443,7 @@ mod tests {
         drop(metrics.attempt());
         metrics.circuit_breaker("page", true);
         metrics.sts_request(StsOutcome::Assumed);
-        let text = metrics.encode();
+        let text = metrics.encode(Format::Text);
         for line in [
             "tributary_events_received_total{type=\"track\"} 1",
             "tributary_events_stored_total{type=\"track\"} 1",

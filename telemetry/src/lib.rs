@@ -1,7 +1,8 @@
 //! What our processes say of themselves: their logs, one JSON object a line for machines and coloured
-//! lines for a terminal, the one line of a process that can't start, and the [`port`] at which the
-//! platform asks.
+//! lines for a terminal, the one line of a process that can't start, the [`port`] at which the platform
+//! asks, and the [format](exposition) of the metrics there.
 
+pub mod exposition;
 pub mod port;
 
 use std::io::{self, IsTerminal};

@@ -18,8 +18,6 @@ use tracing::{debug, warn};
 
 /// `Content-Type` of text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
-/// `Content-Type` of metrics. <https://prometheus.io/docs/specs/om/open_metrics_spec/>
-pub const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 /// `Content-Type` of JSON.
 pub const JSON: &str = "application/json";
 

@@ -7,6 +7,7 @@ use serde_json::json;
 use tributary_local_aws::Fault;
 use tributary_operator::client::Call;
 use tributary_operator::metrics::Metrics;
+use tributary_telemetry::exposition::Format;
 use tributary_tests::aws::{error, puts};
 use tributary_tests::event::track;
 use tributary_tests::{Function, started};
@@ -25,12 +26,11 @@ async fn every_metric_that_is_asked_for_is_there() {
     assert_eq!(sidecar.send("/v1/track", &json!({})).await.status, 400);
     let operator = Metrics::new();
     operator.api_request(Call { verb: "get", kind: "Deployment" });
-    let counted = sidecar.metrics().await + &operator.encode();
+    let counted = sidecar.metrics().await + &operator.encode(Format::Text);
     let families: BTreeSet<_> = counted
         .lines()
         .filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' '))
         .flat_map(|(name, kind)| match kind {
-            "counter" => vec![format!("{name}_total")],
             "histogram" => ["bucket", "count", "sum"].map(|suffix| format!("{name}_{suffix}")).into(),
             _ => vec![name.to_owned()],
         })
