@@ -140,6 +140,22 @@ impl ApplyError {
     }
 }
 
+/// Every reason of a look at a function that failed: those of [`ApplyError::reason`], of [`api_reason`],
+/// and `Timeout`.
+pub const REASONS: [&str; 11] = [
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "NameClash",
+    "NotFound",
+    "Orphaned",
+    "Refused",
+    "ServerError",
+    "Throttled",
+    "Timeout",
+    "Unreachable",
+];
+
 /// What went wrong with a request, in words of a closed set.
 pub fn api_reason(error: &kube::Error) -> &'static str {
     match error {
@@ -341,5 +357,25 @@ fn ours<K: Child>(object: &K, family: &Family) -> Result<(), ApplyError> {
         Kinship::Ours => Ok(()),
         Kinship::Orphaned => Err(ApplyError::Orphaned { kind, name }),
         Kinship::Foreign(who) => Err(ApplyError::Clash { kind, name, who }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn whatever_the_api_server_answers_has_a_reason_of_the_closed_set() {
+        for code in 400..600 {
+            let error = kube::Error::Api(Box::new(Status { code, ..Status::default() }));
+            assert!(REASONS.contains(&api_reason(&error)), "{code}");
+        }
+        let (kind, name) = ("Service".to_owned(), "orders".to_owned());
+        let clash = ApplyError::Clash { kind: kind.clone(), name: name.clone(), who: String::new() };
+        for error in [clash, ApplyError::Orphaned { kind, name }] {
+            assert!(REASONS.contains(&error.reason()), "{error}");
+        }
     }
 }

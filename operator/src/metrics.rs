@@ -1,4 +1,5 @@
-//! What the operator counts. Names and labels are public; labels come from closed sets.
+//! What the operator counts. Names and labels are public; labels come from closed sets. What alerts
+//! take the rate of begins at 0: Prometheus' `rate()` does not see a first sample as an increase.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,6 +15,7 @@ use prometheus_client::registry::{Registry, Unit};
 use tributary_crds::conditions::Truth;
 use tributary_telemetry::exposition::Format;
 
+use crate::apply::REASONS;
 use crate::client::Call;
 use crate::function::FunctionRef;
 
@@ -80,6 +82,9 @@ impl Metrics {
         };
         for truth in [Truth::True, Truth::False, Truth::Unknown] {
             _ = metrics.functions.get_or_create(&ready(truth));
+        }
+        for reason in REASONS {
+            _ = metrics.reconcile_errors.get_or_create(&ReasonLabel { reason });
         }
         Arc::new(metrics)
     }
@@ -149,6 +154,10 @@ mod tests {
     #[test]
     fn names_are_the_public_ones() {
         let metrics = Metrics::new();
+        for reason in REASONS {
+            let line = format!("tributary_reconcile_errors_total{{reason=\"{reason}\"}} 0\n");
+            assert!(metrics.encode(Format::Text).contains(&line), "{line}");
+        }
         let (one, two) = (FunctionRef::new("shop", "one"), FunctionRef::new("shop", "two"));
         metrics.leads(true);
         metrics.function(&one, Some(Truth::Unknown));

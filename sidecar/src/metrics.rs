@@ -1,6 +1,7 @@
 //! What is counted. Names and labels are public: dashboards and alerts are built on them.
 //!
-//! Labels come from closed sets, so that no client can make a new time series.
+//! Labels come from closed sets, so that no client can make a new time series. Each of their values
+//! is there from the beginning, at 0: Prometheus' `rate()` does not see a first sample as an increase.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
@@ -16,7 +17,9 @@ use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tributary_telemetry::exposition::Format;
 
+use crate::delivery::REASONS;
 use crate::event::{Code, EventType};
+use crate::ingest::{OTHER_PATH, PATHS, STATUSES};
 use crate::memory::Budget;
 
 /// Seconds: from a PUT next door to the 9 s within which everything is answered.
@@ -68,6 +71,8 @@ pub(crate) enum StsOutcome {
 }
 
 impl StsOutcome {
+    const ALL: [Self; 4] = [Self::Assumed, Self::Failed, Self::ProbeRefused, Self::ProbeAssumed];
+
     fn label(self) -> OutcomeLabel {
         let outcome = match self {
             Self::Assumed => "assumed",
@@ -148,22 +153,11 @@ impl Metrics {
             "1 while uploads of an event type, or of the whole bucket, are refused without trying S3",
             circuit_breaker_open.clone(),
         );
-        for scope in TYPES.into_iter().chain(["bucket"]) {
-            drop(circuit_breaker_open.get_or_create(&ScopeLabel { scope }));
-        }
-        let upload_errors: Family<CodeLabel, Counter> = counter(
-            &mut registry,
-            "upload_errors",
-            "PUTs that failed, by reason; in lower case those that S3 did not end",
-        );
-        for code in [TIMEOUT, CANCELLED] {
-            drop(upload_errors.get_or_create(&code_label(code)));
-        }
         let connections = ConnectionCounts::default();
         registry.register("connections", "Clients' connections that are open", Gauge::clone(&connections.open));
         let shed = "Idle connections closed at the limit, to accept others";
         registry.register("connections_shed", shed, Counter::clone(&connections.shed));
-        Arc::new(Self {
+        let metrics = Self {
             events_received: counter(&mut registry, "events_received", "Events in requests, good or not"),
             events_stored: counter(&mut registry, "events_stored", "Events that S3 has, now or already"),
             events_deduplicated: counter(&mut registry, "events_deduplicated", "Events that S3 had already"),
@@ -184,14 +178,46 @@ impl Metrics {
                 BYTES,
             ),
             batch_age: histogram(&mut registry, "batch_age", "Sealed batches by age", Unit::Seconds, SECONDS),
-            upload_errors,
+            upload_errors: counter(
+                &mut registry,
+                "upload_errors",
+                "PUTs that failed, by reason; in lower case those that S3 did not end",
+            ),
             circuit_breaker_open,
             sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
             session_expiry,
             in_flight,
             connections,
             registry,
-        })
+        };
+        metrics.begin_at_zero();
+        Arc::new(metrics)
+    }
+
+    /// Makes every series that there can be.
+    fn begin_at_zero(&self) {
+        for r#type in TYPES {
+            _ = self.events_received.get_or_create(&TypeLabel { r#type });
+            _ = self.events_stored.get_or_create(&TypeLabel { r#type });
+        }
+        for code in Code::ALL {
+            _ = self.events_rejected.get_or_create(&code_label(code.as_str()));
+        }
+        for path in PATHS.into_iter().filter(|path| *path != OTHER_PATH) {
+            for status in STATUSES {
+                _ = self.requests.get_or_create(&RequestLabels { path, status });
+            }
+        }
+        _ = self.requests.get_or_create(&RequestLabels { path: OTHER_PATH, status: 404 });
+        for code in upload_error_codes() {
+            _ = self.upload_errors.get_or_create(&code_label(&code));
+        }
+        for scope in TYPES.into_iter().chain(["bucket"]) {
+            _ = self.circuit_breaker_open.get_or_create(&ScopeLabel { scope });
+        }
+        for outcome in StsOutcome::ALL {
+            _ = self.sts_requests.get_or_create(&outcome.label());
+        }
     }
 
     /// All of them, as text.
@@ -319,6 +345,15 @@ pub(crate) const TIMEOUT: &str = "timeout";
 
 /// `code` of a PUT that was given up before its end, with the request that it was part of.
 const CANCELLED: &str = "cancelled";
+
+/// `code` of a PUT to whose condition S3 answered 412, which alone does not prove that the object is there.
+pub(crate) const PRECONDITION_FAILED: &str = "PreconditionFailed";
+
+/// Every `code` of a PUT that failed.
+fn upload_error_codes() -> impl Iterator<Item = String> {
+    let reasons = REASONS.into_iter().map(|reason| reason.to_string());
+    reasons.chain([PRECONDITION_FAILED, TIMEOUT, CANCELLED].map(str::to_owned))
+}
 
 /// A PUT under way. Dropped before its end, it counts as cancelled.
 pub(crate) struct Attempt<'a> {
@@ -477,6 +512,61 @@ mod tests {
             metrics.totals(),
             Totals { stored: 1, deduplicated: 1, filtered: 1, rejected: 1, objects: 1, bytes: 10 }
         );
+    }
+
+    #[test]
+    fn every_series_begins_at_zero() {
+        let text = Metrics::new(Budget::new(100)).encode(Format::Text);
+        let all = |name: &str, label: &str, values: &[String]| {
+            let of_name: Vec<_> =
+                text.lines().filter(|line| line.starts_with(&format!("tributary_{name}{{"))).collect();
+            assert_eq!(of_name.len(), values.len(), "{name}: {of_name:#?}");
+            for value in values {
+                let line = format!("tributary_{name}{{{label}=\"{value}\"}} 0");
+                assert!(of_name.contains(&line.as_str()), "{line} is not in\n{text}");
+            }
+        };
+        let types = TYPES.map(str::to_owned);
+        all("events_received_total", "type", &types);
+        all("events_stored_total", "type", &types);
+        all(
+            "events_rejected_total",
+            "code",
+            &Code::ALL.iter().map(|code| code.as_str().to_owned()).collect::<Vec<_>>(),
+        );
+        all("upload_errors_total", "code", &upload_error_codes().collect::<Vec<_>>());
+        all("circuit_breaker_open", "scope", &[&types[..], &["bucket".to_owned()]].concat());
+        all("sts_requests_total", "outcome", &StsOutcome::ALL.map(|outcome| outcome.label().outcome.to_owned()));
+        let requests = text.lines().filter(|line| line.starts_with("tributary_requests_total{")).count();
+        assert_eq!(requests, (PATHS.len() - 1) * STATUSES.len() + 1);
+        for line in [
+            "tributary_requests_total{path=\"/v1/batch\",status=\"503\"} 0",
+            "tributary_requests_total{path=\"/\",status=\"429\"} 0",
+            "tributary_requests_total{path=\"other\",status=\"404\"} 0",
+        ] {
+            assert!(text.contains(line), "{line} is not in\n{text}");
+        }
+    }
+
+    #[test]
+    fn counting_makes_no_series_that_was_not_there() {
+        let metrics = Metrics::new(Budget::new(100));
+        let series = || metrics.encode(Format::Text).lines().count();
+        let before = series();
+        for r#type in TYPES.into_iter().chain(["subscribe"]) {
+            let event_type = EventType::parse(r#type).unwrap();
+            metrics.received(&event_type);
+            metrics.stored(&event_type, false);
+        }
+        Code::ALL.iter().for_each(|code| metrics.rejected(*code));
+        upload_error_codes().for_each(|code| metrics.attempt().failed(code));
+        drop(metrics.attempt());
+        StsOutcome::ALL.into_iter().for_each(|outcome| metrics.sts_request(outcome));
+        metrics.request(OTHER_PATH, 404, Duration::ZERO);
+        for (path, status) in PATHS[..8].iter().flat_map(|path| STATUSES.map(|status| (*path, status))) {
+            metrics.request(path, status, Duration::ZERO);
+        }
+        assert_eq!(series(), before);
     }
 
     #[test]

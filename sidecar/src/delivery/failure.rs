@@ -159,6 +159,17 @@ pub(crate) struct Target<'a> {
     pub(crate) in_host_name: bool,
 }
 
+/// Every reason that [`classify`] gives.
+pub(crate) const REASONS: [Reason; 7] = [
+    Reason::AccessDenied,
+    Reason::KmsDenied,
+    Reason::NoSuchBucket,
+    Reason::S3Error,
+    Reason::S3Unreachable,
+    Reason::Throttled,
+    Reason::WrongRegion,
+];
+
 /// Judges an answer.
 pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
     let Target { bucket, region, role, prefix, owner, .. } = target;
@@ -310,7 +321,12 @@ mod tests {
 
     fn judge(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
         let region = region.map(str::to_owned);
-        classify(&S3Answer::Error { status, code: code.to_owned(), message: message.to_owned(), region }, TARGET)
+        let class =
+            classify(&S3Answer::Error { status, code: code.to_owned(), message: message.to_owned(), region }, TARGET);
+        if let ErrorClass::Retry(blocker) | ErrorClass::Refresh(blocker) | ErrorClass::Configuration(blocker) = &class {
+            assert!(REASONS.contains(&blocker.reason), "{} is not among the reasons", blocker.reason);
+        }
+        class
     }
 
     #[test]

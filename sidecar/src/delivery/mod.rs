@@ -32,6 +32,7 @@ use crate::memory::Reservation;
 use crate::metrics::Metrics;
 
 pub(crate) use bucket_check::watch as watch_bucket;
+pub(crate) use failure::REASONS;
 pub(crate) use s3::{Bucket, S3Endpoint};
 pub(crate) use upload::Uploads;
 

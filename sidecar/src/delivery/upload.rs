@@ -22,7 +22,7 @@ use super::health::{BucketHealth, Extent, Parts};
 use super::precondition::Meaning;
 use super::s3::{Bucket, Object};
 use crate::conditions::{Blocker, Conditions};
-use crate::metrics::{Metrics, TIMEOUT};
+use crate::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
 use crate::session::{Session, Sessions};
 
 /// PUTs under way at once. By Little's law, S3's 76 ms for a small object make that about 3,300 per
@@ -177,11 +177,11 @@ impl Uploads {
                     return Ok(Stored::Already);
                 }
                 Meaning::Unknown => {
-                    attempt.failed("PreconditionFailed");
+                    attempt.failed(PRECONDITION_FAILED);
                     return Err(Failure::Unproven);
                 }
             },
-            ErrorClass::PreconditionFailed => "PreconditionFailed".to_owned(),
+            ErrorClass::PreconditionFailed => PRECONDITION_FAILED.to_owned(),
             ErrorClass::Retry(blocker)
             | ErrorClass::Refresh(blocker)
             | ErrorClass::Configuration(blocker)

@@ -2,78 +2,71 @@
 
 use thiserror::Error;
 
-/// The closed set of reasons; the names are Segment's discard reasons where it
-/// has one, and serve as a metric's label.
-#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
-pub enum Code {
-    /// The stored events of a batch would be too long together.
-    BatchTooLarge,
-    /// `category` of a page or screen is not a string.
-    CategoryNotString,
-    /// `context` is not an object.
-    ContextNotObject,
-    /// A member of the envelope is there twice.
-    DuplicateKey,
-    /// A batch without an event.
-    EmptyBatch,
-    /// A track event without a name.
-    EventNotDefined,
-    /// An item of a batch is not an object.
-    EventNotObject,
-    /// A track event's name is not a string.
-    EventNotString,
-    /// An event is longer than the limit.
-    EventTooLarge,
-    /// `integrations` is not an object.
-    IntegrationsNotObject,
-    /// A batch's body has no array named `batch`.
-    InvalidBatch,
-    /// Not JSON, not an object, or nested too deep.
-    InvalidJson,
-    /// An item of a batch has no type, or an unknown one.
-    InvalidType,
-    /// `messageId` is not a string.
-    MessageIdNotString,
-    /// `messageId` is longer than the limit.
-    MessageIdTooLong,
-    /// `name` of a page or screen is not a string.
-    NameNotString,
-    /// Nobody is named: neither `userId` nor `anonymousId`.
-    NoUserAnonId,
-    /// `properties` is not an object.
-    PropertiesNotObject,
-    /// A batch has more events than the limit.
-    TooManyEvents,
-    /// `traits` is not an object.
-    TraitsNotObject,
+/// Declares [`Code`] from one list, so that [`Code::ALL`] can't miss any.
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $name:literal,)*) => {
+        /// The closed set of reasons; the names are Segment's discard reasons where it
+        /// has one, and serve as a metric's label.
+        #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+        pub enum Code {
+            $($(#[$doc])* $code,)*
+        }
+
+        impl Code {
+            /// Every code.
+            pub const ALL: &[Self] = &[$(Self::$code),*];
+
+            /// The code as answers and metrics spell it.
+            pub fn as_str(self) -> &'static str {
+                match self {
+                    $(Self::$code => $name,)*
+                }
+            }
+        }
+    };
 }
 
-impl Code {
-    /// The code as answers and metrics spell it.
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::BatchTooLarge => "batch_too_large",
-            Self::CategoryNotString => "category_not_string",
-            Self::ContextNotObject => "context_not_object",
-            Self::DuplicateKey => "duplicate_key",
-            Self::EmptyBatch => "empty_batch",
-            Self::EventNotDefined => "event_not_defined",
-            Self::EventNotObject => "event_not_object",
-            Self::EventNotString => "event_not_string",
-            Self::EventTooLarge => "event_too_large",
-            Self::IntegrationsNotObject => "integrations_not_object",
-            Self::InvalidBatch => "invalid_batch",
-            Self::InvalidJson => "invalid_json",
-            Self::InvalidType => "invalid_type",
-            Self::MessageIdNotString => "message_id_not_string",
-            Self::MessageIdTooLong => "message_id_too_long",
-            Self::NameNotString => "name_not_string",
-            Self::NoUserAnonId => "no_user_anon_id",
-            Self::PropertiesNotObject => "properties_not_object",
-            Self::TooManyEvents => "too_many_events",
-            Self::TraitsNotObject => "traits_not_object",
-        }
-    }
+codes! {
+    /// The stored events of a batch would be too long together.
+    BatchTooLarge = "batch_too_large",
+    /// `category` of a page or screen is not a string.
+    CategoryNotString = "category_not_string",
+    /// `context` is not an object.
+    ContextNotObject = "context_not_object",
+    /// A member of the envelope is there twice.
+    DuplicateKey = "duplicate_key",
+    /// A batch without an event.
+    EmptyBatch = "empty_batch",
+    /// A track event without a name.
+    EventNotDefined = "event_not_defined",
+    /// An item of a batch is not an object.
+    EventNotObject = "event_not_object",
+    /// A track event's name is not a string.
+    EventNotString = "event_not_string",
+    /// An event is longer than the limit.
+    EventTooLarge = "event_too_large",
+    /// `integrations` is not an object.
+    IntegrationsNotObject = "integrations_not_object",
+    /// A batch's body has no array named `batch`.
+    InvalidBatch = "invalid_batch",
+    /// Not JSON, not an object, or nested too deep.
+    InvalidJson = "invalid_json",
+    /// An item of a batch has no type, or an unknown one.
+    InvalidType = "invalid_type",
+    /// `messageId` is not a string.
+    MessageIdNotString = "message_id_not_string",
+    /// `messageId` is longer than the limit.
+    MessageIdTooLong = "message_id_too_long",
+    /// `name` of a page or screen is not a string.
+    NameNotString = "name_not_string",
+    /// Nobody is named: neither `userId` nor `anonymousId`.
+    NoUserAnonId = "no_user_anon_id",
+    /// `properties` is not an object.
+    PropertiesNotObject = "properties_not_object",
+    /// A batch has more events than the limit.
+    TooManyEvents = "too_many_events",
+    /// `traits` is not an object.
+    TraitsNotObject = "traits_not_object",
 }
 
 /// A refusal, for the client that sent the event. The message may quote a short

@@ -35,6 +35,7 @@ use unproven::Unproven;
 
 pub(crate) use access::Access;
 pub(crate) use configured::watch as watch_configured;
+pub(crate) use route::{OTHER_PATH, PATHS};
 
 /// Bytes of a body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -50,6 +51,9 @@ const STORE_TIMEOUT: Duration = Duration::from_millis(8_500);
 
 /// Bytes that a refused event takes beside its message: once as it was found, once in the answer.
 const REJECTED_OVERHEAD_BYTES: usize = 256;
+
+/// Every status that requests are answered with; on a path that is not ours, 404 alone.
+pub(crate) const STATUSES: [u16; 8] = [200, 204, 400, 401, 405, 408, 429, 503];
 
 /// Takes a function's events.
 #[derive(Debug)]

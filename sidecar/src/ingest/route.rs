@@ -21,6 +21,13 @@ pub(crate) enum Route {
     NotFound,
 }
 
+/// Every label of a path that [`route`] gives, and `other`.
+pub(crate) const PATHS: [&str; 9] =
+    ["/v1/track", "/v1/identify", "/v1/page", "/v1/screen", "/v1/group", "/v1/alias", "/v1/batch", "/", OTHER_PATH];
+
+/// The label of all paths that are not ours.
+pub(crate) const OTHER_PATH: &str = "other";
+
 /// Finds the route, and the path as a metric's label: from a closed set.
 pub(crate) fn route(method: &Method, path: &str) -> (Route, &'static str) {
     // Several libraries end the path with a slash; the browser's has one letter for each type; the
@@ -35,7 +42,7 @@ pub(crate) fn route(method: &Method, path: &str) -> (Route, &'static str) {
         "/v1/batch" | "/v1/b" | "/v1/import" => (Route::Batch, "/v1/batch"),
         // A request to an authority has no path at all.
         "" if path == "/" => (Route::Webhook, "/"),
-        _ => return (Route::NotFound, "other"),
+        _ => return (Route::NotFound, OTHER_PATH),
     };
     match *method {
         Method::POST => (route, label),
@@ -50,7 +57,11 @@ mod tests {
 
     #[test]
     fn every_path_has_its_route() {
-        let post = |path: &str| route(&Method::POST, path);
+        let post = |path: &str| {
+            let (route, label) = route(&Method::POST, path);
+            assert!(PATHS.contains(&label), "{label}");
+            (route, label)
+        };
         assert_eq!(post("/v1/track"), (Route::Single(EventType::Track), "/v1/track"));
         assert_eq!(post("/v1/alias"), (Route::Single(EventType::Alias), "/v1/alias"));
         assert_eq!(post("/v1/batch"), (Route::Batch, "/v1/batch"));
