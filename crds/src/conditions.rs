@@ -52,7 +52,7 @@ pub enum ConditionType {
     Accepted,
     /// The sidecar has read an external ID.
     ExternalIdAvailable,
-    /// Write keys, signature secret and certificate, where asked for, are readable.
+    /// Write keys, signature secret and certificate, where asked for, are readable, and the certificate is valid.
     IngestConfigured,
     /// The sidecar holds a session that still lives.
     RoleAssumed,
@@ -106,7 +106,7 @@ pub enum Reason {
     WriteKeyNotFound,
     /// There is no signature secret to be read.
     SignatureNotFound,
-    /// There is no certificate with its key to be read.
+    /// There is no certificate with its key to be read, or it has expired or is not valid yet.
     TlsInvalid,
     /// STS or S3 refused.
     AccessDenied,

@@ -116,6 +116,7 @@ pub struct Metrics {
     circuit_breaker_open: Family<ScopeLabel, Gauge>,
     sts_requests: Family<OutcomeLabel, Counter>,
     session_expiry: Gauge<f64, AtomicU64>,
+    certificate_expiry: Gauge<f64, AtomicU64>,
     in_flight: Gauge,
     connections: ConnectionCounts,
 }
@@ -146,6 +147,12 @@ impl Metrics {
         registry.register("build", "What runs", build);
         let (session_expiry, in_flight) = (Gauge::default(), Gauge::default());
         registry.register("session_expiry_timestamp_seconds", "When the session ends", Gauge::clone(&session_expiry));
+        let certificate_expiry = Gauge::default();
+        registry.register(
+            "certificate_expiry_timestamp_seconds",
+            "When the certificate that clients are shown ends; 0 without TLS",
+            Gauge::clone(&certificate_expiry),
+        );
         registry.register("in_flight_events", "Events taken and not answered yet", Gauge::clone(&in_flight));
         let circuit_breaker_open = Family::<ScopeLabel, Gauge>::default();
         registry.register(
@@ -186,6 +193,7 @@ impl Metrics {
             circuit_breaker_open,
             sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
             session_expiry,
+            certificate_expiry,
             in_flight,
             connections,
             registry,
@@ -317,8 +325,12 @@ impl Metrics {
     }
 
     pub(crate) fn session_expiry(&self, expiry: SystemTime) {
-        let since = expiry.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
-        self.session_expiry.set(since.as_secs_f64());
+        self.session_expiry.set(timestamp(expiry));
+    }
+
+    /// When the certificate ends; nothing, where clients are shown none.
+    pub(crate) fn certificate_expiry(&self, expiry: Option<SystemTime>) {
+        self.certificate_expiry.set(expiry.map_or(0.0, timestamp));
     }
 }
 
@@ -427,6 +439,11 @@ fn label(event_type: &EventType) -> &'static str {
 /// A type's place among the labels: any beyond the six of Segment's spec is "other", the last.
 pub(crate) fn place(event_type: &EventType) -> usize {
     TYPES.iter().position(|known| *known == event_type.as_str()).unwrap_or(TYPES.len() - 1)
+}
+
+/// A moment in Unix time.
+fn timestamp(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }
 
 fn code_label(code: &str) -> CodeLabel {

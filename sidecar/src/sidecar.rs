@@ -99,7 +99,9 @@ impl Sidecar {
         let uploads = Arc::new(self.uploads(http, sessions));
         let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads)));
         let access = Access::follow(self.config.spec.ingest.as_ref(), &self.dependencies.secrets);
-        let configured = tokio::spawn(watch_configured(access.clone(), tls.clone(), self.conditions()));
+        let clock = Arc::clone(&self.dependencies.clock);
+        let configured =
+            tokio::spawn(watch_configured(access.clone(), tls.clone(), clock, self.conditions(), self.metrics()));
         let ingest = Arc::new(self.ingest(access, uploads));
         let connections = Connections::new(self.config.spec.max_connections(), self.metrics.connections());
         let handler = move |request| {

@@ -57,13 +57,27 @@ impl InProcess {
     /// # Panics
     /// If there is no port or no folder for it.
     pub async fn start(aws: &Aws, function: &Function) -> Self {
+        Self::start_with(aws, function, SecretUse::ExternalId, &[("externalId", EXTERNAL_ID)]).await
+    }
+
+    /// Starts one that has another Secret from the start.
+    ///
+    /// # Panics
+    /// If there is no port or no folder for it.
+    pub async fn start_with(aws: &Aws, function: &Function, r#use: SecretUse, entries: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let started = Self::listen(aws, function, folder).await;
+        let started = Self::listen(aws, function, folder, r#use, entries).await;
         started.wait_ready().await;
         started
     }
 
-    async fn listen(aws: &Aws, function: &Function, folder: TempDir) -> Self {
+    async fn listen(
+        aws: &Aws,
+        function: &Function,
+        folder: TempDir,
+        r#use: SecretUse,
+        entries: &[(&str, &str)],
+    ) -> Self {
         let secrets = Mounted::new(folder.path().to_owned());
         let keys = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
         let dependencies = Dependencies {
@@ -80,12 +94,18 @@ impl InProcess {
         let ports = Ports::new(address(&events), address(&admin));
         let started = Self { _folder: folder, secrets, ports };
         started.write_external_id(EXTERNAL_ID);
+        started.publish(r#use, entries);
         tokio::spawn(Sidecar::new(function.config(), dependencies).run(events, admin, std::future::pending()));
         started
     }
 
+    /// Makes a Secret hold these and nothing else.
+    pub fn publish(&self, r#use: SecretUse, entries: &[(&str, &str)]) {
+        self.secrets.publish(r#use, entries);
+    }
+
     /// Rotates the external ID.
     pub fn write_external_id(&self, value: &str) {
-        self.secrets.publish(SecretUse::ExternalId, &[("externalId", value)]);
+        self.publish(SecretUse::ExternalId, &[("externalId", value)]);
     }
 }

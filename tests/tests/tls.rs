@@ -2,12 +2,13 @@
 
 use std::net::SocketAddr;
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use bytes::Bytes;
 use http_body_util::Full;
 use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
+use rcgen::{CertificateParams, KeyPair, date_time_ymd};
 use rustls::pki_types::{CertificateDer, ServerName};
 use rustls::{ClientConfig, RootCertStore};
 use serde_json::json;
@@ -17,10 +18,11 @@ use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::sidecar_config::SecretUse;
+use tributary_local_aws::Clock;
 use tributary_tests::event::{message_id, track};
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::{SOON, until};
-use tributary_tests::{Aws, Function, Setup, SidecarProcess, World};
+use tributary_tests::{Aws, Function, InProcess, Setup, SidecarProcess, World};
 
 /// A certificate that is its own authority.
 struct Site {
@@ -31,8 +33,17 @@ struct Site {
 
 impl Site {
     fn new() -> Self {
-        let made = rcgen::generate_simple_self_signed(["sidecar.test".to_owned()]).expect("a certificate");
-        Self { der: made.cert.der().clone(), certificate: made.cert.pem(), key: made.signing_key.serialize_pem() }
+        Self::valid(1975, 4096)
+    }
+
+    /// One that is valid from the first day of a year to the first second of another.
+    fn valid(from: i32, to: i32) -> Self {
+        let mut parameters = CertificateParams::new(["sidecar.test".to_owned()]).expect("a name");
+        parameters.not_before = date_time_ymd(from, 1, 1);
+        parameters.not_after = date_time_ymd(to, 1, 1);
+        let key = KeyPair::generate().expect("a key");
+        let certificate = parameters.self_signed(&key).expect("a certificate");
+        Self { der: certificate.der().clone(), certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
     fn files(&self) -> [(&'static str, &str); 2] {
@@ -199,4 +210,51 @@ async fn a_client_that_never_shakes_hands_is_let_go() {
     let mut stream = TcpStream::connect(sidecar.events).await.expect("somebody who listens");
     let end = tokio::time::timeout(Duration::from_secs(15), stream.read(&mut [0])).await;
     assert_eq!(end.expect("it is kept for ever").expect("an end"), 0);
+}
+
+const EXPIRY: &str = "certificate_expiry_timestamp_seconds";
+
+#[tokio::test]
+async fn a_certificate_that_clients_refuse_for_its_dates_is_told_and_stays_in_use() {
+    let good = Site::new();
+    for (site, says, expiry) in [
+        (Site::valid(2020, 2021), "in the Secret site expired at 2021-01-01T00:00:00Z", 1_609_459_200.0),
+        (Site::valid(2200, 2201), "in the Secret site is not valid before 2200-01-01T00:00:00Z", 7_289_654_400.0),
+    ] {
+        let (_aws, sidecar) = started(Some(&site)).await;
+        sidecar.wait_ready().await;
+        let told =
+            sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, SOON).await;
+        assert!(told.message.contains(says), "{}", told.message);
+        assert_eq!(sidecar.metric(EXPIRY).await, expiry);
+        let refused = post(&sidecar, &site, 0).await.expect_err("no client takes it");
+        assert!(refused.to_lowercase().contains("certificate"), "it is not shown: {refused}");
+        sidecar.publish(SecretUse::Tls, &good.files());
+        sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
+        assert_eq!(post(&sidecar, &good, 1).await, Ok(StatusCode::OK));
+        assert!(sidecar.metric(EXPIRY).await > 60_000_000_000.0);
+    }
+}
+
+#[tokio::test]
+async fn a_certificate_is_seen_to_expire_though_its_secret_does_not_change() {
+    let end: SystemTime = "2031-01-01T00:00:00Z".parse::<jiff::Timestamp>().expect("a time").into();
+    // Two minutes to go, in four seconds.
+    let aws = Aws::start_at(&World::new(), Clock::scaled(end - Duration::from_secs(120), 30.0)).await;
+    let function = Function::new().with("ingest.tlsSecretRef", json!({"name": "site"}));
+    let site = Site::valid(2030, 2031);
+    let sidecar = InProcess::start_with(&aws, &function, SecretUse::Tls, &site.files()).await;
+    let condition = sidecar.condition(ConditionType::IngestConfigured).await;
+    assert!(aws.clock().now() < end, "the test took too long to begin");
+    assert_eq!((condition.status, condition.reason), (Truth::True, Reason::Ok));
+    let told = sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, SOON).await;
+    assert!(aws.clock().now() > end && told.message.contains("expired at 2031-01-01T00:00:00Z"), "{}", told.message);
+    sidecar.publish(SecretUse::Tls, &Site::new().files());
+    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
+}
+
+#[tokio::test]
+async fn without_tls_no_certificate_expires() {
+    let (_aws, sidecar) = tributary_tests::started(Function::new()).await;
+    assert!(sidecar.metrics().await.contains("\ntributary_certificate_expiry_timestamp_seconds 0.0\n"));
 }

@@ -1,8 +1,12 @@
 //! The certificate that clients are shown: taken up anew whenever its Secret changes, for the
 //! connections that begin after that.
+//!
+//! One that has expired stays in use: a client that does not check it is served, and one that does
+//! learns more from it than from a refused connection.
 
 use std::path::Path;
 use std::sync::Arc;
+use std::time::{Duration, SystemTime};
 
 use rustls::ServerConfig;
 use rustls::crypto::aws_lc_rs;
@@ -13,6 +17,7 @@ use tributary_crds::conditions::Reason;
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_crds::values::SecretName;
 
+use crate::clock::rfc3339;
 use crate::conditions::Blocker;
 use crate::secret::{Folder, Missing, Value, changed, follow};
 
@@ -24,21 +29,39 @@ const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 #[derive(Clone, Debug)]
 struct Certificate {
     /// The last one that was good: better than none, while its Secret holds another.
-    good: Option<Arc<ServerConfig>>,
+    good: Option<Site>,
     /// What is wrong with the Secret now.
     blocker: Option<Blocker>,
 }
 
+/// A certificate with its key, and when clients accept it.
+#[derive(Clone, Debug)]
+struct Site {
+    config: Arc<ServerConfig>,
+    /// Not known of a certificate that rustls can use and the parser of its dates can't read.
+    validity: Option<Validity>,
+}
+
+/// When a certificate is valid: both seconds are within (RFC 5280, section 4.1.2.5).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Validity {
+    not_before: SystemTime,
+    not_after: SystemTime,
+}
+
 /// The certificate, followed.
 #[derive(Clone, Debug)]
-pub(crate) struct Tls(watch::Receiver<Certificate>);
+pub(crate) struct Tls {
+    secret: SecretName,
+    certificate: watch::Receiver<Certificate>,
+}
 
 impl Tls {
     /// Reads the Secret `name` below the folder of all Secrets, and follows it.
     pub(crate) fn follow(secrets: &Path, name: &SecretName) -> Self {
         let folder = Folder::of(secrets, SecretUse::Tls);
-        let (name, mut good) = (name.to_string(), None);
-        Self(follow(
+        let (secret, name, mut good) = (name.clone(), name.to_string(), None);
+        let certificate = follow(
             move || folder.read_together(KEYS),
             move |values| {
                 let loaded = load(values, &name);
@@ -46,22 +69,30 @@ impl Tls {
                 good = loaded.ok().or(good.take());
                 Certificate { good: good.clone(), blocker }
             },
-        ))
+        );
+        Self { secret, certificate }
     }
 
     /// What a new connection is to be shown.
     pub(super) fn current(&self) -> Option<Arc<ServerConfig>> {
-        self.0.borrow().good.clone()
+        self.certificate.borrow().good.as_ref().map(|site| Arc::clone(&site.config))
     }
 
-    /// What is wrong with the Secret.
-    pub(crate) fn blocker(&self) -> Option<Blocker> {
-        self.0.borrow().blocker.clone()
+    /// What is wrong with the Secret, or with the certificate at this time.
+    pub(crate) fn blocker(&self, now: SystemTime) -> Option<Blocker> {
+        let certificate = self.certificate.borrow();
+        let outdated = || certificate.good.as_ref()?.validity?.blocker(&self.secret, now);
+        certificate.blocker.clone().or_else(outdated)
+    }
+
+    /// When the certificate that clients are shown ends.
+    pub(crate) fn expiry(&self) -> Option<SystemTime> {
+        Some(self.certificate.borrow().good.as_ref()?.validity?.not_after)
     }
 
     /// Ends when the Secret of a certificate has changed; never, where there is to be none.
     pub(crate) async fn changed(tls: Option<&mut Self>) {
-        changed(tls.map(|tls| &mut tls.0)).await;
+        changed(tls.map(|tls| &mut tls.certificate)).await;
     }
 
     /// Ends once there is a certificate to show.
@@ -72,20 +103,50 @@ impl Tls {
     }
 }
 
+impl Validity {
+    /// The dates of a certificate.
+    fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
+        let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
+        let at = |time: x509_parser::time::ASN1Time| {
+            let since = Duration::from_secs(u64::try_from(time.timestamp()).unwrap_or_default());
+            SystemTime::UNIX_EPOCH.checked_add(since)
+        };
+        Some(Self { not_before: at(parsed.validity.not_before)?, not_after: at(parsed.validity.not_after)? })
+    }
+
+    /// Why clients do not accept the certificate now.
+    fn blocker(self, secret: &SecretName, now: SystemTime) -> Option<Blocker> {
+        let why = if now < self.not_before {
+            format!("is not valid before {}; put one that is valid now into the Secret", rfc3339(self.not_before))
+        } else if now >= self.not_after + Duration::from_secs(1) {
+            format!("expired at {}; renew it", rfc3339(self.not_after))
+        } else {
+            return None;
+        };
+        Some(blocker(format!(
+            "the certificate in the Secret {secret} {why}. Until then clients that check it refuse it"
+        )))
+    }
+}
+
+fn blocker(message: String) -> Blocker {
+    Blocker { reason: Reason::TlsInvalid, message }
+}
+
 /// The certificate with its key, or what a person should do.
-fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Arc<ServerConfig>, Blocker> {
-    let says = |message| Blocker { reason: Reason::TlsInvalid, message };
+fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Site, Blocker> {
     let part = |value: &'_ Value, key| match value {
         Ok(value) => Ok(value.to_vec()),
-        Err(Missing::Secret) => Err(says(format!(
+        Err(Missing::Secret) => Err(blocker(format!(
             "there is no Secret {name} in this namespace; create it with kubectl create secret tls {name}"
         ))),
         Err(Missing::Key) => {
-            Err(says(format!("the Secret {name} has no key {key}; a Secret of type kubernetes.io/tls has")))
+            Err(blocker(format!("the Secret {name} has no key {key}; a Secret of type kubernetes.io/tls has")))
         }
     };
     let (certificate, key) = (part(certificate, KEYS[0])?, part(key, KEYS[1])?);
-    let wrong = |part, why: &dyn std::fmt::Display| says(format!("{part} in the Secret {name} can't be used: {why}"));
+    let wrong =
+        |part, why: &dyn std::fmt::Display| blocker(format!("{part} in the Secret {name} can't be used: {why}"));
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&certificate)
         .collect::<Result<_, _>>()
         .map_err(|error| wrong(KEYS[0], &error))?;
@@ -93,12 +154,15 @@ fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Arc<ServerConfig>
         return Err(wrong(KEYS[0], &"it holds no certificate in PEM"));
     }
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| wrong(KEYS[1], &error))?;
+    // Those of its issuers are not looked at: a chain may end with a root that expired and that no client
+    // needs.
+    let validity = chain.first().and_then(Validity::of);
     ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
         .map(|mut config| {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Arc::new(config)
+            Site { config: Arc::new(config), validity }
         })
         // Most likely a key that is another certificate's.
         .map_err(|error| wrong("the certificate with its key", &error))
@@ -137,6 +201,25 @@ mod tests {
             let message = read(certificate, key).unwrap_err();
             assert!(message.contains(says), "{message}");
         }
+    }
+
+    #[test]
+    fn a_certificate_is_valid_from_its_first_second_to_its_last() {
+        let second = Duration::from_secs(1);
+        let mut parameters = rcgen::CertificateParams::new(["localhost".to_owned()]).unwrap();
+        (parameters.not_before, parameters.not_after) =
+            (rcgen::date_time_ymd(2026, 3, 1), rcgen::date_time_ymd(2027, 4, 2));
+        let key = rcgen::KeyPair::generate().unwrap();
+        let made = parameters.self_signed(&key).unwrap();
+        let validity = Validity::of(made.der()).unwrap();
+        assert_eq!(rfc3339(validity.not_before), "2026-03-01T00:00:00Z");
+        assert_eq!(rfc3339(validity.not_after), "2027-04-02T00:00:00Z");
+        let says = |now| Some(validity.blocker(&"site".parse().unwrap(), now)?.message);
+        assert!(says(validity.not_before - second).unwrap().contains("Secret site is not valid before 2026-03-01"));
+        assert_eq!(says(validity.not_before), None);
+        assert_eq!(says(validity.not_after + second / 2), None);
+        assert!(says(validity.not_after + second).unwrap().contains("Secret site expired at 2027-04-02T00:00:00Z"));
+        assert_eq!(Validity::of(&CertificateDer::from(vec![0x30, 0])), None);
     }
 
     #[test]

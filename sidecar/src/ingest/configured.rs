@@ -1,17 +1,30 @@
 //! Whether everything that requests are let in with can be read: the condition IngestConfigured.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use tributary_crds::conditions::{ConditionType, Truth};
 
 use super::access::Access;
+use crate::clock::Clock;
 use crate::conditions::{Blocker, Conditions};
 use crate::http::Tls;
+use crate::metrics::Metrics;
 
-/// Keeps the condition true, for ever.
-pub(crate) async fn watch(mut access: Access, mut tls: Option<Tls>, conditions: Arc<Conditions>) {
+/// How often the certificate's dates are compared with the clock, which may jump.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Keeps the condition and the certificate's metric true, for ever.
+pub(crate) async fn watch(
+    mut access: Access,
+    mut tls: Option<Tls>,
+    clock: Arc<dyn Clock>,
+    conditions: Arc<Conditions>,
+    metrics: Arc<Metrics>,
+) {
     loop {
-        match access.blocker().or_else(|| tls.as_ref().and_then(Tls::blocker)) {
+        metrics.certificate_expiry(tls.as_ref().and_then(Tls::expiry));
+        match access.blocker().or_else(|| tls.as_ref()?.blocker(clock.now())) {
             Some(Blocker { reason, message }) => {
                 conditions.set(ConditionType::IngestConfigured, Truth::False, reason, message);
             }
@@ -20,6 +33,7 @@ pub(crate) async fn watch(mut access: Access, mut tls: Option<Tls>, conditions: 
         tokio::select! {
             () = access.changed() => {}
             () = Tls::changed(tls.as_mut()) => {}
+            () = clock.sleep(INTERVAL) => {}
         }
     }
 }
