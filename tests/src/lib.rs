@@ -5,7 +5,7 @@
 //! 2. [`function`] is the resource a sidecar is started with, [`mounted`] its Secrets, [`sidecar`]
 //!    starts the built binary ([`process`] is what it takes), [`in_process`] the same code on a clock that runs faster;
 //! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`] and encoded by [`encode`];
-//! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in;
+//! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in, [`promlint`] checks metrics;
 //! 5. [`namespace`] gives a test AWS's own names to itself, and [`authority`] certificates for them;
 //! 6. [`kubernetes`] is a real cluster, and starts the operator beside it.
 
@@ -22,6 +22,7 @@ pub mod namespace;
 pub mod output;
 pub mod ports;
 pub mod process;
+pub mod promlint;
 pub mod raw;
 pub mod sidecar;
 pub mod stored;

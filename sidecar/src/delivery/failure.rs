@@ -323,7 +323,11 @@ mod tests {
         let region = region.map(str::to_owned);
         let class =
             classify(&S3Answer::Error { status, code: code.to_owned(), message: message.to_owned(), region }, TARGET);
-        if let ErrorClass::Retry(blocker) | ErrorClass::Refresh(blocker) | ErrorClass::Configuration(blocker) = &class {
+        if let ErrorClass::Retry(blocker)
+        | ErrorClass::Refresh(blocker)
+        | ErrorClass::Configuration(blocker)
+        | ErrorClass::Refused(blocker) = &class
+        {
             assert!(REASONS.contains(&blocker.reason), "{} is not among the reasons", blocker.reason);
         }
         class

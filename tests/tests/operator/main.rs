@@ -8,6 +8,7 @@ mod drift;
 mod killed;
 mod leaders;
 mod many;
+mod metrics;
 mod replicas;
 mod rest;
 mod scene;

@@ -1,0 +1,87 @@
+//! What the sidecar counts: in the format that is asked for, as Prometheus wants it, and as
+//! `docs/metrics.md` says.
+
+use std::collections::BTreeSet;
+
+use hyper::Method;
+use serde_json::json;
+use tributary_local_aws::Fault;
+use tributary_operator::metrics::Metrics;
+use tributary_telemetry::exposition::Format;
+use tributary_tests::aws::{error, puts};
+use tributary_tests::event::track;
+use tributary_tests::http::Http;
+use tributary_tests::{Function, Ports, promlint, started};
+
+const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+
+/// Requests of every kind that is soon answered.
+async fn send_traffic(sidecar: &Ports) {
+    for (path, body, status) in [
+        ("/v1/track", track(1), 200),
+        ("/v1/track", json!({}), 400),
+        ("/v1/batch", json!({"batch": [track(2), {"type": "nonsense"}]}), 200),
+        ("/", json!([track(3)]), 200),
+        ("/nothing", json!({}), 404),
+    ] {
+        assert_eq!(sidecar.send(path, &body).await.status, status, "{path} {body}");
+    }
+    assert_eq!(sidecar.request(Method::GET, "/v1/page", &[], "").await.expect("an answer").status, 405);
+}
+
+/// The names of all series.
+fn series(metrics: &str) -> BTreeSet<&str> {
+    let samples = metrics.lines().filter(|line| !line.starts_with('#'));
+    samples.filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect()
+}
+
+/// The names of all metrics.
+fn names(metrics: &str) -> BTreeSet<&str> {
+    metrics.lines().filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split_once(' ')?.0)).collect()
+}
+
+#[tokio::test]
+async fn the_format_is_the_one_that_is_asked_for() {
+    let (_aws, sidecar) = started(Function::new()).await;
+    let (http, url) = (Http::new(), format!("http://{}/metrics", sidecar.admin));
+    for (accept, content_type, has_end) in [
+        (None, TEXT, false),
+        (Some("*/*"), TEXT, false),
+        (Some("text/plain;version=0.0.4"), TEXT, false),
+        (Some("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"), OPEN_METRICS, true),
+        (Some("application/openmetrics-text;q=0"), TEXT, false),
+    ] {
+        let headers: Vec<_> = accept.map(|accept| ("accept", accept)).into_iter().collect();
+        let answer = http.request(Method::GET, &url, &headers, "").await.expect("an answer");
+        assert_eq!(answer.headers["content-type"], content_type, "{accept:?}");
+        assert_eq!(answer.text().ends_with("# EOF\n"), has_end, "{accept:?}");
+        assert!(answer.text().contains("\ntributary_events_filtered_total 0\n"), "{accept:?}");
+    }
+}
+
+#[tokio::test]
+async fn metrics_are_clean_before_and_after_traffic_and_no_series_appears() {
+    let (aws, sidecar) = started(Function::new()).await;
+    let before = sidecar.metrics().await;
+    promlint::assert_clean(&before);
+    aws.faults([Fault { count: Some(1), ..puts(error("SlowDown")) }]);
+    send_traffic(&sidecar).await;
+    let after = sidecar.metrics().await;
+    promlint::assert_clean(&after);
+    assert_eq!(series(&after), series(&before), "rate() does not see the first increase of a series that appears");
+    assert_eq!(sidecar.metric("upload_errors_total{code=\"Throttled\"}").await, 1.0);
+}
+
+#[tokio::test]
+async fn the_reference_lists_every_metric_and_no_other() {
+    let (_aws, sidecar) = started(Function::new()).await;
+    let page = include_str!("../../docs/metrics.md");
+    // A metric's row begins with its name.
+    let documented = |heading: &str| -> BTreeSet<&str> {
+        let section = page.split("\n## ").find(|section| section.starts_with(heading)).expect("the section");
+        section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name).collect()
+    };
+    assert_eq!(documented("The sidecar's metrics"), names(&sidecar.metrics().await));
+    assert_eq!(documented("The operator's metrics"), names(&Metrics::new().encode(Format::Text)));
+}
