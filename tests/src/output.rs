@@ -30,8 +30,13 @@ impl Output {
 
     /// The first log line with this message.
     pub fn line(&self, message: &str) -> Option<Value> {
+        self.lines(message).into_iter().next()
+    }
+
+    /// All log lines with this message.
+    pub fn lines(&self, message: &str) -> Vec<Value> {
         let text = self.text();
-        let mut lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
-        lines.find(|line| line["message"] == message)
+        let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
+        lines.filter(|line| line["message"] == message).collect()
     }
 }

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
+use serde_json::Value;
 use tempfile::TempDir;
 use tributary_crds::sidecar_config::SecretUse;
 
@@ -239,6 +240,11 @@ impl SidecarProcess {
     /// Everything it has written so far.
     pub fn output(&self) -> String {
         self.stdout.text() + &self.stderr.text()
+    }
+
+    /// All log lines with this message.
+    pub fn logged(&self, message: &str) -> Vec<Value> {
+        self.stdout.lines(message)
     }
 
     /// Makes a Secret hold these and nothing else; with nothing at all, it is gone.

@@ -1,5 +1,6 @@
 //! No secret ever leaves the sidecar: not in a log at any level, not on the platform's port, not in
-//! an answer, not in an object. Every secret that it meets is planted, and looked for everywhere.
+//! an answer, not in an object. Every secret that it meets is planted, and looked for everywhere. Nor is
+//! anything personal in its log.
 
 use std::time::Duration;
 
@@ -249,4 +250,58 @@ async fn secrets_are_kept_whatever_s3_answers() {
     assert_eq!(watched.send_event(100).await, 503);
     watched.wait(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket).await;
     watched.assert_kept().await;
+}
+
+/// What is planted in every place of an event that a person's data may be in.
+const PERSON: &str = "person-canary-4Kd8";
+
+/// An event of a type, full of personal data.
+fn personal(r#type: &str, i: usize) -> Value {
+    json!({
+        "type": r#type, "messageId": format!("{PERSON}-message-{i}"), "userId": PERSON, "anonymousId": PERSON,
+        "event": PERSON, "name": PERSON, "category": PERSON, "groupId": PERSON, "previousId": PERSON,
+        "traits": {"email": PERSON}, "properties": {PERSON: PERSON}, "context": {"ip": PERSON, "userAgent": PERSON},
+    })
+}
+
+#[tokio::test]
+async fn requests_and_uploads_are_logged_without_personal_data() {
+    const TYPES: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias"];
+    for (level, mode) in [("debug", "Object"), ("trace", "Object"), ("trace", "Batch")] {
+        let function = Function::new()
+            .with("logLevel", json!(level))
+            .with("delivery.mode", json!(mode))
+            .with("delivery.key", json!((mode == "Object").then_some("{type}/{userId}/{event}/{messageId}.json")));
+        let aws = Aws::start(&World::new()).await;
+        let sidecar = Setup::new(&aws).function(function).start().await;
+        sidecar.wait_ready().await;
+        let headers = [("user-agent", PERSON), ("referer", PERSON), ("cookie", PERSON)];
+        let send = async |path: &str, body: Value| sidecar.post(path, &headers, body.to_string()).await.status;
+        for (i, r#type) in TYPES.into_iter().enumerate() {
+            assert_eq!(send(&format!("/v1/{type}?{PERSON}={PERSON}"), personal(r#type, i)).await, 200);
+        }
+        let mut wrong = personal("track", 9);
+        wrong["context"] = json!(PERSON);
+        assert_eq!(send("/v1/track", wrong.clone()).await, 400);
+        assert_eq!(send("/v1/batch", json!({"batch": [personal("page", 10), wrong]})).await, 200);
+        assert_eq!(send("/", json!([personal("track", 11), personal("track", 12)])).await, 200);
+        assert_eq!(send(&format!("/v1/{PERSON}"), personal("track", 13)).await, 404);
+        aws.faults([tributary_local_aws::Fault { count: Some(1), ..puts(error("SlowDown")) }]);
+        assert_eq!(send("/v1/track", personal("track", 14)).await, 200);
+        let method = Method::from_bytes(PERSON.as_bytes()).expect("a method");
+        assert_eq!(sidecar.request(method, "/v1/track", &headers, "").await.expect("an answer").status, 405);
+
+        let requests = sidecar.logged("request");
+        assert_eq!(requests.len(), 12, "{level} {mode}: {requests:#?}");
+        let batch = requests.iter().find(|line| line["path"] == "/v1/batch").expect("the batch");
+        assert_eq!((&batch["method"], &batch["status"], &batch["events"]), (&json!("POST"), &json!(200), &json!(2)));
+        assert!(batch["bytes"].as_u64() > Some(100) && batch["took"].is_string(), "{batch}");
+        let uploads = sidecar.logged("upload");
+        let stored = uploads.iter().filter(|line| line["outcome"] == "stored").count();
+        assert_eq!(stored, aws.objects().len(), "{level} {mode}: {uploads:#?}");
+        assert_eq!(uploads.iter().filter(|line| line["outcome"] == "Throttled").count(), 1);
+        let output = sidecar.output();
+        assert_eq!(output.lines().find(|line| line.contains(PERSON)), None, "{level} {mode}");
+        assert_eq!(output.contains("the body is read"), level == "trace");
+    }
 }

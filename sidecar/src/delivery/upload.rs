@@ -11,7 +11,7 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout_at};
-use tracing::debug;
+use tracing::{debug, trace};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::{DestinationFunctionSpec, ExternalIdEnforcement};
 
@@ -144,6 +144,7 @@ impl Uploads {
                     if Instant::now() + wait >= deadline {
                         return Err(self.give_up(last, start));
                     }
+                    trace!(?wait, "an upload that failed is tried again after a pause");
                     sleep(wait).await;
                     // A session may have ended, or been renewed, while we slept.
                     session = self.session(deadline).await?;
@@ -162,8 +163,15 @@ impl Uploads {
         session: &Session,
         time: Duration,
     ) -> Result<Stored, Failure> {
-        let attempt = self.metrics.attempt();
-        let Err(answer) = self.bucket.put(object, if_absent, session, time).await else {
+        let (attempt, start) = (self.metrics.attempt(), Instant::now());
+        let result = self.bucket.put(object, if_absent, session, time).await;
+        // Without the key, which has the event's messageId in it and may have its userId.
+        let log = |outcome: &str| {
+            let (content_type, bytes, took) = (object.content_type, object.body.len(), start.elapsed());
+            debug!(content_type, bytes, ?took, outcome, "upload");
+        };
+        let Err(answer) = result else {
+            log("stored");
             attempt.stored(object.body.len());
             self.health.stored(object.part, if_absent, Instant::now());
             return Ok(Stored::Now);
@@ -172,11 +180,13 @@ impl Uploads {
         let reason = match &class {
             ErrorClass::PreconditionFailed if if_absent => match self.health.precondition_failed(may_exist) {
                 Meaning::Stored => {
+                    log("exists");
                     attempt.existed();
                     self.health.stored(object.part, false, Instant::now());
                     return Ok(Stored::Already);
                 }
                 Meaning::Unknown => {
+                    log(PRECONDITION_FAILED);
                     attempt.failed(PRECONDITION_FAILED);
                     return Err(Failure::Unproven);
                 }
@@ -187,8 +197,9 @@ impl Uploads {
             | ErrorClass::Configuration(blocker)
             | ErrorClass::Refused(blocker) => blocker.reason.to_string(),
         };
-        debug!(key = object.key, reason, "an upload failed");
-        attempt.failed(if answer == S3Answer::Timeout { TIMEOUT.to_owned() } else { reason });
+        let code = if answer == S3Answer::Timeout { TIMEOUT.to_owned() } else { reason };
+        log(&code);
+        attempt.failed(code);
         Err(Failure::Error { class, in_doubt: answer.leaves_in_doubt() })
     }
 

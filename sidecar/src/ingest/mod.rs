@@ -17,7 +17,8 @@ use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
-use hyper::{Request, Response, StatusCode};
+use hyper::{Method, Request, Response, StatusCode};
+use tracing::{debug, trace};
 use tributary_crds::function::DestinationFunctionSpec;
 
 use crate::clock::Clock;
@@ -101,6 +102,7 @@ impl Ingest {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let start = Instant::now();
         let (route, label) = route(request.method(), request.uri().path());
+        let (method, mut size) = (known_method(request.method()), RequestSize::default());
         let asked = self.cors.as_ref().map(|cors| (cors, Asked::of(request.headers())));
         let response = match (route, asked) {
             // Before anything is asked of the request: a preflight never shows a key.
@@ -110,18 +112,20 @@ impl Ingest {
                 response
             }
             (route, asked) => {
-                let mut response = self.answer(route, request).await.into_response();
+                let mut response = self.answer(route, request, &mut size).await.into_response();
                 if let Some((cors, asked)) = asked {
                     cors.allow(&asked, response.headers_mut());
                 }
                 response
             }
         };
-        self.metrics.request(label, response.status().as_u16(), start.elapsed());
+        let (status, took) = (response.status().as_u16(), start.elapsed());
+        self.metrics.request(label, status, took);
+        debug!(method, path = label, status, bytes = size.bytes, events = size.events, ?took, "request");
         response
     }
 
-    async fn answer(&self, route: Route, request: Request<Incoming>) -> Answer {
+    async fn answer(&self, route: Route, request: Request<Incoming>, size: &mut RequestSize) -> Answer {
         let (bytes, endpoint) = match route {
             Route::NotFound => return not_found(),
             Route::MethodNotAllowed | Route::Preflight => return method_not_allowed(),
@@ -144,9 +148,15 @@ impl Ingest {
             Ok(body) => body,
             Err(answer) => return answer,
         };
+        size.bytes = body.bytes.len();
+        trace!(bytes = size.bytes, "the body is read");
         let deadline = Instant::now() + STORE_TIMEOUT;
         match self.read(route, body) {
-            Ok((batch, reservation)) => self.store(batch, reservation, deadline).await,
+            Ok((batch, reservation)) => {
+                size.events = batch.events.len() + batch.rejected.len();
+                trace!(valid = batch.events.len(), rejected = batch.rejected.len(), "the body is parsed");
+                self.store(batch, reservation, deadline).await
+            }
             Err(answer) => answer,
         }
     }
@@ -251,6 +261,29 @@ impl Ingest {
             }
             Denied::Unavailable(blocker) => unavailable(&blocker),
         }
+    }
+}
+
+/// How large a request turned out to be, for the log.
+#[derive(Clone, Copy, Debug, Default)]
+struct RequestSize {
+    /// Of the body, decompressed.
+    bytes: usize,
+    /// Valid or not.
+    events: usize,
+}
+
+/// The method for the log: one that a client made up is its own text.
+fn known_method(method: &Method) -> &'static str {
+    match *method {
+        Method::POST => "POST",
+        Method::OPTIONS => "OPTIONS",
+        Method::GET => "GET",
+        Method::HEAD => "HEAD",
+        Method::PUT => "PUT",
+        Method::PATCH => "PATCH",
+        Method::DELETE => "DELETE",
+        _ => "other",
     }
 }
 
