@@ -86,7 +86,7 @@ pub struct DestinationFunctionSpec {
     /// CPU and memory of each sidecar, within the platform's bounds. A memory limit is at least 120Mi, or 131Mi and three times delivery.batch.maxBytes in mode Batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// How much the sidecar logs.
+    /// How much the sidecar logs. A change between info, debug and trace restarts nothing.
     #[serde(default)]
     pub log_level: LogLevel,
     /// The operator leaves the function's children alone.
@@ -422,26 +422,54 @@ pub struct Amounts {
     pub memory: Option<Quantity>,
 }
 
-/// How much the sidecar logs.
-#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+/// How much the sidecar logs. Each level includes those before it.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What was lost, or needs a person.
+    /// What ends the process.
     Error,
-    /// And what recovered.
+    /// What a person should look at.
     Warn,
-    /// And the life of the process.
+    /// Changes of state.
     #[default]
     Info,
-    /// And every request.
+    /// A line for each request and each upload, without personal data.
     Debug,
-    /// And every step.
+    /// The steps between them.
     Trace,
+}
+
+impl LogLevel {
+    /// The level as the resource spells it.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Error => "error",
+            Self::Warn => "warn",
+            Self::Info => "info",
+            Self::Debug => "debug",
+            Self::Trace => "trace",
+        }
+    }
+
+    /// The level of this spelling.
+    pub fn parse(text: &str) -> Option<Self> {
+        [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace].into_iter().find(|level| level.as_str() == text)
+    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn log_levels_are_spelt_as_in_the_resource() {
+        for text in ["error", "warn", "info", "debug", "trace"] {
+            let level: LogLevel = serde_json::from_value(text.into()).unwrap();
+            assert_eq!((level.as_str(), LogLevel::parse(text)), (text, Some(level)));
+        }
+        assert_eq!(LogLevel::parse("INFO"), None);
+        assert!(LogLevel::Error < LogLevel::Warn && LogLevel::Info < LogLevel::Debug);
+    }
 
     #[test]
     fn the_external_ids_key_has_a_default() {

@@ -6,6 +6,10 @@ use sha2::{Digest, Sha256};
 use crate::function::DestinationFunctionSpec;
 use crate::values::{ExternalIdPrefix, SecretName, SessionName};
 
+/// The header with which the operator, when it asks a sidecar for its `/status`, says which level
+/// `spec.logLevel` wants.
+pub const LOG_LEVEL_HEADER: &str = "tributary-log-level";
+
 /// One function, as its sidecar needs it. It holds no secret.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]

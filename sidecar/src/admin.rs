@@ -4,8 +4,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::body::Incoming;
-use hyper::{Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, Response, StatusCode};
+use tokio::sync::watch;
 use tributary_crds::conditions::{SidecarStatus, Truth};
+use tributary_crds::function::LogLevel;
+use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 use tributary_telemetry::exposition::Format;
 
 use crate::conditions::Conditions;
@@ -24,6 +27,8 @@ pub(crate) struct Admin {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) sessions: Sessions,
     pub(crate) readiness: Arc<Readiness>,
+    /// How much is to be logged.
+    pub(crate) log_level: watch::Sender<LogLevel>,
 }
 
 /// Whether clients should be sent here: from the first session that traffic may use, and the first
@@ -61,13 +66,23 @@ impl Admin {
                 let format = Format::accepted(request.headers());
                 Answer::Plain(StatusCode::OK, format.content_type(), self.metrics.encode(format))
             }
-            "/status" => self.status(),
+            "/status" => {
+                self.take_log_level(request.headers());
+                self.status()
+            }
             _ => {
                 let paths = "there is nothing here but /healthz, /readyz, /metrics and /status\n";
                 Answer::Plain(StatusCode::NOT_FOUND, TEXT, paths.to_owned())
             }
         };
         answer.into_response()
+    }
+
+    fn take_log_level(&self, headers: &HeaderMap) {
+        let level = headers.get(LOG_LEVEL_HEADER).and_then(|value| LogLevel::parse(value.to_str().ok()?));
+        if let Some(level) = level {
+            self.log_level.send_replace(level);
+        }
     }
 
     fn ready(&self) -> Answer {

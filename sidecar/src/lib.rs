@@ -19,6 +19,7 @@ mod delivery;
 pub mod event;
 mod http;
 mod ingest;
+mod log_level;
 mod memory;
 pub mod metrics;
 mod secret;

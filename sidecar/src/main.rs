@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return usage(&error.to_string()),
     };
-    telemetry::start(telemetry::targets(config.spec.log_level), flags.log_format);
+    let log = telemetry::start(telemetry::targets(config.spec.log_level), flags.log_format);
     // The first thing that needs TLS would otherwise have to choose.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     info!(version = env!("CARGO_PKG_VERSION"), namespace = config.namespace, function = config.name, "starting");
@@ -47,6 +47,7 @@ fn main() -> ExitCode {
         region: flags.region.clone(),
         clock: Arc::new(MachineClock::new()),
         drain: flags.drain(),
+        log: Some(log),
     };
     match run(&flags, Sidecar::new(config, dependencies)) {
         Ok(()) => ExitCode::SUCCESS,

@@ -7,8 +7,10 @@ use std::time::Duration;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::net::TcpListener;
+use tokio::sync::watch;
 use tracing::info;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
+use tributary_telemetry::{Log, targets};
 
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
@@ -16,6 +18,7 @@ use crate::conditions::Conditions;
 use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, memory_bytes, watch_bucket};
 use crate::http::{self, Connections, Drain, Tls};
 use crate::ingest::{Access, Ingest, watch_configured};
+use crate::log_level;
 use crate::memory::Budget;
 use crate::metrics::{ConnectionCounts, Metrics};
 use crate::secret::external_id::external_id;
@@ -45,6 +48,8 @@ pub struct Dependencies {
     pub clock: Arc<dyn Clock>,
     /// How it ends.
     pub drain: Drain,
+    /// The log, whose level the platform may raise; nothing, where that is nobody's to say.
+    pub log: Option<Log>,
 }
 
 /// An S3 and an STS other than AWS's.
@@ -179,6 +184,12 @@ impl Sidecar {
         sessions: Sessions,
         readiness: Arc<Readiness>,
     ) -> tokio::task::JoinHandle<()> {
+        let configured = self.config.spec.log_level;
+        let (log_level, asked) = watch::channel(configured);
+        if let Some(log) = self.dependencies.log.clone() {
+            let set = move |level| log.set(targets(level));
+            tokio::spawn(log_level::follow(asked, configured, Arc::clone(&self.dependencies.clock), set));
+        }
         let admin = Arc::new(Admin {
             generation: self.config.generation,
             config_hash: self.config.config_hash.clone(),
@@ -186,6 +197,7 @@ impl Sidecar {
             metrics: self.metrics(),
             sessions,
             readiness,
+            log_level,
         });
         let handler = move |request| {
             let admin = Arc::clone(&admin);

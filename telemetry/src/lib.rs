@@ -8,10 +8,10 @@ pub mod port;
 use std::io::{self, IsTerminal};
 
 use tracing::level_filters::LevelFilter;
-use tracing_subscriber::filter::Targets;
-use tracing_subscriber::fmt;
+pub use tracing_subscriber::filter::Targets;
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
+use tracing_subscriber::{Registry, fmt, reload};
 use tributary_crds::function::LogLevel;
 
 /// Crates whose debug output holds secrets, external IDs or request bodies, and whose info output
@@ -31,8 +31,21 @@ pub enum LogFormat {
     Text,
 }
 
+/// The log of this process, of which what is logged can be changed while it runs.
+#[derive(Clone, Debug)]
+pub struct Log(reload::Handle<Targets, Registry>);
+
+impl Log {
+    /// Logs these from now on.
+    pub fn set(&self, targets: Targets) {
+        // Without a subscriber, as after a second start, there is no log to change.
+        let _ = self.0.reload(targets);
+    }
+}
+
 /// Starts logging to standard output. Once in a process.
-pub fn start(targets: Targets, format: LogFormat) {
+pub fn start(targets: Targets, format: LogFormat) -> Log {
+    let (targets, handle) = reload::Layer::new(targets);
     let registry = tracing_subscriber::registry().with(targets);
     let json = match format {
         LogFormat::Auto => !io::stdout().is_terminal(),
@@ -45,6 +58,7 @@ pub fn start(targets: Targets, format: LogFormat) {
     } else {
         registry.with(fmt::layer().with_ansi(io::stdout().is_terminal())).try_init()
     };
+    Log(handle)
 }
 
 /// What is logged at `level`.

@@ -87,6 +87,7 @@ impl InProcess {
             region: None,
             clock: Arc::new(Shared(aws.clock().clone())),
             drain: Drain { delay: Duration::ZERO, grace: Duration::from_secs(20) },
+            log: None,
         };
         let events = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let admin = TcpListener::bind("127.0.0.1:0").await.expect("a free port");

@@ -6,6 +6,7 @@ use std::time::Duration;
 use hyper::Method;
 use serde_json::Value;
 use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus, Truth};
+use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 
 use crate::http::{Answer, Http};
 use crate::wait::{SOON, until};
@@ -78,6 +79,15 @@ impl Ports {
     /// If there is no answer.
     pub async fn ask(&self, path: &str) -> Answer {
         self.try_ask(path).await.expect("an answer")
+    }
+
+    /// Asks for `/status` as the operator does for a function that wants this much logged.
+    ///
+    /// # Panics
+    /// If there is no answer.
+    pub async fn ask_with_log_level(&self, level: &str) -> Answer {
+        let url = format!("http://{}/status", self.admin);
+        self.http.request(Method::GET, &url, &[(LOG_LEVEL_HEADER, level)], "").await.expect("an answer")
     }
 
     /// `/status`.

@@ -14,7 +14,7 @@ use tributary_tests::http::Http;
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::{SOON, until};
 use tributary_tests::world::{BUCKET, ROLE};
-use tributary_tests::{Aws, Door, Ended, Function, Ports, Setup, World};
+use tributary_tests::{Aws, Door, Ended, Function, Ports, Setup, World, started};
 
 /// sysexits.h EX_USAGE.
 const USAGE: i32 = 64;
@@ -252,4 +252,37 @@ async fn the_platforms_port_serves_nothing_else() {
         let answer = Http::new().request(hyper::Method::GET, &url, &[], "").await.unwrap();
         assert_eq!(answer.status, 404, "{path} on the port for events");
     }
+}
+
+#[tokio::test]
+async fn the_log_level_is_raised_while_the_sidecar_runs_and_never_lowered() {
+    let (_aws, sidecar) = started(Function::new()).await;
+    let is_logged = async |i| {
+        assert_eq!(sidecar.send("/v1/track", &track(i)).await.status, 200);
+        sidecar.logged("request").len()
+    };
+    assert_eq!(is_logged(0).await, 0, "requests are logged at info");
+    for other in ["", "loud", "DEBUG", "error", "warn", "info"] {
+        assert_eq!(sidecar.ask_with_log_level(other).await.status, 200);
+    }
+    assert_eq!(is_logged(1).await, 0);
+    assert!(sidecar.logged("the log level changed").is_empty(), "{}", sidecar.output());
+
+    assert_eq!(sidecar.ask_with_log_level("debug").await.status, 200);
+    until("debug is logged", SOON, async || (is_logged(2).await > 0).then_some(())).await;
+    assert!(sidecar.logged("the body is read").is_empty(), "steps are logged at debug");
+    sidecar.ask_with_log_level("trace").await;
+    until("trace is logged", SOON, async || {
+        is_logged(3).await;
+        (!sidecar.logged("the body is read").is_empty()).then_some(())
+    })
+    .await;
+    sidecar.ask_with_log_level("error").await;
+    until("info is logged again", SOON, async || {
+        let before = is_logged(4).await;
+        (is_logged(5).await == before).then_some(())
+    })
+    .await;
+    let levels: Vec<_> = sidecar.logged("the log level changed").iter().map(|line| line["level"].clone()).collect();
+    assert_eq!(levels.len(), 3, "{levels:?}");
 }

@@ -15,7 +15,8 @@ mod watched;
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
-use tributary_telemetry as telemetry;
+use tributary_crds::function::LogLevel;
+use tributary_telemetry::{self as telemetry, Targets};
 
 use crate::Outcome;
 use cloud::Cloud;
@@ -86,10 +87,13 @@ fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
         TcpListener::bind(address).map_err(says)
     };
     let (events, admin) = (listen(arguments.listen, "--listen")?, listen(arguments.admin, "--admin")?);
-    if arguments.logs {
-        // s3s logs every refusal as an error of its own, and headers with them.
-        let targets = telemetry::targets(function.current().config.spec.log_level).with_target("s3s", None);
-        telemetry::start(targets, telemetry::LogFormat::Auto);
-    }
-    Ok(Supervisor { function, cloud, events, admin, console: Console::new() })
+    let log_level = function.current().config.spec.log_level;
+    let log = arguments.logs.then(|| telemetry::start(targets(log_level), telemetry::LogFormat::Auto));
+    Ok(Supervisor { function, cloud, events, admin, console: Console::new(), log })
+}
+
+/// What is logged at `level`: nothing of s3s, which logs every refusal as an error of its own, and
+/// headers with them.
+fn targets(level: LogLevel) -> Targets {
+    telemetry::targets(level).with_target("s3s", None)
 }

@@ -13,11 +13,13 @@ use tributary_local_aws::Call;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::metrics::{Metrics, Totals};
 use tributary_sidecar::{Dependencies, Drain, Sidecar};
+use tributary_telemetry::Log;
 
 use super::cloud::Cloud;
 use super::console::Console;
 use super::function::{Edit, Watched};
 use super::mount::Mount;
+use super::targets;
 use crate::Outcome;
 
 /// How often the files are looked at.
@@ -33,6 +35,8 @@ pub struct Supervisor {
     pub events: TcpListener,
     pub admin: TcpListener,
     pub console: Console,
+    /// The sidecar's own log, if it is shown.
+    pub log: Option<Log>,
 }
 
 /// A sidecar that runs.
@@ -118,6 +122,8 @@ impl Supervisor {
             region: None,
             clock: Arc::new(MachineClock::new()),
             drain: DRAIN,
+            // The file says how much is logged, and its edits count.
+            log: None,
         };
         let sidecar = Sidecar::new(self.function.current().config.clone(), dependencies);
         let (conditions, metrics) = (sidecar.conditions().subscribe(), sidecar.metrics());
@@ -151,6 +157,9 @@ impl Supervisor {
             Edit::Function => {}
         }
         mount.put(self.function.current())?;
+        if let Some(log) = &self.log {
+            log.set(targets(self.function.current().config.spec.log_level));
+        }
         self.console.note("edit", "the function is taken up");
         Ok(true)
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::ConfigMap;
 use tributary_crds::DestinationFunction;
+use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::SidecarConfig;
 
 use super::names::{Family, label};
@@ -23,6 +24,9 @@ pub fn config(function: &DestinationFunction, family: &Family, platform: &Platfo
     spec.replicas = None;
     spec.resources = None;
     spec.paused = false;
+    // More than this is asked for while the sidecar runs, with its status (observe::asking). Less is
+    // not, and stays here: the sidecar's port has no credentials, and a stranger could silence it.
+    spec.log_level = spec.log_level.min(LogLevel::Info);
     let mut config = SidecarConfig {
         namespace: family.namespace.clone(),
         name: family.name.clone(),

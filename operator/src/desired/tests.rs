@@ -4,6 +4,7 @@ use std::fmt::Write;
 use std::path::Path;
 
 use tributary_crds::DestinationFunction;
+use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::SidecarConfig;
 
 use super::*;
@@ -145,6 +146,15 @@ fn only_what_a_sidecar_must_know_makes_another_configuration() {
     assert_eq!(scaled.config_hash, before.config_hash);
     assert_eq!(scaled.deployment.spec.unwrap().template, before.deployment.spec.clone().unwrap().template);
     assert!(scaled.disruption_budget.is_some() && before.disruption_budget.is_none());
+    for level in [LogLevel::Debug, LogLevel::Trace] {
+        let mut louder = function.clone();
+        louder.spec.log_level = level;
+        let louder = children(&louder, &platform, None);
+        assert_eq!(louder.config_map, before.config_map, "{level:?}");
+        assert_eq!(louder.deployment, before.deployment, "{level:?}");
+    }
+    let quieter = with(|function| function.spec.log_level = LogLevel::Warn);
+    assert_ne!(quieter.config_map.metadata.name, before.config_map.metadata.name);
     let moved = with(|function| function.spec.s3.bucket = "other-lake".parse().unwrap());
     assert_ne!(moved.config_hash, before.config_hash);
     assert_ne!(moved.config_map.metadata.name, before.config_map.metadata.name);

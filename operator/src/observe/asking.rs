@@ -1,4 +1,4 @@
-//! Asks sidecars for their `/status`.
+//! Asks sidecars for their `/status`, and says with it how much their function wants logged.
 //!
 //! Whoever can make pods can answer here: only pods in a function's chain of owners are asked, little
 //! is read, soon, no redirect is followed, and text is made safe for terminals and for `kubectl`.
@@ -18,6 +18,8 @@ use kube::ResourceExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tributary_crds::conditions::SidecarStatus;
+use tributary_crds::function::LogLevel;
+use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 use tributary_telemetry::causes;
 
 use super::text::safe;
@@ -56,6 +58,7 @@ struct Target {
     function: FunctionRef,
     uid: String,
     address: SocketAddr,
+    log_level: LogLevel,
 }
 
 impl Asking {
@@ -80,7 +83,7 @@ impl Asking {
                     for target in self.targets(QUESTIONS.saturating_sub(questions.len())) {
                         let http = self.http.clone();
                         questions.spawn(async move {
-                            let answer = ask(&http, target.address).await;
+                            let answer = ask(&http, target.address, target.log_level).await;
                             (target, answer)
                         });
                     }
@@ -108,7 +111,8 @@ impl Asking {
             if let Some(address) = address(&pod).filter(|_| next.is_none_or(|next| next <= now)) {
                 // One that can't be asked yet is due as soon as it can.
                 if is_of(&self.caches, &function, &pod) {
-                    due.push((next, Target { function, uid, address }));
+                    let log_level = log_level(&self.caches, &function);
+                    due.push((next, Target { function, uid, address, log_level }));
                 }
             }
         }
@@ -129,6 +133,12 @@ fn longest_due<T>(mut due: Vec<(Option<Instant>, T)>, most: usize) -> Vec<T> {
     due.into_iter().take(most).map(|(_, target)| target).collect()
 }
 
+/// How much the function wants logged.
+fn log_level(caches: &Caches, function: &FunctionRef) -> LogLevel {
+    let function = caches.functions.get(&function.clone().into());
+    function.and_then(|function| Some(function.0.as_ref().ok()?.spec.log_level)).unwrap_or_default()
+}
+
 /// Where a pod that runs is asked.
 fn address(pod: &Pod) -> Option<SocketAddr> {
     let status = pod.status.as_ref()?;
@@ -138,10 +148,12 @@ fn address(pod: &Pod) -> Option<SocketAddr> {
 }
 
 /// Asks one sidecar.
-async fn ask(http: &HttpClient, address: SocketAddr) -> Result<SidecarStatus, String> {
+async fn ask(http: &HttpClient, address: SocketAddr, log_level: LogLevel) -> Result<SidecarStatus, String> {
     let exchange = async {
-        let request =
-            Request::get(format!("http://{address}/status")).body(Empty::new()).map_err(|error| error.to_string())?;
+        let request = Request::get(format!("http://{address}/status"))
+            .header(LOG_LEVEL_HEADER, log_level.as_str())
+            .body(Empty::new())
+            .map_err(|error| error.to_string())?;
         let response = http.request(request).await.map_err(|error| causes(&error))?;
         if response.status() != 200 {
             return Err(format!("it answered {}", response.status()));
@@ -214,9 +226,26 @@ mod tests {
                 let _ = stream.write_all(answer.as_bytes()).await;
             });
             let asking = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-            let why = ask(&asking, address).await.unwrap_err();
+            let why = ask(&asking, address, LogLevel::Info).await.unwrap_err();
             assert!(why.contains(part), "{why}");
             server.abort();
         }
+    }
+
+    #[tokio::test]
+    async fn a_sidecar_is_told_what_is_to_be_logged() {
+        use tokio::io::AsyncReadExt;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).await.unwrap();
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        let asking = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        ask(&asking, address, LogLevel::Debug).await.unwrap_err();
+        let head = server.await.unwrap();
+        assert!(head.starts_with("GET /status ") && head.contains("tributary-log-level: debug\r\n"), "{head}");
     }
 }

@@ -288,13 +288,11 @@ fn unreachable(why: &str, target: Target<'_>) -> Blocker {
 }
 
 /// What it means that a condition failed which was not set.
-pub(crate) fn condition_not_set(key: &str) -> Blocker {
-    let message = format!(
-        "the store answered 412 (PreconditionFailed) for {key} to a PUT without If-None-Match, as \
-         spec.s3.conditionalWrites: false sends them, so the object is not known to be stored; check whether a proxy before \
-         the store adds a condition"
-    );
-    Blocker { reason: Reason::S3Error, message }
+pub(crate) fn condition_not_set() -> Blocker {
+    // Without the key, which names people: conditions are read by many.
+    let message = "the store answered 412 (PreconditionFailed) to a PUT without If-None-Match, so the object is not \
+                   known to be stored; check whether a proxy before the store adds a condition";
+    Blocker { reason: Reason::S3Error, message: message.to_owned() }
 }
 
 fn wrong_region(target: Target<'_>, elsewhere: Option<&str>, said: &str) -> Blocker {

@@ -117,7 +117,7 @@ impl Uploads {
             match class {
                 // Handled as `Unproven` where there was a condition.
                 ErrorClass::PreconditionFailed => {
-                    let blocker = failure::condition_not_set(&object.key);
+                    let blocker = failure::condition_not_set();
                     return Err(self.failed(Extent::Keys(object.part), Evidence::OneKey, blocker).into());
                 }
                 ErrorClass::Refused(blocker) => {

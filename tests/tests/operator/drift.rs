@@ -133,7 +133,7 @@ async fn what_others_add_stays() {
     scene.edit::<Deployment>("orders", &patch).await;
     scene.edit::<Service>("orders", &json!({"metadata": {"annotations": {"note": "mine"}}})).await;
     // A change of the function goes by them.
-    scene.apply("orders", &json!({"logLevel": "debug"})).await;
+    scene.apply("orders", &json!({"logLevel": "warn"})).await;
     let map = |deployment: &Deployment| {
         json_of(deployment)["spec"]["template"]["metadata"]["labels"]["tributary.dev/config"].clone()
     };

@@ -31,7 +31,7 @@ async fn the_end_is_what_was_wanted_however_often_it_is_killed() {
                 let _ = scene.functions().delete(&name, &DeleteParams::background()).await;
                 wanted.remove(&name);
             } else {
-                let level = ["info", "debug", "warn"][rng.usize(..3)];
+                let level = ["info", "error", "warn"][rng.usize(..3)];
                 scene.apply(&name, &json!({"logLevel": level})).await;
                 wanted.insert(name);
             }

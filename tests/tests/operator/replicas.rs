@@ -31,7 +31,7 @@ async fn replicas_that_the_function_does_not_name_are_nobodys() {
     assert_eq!(replicas(&first), Some(1));
     // As an autoscaler of the Deployment itself would.
     scene.edit::<Deployment>("orders", &json!({"spec": {"replicas": 3}})).await;
-    scene.apply("orders", &json!({"logLevel": "debug"})).await;
+    scene.apply("orders", &json!({"logLevel": "warn"})).await;
     let changed = scene
         .becomes::<Deployment>("orders", "is changed otherwise", |deployment| deployment.metadata.generation >= Some(3))
         .await;
@@ -47,7 +47,7 @@ async fn a_function_that_names_no_replicas_has_a_scale_all_the_same() {
     until("it has a scale", SOON, async || scale().await.filter(|replicas| *replicas == 1)).await;
     // It is nobody's, and so is the Deployment's.
     scene.edit::<Deployment>("orders", &json!({"spec": {"replicas": 3}})).await;
-    scene.apply("orders", &json!({"logLevel": "debug"})).await;
+    scene.apply("orders", &json!({"logLevel": "warn"})).await;
     let changed = scene
         .becomes::<Deployment>("orders", "is changed", |deployment| deployment.metadata.generation >= Some(3))
         .await;
@@ -72,7 +72,7 @@ async fn replicas_that_the_function_names_no_more_stay_what_they_were() {
     // A second apply, by which the operator owns the field in server-side apply's books.
     scene.apply("orders", &json!({"replicas": 4})).await;
     scene.becomes::<Deployment>("orders", "is scaled", |deployment| replicas(deployment) == Some(4)).await;
-    let released = scene.apply("orders", &json!({"logLevel": "debug"})).await;
+    let released = scene.apply("orders", &json!({"logLevel": "warn"})).await;
     assert_eq!(released.spec.replicas, None);
     let changed = scene
         .becomes::<Deployment>("orders", "follows the function", |deployment| {

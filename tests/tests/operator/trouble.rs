@@ -64,14 +64,14 @@ async fn each_change_of_a_condition_is_an_event() {
 async fn a_paused_function_is_left_alone_and_says_so() {
     let (scene, _operator) = Scene::with_operator("paused").await;
     let before = scene.applied("orders", &json!({})).await;
-    scene.apply("orders", &json!({"paused": true, "logLevel": "debug"})).await;
+    scene.apply("orders", &json!({"paused": true, "logLevel": "warn"})).await;
     wait_condition(&scene.functions(), "orders", "Ready", "Paused", SAID).await;
     scene.delete::<Service>("orders").await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert!(scene.made::<Service>().await.is_empty());
     let now = scene.objects::<Deployment>().get("orders").await.expect("the Deployment");
     assert_eq!(now.metadata.generation, before.metadata.generation);
-    scene.apply("orders", &json!({"paused": false, "logLevel": "debug"})).await;
+    scene.apply("orders", &json!({"paused": false, "logLevel": "warn"})).await;
     scene.appears::<Service>("orders").await;
     wait_condition(&scene.functions(), "orders", "Accepted", "Ok", MENDED).await;
 }

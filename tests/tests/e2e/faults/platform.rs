@@ -57,10 +57,10 @@ async fn a_child_of_somebody_elses_is_told_and_left_alone() {
 async fn a_pause_is_told() {
     let tenant = tenant("platform").await;
     tenant.run("held", &json!({})).await;
-    tenant.apply("held", &json!({"paused": true, "logLevel": "debug"})).await;
+    tenant.apply("held", &json!({"paused": true, "logLevel": "warn"})).await;
     says(&tenant, "held", "Accepted", "Paused", &["spec.paused is true"]).await;
     assert!(super::send(&tenant, "held").await, "its sidecar should go on");
-    tenant.apply("held", &json!({"logLevel": "debug"})).await;
+    tenant.apply("held", &json!({"logLevel": "warn"})).await;
     wait_condition(&tenant.functions(), "held", "Accepted", "Ok", SAID).await;
     mends(&tenant, "held", MENDED).await;
 }
