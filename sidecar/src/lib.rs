@@ -25,6 +25,7 @@ pub mod metrics;
 mod secret;
 mod session;
 pub mod sidecar;
+mod skew;
 
 pub use http::Drain;
 pub use session::BaseIdentity;

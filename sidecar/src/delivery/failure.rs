@@ -6,6 +6,7 @@
 use tributary_crds::conditions::Reason;
 
 use crate::conditions::Blocker;
+use crate::skew::{self, ClockOffset};
 
 /// What S3 said, or that it said nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -20,6 +21,8 @@ pub(crate) enum S3Answer {
         message: String,
         /// The bucket's region, where the answer names it.
         region: Option<String>,
+        /// How far our clock is from S3's, where the answer says its time.
+        offset: Option<ClockOffset>,
     },
     /// An answer that S3 does not give: a proxy's, or another server's.
     Foreign {
@@ -160,8 +163,9 @@ pub(crate) struct Target<'a> {
 }
 
 /// Every reason that [`classify`] gives.
-pub(crate) const REASONS: [Reason; 7] = [
+pub(crate) const REASONS: [Reason; 8] = [
     Reason::AccessDenied,
+    Reason::ClockSkewed,
     Reason::KmsDenied,
     Reason::NoSuchBucket,
     Reason::S3Error,
@@ -170,17 +174,39 @@ pub(crate) const REASONS: [Reason; 7] = [
     Reason::WrongRegion,
 ];
 
+impl ErrorClass {
+    /// The same class, with another cause: one that concerns every object.
+    fn because_of(self, cause: Blocker) -> Self {
+        match self {
+            Self::PreconditionFailed => self,
+            Self::Retry(_) => Self::Retry(cause),
+            Self::Refresh(_) => Self::Refresh(cause),
+            Self::Configuration(_) | Self::Refused(_) => Self::Configuration(cause),
+        }
+    }
+}
+
 /// Judges an answer.
 pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
+    match answer {
+        S3Answer::Error { status, code, message, region, offset } => {
+            let class = classify_error(*status, code, message, region.as_deref(), target);
+            // What is done stays the same: with the clock right, the answer may be another.
+            match skew::blocker("S3", code, message, *offset) {
+                Some(skewed) => class.because_of(skewed),
+                None => class,
+            }
+        }
+        S3Answer::Foreign { status, start } => foreign(*status, start),
+        S3Answer::Timeout => ErrorClass::Retry(no_answer(target)),
+        S3Answer::Nothing(why) => ErrorClass::Retry(unreachable(why, target)),
+    }
+}
+
+fn classify_error(status: u16, code: &str, said: &str, bucket_region: Option<&str>, target: Target<'_>) -> ErrorClass {
     let Target { bucket, region, role, prefix, owner, .. } = target;
     let blocker = |reason, message| Blocker { reason, message };
-    let (status, code, said, elsewhere) = match answer {
-        S3Answer::Error { status, code, message, region } => (*status, code.as_str(), message, region.as_deref()),
-        S3Answer::Foreign { status, start } => return foreign(*status, start),
-        S3Answer::Timeout => return ErrorClass::Retry(no_answer(target)),
-        S3Answer::Nothing(why) => return ErrorClass::Retry(unreachable(why, target)),
-    };
-    let elsewhere = elsewhere.filter(|elsewhere| *elsewhere != region);
+    let elsewhere = bucket_region.filter(|elsewhere| *elsewhere != region);
     match kind(status, code, said, elsewhere.is_some()) {
         Kind::PreconditionFailed => ErrorClass::PreconditionFailed,
         Kind::Conflict => {
@@ -198,7 +224,8 @@ pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
             ErrorClass::Retry(blocker(Reason::S3Error, message))
         }
         Kind::DeadSession => {
-            let message = format!("S3 no longer takes the session of {role} ({code}); a new one is asked for");
+            let said = said.trim_end_matches('.');
+            let message = format!("S3 does not accept the session of {role} ({code}: {said})");
             ErrorClass::Refresh(blocker(Reason::S3Error, message))
         }
         Kind::Throttled => {
@@ -287,6 +314,20 @@ fn unreachable(why: &str, target: Target<'_>) -> Blocker {
     Blocker { reason: Reason::S3Unreachable, message }
 }
 
+/// What it means that S3 refuses one session after the other, by its refusal of the last one.
+pub(crate) fn sessions_refused(last: Blocker) -> Blocker {
+    if last.reason == Reason::ClockSkewed {
+        return last;
+    }
+    let Blocker { reason, message } = last;
+    let message = format!(
+        "{message}, nor the session that replaced it; check in this order: that spec.s3.endpoint and spec.sts.endpoint \
+         are of the same store, in the partition of the role's account; that the store accepts session tokens; and that \
+         spec.sts.endpoint is not STS's global endpoint, whose sessions some regions do not accept"
+    );
+    Blocker { reason, message }
+}
+
 /// What it means that a condition failed which was not set.
 pub(crate) fn condition_not_set() -> Blocker {
     // Without the key, which names people: conditions are read by many.
@@ -306,6 +347,8 @@ fn wrong_region(target: Target<'_>, elsewhere: Option<&str>, said: &str) -> Bloc
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
 
     const TARGET: Target<'_> = Target {
@@ -318,9 +361,18 @@ mod tests {
     };
 
     fn judge(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
-        let region = region.map(str::to_owned);
-        let class =
-            classify(&S3Answer::Error { status, code: code.to_owned(), message: message.to_owned(), region }, TARGET);
+        judge_at(None, status, code, message, region)
+    }
+
+    fn judge_at(
+        offset: Option<ClockOffset>,
+        status: u16,
+        code: &str,
+        message: &str,
+        region: Option<&str>,
+    ) -> ErrorClass {
+        let (code, message, region) = (code.to_owned(), message.to_owned(), region.map(str::to_owned));
+        let class = classify(&S3Answer::Error { status, code, message, region, offset }, TARGET);
         if let ErrorClass::Retry(blocker)
         | ErrorClass::Refresh(blocker)
         | ErrorClass::Configuration(blocker)
@@ -410,7 +462,13 @@ mod tests {
 
     #[test]
     fn an_object_may_be_stored_unless_it_was_refused() {
-        let error = |status| S3Answer::Error { status, code: String::new(), message: String::new(), region: None };
+        let error = |status| S3Answer::Error {
+            status,
+            code: String::new(),
+            message: String::new(),
+            region: None,
+            offset: None,
+        };
         for (answer, in_doubt) in [
             (error(400), false),
             (error(412), false),
@@ -445,6 +503,42 @@ mod tests {
         for (status, code) in [(400, "ExpiredToken"), (400, "InvalidToken"), (403, "InvalidAccessKeyId")] {
             assert!(matches!(judge(status, code, "", None), ErrorClass::Refresh(_)), "{code}");
         }
+    }
+
+    #[test]
+    fn a_wrong_clock_is_blamed_for_what_it_causes_and_changes_nothing_about_what_is_done() {
+        let judge = |code: &str, status, said: &str, behind| {
+            judge_at(Some(ClockOffset::Behind(behind * Duration::from_secs(60))), status, code, said, None)
+        };
+        let ErrorClass::Retry(blocker) = judge("RequestTimeTooSkewed", 403, "too large", 20) else {
+            panic!("no retry")
+        };
+        assert_eq!(blocker.reason, Reason::ClockSkewed);
+        assert!(blocker.message.contains("20 minutes behind that of S3"), "{}", blocker.message);
+        for (code, said, behind, reason) in [
+            ("SignatureDoesNotMatch", "check your key", 20, Reason::ClockSkewed),
+            ("SignatureDoesNotMatch", "check your key", 1, Reason::S3Error),
+            ("AccessDenied", "Access Denied", 20, Reason::ClockSkewed),
+        ] {
+            let ErrorClass::Configuration(blocker) = judge(code, 403, said, behind) else { panic!("{code}") };
+            assert_eq!(blocker.reason, reason, "{code}: {said}");
+        }
+        for (said, reason) in [
+            ("u is not authorized to perform: s3:PutObject", Reason::AccessDenied),
+            ("u is not authorized to perform: kms:GenerateDataKey", Reason::KmsDenied),
+        ] {
+            let ErrorClass::Refused(blocker) = judge("AccessDenied", 403, said, 20) else { panic!("{said}") };
+            assert_eq!(blocker.reason, reason, "{said}");
+        }
+        let ErrorClass::Refresh(skewed) = judge("ExpiredToken", 400, "expired", 120) else { panic!("no refresh") };
+        assert_eq!(skewed.reason, Reason::ClockSkewed);
+        assert_eq!(sessions_refused(skewed.clone()), skewed);
+        let ErrorClass::Refresh(invalid) = judge("InvalidToken", 400, "malformed.", 0) else { panic!("no refresh") };
+        let message = sessions_refused(invalid).message;
+        assert!(
+            message.starts_with("S3 does not accept the session of arn:r (InvalidToken: malformed), nor"),
+            "{message}"
+        );
     }
 
     #[test]

@@ -3,7 +3,7 @@
 //! Nothing outside this file knows how an object travels.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 
 use arc_swap::ArcSwapOption;
 use aws_sdk_s3::config::retry::RetryConfig;
@@ -26,6 +26,7 @@ use super::health::Part;
 use super::response_check::{self, ResponseCheck};
 use crate::clock::{Clock, SdkTime};
 use crate::session::{Session, SessionId};
+use crate::skew::ClockOffset;
 
 /// How long a connection may take to be made.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
@@ -52,6 +53,7 @@ pub(crate) struct Bucket {
     /// The client that signs with the session of that number. A new session is a new client, twice
     /// an hour, over the same connections; credentials changed per request would cost every PUT.
     client: ArcSwapOption<(SessionId, aws_sdk_s3::Client)>,
+    clock: Arc<dyn Clock>,
     target: function::S3,
     tagging: Option<String>,
 }
@@ -80,7 +82,7 @@ impl Bucket {
             .region(Region::new(target.region.to_string()))
             .http_client(endpoint.http)
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
-            .time_source(SdkTime(clock))
+            .time_source(SdkTime(Arc::clone(&clock)))
             .timeout_config(timeouts)
             // Whoever waits tries again: it knows for how long, and when a new session is needed.
             .retry_config(RetryConfig::disabled())
@@ -92,7 +94,7 @@ impl Bucket {
         config.push_interceptor(SharedInterceptor::permanent(ResponseCheck));
         let tagging = (!target.tags.is_empty())
             .then(|| url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&target.tags).finish());
-        Self { config, client: ArcSwapOption::empty(), target, tagging }
+        Self { config, client: ArcSwapOption::empty(), clock, target, tagging }
     }
 
     /// Whether objects are put so that none is written over.
@@ -133,7 +135,7 @@ impl Bucket {
             };
         }
         match timeout(time, request.send()).await {
-            Ok(result) => result.map(drop).map_err(|error| answer(&error, &object.body)),
+            Ok(result) => result.map(drop).map_err(|error| answer(&error, &object.body, self.clock.now())),
             Err(_) => Err(S3Answer::Timeout),
         }
     }
@@ -144,7 +146,7 @@ impl Bucket {
         let client = self.client(session);
         let request = client.1.head_bucket().bucket(self.target.bucket.as_str());
         match timeout(HEAD_TIMEOUT, request.send()).await {
-            Ok(result) => result.map(drop).map_err(|error| answer(&error, &[])),
+            Ok(result) => result.map(drop).map_err(|error| answer(&error, &[], self.clock.now())),
             Err(_) => Err(S3Answer::Timeout),
         }
     }
@@ -162,7 +164,7 @@ impl Bucket {
 }
 
 /// What came of a request for which `sent` was sent.
-fn answer<E>(error: &SdkError<E>, sent: &[u8]) -> S3Answer
+fn answer<E>(error: &SdkError<E>, sent: &[u8], now: SystemTime) -> S3Answer
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
@@ -182,5 +184,6 @@ where
     };
     let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
     let message = error.message().unwrap_or("no message").to_owned();
-    S3Answer::Error { status, code: code.to_owned(), message, region }
+    let offset = ClockOffset::of_answer(response.headers().get("date"), now);
+    S3Answer::Error { status, code: code.to_owned(), message, region, offset }
 }

@@ -23,7 +23,7 @@ use super::precondition::Meaning;
 use super::s3::{Bucket, Object};
 use crate::conditions::{Blocker, Conditions};
 use crate::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
-use crate::session::{Session, Sessions};
+use crate::session::{RefusedForGood, Session, Sessions};
 
 /// PUTs under way at once. By Little's law, S3's 76 ms for a small object make that about 3,300 per
 /// second, what a partition takes.
@@ -127,12 +127,16 @@ impl Uploads {
                     return Err(self.failed(Extent::Bucket, Evidence::Conclusive, blocker).into());
                 }
                 ErrorClass::Refresh(blocker) => {
-                    last = Some(blocker);
                     let mut sessions = self.sessions.clone();
-                    match timeout_at(deadline.into(), sessions.newer_than(session.id)).await {
-                        Ok(newer) => session = newer,
-                        Err(_) => return Err(self.give_up(last, start)),
+                    match timeout_at(deadline.into(), sessions.newer_than(&session)).await {
+                        Ok(Ok(newer)) => session = newer,
+                        Ok(Err(RefusedForGood)) => {
+                            let blocker = failure::sessions_refused(blocker);
+                            return Err(self.failed(Extent::Bucket, Evidence::Conclusive, blocker).into());
+                        }
+                        Err(_) => return Err(self.give_up(Some(blocker), start)),
                     }
+                    last = Some(blocker);
                 }
                 ErrorClass::Retry(blocker) => {
                     if start.elapsed() >= REPORT_AFTER && !self.health.stored_since(start) {
@@ -172,6 +176,7 @@ impl Uploads {
         };
         let Err(answer) = result else {
             log("stored");
+            session.stored();
             attempt.stored(object.body.len());
             self.health.stored(object.part, if_absent, Instant::now());
             return Ok(Stored::Now);
@@ -181,6 +186,7 @@ impl Uploads {
             ErrorClass::PreconditionFailed if if_absent => match self.health.precondition_failed(may_exist) {
                 Meaning::Stored => {
                     log("exists");
+                    session.stored();
                     attempt.existed();
                     self.health.stored(object.part, false, Instant::now());
                     return Ok(Stored::Already);

@@ -1,0 +1,183 @@
+//! A wrong clock, recognized from what STS and S3 answer. Pure.
+//!
+//! AWS refuses a signature whose time is far from its own, with codes that differ by service and that
+//! are partly those of wrong keys. Every answer carries the service's time in its `Date` header, so
+//! the difference is known whatever the code is.
+
+use std::time::{Duration, SystemTime};
+
+use aws_smithy_types::DateTime;
+use aws_smithy_types::date_time::Format;
+use tributary_crds::conditions::Reason;
+
+use crate::conditions::Blocker;
+
+/// A difference that an answer's journey and rounding can't explain, just below what AWS documents
+/// that it tolerates ("within five minutes").
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html>
+const MIN_BLAMED_SKEW: Duration = Duration::from_secs(4 * 60);
+
+/// How far this machine's clock is from a service's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ClockOffset {
+    /// Ours is earlier.
+    Behind(Duration),
+    /// Ours is later.
+    Ahead(Duration),
+}
+
+impl ClockOffset {
+    /// The offset at `now` of our clock, by the `Date` header of an answer that has just come.
+    pub(crate) fn of_answer(date: Option<&str>, now: SystemTime) -> Option<Self> {
+        let date = DateTime::from_str(date?, Format::HttpDate).ok()?;
+        let date = SystemTime::try_from(date).ok()?;
+        Some(match now.duration_since(date) {
+            Ok(ahead) => Self::Ahead(ahead),
+            Err(behind) => Self::Behind(behind.duration()),
+        })
+    }
+
+    /// The offset in words, if it is large enough to be the cause of a refusal.
+    fn blamed(self) -> Option<String> {
+        let (by, direction) = match self {
+            Self::Behind(by) => (by, "behind"),
+            Self::Ahead(by) => (by, "ahead of"),
+        };
+        (by >= MIN_BLAMED_SKEW).then(|| format!("{} {direction}", rounded(by)))
+    }
+}
+
+/// What is wrong, if the clock is: by the error of a service ("STS" or "S3"), and how far our clock is
+/// from that service's.
+pub(crate) fn blocker(service: &str, code: &str, said: &str, offset: Option<ClockOffset>) -> Option<Blocker> {
+    let offset = offset.and_then(ClockOffset::blamed);
+    let message = match offset {
+        Some(offset) if says_so(code, said) => format!(
+            "this node's clock is {offset} that of {service}, which refuses its signatures for that ({code}); set the \
+             clock right (NTP), nothing else is wrong"
+        ),
+        Some(offset) if may_mean_skew(code, said) => format!(
+            "this node's clock is {offset} that of {service}, which refused a request ({code}); set the clock right \
+             (NTP) before you look for anything else. AWS said: {said}"
+        ),
+        // An answer without a date, or from a cache.
+        None if says_so(code, said) => format!(
+            "{service} says that this node's clock is wrong ({code}: {said}); set the clock right (NTP), nothing else is \
+             wrong"
+        ),
+        _ => return None,
+    };
+    Some(Blocker { reason: Reason::ClockSkewed, message })
+}
+
+/// Whether the error means a wrong clock and nothing else.
+fn says_so(code: &str, said: &str) -> bool {
+    matches!(code, "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture")
+        || ["Signature expired", "Signature not yet current", "Request has expired"]
+            .iter()
+            .any(|sentence| said.starts_with(sentence))
+}
+
+/// Whether the error is one that a wrong clock can cause beside other things.
+fn may_mean_skew(code: &str, said: &str) -> bool {
+    // Permissions are looked at once the signature was found right.
+    !said.contains("not authorized to perform")
+        && matches!(
+            code,
+            "" | "403"
+                | "AccessDenied"
+                | "SignatureDoesNotMatch"
+                | "InvalidSignatureException"
+                | "IncompleteSignature"
+                | "InvalidClientTokenId"
+                | "UnrecognizedClientException"
+                | "InvalidAccessKeyId"
+                | "InvalidToken"
+                | "ExpiredToken"
+                | "ExpiredTokenException"
+        )
+}
+
+/// At least four minutes, to the minute, hour or day.
+fn rounded(duration: Duration) -> String {
+    const MINUTE: u64 = 60;
+    const HOUR: u64 = 60 * MINUTE;
+    const DAY: u64 = 24 * HOUR;
+    let seconds = duration.as_secs();
+    let (unit, name) = match seconds {
+        ..=7199 => (MINUTE, "minutes"),
+        7200..=172_799 => (HOUR, "hours"),
+        _ => (DAY, "days"),
+    };
+    format!("{} {name}", (seconds + unit / 2) / unit)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    #[test]
+    fn an_answers_date_tells_the_offset() {
+        let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_268_800);
+        let offset = |now| ClockOffset::of_answer(Some("Thu, 01 Jan 2026 12:00:00 GMT"), now);
+        assert_eq!(offset(noon - 20 * MINUTE), Some(ClockOffset::Behind(20 * MINUTE)));
+        assert_eq!(offset(noon + 3 * MINUTE), Some(ClockOffset::Ahead(3 * MINUTE)));
+        assert_eq!(ClockOffset::of_answer(None, noon), None);
+        assert_eq!(ClockOffset::of_answer(Some("noon"), noon), None);
+    }
+
+    #[test]
+    fn a_duration_is_rounded_for_people() {
+        for (seconds, words) in [
+            (240, "4 minutes"),
+            (1190, "20 minutes"),
+            (7199, "120 minutes"),
+            (7200, "2 hours"),
+            (86_400, "24 hours"),
+            (172_800, "2 days"),
+            (31_536_000, "365 days"),
+        ] {
+            assert_eq!(rounded(Duration::from_secs(seconds)), words);
+        }
+    }
+
+    #[test]
+    fn the_clock_is_blamed_for_what_it_alone_causes_and_for_what_it_may_cause_if_it_is_wrong() {
+        let behind = |minutes| Some(ClockOffset::Behind(minutes * MINUTE));
+        let ahead = |minutes| Some(ClockOffset::Ahead(minutes * MINUTE));
+        let expired = "Signature expired: 20260101T114000Z is now earlier than 20260101T114500Z";
+        let early = "Signature not yet current: 20260101T122000Z is still later than 20260101T121500Z";
+        let denied = "User: arn:aws:iam::1:user/u is not authorized to perform: sts:AssumeRole on resource: r";
+        for (code, said, offset, says) in [
+            ("SignatureDoesNotMatch", expired, behind(20), Some("20 minutes behind that of STS, which refuses")),
+            ("SignatureDoesNotMatch", early, ahead(20), Some("20 minutes ahead of that of STS, which refuses")),
+            ("InvalidSignatureException", expired, behind(20), Some("20 minutes behind")),
+            ("RequestExpired", "Request has expired.", behind(2000), Some("33 hours behind")),
+            ("RequestTimeTooSkewed", "too large", ahead(60 * 24 * 9), Some("9 days ahead of")),
+            ("AccessDenied", "Request has expired", ahead(20), Some("nothing else is wrong")),
+            // No date that explains it: what the service says is enough.
+            ("RequestTimeTooSkewed", "too large", None, Some("STS says that this node's clock is wrong")),
+            ("SignatureDoesNotMatch", expired, behind(1), Some("STS says that this node's clock is wrong")),
+            ("SignatureDoesNotMatch", "does not match the signature", behind(20), Some("before you look")),
+            ("InvalidClientTokenId", "invalid", behind(5), Some("before you look")),
+            ("AccessDenied", "Access Denied", ahead(16), Some("AWS said: Access Denied")),
+            ("", "no message", ahead(16), Some("16 minutes ahead of")),
+            // The clock is about right.
+            ("AccessDenied", "Access Denied", ahead(3), None),
+            ("SignatureDoesNotMatch", "does not match", behind(3), None),
+            ("SignatureDoesNotMatch", "does not match", None, None),
+            // A clock that is wrong, and has nothing to do with it.
+            ("AccessDenied", denied, behind(10), None),
+            ("NoSuchBucket", "no such bucket", behind(20), None),
+            ("Throttling", "Rate exceeded", behind(20), None),
+        ] {
+            let found = blocker("STS", code, said, offset);
+            assert_eq!(found.is_some(), says.is_some(), "{code}: {said}, {offset:?}: {found:?}");
+            let (Some(found), Some(says)) = (found, says) else { continue };
+            assert_eq!(found.reason, Reason::ClockSkewed);
+            assert!(found.message.contains(says) && found.message.contains("NTP"), "{code}: {}", found.message);
+        }
+    }
+}
