@@ -85,9 +85,10 @@ impl Conditions {
 
 /// A status that turned is worth a line: WARN needs a person, INFO does not.
 fn announce(r#type: ConditionType, status: Truth, reason: Reason, message: &str) {
-    match status {
-        Truth::False => warn!(condition = %r#type, %reason, "{message}"),
-        Truth::True | Truth::Unknown => info!(condition = %r#type, %reason, "{message}"),
+    if status == Truth::False || reason.is_warning() {
+        warn!(condition = %r#type, %reason, "{message}");
+    } else {
+        info!(condition = %r#type, %reason, "{message}");
     }
 }
 

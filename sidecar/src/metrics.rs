@@ -117,6 +117,9 @@ pub struct Metrics {
     sts_requests: Family<OutcomeLabel, Counter>,
     session_expiry: Gauge<f64, AtomicU64>,
     certificate_expiry: Gauge<f64, AtomicU64>,
+    session_renewal_failures: Counter,
+    /// 1 from the first failed renewal until a session comes.
+    session_renewal_failing: Gauge,
     in_flight: Gauge,
     connections: ConnectionCounts,
 }
@@ -146,6 +149,7 @@ impl Metrics {
         let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
         registry.register("build", "What runs", build);
         let (session_expiry, in_flight) = (Gauge::default(), Gauge::default());
+        let session_renewal_failing = Gauge::default();
         registry.register("session_expiry_timestamp_seconds", "When the session ends", Gauge::clone(&session_expiry));
         let certificate_expiry = Gauge::default();
         registry.register(
@@ -153,6 +157,8 @@ impl Metrics {
             "When the certificate that clients are shown ends; 0 without TLS",
             Gauge::clone(&certificate_expiry),
         );
+        let help = "Whether renewing the session fails, since a renewal failed and until one succeeds";
+        registry.register("session_renewal_failing", help, Gauge::clone(&session_renewal_failing));
         registry.register("in_flight_events", "Events taken and not answered yet", Gauge::clone(&in_flight));
         let circuit_breaker_open = Family::<ScopeLabel, Gauge>::default();
         registry.register(
@@ -194,6 +200,12 @@ impl Metrics {
             sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
             session_expiry,
             certificate_expiry,
+            session_renewal_failures: counter(
+                &mut registry,
+                "session_renewal_failures",
+                "Failed attempts to renew a session that still lived",
+            ),
+            session_renewal_failing,
             in_flight,
             connections,
             registry,
@@ -324,8 +336,16 @@ impl Metrics {
         self.sts_requests.get_or_create(&outcome.label()).inc();
     }
 
-    pub(crate) fn session_expiry(&self, expiry: SystemTime) {
+    /// There is a session, which ends at `expiry`.
+    pub(crate) fn session_renewed(&self, expiry: SystemTime) {
         self.session_expiry.set(timestamp(expiry));
+        self.session_renewal_failing.set(0);
+    }
+
+    /// The session that lives could not be renewed.
+    pub(crate) fn session_renewal_failed(&self) {
+        self.session_renewal_failures.inc();
+        self.session_renewal_failing.set(1);
     }
 
     /// When the certificate ends; nothing, where clients are shown none.
@@ -514,6 +534,8 @@ mod tests {
             "tributary_circuit_breaker_open{scope=\"page\"} 1",
             "tributary_sts_requests_total{outcome=\"assumed\"} 1",
             "tributary_session_expiry_timestamp_seconds ",
+            "tributary_session_renewal_failures_total 0",
+            "tributary_session_renewal_failing 0",
             "tributary_in_flight_events 0",
             "tributary_batch_bytes_count 1",
             "tributary_batch_age_seconds_count 1",

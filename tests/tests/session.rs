@@ -2,14 +2,15 @@
 
 use std::time::{Duration, SystemTime};
 
-use tributary_crds::conditions::ConditionType::RoleAssumed;
+use tributary_crds::conditions::ConditionType::{BucketWritable, RoleAssumed};
 use tributary_crds::conditions::{Reason, Truth};
 use tributary_local_aws::{Action, Clock, Fault};
 use tributary_tests::aws::{error, latency, puts, sts};
 use tributary_tests::event::{message_id, track};
 use tributary_tests::stored::{assert_exactly, assert_stored_once};
 use tributary_tests::wait::{SOON, until};
-use tributary_tests::{Aws, Function, InProcess, Setup, World};
+use tributary_tests::world::EXTERNAL_ID;
+use tributary_tests::{Aws, Function, InProcess, Setup, Traffic, World};
 
 const MINUTE: Duration = Duration::from_secs(60);
 const HOUR: Duration = Duration::from_secs(3600);
@@ -208,4 +209,156 @@ async fn a_rotated_external_id_is_taken_up_without_a_failed_upload() {
     assert_eq!(sidecar.condition(RoleAssumed).await.status, Truth::True);
     assert_stored_once(&aws.objects(), &ids(sent));
     assert_exactly(&aws.objects(), &ids(sent));
+}
+
+/// Between two events of traffic that calls must not follow.
+const EVERY: Duration = Duration::from_millis(200);
+/// How soon events are stored again once nothing is wrong any more.
+const OVER: Duration = Duration::from_secs(30);
+
+/// A time in `/status`.
+fn time(text: &str) -> SystemTime {
+    text.parse::<jiff::Timestamp>().expect("a time").into()
+}
+
+#[tokio::test]
+async fn traffic_calls_a_throttling_sts_no_sooner() {
+    let aws = Aws::start(&World::new()).await;
+    aws.faults([sts(error("Throttling"))]);
+    let sidecar = Setup::new(&aws).start().await;
+    let traffic = Traffic::start(&sidecar, EVERY);
+    tokio::time::sleep(Duration::from_secs(25)).await;
+    // The pauses are of 1, 2, 4, 8 and 16 s, or down to half of that.
+    let calls = aws.assume_role_calls().len();
+    println!("{calls} calls of AssumeRole in 25 s");
+    assert!((4..=6).contains(&calls), "{calls} calls of AssumeRole in 25 s");
+    assert_eq!(sidecar.condition(RoleAssumed).await.reason, Reason::Throttled);
+    aws.faults([]);
+    traffic.wait_stored(OVER).await;
+    traffic.finish().await;
+}
+
+#[tokio::test]
+async fn a_fresh_session_that_s3_refuses_for_good_is_replaced_once_and_then_reported() {
+    for code in ["InvalidToken", "InvalidAccessKeyId", "ExpiredToken"] {
+        let aws = Aws::start(&World::new()).await;
+        aws.faults([puts(error(code))]);
+        let sidecar = Setup::new(&aws).start().await;
+        sidecar.wait_ready().await;
+        let traffic = Traffic::start(&sidecar, EVERY);
+        let said = sidecar.wait_condition(BucketWritable, Truth::False, Reason::S3Error, SOON).await;
+        tokio::time::sleep(Duration::from_secs(20)).await;
+        let sessions = aws.sessions();
+        println!("{code}: {sessions} sessions in 20 s");
+        assert_eq!(sessions, 2, "{code}");
+        for part in [code, "the session that replaced it", "session tokens", "endpoint"] {
+            assert!(said.message.contains(part), "{part:?} is not in {:?}", said.message);
+        }
+        let refused = sidecar.send("/v1/track", &track(100_000)).await;
+        assert_eq!((refused.status, refused.code().as_str()), (503, "S3Error"), "{code}");
+
+        aws.faults([]);
+        traffic.wait_stored(OVER).await;
+        assert_eq!(aws.sessions(), 2, "{code}: the session that there is will do");
+        // A session that has stored something is replaced at once.
+        aws.faults([Fault { count: Some(1), ..puts(error(code)) }]);
+        until("the session is replaced", SOON, async || (aws.sessions() == 3).then_some(())).await;
+        traffic.wait_stored(SOON).await;
+        traffic.finish().await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_from_that_of_sts_is_reported_with_the_difference() {
+    let now = SystemTime::now();
+    for (sts_time, says) in [(now + 20 * MINUTE, "20 minutes behind"), (now - 3 * HOUR, "3 hours ahead of")] {
+        let aws = Aws::start_at(&World::new(), Clock::scaled(sts_time, 1.0)).await;
+        let sidecar = Setup::new(&aws).start().await;
+        let said = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::ClockSkewed, SOON).await;
+        for part in [says, "STS", "NTP"] {
+            assert!(said.message.contains(part), "{part:?} is not in {:?}", said.message);
+        }
+        let traffic = Traffic::start(&sidecar, EVERY);
+        aws.clock().set(SystemTime::now());
+        traffic.wait_stored(OVER).await;
+        traffic.finish().await;
+        sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, SOON).await;
+    }
+}
+
+#[tokio::test]
+async fn a_clock_that_differs_from_that_of_s3_is_reported_with_the_difference() {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    for (ahead, says) in [(true, "20 minutes behind"), (false, "20 minutes ahead of")] {
+        let now = SystemTime::now();
+        aws.clock().set(if ahead { now + 20 * MINUTE } else { now - 20 * MINUTE });
+        let traffic = Traffic::start(&sidecar, EVERY);
+        let said = sidecar.wait_condition(BucketWritable, Truth::False, Reason::ClockSkewed, SOON).await;
+        for part in [says, "S3", "NTP"] {
+            assert!(said.message.contains(part), "{part:?} is not in {:?}", said.message);
+        }
+        until("events are answered with the reason", SOON, async || {
+            let answer = sidecar.send("/v1/track", &track(100_000)).await;
+            (answer.status == 503 && answer.code() == "ClockSkewed").then_some(())
+        })
+        .await;
+        aws.clock().set(SystemTime::now());
+        traffic.wait_stored(OVER).await;
+        traffic.finish().await;
+        sidecar.wait_condition(BucketWritable, Truth::True, Reason::Ok, SOON).await;
+    }
+    assert_eq!(aws.sessions(), 1);
+}
+
+#[tokio::test]
+async fn a_renewal_that_fails_is_reported_at_once_while_the_old_session_stays_in_use() {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    assert_eq!(sidecar.metric("session_renewal_failing").await, 0.0);
+    assert!(sidecar.metrics().await.contains("tributary_session_renewal_failures_total 0"));
+    let traffic = Traffic::start(&sidecar, EVERY);
+    let before = sidecar.status().await.session.expect("a session");
+
+    sidecar.write_external_id("another-one");
+    let said = sidecar.wait_condition(RoleAssumed, Truth::True, Reason::RenewalFailing, SOON).await;
+    for part in ["renewing it has failed since", "sts:ExternalId", "traffic stops at", &before.expiry] {
+        assert!(said.message.contains(part), "{part:?} is not in {:?}", said.message);
+    }
+    assert!(!said.message.contains("another-one"));
+    // Some retries later.
+    until("it was tried again", SOON, async || {
+        (sidecar.metric("session_renewal_failures_total").await >= 3.0).then_some(())
+    })
+    .await;
+    assert_eq!(sidecar.metric("session_renewal_failing").await, 1.0);
+    let session = sidecar.status().await.session.expect("a session");
+    assert_eq!(session.expiry, before.expiry);
+    let left = time(&session.next_refresh).duration_since(SystemTime::now()).unwrap_or_default();
+    assert!(left <= MINUTE, "the next try is only at {}", session.next_refresh);
+    let warnings = sidecar.output().lines().filter(|line| line.contains("RenewalFailing")).count();
+    assert_eq!(warnings, 1, "{}", sidecar.output());
+    assert!(sidecar.output().lines().any(|line| line.contains("RenewalFailing") && line.contains("\"WARN\"")));
+
+    sidecar.write_external_id(EXTERNAL_ID);
+    sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, Duration::from_secs(5)).await;
+    assert_eq!(sidecar.metric("session_renewal_failing").await, 0.0);
+    let outcomes = traffic.finish().await;
+    assert!(outcomes.iter().all(|outcome| outcome.status == Some(200)), "{outcomes:?}");
+}
+
+#[tokio::test]
+async fn a_changed_external_id_is_tried_at_once_even_while_sts_throttles() {
+    let aws = Aws::start(&World::new()).await;
+    aws.faults([sts(error("Throttling"))]);
+    let sidecar = Setup::new(&aws).start().await;
+    until("the pauses are long", Duration::from_secs(30), async || (aws.assume_role_calls().len() >= 5).then_some(()))
+        .await;
+    let calls = aws.assume_role_calls().len();
+    sidecar.write_external_id("another-one");
+    until("it is tried", Duration::from_secs(3), async || (aws.assume_role_calls().len() > calls).then_some(())).await;
+    tokio::time::sleep(Duration::from_secs(3)).await;
+    assert_eq!(aws.assume_role_calls().len(), calls + 1);
 }

@@ -27,6 +27,8 @@ pub(super) fn unavailable(blocker: &Blocker) -> Answer {
 fn cause(reason: Reason) -> &'static str {
     match reason {
         Reason::Ok => "a fault has only just ended",
+        Reason::RenewalFailing => "the function's access to its storage is about to end",
+        Reason::ClockSkewed => "the clock of the machine on which the function runs is wrong",
         Reason::ConditionalWritesUnsupported => "the storage does not answer as it should",
         Reason::Pending | Reason::NotYetWritten | Reason::Progressing => "the function is still starting",
         Reason::RoleNotAllowed

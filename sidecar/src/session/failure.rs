@@ -3,6 +3,7 @@
 use tributary_crds::conditions::Reason;
 
 use crate::conditions::Blocker;
+use crate::skew::{self, ClockOffset};
 
 /// What STS said, or that it said nothing.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,6 +16,8 @@ pub(crate) enum StsAnswer {
         code: String,
         /// AWS's message.
         message: String,
+        /// How far our clock is from STS's.
+        offset: Option<ClockOffset>,
     },
     /// No answer that can be read: no connection, no time, no sense.
     Nothing(String),
@@ -30,13 +33,16 @@ pub(crate) struct Call<'a> {
 /// What is wrong, by STS's answer to an AssumeRole with the external ID.
 pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
     let Call { role, endpoint } = call;
-    let (code, said, status) = match answer {
-        StsAnswer::Error { status, code, message } => (code.as_str(), message.as_str(), *status),
+    let (code, said, status, offset) = match answer {
+        StsAnswer::Error { status, code, message, offset } => (code.as_str(), message.as_str(), *status, *offset),
         StsAnswer::Nothing(why) => {
             let message = format!("STS at {endpoint} can't be reached: {why}; it is tried again until it answers");
             return Blocker { reason: Reason::StsUnreachable, message };
         }
     };
+    if let Some(skewed) = skew::blocker("STS", code, said, offset) {
+        return skewed;
+    }
     let (reason, message) = match code {
         // One answer for an unknown role, a wrong ID and an untrusted principal: AWS does not tell them apart.
         "AccessDenied" => (
@@ -77,7 +83,16 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
 
 fn throttled(code: &str, status: u16) -> bool {
     status == 429
-        || matches!(code, "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequestsException")
+        || matches!(
+            code,
+            "Throttling"
+                | "ThrottlingException"
+                | "ThrottledException"
+                | "RequestThrottled"
+                | "RequestLimitExceeded"
+                | "TooManyRequestsException"
+                | "SlowDown"
+        )
 }
 
 /// Whether STS refused as it refuses somebody without the right external ID. Nothing else counts.
@@ -87,11 +102,22 @@ pub(crate) fn refused(answer: &StsAnswer) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
     use super::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
     fn each_answer_has_its_reason_and_says_what_to_do() {
-        let error = |status, code: &str| StsAnswer::Error { status, code: code.to_owned(), message: "said".to_owned() };
+        let from = |offset, status, code: &str, said: &str| StsAnswer::Error {
+            status,
+            code: code.to_owned(),
+            message: said.to_owned(),
+            offset,
+        };
+        let error = |status, code: &str| from(None, status, code, "said");
+        let late = |code: &str, said: &str| from(Some(ClockOffset::Behind(20 * MINUTE)), 403, code, said);
         let call = Call { role: "arn:aws:iam::123456789012:role/r", endpoint: "https://sts.us-west-2.amazonaws.com" };
         for (answer, reason, says) in [
             (error(403, "AccessDenied"), Reason::AccessDenied, "sts:ExternalId"),
@@ -102,6 +128,17 @@ mod tests {
             (error(429, "Whatever"), Reason::Throttled, "more slowly"),
             (error(500, "InternalFailure"), Reason::StsError, "InternalFailure (500): said"),
             (error(400, "ValidationError"), Reason::StsError, "said"),
+            (
+                late("SignatureDoesNotMatch", "Signature expired: now"),
+                Reason::ClockSkewed,
+                "20 minutes behind that of STS",
+            ),
+            (late("InvalidClientTokenId", "said"), Reason::ClockSkewed, "AWS said: said"),
+            (
+                late("AccessDenied", "u is not authorized to perform: sts:AssumeRole"),
+                Reason::AccessDenied,
+                "trust policy",
+            ),
             (StsAnswer::Nothing("connection refused".to_owned()), Reason::StsUnreachable, "connection refused"),
         ] {
             let found = blocker(&answer, call);
@@ -112,7 +149,8 @@ mod tests {
 
     #[test]
     fn only_access_denied_is_a_refusal() {
-        let error = |code: &str| StsAnswer::Error { status: 403, code: code.to_owned(), message: String::new() };
+        let error =
+            |code: &str| StsAnswer::Error { status: 403, code: code.to_owned(), message: String::new(), offset: None };
         assert!(refused(&error("AccessDenied")));
         assert!(!refused(&error("Throttling")));
         assert!(!refused(&StsAnswer::Nothing("timed out".to_owned())));

@@ -17,7 +17,7 @@ use crate::conditions::Blocker;
 
 /// How long the base identity may take: some of the chain's providers ask others, and have no
 /// time limit of their own.
-const LOOKUP: Duration = Duration::from_secs(8);
+const BASE_IDENTITY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// Where the base identity comes from.
 #[derive(Clone, Debug)]
@@ -33,8 +33,10 @@ impl BaseIdentity {
     /// Gets credentials, anew each time: a session is asked for twice an hour, and this way files
     /// and tokens that were rotated meanwhile are simply read.
     pub(crate) async fn credentials(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, Blocker> {
-        let result = tokio::time::timeout(LOOKUP, self.look_up(sts, clock)).await;
-        result.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(LOOKUP))).map_err(|error| none(&error))
+        let result = tokio::time::timeout(BASE_IDENTITY_TIMEOUT, self.look_up(sts, clock)).await;
+        result
+            .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(BASE_IDENTITY_TIMEOUT)))
+            .map_err(|error| none(&error))
     }
 
     async fn look_up(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, CredentialsError> {

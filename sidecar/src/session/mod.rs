@@ -1,10 +1,11 @@
 //! The session: the function's role, assumed, and kept assumed.
 //!
 //! A [`manager`] renews the session in the background at half its life, one call at a time, and
-//! keeps serving the old one for as long as it lives: STS being away for less than half an hour is
-//! nobody's concern. The SDK's own cache would renew in the path of a request, and throw the old
+//! keeps serving the old one for as long as it lives: an STS that is away for less than half an hour
+//! keeps no event from being stored. The SDK's own cache would renew in the path of a request, and throw the old
 //! credentials away first.
 
+mod enforcement;
 mod failure;
 mod identity;
 mod manager;
@@ -12,7 +13,7 @@ mod schedule;
 mod sts;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -38,6 +39,8 @@ pub(crate) struct Session {
     pub(crate) ends: Duration,
     /// When it ends, by STS's clock.
     pub(crate) expiry: SystemTime,
+    /// Whether S3 has stored something with it: what it then refuses, it has accepted before.
+    has_stored: AtomicBool,
 }
 
 impl Session {
@@ -45,32 +48,50 @@ impl Session {
     fn lives(&self, clock: &dyn Clock) -> bool {
         self.ends > clock.monotonic()
     }
+
+    /// Something was stored with it. Called for every object: a write is shared between cores, a read is not.
+    pub(crate) fn stored(&self) {
+        if !self.has_stored.load(Ordering::Relaxed) {
+            self.has_stored.store(true, Ordering::Relaxed);
+        }
+    }
+
+    fn has_stored(&self) -> bool {
+        self.has_stored.load(Ordering::Relaxed)
+    }
 }
 
-/// What the manager shows.
+/// What the manager publishes.
 #[derive(Clone, Debug, Default)]
-struct Shown {
+struct SessionStatus {
     session: Option<Arc<Session>>,
     /// Whether traffic may use it, by what the probes found.
-    open: bool,
-    next_refresh: Option<SystemTime>,
+    usable: bool,
+    /// When the next session is asked for, by [`Clock::monotonic`].
+    refresh_due: Duration,
+    /// The session that S3 refuses as it refused the one before: another one would not help.
+    refused: Option<SessionId>,
 }
+
+/// S3 refuses one session after the other.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct RefusedForGood;
 
 /// What traffic asks of the manager: a session, or one newer than S3 would not take.
 #[derive(Debug, Default)]
 struct Demand {
-    bell: Notify,
+    notify: Notify,
     at_least: AtomicU64,
 }
 
 impl Demand {
     fn ask(&self, at_least: SessionId) {
         self.at_least.fetch_max(at_least, Ordering::Relaxed);
-        self.bell.notify_one();
+        self.notify.notify_one();
     }
 
     async fn asked(&self) {
-        self.bell.notified().await;
+        self.notify.notified().await;
     }
 
     /// The lowest session that would do.
@@ -82,7 +103,7 @@ impl Demand {
 /// The session, for those who use it.
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
-    shown: watch::Receiver<Shown>,
+    status: watch::Receiver<SessionStatus>,
     demand: Arc<Demand>,
     clock: Arc<dyn Clock>,
 }
@@ -90,8 +111,8 @@ pub(crate) struct Sessions {
 impl Sessions {
     /// The session, if one lives and traffic may use it.
     pub(crate) fn current(&self) -> Option<Arc<Session>> {
-        let shown = self.shown.borrow();
-        let session = shown.session.as_ref().filter(|_| shown.open)?;
+        let status = self.status.borrow();
+        let session = status.session.as_ref().filter(|_| status.usable)?;
         session.lives(&*self.clock).then(|| Arc::clone(session))
     }
 
@@ -100,13 +121,17 @@ impl Sessions {
         self.demand.ask(0);
     }
 
-    /// Waits for a session newer than `id`, which S3 would not take any more.
-    pub(crate) async fn newer_than(&mut self, id: SessionId) -> Arc<Session> {
+    /// Waits for a session newer than this one, which S3 refuses. An error if the manager has found
+    /// that newer ones would be refused, too.
+    pub(crate) async fn newer_than(&mut self, session: &Session) -> Result<Arc<Session>, RefusedForGood> {
         loop {
-            self.shown.mark_unchanged();
-            match self.current() {
-                Some(session) if session.id > id => return session,
-                _ => self.demand.ask(id + 1),
+            self.status.mark_unchanged();
+            if let Some(newer) = self.current().filter(|current| current.id > session.id) {
+                return Ok(newer);
+            }
+            self.demand.ask(session.id + 1);
+            if self.status.borrow().refused == Some(session.id) && !session.has_stored() {
+                return Err(RefusedForGood);
             }
             self.changed().await;
         }
@@ -115,7 +140,7 @@ impl Sessions {
     /// Waits for a session that traffic may use.
     pub(crate) async fn ready(&mut self) -> Arc<Session> {
         loop {
-            self.shown.mark_unchanged();
+            self.status.mark_unchanged();
             if let Some(session) = self.current() {
                 return session;
             }
@@ -125,16 +150,14 @@ impl Sessions {
 
     /// When the session ends and is renewed, for `/status`.
     pub(crate) fn times(&self) -> Option<SessionTimes> {
-        let shown = self.shown.borrow();
-        let session = shown.session.as_ref().filter(|session| session.lives(&*self.clock))?;
-        Some(SessionTimes {
-            expiry: rfc3339(session.expiry),
-            next_refresh: rfc3339(shown.next_refresh.unwrap_or(session.expiry)),
-        })
+        let status = self.status.borrow();
+        let session = status.session.as_ref().filter(|session| session.lives(&*self.clock))?;
+        let left = status.refresh_due.saturating_sub(self.clock.monotonic());
+        Some(SessionTimes { expiry: rfc3339(session.expiry), next_refresh: rfc3339(self.clock.now() + left) })
     }
 
     async fn changed(&mut self) {
-        if self.shown.changed().await.is_err() {
+        if self.status.changed().await.is_err() {
             // The manager ends with the process: there is nothing more to come.
             std::future::pending::<()>().await;
         }

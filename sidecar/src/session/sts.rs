@@ -1,6 +1,7 @@
 //! AssumeRole, as the sidecar calls it.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::{Duration, SystemTime};
 
 use aws_credential_types::Credentials;
@@ -15,16 +16,14 @@ use tributary_telemetry::causes;
 
 use super::failure::StsAnswer;
 use super::identity::StsEndpoint;
-use super::schedule::{self, SESSION};
+use super::schedule::{self, MIN_SESSION_DURATION, SESSION_DURATION};
 use super::{Session, SessionId};
 use crate::clock::{Clock, SdkTime};
+use crate::skew::ClockOffset;
 
 /// How long a call to STS may take. Nobody waits for a renewal, and a first session is asked for
 /// again when this one did not come.
-const CALL: Duration = Duration::from_secs(8);
-
-/// How long the session of a probe lives, which nobody ever uses: the least that STS gives.
-const PROBE_SESSION: Duration = Duration::from_secs(900);
+const STS_CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// STS, for one function's role.
 #[derive(Debug)]
@@ -71,11 +70,11 @@ impl Sts {
             .role_arn(&self.role)
             .role_session_name(self.session_name.as_str())
             .external_id(external_id.reveal())
-            .duration_seconds(seconds(SESSION))
+            .duration_seconds(seconds(SESSION_DURATION))
             .policy(self.policy.to_json())
             .send()
             .await
-            .map_err(|error| answer(&error))?;
+            .map_err(|error| answer(&error, self.clock.now()))?;
         let given = output.credentials.ok_or_else(|| StsAnswer::Nothing("an answer without credentials".to_owned()))?;
         let expiry = expiry(&given.expiration)?;
         let ends = asked + schedule::lifetime(expiry, self.clock.now());
@@ -87,26 +86,30 @@ impl Sts {
             None,
             "tributary",
         );
-        Ok(Session { id, credentials, ends, expiry })
+        Ok(Session { id, credentials, ends, expiry, has_stored: AtomicBool::new(false) })
     }
 
-    /// Asks for a session that nobody could use, without the external ID or with a wrong one.
+    /// Asks for a session that nobody could use, of the shortest life, without the external ID or with a
+    /// wrong one.
     pub(crate) async fn probe(&self, base: Credentials, external_id: Option<String>) -> Result<(), StsAnswer> {
         self.client(base)
             .assume_role()
             .role_arn(&self.role)
             .role_session_name(self.session_name.as_str())
             .set_external_id(external_id)
-            .duration_seconds(seconds(PROBE_SESSION))
+            .duration_seconds(seconds(MIN_SESSION_DURATION))
             .policy(policy::nothing().to_json())
             .send()
             .await
             .map(drop)
-            .map_err(|error| answer(&error))
+            .map_err(|error| answer(&error, self.clock.now()))
     }
 
     fn client(&self, base: Credentials) -> aws_sdk_sts::Client {
-        let timeouts = TimeoutConfig::builder().connect_timeout(Duration::from_secs(3)).operation_timeout(CALL).build();
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(3))
+            .operation_timeout(STS_CALL_TIMEOUT)
+            .build();
         let mut config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(self.endpoint.region.clone()))
@@ -135,19 +138,22 @@ fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
-fn answer<E>(error: &SdkError<E>) -> StsAnswer
+fn answer<E>(error: &SdkError<E>, now: SystemTime) -> StsAnswer
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
     let status = error.raw_response().map_or(0, |response| response.status().as_u16());
+    let date = error.raw_response().and_then(|response| response.headers().get("date"));
+    let offset = ClockOffset::of_answer(date, now);
     match error.code() {
         Some(code) => StsAnswer::Error {
             status,
             code: code.to_owned(),
             message: error.message().unwrap_or("no message").to_owned(),
+            offset,
         },
         None if status >= 400 => {
-            StsAnswer::Error { status, code: status.to_string(), message: "no message".to_owned() }
+            StsAnswer::Error { status, code: status.to_string(), message: "no message".to_owned(), offset }
         }
         None => StsAnswer::Nothing(causes(error)),
     }

@@ -1,0 +1,89 @@
+//! Whether the role demands its external ID: found out by probes, and traffic held where it must be.
+
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::function::ExternalIdEnforcement;
+
+use super::failure;
+use super::manager::{SessionManager, State, kind};
+use super::schedule::ProbeOutcome;
+use crate::conditions::Blocker;
+use crate::metrics::StsOutcome;
+
+/// What STS was found to do with the role, without the right external ID.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Enforcement {
+    Unknown,
+    Enforced,
+    NotEnforced,
+}
+
+impl SessionManager {
+    /// Asks STS for the role without an external ID and with a random one.
+    pub(super) async fn probe(&self, state: &mut State) {
+        let found = self.probe_twice().await;
+        let required = self.policy == ExternalIdEnforcement::Require;
+        let outcome = match &found {
+            Ok(Enforcement::NotEnforced) if required => ProbeOutcome::Held,
+            Ok(_) => ProbeOutcome::Settled,
+            Err(blocker) => {
+                let settled = match state.enforcement {
+                    Enforcement::Unknown => false,
+                    Enforcement::NotEnforced => !required,
+                    Enforcement::Enforced => true,
+                };
+                ProbeOutcome::Failed { kind: kind(blocker), settled }
+            }
+        };
+        state.schedule.probed(self.sts.clock.monotonic(), outcome, fastrand::f64());
+        match found {
+            Ok(enforcement) => {
+                state.enforcement = enforcement;
+                self.report_enforcement(enforcement);
+            }
+            // A probe that told nothing leaves the last verdict.
+            Err(Blocker { reason, message }) if state.enforcement == Enforcement::Unknown => {
+                let message = format!("whether the role demands its external ID is not known yet: {message}");
+                self.conditions.set(ConditionType::ExternalIdEnforced, Truth::Unknown, reason, message);
+            }
+            Err(_) => {}
+        }
+        let usable = !required || state.enforcement == Enforcement::Enforced;
+        state.status.send_if_modified(|status| std::mem::replace(&mut status.usable, usable) != usable);
+    }
+
+    async fn probe_twice(&self) -> Result<Enforcement, Blocker> {
+        let base = self.identity.credentials(&self.sts.endpoint, &self.sts.clock).await?;
+        let random = uuid::Uuid::new_v4().simple().to_string();
+        for external_id in [None, Some(random)] {
+            match self.sts.probe(base.clone(), external_id).await {
+                Ok(()) => {
+                    self.metrics.sts_request(StsOutcome::ProbeAssumed);
+                    return Ok(Enforcement::NotEnforced);
+                }
+                Err(answer) if failure::refused(&answer) => self.metrics.sts_request(StsOutcome::ProbeRefused),
+                Err(answer) => {
+                    self.metrics.sts_request(StsOutcome::Failed);
+                    return Err(self.blocker(&answer));
+                }
+            }
+        }
+        Ok(Enforcement::Enforced)
+    }
+
+    fn report_enforcement(&self, enforcement: Enforcement) {
+        let role = self.sts.role();
+        if enforcement == Enforcement::Enforced {
+            let message = format!("STS refuses {role} without its external ID");
+            return self.conditions.holds(ConditionType::ExternalIdEnforced, message);
+        }
+        let held = match self.policy {
+            ExternalIdEnforcement::Require => "; no event is sent through it until it does",
+            ExternalIdEnforcement::Warn => "",
+        };
+        let message = format!(
+            "STS gives {role} away without its external ID{held}; add a Condition StringEquals sts:ExternalId to the \
+             role's trust policy (tributary policy prints it)"
+        );
+        self.conditions.set(ConditionType::ExternalIdEnforced, Truth::False, Reason::NotEnforced, message);
+    }
+}
