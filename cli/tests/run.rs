@@ -224,7 +224,13 @@ fn a_wrong_external_id_is_told_and_mended_without_a_restart() {
     run.line("ready ");
     run.edit("orders.yaml", "change-me-", "another-one-");
     run.line("edit ");
+    let warning = run.line("warning ");
+    assert!(warning.contains("RoleAssumed RenewalFailing") && warning.contains("traffic stops at"), "{warning}");
     assert_eq!(run.send().0, 200, "the old session still lives");
+    run.edit("orders.yaml", "another-one-", "change-me-");
+    run.line("mended    RoleAssumed");
+    run.edit("orders.yaml", "change-me-", "another-one-");
+    run.line("warning ");
     let (folder, _) = run.end();
 
     let run = Run::again(folder, true);

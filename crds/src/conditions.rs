@@ -120,6 +120,10 @@ pub enum Reason {
     Throttled,
     /// STS answered something else.
     StsError,
+    /// The session still lives and is used, but renewing it fails: traffic will stop when it ends.
+    RenewalFailing,
+    /// The node's clock is further from that of STS or S3 than signatures may be.
+    ClockSkewed,
     /// STS gives the role away without the external ID.
     NotEnforced,
     /// No upload was tried yet.
@@ -150,6 +154,13 @@ pub enum Reason {
     SidecarUnreachable,
     /// The function is scaled to zero.
     NoReplicas,
+}
+
+impl Reason {
+    /// Whether a condition that holds for this reason still needs a person: what works now will stop.
+    pub fn is_warning(self) -> bool {
+        self == Self::RenewalFailing
+    }
 }
 
 impl std::fmt::Display for Reason {

@@ -30,7 +30,8 @@ const CONDITIONS: &str = "
 ## Conditions
 
 In this order; `Ready` takes the reason and message of the first that is False and forbids traffic, else of the first
-that is Unknown and does. Each change is also an Event.
+that is Unknown and does, else of the first that is True and will not stay so (`RenewalFailing`). Each change is also an
+Event.
 
 | type | True when |
 | --- | --- |

@@ -5,7 +5,7 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 use tracing::warn;
 use tributary_crds::DestinationFunction;
-use tributary_crds::conditions::ConditionType;
+use tributary_crds::conditions::{ConditionType, Reason};
 
 /// Bytes that the API server takes in an Event, or nearly.
 const LONGEST_NOTE: usize = 1_000;
@@ -35,15 +35,20 @@ impl Events {
 
 fn event(condition: &Condition) -> Event {
     let holds = condition.status == "True";
+    let reason = serde_json::from_value::<Reason>(condition.reason.as_str().into());
+    let warns = reason.is_ok_and(Reason::is_warning);
     let is_ready = condition.type_ == ConditionType::Ready.to_string();
-    let (reason, note) = match (holds, is_ready) {
-        (true, _) => (condition.type_.clone(), condition.message.clone()),
+    let (reason, note) = match (holds, warns, is_ready) {
+        (true, false, _) => (condition.type_.clone(), condition.message.clone()),
         // The condition that it comes from has an Event of its own, with the reason.
-        (false, true) => ("NotReady".to_owned(), format!("{}: {}", condition.reason, condition.message)),
-        (false, false) => (condition.reason.clone(), condition.message.clone()),
+        (_, _, true) => {
+            let reason = if holds { "Ready" } else { "NotReady" };
+            (reason.to_owned(), format!("{}: {}", condition.reason, condition.message))
+        }
+        (_, _, false) => (condition.reason.clone(), condition.message.clone()),
     };
     Event {
-        type_: if condition.status == "False" { EventType::Warning } else { EventType::Normal },
+        type_: if condition.status == "False" || warns { EventType::Warning } else { EventType::Normal },
         reason,
         note: Some(note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
         action: condition.type_.clone(),
@@ -78,5 +83,8 @@ mod tests {
         assert_eq!(of("BucketWritable", "Unknown", "NotYetWritten"), all(EventType::Normal, "NotYetWritten", "m"));
         assert_eq!(of("Ready", "False", "AccessDenied"), all(EventType::Warning, "NotReady", "AccessDenied: m"));
         assert_eq!(of("Ready", "True", "Ok"), all(EventType::Normal, "Ready", "m"));
+        let failing = |r#type| of(r#type, "True", "RenewalFailing");
+        assert_eq!(failing("RoleAssumed"), all(EventType::Warning, "RenewalFailing", "m"));
+        assert_eq!(failing("Ready"), all(EventType::Warning, "Ready", "RenewalFailing: m"));
     }
 }

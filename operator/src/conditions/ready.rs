@@ -19,11 +19,18 @@ pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
         Some(Finding { status, reason, message, .. }) => {
             Finding::new(ConditionType::Ready, *status, *reason, message.as_str())
         }
-        None => {
-            let message = format!("events sent to {} are stored", observed.url);
-            Finding::new(ConditionType::Ready, Truth::True, Reason::Ok, message)
-        }
+        None => ready(others, observed),
     }
+}
+
+/// Ready is True: with the reason of the first condition that will not hold for long, if there is one.
+fn ready(others: &[Finding], observed: &Observed) -> Finding {
+    let warning = others.iter().find(|finding| finding.status == Truth::True && finding.reason.is_warning());
+    let (reason, message) = match warning {
+        Some(finding) => (finding.reason, finding.message.clone()),
+        None => (Reason::Ok, format!("events sent to {} are stored", observed.url)),
+    };
+    Finding::new(ConditionType::Ready, Truth::True, reason, message)
 }
 
 fn forbids(finding: &Finding, observed: &Observed) -> bool {

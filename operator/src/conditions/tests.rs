@@ -150,6 +150,44 @@ fn what_forbids_no_traffic_leaves_it_ready() {
 }
 
 #[test]
+fn a_renewal_that_fails_leaves_it_ready_and_is_shown_by_ready_too() {
+    let said = ConditionType::RoleAssumed;
+    let failing = |name| saying(pod(name, true), said, Truth::True, Reason::RenewalFailing);
+    let both = [(Truth::True, Reason::RenewalFailing); 2];
+    // Whichever of the sidecars it is.
+    for pods in [vec![failing("a")], vec![failing("a"), pod("b", true)], vec![pod("a", true), failing("b")]] {
+        let observed = with(|observed| observed.pods = pods);
+        assert_eq!(judged(&observed, said), both);
+        let all = conditions(&observed);
+        assert!(all[0].message.starts_with("RenewalFailing says"), "{}", all[0].message);
+    }
+    // What forbids traffic comes first.
+    let worse = with(|observed| {
+        observed.pods = vec![failing("a"), saying(pod("b", true), said, Truth::False, Reason::AccessDenied)];
+    });
+    assert_eq!(judged(&worse, said), [(Truth::False, Reason::AccessDenied); 2]);
+    let denied = with(|observed| {
+        observed.pods = vec![saying(failing("a"), ConditionType::BucketWritable, Truth::False, Reason::AccessDenied)];
+    });
+    assert_eq!(judged(&denied, said), [(Truth::True, Reason::RenewalFailing), (Truth::False, Reason::AccessDenied)]);
+}
+
+#[test]
+fn a_renewal_that_begins_to_fail_is_news_of_its_condition_and_of_ready() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let before = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
+    let failing = with(|observed| {
+        let said = ConditionType::RoleAssumed;
+        observed.pods = vec![saying(pod("a", true), said, Truth::True, Reason::RenewalFailing)];
+    });
+    let after = status(&failing, Some(1), "a=b".to_owned(), Some(&before), at(200));
+    let Change::Turned(turned) = changes(Some(&before), &after) else { panic!("it is no news") };
+    let names: Vec<_> = turned.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(names, ["Ready", "RoleAssumed"]);
+    assert!(turned.iter().all(|condition| condition.status == "True" && condition.reason == "RenewalFailing"));
+}
+
+#[test]
 fn the_worst_replica_counts_and_the_first_of_several() {
     let said = ConditionType::BucketWritable;
     let disagreeing = with(|observed| {

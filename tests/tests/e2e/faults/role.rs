@@ -1,10 +1,12 @@
 //! RoleAssumed and ExternalIdEnforced: what STS answers, and who asks.
 
+use std::time::Duration;
+
 use serde_json::{Value, json};
-use tributary_tests::kubernetes::{Tenant, kubectl};
+use tributary_tests::kubernetes::{Tenant, condition, kubectl, within};
 use tributary_tests::world::{ACCOUNT, BASE_ACCOUNT, PRINCIPAL};
 
-use super::{BROUGHT, MENDED, mends_by_itself, says};
+use super::{BROUGHT, MENDED, mends_by_itself, says, says_so, send};
 use crate::stage::{DOORS, tenant};
 
 fn arn(tenant: &Tenant, name: &str) -> String {
@@ -30,6 +32,30 @@ async fn a_role_that_demands_another_external_id_is_told() {
     assert!(!described.contains(&tenant.external_id("wrong")), "the external ID is shown");
     tenant.prepare("wrong").await;
     mends_by_itself(&tenant, "wrong", MENDED).await;
+}
+
+/// The function stays ready while its session lives; what will end it is said all the same.
+#[tokio::test]
+async fn a_renewal_that_fails_is_told_while_events_are_stored() {
+    let tenant = tenant("role").await;
+    tenant.prepare("renewing").await;
+    tenant.apply("renewing", &json!({})).await;
+    tenant.wait_ready("renewing", Duration::from_secs(60)).await;
+    tenant.secret("renewing", &json!({"externalId": "another"})).await;
+    within(BROUGHT, "the changed external ID is tried", async || {
+        let function = tenant.functions().get("renewing").await.ok()?;
+        condition(&function, "RoleAssumed").filter(|said| said.reason == "RenewalFailing")
+    })
+    .await;
+    let parts = ["sts:ExternalId", "traffic stops at"];
+    says_so(&tenant, "renewing", ("RoleAssumed", "True"), "RenewalFailing", &parts).await;
+    assert!(send(&tenant, "renewing").await, "the session that there is stays in use");
+    tenant.prepare("renewing").await;
+    within(BROUGHT, "the function is ready with nothing to warn of", async || {
+        let function = tenant.functions().get("renewing").await.ok()?;
+        condition(&function, "Ready").filter(|ready| ready.status == "True" && ready.reason == "Ok")
+    })
+    .await;
 }
 
 #[tokio::test]
