@@ -76,17 +76,17 @@ fn check_says_ok_or_a_line_for_each_problem() {
 fn check_says_whether_the_sidecar_fits_its_memory_limit() {
     const LARGE: &str = "  delivery: {mode: Batch, batch: {maxBytes: 64Mi, compression: none}}\n";
     for (fields, part) in [
-        ("  resources: {limits: {memory: 120Mi}}\n".to_owned(), "orders: ok"),
+        ("  resources: {limits: {memory: 136Mi}}\n".to_owned(), "orders: ok"),
         ("  resources: {limits: {memory: 16Mi}}\n".to_owned(), "orders: a memory limit of 16Mi is too small"),
         ("  resources: {requests: {memory: 16Mi}}\n".to_owned(), "orders: ok"),
         (
             LARGE.to_owned(),
             "orders: spec.resources.limits.memory is not set; with the chart's default: a memory limit of 256Mi is too \
-             small: the function needs 323Mi: 24Mi for the process, ",
+             small: the function needs 280Mi: 24Mi for the process, ",
         ),
-        (LARGE.to_owned(), "memory to at least 323Mi, or lower spec.delivery.batch.maxBytes\n"),
+        (LARGE.to_owned(), "memory to at least 280Mi, or lower spec.delivery.batch.maxBytes\n"),
         (format!("{LARGE}  resources: {{requests: {{memory: 512Mi}}}}\n"), "orders: ok"),
-        (format!("{LARGE}  resources: {{requests: {{memory: 300Mi}}}}\n"), "with spec.resources.requests.memory, "),
+        (format!("{LARGE}  resources: {{requests: {{memory: 270Mi}}}}\n"), "with spec.resources.requests.memory, "),
     ] {
         let output = on(&format!("{FUNCTION}{fields}"), "check", &[]);
         assert_eq!(output.status.code(), Some(i32::from(!part.ends_with("ok"))), "{fields}");

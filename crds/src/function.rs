@@ -83,7 +83,7 @@ pub struct DestinationFunctionSpec {
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
-    /// CPU and memory of each sidecar, within the platform's bounds. A memory limit is at least 120Mi, or 131Mi and three times delivery.batch.maxBytes in mode Batch.
+    /// CPU and memory of each sidecar, within the platform's bounds. A memory limit is at least 136Mi, or 152Mi and twice delivery.batch.maxBytes in mode Batch, with the default number of connections and no credentials in bodies.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// How much the sidecar logs. A change between info, debug and trace restarts nothing.

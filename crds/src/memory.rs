@@ -15,32 +15,41 @@ const MIB: u64 = 1 << 20;
 /// Bytes that a sidecar needs at rest: code, threads, the AWS clients, metrics and what the allocator keeps.
 pub const PROCESS_BYTES: u64 = 24 * MIB;
 
-/// Connections of clients that are open at once, where the function does not say otherwise.
-pub const DEFAULT_MAX_CONNECTIONS: u64 = 1024;
-
 /// Bytes per open connection: buffers of HTTP and, where the sidecar serves HTTPS, of TLS.
 pub const CONNECTION_BYTES: u64 = 48 * KIB;
 
 /// Bytes that requests may hold together: their bodies, and the events read from these.
 pub const REQUEST_BYTES: u64 = 32 * MIB;
 
-/// Uploads under way at once.
+/// Bytes for bodies that have shown no credential yet, where clients need one. A write key may be in the body: four
+/// bodies of the API, each as large as it may be.
+pub const UNPROVEN_API_BYTES: u64 = 4 * MIB;
+
+/// The same where webhooks are signed: one of 8 MiB, as it was sent and while it is decompressed.
+pub const UNPROVEN_WEBHOOK_BYTES: u64 = 24 * MIB;
+
+/// Uploads under way at once. By Little's law, S3's 76 ms for a small object make that about 3,300 per second, what a
+/// partition of a bucket accepts.
 pub const MAX_UPLOADS: u64 = 256;
 
 /// Bytes per upload under way, in addition to the object itself: a request of the AWS client and its connection.
-pub const UPLOAD_BYTES: u64 = 64 * KIB;
+pub const UPLOAD_BYTES: u64 = 128 * KIB;
 
 /// Bytes of events at which a batch is sealed, where `delivery.batch.maxBytes` does not say otherwise.
 pub const DEFAULT_MAX_BATCH_BYTES: u64 = 5 * MIB;
 
-/// How many times `delivery.batch.maxBytes` all batches may hold together, open and sealed.
-pub const BATCHES_PER_MAX_BYTES: u64 = 3;
+/// How many times `delivery.batch.maxBytes` all batches may hold together: one that grows and one that is uploaded,
+/// should nothing compress.
+pub const BATCHES_PER_MAX_BYTES: u64 = 2;
 
-/// Batches open at once: one for each of 64 types, and one that all further types share.
-pub const MAX_OPEN_BATCHES: u64 = 65;
+/// Bytes for what many open batches take beside that: their tasks, and lines that are not compressed yet.
+pub const SMALL_BATCHES_BYTES: u64 = 8 * MIB;
 
-/// Bytes that the compressors of all open batches may hold together, in addition to the events.
-pub const BATCH_STATE_BYTES: u64 = 11 * MIB;
+/// Batches that are compressed at once when they are sealed.
+pub const MAX_COMPRESSORS: u64 = 4;
+
+/// Bytes per compressor of a batch that is sealed: zstd's, which is the largest.
+pub const COMPRESSOR_BYTES: u64 = 2 * MIB;
 
 /// `sidecar.resources.limits.memory` of the chart: the limit of a function that names none.
 pub const CHART_MEMORY_LIMIT: &str = "256Mi";
@@ -70,12 +79,12 @@ pub struct MemoryNeed {
 impl MemoryNeed {
     /// What a sidecar of this function needs.
     pub fn of(spec: &DestinationFunctionSpec) -> Self {
-        let max_connections = max_connections(spec);
+        let max_connections = u64::try_from(spec.max_connections()).unwrap_or(u64::MAX);
         let max_batch_bytes = max_batch_bytes(spec);
         Self {
             process: PROCESS_BYTES,
             connections: max_connections * CONNECTION_BYTES,
-            requests: REQUEST_BYTES,
+            requests: REQUEST_BYTES + unproven_bytes(spec),
             uploads: MAX_UPLOADS * UPLOAD_BYTES,
             batches: max_batch_bytes.map_or(0, batch_bytes),
             max_connections,
@@ -120,22 +129,33 @@ impl fmt::Display for MemoryNeed {
         if let Some(max) = self.max_batch_bytes {
             write!(
                 f,
-                ", {} for batches ({BATCHES_PER_MAX_BYTES} × maxBytes {}, and {MAX_OPEN_BATCHES} open batches)",
+                ", {} for batches ({BATCHES_PER_MAX_BYTES} × maxBytes {}, {} for small ones and {} for compressors)",
                 Bytes(self.batches),
-                Bytes(max)
+                Bytes(max),
+                Bytes(SMALL_BATCHES_BYTES),
+                Bytes(MAX_COMPRESSORS * COMPRESSOR_BYTES)
             )?;
         }
         Ok(())
     }
 }
 
-/// The connections that a sidecar of this function keeps open at once.
-pub fn max_connections(_: &DestinationFunctionSpec) -> u64 {
-    DEFAULT_MAX_CONNECTIONS
+/// Bytes for bodies that have shown no credential yet; 0 where clients need none.
+pub fn unproven_bytes(spec: &DestinationFunctionSpec) -> u64 {
+    match &spec.ingest {
+        Some(ingest) if ingest.signature_secret_ref.is_some() => UNPROVEN_WEBHOOK_BYTES,
+        Some(ingest) if ingest.write_key_secret_ref.is_some() => UNPROVEN_API_BYTES,
+        _ => 0,
+    }
+}
+
+/// Bytes of the budget that requests and batches share, and that is enforced as one.
+pub fn budget_bytes(spec: &DestinationFunctionSpec) -> u64 {
+    REQUEST_BYTES + max_batch_bytes(spec).map_or(0, |max| BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES)
 }
 
 /// The bytes at which a batch is sealed; nothing in Object mode.
-fn max_batch_bytes(spec: &DestinationFunctionSpec) -> Option<u64> {
+pub fn max_batch_bytes(spec: &DestinationFunctionSpec) -> Option<u64> {
     let delivery = &spec.delivery;
     let asked = delivery.batch.as_ref().and_then(|batch| batch.max_bytes.as_ref());
     let bytes = asked.map(BatchBytes::bytes).and_then(|bytes| u64::try_from(bytes).ok());
@@ -143,7 +163,7 @@ fn max_batch_bytes(spec: &DestinationFunctionSpec) -> Option<u64> {
 }
 
 fn batch_bytes(max: u64) -> u64 {
-    BATCHES_PER_MAX_BYTES * max + BATCH_STATE_BYTES
+    BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES + MAX_COMPRESSORS * COMPRESSOR_BYTES
 }
 
 /// A size as Kubernetes writes it, exactly.
@@ -174,43 +194,38 @@ mod tests {
 
     use super::*;
 
-    fn need(delivery: &Value) -> MemoryNeed {
-        let spec = json!({
+    fn spec(delivery: &Value) -> Value {
+        json!({
             "roleArn": "arn:aws:iam::123456789012:role/orders",
             "externalIdSecretRef": {"name": "orders-lake"},
             "s3": {"bucket": "orders-lake", "region": "us-west-2"},
             "delivery": delivery,
-        });
-        MemoryNeed::of(&serde_json::from_value(spec).unwrap())
+        })
+    }
+
+    fn need(delivery: &Value) -> MemoryNeed {
+        MemoryNeed::of(&serde_json::from_value(spec(delivery)).unwrap())
     }
 
     fn batch(max_bytes: &str) -> Value {
         json!({"mode": "Batch", "batch": {"maxBytes": max_bytes}})
     }
 
-    const OBJECT: &str = "24Mi for the process, 48Mi for 1,024 connections, 32Mi for requests, 16Mi for 256 uploads";
+    const OBJECT: &str = "24Mi for the process, 48Mi for 1,024 connections, 32Mi for requests, 32Mi for 256 uploads";
+    const STATE: &str = "8Mi for small ones and 8Mi for compressors";
 
     #[test]
     fn the_arithmetic_adds_up_and_is_shown() {
         for (delivery, shown) in [
-            (json!({}), format!("needs 120Mi: {OBJECT}")),
-            (
-                json!({"mode": "Batch"}),
-                format!("needs 146Mi: {OBJECT}, 26Mi for batches (3 × maxBytes 5Mi, and 65 open batches)"),
-            ),
-            (
-                batch("64Mi"),
-                format!("needs 323Mi: {OBJECT}, 203Mi for batches (3 × maxBytes 64Mi, and 65 open batches)"),
-            ),
-            (
-                batch("100Ki"),
-                format!("needs 134444Ki: {OBJECT}, 11564Ki for batches (3 × maxBytes 100Ki, and 65 open batches)"),
-            ),
+            (json!({}), format!("needs 136Mi: {OBJECT}")),
+            (json!({"mode": "Batch"}), format!("needs 162Mi: {OBJECT}, 26Mi for batches (2 × maxBytes 5Mi, {STATE})")),
+            (batch("64Mi"), format!("needs 280Mi: {OBJECT}, 144Mi for batches (2 × maxBytes 64Mi, {STATE})")),
+            (batch("100Ki"), format!("needs 155848Ki: {OBJECT}, 16584Ki for batches (2 × maxBytes 100Ki, {STATE})")),
         ] {
             assert_eq!(need(&delivery).to_string(), shown);
         }
         let large = need(&batch("64Mi"));
-        assert_eq!(large.total(), 323 << 20);
+        assert_eq!(large.total(), 280 << 20);
         assert_eq!(
             large.process + large.connections + large.requests + large.uploads + large.batches,
             large.total(),
@@ -219,13 +234,26 @@ mod tests {
     }
 
     #[test]
+    fn connections_and_credentials_are_part_of_it() {
+        let need = |ingest: Value| {
+            let mut spec = spec(&json!({}));
+            spec["ingest"] = ingest;
+            MemoryNeed::of(&serde_json::from_value(spec).unwrap())
+        };
+        let key = json!({"name": "keys", "key": "k"});
+        assert_eq!(need(json!({"maxConnections": 128})).total(), (24 + 6 + 32 + 32) << 20);
+        assert_eq!(need(json!({"writeKeySecretRef": key})).requests, 36 << 20);
+        assert_eq!(need(json!({"writeKeySecretRef": key, "signatureSecretRef": key})).requests, 56 << 20);
+    }
+
+    #[test]
     fn a_limit_is_refused_exactly_when_it_is_below_the_need() {
         for (delivery, enough, too_small) in [
-            (json!({}), "120Mi", "119Mi"),
-            (json!({"mode": "Batch"}), "146Mi", "145Mi"),
-            (batch("41Mi"), CHART_MEMORY_LIMIT, "253Mi"),
+            (json!({}), "136Mi", "135Mi"),
+            (json!({"mode": "Batch"}), "162Mi", "161Mi"),
+            (batch("52Mi"), CHART_MEMORY_LIMIT, "255Mi"),
             (batch("64Mi"), "0.5Gi", CHART_MEMORY_LIMIT),
-            (json!({}), "125829120", "125829119"),
+            (json!({}), "142606336", "142606335"),
         ] {
             let need = need(&delivery);
             let refusal = |limit: &str| need.refusal(&Quantity::Text(limit.to_owned()));
@@ -239,7 +267,7 @@ mod tests {
     fn the_resources_description_has_the_same_figures() {
         let (object, batch) = (need(&json!({})).total() / MIB, need(&json!({"mode": "Batch"})).total());
         let beside_batches = (batch - BATCHES_PER_MAX_BYTES * DEFAULT_MAX_BATCH_BYTES) / MIB;
-        let says = format!("at least {object}Mi, or {beside_batches}Mi and three times delivery.batch.maxBytes");
+        let says = format!("at least {object}Mi, or {beside_batches}Mi and twice delivery.batch.maxBytes");
         assert!(include_str!("../../docs/reference.md").contains(&says), "{says}");
     }
 
@@ -250,12 +278,12 @@ mod tests {
         let raise = |least: &str| format!("; raise spec.resources.limits.memory to at least {least}");
         let lower = ", or lower spec.delivery.batch.maxBytes";
         for (delivery, limit, end) in [
-            (json!({}), "16Mi", raise("120Mi")),
+            (json!({}), "16Mi", raise("136Mi")),
             // Not even the smallest batches fit.
-            (json!({"mode": "Batch"}), "16Mi", raise("146Mi")),
-            (json!({"mode": "Batch"}), "140Mi", raise("146Mi") + lower),
-            (batch("64Mi"), "256Mi", raise("323Mi") + lower),
-            (batch("100Ki"), "64Mi", raise("132Mi")),
+            (json!({"mode": "Batch"}), "16Mi", raise("162Mi")),
+            (json!({"mode": "Batch"}), "155Mi", raise("162Mi") + lower),
+            (batch("64Mi"), "256Mi", raise("280Mi") + lower),
+            (batch("100Ki"), "64Mi", raise("153Mi")),
         ] {
             let says = refusal(&delivery, limit);
             assert!(says.ends_with(&end), "{says}");

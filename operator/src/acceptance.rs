@@ -171,7 +171,7 @@ mod tests {
             json!({"s3": at("https://minio.storage.svc:9000")}),
             json!({"resources": {"limits": {"cpu": "2", "memory": "1024Mi"}}}),
             // Exactly what the sidecar needs.
-            json!({"resources": {"limits": {"memory": "120Mi"}}}),
+            json!({"resources": {"limits": {"memory": "136Mi"}}}),
             json!({"delivery": {"mode": "Batch"}}),
             // A request above the default limit raises it.
             json!({"resources": {"requests": {"memory": "512Mi"}}, "delivery": large_batches()}),
@@ -229,14 +229,14 @@ mod tests {
                 json!({"resources": {"limits": {"memory": "16Mi"}}}),
                 ResourcesOutOfBounds,
                 Then::Freeze,
-                "a memory limit of 16Mi is too small: the function needs 120Mi: 24Mi for the process",
+                "a memory limit of 16Mi is too small: the function needs 136Mi: 24Mi for the process",
             ),
             // The platform's default is a limit like any other.
             (
                 json!({"delivery": large_batches()}),
                 ResourcesOutOfBounds,
                 Then::Freeze,
-                "raise spec.resources.limits.memory to at least 323Mi, or lower spec.delivery.batch.maxBytes",
+                "raise spec.resources.limits.memory to at least 280Mi, or lower spec.delivery.batch.maxBytes",
             ),
             (json!({"paused": true}), Paused, Then::Freeze, "spec.paused is true"),
             // A function that must stop stops though it is paused.

@@ -3,6 +3,8 @@
 //! One budget covers the bodies of requests, the events made of them and the batches that they are put
 //! into. A [`Reservation`] is taken from it and given back when it is dropped, so it has to live as long
 //! as the memory that it stands for. What a client cannot be given is answered 429.
+//!
+//! How large it is, and what a sidecar takes beside it, is the arithmetic of [`tributary_crds::memory`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -24,6 +26,11 @@ struct Shares {
 pub(crate) struct Reservation {
     budget: Budget,
     bytes: usize,
+}
+
+/// A number of the definition's arithmetic, which is made of 64 bits on every machine.
+pub(crate) fn size(number: u64) -> usize {
+    usize::try_from(number).unwrap_or(usize::MAX)
 }
 
 impl Budget {

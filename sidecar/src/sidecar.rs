@@ -9,17 +9,18 @@ use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tracing::info;
+use tributary_crds::memory::budget_bytes;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 use tributary_telemetry::{Log, targets};
 
 use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
 use crate::conditions::Conditions;
-use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, memory_bytes, watch_bucket};
+use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, watch_bucket};
 use crate::http::{self, Connections, Drain, Tls};
 use crate::ingest::{Access, Ingest, watch_configured};
 use crate::log_level;
-use crate::memory::Budget;
+use crate::memory::{self, Budget};
 use crate::metrics::{ConnectionCounts, Metrics};
 use crate::secret::external_id::external_id;
 use crate::secret::{Folder, follow};
@@ -76,7 +77,7 @@ impl Sidecar {
     /// A sidecar that does nothing yet.
     pub fn new(config: SidecarConfig, dependencies: Dependencies) -> Self {
         let conditions = Arc::new(Conditions::new(Arc::clone(&dependencies.clock)));
-        let budget = Budget::new(memory_bytes(&config.spec));
+        let budget = Budget::new(memory::size(budget_bytes(&config.spec)));
         Self { metrics: Metrics::new(budget.clone()), budget, config, dependencies, conditions }
     }
 

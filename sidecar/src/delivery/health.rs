@@ -255,10 +255,11 @@ mod tests {
     use super::super::circuit_breaker::WINDOW;
     use super::*;
     use crate::clock::MachineClock;
+    use crate::memory::Budget;
 
     fn health() -> BucketHealth {
         let conditions = Arc::new(Conditions::new(Arc::new(MachineClock::new())));
-        BucketHealth::new("lake", conditions, Metrics::new())
+        BucketHealth::new("lake", conditions, Metrics::new(Budget::new(0)))
     }
 
     fn part(name: &str) -> Part {

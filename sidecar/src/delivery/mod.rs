@@ -39,17 +39,6 @@ pub(crate) use upload::Uploads;
 use batches::Batches;
 use objects::Objects;
 
-/// Memory for bodies and the events made of them, beside the batches.
-const REQUEST_BYTES: usize = 32 << 20;
-
-/// Bytes that the requests and batches of a function may take together.
-pub(crate) fn memory_bytes(spec: &DestinationFunctionSpec) -> usize {
-    match spec.delivery.mode {
-        DeliveryMode::Object => REQUEST_BYTES,
-        DeliveryMode::Batch => REQUEST_BYTES + batches::memory_bytes(spec),
-    }
-}
-
 /// Stores events in one function's bucket.
 #[derive(Debug)]
 pub(crate) struct Delivery {

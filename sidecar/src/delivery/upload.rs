@@ -14,6 +14,7 @@ use tokio::time::{sleep, timeout_at};
 use tracing::{debug, trace};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::{DestinationFunctionSpec, ExternalIdEnforcement};
+use tributary_crds::memory::MAX_UPLOADS;
 
 use super::NotStored;
 use super::circuit_breaker::Evidence;
@@ -22,12 +23,9 @@ use super::health::{BucketHealth, Extent, Parts};
 use super::precondition::Meaning;
 use super::s3::{Bucket, Object};
 use crate::conditions::{Blocker, Conditions};
+use crate::memory;
 use crate::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
 use crate::session::{RefusedForGood, Session, Sessions};
-
-/// PUTs under way at once. By Little's law, S3's 76 ms for a small object make that about 3,300 per
-/// second, what a partition takes.
-const UPLOADS: usize = 256;
 
 /// Between two attempts at one object: doubled each time, half of it by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -70,7 +68,7 @@ impl Uploads {
             spec: spec.clone(),
             sessions,
             health: BucketHealth::new(spec.s3.bucket.as_str(), Arc::clone(&conditions), Arc::clone(&metrics)),
-            slots: Semaphore::new(UPLOADS),
+            slots: Semaphore::new(memory::size(MAX_UPLOADS)),
             conditions,
             metrics,
         }

@@ -8,15 +8,9 @@
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tributary_crds::function::DestinationFunctionSpec;
+use tributary_crds::memory::unproven_bytes;
 
-use super::{MAX_BODY_BYTES, MAX_WEBHOOK_BODY_BYTES};
-use crate::memory::Budget;
-
-/// Bytes for bodies on `/v1/*`: four, each of them as large as it may be.
-const API_BYTES: usize = 4 * MAX_BODY_BYTES;
-
-/// Bytes where bodies may be signed: the largest webhook, as sent and decompressed.
-const WEBHOOK_BYTES: usize = 2 * MAX_WEBHOOK_BODY_BYTES;
+use crate::memory::{self, Budget};
 
 /// The part of a sidecar's connections on which such bodies are read at once: one in so many. The
 /// others are idle as soon as they are answered, and make room.
@@ -32,9 +26,8 @@ pub(super) struct Unproven {
 impl Unproven {
     /// What a function's clients get before they have shown a credential.
     pub(super) fn new(spec: &DestinationFunctionSpec) -> Self {
-        let signed = spec.ingest.as_ref().is_some_and(|ingest| ingest.signature_secret_ref.is_some());
         Self {
-            budget: Budget::new(if signed { WEBHOOK_BYTES } else { API_BYTES }),
+            budget: Budget::new(memory::size(unproven_bytes(spec))),
             slots: Semaphore::new(spec.max_connections() / CONNECTIONS_PER_BODY),
         }
     }

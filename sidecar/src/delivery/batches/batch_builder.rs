@@ -111,8 +111,6 @@ mod tests {
             event: None,
             user_id: None,
             timestamp: jiff::Timestamp::UNIX_EPOCH,
-            message_id_sent: true,
-            timestamp_sent: true,
             body: Bytes::from(body.to_owned()),
         }
     }

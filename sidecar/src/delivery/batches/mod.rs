@@ -29,7 +29,8 @@ use tokio::sync::{Semaphore, oneshot, watch};
 use tokio::time::{sleep_until, timeout_at};
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::{Compression, DestinationFunctionSpec};
-use tributary_crds::values::{BatchAge, BatchBytes, KeyTemplate};
+use tributary_crds::memory::{MAX_COMPRESSORS, max_batch_bytes};
+use tributary_crds::values::{BatchAge, KeyTemplate};
 use uuid::Uuid;
 
 use self::batch_builder::{BatchBuilder, BatchLimits};
@@ -43,11 +44,10 @@ use super::upload::Uploads;
 use crate::clock::Clock;
 use crate::conditions::Blocker;
 use crate::event::{Event, EventType};
-use crate::memory::Reservation;
+use crate::memory::{self, Reservation};
 use crate::metrics::Metrics;
 
 /// When a batch is sealed, where `spec.delivery.batch` does not say otherwise.
-const DEFAULT_MAX_BYTES: usize = 5 << 20;
 const DEFAULT_MAX_EVENTS: u32 = 10_000;
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
 
@@ -60,25 +60,8 @@ const MAX_BATCHES_PER_REQUEST: usize = 128;
 /// Bytes of events that are put into batches while the lock is held: about a millisecond's work.
 const MAX_LOCKED_BYTES: usize = 64 << 10;
 
-/// Batches that are compressed at once when they are sealed. Their compressors are not reserved.
-const MAX_COMPRESSORS: usize = 4;
-
 /// Bytes that a batch takes beside its content: its task, its key, what its requests wait with.
 const BATCH_OVERHEAD_BYTES: usize = 4 << 10;
-
-/// Bytes for what many open batches take: their tasks, and lines that are not compressed yet.
-const SMALL_BATCHES_BYTES: usize = 8 << 20;
-
-/// Bytes that batches may take: one that grows and one that is uploaded, should nothing compress, and
-/// many small ones.
-pub(super) fn memory_bytes(spec: &DestinationFunctionSpec) -> usize {
-    2 * max_bytes(spec) + SMALL_BATCHES_BYTES
-}
-
-fn max_bytes(spec: &DestinationFunctionSpec) -> usize {
-    let batch = spec.delivery.batch.as_ref();
-    batch.and_then(|batch| batch.max_bytes.as_ref()).map_or(DEFAULT_MAX_BYTES, BatchBytes::bytes)
-}
 
 /// What came of a batch, once that is known.
 type Outcome = Option<Result<(), NotStored>>;
@@ -146,13 +129,17 @@ impl Batches {
         let events = batch.and_then(|batch| batch.max_events).unwrap_or(DEFAULT_MAX_EVENTS);
         let age = batch.and_then(|batch| batch.max_age.as_ref()).map_or(DEFAULT_MAX_AGE, BatchAge::duration);
         Self(Arc::new(Batcher {
-            limits: BatchLimits { bytes: max_bytes(spec), events: usize::try_from(events).unwrap_or(usize::MAX) },
+            limits: BatchLimits {
+                bytes: memory::size(max_batch_bytes(spec).unwrap_or_default()),
+                events: usize::try_from(events).unwrap_or(usize::MAX),
+            },
             age,
             compression,
             uploads,
             clock,
             metrics,
-            compressors: Semaphore::new(MAX_COMPRESSORS),
+            // Nobody reserves these compressors.
+            compressors: Semaphore::new(memory::size(MAX_COMPRESSORS)),
             partitions: Mutex::new(Partitions::new(keys.have_type(), age)),
             keys,
         }))
