@@ -157,9 +157,10 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether a condition that holds for this reason still needs a person: what works now will stop.
+    /// Whether a condition that holds for this reason still needs a person: what works now will stop, or costs more
+    /// than it has to.
     pub fn is_warning(self) -> bool {
-        self == Self::RenewalFailing
+        matches!(self, Self::RenewalFailing | Self::ConditionalWritesUnsupported)
     }
 }
 

@@ -56,7 +56,7 @@ fn rank(condition: &SidecarCondition) -> u8 {
         (Truth::False, _) => 0,
         // A sidecar that has not begun knows less than one that could not find out.
         (Truth::Unknown, reason) if reason != Reason::NotYetWritten => 1,
-        // What holds here and will stop says more than what holds elsewhere.
+        // What holds here and needs a person says more than what holds elsewhere.
         (Truth::True, reason) if reason.is_warning() => 2,
         (Truth::True, _) => 3,
         // A sidecar that has had no event yet says nothing against one that has stored some.
