@@ -55,6 +55,11 @@ impl Budget {
 }
 
 impl Reservation {
+    /// How much it is.
+    pub(crate) fn bytes(&self) -> usize {
+        self.bytes
+    }
+
     /// A reservation of nothing from the same budget.
     pub(crate) fn another(&self) -> Self {
         self.budget.reserve_nothing()

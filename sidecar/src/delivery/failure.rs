@@ -331,8 +331,9 @@ pub(crate) fn sessions_refused(last: Blocker) -> Blocker {
 /// What it means that a condition failed which was not set.
 pub(crate) fn condition_not_set() -> Blocker {
     // Without the key, which names people: conditions are read by many.
-    let message = "the store answered 412 (PreconditionFailed) to a PUT without If-None-Match, so the object is not \
-                   known to be stored; check whether a proxy before the store adds a condition";
+    let message = "the store answered 412 (PreconditionFailed) to a PUT without If-None-Match, which is what \
+                   spec.s3.conditionalWrites: false sends, so the object is not known to be stored; check whether a \
+                   proxy before the store adds a condition";
     Blocker { reason: Reason::S3Error, message: message.to_owned() }
 }
 

@@ -52,27 +52,32 @@ impl Encoding {
         })
     }
 
-    /// The body as it was before, at most `limit` bytes of it, which `reservation` grows by. The decoder's
-    /// own memory is reserved while it works.
+    /// The body as it was before, at most `limit` bytes of it, for which `reservation` stands from then on. The
+    /// decoder's own memory is reserved while it works.
     pub(super) fn decode(self, body: Bytes, limit: usize, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
+        if self == Self::Identity {
+            return Ok(body);
+        }
         let state = self.decoder_bytes(limit);
+        let before = reservation.bytes() + state;
         if !reservation.grow(state) {
             return Err(BodyError::OutOfBudget);
         }
-        let plain = self.unpack_whole(body, limit, reservation);
-        reservation.give_back(state);
-        plain
+        let plain = self.unpack(&body, limit, reservation)?;
+        drop(body);
+        reservation.give_back(before);
+        Ok(plain)
     }
 
-    fn unpack_whole(self, body: Bytes, limit: usize, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
+    fn unpack(self, body: &[u8], limit: usize, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
         let wrong = |error: std::io::Error| BodyError::NotAsEncoded(self.name(), error.to_string());
         let decoder: Box<dyn Read + '_> = match self {
-            Self::Identity => return Ok(body),
-            Self::Gzip => Box::new(MultiGzDecoder::new(&body[..])),
-            Self::Deflate if is_zlib(&body) => Box::new(ZlibDecoder::new(&body[..])),
-            Self::Deflate => Box::new(DeflateDecoder::new(&body[..])),
+            Self::Identity => Box::new(body),
+            Self::Gzip => Box::new(MultiGzDecoder::new(body)),
+            Self::Deflate if is_zlib(body) => Box::new(ZlibDecoder::new(body)),
+            Self::Deflate => Box::new(DeflateDecoder::new(body)),
             Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(&body[..]).map_err(wrong)?;
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(wrong)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(wrong)?;
                 Box::new(decoder)
             }
