@@ -14,11 +14,6 @@ use tributary_sidecar::config::{self, Flags};
 use tributary_sidecar::{BaseIdentity, Dependencies, Endpoints, Sidecar};
 use tributary_telemetry as telemetry;
 
-/// glibc's allocator keeps an arena per thread, and what batches and their compressors leave in them is
-/// not given back while anything small lies above it.
-#[global_allocator]
-static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
-
 /// sysexits.h EX_USAGE: wrong flags or configuration.
 const USAGE: u8 = 64;
 

@@ -6,6 +6,7 @@ use std::io;
 use tributary_crds::function::Compression;
 
 use super::compress::BatchBuffer;
+use super::whole_compressor::WholeCompressor;
 use crate::event::Event;
 use crate::memory::Reservation;
 use crate::metrics::TypeCounts;
@@ -74,8 +75,8 @@ impl BatchBuilder {
     }
 
     /// Ends it. This may compress everything that is in it.
-    pub(super) fn seal(self) -> io::Result<SealedBatch> {
-        Ok(SealedBatch { body: self.buffer.finish()?, plain_bytes: self.bytes, types: self.types })
+    pub(super) fn seal(self, whole: &mut WholeCompressor) -> io::Result<SealedBatch> {
+        Ok(SealedBatch { body: self.buffer.finish(whole)?, plain_bytes: self.bytes, types: self.types })
     }
 }
 
@@ -135,7 +136,10 @@ mod tests {
             .into_iter()
             .map(|builder| {
                 let events = builder.events;
-                (unpack(&builder.seal().unwrap().body, compression), events)
+                (
+                    unpack(&builder.seal(&mut WholeCompressor::new(compression).unwrap()).unwrap().body, compression),
+                    events,
+                )
             })
             .collect()
     }
@@ -202,7 +206,12 @@ mod tests {
                 taken += 1;
             }
             assert!((90..400).contains(&taken), "{compression:?}: {taken}");
-            assert_eq!(unpack(&builder.seal().unwrap().body, compression).lines().count(), taken);
+            assert_eq!(
+                unpack(&builder.seal(&mut WholeCompressor::new(compression).unwrap()).unwrap().body, compression)
+                    .lines()
+                    .count(),
+                taken
+            );
         }
     }
 

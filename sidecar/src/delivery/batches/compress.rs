@@ -9,15 +9,16 @@ use std::io::{self, Write};
 use flate2::write::GzEncoder;
 use tributary_crds::function::Compression;
 
+use super::whole_compressor::WholeCompressor;
 use crate::memory::Reservation;
 
 /// On the benchmark's events, level 1 leaves 30 % more bytes; 3 takes a quarter more time for 4 %
 /// fewer; 6, the default elsewhere, three quarters more for 10 % fewer.
-const GZIP_LEVEL: u32 = 2;
+pub(super) const GZIP_LEVEL: u32 = 2;
 
 /// On the same events, level 3, zstd's own default, takes half as long again and leaves no fewer
 /// bytes; both take less time than any gzip does, for fewer bytes.
-const ZSTD_LEVEL: i32 = 1;
+pub(super) const ZSTD_LEVEL: i32 = 1;
 
 /// How far back zstd looks for repetitions, as a power of two: 1 MiB, which bounds the memory of
 /// each open batch.
@@ -77,7 +78,7 @@ impl BatchBuffer {
     fn start_compressing(&mut self) -> io::Result<()> {
         let Content::Plain(plain) = &mut self.content else { return Ok(()) };
         let plain = std::mem::take(plain);
-        self.content = compressor(self.compression, None, Vec::with_capacity(OUTPUT_BURST_BYTES))?;
+        self.content = encoder(self.compression, Vec::with_capacity(OUTPUT_BURST_BYTES))?;
         self.write(&plain)
     }
 
@@ -90,42 +91,25 @@ impl BatchBuffer {
         }
     }
 
-    /// The body of the object. Nothing of a compressor is left after it. What was only buffered is
-    /// compressed now, with a compressor that nobody has reserved: callers bound how many do so at once.
-    pub(super) fn finish(self) -> io::Result<Vec<u8>> {
-        let Self { compression, mut content, .. } = self;
-        if let Content::Plain(plain) = content {
-            if compression == Compression::None {
-                return Ok(plain);
-            }
-            content = compressor(compression, Some(plain.len()), Vec::with_capacity(plain.len() / 4))?;
-            match &mut content {
-                Content::Gzip(encoder) => encoder.write_all(&plain)?,
-                Content::Zstd(encoder) => encoder.write_all(&plain)?,
-                Content::Plain(_) => {}
-            }
-        }
-        let mut body = match content {
+    /// The body of the object. What was only buffered is compressed now, by `whole`.
+    pub(super) fn finish(self, whole: &mut WholeCompressor) -> io::Result<Vec<u8>> {
+        let mut body = match self.content {
+            Content::Plain(plain) => whole.compress(plain)?,
             Content::Gzip(encoder) => encoder.finish()?,
             Content::Zstd(encoder) => encoder.finish()?,
-            Content::Plain(plain) => plain,
         };
         body.shrink_to_fit();
         Ok(body)
     }
 }
 
-/// A compressor of `length` bytes, if that is known, that writes to `out`.
-fn compressor(compression: Compression, length: Option<usize>, out: Vec<u8>) -> io::Result<Content> {
+/// A compressor that writes to `out` as it is given bytes.
+fn encoder(compression: Compression, out: Vec<u8>) -> io::Result<Content> {
     Ok(match compression {
         Compression::Gzip => Content::Gzip(Box::new(GzEncoder::new(out, flate2::Compression::new(GZIP_LEVEL)))),
         Compression::Zstd => {
             let mut encoder = zstd::Encoder::new(out, ZSTD_LEVEL)?;
-            match length {
-                // No more window than there are bytes.
-                Some(length) => encoder.set_pledged_src_size(u64::try_from(length).ok())?,
-                None => encoder.window_log(ZSTD_WINDOW_LOG)?,
-            }
+            encoder.window_log(ZSTD_WINDOW_LOG)?;
             encoder.include_checksum(true)?;
             Content::Zstd(encoder)
         }

@@ -17,6 +17,7 @@ mod batch_builder;
 mod compress;
 mod pace;
 mod partitions;
+mod whole_compressor;
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -25,17 +26,18 @@ use std::vec;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout_at};
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::{Compression, DestinationFunctionSpec};
-use tributary_crds::memory::{MAX_COMPRESSORS, max_batch_bytes};
+use tributary_crds::memory::max_batch_bytes;
 use tributary_crds::values::{BatchAge, KeyTemplate};
 use uuid::Uuid;
 
 use self::batch_builder::{BatchBuilder, BatchLimits};
 use self::compress::extension;
 use self::partitions::{Partition, PartitionState, Partitions};
+use self::whole_compressor::WholeCompressors;
 use super::NotStored;
 use super::health::Part;
 use super::key::Keys;
@@ -79,7 +81,7 @@ struct Batcher {
     uploads: Arc<Uploads>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    compressors: Semaphore,
+    compressors: WholeCompressors,
     partitions: Mutex<Partitions<OpenBatch>>,
 }
 
@@ -138,8 +140,7 @@ impl Batches {
             uploads,
             clock,
             metrics,
-            // Nobody reserves these compressors.
-            compressors: Semaphore::new(memory::size(MAX_COMPRESSORS)),
+            compressors: WholeCompressors::new(compression),
             partitions: Mutex::new(Partitions::new(keys.have_type(), age)),
             keys,
         }))
@@ -282,8 +283,8 @@ impl Batcher {
         let sealed_at = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let age = opened.elapsed();
         let batch = {
-            let _compressor = self.compressors.acquire().await;
-            builder.seal().expect("memory takes what is written")
+            let mut compressor = self.compressors.take().await.expect("zstd starts where there is memory");
+            builder.seal(&mut compressor).expect("memory takes what is written")
         };
         reservation.keep(batch.body.capacity() + BATCH_OVERHEAD_BYTES);
         self.metrics.batch(batch.plain_bytes, age);
