@@ -1,8 +1,8 @@
-//! Looks at the bucket while nothing can be written to it.
+//! Asks for the bucket while uploads fail.
 //!
 //! The session may only put objects, so S3 refuses its HeadBucket; but it answers 404 where there
-//! is no such bucket, and 301 where it is in another region. So those two faults are seen before
-//! the first event, and seen mended without one.
+//! is no such bucket, and 301 where it is in another region. So those two faults are reported before
+//! the first event, and their end is noticed without one.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 
 use std::sync::Arc;
