@@ -16,28 +16,29 @@ use crate::support::{ACCOUNTS, Aws, admin};
 const LAKE: &str = "lake.s3.us-west-2.amazonaws.com";
 
 async fn started(change: impl FnOnce(Options) -> Options) -> Aws {
-    Aws::of(change(Options::new(Accounts::parse(ACCOUNTS).unwrap()))).await
+    Aws::of(change(Options::new(Accounts::parse(ACCOUNTS).expect("the accounts are right")))).await
 }
 
 /// A PUT of the object `a b` into `lake` as a client signs it that puts the bucket into the host name.
 async fn put(aws: &Aws, endpoint: Option<&str>) -> String {
     let mut config = aws.s3("us-west-2", admin()).config().to_builder().force_path_style(false);
     config.set_endpoint_url(endpoint.map(str::to_owned));
-    let lasting = PresigningConfig::expires_in(Duration::from_secs(60)).unwrap();
+    let lasting = PresigningConfig::expires_in(Duration::from_secs(60)).expect("a lifetime");
     let put = aws_sdk_s3::Client::from_conf(config.build()).put_object().bucket("lake").key("a b");
-    let uri = put.presigned(lasting).await.unwrap().uri().parse::<hyper::Uri>().unwrap();
-    let (path, host) = (uri.path_and_query().unwrap(), uri.authority().unwrap());
+    let presigned = put.presigned(lasting).await.expect("a signature");
+    let uri = presigned.uri().parse::<hyper::Uri>().expect("a URI");
+    let (path, host) = (uri.path_and_query().expect("a path"), uri.authority().expect("a host"));
     format!("PUT {path} HTTP/1.1\r\nHost: {host}\r\nContent-Length: 2\r\n\r\n{{}}")
 }
 
 /// Sends a request and reads the head of its answer, whose body is empty.
 async fn ask(stream: &mut (impl AsyncRead + AsyncWrite + Unpin), request: &str) -> String {
-    stream.write_all(request.as_bytes()).await.unwrap();
+    stream.write_all(request.as_bytes()).await.expect("the server reads");
     let mut answer = Vec::new();
     while !answer.ends_with(b"\r\n\r\n") {
-        answer.push(stream.read_u8().await.unwrap());
+        answer.push(stream.read_u8().await.expect("the server answers"));
     }
-    String::from_utf8(answer).unwrap()
+    String::from_utf8(answer).expect("text")
 }
 
 #[tokio::test]

@@ -107,14 +107,14 @@ async fn a_signature_from_another_time_is_refused_in_the_words_of_each_service()
 }
 
 fn time(text: &str) -> SystemTime {
-    text.parse::<jiff::Timestamp>().unwrap().into()
+    text.parse::<jiff::Timestamp>().expect("a time").into()
 }
 
 /// The same server, and a clock of its own for clients, which the server's is `ahead` minutes ahead of: that of a
 /// server that serves nobody.
 fn with_own_clock(aws: &Aws, ahead: i64) -> Aws {
     let ahead = jiff::SignedDuration::from_mins(ahead);
-    let now = jiff::Timestamp::try_from(aws.local.clock().now()).unwrap() - ahead;
+    let now = jiff::Timestamp::try_from(aws.local.clock().now()).expect("a time") - ahead;
     let local = LocalAws::new(Options { clock: Clock::scaled(now.into(), 1.0), ..Options::new(Accounts::default()) });
     let address = aws.address.clone();
     Aws { local, address }
