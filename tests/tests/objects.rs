@@ -361,7 +361,7 @@ async fn an_answer_that_s3_does_not_give_acknowledges_nothing() {
         aws.faults([puts(respond(status, &headers, body))]);
         let answer = sidecar.send("/v1/track", &track(2 * i + 1)).await;
         assert_eq!(answer.status, 503, "{status} {headers:?}: {}", answer.text());
-        let said = sidecar.condition(ConditionType::BucketWritable).await;
+        let said = sidecar.condition(BucketWritable).await;
         assert!(said.message.contains(&status.to_string()) || body == error_in_200, "{}", said.message);
         aws.faults([]);
     }
