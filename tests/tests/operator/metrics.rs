@@ -13,7 +13,11 @@ async fn metrics_are_clean_once_it_has_worked() {
     scene.apply("orders", &json!({})).await;
     eventually("the function has its sidecars", async || (scene.made::<Deployment>().await.len() == 1).then_some(()))
         .await;
-    assert!(operator.metric("reconcile_duration_seconds_count").await > 0.0);
+    // It is counted when it ends, after the last child was made.
+    eventually("the reconciliation is counted", async || {
+        (operator.metric("reconcile_duration_seconds_count").await > 0.0).then_some(())
+    })
+    .await;
     let metrics = operator.ask("/metrics").await;
     assert_eq!(metrics.headers["content-type"], "text/plain; version=0.0.4; charset=utf-8");
     assert!(metrics.text().contains("tributary_api_requests_total{verb=\"create\",kind=\"Deployment\"} 1\n"));
