@@ -151,7 +151,7 @@ impl Ingest {
         size.bytes = body.bytes.len();
         trace!(bytes = size.bytes, "the body is read");
         let deadline = Instant::now() + STORE_TIMEOUT;
-        match self.read(route, body) {
+        match self.read(&route, body) {
             Ok((batch, reservation)) => {
                 size.events = batch.events.len() + batch.rejected.len();
                 trace!(valid = batch.events.len(), rejected = batch.rejected.len(), "the body is parsed");
@@ -183,10 +183,10 @@ impl Ingest {
 
     /// The events of a body, with a reservation of the memory that they take. A body that is a single
     /// event is refused if that is a bad one.
-    fn read(&self, route: Route, body: ReadBody) -> Result<(Batch, Reservation), Answer> {
+    fn read(&self, route: &Route, body: ReadBody) -> Result<(Batch, Reservation), Answer> {
         let ReadBody { bytes, mut reservation } = body;
         let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        let found = match &route {
+        let found = match route {
             Route::Single(event_type) => event::single(&bytes, event_type.clone(), received_at, &self.limits),
             Route::Webhook => event::webhook(&bytes, received_at, &self.limits),
             _ => event::batch(&bytes, received_at, &self.limits),
@@ -194,7 +194,7 @@ impl Ingest {
         // A small body can become large events: their memory is reserved before they are made.
         let refuse = |rejection| {
             // Refused, it is still known what it was to be.
-            if let Route::Single(event_type) = &route {
+            if let Route::Single(event_type) = route {
                 self.metrics.received(event_type);
             }
             self.refuse(rejection)

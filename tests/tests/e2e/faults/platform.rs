@@ -9,16 +9,21 @@ use crate::stage::{GUARDED, tenant};
 #[tokio::test]
 async fn a_function_that_asks_for_too_much_or_too_little_is_told() {
     let tenant = tenant("platform").await;
-    tenant.prepare("greedy").await;
     let resources = |memory: &str| json!({"resources": {"limits": {"memory": memory}}});
-    tenant.apply("greedy", &resources("64Gi")).await;
-    let parts = &["resources.limits.memory is 64Gi", "at most 2Gi", "ask for less"];
-    says(&tenant, "greedy", "Accepted", "ResourcesOutOfBounds", parts).await;
-    tenant.apply("greedy", &resources("16Mi")).await;
-    let parts = &["a memory limit of 16Mi is too small", "raise spec.resources.limits.memory to at least"];
-    says(&tenant, "greedy", "Accepted", "ResourcesOutOfBounds", parts).await;
-    tenant.apply("greedy", &resources("192Mi")).await;
-    mends(&tenant, "greedy", MENDED).await;
+    for (name, memory, parts) in [
+        ("greedy", "64Gi", ["resources.limits.memory is 64Gi", "at most 2Gi", "ask for less"]),
+        (
+            "starved",
+            "16Mi",
+            ["a memory limit of 16Mi is too small", "24Mi for the process", "limits.memory to at least"],
+        ),
+    ] {
+        tenant.prepare(name).await;
+        tenant.apply(name, &resources(memory)).await;
+        says(&tenant, name, "Accepted", "ResourcesOutOfBounds", &parts).await;
+        tenant.apply(name, &resources("192Mi")).await;
+        mends(&tenant, name, MENDED).await;
+    }
 }
 
 /// Under a key of its own, which the admission policy does not look at, but the sidecar does.
