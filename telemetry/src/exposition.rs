@@ -1,7 +1,7 @@
 //! Metrics as text, in the format that the scraper asks for.
 //!
 //! prometheus-client writes OpenMetrics only. Whatever scrapes without asking for OpenMetrics is
-//! given Prometheus' text format 0.0.4, which [`text`] makes of it.
+//! given Prometheus' text format 0.0.4, which `text` makes of it.
 
 use hyper::HeaderMap;
 use hyper::header::ACCEPT;
