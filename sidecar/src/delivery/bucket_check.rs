@@ -18,6 +18,9 @@ use super::upload::Uploads;
 /// How often the bucket is looked at while it can't be written to.
 const INTERVAL: Duration = Duration::from_secs(10);
 
+/// How often it is seen whether faults are over by the time that has passed.
+const SETTLE_EVERY: Duration = Duration::from_secs(2);
+
 /// Looks, now and then, for as long as somebody else holds the uploads.
 pub(crate) async fn watch(uploads: Arc<Uploads>) {
     let uploads = {
@@ -25,20 +28,22 @@ pub(crate) async fn watch(uploads: Arc<Uploads>) {
         drop(uploads);
         weak
     };
-    let mut first = true;
+    let mut last_look: Option<Instant> = None;
     while let Some(uploads) = uploads.upgrade() {
-        if first || uploads.health.bucket_blocker().is_some() {
+        uploads.health.settle(Instant::now());
+        let is_due = last_look.is_none_or(|last| last.elapsed() >= INTERVAL);
+        if is_due && (last_look.is_none() || uploads.health.bucket_blocker().is_some()) {
             let mut sessions = uploads.sessions.clone();
             let session = tokio::select! {
                 session = sessions.ready() => session,
                 // Not for ever: the uploads may be let go meanwhile.
                 () = tokio::time::sleep(INTERVAL) => continue,
             };
-            first = false;
+            last_look = Some(Instant::now());
             look(&uploads, &session).await;
         }
         drop(uploads);
-        tokio::time::sleep(INTERVAL).await;
+        tokio::time::sleep(SETTLE_EVERY).await;
     }
 }
 

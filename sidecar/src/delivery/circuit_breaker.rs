@@ -115,6 +115,14 @@ impl CircuitBreaker {
         self.fault.take_if(over);
     }
 
+    /// Time has passed: a fault is over once none was seen for [`WINDOW`] and something was stored after it.
+    pub(super) fn settle(&mut self, now: Instant) {
+        let last_stored = self.last_stored;
+        self.fault.take_if(|fault| {
+            now.saturating_duration_since(fault.last) >= WINDOW && last_stored.is_some_and(|stored| stored > fault.last)
+        });
+    }
+
     /// An upload of another scope was stored: a fault that was seen long ago no longer counts.
     pub(super) fn forget_old(&mut self, now: Instant) {
         self.fault.take_if(|fault| now.saturating_duration_since(fault.last) >= FORGET_AFTER);
@@ -154,6 +162,26 @@ mod tests {
         assert_eq!(breaker.refusal(later), Some(&blocker()));
         breaker.stored(later);
         assert!(breaker.refusal(later).is_none() && breaker.blocker().is_none());
+    }
+
+    #[test]
+    fn a_fault_among_stored_uploads_is_over_in_time_and_without_another_upload() {
+        let mut breaker = CircuitBreaker::default();
+        let start = Instant::now();
+        let at = |second| start + seconds(second);
+        breaker.stored(start);
+        breaker.failed(blocker(), Evidence::OneKey, at(1.0));
+        breaker.settle(at(20.0));
+        assert!(breaker.blocker().is_some(), "nothing was stored since");
+        breaker.failed(blocker(), Evidence::OneKey, at(21.0));
+        breaker.stored(at(22.0));
+        breaker.settle(at(30.0));
+        breaker.failed(blocker(), Evidence::OneKey, at(30.0));
+        breaker.stored(at(30.5));
+        breaker.settle(at(39.0));
+        assert!(breaker.blocker().is_some(), "a fault was seen a moment ago");
+        breaker.settle(at(40.0));
+        assert!(breaker.blocker().is_none());
     }
 
     #[test]

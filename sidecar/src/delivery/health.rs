@@ -201,6 +201,16 @@ impl BucketHealth {
         self.say(&mut state);
     }
 
+    /// Time has passed: says so where faults are over by it.
+    pub(super) fn settle(&self, now: Instant) {
+        let mut state = self.lock();
+        if state.blocker().is_some() {
+            state.bucket.settle(now);
+            state.parts.iter_mut().for_each(|breaker| breaker.settle(now));
+            self.say(&mut state);
+        }
+    }
+
     /// Brings the condition and the metrics up to date.
     fn say(&self, state: &mut State) {
         self.metrics.circuit_breaker("bucket", state.bucket.is_open());
