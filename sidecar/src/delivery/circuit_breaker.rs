@@ -117,10 +117,13 @@ impl CircuitBreaker {
 
     /// Time has passed: a fault is over once none was seen for [`WINDOW`] and something was stored after it.
     pub(super) fn settle(&mut self, now: Instant) {
-        let last_stored = self.last_stored;
-        self.fault.take_if(|fault| {
-            now.saturating_duration_since(fault.last) >= WINDOW && last_stored.is_some_and(|stored| stored > fault.last)
-        });
+        let stored_after = self.stored_after_fault();
+        self.fault.take_if(|fault| stored_after && now.saturating_duration_since(fault.last) >= WINDOW);
+    }
+
+    /// Whether something was stored after the last failure.
+    pub(super) fn stored_after_fault(&self) -> bool {
+        self.fault.as_ref().is_some_and(|fault| self.stored_since(fault.last))
     }
 
     /// An upload of another scope was stored: a fault that was seen long ago no longer counts.

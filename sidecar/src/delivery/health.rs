@@ -193,11 +193,12 @@ impl BucketHealth {
         meaning
     }
 
-    /// The bucket was seen to be where it should be, which says nothing of uploads.
+    /// The bucket was seen to be where it should be, which says nothing of uploads: none is known to be
+    /// stored, unless one was after the fault.
     pub(super) fn found(&self) {
         let mut state = self.lock();
+        state.written = state.bucket.stored_after_fault();
         state.bucket.reset();
-        state.written = false;
         self.say(&mut state);
     }
 
