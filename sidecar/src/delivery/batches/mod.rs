@@ -282,10 +282,8 @@ impl Batcher {
         let Content { builder, opened, deadline, mut reservation } = content;
         let sealed_at = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let age = opened.elapsed();
-        let batch = {
-            let mut compressor = self.compressors.take().await.expect("zstd starts where there is memory");
-            builder.seal(&mut compressor).expect("memory takes what is written")
-        };
+        let batch = self.compressors.run(|compressor| builder.seal(compressor)).await;
+        let batch = batch.expect("memory takes what is written");
         reservation.keep(batch.body.capacity() + BATCH_OVERHEAD_BYTES);
         self.metrics.batch(batch.plain_bytes, age);
         let object = Object {

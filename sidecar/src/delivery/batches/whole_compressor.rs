@@ -5,12 +5,11 @@
 //! compressors are kept, and each batch waits for one.
 
 use std::io::{self, Write};
-use std::ops::{Deref, DerefMut};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::Crc;
 use flate2::write::DeflateEncoder;
-use tokio::sync::{Semaphore, SemaphorePermit};
+use tokio::sync::Semaphore;
 use tributary_crds::function::Compression;
 use tributary_crds::memory::MAX_COMPRESSORS;
 use zstd::zstd_safe::CParameter;
@@ -79,48 +78,24 @@ impl std::fmt::Debug for WholeCompressors {
     }
 }
 
-/// A compressor that nobody else has meanwhile.
-pub(super) struct Taken<'a> {
-    compressor: Option<WholeCompressor>,
-    all: &'a WholeCompressors,
-    _slot: Option<SemaphorePermit<'a>>,
-}
-
 impl WholeCompressors {
     pub(super) fn new(compression: Compression) -> Self {
         Self { slots: Semaphore::new(memory::size(MAX_COMPRESSORS)), idle: Mutex::default(), compression }
     }
 
-    /// Waits for a compressor.
-    pub(super) async fn take(&self) -> io::Result<Taken<'_>> {
+    /// Waits for a compressor and does `work` with it.
+    pub(super) async fn run<T>(&self, work: impl FnOnce(&mut WholeCompressor) -> io::Result<T>) -> io::Result<T> {
         // The semaphore is never closed.
-        let slot = self.slots.acquire().await.ok();
-        let idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner).pop();
-        let compressor = match idle {
-            Some(compressor) => compressor,
-            None => WholeCompressor::new(self.compression)?,
-        };
-        Ok(Taken { compressor: Some(compressor), all: self, _slot: slot })
+        let _slot = self.slots.acquire().await;
+        let idle = self.idle().pop();
+        let mut compressor = idle.map_or_else(|| WholeCompressor::new(self.compression), Ok)?;
+        let done = work(&mut compressor);
+        self.idle().push(compressor);
+        done
     }
-}
 
-impl Drop for Taken<'_> {
-    fn drop(&mut self) {
-        self.all.idle.lock().unwrap_or_else(PoisonError::into_inner).extend(self.compressor.take());
-    }
-}
-
-impl Deref for Taken<'_> {
-    type Target = WholeCompressor;
-
-    fn deref(&self) -> &WholeCompressor {
-        self.compressor.as_ref().expect("it is there until it is dropped")
-    }
-}
-
-impl DerefMut for Taken<'_> {
-    fn deref_mut(&mut self) -> &mut WholeCompressor {
-        self.compressor.as_mut().expect("it is there until it is dropped")
+    fn idle(&self) -> MutexGuard<'_, Vec<WholeCompressor>> {
+        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
@@ -148,9 +123,9 @@ mod tests {
     async fn compressors_are_used_again() {
         let all = WholeCompressors::new(Compression::Gzip);
         for _ in 0..10 {
-            let body = all.take().await.unwrap().compress(b"{}\n".to_vec()).unwrap();
+            let body = all.run(|compressor| compressor.compress(b"{}\n".to_vec())).await.unwrap();
             assert!(body.starts_with(&GZIP_HEAD));
         }
-        assert_eq!(all.idle.lock().unwrap().len(), 1);
+        assert_eq!(all.idle().len(), 1);
     }
 }
