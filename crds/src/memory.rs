@@ -151,7 +151,7 @@ pub fn unproven_bytes(spec: &DestinationFunctionSpec) -> u64 {
 
 /// Bytes of the budget that requests and batches share, and that is enforced as one.
 pub fn budget_bytes(spec: &DestinationFunctionSpec) -> u64 {
-    REQUEST_BYTES + max_batch_bytes(spec).map_or(0, |max| BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES)
+    REQUEST_BYTES + max_batch_bytes(spec).map_or(0, batch_budget_bytes)
 }
 
 /// The bytes at which a batch is sealed; nothing in Object mode.
@@ -163,7 +163,12 @@ pub fn max_batch_bytes(spec: &DestinationFunctionSpec) -> Option<u64> {
 }
 
 fn batch_bytes(max: u64) -> u64 {
-    BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES + MAX_COMPRESSORS * COMPRESSOR_BYTES
+    batch_budget_bytes(max) + MAX_COMPRESSORS * COMPRESSOR_BYTES
+}
+
+/// The part of it that is reserved.
+fn batch_budget_bytes(max: u64) -> u64 {
+    BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES
 }
 
 /// A size as Kubernetes writes it, exactly.

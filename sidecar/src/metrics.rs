@@ -402,6 +402,11 @@ enum AttemptOutcome {
 }
 
 impl Attempt<'_> {
+    /// How long it has taken so far.
+    pub(crate) fn elapsed(&self) -> Duration {
+        self.start.elapsed()
+    }
+
     /// S3 stored the object, of that many bytes.
     pub(crate) fn stored(mut self, bytes: usize) {
         self.metrics.objects_stored.inc();
@@ -422,7 +427,7 @@ impl Attempt<'_> {
 
 impl Drop for Attempt<'_> {
     fn drop(&mut self) {
-        self.metrics.upload_duration.observe(self.start.elapsed().as_secs_f64());
+        self.metrics.upload_duration.observe(self.elapsed().as_secs_f64());
         let code = match &self.outcome {
             AttemptOutcome::Stored | AttemptOutcome::Existed => return,
             AttemptOutcome::Failed(code) => code,

@@ -33,6 +33,12 @@ pub fn track_key(i: usize) -> String {
     format!("track/{HAPPENED_MILLIS}-{}.json", message_id(i))
 }
 
+/// The name of a type of which Segment knows nothing: letters only, as types are; 676 different ones.
+pub fn type_name(i: usize) -> String {
+    let letter = |i: usize| char::from(b'a' + (i % 26) as u8);
+    format!("t{}{}", letter(i / 26), letter(i))
+}
+
 /// A batch of track events.
 pub fn batch(range: Range<usize>) -> Value {
     json!({"batch": range.map(track).collect::<Vec<_>>()})

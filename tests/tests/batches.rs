@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_local_aws::{Action, Fault, StoredObject};
 use tributary_tests::aws::{error, latency, puts};
-use tributary_tests::event::{batch, message_id, track};
+use tributary_tests::event::{batch, message_id, track, type_name};
 use tributary_tests::http::Answer;
 use tributary_tests::stored::{lines, unpacked};
 use tributary_tests::wait::{SOON, until};
@@ -133,10 +133,8 @@ async fn a_lone_event_hardly_waits_and_a_stream_makes_no_more_than_an_object_an_
 async fn types_of_any_name_do_not_keep_batches_open_without_end() {
     let (aws, sidecar) = started(batches(&json!({"maxAge": "5s"}))).await;
     let ports: &Ports = &sidecar;
-    // Letters only, as types are.
-    let name = |i: usize| format!("t{}{}", char::from(b'a' + (i / 26) as u8), char::from(b'a' + (i % 26) as u8));
     let events: Vec<_> =
-        (0..100).map(|i| json!({"type": name(i), "userId": "u", "messageId": message_id(i)})).collect();
+        (0..100).map(|i| json!({"type": type_name(i), "userId": "u", "messageId": message_id(i)})).collect();
     let answers = join_all(events.iter().map(|event| ports.send("/", event))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
     assert_lines(&aws.objects(), 0..100);
@@ -150,11 +148,10 @@ async fn types_of_any_name_do_not_keep_batches_open_without_end() {
 async fn objects_of_types(types: usize, seconds: usize) -> Vec<StoredObject> {
     let (aws, sidecar) = started(batches(&json!({"maxAge": "1s"}))).await;
     let ports: &Ports = &sidecar;
-    let name = |i: usize| format!("t{}{}", char::from(b'a' + (i / 26) as u8), char::from(b'a' + (i % 26) as u8));
     let events = seconds * 100;
     let sends = (0..events).map(async |i| {
         tokio::time::sleep(Duration::from_millis(10) * u32::try_from(i).expect("few")).await;
-        let event = json!({"type": name(i % types), "userId": "u", "messageId": message_id(i)});
+        let event = json!({"type": type_name(i % types), "userId": "u", "messageId": message_id(i)});
         assert_eq!(ports.send("/", &event).await.status, 200);
     });
     join_all(sends).await;

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use tributary_crds::values::Quantity;
 use tributary_tests::aws::{latency, puts};
 use tributary_tests::encode::{gzip, zstd};
+use tributary_tests::event::type_name;
 use tributary_tests::http::Answer;
 use tributary_tests::{Aws, Function, Ports, Setup, World};
 
@@ -31,11 +32,6 @@ fn default_limit() -> usize {
 /// The peak that a load may reach: a third below the chart's limit.
 fn bound() -> usize {
     default_limit() / 3 * 2
-}
-
-/// A type of letters only, as types are.
-fn type_name(i: usize) -> String {
-    format!("t{}{}", char::from(b'a' + (i / 26 % 26) as u8), char::from(b'a' + (i % 26) as u8))
 }
 
 /// A webhook's body: many tiny events of several types.

@@ -12,6 +12,7 @@ use sha2::{Digest, Sha256};
 use tributary_crds::values::{KeyTemplate, Part, Prefix, TimeField, Variable};
 use uuid::Uuid;
 
+use super::health;
 use crate::event::{Event, EventType};
 
 /// The most bytes of an encoded value. With every variable at most once, and the lengths that
@@ -82,6 +83,11 @@ impl Keys {
 
     fn have_time(&self) -> bool {
         self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Millis | Variable::Time(_))))
+    }
+
+    /// The part of the key space in which the events of a type are; none where keys do not differ by it.
+    pub(super) fn part(&self, event_type: &EventType) -> Option<health::Part> {
+        self.have_type().then(|| health::Part::of(event_type))
     }
 
     /// Whether keys differ by type.

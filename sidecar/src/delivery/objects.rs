@@ -10,7 +10,6 @@ use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::values::KeyTemplate;
 
 use super::NotStored;
-use super::health::Part;
 use super::key::Keys;
 use super::s3::Object;
 use super::upload::{Stored, Uploads};
@@ -64,7 +63,7 @@ impl Objects {
         let mut probes = Vec::new();
         if self.uploads.health.any_open() {
             for (index, event) in events.iter().enumerate() {
-                if self.uploads.health.is_open(self.part(event)) {
+                if self.uploads.health.is_open(self.keys.part(&event.event_type)) {
                     self.store_one(event, deadline).await?;
                     probes.push(index);
                 }
@@ -75,7 +74,7 @@ impl Objects {
     }
 
     async fn store_one(&self, event: &Event, deadline: Instant) -> Result<(), NotStored> {
-        let part = self.part(event);
+        let part = self.keys.part(&event.event_type);
         self.uploads.admit(part.into_iter().collect(), deadline).await?;
         let object = Object {
             key: self.keys.of_event(event),
@@ -87,9 +86,5 @@ impl Objects {
         let stored = self.uploads.upload(&object, deadline).await?;
         self.metrics.stored(&event.event_type, stored == Stored::Already);
         Ok(())
-    }
-
-    fn part(&self, event: &Event) -> Option<Part> {
-        self.keys.have_type().then(|| Part::of(&event.event_type))
     }
 }

@@ -165,11 +165,12 @@ impl Uploads {
         session: &Session,
         time: Duration,
     ) -> Result<Stored, Failure> {
-        let (attempt, start) = (self.metrics.attempt(), Instant::now());
+        let attempt = self.metrics.attempt();
         let result = self.bucket.put(object, if_absent, session, time).await;
         // Without the key, which has the event's messageId in it and may have its userId.
+        let took = attempt.elapsed();
         let log = |outcome: &str| {
-            let (content_type, bytes, took) = (object.content_type, object.body.len(), start.elapsed());
+            let (content_type, bytes) = (object.content_type, object.body.len());
             debug!(content_type, bytes, ?took, outcome, "upload");
         };
         let Err(answer) = result else {

@@ -191,7 +191,6 @@ impl Ingest {
             Route::Webhook => event::webhook(&bytes, received_at, &self.limits),
             _ => event::batch(&bytes, received_at, &self.limits),
         };
-        // A small body can become large events: their memory is reserved before they are made.
         let refuse = |rejection| {
             // Refused, it is still known what it was to be.
             if let Route::Single(event_type) = route {
@@ -200,6 +199,7 @@ impl Ingest {
             self.refuse(rejection)
         };
         let found = found.map_err(refuse)?;
+        // A small body can become large events: their memory is reserved before they are made.
         if !reservation.grow(found.memory_bound()) {
             return Err(bad_body(&BodyError::OutOfBudget));
         }

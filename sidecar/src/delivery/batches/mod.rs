@@ -39,13 +39,12 @@ use self::compress::extension;
 use self::partitions::{Partition, PartitionState, Partitions};
 use self::whole_compressor::WholeCompressors;
 use super::NotStored;
-use super::health::Part;
 use super::key::Keys;
 use super::s3::Object;
 use super::upload::Uploads;
 use crate::clock::Clock;
 use crate::conditions::Blocker;
-use crate::event::{Event, EventType};
+use crate::event::Event;
 use crate::memory::{self, Reservation};
 use crate::metrics::Metrics;
 
@@ -154,7 +153,7 @@ impl Batches {
         reservation: Reservation,
         deadline: Instant,
     ) -> Result<(), NotStored> {
-        let parts = events.iter().filter_map(|event| self.0.part(&event.event_type)).collect();
+        let parts = events.iter().filter_map(|event| self.0.keys.part(&event.event_type)).collect();
         self.0.uploads.admit(parts, deadline).await?;
         let (mut events, mut reservation) = (events.into_iter(), Some(reservation));
         let mut waiting = VecDeque::new();
@@ -193,8 +192,8 @@ impl Batcher {
             let now = Instant::now();
             let state = partitions.of(&event.event_type, now);
             let batch = self.add(&event, state, reservation, deadline, now)?;
-            if waiting.back().is_none_or(|last| last.id != batch.id) && waiting.iter().all(|other| other.id != batch.id)
-            {
+            // Most likely it is the last one.
+            if waiting.iter().rev().all(|other| other.id != batch.id) {
                 waiting.push_back(batch);
             }
         }
@@ -289,18 +288,13 @@ impl Batcher {
         let object = Object {
             key: self.keys.of_batch(partition.event_type(), sealed_at, id),
             is_new: true,
-            part: partition.event_type().and_then(|event_type| self.part(event_type)),
+            part: partition.event_type().and_then(|event_type| self.keys.part(event_type)),
             body: Bytes::from(batch.body),
             content_type: "application/x-ndjson",
         };
         self.uploads.upload(&object, deadline).await?;
         self.metrics.stored_together(&batch.types);
         Ok(())
-    }
-
-    /// The part of the key space in which a batch of the type's events is.
-    fn part(&self, event_type: &EventType) -> Option<Part> {
-        self.keys.have_type().then(|| Part::of(event_type))
     }
 
     /// Seals a batch, unless that was done.
