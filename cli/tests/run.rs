@@ -191,7 +191,7 @@ fn try_mismatch(file: &str, right: &str, wrong: &str, problem: &str, says: &str)
     };
     let line = run.line("problem ");
     assert!(line.contains(problem) && line.contains(says), "{line}");
-    // Whoever sends learns the reason; the sentence is for the screen.
+    // The client gets the reason; the sentence is for the screen.
     let reason = problem.rsplit(' ').next().unwrap();
     assert!(answer.contains(reason) && !answer.contains(says), "{answer}");
 

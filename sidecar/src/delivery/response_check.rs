@@ -26,7 +26,7 @@ const MAX_RESPONSE_BYTES: usize = 64 << 10;
 /// Characters of a body that are quoted.
 const MAX_EXCERPT_CHARS: usize = 100;
 
-/// Letters, digits and the like in a row that may be a key or a token: an access key ID has 20.
+/// Length at which a run of letters and digits may be a key or a token: an access key ID has 20 characters.
 const SECRET_RUN: usize = 20;
 
 /// Bytes that an answer and the object have in common when the answer repeats the object.

@@ -1,7 +1,7 @@
 //! One object's way into S3: tried until it is there, or until it is known why not.
 //!
-//! A failure that may pass by itself is tried again for as long as the object has. One that a
-//! person has to fix ends the upload, and is made known to the others
+//! An upload retries a failure that may pass by itself until the object's deadline. A failure that a
+//! person has to fix ends the upload, and the circuit breaker tells the others
 //! ([`circuit_breaker`](super::circuit_breaker)). A 412 ends it only where it proves that the object
 //! is stored ([`precondition`](super::precondition)). Every attempt is counted once, whatever becomes
 //! of it.
@@ -146,7 +146,7 @@ impl Uploads {
                     if Instant::now() + wait >= deadline {
                         return Err(self.give_up(last, start));
                     }
-                    trace!(?wait, "an upload that failed is tried again after a pause");
+                    trace!(?wait, "retrying a failed upload after a pause");
                     sleep(wait).await;
                     // A session may have ended, or been renewed, while we slept.
                     session = self.session(deadline).await?;

@@ -2,8 +2,8 @@
 //! it is allocated.
 //!
 //! A batch's `context` is copied into every event, and an event of many members takes several times its
-//! length while it is read. So a small body can become large, and whoever bounds memory has to know
-//! first. Pure.
+//! length while it is read. So a small body can become large, and a bound on memory has to be checked
+//! before that. Pure.
 
 use super::merge::Shared;
 use super::rejection::{Code, Rejected, Rejection};
