@@ -229,6 +229,14 @@ impl SidecarProcess {
         crate::process::peak_memory(self.pid())
     }
 
+    /// The memory that it takes now, in bytes.
+    ///
+    /// # Panics
+    /// If the kernel does not say.
+    pub fn memory_now(&self) -> usize {
+        crate::process::memory_now(self.pid())
+    }
+
     /// Whether it still runs.
     ///
     /// # Panics

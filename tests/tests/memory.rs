@@ -4,6 +4,7 @@
 //! kernel's (VmHWM), so they include the program itself.
 
 use std::path::Path;
+use std::time::Duration;
 
 use futures_util::future::join_all;
 use hyper::Method;
@@ -14,7 +15,8 @@ use tributary_tests::aws::{latency, puts};
 use tributary_tests::encode::{gzip, zstd};
 use tributary_tests::event::type_name;
 use tributary_tests::http::Answer;
-use tributary_tests::{Aws, Function, Ports, Setup, World};
+use tributary_tests::wait::{SOON, until};
+use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World};
 
 /// The two extremes of a node: a small one, and one with many cores and no CPU limit.
 const WORKER_THREADS: [&str; 2] = ["2", "64"];
@@ -56,16 +58,27 @@ type Request = (&'static str, &'static [(&'static str, &'static str)], Vec<u8>);
 
 const GZIPPED: &[(&str, &str)] = &[("content-encoding", "gzip")];
 
-/// The peak of a sidecar's memory after `requests` at once, each of which must be answered.
-async fn peak(function: Function, threads: &'static str, requests: &[Request]) -> usize {
+/// A ready sidecar whose sealed batches wait for S3.
+async fn started(function: Function, threads: &'static str) -> (Aws, SidecarProcess) {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws).function(function);
     setup.flags.extend(["--worker-threads", threads]);
     let sidecar = setup.start().await;
     sidecar.wait_ready().await;
-    // What is sealed waits for S3.
-    aws.faults([puts(latency(std::time::Duration::from_millis(200)))]);
-    let ports: &Ports = &sidecar;
+    aws.faults([puts(latency(Duration::from_millis(200)))]);
+    (aws, sidecar)
+}
+
+/// The peak of a sidecar's memory after `requests` at once, each of which must be answered.
+async fn peak(function: Function, threads: &'static str, requests: &[Request]) -> usize {
+    let (_aws, sidecar) = started(function, threads).await;
+    send(&sidecar, requests).await;
+    let peak = sidecar.peak_memory();
+    println!("{threads} threads, {} requests: {} MiB", requests.len(), peak >> 20);
+    peak
+}
+
+async fn send(ports: &Ports, requests: &[Request]) {
     let send = async |(path, headers, body): &Request| {
         ports.request(Method::POST, path, headers, body.clone()).await.expect("an answer")
     };
@@ -80,9 +93,7 @@ async fn peak(function: Function, threads: &'static str, requests: &[Request]) -
         assert!(is_answered, "{}: {}", answer.status, answer.text());
     }
     let stored = answers.iter().filter(|answer| answer.status == 200).count();
-    let peak = sidecar.peak_memory();
-    println!("{threads} threads, {} requests, {stored} stored: {} MiB", requests.len(), peak >> 20);
-    peak
+    println!("{stored} of {} requests stored", requests.len());
 }
 
 /// Holds a load to the bound with each number of threads.
@@ -115,6 +126,26 @@ async fn a_context_that_is_copied_into_every_event_is_reserved_before_it_is_copi
     let requests = vec![("/v1/batch", GZIPPED, shared_context(500, 32_000)); 64];
     assert_bounded(&Function::new(), &requests).await;
     assert_bounded(&batches(&json!({})), &requests).await;
+}
+
+/// glibc's allocator keeps nearly all of it.
+#[cfg(all(target_os = "linux", target_arch = "x86_64"))]
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn memory_goes_back_to_the_kernel_after_a_burst() {
+    let burst = vec![("/v1/batch", GZIPPED, shared_context(500, 32_000)); 64];
+    for threads in WORKER_THREADS {
+        let (_aws, sidecar) = started(batches(&json!({})), threads).await;
+        let at_rest = sidecar.memory_now();
+        send(&sidecar, &burst).await;
+        let peak = sidecar.peak_memory();
+        assert!(peak > 2 * at_rest, "no burst: {} MiB, and {} MiB at rest", peak >> 20, at_rest >> 20);
+        let after = until("half of what the burst took is given back", SOON, async || {
+            let now = sidecar.memory_now();
+            (now < at_rest.midpoint(peak)).then_some(now)
+        });
+        let after = after.await;
+        println!("{threads} threads: {} MiB, then {}, then {}", at_rest >> 20, peak >> 20, after >> 20);
+    }
 }
 
 /// How a request's body is sent.
