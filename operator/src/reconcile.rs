@@ -176,6 +176,8 @@ async fn look(
         Turn::Wait => live.as_deref().and_then(configuration),
     };
 
+    let recorded = context.statuses.current(function, reference);
+    let recorded = recorded.map(|status| conditions::recorded(&status, function.metadata.generation));
     let observed = Observed {
         refusal,
         problem: done.as_ref().err().and_then(ApplyError::problem),
@@ -185,6 +187,7 @@ async fn look(
         rollout: live.as_deref().map(observe::rollout),
         pods: configuration.map(|hash| pods(hash, reference, context)).unwrap_or_default(),
         defaulted_replicas: scale::to_note(function, running),
+        recorded: recorded.unwrap_or_default(),
         url: children.url.clone(),
     };
     let said = context.statuses.say(function, reference, &observed, children.family.selector_text()).await;

@@ -57,13 +57,10 @@ impl Statuses {
         observed: &Observed,
         selector: String,
     ) -> kube::Result<Option<Duration>> {
-        let last = self.lock().get(reference).cloned().filter(|last| last.uid == function.uid());
-        let before = match &last {
-            Some(last) if is_behind(function, last) => Some(&last.status),
-            _ => function.status.as_ref(),
-        };
+        let before = self.current(function, reference);
+        let before = before.as_ref();
         let after = conditions::status(observed, function.metadata.generation, selector, before, Timestamp::now());
-        let mut words = last.as_ref().and_then(|last| last.words);
+        let mut words = self.last(function, reference).and_then(|last| last.words);
         let turned = match conditions::changes(before, &after) {
             Change::None => return Ok(None),
             Change::Words => {
@@ -93,6 +90,18 @@ impl Statuses {
         }
         self.events.tell(function, &turned).await;
         Ok(None)
+    }
+
+    /// The function's status as it is now: what was written last, where the cache does not have it yet.
+    pub fn current(&self, function: &DestinationFunction, reference: &FunctionRef) -> Option<FunctionStatus> {
+        match self.last(function, reference) {
+            Some(last) if is_behind(function, &last) => Some(last.status),
+            _ => function.status.clone(),
+        }
+    }
+
+    fn last(&self, function: &DestinationFunction, reference: &FunctionRef) -> Option<Written> {
+        self.lock().get(reference).cloned().filter(|last| last.uid == function.uid())
     }
 
     /// Says of a function that it can't be understood: stored under other rules than today's.

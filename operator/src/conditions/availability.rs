@@ -28,6 +28,10 @@ pub fn condition(observed: &Observed) -> Finding {
             return say(Truth::False, Reason::Progressing, progress(observed, rollout, ready));
         }
     }
+    let standing = observed.standing(ConditionType::SidecarAvailable);
+    if let Some(standing) = standing.filter(|standing| standing.reason == Reason::SidecarUnreachable) {
+        return standing.clone();
+    }
     if let Some(why) = nobody_answers(&observed.pods) {
         let message = format!(
             "no sidecar answers the operator at port 8081 ({why}); a NetworkPolicy may keep it away. Events may be \
@@ -86,7 +90,7 @@ fn nobody_answers(pods: &[Pod]) -> Option<&str> {
     let mut why = None;
     for pod in pods {
         match &pod.heard {
-            Heard::Status(_) | Heard::NotYet => return None,
+            Heard::Status(_) | Heard::NotYet | Heard::Awaited => return None,
             Heard::Nothing(said) => why = why.or(Some(said.as_str())),
         }
     }

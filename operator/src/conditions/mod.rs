@@ -13,7 +13,7 @@ use tributary_crds::conditions::{ConditionType, Reason, SidecarStatus, Truth};
 
 use crate::acceptance::Refusal;
 
-pub use status::{Change, changes, status};
+pub use status::{Change, changes, recorded, status};
 
 /// A condition, before it is known since when it has been so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -58,6 +58,8 @@ pub struct Observed {
     pub rollout: Option<Rollout>,
     /// The pods that run the current configuration, by name.
     pub pods: Vec<Pod>,
+    /// What the status says of this generation already.
+    pub recorded: Vec<Finding>,
     /// How many sidecars a function is said to want that doesn't say itself.
     pub defaulted_replicas: Option<i32>,
     /// Where applications send events.
@@ -95,12 +97,23 @@ pub struct Pod {
 /// What is heard of a sidecar.
 #[derive(Clone, Debug)]
 pub enum Heard {
-    /// It wasn't asked yet.
+    /// It can't be asked yet.
     NotYet,
+    /// It runs, and its first answer to this operator is still to come.
+    Awaited,
     /// It gave no answer, and why.
     Nothing(String),
     /// What it says.
     Status(Box<SidecarStatus>),
+}
+
+impl Observed {
+    /// A condition as it is recorded, while it stands: an operator that has just begun to lead knows
+    /// nothing of sidecars that run, until each was asked once, and that is no news about them.
+    fn standing(&self, r#type: ConditionType) -> Option<&Finding> {
+        let awaited = self.pods.iter().any(|pod| matches!(pod.heard, Heard::Awaited));
+        self.recorded.iter().find(|finding| awaited && finding.r#type == r#type)
+    }
 }
 
 /// All conditions, in their order.
@@ -118,6 +131,10 @@ fn accepted(observed: &Observed) -> Finding {
         return not(refusal.reason, &refusal.message);
     }
     // The external ID is none of the operator's business: the sidecar judges it.
+    let standing = observed.standing(ConditionType::Accepted);
+    if let Some(standing) = standing.filter(|standing| standing.reason == Reason::ExternalIdNotAllowed) {
+        return standing.clone();
+    }
     if let Some(message) = sidecars::says(observed, Reason::ExternalIdNotAllowed) {
         return not(Reason::ExternalIdNotAllowed, message);
     }

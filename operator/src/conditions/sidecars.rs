@@ -20,6 +20,9 @@ pub fn conditions(observed: &Observed) -> impl Iterator<Item = Finding> {
 }
 
 fn condition(r#type: ConditionType, observed: &Observed) -> Finding {
+    if let Some(standing) = observed.standing(r#type) {
+        return standing.clone();
+    }
     // The first of the worst: pods come by name, so that two that disagree don't take turns.
     let worst = statuses(observed).filter_map(|status| of(status, r#type)).min_by_key(|condition| rank(condition));
     match worst {
@@ -42,7 +45,7 @@ pub fn says(observed: &Observed, reason: Reason) -> Option<&str> {
 fn statuses(observed: &Observed) -> impl Iterator<Item = &SidecarStatus> {
     observed.pods.iter().filter_map(|pod| match &pod.heard {
         Heard::Status(status) => Some(&**status),
-        Heard::NotYet | Heard::Nothing(_) => None,
+        Heard::NotYet | Heard::Awaited | Heard::Nothing(_) => None,
     })
 }
 

@@ -31,6 +31,22 @@ pub fn status(
     }
 }
 
+/// What a status says of a function's generation: nothing, where it speaks of another one.
+pub fn recorded(status: &FunctionStatus, generation: Option<i64>) -> Vec<Finding> {
+    let of_generation = status.conditions.iter().filter(|_| status.observed_generation == generation);
+    of_generation.filter_map(finding).collect()
+}
+
+/// A condition as it was written; none, if these are not words of this version.
+fn finding(condition: &Condition) -> Option<Finding> {
+    Some(Finding {
+        r#type: serde_json::from_value(condition.type_.as_str().into()).ok()?,
+        status: serde_json::from_value(condition.status.as_str().into()).ok()?,
+        reason: serde_json::from_value(condition.reason.as_str().into()).ok()?,
+        message: condition.message.clone(),
+    })
+}
+
 fn condition(finding: Finding, generation: Option<i64>, before: &[Condition], now: Timestamp) -> Condition {
     let Finding { r#type, status, reason, message } = finding;
     let (r#type, status) = (r#type.to_string(), format!("{status:?}"));

@@ -15,6 +15,7 @@ fn fine() -> Observed {
         waits_to_roll: false,
         rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, ..Rollout::default() }),
         pods: vec![pod("a", true)],
+        recorded: Vec::new(),
         defaulted_replicas: None,
         url: "http://orders.shop.svc".to_owned(),
     }
@@ -317,4 +318,59 @@ fn what_is_not_known_yet_is_no_news() {
     let Change::Turned(news) = changes(None, &first) else { panic!("it is the first") };
     let names: Vec<_> = news.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(names, ["Ready", "Accepted", "SidecarAvailable"]);
+}
+
+/// What the function's status says, written from what was observed then.
+fn recorded_of(observed: &Observed) -> Vec<Finding> {
+    recorded(&status(observed, Some(1), String::new(), None, Timestamp::UNIX_EPOCH), Some(1))
+}
+
+/// The states that sidecars can be in when an operator begins to lead.
+fn states() -> Vec<Observed> {
+    let saying = |r#type, status, reason| {
+        with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason), pod("b", true)])
+    };
+    vec![
+        fine(),
+        saying(ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied),
+        saying(ConditionType::RoleAssumed, Truth::True, Reason::RenewalFailing),
+        saying(ConditionType::ExternalIdEnforced, Truth::Unknown, Reason::StsUnreachable),
+        saying(ConditionType::ExternalIdAvailable, Truth::False, Reason::ExternalIdNotAllowed),
+        saying(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten),
+        with(|observed| observed.pods[0].heard = Heard::Nothing("no route".to_owned())),
+    ]
+}
+
+#[test]
+fn what_is_recorded_stands_until_each_sidecar_was_asked() {
+    for before in states() {
+        let mut after_a_restart = before.clone();
+        after_a_restart.pods.iter_mut().for_each(|pod| pod.heard = Heard::Awaited);
+        after_a_restart.recorded = recorded_of(&before);
+        assert_eq!(conditions(&after_a_restart), conditions(&before));
+        // One of them has answered, and says that all is well: the other may be what was recorded.
+        after_a_restart.pods.push(pod("c", true));
+        assert_eq!(conditions(&after_a_restart), conditions(&before));
+    }
+}
+
+#[test]
+fn what_is_recorded_does_not_stand_for_sidecars_that_do_not_run_or_were_asked() {
+    for before in states() {
+        let mut after = before.clone();
+        after.recorded = recorded_of(&with(|observed| {
+            observed.pods[0] =
+                saying(pod("a", true), ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket);
+        }));
+        assert_eq!(conditions(&after), conditions(&before), "they were asked");
+        after.pods.iter_mut().for_each(|pod| pod.heard = Heard::NotYet);
+        assert_eq!(judged(&after, ConditionType::BucketWritable)[0], (Truth::Unknown, Reason::Pending));
+    }
+}
+
+#[test]
+fn what_is_recorded_of_another_generation_is_not_taken() {
+    let status = status(&fine(), Some(1), String::new(), None, Timestamp::UNIX_EPOCH);
+    assert_eq!(recorded(&status, Some(1)), conditions(&fine()));
+    assert_eq!(recorded(&status, Some(2)), []);
 }

@@ -4,7 +4,7 @@
 //! is read, soon, no redirect is followed, and text is made safe for terminals and for `kubectl`.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, SocketAddr};
+use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -13,7 +13,6 @@ use hyper::Request;
 use hyper_util::client::legacy::Client;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
-use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -22,9 +21,9 @@ use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 use tributary_telemetry::causes;
 
+use super::pods::address;
 use super::text::safe;
 use super::{Reports, is_of};
-use crate::desired::PLATFORM_PORT;
 use crate::function::FunctionRef;
 use crate::watch::Caches;
 
@@ -137,14 +136,6 @@ fn longest_due<T>(mut due: Vec<(Option<Instant>, T)>, most: usize) -> Vec<T> {
 fn log_level(caches: &Caches, function: &FunctionRef) -> LogLevel {
     let function = caches.functions.get(&function.clone().into());
     function.and_then(|function| Some(function.0.as_ref().ok()?.spec.log_level)).unwrap_or_default()
-}
-
-/// Where a pod that runs is asked.
-fn address(pod: &Pod) -> Option<SocketAddr> {
-    let status = pod.status.as_ref()?;
-    let running = status.phase.as_deref() == Some("Running") && pod.metadata.deletion_timestamp.is_none();
-    let ip: IpAddr = status.pod_ip.as_ref().filter(|_| running)?.parse().ok()?;
-    Some(SocketAddr::new(ip, u16::try_from(PLATFORM_PORT).ok()?))
 }
 
 /// Asks one sidecar.

@@ -1,13 +1,15 @@
 //! A pod, as far as it matters. Pure.
 
+use std::net::{IpAddr, SocketAddr};
+
 use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
 use super::text::safe;
 use crate::conditions::{Heard, Pod, Problem};
-use crate::desired::CONTAINER;
 use crate::desired::names::label;
+use crate::desired::{CONTAINER, PLATFORM_PORT};
 
 /// Reasons of the kubelet's for an image that does not come.
 /// <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/images/types.go>
@@ -27,14 +29,22 @@ pub fn is_current(pod: &KubePod, config_hash: &str) -> bool {
         && !matches!(phase(pod), "Failed" | "Succeeded")
 }
 
-/// A pod and what was heard of it.
-pub fn pod(pod: &KubePod, heard: Heard) -> Pod {
+/// A pod and what was heard of it, if it was asked.
+pub fn pod(pod: &KubePod, heard: Option<Heard>) -> Pod {
+    let unheard = if address(pod).is_some() { Heard::Awaited } else { Heard::NotYet };
     Pod {
         name: pod.name_any(),
         ready: condition(pod, "Ready").is_some_and(|ready| ready.0),
         problem: problem(pod),
-        heard,
+        heard: heard.unwrap_or(unheard),
     }
+}
+
+/// Where a pod that runs is asked.
+pub fn address(pod: &KubePod) -> Option<SocketAddr> {
+    let running = phase(pod) == "Running" && pod.metadata.deletion_timestamp.is_none();
+    let ip: IpAddr = pod.status.as_ref().filter(|_| running)?.pod_ip.as_ref()?.parse().ok()?;
+    Some(SocketAddr::new(ip, u16::try_from(PLATFORM_PORT).ok()?))
 }
 
 fn phase(pod: &KubePod) -> &str {

@@ -22,15 +22,15 @@ struct Report {
 }
 
 impl Reports {
-    /// What a pod said last.
-    pub fn of(&self, pod_uid: &str) -> Heard {
-        self.lock().get(pod_uid).map_or(Heard::NotYet, |report| report.heard.clone())
+    /// What a pod said last; nothing before it was asked.
+    pub fn of(&self, pod_uid: &str) -> Option<Heard> {
+        self.lock().get(pod_uid).map(|report| report.heard.clone())
     }
 
     /// Takes in an answer, or why there was none. True when that says something new.
     pub fn take(&self, pod_uid: &str, answer: Result<SidecarStatus, String>) -> bool {
         let mut reports = self.lock();
-        let report = reports.entry(pod_uid.to_owned()).or_insert(Report { heard: Heard::NotYet, misses: 0 });
+        let report = reports.entry(pod_uid.to_owned()).or_insert(Report { heard: Heard::Awaited, misses: 0 });
         match answer {
             Ok(status) => {
                 report.misses = 0;
@@ -79,25 +79,25 @@ mod tests {
     #[test]
     fn what_was_said_counts_until_it_was_not_heard_again_for_some_times() {
         let reports = Reports::default();
-        assert!(matches!(reports.of("p"), Heard::NotYet));
+        assert!(reports.of("p").is_none());
         assert!(reports.take("p", Ok(status(1))));
         assert!(!reports.take("p", Ok(status(2))), "other numbers are no news");
         for _ in 1..MISSES {
             assert!(!reports.take("p", Err("gone".to_owned())));
-            assert!(matches!(reports.of("p"), Heard::Status(_)));
+            assert!(matches!(reports.of("p"), Some(Heard::Status(_))));
         }
         assert!(reports.take("p", Err("gone".to_owned())));
-        assert!(matches!(reports.of("p"), Heard::Nothing(_)));
+        assert!(matches!(reports.of("p"), Some(Heard::Nothing(_))));
         assert!(!reports.take("p", Err("still gone".to_owned())));
         assert!(reports.take("p", Ok(status(1))));
         reports.keep(|uid| uid != "p");
-        assert!(matches!(reports.of("p"), Heard::NotYet));
+        assert!(reports.of("p").is_none());
     }
 
     #[test]
     fn a_sidecar_that_never_answered_is_silent_at_once() {
         let reports = Reports::default();
         assert!(reports.take("p", Err("refused".to_owned())));
-        assert!(matches!(reports.of("p"), Heard::Nothing(_)));
+        assert!(matches!(reports.of("p"), Some(Heard::Nothing(_))));
     }
 }

@@ -10,6 +10,6 @@ mod leaders;
 mod many;
 mod metrics;
 mod replicas;
-mod rest;
 mod scene;
+mod sidecars;
 mod trouble;
