@@ -33,8 +33,6 @@ use crate::watch::{self, Caches};
 const LONGEST: Duration = Duration::from_secs(30);
 /// When to look again at a function of which nothing was heard.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
-/// When to look again for a name that was taken: nobody tells of an object that isn't ours.
-const CLASH: Duration = Duration::from_secs(5);
 
 /// What a look needs.
 pub struct Context {
@@ -111,12 +109,15 @@ pub async fn reconcile(function: Arc<Guarded>, context: Arc<Context>) -> Result<
 pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let reference = FunctionRef::of(&*function);
     context.metrics.reconcile_error(error.reason());
-    if let ReconcileError::Child(ApplyError::Clash { .. } | ApplyError::Orphaned { .. }) = error {
-        debug!(function = %reference, %error, "looked at again soon");
-        return Action::requeue(CLASH);
-    }
+    // No watch reports an object that isn't ours, so a name that was taken is looked for again, too.
     let pause = context.backoff.failed(&reference, function.meta_generation());
-    warn!(function = %reference, %error, ?pause, "a look at a function failed");
+    match error {
+        // The status says so, and it is the tenant's.
+        ReconcileError::Child(ApplyError::Clash { .. } | ApplyError::Orphaned { .. }) => {
+            debug!(function = %reference, %error, ?pause, "a name is taken");
+        }
+        _ => warn!(function = %reference, %error, ?pause, "a look at a function failed"),
+    }
     Action::requeue(pause)
 }
 

@@ -40,6 +40,29 @@ async fn a_name_that_somebody_else_has_is_not_taken_over() {
     scene.appears::<Deployment>("orders").await;
 }
 
+/// A tenant can make as many of these as it may make functions.
+#[tokio::test]
+async fn a_name_that_is_taken_is_looked_for_ever_more_seldom() {
+    let (scene, operator) = Scene::with_operator("clashes").await;
+    let (clashes, window) = (20, Duration::from_secs(30));
+    for i in 0..clashes {
+        let name = format!("f-{i}");
+        let theirs = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}});
+        scene.create::<Service>(theirs).await;
+        scene.apply(&name, &json!({})).await;
+    }
+    for i in 0..clashes {
+        wait_condition(&scene.functions(), &format!("f-{i}"), "Accepted", "NameClash", SAID).await;
+    }
+    // By now a pause takes 8 s or more.
+    tokio::time::sleep(Duration::from_secs(20)).await;
+    let looks = async || operator.metric("reconcile_duration_seconds_count").await;
+    let before = looks().await;
+    tokio::time::sleep(window).await;
+    let per_clash = (looks().await - before) / f64::from(clashes);
+    assert!(per_clash <= 3.0, "{per_clash} looks per function in {window:?}");
+}
+
 #[tokio::test]
 async fn each_change_of_a_condition_is_an_event() {
     let (scene, _operator) = Scene::with_operator("events").await;
