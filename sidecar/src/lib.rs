@@ -12,6 +12,7 @@
 //! together; time, listeners, identity and the end are passed in.
 
 mod admin;
+mod bounded_response;
 pub mod clock;
 pub mod conditions;
 pub mod config;

@@ -12,6 +12,7 @@
 pub mod authority;
 pub mod aws;
 pub mod encode;
+pub mod endless;
 pub mod event;
 pub mod function;
 pub mod http;

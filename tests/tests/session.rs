@@ -357,3 +357,19 @@ async fn a_changed_external_id_is_tried_at_once_even_while_sts_throttles() {
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(aws.assume_role_calls().len(), calls + 1);
 }
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn an_endless_answer_of_sts_is_read_to_its_bound_and_no_further() {
+    let aws = Aws::start(&World::new()).await;
+    let mut setup = Setup::new(&aws);
+    setup.sts = tributary_tests::endless::server().await;
+    let sidecar = setup.start().await;
+    let before = sidecar.peak_memory();
+    until("it is not taken for a session", SOON, async || {
+        let said = sidecar.condition(RoleAssumed).await;
+        (said.status == Truth::False).then_some(())
+    })
+    .await;
+    let grown = (sidecar.peak_memory() - before) >> 20;
+    assert!(grown < 8, "{grown} MiB more for one answer");
+}

@@ -1,27 +1,20 @@
-//! Whether an answer is S3's, and how much of it is read.
+//! Whether an answer is S3's.
 //!
-//! The SDK takes any 200 to a PUT for a stored object, and drops its body: a proxy's page, or
-//! another server behind a wrong endpoint, would acknowledge what nobody stored. It also reads any
-//! body into memory to its end. This interceptor bounds the body and turns an answer that S3 does
-//! not give into an error, from which [`excerpt`] quotes the start.
-
-use std::pin::Pin;
-use std::task::{Context, Poll, ready};
+//! The SDK takes any 200 to a PUT for a stored object, and drops its body: a proxy's page, another
+//! server behind a wrong endpoint, or the answer to an earlier request on a connection that got out of
+//! step would acknowledge what nobody stored. This interceptor turns an answer that S3 does not give,
+//! or does not give to this object, into an error, from which [`excerpt`] quotes the start.
 
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeDeserializationInterceptorContextMut,
+    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
 };
 use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
 use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::body::SdkBody;
-use aws_smithy_types::config_bag::ConfigBag;
-use bytes::Bytes;
-use hyper::body::{Body, Frame};
+use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
-/// Bytes of an answer's body that are read. S3's errors have less than 2 KiB.
-const MAX_RESPONSE_BYTES: usize = 64 << 10;
+use crate::bounded_response::MAX_RESPONSE_BYTES;
 
 /// Characters of a body that are quoted.
 const MAX_EXCERPT_CHARS: usize = 100;
@@ -32,9 +25,30 @@ const SECRET_RUN: usize = 20;
 /// Bytes that an answer and the object have in common when the answer repeats the object.
 const ECHO_BYTES: usize = 12;
 
+/// What the headers that hold an object's checksum begin with.
+const CHECKSUM: &str = "x-amz-checksum-";
+
 /// The interceptor.
 #[derive(Debug)]
 pub(super) struct ResponseCheck;
+
+/// The checksum that an object was sent with, and the header that holds it.
+#[derive(Debug)]
+struct SentChecksum {
+    name: String,
+    value: String,
+}
+
+impl Storable for SentChecksum {
+    type Storer = StoreReplace<Self>;
+}
+
+impl SentChecksum {
+    /// Whether the answer speaks of other bytes.
+    fn is_contradicted_by(&self, response: &HttpResponse) -> bool {
+        response.headers().get(&self.name).is_some_and(|stored| stored != self.value)
+    }
+}
 
 #[derive(Debug, thiserror::Error)]
 #[error("the answer is not S3's")]
@@ -45,16 +59,16 @@ impl Intercept for ResponseCheck {
         "ResponseCheck"
     }
 
-    fn modify_before_deserialization(
+    fn read_before_transmit(
         &self,
-        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        context: &BeforeTransmitInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        let body = context.response_mut().body_mut();
-        if body.content_length().is_none_or(|length| length > MAX_RESPONSE_BYTES as u64) {
-            let whole = std::mem::replace(body, SdkBody::taken());
-            *body = SdkBody::from_body_1_x(Start { body: whole, left: MAX_RESPONSE_BYTES });
+        let mut headers = context.request().headers().iter();
+        if let Some((name, value)) = headers.find(|(name, _)| name.starts_with(CHECKSUM)) {
+            let sent = SentChecksum { name: name.to_owned(), value: value.to_owned() };
+            config.interceptor_state().store_put(sent);
         }
         Ok(())
     }
@@ -63,56 +77,41 @@ impl Intercept for ResponseCheck {
         &self,
         context: &AfterDeserializationInterceptorContextRef<'_>,
         _: &RuntimeComponents,
-        _: &mut ConfigBag,
+        config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
-        if context.output_or_error().is_ok() && !is_success(context.response()) { Err(NotS3.into()) } else { Ok(()) }
+        let is_ok = context.output_or_error().is_ok();
+        let sent = config.load::<SentChecksum>();
+        let is_s3s =
+            is_success(context.response()) && !sent.is_some_and(|sent| sent.is_contradicted_by(context.response()));
+        if is_ok && !is_s3s { Err(NotS3.into()) } else { Ok(()) }
     }
 }
 
 /// Whether S3 did what it was asked for: 200 is what it answers then, and no other status.
 pub(super) fn is_success(response: &HttpResponse) -> bool {
-    response.status().as_u16() == 200 && (has_amz_header(response) || has_etag(response))
+    // S3 answers a PUT without a body. What has one may have the rest from a proxy in between.
+    let shows_object = has_etag(response) || names(response).any(|name| name.starts_with(CHECKSUM));
+    response.status().as_u16() == 200 && (shows_object || (is_bodiless(response) && has_request_id(response)))
 }
 
-/// A request ID, a checksum, the bucket's region, whichever S3 says.
-pub(super) fn has_amz_header(response: &HttpResponse) -> bool {
-    response.headers().iter().any(|(name, _)| name.starts_with("x-amz"))
+/// Whether S3 itself has answered. Other services of AWS have headers that begin alike
+/// (`x-amz-cf-id`, `x-amzn-requestid`).
+pub(super) fn has_request_id(response: &HttpResponse) -> bool {
+    names(response).any(|name| matches!(name, "x-amz-request-id" | "x-amz-id-2" | "x-amz-bucket-region"))
+}
+
+fn names(response: &HttpResponse) -> impl Iterator<Item = &str> {
+    response.headers().iter().map(|(name, _)| name)
+}
+
+fn is_bodiless(response: &HttpResponse) -> bool {
+    response.body().bytes().is_some_and(<[u8]>::is_empty)
 }
 
 /// The stored object's ETag, in an answer without a body as S3's is. A web server's page may have
 /// one too.
 fn has_etag(response: &HttpResponse) -> bool {
-    response.headers().contains_key("etag") && response.body().bytes().is_some_and(<[u8]>::is_empty)
-}
-
-/// The start of a body, and no more.
-struct Start {
-    body: SdkBody,
-    left: usize,
-}
-
-impl Body for Start {
-    type Data = Bytes;
-    type Error = aws_smithy_types::body::Error;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        context: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
-        }
-        let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-            Some(Ok(frame)) => frame,
-            end => return Poll::Ready(end),
-        };
-        let frame = frame.map_data(|mut data| {
-            data.truncate(self.left);
-            self.left -= data.len();
-            data
-        });
-        Poll::Ready(Some(Ok(frame)))
-    }
+    response.headers().contains_key("etag") && is_bodiless(response)
 }
 
 /// The start of `body` for a sentence: on one line, without anything that looks like a credential,
@@ -147,7 +146,7 @@ fn without_secrets(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use http_body_util::{BodyExt, Full, StreamBody};
+    use aws_smithy_types::body::SdkBody;
     use proptest::prelude::*;
 
     use super::*;
@@ -167,7 +166,12 @@ mod tests {
             (200, &[("x-amz-request-id", "1")], "", true),
             (200, &[("x-amz-id-2", "1")], "", true),
             (200, &[("x-amz-checksum-crc32", "AAAAAA==")], "", true),
-            (200, &[("x-amz-request-id", "1")], "text", true),
+            (200, &[("x-amz-request-id", "1")], "<ListBucketResult/>", false),
+            (200, &[("x-amz-request-id", "1"), ("x-amz-checksum-crc32", "AAAAAA==")], " ", true),
+            // CloudFront, API Gateway, a load balancer.
+            (200, &[("x-amz-cf-id", "1")], "", false),
+            (200, &[("x-amzn-requestid", "1"), ("x-amz-apigw-id", "1")], "{}", false),
+            (200, &[("x-amzn-trace-id", "1")], "ok", false),
             (200, &[], "", false),
             (200, &[("content-type", "text/html")], "<html>", false),
             // A page as web servers send it.
@@ -183,14 +187,17 @@ mod tests {
         }
     }
 
-    #[tokio::test]
-    async fn a_body_is_read_up_to_its_bound() {
-        let endless =
-            futures_util::stream::repeat_with(|| Ok::<_, BoxError>(Frame::data(Bytes::from(vec![b'x'; 1_000]))));
-        let start = Start { body: SdkBody::from_body_1_x(StreamBody::new(endless)), left: 2_500 };
-        assert_eq!(start.collect().await.unwrap().to_bytes().len(), 2_500);
-        let short = Start { body: SdkBody::from_body_1_x(Full::new(Bytes::from("short"))), left: 2_500 };
-        assert_eq!(short.collect().await.unwrap().to_bytes(), "short");
+    #[test]
+    fn the_checksum_of_another_object_is_no_answer() {
+        let sent = SentChecksum { name: "x-amz-checksum-crc32".to_owned(), value: "AAAAAA==".to_owned() };
+        for (headers, is_contradicted) in [
+            (&[("x-amz-checksum-crc32", "AAAAAA==")][..], false),
+            (&[("x-amz-checksum-crc32", "BBBBBB==")], true),
+            (&[("x-amz-checksum-sha256", "BBBBBB==")], false),
+            (&[("etag", "\"0\"")], false),
+        ] {
+            assert_eq!(sent.is_contradicted_by(&response(200, headers, "")), is_contradicted, "{headers:?}");
+        }
     }
 
     #[test]

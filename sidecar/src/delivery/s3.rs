@@ -24,6 +24,7 @@ use tributary_telemetry::causes;
 use super::failure::S3Answer;
 use super::health::Part;
 use super::response_check::{self, ResponseCheck};
+use crate::bounded_response::BoundedResponse;
 use crate::clock::{Clock, SdkTime};
 use crate::session::{Session, SessionId};
 use crate::skew::ClockOffset;
@@ -91,6 +92,7 @@ impl Bucket {
             .force_path_style(endpoint.path_style)
             .request_checksum_calculation(checksum);
         config.set_endpoint_url(endpoint.url);
+        config.push_interceptor(SharedInterceptor::permanent(BoundedResponse));
         config.push_interceptor(SharedInterceptor::permanent(ResponseCheck));
         let tagging = (!target.tags.is_empty())
             .then(|| url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&target.tags).finish());
@@ -175,7 +177,7 @@ where
     let status = response.status().as_u16();
     // The answer to a HEAD has no body, and gets a code from the SDK.
     let code = error.code().filter(|_| !body.is_empty());
-    if code.is_none() && (status < 300 || !response_check::has_amz_header(response)) {
+    if code.is_none() && (status < 300 || !response_check::has_request_id(response)) {
         return S3Answer::Foreign { status, start: response_check::excerpt(body, sent) };
     }
     let code = match (code, status) {

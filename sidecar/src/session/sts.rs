@@ -9,6 +9,7 @@ use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Region, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
+use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::policy::{self, PolicyDocument};
 use tributary_crds::values::{ExternalId, SessionName};
@@ -18,6 +19,7 @@ use super::failure::StsAnswer;
 use super::identity::StsEndpoint;
 use super::schedule::{self, MIN_SESSION_DURATION, SESSION_DURATION};
 use super::{Session, SessionId};
+use crate::bounded_response::BoundedResponse;
 use crate::clock::{Clock, SdkTime};
 use crate::skew::ClockOffset;
 
@@ -121,6 +123,7 @@ impl Sts {
             // The manager tries again itself, and knows how often it did.
             .retry_config(RetryConfig::disabled());
         config.set_endpoint_url(self.endpoint.url.clone());
+        config.push_interceptor(SharedInterceptor::permanent(BoundedResponse));
         aws_sdk_sts::Client::from_conf(config.build())
     }
 }

@@ -1,0 +1,90 @@
+//! How much of an answer of AWS's is read.
+//!
+//! The SDK reads any body into memory to its end. What answers may be no AWS at all, but whatever an
+//! endpoint's name leads to; this interceptor ends a body where no answer of STS or S3 is that long.
+
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use aws_smithy_runtime_api::box_error::BoxError;
+use aws_smithy_runtime_api::client::interceptors::Intercept;
+use aws_smithy_runtime_api::client::interceptors::context::BeforeDeserializationInterceptorContextMut;
+use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
+use aws_smithy_types::body::SdkBody;
+use aws_smithy_types::config_bag::ConfigBag;
+use bytes::Bytes;
+use hyper::body::{Body, Frame};
+
+/// Bytes of an answer's body that are read. Errors, and a session, have a few KiB.
+pub(crate) const MAX_RESPONSE_BYTES: usize = 64 << 10;
+
+/// The interceptor.
+#[derive(Debug)]
+pub(crate) struct BoundedResponse;
+
+impl Intercept for BoundedResponse {
+    fn name(&self) -> &'static str {
+        "BoundedResponse"
+    }
+
+    fn modify_before_deserialization(
+        &self,
+        context: &mut BeforeDeserializationInterceptorContextMut<'_>,
+        _: &RuntimeComponents,
+        _: &mut ConfigBag,
+    ) -> Result<(), BoxError> {
+        let body = context.response_mut().body_mut();
+        if body.content_length().is_none_or(|length| length > MAX_RESPONSE_BYTES as u64) {
+            let whole = std::mem::replace(body, SdkBody::taken());
+            *body = SdkBody::from_body_1_x(Start { body: whole, left: MAX_RESPONSE_BYTES });
+        }
+        Ok(())
+    }
+}
+
+/// The start of a body, and no more.
+struct Start {
+    body: SdkBody,
+    left: usize,
+}
+
+impl Body for Start {
+    type Data = Bytes;
+    type Error = aws_smithy_types::body::Error;
+
+    fn poll_frame(
+        mut self: Pin<&mut Self>,
+        context: &mut Context<'_>,
+    ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+        if self.left == 0 {
+            return Poll::Ready(None);
+        }
+        let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
+            Some(Ok(frame)) => frame,
+            end => return Poll::Ready(end),
+        };
+        let frame = frame.map_data(|mut data| {
+            data.truncate(self.left);
+            self.left -= data.len();
+            data
+        });
+        Poll::Ready(Some(Ok(frame)))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::{BodyExt, Full, StreamBody};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn a_body_is_read_up_to_its_bound() {
+        let endless =
+            futures_util::stream::repeat_with(|| Ok::<_, BoxError>(Frame::data(Bytes::from(vec![b'x'; 1_000]))));
+        let start = Start { body: SdkBody::from_body_1_x(StreamBody::new(endless)), left: 2_500 };
+        assert_eq!(start.collect().await.unwrap().to_bytes().len(), 2_500);
+        let short = Start { body: SdkBody::from_body_1_x(Full::new(Bytes::from("short"))), left: 2_500 };
+        assert_eq!(short.collect().await.unwrap().to_bytes(), "short");
+    }
+}
