@@ -7,7 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpSocket, TcpStream};
 
 use crate::http::Answer;
 
@@ -27,6 +27,16 @@ impl Raw {
     /// If nobody listens.
     pub async fn connect(address: SocketAddr) -> Self {
         Self { stream: TcpStream::connect(address).await.expect("somebody who listens"), read: Vec::new() }
+    }
+
+    /// Connects as a client that has next to no room for answers.
+    ///
+    /// # Panics
+    /// If nobody listens.
+    pub async fn without_room(address: SocketAddr) -> Self {
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.set_recv_buffer_size(1_024).expect("a small buffer");
+        Self { stream: socket.connect(address).await.expect("somebody who listens"), read: Vec::new() }
     }
 
     /// Writes.

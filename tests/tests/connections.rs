@@ -107,6 +107,38 @@ async fn a_head_that_never_ends_holds_no_slot() {
     }
 }
 
+/// A request without a good event, whose answer is much larger.
+fn refused() -> String {
+    let body = format!("[{}]", vec!["\"x\""; 120].join(","));
+    format!("POST / HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n{body}", body.len())
+}
+
+#[tokio::test]
+async fn clients_that_do_not_read_their_answers_hold_no_slot() {
+    let (_aws, sidecar) = started(Function::new().with("ingest", json!({"maxConnections": 16}))).await;
+    let pipelined = refused().repeat(600);
+    let mut writers = tokio::task::JoinSet::new();
+    for _ in 0..16 {
+        let mut raw = Raw::without_room(sidecar.events).await;
+        let pipelined = pipelined.clone();
+        writers.spawn(async move {
+            raw.try_write(pipelined).await;
+            raw
+        });
+    }
+    let counted = "requests_total{path=\"/\",status=\"400\"}";
+    until("their answers are not taken any more", SOON, async || {
+        let before = sidecar.metric(counted).await;
+        tokio::time::sleep(Duration::from_millis(500)).await;
+        (before > 0.0 && sidecar.metric(counted).await <= before).then_some(())
+    })
+    .await;
+    for i in 0..5 {
+        assert_answered_at_once(&sidecar, i).await;
+    }
+    assert!(sidecar.metric("connections_shed_total").await >= 1.0);
+}
+
 #[tokio::test]
 async fn clients_without_a_key_do_not_hold_every_slot_with_bodies_that_trickle() {
     let function = Function::new().with(

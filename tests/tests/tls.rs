@@ -204,6 +204,30 @@ async fn without_a_certificate_it_is_not_ready_and_gets_ready_when_there_is_one(
 }
 
 #[tokio::test]
+async fn connections_that_never_shake_hands_make_room() {
+    let (aws, site) = (Aws::start(&World::new()).await, Site::new());
+    let ingest = json!({"tlsSecretRef": {"name": "site"}, "maxConnections": 16});
+    let mut setup = Setup::new(&aws).function(Function::new().with("ingest", ingest));
+    for (name, value) in site.files() {
+        setup = setup.secret(SecretUse::Tls, name, value);
+    }
+    let sidecar = setup.start().await;
+    sidecar.wait_ready().await;
+    let mut silent = Vec::new();
+    for _ in 0..64 {
+        silent.push(TcpStream::connect(sidecar.events).await.expect("a connection"));
+    }
+    until("all slots are taken", SOON, async || (sidecar.metric("connections").await >= 16.0).then_some(())).await;
+    let begun = std::time::Instant::now();
+    // Those that wait in the backlog come first, each in the place of another.
+    for i in 0..5 {
+        assert_eq!(post(&sidecar, &site, i).await, Ok(StatusCode::OK));
+    }
+    println!("after {:?}", begun.elapsed());
+    assert!(sidecar.metric("connections_shed_total").await >= 48.0);
+}
+
+#[tokio::test]
 async fn a_client_that_never_shakes_hands_is_let_go() {
     let site = Site::new();
     let (_aws, sidecar) = started(Some(&site)).await;

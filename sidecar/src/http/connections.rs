@@ -2,17 +2,26 @@
 //!
 //! A server enters every connection that it accepts ([`Connections::admit`]); the connection says when
 //! a request begins and when its answer is written ([`Slot`]). When the limit is reached, the
-//! connection that has been idle longest is asked to close. One on which a request is read or answered
-//! is never asked: while all are busy, the next one waits.
+//! connection that has been idle longest is asked to close; if none is idle, the one whose client has
+//! not read its answer for longest. One on which a request is read or answered is never asked: while
+//! all are busy, the next one waits.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 
 use crate::metrics::ConnectionCounts;
+
+/// A connection that has been idle for less is not closed in favour of another one: its client may just
+/// have sent a request, which is still on its way through the kernel.
+const MIN_IDLE: Duration = Duration::from_millis(250);
+
+/// Nor is one whose client has not read its answer for less. Answers are small, and the kernel takes
+/// several of them at once: a client that reads blocks nobody.
+const MIN_BLOCKED: Duration = Duration::from_secs(1);
 
 /// Names a connection, and the moment at which one became idle: both are numbers of one sequence.
 type Id = u64;
@@ -20,10 +29,12 @@ type Id = u64;
 /// What an open connection is doing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It shakes hands, or a request is read or answered.
+    /// A request is read or answered.
     Busy,
-    /// It waits for a request's head, since a moment in the sequence.
+    /// It waits for a TLS handshake or a request's head, since a moment in the sequence.
     Idle(Id),
+    /// Its client does not read its answer, since a moment in the sequence.
+    Blocked(Id),
     /// It was idle, and was asked to close.
     Closing,
 }
@@ -35,6 +46,8 @@ struct Table {
     phases: HashMap<Id, Phase>,
     /// Those that are idle, by the moment at which they became so.
     idle: BTreeMap<Id, Id>,
+    /// Those that are blocked, likewise.
+    blocked: BTreeMap<Id, Id>,
     closing: usize,
 }
 
@@ -55,6 +68,7 @@ impl Table {
         match phase {
             Phase::Busy => {}
             Phase::Idle(since) => drop(self.idle.insert(since, id)),
+            Phase::Blocked(since) => drop(self.blocked.insert(since, id)),
             Phase::Closing => self.closing += 1,
         }
     }
@@ -68,19 +82,24 @@ impl Table {
         self.set(id, Phase::Idle(since));
     }
 
+    fn block(&mut self, id: Id) {
+        let since = self.tick();
+        self.set(id, Phase::Blocked(since));
+    }
+
     fn close(&mut self, id: Id) {
         if let Some(old) = self.phases.remove(&id) {
             self.leave(old);
         }
     }
 
-    /// Chooses the connection that is to close next: the one that has been idle longest, unless
-    /// another one that was chosen already is about to make room.
+    /// Chooses the connection that is to close next: the one that has been idle longest, or else
+    /// blocked, unless another one that was chosen already is about to make room.
     fn shed(&mut self, limit: usize) -> Option<Id> {
         if self.phases.len() - self.closing < limit {
             return None;
         }
-        let (_, id) = self.idle.first_key_value()?;
+        let (_, id) = self.idle.first_key_value().or_else(|| self.blocked.first_key_value())?;
         let id = *id;
         self.set(id, Phase::Closing);
         Some(id)
@@ -90,6 +109,7 @@ impl Table {
         match phase {
             Phase::Busy => {}
             Phase::Idle(since) => drop(self.idle.remove(&since)),
+            Phase::Blocked(since) => drop(self.blocked.remove(&since)),
             Phase::Closing => self.closing -= 1,
         }
     }
@@ -150,9 +170,15 @@ impl Connections {
         state.asked.insert(id, Arc::clone(&asked));
         drop(state);
         self.counts.open.inc();
-        let (answering, answered) = (AtomicBool::new(false), AtomicBool::new(false));
-        let idle_since = Mutex::new(Instant::now());
-        Some(Slot { id, asked, answering, answered, idle_since, connections: Arc::clone(self) })
+        Some(Slot {
+            id,
+            asked,
+            answering: AtomicBool::new(false),
+            answered: AtomicBool::new(false),
+            blocked: AtomicBool::new(false),
+            settles_at: Mutex::new(Instant::now()),
+            connections: Arc::clone(self),
+        })
     }
 
     /// Asks an idle connection to close, if as many as `limit` are open.
@@ -188,17 +214,45 @@ pub(super) struct Slot {
     answering: AtomicBool,
     /// There is an answer, and it is being written.
     answered: AtomicBool,
-    /// When the connection last became idle.
-    idle_since: Mutex<Instant>,
+    /// The client does not read what is written.
+    blocked: AtomicBool,
+    /// When a connection that is idle or blocked may be closed.
+    settles_at: Mutex<Instant>,
     connections: Arc<Connections>,
 }
 
 impl Slot {
-    /// The connection waits for a request.
+    /// The connection waits for a handshake or a request.
     pub(super) fn idle(&self) {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now();
+        self.settle_in(MIN_IDLE);
         self.connections.state().table.idle(self.id);
         self.connections.changed.notify_one();
+    }
+
+    /// The client takes nothing of what is to be written.
+    pub(super) fn block(&self) {
+        if !self.blocked.swap(true, Ordering::AcqRel) {
+            self.settle_in(MIN_BLOCKED);
+            self.connections.state().table.block(self.id);
+            self.connections.changed.notify_one();
+        }
+    }
+
+    /// The client has taken some of it.
+    pub(super) fn unblock(&self) {
+        if self.blocked.load(Ordering::Acquire) {
+            self.blocked.store(false, Ordering::Release);
+            self.connections.state().table.busy(self.id);
+        }
+    }
+
+    /// Whether the client takes nothing of what is to be written.
+    pub(super) fn is_blocked(&self) -> bool {
+        self.blocked.load(Ordering::Acquire)
+    }
+
+    fn settle_in(&self, time: Duration) {
+        *self.settles_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + time;
     }
 
     /// A request's head is there. The connection is busy until the answer, for which the guard
@@ -235,9 +289,9 @@ impl Slot {
         self.connections.state().table.phases.get(&self.id) == Some(&Phase::Closing)
     }
 
-    /// When the connection last became idle.
-    pub(super) fn idle_since(&self) -> Instant {
-        *self.idle_since.lock().unwrap_or_else(PoisonError::into_inner)
+    /// When the connection may be closed, if it stays as it is.
+    pub(super) fn settles_at(&self) -> Instant {
+        *self.settles_at.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Ends when all connections are to close.
@@ -294,6 +348,22 @@ mod tests {
         // A request came before it was told: it is answered, and another one goes.
         table.busy(ids[2]);
         assert_eq!(table.shed(4), Some(ids[3]));
+    }
+
+    #[test]
+    fn one_whose_client_does_not_read_goes_when_none_is_idle() {
+        let mut table = Table::default();
+        let ids: Vec<_> = (0..3).map(|_| table.open(3).unwrap()).collect();
+        table.block(ids[1]);
+        table.block(ids[0]);
+        table.idle(ids[2]);
+        assert_eq!(table.shed(3), Some(ids[2]));
+        table.close(ids[2]);
+        assert!(table.open(3).is_some());
+        assert_eq!(table.shed(3), Some(ids[1]), "it has been blocked longest");
+        table.busy(ids[1]);
+        table.busy(ids[0]);
+        assert_eq!(table.shed(3), None, "they have read");
     }
 
     #[derive(Clone, Copy, Debug)]

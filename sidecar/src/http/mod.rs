@@ -54,10 +54,6 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// and libraries send heads of a few KiB; servers and balancers commonly take 8 to 32 KiB.
 const MAX_HEAD_BYTES: usize = 32 << 10;
 
-/// A connection that has been idle for less is not closed in favour of another one: its client may just
-/// have sent a request, which is still on its way through the kernel.
-const MIN_IDLE: Duration = Duration::from_millis(250);
-
 /// How long a connection that was idle and is asked to close may take to say so to its client. What
 /// still takes a refused body to its end is cut then.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
@@ -162,7 +158,13 @@ where
             match tls {
                 None => answer(stream, service, slot).await,
                 Some(tls) => {
-                    if let Some(stream) = shake_hands(stream, &tls).await {
+                    // A client that says nothing is closed for one that does.
+                    slot.idle();
+                    let stream = tokio::select! {
+                        stream = shake_hands(stream, &tls) => stream,
+                        () = closing(&slot) => None,
+                    };
+                    if let Some(stream) = stream {
                         answer(stream, service, slot).await;
                     }
                 }
@@ -191,7 +193,7 @@ where
             biased;
             result = &mut connection => break result,
             () = slot.asked_to_close() => {
-                let settled = tokio::time::Instant::from_std(slot.idle_since() + MIN_IDLE);
+                let settled = tokio::time::Instant::from_std(slot.settles_at());
                 if let Ok(result) = tokio::time::timeout_at(settled, &mut connection).await {
                     break result;
                 }
@@ -211,14 +213,25 @@ where
     }
 }
 
-/// Waits until a connection that was asked to close has closed. Without a request to answer it is
-/// dropped soon: hyper would wait for the rest of a head or of a refused body.
+/// Waits until a connection that was asked to close has closed. Without a request to answer, or a client
+/// that reads the answer, it is dropped soon: hyper would wait for the rest of a head or of a refused body.
 async fn close<C: Future<Output = hyper::Result<()>>>(mut connection: Pin<&mut C>, slot: &Slot) -> hyper::Result<()> {
     loop {
         match tokio::time::timeout(CLOSE_TIMEOUT, &mut connection).await {
             Ok(result) => return result,
-            Err(_) if slot.is_answering() => {}
+            Err(_) if slot.is_answering() && !slot.is_blocked() => {}
             Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// Ends when a connection that does nothing is to close in favour of another one.
+async fn closing(slot: &Slot) {
+    loop {
+        slot.asked_to_close().await;
+        tokio::time::sleep_until(slot.settles_at().into()).await;
+        if slot.is_closing() {
+            return;
         }
     }
 }

@@ -1,4 +1,5 @@
-//! A stream that tells its connection's [`Slot`] when all that was written to it has left.
+//! A stream that tells its connection's [`Slot`] when all that was written to it has left, and when its
+//! client takes nothing of it.
 //!
 //! hyper flushes a stream once its own buffer is empty: only then is an answer written.
 
@@ -22,6 +23,13 @@ impl<I> Tracked<I> {
     pub(super) fn new(stream: I, slot: Arc<Slot>) -> Self {
         Self { stream, slot }
     }
+
+    fn progress(&self, written: &Poll<io::Result<usize>>) {
+        match written {
+            Poll::Pending => self.slot.block(),
+            Poll::Ready(_) => self.slot.unblock(),
+        }
+    }
 }
 
 impl<I: AsyncRead + Unpin> AsyncRead for Tracked<I> {
@@ -36,7 +44,9 @@ impl<I: AsyncRead + Unpin> AsyncRead for Tracked<I> {
 
 impl<I: AsyncWrite + Unpin> AsyncWrite for Tracked<I> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write(context, bytes)
+        let written = Pin::new(&mut self.stream).poll_write(context, bytes);
+        self.progress(&written);
+        written
     }
 
     fn poll_write_vectored(
@@ -44,7 +54,9 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Tracked<I> {
         context: &mut Context<'_>,
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
-        Pin::new(&mut self.stream).poll_write_vectored(context, slices)
+        let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
+        self.progress(&written);
+        written
     }
 
     fn is_write_vectored(&self) -> bool {
@@ -53,8 +65,13 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Tracked<I> {
 
     fn poll_flush(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<io::Result<()>> {
         let flushed = Pin::new(&mut self.stream).poll_flush(context);
-        if let Poll::Ready(Ok(())) = flushed {
-            self.slot.flushed();
+        match &flushed {
+            Poll::Pending => self.slot.block(),
+            Poll::Ready(Ok(())) => {
+                self.slot.unblock();
+                self.slot.flushed();
+            }
+            Poll::Ready(Err(_)) => {}
         }
         flushed
     }
