@@ -15,6 +15,7 @@ use tributary_tests::aws::{latency, puts};
 use tributary_tests::encode::{gzip, zstd};
 use tributary_tests::event::type_name;
 use tributary_tests::http::Answer;
+use tributary_tests::raw::Raw;
 use tributary_tests::wait::{SOON, until};
 use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World};
 
@@ -70,15 +71,16 @@ async fn started(function: Function, threads: &'static str) -> (Aws, SidecarProc
 }
 
 /// The peak of a sidecar's memory after `requests` at once, each of which must be answered.
-async fn peak(function: Function, threads: &'static str, requests: &[Request]) -> usize {
+async fn peak(function: Function, threads: &'static str, requests: &[Request]) -> (usize, usize) {
     let (_aws, sidecar) = started(function, threads).await;
-    send(&sidecar, requests).await;
+    let stored = send(&sidecar, requests).await;
     let peak = sidecar.peak_memory();
-    println!("{threads} threads, {} requests: {} MiB", requests.len(), peak >> 20);
-    peak
+    println!("{threads} threads, {} requests, {stored} stored: {} MiB", requests.len(), peak >> 20);
+    (peak, stored)
 }
 
-async fn send(ports: &Ports, requests: &[Request]) {
+/// Sends all requests at once; how many were stored.
+async fn send(ports: &Ports, requests: &[Request]) -> usize {
     let send = async |(path, headers, body): &Request| {
         ports.request(Method::POST, path, headers, body.clone()).await.expect("an answer")
     };
@@ -92,14 +94,14 @@ async fn send(ports: &Ports, requests: &[Request]) {
         };
         assert!(is_answered, "{}: {}", answer.status, answer.text());
     }
-    let stored = answers.iter().filter(|answer| answer.status == 200).count();
-    println!("{stored} of {} requests stored", requests.len());
+    answers.iter().filter(|answer| answer.status == 200).count()
 }
 
 /// Holds a load to the bound with each number of threads.
 async fn assert_bounded(function: &Function, requests: &[Request]) {
     for threads in WORKER_THREADS {
-        let peak = peak(function.clone(), threads, requests).await;
+        let (peak, stored) = peak(function.clone(), threads, requests).await;
+        assert!(stored > 0, "nothing was stored: what is refused takes no memory");
         assert!(peak < bound(), "{} MiB with {threads} threads, over {} MiB", peak >> 20, bound() >> 20);
     }
 }
@@ -128,6 +130,36 @@ async fn a_context_that_is_copied_into_every_event_is_reserved_before_it_is_copi
     assert_bounded(&batches(&json!({})), &requests).await;
 }
 
+/// Answers wait in memory for clients that do not read them.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn answers_that_nobody_reads_are_small() {
+    let body = gzip(json!(vec!["x".repeat(80); 4_000]).to_string().as_bytes());
+    let mut request =
+        format!("POST / HTTP/1.1\r\nHost: s\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len())
+            .into_bytes();
+    request.extend(body);
+    let (clients, pipelined) = (200, 4);
+    for threads in WORKER_THREADS {
+        let (_aws, sidecar) = started(Function::new(), threads).await;
+        let mut all = Vec::new();
+        for _ in 0..clients {
+            let mut raw = Raw::without_room(sidecar.events).await;
+            raw.write(request.repeat(pipelined)).await;
+            all.push(raw);
+        }
+        let sent = (clients * pipelined) as f64;
+        let counted = async || {
+            let with =
+                async |status| sidecar.metric(&format!("requests_total{{path=\"/\",status=\"{status}\"}}")).await;
+            with(400).await + with(429).await
+        };
+        until("all are answered", Duration::from_secs(120), async || (counted().await >= sent).then_some(())).await;
+        let peak = sidecar.peak_memory();
+        println!("{threads} threads, {clients} clients that do not read: {} MiB", peak >> 20);
+        assert!(peak < bound(), "{} MiB, over {} MiB", peak >> 20, bound() >> 20);
+    }
+}
+
 /// glibc's allocator keeps nearly all of it.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -136,7 +168,7 @@ async fn memory_goes_back_to_the_kernel_after_a_burst() {
     for threads in WORKER_THREADS {
         let (_aws, sidecar) = started(batches(&json!({})), threads).await;
         let at_rest = sidecar.memory_now();
-        send(&sidecar, &burst).await;
+        assert!(send(&sidecar, &burst).await > 0, "nothing was stored");
         let peak = sidecar.peak_memory();
         assert!(peak > 2 * at_rest, "no burst: {} MiB, and {} MiB at rest", peak >> 20, at_rest >> 20);
         let after = until("half of what the burst took is given back", SOON, async || {
@@ -246,7 +278,7 @@ proptest! {
             .iter()
             .flat_map(|shape| vec![(shape.path(), shape.headers(), shape.body()); shape.clients])
             .collect();
-        let peak = runtime.block_on(peak(function, threads, &requests));
+        let (peak, _) = runtime.block_on(peak(function, threads, &requests));
         prop_assert!(peak < bound(), "{} MiB, over {} MiB", peak >> 20, bound() >> 20);
     }
 }

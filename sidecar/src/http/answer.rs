@@ -16,6 +16,14 @@ const SUCCESS: &[u8] = br#"{"success":true}"#;
 /// those turned away together do not come back together.
 const RETRY_AFTER_SECONDS: (u8, u8) = (1, 10);
 
+/// Bytes of an answer that may list refused events. A client that does not read makes its answers wait in
+/// memory, where each connection has room for no more than this beside its requests
+/// ([`tributary_crds::memory`]).
+const MAX_LISTED_BYTES: usize = 12 << 10;
+
+/// Bytes that a listed event takes beside its message.
+const ENTRY_BYTES: usize = 64;
+
 /// An answer to a request.
 #[derive(Debug)]
 pub(crate) enum Answer {
@@ -61,12 +69,43 @@ pub(crate) struct RejectedEvent {
 }
 
 #[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
 struct Document<'a> {
     success: bool,
     #[serde(skip_serializing_if = "Option::is_none")]
     error: Option<Error<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     rejected: &'a [RejectedEvent],
+    /// How many more there are than are listed.
+    #[serde(skip_serializing_if = "is_zero")]
+    rejected_omitted: usize,
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref)] // serde's signature
+fn is_zero(number: &usize) -> bool {
+    *number == 0
+}
+
+impl<'a> Document<'a> {
+    fn new(error: Option<Error<'a>>, rejected: &'a [RejectedEvent]) -> Self {
+        let listed = listed(rejected);
+        Self {
+            success: error.is_none(),
+            error,
+            rejected: &rejected[..listed],
+            rejected_omitted: rejected.len() - listed,
+        }
+    }
+}
+
+/// How many of the events fit into an answer.
+fn listed(rejected: &[RejectedEvent]) -> usize {
+    let mut bytes = 0;
+    let fits = rejected.iter().take_while(|one| {
+        bytes += serde_json::to_string(&one.message).map_or(0, |message| message.len()) + ENTRY_BYTES;
+        bytes <= MAX_LISTED_BYTES
+    });
+    fits.count()
 }
 
 #[derive(Serialize)]
@@ -85,14 +124,10 @@ impl Answer {
     pub(crate) fn into_response(self) -> Response<AnswerBody> {
         match self {
             Self::Success => json(StatusCode::OK, Bytes::from_static(SUCCESS)),
-            Self::Partial(rejected) => {
-                document(StatusCode::OK, &Document { success: true, error: None, rejected: &rejected })
-            }
+            Self::Partial(rejected) => document(StatusCode::OK, &Document::new(None, &rejected)),
             Self::Refused { status, code, message, rejected } => {
-                let mut response = document(
-                    status,
-                    &Document { success: false, error: Some(Error { code, message: &message }), rejected: &rejected },
-                );
+                let error = Some(Error { code, message: &message });
+                let mut response = document(status, &Document::new(error, &rejected));
                 match status {
                     StatusCode::METHOD_NOT_ALLOWED => {
                         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
@@ -106,10 +141,8 @@ impl Answer {
                 response
             }
             Self::Later { status, code, message } => {
-                let mut response = document(
-                    status,
-                    &Document { success: false, error: Some(Error { code: &code, message: &message }), rejected: &[] },
-                );
+                let error = Some(Error { code: &code, message: &message });
+                let mut response = document(status, &Document::new(error, &[]));
                 let (least, most) = RETRY_AFTER_SECONDS;
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u16::from(fastrand::u8(least..=most))));
                 response
@@ -177,6 +210,17 @@ mod tests {
                 r#"{"success":false,"error":{"code":"invalid_json","message":"line 1"}}"#.to_owned()
             )
         );
+    }
+
+    #[tokio::test]
+    async fn an_answer_lists_what_fits_and_counts_the_rest() {
+        let long = |index| RejectedEvent { index, code: "invalid_type", message: "\"".repeat(300) };
+        let (_, _, body) = text(Answer::Partial((0..4_000).map(long).collect())).await;
+        assert!(body.len() < MAX_LISTED_BYTES + 100, "{}", body.len());
+        let answer: serde_json::Value = serde_json::from_str(&body).unwrap();
+        let listed = answer["rejected"].as_array().unwrap().len();
+        assert!(listed > 10, "{listed}");
+        assert_eq!(answer["rejectedOmitted"], 4_000 - listed);
     }
 
     #[tokio::test]
