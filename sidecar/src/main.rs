@@ -76,7 +76,12 @@ fn usage(error: &str) -> ExitCode {
 fn run(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
     let runtime =
         tokio::runtime::Builder::new_multi_thread().worker_threads(flags.worker_threads()).enable_all().build();
-    runtime.context("starting the worker threads")?.block_on(serve(flags, sidecar))
+    let runtime = runtime.context("starting the worker threads")?;
+    let result = runtime.block_on(serve(flags, sidecar));
+    // What is left has no one to answer any more. A name that is being resolved can't be interrupted, and
+    // would hold the process up for as long as a nameserver is silent.
+    runtime.shutdown_background();
+    result
 }
 
 async fn serve(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
