@@ -23,6 +23,7 @@ mod ingest;
 mod log_level;
 mod memory;
 pub mod metrics;
+mod own_thread;
 mod secret;
 mod session;
 pub mod sidecar;

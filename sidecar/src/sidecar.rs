@@ -22,6 +22,7 @@ use crate::ingest::{Access, Ingest, watch_configured};
 use crate::log_level;
 use crate::memory::{self, Budget};
 use crate::metrics::{ConnectionCounts, Metrics};
+use crate::own_thread::OwnThread;
 use crate::secret::external_id::external_id;
 use crate::secret::{Folder, follow};
 use crate::session::{BaseIdentity, SessionManager, Sessions, Sts, StsEndpoint};
@@ -101,7 +102,7 @@ impl Sidecar {
             let (readiness, sessions, tls) = (Arc::clone(&readiness), sessions.clone(), tls.clone());
             tokio::spawn(async move { readiness.begin_with(sessions, tls).await })
         };
-        let admin_task = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
+        let admin = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
         let uploads = Arc::new(self.uploads(http, sessions));
         let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads)));
         let access = Access::follow(self.config.spec.ingest.as_ref(), &self.dependencies.secrets);
@@ -120,9 +121,10 @@ impl Sidecar {
             readiness.end();
         };
         http::serve(events, connections, tls, Arc::new(handler), self.dependencies.drain, ending).await;
-        for task in [beginning, watching, configured, admin_task] {
+        for task in [beginning, watching, configured] {
             task.abort();
         }
+        admin.end().await;
         let totals = self.metrics.totals();
         info!(stored = totals.stored, objects = totals.objects, rejected = totals.rejected, "ended");
     }
@@ -179,12 +181,7 @@ impl Sidecar {
         Uploads::new(spec, bucket, sessions, self.conditions(), self.metrics())
     }
 
-    fn serve_admin(
-        &self,
-        listener: TcpListener,
-        sessions: Sessions,
-        readiness: Arc<Readiness>,
-    ) -> tokio::task::JoinHandle<()> {
+    fn serve_admin(&self, listener: TcpListener, sessions: Sessions, readiness: Arc<Readiness>) -> OwnThread {
         let configured = self.config.spec.log_level;
         let (log_level, asked) = watch::channel(configured);
         if let Some(log) = self.dependencies.log.clone() {
@@ -207,7 +204,9 @@ impl Sidecar {
         // It answers to the very end, and ends with the process.
         let never = Drain { delay: Duration::MAX, grace: Duration::ZERO };
         let connections = Connections::new(MAX_ADMIN_CONNECTIONS, ConnectionCounts::default());
-        tokio::spawn(http::serve(listener, connections, None, Arc::new(handler), never, std::future::pending()))
+        let serve =
+            move |listener| http::serve(listener, connections, None, Arc::new(handler), never, std::future::pending());
+        OwnThread::start(listener, serve).expect("a thread and a socket more than the process has at its start")
     }
 }
 

@@ -9,8 +9,10 @@ use tributary_crds::conditions::ConditionType::{
 use tributary_crds::conditions::{Reason, Truth};
 use tributary_crds::policy;
 use tributary_tests::aws::{error, latency, puts};
+use tributary_tests::encode::gzip;
 use tributary_tests::event::{message_id, track};
 use tributary_tests::http::Http;
+use tributary_tests::raw::Raw;
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::{SOON, until};
 use tributary_tests::world::{BUCKET, ROLE};
@@ -94,6 +96,43 @@ async fn its_session_is_named_after_the_function_and_may_do_no_more_than_it_need
     let named = Setup::new(&aws).function(Function::new().with("sessionName", json!("segment-function")));
     named.start().await.wait_ready().await;
     assert_eq!(aws.assume_role_calls()[3].session_name.as_deref(), Some("segment-function"));
+}
+
+/// The kubelet's time limit for a probe, as the operator sets it.
+const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_sidecar_with_more_to_do_than_it_can_still_answers_the_kubelet() {
+    let (_aws, sidecar) = started(Function::new()).await;
+    let event = json!({"type": "\"".repeat(300), "userId": "u"});
+    let body = gzip(json!(vec![event; 4_000]).to_string().as_bytes());
+    let mut request =
+        format!("POST / HTTP/1.1\r\nHost: s\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len())
+            .into_bytes();
+    request.extend(body);
+    let mut clients = tokio::task::JoinSet::new();
+    for _ in 0..200 {
+        let mut raw = Raw::connect(sidecar.events).await;
+        let pipelined = request.repeat(20);
+        clients.spawn(async move {
+            raw.try_write(pipelined).await;
+            raw.rest().await
+        });
+    }
+    let answered = async || {
+        let metrics = sidecar.metrics().await;
+        metrics.lines().any(|line| {
+            line.starts_with("tributary_requests_total{path=\"/\",status=\"400\"}") && !line.ends_with(" 0")
+        })
+    };
+    until("they are being answered", SOON, async || answered().await.then_some(())).await;
+    for path in ["/healthz", "/readyz"].repeat(5) {
+        let asked = Instant::now();
+        assert_eq!(sidecar.ask(path).await.status, 200);
+        assert!(asked.elapsed() < PROBE_TIMEOUT, "{path} took {:?}", asked.elapsed());
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+    assert!(sidecar.metric("connections").await > 0.0, "the load was over before");
 }
 
 #[tokio::test]
