@@ -18,6 +18,14 @@ use hyper::body::{Body, Frame};
 /// Bytes of an answer's body that are read. Errors, and a session, have a few KiB.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
+/// Characters of an error's message that are kept: it stands in conditions and logs.
+const MAX_MESSAGE_CHARS: usize = 1_000;
+
+/// The message of an error, as much of it as is kept.
+pub(crate) fn message(said: Option<&str>) -> String {
+    said.unwrap_or("no message").chars().take(MAX_MESSAGE_CHARS).collect()
+}
+
 /// The interceptor.
 #[derive(Debug)]
 pub(crate) struct BoundedResponse;
@@ -77,6 +85,12 @@ mod tests {
     use http_body_util::{BodyExt, Full, StreamBody};
 
     use super::*;
+
+    #[test]
+    fn a_message_is_kept_as_far_as_it_is_read() {
+        assert_eq!(message(Some("é".repeat(60_000).as_str())).chars().count(), MAX_MESSAGE_CHARS);
+        assert_eq!(message(None), "no message");
+    }
 
     #[tokio::test]
     async fn a_body_is_read_up_to_its_bound() {

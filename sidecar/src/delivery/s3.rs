@@ -24,7 +24,7 @@ use tributary_telemetry::causes;
 use super::failure::S3Answer;
 use super::health::Part;
 use super::response_check::{self, ResponseCheck};
-use crate::bounded_response::BoundedResponse;
+use crate::bounded_response::{self, BoundedResponse};
 use crate::clock::{Clock, SdkTime};
 use crate::session::{Session, SessionId};
 use crate::skew::ClockOffset;
@@ -185,7 +185,7 @@ where
         (code, _) => code.unwrap_or_default(),
     };
     let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
-    let message = error.message().unwrap_or("no message").to_owned();
+    let message = bounded_response::message(error.message());
     let offset = ClockOffset::of_answer(response.headers().get("date"), now);
     S3Answer::Error { status, code: code.to_owned(), message, region, offset }
 }

@@ -19,7 +19,7 @@ use super::failure::StsAnswer;
 use super::identity::StsEndpoint;
 use super::schedule::{self, MIN_SESSION_DURATION, SESSION_DURATION};
 use super::{Session, SessionId};
-use crate::bounded_response::BoundedResponse;
+use crate::bounded_response::{self, BoundedResponse};
 use crate::clock::{Clock, SdkTime};
 use crate::skew::ClockOffset;
 
@@ -152,7 +152,7 @@ where
         Some(code) => StsAnswer::Error {
             status,
             code: code.to_owned(),
-            message: error.message().unwrap_or("no message").to_owned(),
+            message: bounded_response::message(error.message()),
             offset,
         },
         None if status >= 400 => {
