@@ -1,6 +1,7 @@
 //! Alerts and the dashboard ask for what the programs count.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use regex_lite::Regex;
 use serde_json::json;
@@ -47,4 +48,15 @@ async fn every_metric_that_is_asked_for_is_there() {
     assert!(asked.len() >= 8, "{asked:?}");
     let unknown: Vec<_> = asked.iter().filter(|name| !families.contains(**name)).collect();
     assert!(unknown.is_empty(), "{unknown:?} are none of {families:?}");
+}
+
+#[test]
+fn the_reference_lists_every_alert_and_no_other() {
+    let reference = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/metrics.md");
+    let reference = std::fs::read_to_string(reference).expect("the reference");
+    let alerts = Regex::new("Tributary[A-Z][A-Za-z]+").expect("an expression");
+    let named = |text: &str| alerts.find_iter(text).map(|name| name.as_str().to_owned()).collect::<BTreeSet<_>>();
+    let rendered = render("monitoring", &[]);
+    let rules: Vec<_> = rendered.lines().filter(|line| line.contains("alert:")).collect();
+    assert_eq!(named(&rules.join("\n")), named(&reference));
 }
