@@ -62,6 +62,8 @@ pub enum ConditionType {
     BucketWritable,
     /// Enough pods are ready on the current configuration.
     SidecarAvailable,
+    /// The pods run what the function and the platform ask for now. Events are stored whether or not they do.
+    UpToDate,
 }
 
 /// A condition's status, as Kubernetes writes it.
@@ -142,6 +144,12 @@ pub enum Reason {
     ConditionalWritesUnsupported,
     /// Pods are being made or started.
     Progressing,
+    /// The platform's sidecar has changed, and the function waits for its turn to be rolled to it.
+    RolloutWaiting,
+    /// The roll to the platform's sidecar made no progress; the pods of before go on.
+    RolloutFailed,
+    /// Too many functions failed to roll to the platform's sidecar: no other begins.
+    RolloutHalted,
     /// The sidecar's image can't be pulled.
     ImagePull,
     /// The sidecar ends soon after it has started.
@@ -161,6 +169,34 @@ impl Reason {
     /// than it has to.
     pub fn is_warning(self) -> bool {
         matches!(self, Self::RenewalFailing | Self::ConditionalWritesUnsupported)
+    }
+}
+
+impl Reason {
+    /// Whether something is under way that needs nobody.
+    pub fn is_progress(self) -> bool {
+        matches!(self, Self::Pending | Self::Progressing | Self::RolloutWaiting | Self::RolloutHalted)
+    }
+
+    /// Whether it is something that the function names, or that its AWS account holds: no other function's sidecar
+    /// fails for it.
+    pub fn is_of_function(self) -> bool {
+        matches!(
+            self,
+            Self::ExternalIdNotAllowed
+                | Self::SecretNotFound
+                | Self::SecretKeyNotFound
+                | Self::InvalidExternalId
+                | Self::WriteKeyNotFound
+                | Self::SignatureNotFound
+                | Self::TlsInvalid
+                | Self::AccessDenied
+                | Self::PackedPolicyTooLarge
+                | Self::NotEnforced
+                | Self::NoSuchBucket
+                | Self::WrongRegion
+                | Self::KmsDenied
+        )
     }
 }
 

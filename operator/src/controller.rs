@@ -4,7 +4,7 @@ use std::convert::Infallible;
 use std::sync::Arc;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt, pin_mut, stream};
 use kube::Client;
 use kube::runtime::controller::{Config, Error, ReconcileRequest, applier};
 use kube::runtime::reflector::ObjectRef;
@@ -63,14 +63,19 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     caches.complete().await;
     info!(?scope, functions = caches.functions.len(), "all that there is is known");
     synced.send_replace(true);
-    let deployments = caches.deployments.state().into_iter();
-    shared.rollouts.note(deployments.filter_map(|deployment| Some((FunctionRef::of_child(&*deployment)?, deployment))));
+    for deployment in caches.deployments.state() {
+        let Some(reference) = FunctionRef::of_child(&*deployment) else { continue };
+        let function = caches.functions.get(&reference.clone().into());
+        let status = function.as_ref().and_then(|function| function.0.as_ref().ok()?.status.as_ref());
+        shared.rollouts.note(&reference, status, &deployment);
+    }
     tasks.spawn(Asking::new(caches.clone(), reports.clone(), triggers).run());
 
     let context = Arc::new(Context {
         platform: shared.platform,
         applier: Applier::new(shared.client.clone()),
-        statuses: Statuses::new(shared.client, shared.events),
+        statuses: Statuses::new(shared.client, shared.events.clone()),
+        events: shared.events,
         rollouts: shared.rollouts,
         backoff: Backoff::default(),
         metrics: shared.metrics,
@@ -89,18 +94,16 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
         requests,
         config,
     );
-    looks
-        .for_each(|look| {
-            match look {
-                // Each has said so itself.
-                Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
-                Err(Error::ObjectNotFound(function)) => {
-                    let reference = FunctionRef::new(function.namespace.clone().unwrap_or_default(), &function.name);
-                    forget(&reference, &context);
-                }
-                Err(error) => warn!(%error, "a look could not begin"),
+    pin_mut!(looks);
+    while let Some(look) = looks.next().await {
+        match look {
+            // Each has said so itself.
+            Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
+            Err(Error::ObjectNotFound(function)) => {
+                let reference = FunctionRef::new(function.namespace.clone().unwrap_or_default(), &function.name);
+                forget(&reference, &context).await;
             }
-            std::future::ready(())
-        })
-        .await;
+            Err(error) => warn!(%error, "a look could not begin"),
+        }
+    }
 }

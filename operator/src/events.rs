@@ -1,5 +1,8 @@
 //! Tells the function's owner of what changed, by Events on the function.
 
+use k8s_openapi::Resource as _;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
@@ -12,25 +15,54 @@ const LONGEST_NOTE: usize = 1_000;
 
 /// What writes Events: one in the process, since it is what gathers those that repeat.
 #[derive(Clone)]
-pub struct Events(Recorder);
+pub struct Events {
+    recorder: Recorder,
+    /// The operator's Lease: what concerns the platform is told of it.
+    lease: ObjectReference,
+}
 
 impl Events {
     /// Writes with this client, in the name of this replica.
-    pub fn new(client: Client, identity: &str) -> Self {
+    pub fn new(client: Client, identity: &str, lease: &str, lease_namespace: &str) -> Self {
         let reporter = Reporter { controller: "tributary-operator".to_owned(), instance: Some(identity.to_owned()) };
-        Self(Recorder::new(client, reporter))
+        let lease = ObjectReference {
+            api_version: Some(Lease::API_VERSION.to_owned()),
+            kind: Some(Lease::KIND.to_owned()),
+            name: Some(lease.to_owned()),
+            namespace: Some(lease_namespace.to_owned()),
+            ..ObjectReference::default()
+        };
+        Self { recorder: Recorder::new(client, reporter), lease }
     }
 
     /// Tells of conditions that have turned. An Event that can't be written is no reason to do
     /// anything again: the status says the same.
     pub async fn tell(&self, function: &DestinationFunction, turned: &[Condition]) {
         for condition in turned {
-            if let Err(error) = self.0.publish(&event(condition), &function.object_ref(&())).await {
+            if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
                 warn!(%error, "an Event can't be written");
                 return;
             }
         }
     }
+
+    /// Warns whoever runs the platform.
+    pub async fn tell_platform(&self, reason: &str, note: String) {
+        let event = Event {
+            type_: EventType::Warning,
+            reason: reason.to_owned(),
+            note: Some(shortened(&note)),
+            action: "Rollout".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &self.lease).await {
+            warn!(%error, "an Event can't be written");
+        }
+    }
+}
+
+fn shortened(note: &str) -> String {
+    note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()
 }
 
 fn event(condition: &Condition) -> Event {
@@ -50,7 +82,7 @@ fn event(condition: &Condition) -> Event {
     Event {
         type_: if condition.status == "False" || warns { EventType::Warning } else { EventType::Normal },
         reason,
-        note: Some(note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()),
+        note: Some(shortened(&note)),
         action: condition.type_.clone(),
         secondary: None,
     }

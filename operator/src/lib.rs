@@ -36,7 +36,7 @@ pub mod operator;
 pub mod ownership;
 pub mod platform;
 pub mod reconcile;
-mod rollouts;
+pub mod rollouts;
 pub mod scale;
 pub mod status;
 pub mod watch;

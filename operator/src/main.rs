@@ -11,6 +11,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tributary_operator::admin;
 use tributary_operator::client::{Pulse, connect, without_retries};
+use tributary_operator::events::Events;
 use tributary_operator::flags::Flags;
 use tributary_operator::health::Health;
 use tributary_operator::leader::{Elector, Leadership};
@@ -70,7 +71,9 @@ async fn run(flags: &Flags, platform: Platform) -> anyhow::Result<()> {
     // A client of its own, without a fence: whoever doesn't lead must be able to ask for it.
     let leases = Api::namespaced(Client::try_from(without_retries(&config))?, &namespace);
     let mut elector = Elector::new(leases, flags.lease.clone(), flags.identity.clone(), leadership.clone());
-    let operator = Operator::new(connect(&config, &leadership, &metrics, &pulse)?, flags, platform, metrics, health);
+    let client = connect(&config, &leadership, &metrics, &pulse)?;
+    let events = Events::new(client.clone(), &flags.identity, &flags.lease, &namespace);
+    let operator = Operator::new(client, flags, events, platform, metrics, health);
     tokio::select! {
         () = lead_whenever_possible(&mut elector, &operator) => {}
         _ = terminate.recv() => {}

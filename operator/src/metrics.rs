@@ -18,6 +18,7 @@ use tributary_telemetry::exposition::Format;
 use crate::apply::REASONS;
 use crate::client::Call;
 use crate::function::FunctionRef;
+use crate::rollouts::Counts;
 
 /// Seconds: from a look that finds nothing to do to the time limit of one.
 const SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0];
@@ -30,6 +31,11 @@ struct ReadyLabel {
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ReasonLabel {
     reason: &'static str,
+}
+
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct StateLabel {
+    state: &'static str,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -49,6 +55,8 @@ pub struct Metrics {
     reconcile_errors: Family<ReasonLabel, Counter>,
     api_requests: Family<CallLabels, Counter>,
     leader: Gauge,
+    rollouts: Family<StateLabel, Gauge>,
+    rollout_halted: Gauge,
 }
 
 impl Metrics {
@@ -71,6 +79,14 @@ impl Metrics {
         registry.register("api_requests", "Requests to the API server, the Lease's aside", api_requests.clone());
         let leader = Gauge::default();
         registry.register("leader", "Whether this process leads", Gauge::clone(&leader));
+        let rollouts = Family::<StateLabel, Gauge>::default();
+        registry.register("rollouts", "Functions on their way to the platform's sidecar, by state", rollouts.clone());
+        let rollout_halted = Gauge::default();
+        registry.register(
+            "rollout_halted",
+            "Whether no function begins to roll to the platform's sidecar, since too many failed",
+            Gauge::clone(&rollout_halted),
+        );
         let metrics = Self {
             registry,
             functions,
@@ -79,7 +95,10 @@ impl Metrics {
             reconcile_errors,
             api_requests,
             leader,
+            rollouts,
+            rollout_halted,
         };
+        metrics.rollouts(Counts::default());
         for truth in [Truth::True, Truth::False, Truth::Unknown] {
             _ = metrics.functions.get_or_create(&ready(truth));
         }
@@ -117,10 +136,20 @@ impl Metrics {
         }
     }
 
+    /// How many functions are where in the platform's rollout.
+    pub fn rollouts(&self, counts: Counts) {
+        let Counts { rolling, waiting, failed, halted } = counts;
+        for (state, count) in [("rolling", rolling), ("waiting", waiting), ("failed", failed)] {
+            self.rollouts.get_or_create(&StateLabel { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+        self.rollout_halted.set(i64::from(halted));
+    }
+
     /// This process leads, or not. Who doesn't knows nothing of functions.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
         if !leads {
+            self.rollouts(Counts::default());
             let mut known = self.known();
             for (_, truth) in known.drain() {
                 self.functions.get_or_create(&ready(truth)).dec();
@@ -167,6 +196,7 @@ mod tests {
         metrics.api_request(Call { verb: "patch", kind: "Deployment" });
         metrics.reconciled(Duration::from_millis(3));
         metrics.reconcile_error("Conflict");
+        metrics.rollouts(Counts { rolling: 5, waiting: 7, failed: 1, halted: true });
         let text = metrics.encode(Format::Text);
         for line in [
             "tributary_functions{ready=\"true\"} 1",
@@ -176,6 +206,10 @@ mod tests {
             "tributary_reconcile_duration_seconds_count 1",
             "tributary_reconcile_errors_total{reason=\"Conflict\"} 1",
             "tributary_leader 1",
+            "tributary_rollouts{state=\"rolling\"} 5",
+            "tributary_rollouts{state=\"waiting\"} 7",
+            "tributary_rollouts{state=\"failed\"} 1",
+            "tributary_rollout_halted 1",
             "tributary_build_info{version=",
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");

@@ -28,9 +28,16 @@ pub struct Operator {
 
 impl Operator {
     /// One that stands by.
-    pub fn new(client: Client, flags: &Flags, platform: Platform, metrics: Arc<Metrics>, health: Arc<Health>) -> Self {
+    pub fn new(
+        client: Client,
+        flags: &Flags,
+        events: Events,
+        platform: Platform,
+        metrics: Arc<Metrics>,
+        health: Arc<Health>,
+    ) -> Self {
         Self {
-            events: Events::new(client.clone(), &flags.identity),
+            events,
             client,
             platform: Arc::new(platform),
             scopes: flags.scopes(),
@@ -47,7 +54,7 @@ impl Operator {
             client: self.client.clone(),
             platform: Arc::clone(&self.platform),
             events: self.events.clone(),
-            rollouts: Arc::new(Rollouts::new(self.platform.max_concurrent_rollouts)),
+            rollouts: Arc::new(Rollouts::new(&self.platform)),
             calls: Calls::default(),
             metrics: Arc::clone(&self.metrics),
             watch_timeout: self.watch_timeout,

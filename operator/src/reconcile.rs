@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use tracing::{debug, warn};
+use tracing::{debug, error, warn};
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Truth;
 use tributary_crds::function::ExternalIdEnforcement;
@@ -20,11 +20,12 @@ use crate::backoff::Backoff;
 use crate::conditions::{self, Observed};
 use crate::desired::names::label;
 use crate::desired::{self, Children};
+use crate::events::Events;
 use crate::function::{FunctionRef, Guarded};
 use crate::metrics::Metrics;
 use crate::observe::{self, Reports};
 use crate::platform::Platform;
-use crate::rollouts::{Calls, Rollouts, Turn};
+use crate::rollouts::{self, Calls, Consequences, Roll, Rollouts, Turn};
 use crate::scale;
 use crate::status::Statuses;
 use crate::watch::{self, Caches};
@@ -33,6 +34,9 @@ use crate::watch::{self, Caches};
 const LONGEST: Duration = Duration::from_secs(30);
 /// When to look again at a function of which nothing was heard.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
+
+/// Functions that are named of those whose roll failed.
+const NAMED: usize = 5;
 
 /// What a look needs.
 pub struct Context {
@@ -50,6 +54,8 @@ pub struct Context {
     pub rollouts: Arc<Rollouts>,
     /// How long to let a function be that failed.
     pub backoff: Backoff,
+    /// What writes Events about the platform.
+    pub events: Events,
     /// What has other functions looked at.
     pub calls: Calls,
     /// What is counted.
@@ -122,12 +128,29 @@ pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Contex
 }
 
 /// What is to be forgotten of a function that is gone.
-pub fn forget(reference: &FunctionRef, context: &Context) {
+pub async fn forget(reference: &FunctionRef, context: &Context) {
     context.applier.forget(reference);
     context.statuses.forget(reference);
     context.backoff.reset(reference);
     context.metrics.function(reference, None);
-    context.calls.call(context.rollouts.forget(reference));
+    follow(context.rollouts.forget(reference), context).await;
+}
+
+/// Does what follows for others from what a function has come to.
+async fn follow(consequences: Consequences, context: &Context) {
+    context.metrics.rollouts(context.rollouts.counts());
+    if let Some(failed) = consequences.halted_by {
+        let names: Vec<_> = failed.iter().take(NAMED).map(ToString::to_string).collect();
+        let message = format!(
+            "the rollout of the platform's sidecar is halted, since {} functions failed (kubectl describe says why): {}{}",
+            failed.len(),
+            names.join(", "),
+            if failed.len() > NAMED { ", …" } else { "" }
+        );
+        error!(failed = failed.len(), "{message}");
+        context.events.tell_platform("RolloutHalted", message).await;
+    }
+    context.calls.call(consequences.calls);
 }
 
 trait MetaGeneration {
@@ -147,6 +170,7 @@ async fn look(
 ) -> Result<Action, ReconcileError> {
     // The garbage collector takes the children.
     if function.metadata.deletion_timestamp.is_some() {
+        follow(context.rollouts.forget(reference), context).await;
         return Ok(Action::await_change());
     }
     let live = watch::get(&context.caches.deployments, reference);
@@ -154,43 +178,54 @@ async fn look(
     let children = desired::children(function, &context.platform, running);
     let refusal = acceptance::judge(function, &context.platform).err();
 
-    let mut turn = Turn::Go;
-    let done = match refusal.as_ref().map(|refusal| refusal.then) {
+    let status = context.statuses.current(function, reference);
+    let mut observed = Observed {
+        refusal,
+        problem: None,
+        enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
+        turn: Turn::Go,
+        // As it was found: what is written below tells of itself soon.
+        rollout: live.as_deref().map(|live| observe::rollout(live, &children.deployment)),
+        pods: pods(&children.config_hash, reference, context),
+        defaulted_replicas: scale::to_note(function, running),
+        recorded: status
+            .as_ref()
+            .map(|status| conditions::recorded(status, function.metadata.generation))
+            .unwrap_or_default(),
+        url: children.url.clone(),
+    };
+    let done = match observed.refusal.as_ref().map(|refusal| refusal.then) {
         None => {
-            let next;
-            (turn, next) = context.rollouts.turn(reference, live.as_deref(), &children.deployment);
-            context.calls.call(next);
-            bring(function, &children, live.as_deref(), &turn, reference, context).await
+            let roll = Roll {
+                live: live.as_deref(),
+                desired: &children.deployment,
+                is_healthy: rollouts::is_healthy(status.as_ref()),
+                fails_by_function: observed.fault_of_new_sidecar().is_some(),
+            };
+            let (turn, consequences) = context.rollouts.turn(reference, roll);
+            follow(consequences, context).await;
+            let done = bring(function, &children, live.as_deref(), &turn, reference, context).await;
+            if done.is_err() {
+                follow(context.rollouts.denied(reference, roll), context).await;
+            }
+            observed.turn = turn;
+            done
         }
         Some(then) => {
             // Nothing of it rolls on, and others needn't wait for it.
-            context.calls.call(context.rollouts.forget(reference));
+            follow(context.rollouts.forget(reference), context).await;
             match then {
                 Then::Stop => stop(&children, live.as_deref(), context).await,
                 Then::Freeze => Ok(()),
             }
         }
     };
-    let configuration = match &turn {
-        Turn::Go => Some(&children.config_hash),
+    observed.problem = done.as_ref().err().and_then(ApplyError::problem);
+    if observed.turn.waits() {
         // Until then, its sidecars are those that it has.
-        Turn::Wait => live.as_deref().and_then(configuration),
-    };
-
-    let recorded = context.statuses.current(function, reference);
-    let recorded = recorded.map(|status| conditions::recorded(&status, function.metadata.generation));
-    let observed = Observed {
-        refusal,
-        problem: done.as_ref().err().and_then(ApplyError::problem),
-        enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
-        waits_to_roll: turn == Turn::Wait,
-        // As it was found: what was just written tells of itself soon.
-        rollout: live.as_deref().map(observe::rollout),
-        pods: configuration.map(|hash| pods(hash, reference, context)).unwrap_or_default(),
-        defaulted_replicas: scale::to_note(function, running),
-        recorded: recorded.unwrap_or_default(),
-        url: children.url.clone(),
-    };
+        let configuration = live.as_deref().and_then(configuration);
+        observed.pods = configuration.map(|hash| pods(hash, reference, context)).unwrap_or_default();
+    }
     let said = context.statuses.say(function, reference, &observed, children.family.selector_text()).await;
     context.metrics.function(reference, Some(readiness(&observed)));
     done?;
@@ -230,8 +265,8 @@ async fn bring(
         None => applier.remove(family, budget.as_deref()).await?,
     }
     match turn {
-        Turn::Go => applier.bring(family, &children.deployment, live).await?,
-        Turn::Wait => follow_replicas(children, live, context).await?,
+        Turn::Go | Turn::Failed => applier.bring(family, &children.deployment, live).await?,
+        Turn::Wait(_) | Turn::Halted(_) => follow_replicas(children, live, context).await?,
     }
     if let Some(replicas) = scale::to_fill_in(function) {
         applier.fill_in(function, replicas).await?;

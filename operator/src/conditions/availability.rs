@@ -42,12 +42,12 @@ pub fn condition(observed: &Observed) -> Finding {
     say(Truth::True, Reason::Ok, running(observed, rollout, ready))
 }
 
-fn ready(pods: &[Pod]) -> i32 {
+pub(super) fn ready(pods: &[Pod]) -> i32 {
     let count = pods.iter().filter(|pod| pod.ready).count();
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-fn first_problem(pods: &[Pod]) -> Option<&Problem> {
+pub(super) fn first_problem(pods: &[Pod]) -> Option<&Problem> {
     pods.iter().find_map(|pod| pod.problem.as_ref())
 }
 
@@ -78,8 +78,8 @@ fn running(observed: &Observed, rollout: &Rollout, ready: i32) -> String {
     // Those that are to come in their place, after a change of the platform's.
     let more = match first_problem(&observed.pods) {
         Some(problem) => format!("; a new one can't be started: {}", problem.message),
-        None if observed.waits_to_roll && is_one => "; it waits for its turn to be replaced by a new one".to_owned(),
-        None if observed.waits_to_roll => "; they wait for their turn to be replaced by new ones".to_owned(),
+        None if observed.turn.waits() && is_one => "; it waits for its turn to be replaced by a new one".to_owned(),
+        None if observed.turn.waits() => "; they wait for their turn to be replaced by new ones".to_owned(),
         None => String::new(),
     };
     ready + &more

@@ -8,10 +8,12 @@ mod availability;
 mod ready;
 mod sidecars;
 mod status;
+mod up_to_date;
 
 use tributary_crds::conditions::{ConditionType, Reason, SidecarStatus, Truth};
 
 use crate::acceptance::Refusal;
+use crate::rollouts::Turn;
 
 pub use status::{Change, changes, recorded, status};
 
@@ -52,8 +54,8 @@ pub struct Observed {
     pub problem: Option<Problem>,
     /// Whether a role that is given away without the external ID is used all the same.
     pub enforcement_only_warns: bool,
-    /// The function waits for its turn to be rolled to the platform's new sidecar.
-    pub waits_to_roll: bool,
+    /// Where the function is in the platform's rollout.
+    pub turn: Turn,
     /// The Deployment, if there is one.
     pub rollout: Option<Rollout>,
     /// The pods that run the current configuration, by name.
@@ -79,6 +81,8 @@ pub struct Rollout {
     pub problem: Option<Problem>,
     /// The roll makes no progress.
     pub stuck: bool,
+    /// All pods are what the Deployment asks for.
+    pub complete: bool,
 }
 
 /// A pod of the current configuration.
@@ -116,11 +120,26 @@ impl Observed {
     }
 }
 
+impl Observed {
+    /// What a sidecar that is not ready says is wrong with the function itself, if one does.
+    pub fn fault_of_new_sidecar(&self) -> Option<&str> {
+        let unready = self.pods.iter().filter(|pod| !pod.ready);
+        let statuses = unready.filter_map(|pod| match &pod.heard {
+            Heard::Status(status) => Some(status),
+            Heard::NotYet | Heard::Awaited | Heard::Nothing(_) => None,
+        });
+        let mut faults = statuses.flat_map(|status| &status.conditions);
+        let fault = faults.find(|said| said.status == Truth::False && said.reason.is_of_function());
+        fault.map(|said| said.message.as_str())
+    }
+}
+
 /// All conditions, in their order.
 pub fn conditions(observed: &Observed) -> Vec<Finding> {
     let mut all = vec![accepted(observed)];
     all.extend(sidecars::conditions(observed));
     all.push(availability::condition(observed));
+    all.push(up_to_date::condition(observed));
     all.insert(0, ready::condition(&all, observed));
     all
 }

@@ -35,7 +35,7 @@ fn ready(others: &[Finding], observed: &Observed) -> Finding {
 
 fn forbids(finding: &Finding, observed: &Observed) -> bool {
     match (finding.r#type, finding.status) {
-        (_, Truth::True) => false,
+        (_, Truth::True) | (ConditionType::UpToDate, _) => false,
         (ConditionType::ExternalIdEnforced, _) => !observed.enforcement_only_warns,
         // Until the first event nobody can know, and to wait for it would be to wait for ever.
         (ConditionType::BucketWritable, Truth::Unknown) => finding.reason != Reason::NotYetWritten,

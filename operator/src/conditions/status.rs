@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use tributary_crds::conditions::FunctionStatus;
+use tributary_crds::conditions::{ConditionType, FunctionStatus, Reason};
 
 use super::{Finding, Observed, conditions};
 
@@ -42,7 +42,7 @@ fn finding(condition: &Condition) -> Option<Finding> {
     Some(Finding {
         r#type: serde_json::from_value(condition.type_.as_str().into()).ok()?,
         status: serde_json::from_value(condition.status.as_str().into()).ok()?,
-        reason: serde_json::from_value(condition.reason.as_str().into()).ok()?,
+        reason: reason(condition)?,
         message: condition.message.clone(),
     })
 }
@@ -69,7 +69,7 @@ pub enum Change {
     /// In what is said, but not in what it means: some sentences hold keys of objects, which change
     /// with every event.
     Words,
-    /// In more; these conditions have turned, or have another reason.
+    /// In more; these conditions have changed in a way that the function's owner is to hear of.
     Turned(Vec<Condition>),
 }
 
@@ -78,25 +78,53 @@ pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Chang
     if before == Some(after) {
         return Change::None;
     }
-    let Some(before) = before else { return Change::Turned(known(&after.conditions)) };
-    let turned: Vec<_> =
-        after.conditions.iter().filter(|new| !before.conditions.iter().any(|old| same(old, new))).collect();
     let wordless = |status: &FunctionStatus| {
         let mut status = status.clone();
         status.conditions.iter_mut().for_each(|condition| condition.message.clear());
         status
     };
-    if wordless(before) == wordless(after) {
+    if before.is_some_and(|before| wordless(before) == wordless(after)) {
         return Change::Words;
     }
-    Change::Turned(turned.into_iter().cloned().collect())
+    let before = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+    let news = after.conditions.iter().filter(|new| {
+        let old = before.iter().find(|old| old.type_ == new.type_);
+        is_news(old, new, &after.conditions)
+    });
+    Change::Turned(news.cloned().collect())
 }
 
-fn same(old: &Condition, new: &Condition) -> bool {
-    old.type_ == new.type_ && old.status == new.status && old.reason == new.reason
+/// Whether a condition is worth an Event: the steps of a start or of a roll that goes well are not, so that
+/// what is left is read.
+fn is_news(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool {
+    if old.is_some_and(|old| old.status == new.status && old.reason == new.reason) {
+        return false;
+    }
+    let has_type = |r#type: ConditionType| new.type_ == r#type.to_string();
+    match new.status.as_str() {
+        "True" if has_type(ConditionType::Ready) || is_warning(new) => true,
+        // What was wrong is right again.
+        "True" => old.is_some_and(|old| is_fault(old) || is_warning(old)),
+        "False" if has_type(ConditionType::UpToDate) => {
+            // The same cause has an Event already.
+            let told = all.iter().any(|other| other.type_ != new.type_ && other.reason == new.reason);
+            is_fault(new) && !told
+        }
+        "False" => is_fault(new),
+        // Not known any more.
+        _ => old.is_some_and(|old| old.status == "True" || is_fault(old)),
+    }
 }
 
-/// At the first look, what is not known yet is no news.
-fn known(conditions: &[Condition]) -> Vec<Condition> {
-    conditions.iter().filter(|condition| condition.status != "Unknown").cloned().collect()
+/// Whether something is wrong, and not only under way.
+fn is_fault(condition: &Condition) -> bool {
+    condition.status == "False" && !reason(condition).is_some_and(Reason::is_progress)
+}
+
+fn is_warning(condition: &Condition) -> bool {
+    reason(condition).is_some_and(Reason::is_warning)
+}
+
+fn reason(condition: &Condition) -> Option<Reason> {
+    serde_json::from_value(condition.reason.as_str().into()).ok()
 }

@@ -12,8 +12,8 @@ fn fine() -> Observed {
         refusal: None,
         problem: None,
         enforcement_only_warns: false,
-        waits_to_roll: false,
-        rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, ..Rollout::default() }),
+        turn: Turn::Go,
+        rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, complete: true, ..Rollout::default() }),
         pods: vec![pod("a", true)],
         recorded: Vec::new(),
         defaulted_replicas: None,
@@ -80,7 +80,7 @@ fn judged(observed: &Observed, r#type: ConditionType) -> [(Truth, Reason); 2] {
 fn a_function_that_stores_events_is_ready() {
     let all = conditions(&fine());
     let types: Vec<_> = all.iter().map(|finding| finding.r#type).collect();
-    assert!(types.is_sorted() && types.len() == 8, "{types:?}");
+    assert!(types.is_sorted() && types.len() == 9, "{types:?}");
     assert!(all.iter().all(|finding| finding.status == Truth::True), "{all:?}");
     assert_eq!(all[0].message, "events sent to http://orders.shop.svc are stored");
 }
@@ -92,7 +92,7 @@ fn every_condition_is_there_before_anything_is_known() {
         observed.pods.clear();
     });
     let all = conditions(&nothing);
-    assert_eq!(all.len(), 8);
+    assert_eq!(all.len(), 9);
     assert_eq!(judged(&nothing, ConditionType::RoleAssumed)[0], (Truth::Unknown, Reason::Pending));
     assert_eq!(judged(&nothing, ConditionType::SidecarAvailable), [(Truth::False, Reason::Progressing); 2]);
 }
@@ -239,7 +239,7 @@ fn a_roll_is_in_progress_until_a_pod_of_it_is_ready_and_scaling_up_disturbs_nobo
         observed.pods = vec![Pod { heard: Heard::NotYet, ..pod("new", false) }];
     });
     let all = conditions(&rolling);
-    let availability = all.last().unwrap();
+    let availability = &all[7];
     assert_eq!((availability.status, availability.reason), (Truth::False, Reason::Progressing));
     assert!(availability.message.contains("those of the configuration before take events"), "{}", availability.message);
 
@@ -264,7 +264,7 @@ fn a_new_sidecar_that_does_not_start_is_said_and_forbids_nothing_while_the_old_o
     let all = conditions(&upgraded);
     assert_eq!((all[0].status, all[7].status), (Truth::True, Truth::True));
     assert_eq!(all[7].message, "the sidecar is ready; a new one can't be started: ImagePull happened");
-    let waiting = with(|observed| observed.waits_to_roll = true);
+    let waiting = with(|observed| observed.turn = Turn::Wait(5));
     let message = "the sidecar is ready; it waits for its turn to be replaced by a new one";
     assert_eq!(conditions(&waiting)[7].message, message);
 }
@@ -299,7 +299,7 @@ fn a_status_keeps_the_time_of_what_has_not_turned() {
     let names: Vec<_> = turned.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(names, ["Ready", "BucketWritable"]);
     let times: Vec<_> = one.conditions.iter().map(|condition| condition.last_transition_time.0.as_second()).collect();
-    assert_eq!(times, [300, 100, 100, 100, 100, 100, 300, 100]);
+    assert_eq!(times, [300, 100, 100, 100, 100, 100, 300, 100, 100]);
 
     let other = status(&denied("of another key"), Some(1), "a=b".to_owned(), Some(&one), at(400));
     assert_eq!(changes(Some(&one), &other), Change::Words);
@@ -308,16 +308,61 @@ fn a_status_keeps_the_time_of_what_has_not_turned() {
     assert_eq!(changes(Some(&one), &seen), Change::Turned(vec![]));
 }
 
+/// What the owner hears of, when this was observed one after the other.
+fn news(observed: &[Observed]) -> Vec<Vec<String>> {
+    let mut before = None;
+    let told = observed.iter().map(|observed| {
+        let after = status(observed, Some(1), "a=b".to_owned(), before.as_ref(), Timestamp::UNIX_EPOCH);
+        let change = changes(before.as_ref(), &after);
+        before = Some(after);
+        let Change::Turned(news) = change else { return Vec::new() };
+        news.iter().map(|condition| format!("{} {}", condition.type_, condition.reason)).collect()
+    });
+    told.collect()
+}
+
 #[test]
-fn what_is_not_known_yet_is_no_news() {
+fn a_start_and_a_roll_that_go_well_are_told_when_they_are_through() {
     let nothing = with(|observed| {
         observed.rollout = None;
         observed.pods.clear();
     });
-    let first = status(&nothing, Some(1), "a=b".to_owned(), None, Timestamp::UNIX_EPOCH);
-    let Change::Turned(news) = changes(None, &first) else { panic!("it is the first") };
-    let names: Vec<_> = news.iter().map(|condition| condition.type_.as_str()).collect();
-    assert_eq!(names, ["Ready", "Accepted", "SidecarAvailable"]);
+    let starting = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+        observed.pods = vec![Pod { heard: Heard::NotYet, ..pod("a", false) }];
+    });
+    let unready = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+        observed.pods = vec![pod("a", false)];
+    });
+    assert_eq!(news(&[nothing, starting, unready, fine()]), [vec![], vec![], vec![], vec!["Ready Ok"]]);
+    let roll = |turn| {
+        with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.turn = turn;
+        })
+    };
+    let waits = [fine(), roll(Turn::Wait(5)), roll(Turn::Halted(9)), roll(Turn::Go), fine()];
+    assert_eq!(news(&waits)[1..], [vec![], vec![], vec![], Vec::<String>::new()]);
+}
+
+#[test]
+fn a_fault_is_told_once_and_its_end_once() {
+    let denied = with(|observed| {
+        observed.pods = vec![saying(pod("a", true), ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied)];
+    });
+    let told = news(&[fine(), denied.clone(), denied, fine()]);
+    assert_eq!(
+        told[1..],
+        [vec!["Ready AccessDenied", "RoleAssumed AccessDenied"], vec![], vec!["Ready Ok", "RoleAssumed Ok"]]
+    );
+    let failed = with(|observed| {
+        observed.rollout.as_mut().unwrap().complete = false;
+        observed.turn = Turn::Failed;
+    });
+    assert_eq!(news(&[fine(), failed, fine()])[1..], [vec!["UpToDate RolloutFailed"], vec!["UpToDate Ok"]]);
+    let silent = with(|observed| observed.pods[0].heard = Heard::Nothing("no answer".to_owned()));
+    assert!(news(&[fine(), silent])[1].contains(&"SidecarAvailable SidecarUnreachable".to_owned()));
 }
 
 /// What the function's status says, written from what was observed then.
@@ -373,4 +418,48 @@ fn what_is_recorded_of_another_generation_is_not_taken() {
     let status = status(&fine(), Some(1), String::new(), None, Timestamp::UNIX_EPOCH);
     assert_eq!(recorded(&status, Some(1)), conditions(&fine()));
     assert_eq!(recorded(&status, Some(2)), []);
+}
+
+#[test]
+fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
+    let rollout = |change: fn(&mut Rollout)| with(|observed| change(observed.rollout.as_mut().unwrap()));
+    let turn = |turn| {
+        with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.turn = turn;
+        })
+    };
+    for (observed, reason, part) in [
+        (rollout(|rollout| rollout.complete = false), Reason::Progressing, "1 of 1 sidecars run what is asked for"),
+        (turn(Turn::Wait(5)), Reason::RolloutWaiting, "5 functions roll now"),
+        (turn(Turn::Halted(10)), Reason::RolloutHalted, "it failed for 10 functions"),
+        (turn(Turn::Failed), Reason::RolloutFailed, "did not become ready within the Deployment's deadline"),
+    ] {
+        let all = conditions(&observed);
+        let [ready, up_to_date] = [&all[0], all.last().unwrap()];
+        assert_eq!((ready.r#type, ready.status), (ConditionType::Ready, Truth::True), "{reason}");
+        assert_eq!((up_to_date.r#type, up_to_date.status), (ConditionType::UpToDate, Truth::False), "{reason}");
+        assert_eq!(up_to_date.reason, reason);
+        assert!(up_to_date.message.contains(part), "{}", up_to_date.message);
+    }
+    let all = conditions(&fine());
+    assert_eq!(all.last().unwrap().status, Truth::True);
+}
+
+#[test]
+fn a_failed_roll_names_its_cause() {
+    let mut broken = saying(pod("new", false), ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied);
+    let failed = |new: Pod| {
+        let observed = with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.turn = Turn::Failed;
+            observed.pods.push(new);
+        });
+        conditions(&observed).pop().unwrap().message
+    };
+    assert!(failed(broken.clone()).ends_with("it says \"AccessDenied says new\""), "{}", failed(broken));
+    broken = pod("new", false);
+    broken.heard = Heard::NotYet;
+    broken.problem = Some(problem(Reason::ImagePull));
+    assert!(failed(broken.clone()).ends_with(": ImagePull happened"), "{}", failed(broken));
 }

@@ -10,17 +10,26 @@ use super::names::{Family, annotation, hash, labels};
 /// Seconds until a roll that makes no progress is said to be stuck.
 const PROGRESS_DEADLINE: i32 = 120;
 
+/// Who has a say in a Deployment's template, as hashes.
+pub struct Origins<'a> {
+    /// What the function's owner says.
+    pub function: &'a str,
+    /// What the platform demands for security.
+    pub demands: Option<&'a str>,
+}
+
 /// The function's Deployment. Without `replicas` they are nobody's business here.
 pub fn deployment(
     family: &Family,
     template: PodTemplateSpec,
-    function_hash: &str,
+    origins: &Origins<'_>,
     replicas: Option<i32>,
 ) -> Deployment {
     let mut metadata = family.metadata(family.name.clone());
     let template_hash = hash(&template);
-    metadata.annotations =
-        Some(labels([(annotation::TEMPLATE, &template_hash), (annotation::FUNCTION, function_hash)]));
+    let mut annotations = labels([(annotation::TEMPLATE, &template_hash), (annotation::FUNCTION, origins.function)]);
+    annotations.extend(origins.demands.map(|hash| (annotation::DEMANDS.to_owned(), hash.to_owned())));
+    metadata.annotations = Some(annotations);
     Deployment {
         metadata,
         spec: Some(DeploymentSpec {

@@ -26,6 +26,7 @@ use tributary_crds::DestinationFunction;
 
 use crate::platform::Platform;
 use crate::scale;
+use deployment::Origins;
 use names::{Family, annotation, hash};
 
 pub use config_map::holds;
@@ -62,6 +63,8 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
     let config = config_map::config(function, &family, platform);
     let template = pod::template(&family, spec, &config, &platform.sidecar, identity);
     let owners_say = hash(&(&config.spec, &spec.resources));
+    let demands = config.external_id_prefix.as_ref().map(hash);
+    let origins = Origins { function: &owners_say, demands: demands.as_deref() };
     let owners_replicas = scale::owners(function);
     let replicas = owners_replicas.or(running).unwrap_or(1);
     Children {
@@ -73,7 +76,7 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
         service: sealed(service::service(&family, spec)),
         network_policy: network_policy::network_policy(&family, spec, identity, &platform.network_policy).map(sealed),
         disruption_budget: disruption_budget::disruption_budget(&family, replicas).map(sealed),
-        deployment: sealed(deployment::deployment(&family, template, &owners_say, owners_replicas)),
+        deployment: sealed(deployment::deployment(&family, template, &origins, owners_replicas)),
         url: service::url(&family, spec),
         config_hash: config.config_hash,
         family,

@@ -40,6 +40,9 @@ pub mod annotation {
     /// Of Deployments: the hash of what the function's owner has a say in. A template that changes
     /// while this does not is the platform's doing.
     pub const FUNCTION: &str = "tributary.dev/function-hash";
+    /// Of Deployments: the hash of what the platform demands of the namespace for its security, if anything. When
+    /// it changes, the roll waits for no other.
+    pub const DEMANDS: &str = "tributary.dev/demands-hash";
 }
 
 /// Names, labels and owner that all children of a function have.

@@ -1,12 +1,16 @@
 //! A Deployment, as far as it matters. Pure.
 
 use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
 use crate::conditions::{Problem, Rollout};
+use crate::desired::names::annotation;
 
-/// What a Deployment says of its roll.
-pub fn rollout(deployment: &Deployment) -> Rollout {
+/// What a Deployment says of its roll to what is desired.
+pub fn rollout(deployment: &Deployment, desired: &Deployment) -> Rollout {
+    let template = |deployment: &Deployment| deployment.annotations().get(annotation::TEMPLATE).cloned();
+
     let status = deployment.status.clone().unwrap_or_default();
     let condition = |r#type: &str| {
         let mut conditions = status.conditions.iter().flatten();
@@ -22,6 +26,7 @@ pub fn rollout(deployment: &Deployment) -> Rollout {
         ready: status.ready_replicas.unwrap_or_default(),
         problem: failure.map(|failure| refused(&failure.message.unwrap_or_default())),
         stuck,
+        complete: template(deployment) == template(desired) && is_complete(deployment),
     }
 }
 
@@ -58,11 +63,15 @@ mod tests {
         .unwrap()
     }
 
+    fn of(deployment: &Deployment) -> Rollout {
+        rollout(deployment, deployment)
+    }
+
     #[test]
     fn what_keeps_pods_from_being_made_is_told() {
         let failure = |message: &str| {
             let status = format!("{{conditions: [{{type: ReplicaFailure, status: 'True', message: '{message}'}}]}}");
-            rollout(&deployment(&status)).problem.unwrap()
+            of(&deployment(&status)).problem.unwrap()
         };
         let quota =
             failure("pods \"a\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1");
@@ -74,7 +83,11 @@ mod tests {
     #[test]
     fn a_roll_is_complete_when_all_pods_are_new_and_available() {
         let complete = "observedGeneration: 2, updatedReplicas: 2, replicas: 2, availableReplicas: 2, readyReplicas: 2";
-        assert!(is_complete(&deployment(&format!("{{{complete}}}"))));
+        let complete_now = deployment(&format!("{{{complete}}}"));
+        assert!(is_complete(&complete_now) && of(&complete_now).complete);
+        let mut changed = complete_now.clone();
+        changed.annotations_mut().insert(annotation::TEMPLATE.to_owned(), "another".to_owned());
+        assert!(!rollout(&complete_now, &changed).complete, "it is all of what was asked for before");
         for (field, other) in [
             ("observedGeneration: 2", "observedGeneration: 1"),
             ("updatedReplicas: 2", "updatedReplicas: 1"),
@@ -85,6 +98,6 @@ mod tests {
             assert!(!is_complete(&deployment(&format!("{{{status}}}"))), "{other}");
         }
         let stuck = "{conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}]}";
-        assert!(rollout(&deployment(stuck)).stuck);
+        assert!(of(&deployment(stuck)).stuck);
     }
 }

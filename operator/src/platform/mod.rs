@@ -32,12 +32,19 @@ pub struct Platform {
     #[serde(default)]
     pub network_policy: NetworkPolicies,
     /// How many functions roll at once to a sidecar that the platform changed.
-    #[serde(default = "few")]
+    #[serde(default = "max_concurrent_rollouts")]
     pub max_concurrent_rollouts: usize,
+    /// How many of them may fail before no other begins.
+    #[serde(default = "max_failed_rollouts")]
+    pub max_failed_rollouts: usize,
 }
 
-fn few() -> usize {
+fn max_concurrent_rollouts() -> usize {
     5
+}
+
+fn max_failed_rollouts() -> usize {
+    10
 }
 
 /// Why the platform's file can't be used.
@@ -60,10 +67,12 @@ pub enum PlatformError {
         source: serde_yaml::Error,
     },
     /// It lets nothing roll.
-    #[error("{}: maxConcurrentRollouts is 0, which no change of the sidecar would ever get past; write 1 or more", path.display())]
+    #[error("{}: {field} is 0, which no change of the sidecar would ever get past; write 1 or more", path.display())]
     NoRollouts {
-        /// Which.
+        /// Which file.
         path: PathBuf,
+        /// Which of its fields.
+        field: &'static str,
     },
 }
 
@@ -77,9 +86,13 @@ impl Platform {
             std::fs::read_to_string(path).map_err(|source| PlatformError::Read { path: path.to_owned(), source })?;
         let platform: Self =
             serde_yaml::from_str(&text).map_err(|source| PlatformError::Parse { path: path.to_owned(), source })?;
-        if platform.max_concurrent_rollouts == 0 {
-            return Err(PlatformError::NoRollouts { path: path.to_owned() });
+        let counts = [
+            ("maxConcurrentRollouts", platform.max_concurrent_rollouts),
+            ("maxFailedRollouts", platform.max_failed_rollouts),
+        ];
+        match counts.into_iter().find(|(_, count)| *count == 0) {
+            Some((field, _)) => Err(PlatformError::NoRollouts { path: path.to_owned(), field }),
+            None => Ok(platform),
         }
-        Ok(platform)
     }
 }

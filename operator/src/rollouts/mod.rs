@@ -1,253 +1,293 @@
-//! How many functions roll at once because the platform's sidecar changed. Pure, but for its memory.
+//! How the platform's change of the sidecar reaches all functions: a few at a time, and no further when it fails.
 //!
-//! What a function's owner changes is rolled at once. What the platform changes would roll all
-//! functions together: so a few go first, and the others when those are through. If the new sidecar
-//! doesn't come up, those few wait for it, on the old one, and nobody else is touched. Where its pods
-//! can't even be made, that is nothing of the new sidecar's: a namespace's quota holds back nobody else.
+//! What a function's owner changes is rolled at once. What the platform changes would roll all functions
+//! together, so each takes a slot until its roll is through, and the others wait. A function that does not
+//! store events before its roll can't be made worse, and takes no slot; what matters for security waits for
+//! nobody. A roll that makes no progress within the Deployment's deadline gives its slot back and counts as
+//! failed; when too many have failed, no other begins until the platform's owner has fixed the cause.
+//!
+//! Which rolls failed is in the functions' statuses ([`Reason::RolloutFailed`]), so that another leader knows.
+//! Pure, but for its memory.
 
-use std::collections::{BTreeSet, HashMap};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+mod calls;
+#[cfg(test)]
+mod tests;
+
+use std::collections::{BTreeSet, HashMap, HashSet};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
-use tokio::sync::mpsc;
+use tributary_crds::conditions::{ConditionType, FunctionStatus, Reason, Truth};
 
+use crate::conditions::{self, Finding};
 use crate::desired::names::annotation;
 use crate::function::FunctionRef;
 use crate::observe::{is_complete, rollout};
-use crate::watch::Scope;
+use crate::platform::Platform;
 
-/// Turns to roll.
+pub use calls::Calls;
+
+/// All rolls for the platform's sake.
 #[derive(Debug)]
 pub struct Rollouts {
-    most: usize,
-    turns: Mutex<Turns>,
+    max_concurrent: usize,
+    max_failed: usize,
+    state: Mutex<State>,
 }
 
 #[derive(Debug, Default)]
-struct Turns {
-    rolling: HashMap<FunctionRef, Begun>,
+struct State {
+    /// Who holds a slot.
+    rolling: HashSet<FunctionRef>,
     waiting: BTreeSet<FunctionRef>,
+    failed: HashMap<FunctionRef, Cause>,
 }
 
-/// Calls functions whose turn has come, wherever they are looked after. Clones are of the same.
-#[derive(Clone, Debug, Default)]
-pub struct Calls(Arc<Mutex<Vec<Answering>>>);
-
-type Answering = (Scope, mpsc::UnboundedSender<FunctionRef>);
-
-impl Calls {
-    /// Calls to functions of the scope go here.
-    pub fn answer(&self, scope: Scope, triggers: mpsc::UnboundedSender<FunctionRef>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((scope, triggers));
-    }
-
-    /// Calls the function, if there is one to call.
-    pub fn call(&self, function: Option<FunctionRef>) {
-        let Some(function) = function else { return };
-        let scopes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((_, triggers)) = scopes.iter().find(|(scope, _)| scope.has(&function)) {
-            // Nobody looks after functions any more.
-            let _ = triggers.send(function);
-        }
-    }
-}
-
-/// Who has begun a roll.
+/// What a roll failed for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Begun {
-    /// This process, for the platform's sake: while its pods don't come up, no other may begin.
-    Here,
-    /// Somebody else, for whatever reason: another leader, before this one.
-    Before,
+enum Cause {
+    /// The new sidecar runs and says what is wrong with the function: that counts once per namespace, so that
+    /// no tenant can stop the rollout, and the platform's own mistake, which every namespace shows, does.
+    Function,
+    /// Anything else.
+    Sidecar,
 }
 
-/// What is to be done with a Deployment now.
+/// A function and its Deployment, at one look.
+#[derive(Clone, Copy, Debug)]
+pub struct Roll<'a> {
+    /// The Deployment that there is.
+    pub live: Option<&'a Deployment>,
+    /// The Deployment that should be.
+    pub desired: &'a Deployment,
+    /// Whether the function stores events now, and will when its sidecars have to start again.
+    pub is_healthy: bool,
+    /// Whether a new sidecar runs and says what is wrong with the function.
+    pub fails_by_function: bool,
+}
+
+/// Where a function is in the rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Turn {
-    /// It may be written.
+    /// Its Deployment may be written.
     Go,
-    /// Others roll; its turn will come.
-    Wait,
+    /// Others roll, so many; its turn will come.
+    Wait(usize),
+    /// So many failed that no other begins.
+    Halted(usize),
+    /// Its Deployment was written, and its roll failed.
+    Failed,
+}
+
+impl Turn {
+    /// Whether the Deployment stays as it is for now.
+    pub fn waits(&self) -> bool {
+        matches!(self, Self::Wait(_) | Self::Halted(_))
+    }
+}
+
+/// What follows for others from what a function has come to.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub struct Consequences {
+    /// Whom to look at again.
+    pub calls: Vec<FunctionRef>,
+    /// The functions that failed, if no other begins from now on.
+    pub halted_by: Option<Vec<FunctionRef>>,
+}
+
+/// How many functions are where, for metrics.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Counts {
+    /// Holding a slot.
+    pub rolling: usize,
+    /// Waiting for one.
+    pub waiting: usize,
+    /// Whose roll failed.
+    pub failed: usize,
+    /// Whether no other begins.
+    pub halted: bool,
 }
 
 impl Rollouts {
-    /// At most so many at once.
-    pub fn new(most: usize) -> Self {
-        Self { most, turns: Mutex::default() }
-    }
-
-    /// Takes note of the rolls that are under way when this process begins to lead: another leader may
-    /// have begun them.
-    pub fn note(&self, deployments: impl Iterator<Item = (FunctionRef, Arc<Deployment>)>) {
-        let under_way = |deployment: &Deployment| {
-            takes_events(deployment) && !is_complete(deployment) && !rollout(deployment).stuck
-        };
-        let under_way = deployments.filter(|(_, deployment)| under_way(deployment));
-        self.lock().rolling.extend(under_way.map(|(function, _)| (function, Begun::Before)));
-    }
-
-    /// Whether the function's Deployment may be made what is desired now, and a function that has
-    /// waited for this one to be through, if there is one.
-    pub fn turn(
-        &self,
-        function: &FunctionRef,
-        live: Option<&Deployment>,
-        desired: &Deployment,
-    ) -> (Turn, Option<FunctionRef>) {
-        let mut turns = self.lock();
-        if is_platforms_roll(live, desired) {
-            // One that takes no events can't be made worse.
-            let harmless = live.is_some_and(|live| !takes_events(live));
-            let free = turns.rolling.len() < self.most;
-            if harmless || free || turns.rolling.contains_key(function) {
-                turns.waiting.remove(function);
-                if !harmless {
-                    turns.rolling.insert(function.clone(), Begun::Here);
-                }
-                return (Turn::Go, None);
-            }
-            turns.waiting.insert(function.clone());
-            return (Turn::Wait, None);
+    /// With the platform's bounds.
+    pub fn new(platform: &Platform) -> Self {
+        Self {
+            max_concurrent: platform.max_concurrent_rollouts,
+            max_failed: platform.max_failed_rollouts,
+            state: Mutex::default(),
         }
-        turns.waiting.remove(function);
-        let here = turns.rolling.get(function) == Some(&Begun::Here);
-        let given_up = |live: &Deployment| {
-            let rollout = rollout(live);
-            rollout.stuck && (!here || rollout.problem.is_some())
+    }
+
+    /// Takes note, when this process begins to lead, of what another leader has begun: rolls that are
+    /// under way, and those that failed.
+    pub fn note(&self, function: &FunctionRef, status: Option<&FunctionStatus>, live: &Deployment) {
+        let mut state = self.lock();
+        if let Some(cause) = status.and_then(recorded_failure) {
+            state.failed.insert(function.clone(), cause);
+        } else if takes_events(live) && !is_complete(live) && !rollout(live, live).stuck {
+            state.rolling.insert(function.clone());
+        }
+    }
+
+    /// Whether the function's Deployment may be made what is desired now; and what follows for others from
+    /// what this one has come to.
+    pub fn turn(&self, function: &FunctionRef, roll: Roll<'_>) -> (Turn, Consequences) {
+        let mut turn = Turn::Go;
+        let consequences = self.change(|state| {
+            turn = if is_platforms_roll(&roll) {
+                self.begin(state, function, &roll)
+            } else {
+                go_on(state, function, &roll)
+            };
+        });
+        (turn, consequences)
+    }
+
+    /// The Deployment could not be written: others needn't wait for a roll that has not begun.
+    pub fn denied(&self, function: &FunctionRef, roll: Roll<'_>) -> Consequences {
+        self.change(|state| {
+            if is_platforms_roll(&roll) {
+                state.rolling.remove(function);
+            }
+        })
+    }
+
+    /// The function is gone, or rolls no more.
+    pub fn forget(&self, function: &FunctionRef) -> Consequences {
+        self.change(|state| {
+            state.waiting.remove(function);
+            state.rolling.remove(function);
+            state.failed.remove(function);
+        })
+    }
+
+    /// How many are where.
+    pub fn counts(&self) -> Counts {
+        let state = self.lock();
+        Counts {
+            rolling: state.rolling.len(),
+            waiting: state.waiting.len(),
+            failed: state.failed.len(),
+            halted: state.is_halted(self.max_failed),
+        }
+    }
+
+    /// Its Deployment is not yet as the platform wants it.
+    fn begin(&self, state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> Turn {
+        // What failed was another sidecar.
+        state.failed.remove(function);
+        let has_slot = state.rolling.contains(function);
+        let needs_slot = roll.is_healthy && roll.live.is_some_and(takes_events) && !is_urgent(roll);
+        if needs_slot && !has_slot {
+            let failures = state.failures();
+            if failures >= self.max_failed {
+                state.waiting.insert(function.clone());
+                return Turn::Halted(failures);
+            }
+            if state.rolling.len() >= self.max_concurrent {
+                state.waiting.insert(function.clone());
+                return Turn::Wait(state.rolling.len());
+            }
+            state.rolling.insert(function.clone());
+        }
+        state.waiting.remove(function);
+        Turn::Go
+    }
+
+    /// Changes the state, and says what follows for those who wait.
+    fn change(&self, change: impl FnOnce(&mut State)) -> Consequences {
+        let mut state = self.lock();
+        let (was_halted, before) = (state.is_halted(self.max_failed), state.rolling.len());
+        change(&mut state);
+        let is_halted = state.is_halted(self.max_failed);
+        let calls = if is_halted != was_halted {
+            // Each says so in its status.
+            state.waiting.iter().cloned().collect()
+        } else if !is_halted && state.rolling.len() < before {
+            let free = self.max_concurrent.saturating_sub(state.rolling.len());
+            state.waiting.iter().take(free).cloned().collect()
+        } else {
+            Vec::new()
         };
-        let ended = live.is_none_or(|live| is_complete(live) || given_up(live));
-        let through = ended && turns.rolling.remove(function).is_some();
-        (Turn::Go, if through { turns.waiting.first().cloned() } else { None })
+        let halted_by = (is_halted && !was_halted).then(|| {
+            let mut failed: Vec<_> = state.failed.keys().cloned().collect();
+            failed.sort_unstable();
+            failed
+        });
+        Consequences { calls, halted_by }
     }
 
-    /// The function is gone, or rolls no more; one that has waited for it, if there is one.
-    pub fn forget(&self, function: &FunctionRef) -> Option<FunctionRef> {
-        let mut turns = self.lock();
-        turns.waiting.remove(function);
-        turns.rolling.remove(function).and_then(|_| turns.waiting.first().cloned())
-    }
-
-    fn lock(&self) -> MutexGuard<'_, Turns> {
-        self.turns.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+/// Its Deployment is written as the platform wants it.
+fn go_on(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> Turn {
+    state.waiting.remove(function);
+    let Some(live) = roll.live.filter(|live| !is_complete(live)) else {
+        state.rolling.remove(function);
+        state.failed.remove(function);
+        return Turn::Go;
+    };
+    let (holds_slot, now) = (state.rolling.contains(function), rollout(live, live));
+    if holds_slot && now.stuck {
+        state.rolling.remove(function);
+        // A namespace's quota is nothing of the sidecar's.
+        if now.problem.is_none() {
+            let cause = if roll.fails_by_function { Cause::Function } else { Cause::Sidecar };
+            state.failed.insert(function.clone(), cause);
+        }
+    }
+    if state.failed.contains_key(function) { Turn::Failed } else { Turn::Go }
+}
+
+impl State {
+    fn failures(&self) -> usize {
+        let sidecars = self.failed.values().filter(|cause| **cause == Cause::Sidecar).count();
+        let by_function = self.failed.iter().filter(|(_, cause)| **cause == Cause::Function);
+        let namespaces: HashSet<_> = by_function.map(|(function, _)| &function.namespace).collect();
+        sidecars + namespaces.len()
+    }
+
+    fn is_halted(&self, max_failed: usize) -> bool {
+        self.failures() >= max_failed
+    }
+}
+
+/// Whether a function stores events now, and will when its sidecars have to start again. Nothing is known of
+/// one whose sidecars the operator can't ask, so that counts as healthy.
+pub fn is_healthy(status: Option<&FunctionStatus>) -> bool {
+    let ready = status.and_then(|status| recorded(status).find(|finding| finding.r#type == ConditionType::Ready));
+    ready.is_none_or(|ready| ready.status != Truth::False && ready.reason != Reason::RenewalFailing)
+}
+
+/// Why a function's roll failed, if its status says that it did.
+fn recorded_failure(status: &FunctionStatus) -> Option<Cause> {
+    let has_failed = recorded(status).any(|finding| finding.reason == Reason::RolloutFailed);
+    let by_function = recorded(status).any(|finding| finding.reason.is_of_function());
+    has_failed.then_some(if by_function { Cause::Function } else { Cause::Sidecar })
+}
+
+fn recorded(status: &FunctionStatus) -> impl Iterator<Item = Finding> {
+    conditions::recorded(status, status.observed_generation).into_iter()
+}
+
 /// Whether the template would change, and nothing that the function's owner has a say in.
-fn is_platforms_roll(live: Option<&Deployment>, desired: &Deployment) -> bool {
-    let Some(live) = live else { return false };
-    let differs = |name: &str| live.annotations().get(name) != desired.annotations().get(name);
-    differs(annotation::TEMPLATE) && !differs(annotation::FUNCTION)
+fn is_platforms_roll(roll: &Roll<'_>) -> bool {
+    differs(roll, annotation::TEMPLATE) && !differs(roll, annotation::FUNCTION)
+}
+
+/// Whether what changes is what the platform demands of the namespace.
+fn is_urgent(roll: &Roll<'_>) -> bool {
+    differs(roll, annotation::DEMANDS)
+}
+
+fn differs(roll: &Roll<'_>, name: &str) -> bool {
+    roll.live.is_some_and(|live| live.annotations().get(name) != roll.desired.annotations().get(name))
 }
 
 fn takes_events(deployment: &Deployment) -> bool {
     deployment.status.as_ref().and_then(|status| status.available_replicas).unwrap_or_default() > 0
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::desired::names::labels;
-
-    fn deployment(template: &str, owner: &str, available: i32) -> Deployment {
-        let mut deployment: Deployment = serde_yaml::from_str(&format!(
-            "{{metadata: {{generation: 1}}, spec: {{replicas: 1, selector: {{}}, template: {{}}}}, status: \
-             {{observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: {available}}}}}"
-        ))
-        .unwrap();
-        deployment.metadata.annotations =
-            Some(labels([(annotation::TEMPLATE, template), (annotation::FUNCTION, owner)]));
-        deployment
-    }
-
-    fn function(name: &str) -> FunctionRef {
-        FunctionRef::new("shop", name)
-    }
-
-    #[test]
-    fn the_platforms_change_rolls_a_few_at_a_time() {
-        let rollouts = Rollouts::new(1);
-        let (old, new) = (deployment("1", "f", 1), deployment("2", "f", 1));
-        let (a, b, c) = (function("a"), function("b"), function("c"));
-        assert_eq!(rollouts.turn(&a, Some(&old), &new), (Turn::Go, None));
-        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Wait, None));
-        // Asked again before it is seen written: it is still its turn.
-        assert_eq!(rollouts.turn(&a, Some(&old), &new), (Turn::Go, None));
-        // Written, and not through.
-        let rolling = deployment("2", "f", 0);
-        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, None));
-        assert_eq!(rollouts.turn(&c, Some(&old), &new), (Turn::Wait, None));
-        // Through: the next one is called.
-        assert_eq!(rollouts.turn(&a, Some(&new), &new), (Turn::Go, Some(b.clone())));
-        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
-        assert_eq!(rollouts.turn(&c, Some(&old), &new), (Turn::Wait, None));
-        assert_eq!(rollouts.forget(&b), Some(c));
-    }
-
-    #[test]
-    fn a_function_is_called_where_it_is_looked_after() {
-        let calls = Calls::default();
-        let [(a, mut in_a), (b, mut in_b)] = [mpsc::unbounded_channel(), mpsc::unbounded_channel()];
-        calls.answer(Scope::Namespace("a".to_owned()), a);
-        calls.answer(Scope::Namespace("b".to_owned()), b);
-        let function = FunctionRef::new("b", "orders");
-        calls.call(Some(function.clone()));
-        calls.call(None);
-        assert!(in_a.try_recv().is_err());
-        assert_eq!(in_b.try_recv().unwrap(), function);
-        assert!(in_b.try_recv().is_err());
-    }
-
-    #[test]
-    fn rolls_that_another_leader_has_begun_count() {
-        let rollouts = Rollouts::new(1);
-        let (old, new) = (deployment("1", "f", 1), deployment("2", "f", 1));
-        let (a, b) = (function("a"), function("b"));
-        let mut rolling = new.clone();
-        rolling.status.as_mut().unwrap().replicas = Some(2);
-        rollouts.note([(a.clone(), Arc::new(rolling.clone())), (b.clone(), Arc::new(old.clone()))].into_iter());
-        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Wait, None));
-        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, None));
-        // Whatever it was for, it does not come to its end: others needn't wait for it.
-        let stuck = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}";
-        rolling.status.as_mut().unwrap().conditions = Some(vec![serde_yaml::from_str(stuck).unwrap()]);
-        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, Some(b.clone())));
-        // But one of the platform's own that is stuck holds the others back.
-        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
-        assert_eq!(rollouts.turn(&b, Some(&rolling), &new), (Turn::Go, None));
-        assert_eq!(rollouts.turn(&function("c"), Some(&old), &new), (Turn::Wait, None));
-    }
-
-    #[test]
-    fn a_roll_whose_pods_are_not_made_holds_back_nobody() {
-        let rollouts = Rollouts::new(1);
-        let (old, new) = (deployment("1", "f", 1), deployment("2", "f", 1));
-        let (a, b) = (function("a"), function("b"));
-        assert_eq!(rollouts.turn(&a, Some(&old), &new), (Turn::Go, None));
-        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Wait, None));
-        // Pods of its namespace may go and leave room.
-        let (mut rolling, refused) = (new.clone(), "{type: ReplicaFailure, status: 'True', message: exceeded quota}");
-        rolling.status.as_mut().unwrap().updated_replicas = Some(0);
-        rolling.status.as_mut().unwrap().conditions = Some(vec![serde_yaml::from_str(refused).unwrap()]);
-        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, None));
-        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Wait, None));
-        // But not for ever.
-        let stuck = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}";
-        rolling.status.as_mut().unwrap().conditions.as_mut().unwrap().push(serde_yaml::from_str(stuck).unwrap());
-        assert_eq!(rollouts.turn(&a, Some(&rolling), &new), (Turn::Go, Some(b.clone())));
-        assert_eq!(rollouts.turn(&b, Some(&old), &new), (Turn::Go, None));
-    }
-
-    #[test]
-    fn what_its_owner_changes_and_what_takes_no_events_waits_for_nobody() {
-        let rollouts = Rollouts::new(1);
-        let (old, new) = (deployment("1", "f", 1), deployment("2", "f", 1));
-        assert_eq!(rollouts.turn(&function("a"), Some(&old), &new).0, Turn::Go);
-        let changed = deployment("2", "g", 1);
-        assert_eq!(rollouts.turn(&function("b"), Some(&old), &changed).0, Turn::Go);
-        assert_eq!(rollouts.turn(&function("c"), None, &new).0, Turn::Go);
-        let broken = deployment("1", "f", 0);
-        assert_eq!(rollouts.turn(&function("d"), Some(&broken), &new).0, Turn::Go);
-        assert_eq!(rollouts.turn(&function("e"), Some(&old), &new).0, Turn::Wait);
-    }
 }

@@ -53,9 +53,13 @@ fn cause(reason: Reason) -> &'static str {
         Reason::KmsDenied => "the function is not allowed to encrypt what it stores",
         Reason::S3Unreachable => "the storage did not answer in time",
         Reason::S3Error => "the storage refused or failed",
-        Reason::ImagePull | Reason::CrashLoop | Reason::Unschedulable | Reason::QuotaExceeded => {
-            "the function does not run"
-        }
+        Reason::ImagePull
+        | Reason::CrashLoop
+        | Reason::Unschedulable
+        | Reason::QuotaExceeded
+        | Reason::RolloutWaiting
+        | Reason::RolloutFailed
+        | Reason::RolloutHalted => "the function does not run",
         Reason::SidecarUnreachable | Reason::NoReplicas => "the function can't be reached",
     }
 }

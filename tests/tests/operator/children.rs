@@ -45,6 +45,7 @@ async fn a_function_gets_its_children_and_they_go_with_it() {
         "ExternalIdEnforced",
         "BucketWritable",
         "SidecarAvailable",
+        "UpToDate",
     ];
     assert_eq!(types, all);
     assert_eq!(condition(&function, "RoleAssumed").expect("the condition").status, "Unknown");

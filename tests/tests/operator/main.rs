@@ -10,6 +10,7 @@ mod leaders;
 mod many;
 mod metrics;
 mod replicas;
+mod rollouts;
 mod scene;
 mod sidecars;
 mod trouble;

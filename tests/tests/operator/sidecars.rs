@@ -61,6 +61,16 @@ impl SimulatedSidecars {
         Self { address, state }
     }
 
+    /// From now on they answer with this condition.
+    pub fn report(&self, r#type: &str, status: &str, reason: &str) {
+        let mut current = self.state.status.lock().unwrap_or_else(PoisonError::into_inner);
+        for condition in current["conditions"].as_array_mut().expect("conditions") {
+            if condition["type"] == r#type {
+                *condition = condition_of(r#type, status, reason, "it is said");
+            }
+        }
+    }
+
     /// How often they were asked.
     pub fn asked(&self) -> usize {
         self.state.asked.load(Ordering::Relaxed)

@@ -1,5 +1,6 @@
 //! What goes wrong is said, and mends itself once its cause is gone.
 
+use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -11,6 +12,7 @@ use tributary_tests::kubernetes::{condition, eventually, wait_condition};
 use tributary_tests::wait::SOON;
 
 use crate::scene::Scene;
+use crate::sidecars::SimulatedSidecars;
 
 /// How soon a fault is in the status.
 const SAID: Duration = Duration::from_secs(15);
@@ -64,11 +66,34 @@ async fn a_name_that_is_taken_is_looked_for_ever_more_seldom() {
 }
 
 #[tokio::test]
+async fn a_healthy_start_is_one_event_and_no_warning() {
+    let (scene, _operator) = Scene::with_operator("start").await;
+    let sidecars = SimulatedSidecars::start(Ipv4Addr::new(127, 0, 0, 12)).await;
+    scene.applied("orders", &json!({})).await;
+    eventually("it is ready", async || {
+        sidecars.serve(&scene, "tributary.dev/function=orders").await;
+        let function = scene.functions().get("orders").await.ok()?;
+        condition(&function, "Ready").filter(|ready| ready.status == "True")
+    })
+    .await;
+    let events = eventually("there is an Event", async || {
+        let list = scene.objects::<Event>().list(&ListParams::default()).await.ok()?;
+        let of_function = |event: &Event| event.involved_object.kind.as_deref() == Some("DestinationFunction");
+        let told: Vec<_> = list.into_iter().filter(of_function).map(|event| (event.type_, event.reason)).collect();
+        (!told.is_empty()).then_some(told)
+    })
+    .await;
+    assert_eq!(events, [(Some("Normal".to_owned()), Some("Ready".to_owned()))]);
+}
+
+#[tokio::test]
 async fn each_change_of_a_condition_is_an_event() {
     let (scene, _operator) = Scene::with_operator("events").await;
     scene.applied("orders", &json!({"paused": false})).await;
     scene.apply("orders", &json!({"paused": true})).await;
     wait_condition(&scene.functions(), "orders", "Accepted", "Paused", SAID).await;
+    scene.apply("orders", &json!({"paused": false})).await;
+    wait_condition(&scene.functions(), "orders", "Accepted", "Ok", SAID).await;
     eventually("there are Events", async || {
         let list = scene.objects::<Event>().list(&ListParams::default()).await.ok()?;
         let of = |reason: &str, r#type: &str| {

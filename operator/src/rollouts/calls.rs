@@ -1,0 +1,50 @@
+//! Has functions looked at whose turn to roll has come.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use tokio::sync::mpsc;
+
+use crate::function::FunctionRef;
+use crate::watch::Scope;
+
+/// Calls functions whose turn has come, wherever they are looked after. Clones are of the same.
+#[derive(Clone, Debug, Default)]
+pub struct Calls(Arc<Mutex<Vec<Answering>>>);
+
+type Answering = (Scope, mpsc::UnboundedSender<FunctionRef>);
+
+impl Calls {
+    /// Calls to functions of the scope go here.
+    pub fn answer(&self, scope: Scope, triggers: mpsc::UnboundedSender<FunctionRef>) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((scope, triggers));
+    }
+
+    /// Calls the functions.
+    pub fn call(&self, functions: Vec<FunctionRef>) {
+        let scopes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        for function in functions {
+            if let Some((_, triggers)) = scopes.iter().find(|(scope, _)| scope.has(&function)) {
+                // Nobody looks after functions any more.
+                let _ = triggers.send(function);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_function_is_called_where_it_is_looked_after() {
+        let calls = Calls::default();
+        let [(a, mut in_a), (b, mut in_b)] = [mpsc::unbounded_channel(), mpsc::unbounded_channel()];
+        calls.answer(Scope::Namespace("a".to_owned()), a);
+        calls.answer(Scope::Namespace("b".to_owned()), b);
+        let function = FunctionRef::new("b", "orders");
+        calls.call(vec![function.clone()]);
+        assert!(in_a.try_recv().is_err());
+        assert_eq!(in_b.try_recv().unwrap(), function);
+        assert!(in_b.try_recv().is_err());
+    }
+}
