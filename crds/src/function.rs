@@ -37,16 +37,21 @@ use crate::values::{
     ),
     printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
     printcolumn(name = "Reason", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].reason"),
-    printcolumn(name = "Role", type_ = "string", json_path = ".spec.roleArn"),
+    printcolumn(name = "Up-To-Date", type_ = "string", json_path = ".status.conditions[?(@.type==\"UpToDate\")].status"),
+    printcolumn(name = "Desired", type_ = "integer", json_path = ".spec.replicas"),
+    printcolumn(name = "Running", type_ = "integer", json_path = ".status.readyReplicas"),
     printcolumn(name = "Bucket", type_ = "string", json_path = ".spec.s3.bucket"),
     printcolumn(name = "Mode", type_ = "string", json_path = ".spec.delivery.mode"),
+    printcolumn(name = "Role", type_ = "string", json_path = ".spec.roleArn", priority = 1),
     printcolumn(name = "Region", type_ = "string", json_path = ".spec.s3.region", priority = 1),
-    printcolumn(name = "Replicas", type_ = "integer", json_path = ".status.replicas", priority = 1),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
     // A Service and more carry the name: a DNS-1035 label, with room for a suffix.
     validation = Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$')")
-        .message(Message::Expression("'metadata.name \"' + self.metadata.name + '\" is not a label of at most 52 lower-case letters, digits and hyphens that begins with a letter; write it like orders'".into()))
+        .message(Message::Expression("'metadata.name \"' + self.metadata.name + '\" is not a label of at most 52 lower-case letters, digits and hyphens that begins with a letter; write it like orders'".into())),
+    // The ServiceAccount of that name is there in every namespace, and nobody's to delete.
+    validation = Rule::new("self.metadata.name != 'default'")
+        .message("metadata.name \"default\" is taken: the sidecars' ServiceAccount carries the function's name, and each namespace has one called default; name it otherwise")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

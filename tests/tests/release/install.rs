@@ -43,15 +43,18 @@ pub async fn install_and_store_an_event(stage: &Stage) {
     assert!(key.starts_with("orders-lake/segment/track/") && key.ends_with("-first-0.json"), "{key}");
     assert!(stored(&format!("objects/{key}")).contains("\"messageId\":\"first-0\""));
 
-    let wait = ["wait", "--namespace", "shop", "--for", "condition=Ready", "--timeout", "15s", "df/orders"];
-    kubectl(&wait, "").expect("a function that is ready");
+    for condition in ["condition=Ready", "condition=UpToDate"] {
+        let wait = ["wait", "--namespace", "shop", "--for", condition, "--timeout", "15s", "df/orders"];
+        kubectl(&wait, "").expect("a function that is ready");
+    }
     let shown = kubectl(&["get", "df", "--namespace", "shop"], "").expect("a list");
     let lines: Vec<Vec<&str>> = shown.lines().map(|line| line.split_whitespace().collect()).collect();
-    assert_eq!(lines[0], ["NAME", "READY", "REASON", "ROLE", "BUCKET", "MODE", "AGE"]);
-    let role = format!("arn:aws:iam::{ACCOUNT}:role/orders-writer");
-    assert_eq!(lines[1][..6], ["orders", "True", "Ok", &role, "orders-lake", "Object"]);
+    assert_eq!(lines[0], ["NAME", "READY", "REASON", "UP-TO-DATE", "DESIRED", "RUNNING", "BUCKET", "MODE", "AGE"]);
+    assert_eq!(lines[1][..8], ["orders", "True", "Ok", "True", "1", "1", "orders-lake", "Object"]);
+    assert!(shown.lines().all(|line| line.len() <= 100), "{shown}");
     let wide = kubectl(&["get", "df", "--namespace", "shop", "--output", "wide"], "").expect("a list");
     assert!(wide.contains("http://orders.shop.svc") && wide.contains("us-west-2"), "{wide}");
+    assert!(wide.contains(&format!("arn:aws:iam::{ACCOUNT}:role/orders-writer")), "{wide}");
     let described = kubectl(&["describe", "df", "orders", "--namespace", "shop"], "").expect("a description");
     assert!(described.contains("events sent to http://orders.shop.svc are stored"), "{described}");
     assert!(!described.contains(EXTERNAL_ID), "the external ID is shown");
