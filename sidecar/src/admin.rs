@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio::sync::watch;
-use tributary_crds::conditions::{SidecarStatus, Truth};
+use tributary_crds::conditions::{SidecarCondition, SidecarStatus, Truth};
 use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 use tributary_telemetry::exposition::Format;
@@ -87,13 +87,22 @@ impl Admin {
 
     fn ready(&self) -> Answer {
         let why = if self.readiness.ending.load(Ordering::Acquire) {
-            "ending\n"
+            "ending".to_owned()
         } else if self.readiness.begun.load(Ordering::Acquire) {
             return Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned());
         } else {
-            "no session yet, or no certificate: see /status\n"
+            self.hindrance()
         };
-        Answer::Plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, why.to_owned())
+        Answer::Plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, why + "\n")
+    }
+
+    /// What keeps the sidecar from its first event: the first condition that is False, as far as one is.
+    fn hindrance(&self) -> String {
+        let conditions = self.conditions.snapshot();
+        match conditions.iter().find(|condition| condition.status == Truth::False) {
+            Some(SidecarCondition { r#type, reason, message, .. }) => format!("{type} {reason}: {message}"),
+            None => "starting: there is no session yet".to_owned(),
+        }
     }
 
     fn status(&self) -> Answer {

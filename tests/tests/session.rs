@@ -150,7 +150,9 @@ async fn half_an_answer_of_sts_is_no_session() {
         let sidecar = Setup::new(&aws).start().await;
         let said = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, SOON).await;
         assert!(said.message.contains("tried again"), "{broken:?}: {}", said.message);
-        assert_eq!(sidecar.ask("/readyz").await.status, 503, "{broken:?}");
+        let ready = sidecar.ask("/readyz").await;
+        assert_eq!(ready.status, 503, "{broken:?}");
+        assert!(ready.text().starts_with("RoleAssumed StsUnreachable: "), "{broken:?}: {}", ready.text());
         assert_eq!(sidecar.status().await.session, None, "{broken:?}");
         let answer = sidecar.send("/v1/track", &track(0)).await;
         assert_eq!(answer.status, 503, "{broken:?}");
