@@ -17,7 +17,8 @@ use crate::manifest::{FunctionDocument, Manifest, Secret};
 /// Secrets too, their keys and the external ID are checked as well.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Prints a line for each problem, or that all is well; exits with 1 if there is a problem.
+Prints a line for each problem, or that all is well; exits with 1 if there is a problem. Objects of other
+kinds are skipped.
 
 Examples:
   tributary check function.yaml
@@ -42,6 +43,9 @@ pub fn run(arguments: &Arguments) -> Outcome {
         for line in says {
             lines.push_str(&format!("{file}: {}: {line}\n", function.name));
         }
+    }
+    if !manifest.skipped.is_empty() {
+        lines.push_str(&format!("{file}: skipped: {}\n", manifest.skipped.join(", ")));
     }
     if good { Outcome::Done(lines) } else { Outcome::Failed(lines) }
 }

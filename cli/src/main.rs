@@ -15,6 +15,7 @@ mod send;
 use std::io::Write;
 use std::process::ExitCode;
 
+use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use tributary_telemetry::one_line;
 
@@ -25,7 +26,7 @@ const USAGE: u8 = 64;
 
 /// Runs, checks and prepares destination functions: no cluster and no cloud needed.
 #[derive(Parser)]
-#[command(name = "tributary", version, arg_required_else_help = false, after_help = EXIT_CODES)]
+#[command(name = "tributary", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
     #[command(subcommand)]
     command: Command,
@@ -70,6 +71,9 @@ fn main() -> ExitCode {
             Command::LocalAws(arguments) => local_aws::run(&arguments),
             Command::Send(arguments) => send::run(&arguments),
         },
+        Err(help) if help.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
+            Outcome::Done(help.to_string())
+        }
         Err(error) if error.use_stderr() => {
             Outcome::Usage(format!("{} (see tributary --help)", one_line(&error.to_string())))
         }

@@ -11,13 +11,15 @@ use serde_yaml::Value;
 pub use error::ManifestError;
 pub use secret::Secret;
 
-/// What a file holds. A document that is neither function nor Secret is an error: nothing is
-/// passed over in silence.
+/// What a file holds. A Kubernetes object of another kind is skipped, and named; any other document is an
+/// error: nothing is passed over in silence.
 #[derive(Debug)]
 pub struct Manifest {
     /// The functions, in the file's order.
     pub functions: Vec<FunctionDocument>,
     secrets: Vec<Secret>,
+    /// Objects of other kinds, as `ConfigMap settings`.
+    pub skipped: Vec<String>,
 }
 
 /// A function as it stands in the file, right or wrong.
@@ -51,7 +53,7 @@ impl Manifest {
     /// # Errors
     /// When it is not YAML, or holds a document of another kind.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let mut manifest = Self { functions: Vec::new(), secrets: Vec::new() };
+        let mut manifest = Self { functions: Vec::new(), secrets: Vec::new(), skipped: Vec::new() };
         for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
             let mut document: Value =
                 serde::Deserialize::deserialize(document).map_err(|error| ManifestError::yaml(&error))?;
@@ -61,6 +63,10 @@ impl Manifest {
                 None if document.is_null() => {}
                 Some("DestinationFunction") => manifest.add_function(index + 1, document)?,
                 Some("Secret") => manifest.add_secret(index + 1, &document)?,
+                Some(kind) if is_of_another_api(&document) => {
+                    let name = name_of(&document).unwrap_or_else(|| "without a name".to_owned());
+                    manifest.skipped.push(format!("{kind} {name}"));
+                }
                 kind => return Err(ManifestError::kind(index + 1, kind, &document)),
             }
         }
@@ -109,6 +115,12 @@ impl Manifest {
     }
 }
 
+/// Whether it is an object of Kubernetes' or somebody else's. Of our own API there is one kind: another one
+/// is misspelt.
+fn is_of_another_api(document: &Value) -> bool {
+    document["apiVersion"].as_str().is_some_and(|version| !version.starts_with("tributary.dev/"))
+}
+
 fn name_of(document: &Value) -> Option<String> {
     document["metadata"]["name"].as_str().map(str::to_owned)
 }
@@ -148,6 +160,16 @@ mod tests {
         let two = format!("{FUNCTION}---\nkind: DestinationFunction\nmetadata: {{name: payments}}\n");
         let several = Manifest::parse(&two).unwrap().function().unwrap_err().to_string();
         assert!(several.contains("orders, payments"), "{several}");
+    }
+
+    #[test]
+    fn objects_of_other_apis_are_skipped_and_named() {
+        let others = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n---\napiVersion: apps/v1\nkind: Deployment\n";
+        let manifest = Manifest::parse(&format!("{FUNCTION}{others}")).unwrap();
+        assert_eq!(manifest.function().unwrap().name, "orders");
+        assert_eq!(manifest.skipped, ["ConfigMap settings", "Deployment without a name"]);
+        let misspelt = format!("{FUNCTION}---\napiVersion: tributary.dev/v1alpha1\nkind: DestinatonFunction\n");
+        assert!(refused(&misspelt).contains("document 2 is a DestinatonFunction"), "{}", refused(&misspelt));
     }
 
     #[test]

@@ -43,14 +43,13 @@ fn refused(output: &Output, part: &str) {
 
 #[test]
 fn wrong_usage_is_64_and_one_line() {
-    refused(&tributary(&[]), "requires a subcommand");
     refused(&tributary(&["chekc"]), "unrecognized subcommand 'chekc'");
     refused(&tributary(&["check"]), "<FILE>");
     refused(&tributary(&["check", "/no/such/file.yaml"]), "/no/such/file.yaml: can't be read");
     refused(&tributary(&["external-id", "Orders_Lake"]), "is not the name of a Secret");
     refused(&tributary(&["external-id", "orders-lake", "--namespace", "a.b"]), "not a namespace");
     refused(&on(FUNCTION, "policy", &["--principal", "*"]), "not the ARN of a role");
-    for help in [&["--help"][..], &["--version"], &["check", "--help"], &["policy", "--help"]] {
+    for help in [&[][..], &["--help"], &["--version"], &["check", "--help"], &["policy", "--help"]] {
         let output = tributary(help);
         assert!(output.status.success() && !output.stdout.is_empty() && output.stderr.is_empty(), "{help:?}");
     }
@@ -67,6 +66,10 @@ fn check_says_ok_or_a_line_for_each_problem() {
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].ends_with(": orders: unknown field \"spec.colour\""));
     assert!(lines[1].contains(": orders: spec.s3.bucket: bucket \"My_Bucket\" is not a bucket name"));
+
+    let config_map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n";
+    let mixed = on(&format!("{FUNCTION}{config_map}"), "check", &[]);
+    assert!(mixed.status.success() && out(&mixed).ends_with(": skipped: ConfigMap settings\n"), "{}", out(&mixed));
 
     refused(&on("kind: [", "check", &[]), "is not YAML");
     refused(&on("kind: Pod\nmetadata: {name: web}", "check", &[]), "document 1 is a Pod, \"web\"");

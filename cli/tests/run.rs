@@ -381,3 +381,40 @@ fn what_can_not_start_says_why_in_one_line() {
     assert_eq!(output.status.code(), Some(1));
     assert!(String::from_utf8(output.stdout).unwrap().contains("choose another with --listen"));
 }
+
+#[test]
+fn a_change_of_the_roles_side_is_seen_at_once() {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("accounts.yaml", "externalId: change-me-", "externalId: another-one-");
+    let warning = run.line("warning ");
+    assert!(warning.contains("RoleAssumed RenewalFailing") && warning.contains("traffic stops at"), "{warning}");
+    assert_eq!(run.send().0, 200, "the old session still lives");
+    run.edit("accounts.yaml", "externalId: another-one-", "externalId: change-me-");
+    run.line("mended    RoleAssumed");
+}
+
+#[test]
+fn a_role_that_is_given_away_is_never_called_ready() {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("accounts.yaml", "        externalId: ", "        # externalId: ");
+    let problem = run.line("problem ");
+    assert!(problem.contains("ExternalIdEnforced NotEnforced"), "{problem}");
+    let (status, answer) = run.send();
+    assert!(status == 503 && answer.contains("NotEnforced"), "{status} {answer}");
+    let (folder, _) = run.end();
+
+    // From the start it is the same.
+    let run = Run::again(folder, true);
+    let line = run.line("");
+    let mut said = vec![line];
+    while !said.last().is_some_and(|line| line.starts_with("problem ")) {
+        said.push(run.line(""));
+    }
+    assert!(said.iter().all(|line| !line.starts_with("ready ")), "{said:?}");
+    assert_eq!(run.send().0, 503);
+    run.edit("accounts.yaml", "        # externalId: ", "        externalId: ");
+    run.line("ready ");
+    run.send_until_stored();
+}

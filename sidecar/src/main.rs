@@ -47,6 +47,8 @@ fn main() -> ExitCode {
         endpoints: endpoints(&config.spec),
         region: flags.region.clone(),
         clock: Arc::new(MachineClock::new()),
+        // Nobody tells: a renewal and a probe find out.
+        role_changed: Arc::default(),
         drain: flags.drain(),
         log: Some(log),
     };

@@ -264,7 +264,7 @@ impl Metrics {
     }
 
     /// Events taken and not answered yet.
-    pub(crate) fn in_flight(&self) -> u64 {
+    pub fn in_flight(&self) -> u64 {
         self.in_flight.get().try_into().unwrap_or_default()
     }
 

@@ -7,7 +7,7 @@ use std::time::Duration;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::net::TcpListener;
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::info;
 use tributary_crds::memory::budget_bytes;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
@@ -48,6 +48,8 @@ pub struct Dependencies {
     pub region: Option<String>,
     /// The time.
     pub clock: Arc<dyn Clock>,
+    /// Told when the role is known to have changed: a new session and a probe are then asked for at once.
+    pub role_changed: Arc<Notify>,
     /// How it ends.
     pub drain: Drain,
     /// The log, whose level the platform may raise; nothing, where that is nobody's to say.
@@ -140,6 +142,7 @@ impl Sidecar {
             sts: Sts::new(spec, self.config.session_name(), endpoint, Arc::clone(&self.dependencies.clock)),
             identity: self.dependencies.identity.clone(),
             external_id,
+            role_changed: Arc::clone(&self.dependencies.role_changed),
             secret: (reference.name.to_string(), reference.key.to_string()),
             prefix: self.config.external_id_prefix.clone(),
             policy: spec.external_id_enforcement,

@@ -86,6 +86,7 @@ impl InProcess {
             endpoints: Endpoints { s3: Some(aws.endpoint()), sts: Some(aws.endpoint()) },
             region: None,
             clock: Arc::new(Shared(aws.clock().clone())),
+            role_changed: Arc::default(),
             drain: Drain { delay: Duration::ZERO, grace: Duration::from_secs(20) },
             log: None,
         };

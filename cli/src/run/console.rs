@@ -4,7 +4,7 @@ use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use tributary_crds::conditions::{ConditionType, SidecarCondition, Truth};
-use tributary_crds::function::{Ingest, SecretKeyRef};
+use tributary_crds::function::{ExternalIdEnforcement, Ingest, SecretKeyRef};
 use tributary_sidecar::metrics::Totals;
 
 use super::cloud::Cloud;
@@ -15,16 +15,19 @@ pub struct Console {
     terminal: bool,
     live: bool,
     told: Vec<SidecarCondition>,
+    /// Whether a role that does not demand its external ID is used all the same.
+    enforcement_only_warns: bool,
 }
 
 impl Console {
     pub fn new() -> Self {
-        Self { terminal: io::stdout().is_terminal(), live: false, told: Vec::new() }
+        Self { terminal: io::stdout().is_terminal(), live: false, told: Vec::new(), enforcement_only_warns: false }
     }
 
     /// What runs where, and how to send a first event.
     pub fn start(&mut self, function: &Function, cloud: &Cloud, events: &str, admin: &str) {
         let config = &function.config;
+        self.enforcement_only_warns = config.spec.external_id_enforcement == ExternalIdEnforcement::Warn;
         let s3 = &config.spec.s3;
         let prefix = s3.prefix.as_ref().map_or("", |prefix| prefix.as_str());
         self.line(&format!("function  {}/{}", config.namespace, config.name));
@@ -86,10 +89,20 @@ impl Console {
                 Truth::True | Truth::Unknown | Truth::False => {}
             }
         }
-        if ready(now) && !ready(&self.told) {
+        if self.ready(now) && !self.ready(&self.told) {
             self.line("ready     the role is assumed; events are taken");
         }
         self.told = now.to_vec();
+    }
+
+    /// Whether events are stored: the role is assumed, and demands its external ID, or need not.
+    fn ready(&self, conditions: &[SidecarCondition]) -> bool {
+        let status = |r#type| conditions.iter().find(|condition| condition.r#type == r#type).map(|found| found.status);
+        let enforced = match status(ConditionType::ExternalIdEnforced) {
+            Some(Truth::False) => self.enforcement_only_warns,
+            status => status == Some(Truth::True),
+        };
+        enforced && status(ConditionType::RoleAssumed) == Some(Truth::True)
     }
 
     /// A new sidecar, of which nothing is known yet.
@@ -127,13 +140,6 @@ impl Console {
         // A reader that has gone away is no reason to stop taking events.
         let _ = writeln!(io::stdout(), "{clear}{text}");
     }
-}
-
-/// Whether the role is assumed, and it is known whether it demands its external ID.
-fn ready(conditions: &[SidecarCondition]) -> bool {
-    let status = |r#type| conditions.iter().find(|condition| condition.r#type == r#type).map(|found| found.status);
-    status(ConditionType::RoleAssumed) == Some(Truth::True)
-        && status(ConditionType::ExternalIdEnforced).is_some_and(|status| status != Truth::Unknown)
 }
 
 fn summary(totals: Totals) -> String {

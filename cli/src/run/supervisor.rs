@@ -6,7 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::signal::unix::{SignalKind, signal};
-use tokio::sync::{broadcast, oneshot, watch};
+use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use tributary_crds::conditions::SidecarCondition;
 use tributary_local_aws::Call;
@@ -41,6 +41,7 @@ pub struct Supervisor {
 
 /// A sidecar that runs.
 struct Running {
+    role_changed: Arc<Notify>,
     conditions: watch::Receiver<Vec<SidecarCondition>>,
     metrics: Arc<Metrics>,
     stop: oneshot::Sender<()>,
@@ -87,7 +88,7 @@ impl Supervisor {
                 }
                 _ = look.tick() => {
                     self.console.count(sum(before, running.metrics.totals()));
-                    if self.look(&mut mount)? {
+                    if self.look(&mut mount, &running)? {
                         // As in a cluster: the new one takes events before the old one is let go.
                         let new = self.start(&mount)?;
                         self.console.forget();
@@ -96,7 +97,13 @@ impl Supervisor {
                 }
             }
         }
-        let totals = sum(before, stop(running).await);
+        let (metrics, in_flight) = (Arc::clone(&running.metrics), running.metrics.in_flight());
+        self.console.note("stopping", &format!("{in_flight} events are in flight; press Ctrl-C again to stop now"));
+        let last = tokio::select! {
+            totals = stop(running) => totals,
+            _ = interrupt.recv() => metrics.totals(),
+        };
+        let totals = sum(before, last);
         let place = match &self.cloud {
             Cloud::Real => format!("s3://{}", self.function.current().config.spec.s3.bucket),
             Cloud::Embedded(embedded) => embedded.data.display().to_string(),
@@ -115,12 +122,14 @@ impl Supervisor {
     }
 
     fn start(&self, mount: &Mount) -> std::io::Result<Running> {
+        let role_changed = Arc::new(Notify::new());
         let dependencies = Dependencies {
             identity: self.cloud.identity(),
             secrets: mount.path().to_owned(),
             endpoints: self.cloud.endpoints(),
             region: None,
             clock: Arc::new(MachineClock::new()),
+            role_changed: Arc::clone(&role_changed),
             drain: DRAIN,
             // The file says how much is logged, and its edits count.
             log: None,
@@ -133,13 +142,16 @@ impl Supervisor {
             let _ = stopped.await;
         };
         let task = tokio::spawn(sidecar.run(events, admin, ending));
-        Ok(Running { conditions, metrics, stop, task })
+        Ok(Running { role_changed, conditions, metrics, stop, task })
     }
 
     /// Looks at the files. True when the sidecar must be rolled.
-    fn look(&mut self, mount: &mut Mount) -> std::io::Result<bool> {
+    fn look(&mut self, mount: &mut Mount, running: &Running) -> std::io::Result<bool> {
         match self.cloud.look() {
-            Some(Ok(())) => self.console.note("edit", "the accounts file is taken up"),
+            Some(Ok(())) => {
+                self.console.note("edit", "the accounts file is taken up; a new session is asked for");
+                running.role_changed.notify_one();
+            }
             Some(Err(says)) => self.console.note("problem", &format!("the accounts file: {says}; AWS stays as it was")),
             None => {}
         }

@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::watch;
+use tokio::sync::{Notify, watch};
 use tracing::{debug, info};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::ExternalIdEnforcement;
@@ -30,6 +30,8 @@ pub(crate) struct SessionManager {
     pub(crate) sts: Sts,
     pub(crate) identity: BaseIdentity,
     pub(crate) external_id: watch::Receiver<ExternalIdState>,
+    /// Told when the role has changed.
+    pub(crate) role_changed: Arc<Notify>,
     /// How the Secret and its key are called, for messages.
     pub(crate) secret: (String, String),
     /// What the external ID must begin with, if the platform says so.
@@ -208,8 +210,12 @@ impl SessionManager {
         };
         tokio::select! {
             changed = self.external_id.changed() => {
-                state.schedule.external_id_changed();
+                state.schedule.role_or_external_id_changed();
                 changed.is_ok()
+            }
+            () = self.role_changed.notified() => {
+                state.schedule.role_or_external_id_changed();
+                true
             }
             () = demanded => {
                 self.heed_demand(state);

@@ -185,8 +185,8 @@ impl Schedule {
         from <= now
     }
 
-    /// The external ID has changed: whatever was refused or throttled before, this is tried once.
-    pub(crate) fn external_id_changed(&mut self) {
+    /// The role or the external ID has changed: whatever was refused or throttled before, this is tried once.
+    pub(crate) fn role_or_external_id_changed(&mut self) {
         self.refresh.at_once();
         self.probe.at_once();
         self.quiet_until = Duration::ZERO;

@@ -64,7 +64,7 @@ fn traffic_brings_a_call_forward_and_a_changed_external_id_brings_one_about_at_o
     schedule.demand_session();
     schedule.demand_probe();
     assert_eq!((schedule.refresh_due(), schedule.probe_due()), (seconds(260), seconds(260)));
-    schedule.external_id_changed();
+    schedule.role_or_external_id_changed();
     assert_eq!((schedule.refresh_due(), schedule.probe_due()), (Duration::ZERO, Duration::ZERO));
     schedule.refresh_failed(seconds(210), FailureKind::Throttled, false, 1.0);
     assert_eq!((schedule.refresh_due(), schedule.probe_due()), (seconds(270), seconds(270)));
