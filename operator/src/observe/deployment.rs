@@ -42,12 +42,20 @@ pub fn is_complete(deployment: &Deployment) -> bool {
 
 /// Why pods are not made.
 fn refused(said: &str) -> Problem {
+    let quota = |message: String| Problem { reason: Reason::QuotaExceeded, message };
     if said.contains("exceeded quota") {
-        let message = format!(
+        return quota(format!(
             "the namespace's quota leaves no room for a sidecar: raise it, or lower spec.resources or spec.replicas. \
              Kubernetes said: {said}"
-        );
-        return Problem { reason: Reason::QuotaExceeded, message };
+        ));
+    }
+    // "failed quota: NAME: must specify limits.cpu for: sidecar"
+    if let Some((_, demanded)) = said.split_once("must specify ") {
+        let field = demanded.split([' ', ';']).next().unwrap_or_default();
+        return quota(format!(
+            "the namespace's quota demands {field} of every container, and the sidecar has none: set \
+             spec.resources.{field}. Kubernetes said: {said}"
+        ));
     }
     Problem { reason: Reason::Progressing, message: format!("Kubernetes makes no pods: {said}") }
 }
@@ -77,6 +85,9 @@ mod tests {
             failure("pods \"a\" is forbidden: exceeded quota: q, requested: pods=1, used: pods=1, limited: pods=1");
         assert_eq!(quota.reason, Reason::QuotaExceeded);
         assert!(quota.message.contains("spec.resources") && quota.message.contains("limited: pods=1"));
+        let demands = failure("pods \"a\" is forbidden: failed quota: q: must specify limits.cpu for: sidecar");
+        assert_eq!(demands.reason, Reason::QuotaExceeded);
+        assert!(demands.message.contains("set spec.resources.limits.cpu."), "{}", demands.message);
         assert_eq!(failure("violates PodSecurity").reason, Reason::Progressing);
     }
 

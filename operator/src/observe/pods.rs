@@ -26,7 +26,12 @@ const IMAGE: [&str; 6] = [
 pub fn is_current(pod: &KubePod, config_hash: &str) -> bool {
     pod.metadata.deletion_timestamp.is_none()
         && pod.labels().get(label::CONFIG).is_some_and(|config| config == config_hash)
-        && !matches!(phase(pod), "Failed" | "Succeeded")
+        && !has_ended(pod)
+}
+
+/// Whether nothing of the pod runs any more.
+pub fn has_ended(pod: &KubePod) -> bool {
+    matches!(phase(pod), "Failed" | "Succeeded")
 }
 
 /// A pod and what was heard of it, if it was asked.
@@ -90,9 +95,13 @@ fn problem(pod: &KubePod) -> Option<Problem> {
         return Some(Problem {
             reason: Reason::CrashLoop,
             message: format!(
-                "the sidecar ended {} times after it had started, the last time {end}; kubectl logs --namespace {} {} \
-                 --previous says more",
-                container.restart_count.max(1),
+                "the sidecar ended {} after it had started, {}{end}; kubectl logs --namespace {} {} --previous says more",
+                if container.restart_count > 1 {
+                    format!("{} times", container.restart_count)
+                } else {
+                    "once".to_owned()
+                },
+                if container.restart_count > 1 { "the last time " } else { "" },
                 pod.namespace().unwrap_or_default(),
                 pod.name_any()
             ),
@@ -169,7 +178,11 @@ mod tests {
                 Reason::CrashLoop,
                 "137 (OOMKilled: raise spec.resources.limits.memory)",
             ),
-            ("restartCount: 1, state: {terminated: {exitCode: 1, reason: Error}}", Reason::CrashLoop, "exit code 1"),
+            (
+                "restartCount: 1, state: {terminated: {exitCode: 1, reason: Error}}",
+                Reason::CrashLoop,
+                "the sidecar ended once after it had started, with exit code 1 (Error); kubectl",
+            ),
             (
                 "restartCount: 1, state: {terminated: {exitCode: 64, reason: Error, message: \"a\\nno such file\\n\"}}",
                 Reason::CrashLoop,
