@@ -25,7 +25,7 @@ pub struct Refusal {
 /// What becomes of the sidecars of a function that is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Then {
-    /// They end: they could reach what the namespace was not given.
+    /// They end: they could reach what the namespace was not given. The condition says when they have.
     Stop,
     /// They go on as they are, and no change of the function is taken up.
     Freeze,
@@ -55,7 +55,7 @@ fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) ->
         return Ok(());
     }
     let message = format!(
-        "roleArn \"{}\" is not one that the platform gives the namespace {namespace} ({}); its sidecars are stopped; \
+        "roleArn \"{}\" is not one that the platform gives the namespace {namespace} ({}); \
          ask the platform's owner for the role, or name another",
         spec.role_arn,
         platform.policy.roles(namespace)
@@ -72,7 +72,7 @@ fn endpoints(spec: &DestinationFunctionSpec, platform: &Platform) -> Result<(), 
     for (field, endpoint) in named {
         if let Some(endpoint) = endpoint.filter(|endpoint| wrong(endpoint)) {
             let message = format!(
-                "{field} \"{endpoint}\" is not among the endpoints that the platform allows; its sidecars are stopped; \
+                "{field} \"{endpoint}\" is not among the endpoints that the platform allows; \
                  leave it out to use AWS, or ask the platform's owner to allow it (policy.allowedEndpoints)"
             );
             return Err(Refusal { reason: Reason::EndpointNotAllowed, message, then: Then::Stop });

@@ -244,6 +244,19 @@ impl Applier {
         Ok(())
     }
 
+    /// Removes the child of that name, whether or not the caches know it: somebody may have taken its labels
+    /// away, by which watches find it. Whether there is none of the function's any more.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn remove_named<K: Child>(&self, family: &Family, name: &str) -> Result<bool, ApplyError> {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &family.namespace);
+        let live = api.get_opt(name).await.map_err(|source| ApplyError::api::<K>(name, source))?;
+        let ours = live.filter(|live| kinship(live.meta(), &family.name, &family.uid) == Kinship::Ours);
+        self.remove(family, ours.as_ref()).await?;
+        Ok(ours.is_none())
+    }
+
     /// Writes how many sidecars there are into a function that doesn't say: [`scale`](crate::scale) says why.
     ///
     /// # Errors

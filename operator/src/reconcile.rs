@@ -35,6 +35,9 @@ const LONGEST: Duration = Duration::from_secs(30);
 /// When to look again at a function of which nothing was heard.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
 
+/// When to look again whether sidecars that were stopped are gone.
+const STOPPING: Duration = Duration::from_secs(2);
+
 /// Functions that are named of those whose roll failed.
 const NAMED: usize = 5;
 
@@ -181,6 +184,7 @@ async fn look(
     let status = context.statuses.current(function, reference);
     let mut observed = Observed {
         refusal,
+        stopped: false,
         problem: None,
         enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
         turn: Turn::Go,
@@ -215,7 +219,7 @@ async fn look(
             // Nothing of it rolls on, and others needn't wait for it.
             follow(context.rollouts.forget(reference), context).await;
             match then {
-                Then::Stop => stop(&children, live.as_deref(), context).await,
+                Then::Stop => stop(&children, context).await.map(|stopped| observed.stopped = stopped),
                 Then::Freeze => Ok(()),
             }
         }
@@ -230,6 +234,10 @@ async fn look(
     context.metrics.function(reference, Some(readiness(&observed)));
     done?;
     let again = said.map_err(ReconcileError::Status)?;
+    if observed.refusal.is_some_and(|refusal| refusal.then == Then::Stop) && !observed.stopped {
+        // The caches may not tell.
+        return Ok(Action::requeue(STOPPING));
+    }
     // By chance sooner: those that began together are not to go on together.
     Ok(Action::requeue(again.unwrap_or_else(|| RESYNC.mul_f64(0.75 + 0.25 * fastrand::f64()))))
 }
@@ -255,9 +263,13 @@ async fn bring(
     applier.bring(family, &children.service, service.as_deref()).await?;
 
     let policy = watch::get(&caches.network_policies, reference);
-    match &children.network_policy {
-        Some(desired) => applier.bring(family, desired, policy.as_deref()).await?,
-        None => applier.remove(family, policy.as_deref()).await?,
+    let waits_for_old_sidecars = !is_rolled(children, live, reference, context);
+    match (&children.network_policy, policy.as_deref().filter(|_| waits_for_old_sidecars)) {
+        (Some(desired), Some(live)) => {
+            applier.bring(family, &desired::while_rolling(desired, live), Some(live)).await?;
+        }
+        (Some(desired), None) => applier.bring(family, desired, policy.as_deref()).await?,
+        (None, _) => applier.remove(family, policy.as_deref()).await?,
     }
     let budget = watch::get(&caches.disruption_budgets, reference);
     match &children.disruption_budget {
@@ -272,6 +284,15 @@ async fn bring(
         applier.fill_in(function, replicas).await?;
     }
     drop_old_configurations(&configuration, live, reference, children, context).await
+}
+
+/// Whether all sidecars are of the template that is desired, those that are ending included.
+fn is_rolled(children: &Children, live: Option<&Deployment>, reference: &FunctionRef, context: &Context) -> bool {
+    let Some(live) = live else { return true };
+    let pods = context.caches.pods.of(reference);
+    let mut running = pods.iter().filter(|pod| !observe::has_ended(pod));
+    let all_are_new = running.all(|pod| pod.labels().get(label::CONFIG) == Some(&children.config_hash));
+    observe::rollout(live, &children.deployment).complete && all_are_new
 }
 
 /// A Deployment that waits for its turn follows its function's replicas all the same.
@@ -309,9 +330,9 @@ async fn drop_old_configurations(
     Ok(())
 }
 
-/// Ends the sidecars. Their address stays: to be refused is an answer, too.
-async fn stop(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
-    context.applier.remove(&children.family, live).await
+/// Ends the sidecars. Their address stays: to be refused is an answer, too. Whether they have ended.
+async fn stop(children: &Children, context: &Context) -> Result<bool, ApplyError> {
+    context.applier.remove_named::<Deployment>(&children.family, &children.deployment.name_any()).await
 }
 
 /// The hash of the configuration that a Deployment's sidecars are started with.

@@ -12,7 +12,7 @@ mod up_to_date;
 
 use tributary_crds::conditions::{ConditionType, Reason, SidecarStatus, Truth};
 
-use crate::acceptance::Refusal;
+use crate::acceptance::{Refusal, Then};
 use crate::rollouts::Turn;
 
 pub use status::{Change, changes, recorded, status};
@@ -50,6 +50,8 @@ pub struct Problem {
 pub struct Observed {
     /// What the platform does not allow.
     pub refusal: Option<Refusal>,
+    /// Whether there is no Deployment any more, of a function whose sidecars are to end.
+    pub stopped: bool,
     /// What kept a child from being written.
     pub problem: Option<Problem>,
     /// Whether a role that is given away without the external ID is used all the same.
@@ -146,8 +148,12 @@ pub fn conditions(observed: &Observed) -> Vec<Finding> {
 
 fn accepted(observed: &Observed) -> Finding {
     let not = |reason, message: &str| Finding::new(ConditionType::Accepted, Truth::False, reason, message);
-    if let Some(refusal) = &observed.refusal {
-        return not(refusal.reason, &refusal.message);
+    if let Some(Refusal { reason, message, then }) = &observed.refusal {
+        return match then {
+            Then::Freeze => not(*reason, message),
+            Then::Stop if observed.stopped => not(*reason, &format!("{message}; its sidecars are stopped")),
+            Then::Stop => not(*reason, &format!("{message}; its sidecars are being stopped")),
+        };
     }
     // The external ID is none of the operator's business: the sidecar judges it.
     let standing = observed.standing(ConditionType::Accepted);

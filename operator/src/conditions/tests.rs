@@ -10,6 +10,7 @@ use crate::acceptance::Then;
 fn fine() -> Observed {
     Observed {
         refusal: None,
+        stopped: false,
         problem: None,
         enforcement_only_warns: false,
         turn: Turn::Go,
@@ -103,6 +104,11 @@ fn what_the_platform_does_not_allow_is_not_accepted() {
         let refusal = Refusal { reason, message: "no".to_owned(), then: Then::Freeze };
         let refused = with(|observed| observed.refusal = Some(refusal));
         assert_eq!(judged(&refused, ConditionType::Accepted), [(Truth::False, reason); 2]);
+    }
+    for (stopped, said) in [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")] {
+        let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), then: Then::Stop };
+        let refused = with(|observed| (observed.refusal, observed.stopped) = (Some(refusal), stopped));
+        assert_eq!(conditions(&refused)[1].message, said);
     }
     let clash = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
     assert_eq!(judged(&clash, ConditionType::Accepted), [(Truth::False, Reason::NameClash); 2]);

@@ -83,6 +83,14 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
     }
 }
 
+/// The NetworkPolicy until no sidecar of before is left: those must reach what they reach now.
+pub fn while_rolling(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
+    let mut widened = network_policy::widened(desired, live);
+    // As it is before it is sealed.
+    widened.metadata.annotations = None;
+    sealed(widened)
+}
+
 /// A child with the hash of all that it says.
 fn sealed<K: ResourceExt + Serialize>(mut child: K) -> K {
     let applied = hash(&child);

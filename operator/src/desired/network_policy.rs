@@ -39,6 +39,30 @@ pub fn network_policy(
     })
 }
 
+/// What is desired, and what the sidecars of before need in addition: the ports of the function's endpoints, and
+/// the agent of its base identity, as `live` has them. What the platform itself allows or forbids is not kept.
+pub fn widened(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
+    let mut widened = desired.clone();
+    let Some(rules) = widened.spec.as_mut().and_then(|spec| spec.egress.as_mut()) else { return widened };
+    let before = live.spec.iter().flat_map(|spec| spec.egress.iter().flatten());
+    let needed: Vec<_> = before.filter(|rule| is_functions(rule) && !rules.contains(rule)).cloned().collect();
+    rules.extend(needed);
+    widened
+}
+
+/// Whether a rule is there for the function's endpoints or its base identity.
+fn is_functions(rule: &NetworkPolicyEgressRule) -> bool {
+    rule.to.as_ref().is_some_and(|to| *to == elsewhere() || *to == pod_identity())
+}
+
+fn elsewhere() -> Vec<NetworkPolicyPeer> {
+    ELSEWHERE.map(|(everywhere, except)| block(everywhere, Some(except))).to_vec()
+}
+
+fn pod_identity() -> Vec<NetworkPolicyPeer> {
+    POD_IDENTITY.map(|address| block(address, None)).to_vec()
+}
+
 fn ingress(platform: &NetworkPolicies) -> Vec<NetworkPolicyIngressRule> {
     let events = NetworkPolicyIngressRule {
         from: (!platform.events_from.is_empty()).then(|| platform.events_from.clone()),
@@ -62,15 +86,12 @@ fn egress(
         ports: Some(["UDP", "TCP"].map(|protocol| port(IntOrString::Int(53), protocol)).to_vec()),
     };
     let aws = NetworkPolicyEgressRule {
-        to: Some(ELSEWHERE.map(|(everywhere, except)| block(everywhere, Some(except))).to_vec()),
+        to: Some(elsewhere()),
         ports: Some(ports(spec).into_iter().map(|number| tcp(IntOrString::Int(number))).collect()),
     };
     let mut rules = vec![names, aws];
     if *identity == BaseIdentity::PodIdentity {
-        rules.push(NetworkPolicyEgressRule {
-            to: Some(POD_IDENTITY.map(|address| block(address, None)).to_vec()),
-            ports: Some(vec![tcp(IntOrString::Int(80))]),
-        });
+        rules.push(NetworkPolicyEgressRule { to: Some(pod_identity()), ports: Some(vec![tcp(IntOrString::Int(80))]) });
     }
     rules.extend(platform.egress.iter().cloned());
     rules

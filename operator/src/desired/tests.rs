@@ -193,3 +193,32 @@ fn a_single_sidecar_has_no_disruption_budget_and_running_ones_count() {
     // How many there are is said at creation by nobody, and so Kubernetes makes one.
     assert_eq!(children(&function, &platform, Some(4)).deployment.spec.unwrap().replicas, None);
 }
+
+#[test]
+fn a_network_policy_is_widened_for_the_sidecars_of_before_and_never_by_the_platform() {
+    let (mut function, mut platform) = small();
+    platform.network_policy.enabled = true;
+    platform.network_policy.egress = serde_yaml::from_str("[{ports: [{port: 8125, protocol: UDP}]}]").unwrap();
+    platform.base_identity = serde_yaml::from_str("{default: {podIdentity: {}}}").unwrap();
+    function.spec.s3.endpoint = Some("https://minio.storage.svc:9000".parse().unwrap());
+    let policy = |function: &DestinationFunction, platform: &Platform| {
+        children(function, platform, None).network_policy.unwrap()
+    };
+    let rules = |policy: &NetworkPolicy| policy.spec.clone().unwrap().egress.unwrap();
+    let before = policy(&function, &platform);
+    assert_eq!(while_rolling(&before, &before), before, "nothing has changed");
+
+    function.spec.s3.endpoint = None;
+    platform.base_identity = serde_yaml::from_str("{}").unwrap();
+    platform.network_policy.egress.clear();
+    let after = policy(&function, &platform);
+    let rolling = while_rolling(&after, &before);
+    assert_ne!(rolling.annotations()[annotation::APPLIED], after.annotations()[annotation::APPLIED]);
+    let text = serde_yaml::to_string(&rules(&rolling)).unwrap();
+    assert!(text.contains("9000") && text.contains("169.254.170.23"), "{text}");
+    assert!(!text.contains("8125"), "the platform's own change is not waited with: {text}");
+    assert!(rules(&after).iter().all(|rule| rules(&rolling).contains(rule)));
+    // Still, after another look at it; and no more when all are rolled.
+    assert_eq!(while_rolling(&after, &rolling), rolling);
+    assert!(!serde_yaml::to_string(&rules(&after)).unwrap().contains("9000"));
+}
