@@ -149,3 +149,19 @@ fn distinct_keys(config: &SidecarConfig) -> Result<(), ConfigError> {
         DeliveryMode::Object | DeliveryMode::Batch => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn there_are_as_many_worker_threads_as_cores_up_to_eight_unless_a_flag_says_otherwise() {
+        let threads = |flags: &[&str]| {
+            let always = ["tributary-sidecar", "--config", "function.yaml"];
+            Flags::try_parse_from(always.iter().chain(flags)).unwrap().worker_threads()
+        };
+        let cores = std::thread::available_parallelism().unwrap().get();
+        assert_eq!(threads(&[]), cores.min(8));
+        assert_eq!(threads(&["--worker-threads", "64"]), 64);
+    }
+}

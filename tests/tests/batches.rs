@@ -145,28 +145,34 @@ async fn types_of_any_name_do_not_keep_batches_open_without_end() {
     assert!((1..=2).contains(&mixed) && objects.len() == 64 + mixed, "{} objects, {mixed} mixed", objects.len());
 }
 
-/// Objects of `types` types while an event comes every 10 ms for `seconds`, with a `maxAge` of 1 s.
-async fn objects_of_types(types: usize, seconds: usize) -> Vec<StoredObject> {
+/// How many objects come of so many events of `types` types, one every 2.5 ms, with a `maxAge` of 1 s; and how
+/// long it took.
+async fn objects_of_types(types: usize, events: usize) -> (usize, Duration) {
     let (aws, sidecar) = started(batches(&json!({"maxAge": "1s"}))).await;
-    let ports: &Ports = &sidecar;
-    let events = seconds * 100;
+    let (ports, begun): (&Ports, _) = (&sidecar, Instant::now());
     let sends = (0..events).map(async |i| {
-        tokio::time::sleep(Duration::from_millis(10) * u32::try_from(i).expect("few")).await;
+        tokio::time::sleep(Duration::from_micros(2_500) * u32::try_from(i).expect("few")).await;
         let event = json!({"type": type_name(i % types), "userId": "u", "messageId": message_id(i)});
         assert_eq!(ports.send("/", &event).await.status, 200);
     });
     join_all(sends).await;
+    let took = begun.elapsed();
     assert_lines(&aws.objects(), 0..events);
-    aws.objects()
+    let sealed = sidecar.metric("batch_bytes_count").await;
+    assert!((sealed - aws.objects().len() as f64).abs() < 0.5, "{sealed} batches were counted");
+    assert!(sidecar.metric("batch_age_seconds_sum").await > 0.0);
+    (aws.objects().len(), took)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn no_more_than_an_object_per_type_and_age_however_many_types_there_are() {
+    let events = 1_600;
     for (types, own) in [(7, 7), (9, 9), (64, 64), (90, 65)] {
-        let (seconds, start) = (4, Instant::now());
-        let objects = objects_of_types(types, seconds).await.len();
-        let most = own * (1 + usize::try_from(start.elapsed().as_secs()).expect("seconds"));
-        println!("{types} types: {objects} objects of {} events", seconds * 100);
+        let (objects, took) = objects_of_types(types, events).await;
+        // A batch for each second that has begun, and one that the last event begins.
+        let most = own * (2 + usize::try_from(took.as_secs()).expect("seconds"));
+        println!("{types} types: {objects} objects of {events} events, at most {most}");
+        assert!(most * 2 < events, "it took {took:?}, in which an object per event is no more");
         assert!(objects <= most, "{objects} objects of {types} types, over {most}");
     }
 }
@@ -256,8 +262,13 @@ async fn memory_is_bounded_and_more_is_told_to_come_later() {
         json!({"batch": events.collect::<Vec<_>>()})
     };
     let ports: &Ports = &sidecar;
-    let answers =
-        join_all((0..300).map(async |i| (i, ports.try_send("/v1/batch", &body(i)).await.expect("an answer")))).await;
+    let sends = join_all((0..300).map(async |i| (i, ports.try_send("/v1/batch", &body(i)).await.expect("an answer"))));
+    let reserved = until("memory is reserved", SOON, async || {
+        let bytes = sidecar.metric("memory_reserved_bytes").await;
+        (bytes > 0.0).then_some(bytes)
+    });
+    let (answers, reserved) = tokio::join!(sends, reserved);
+    assert!(reserved <= sidecar.metric("memory_budget_bytes").await);
     let count = |status: u16| answers.iter().filter(|(_, answer)| answer.status == status).count();
     assert!(count(429) > 0 && count(200) > 0, "{} and {}", count(200), count(429));
     assert_eq!(count(429) + count(200) + count(503), 300);
