@@ -204,12 +204,16 @@ impl Tenant {
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// Whether there is an Event on a function with this reason.
-    pub async fn has_event(&self, name: &str, reason: &str) -> bool {
+    /// The Events on a function.
+    pub async fn events(&self, name: &str) -> Vec<Event> {
         let fields = format!("involvedObject.kind=DestinationFunction,involvedObject.name={name}");
         let events: Api<Event> = self.cluster.api(&self.namespace);
-        let list = events.list(&ListParams::default().fields(&fields)).await.expect("Events");
-        list.iter().any(|event| event.reason.as_deref() == Some(reason))
+        events.list(&ListParams::default().fields(&fields)).await.expect("Events").items
+    }
+
+    /// Whether there is an Event on a function with this reason.
+    pub async fn has_event(&self, name: &str, reason: &str) -> bool {
+        self.events(name).await.iter().any(|event| event.reason.as_deref() == Some(reason))
     }
 
     /// All of a function's objects hold the events of this prefix that were sent, each once in Object

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use futures_util::future::join_all;
 use serde_json::json;
-use tributary_tests::kubernetes::{SYSTEM, Tenant, kubectl};
+use tributary_tests::kubernetes::{SYSTEM, Tenant, kubectl, within};
 use tributary_tests::world::ACCOUNT;
 
 use crate::stage::{GUARDED, tenant};
@@ -45,6 +45,20 @@ async fn ten_functions_keep_their_events_apart() {
         assert_eq!(keys.len(), 5, "{keys:?}");
         assert!(keys.iter().all(|key| key.contains(&own)), "{keys:?}");
     }
+}
+
+/// Events are read when something is wrong; a start that goes well is one.
+#[tokio::test]
+async fn a_healthy_start_is_one_event_and_no_warning() {
+    let tenant = tenant("quiet").await;
+    tenant.run("orders", &json!({})).await;
+    within(Duration::from_secs(15), "there is an Event", async || {
+        (!tenant.events("orders").await.is_empty()).then_some(())
+    })
+    .await;
+    let events = tenant.events("orders").await;
+    let told: Vec<_> = events.iter().map(|event| (event.type_.as_deref(), event.reason.as_deref())).collect();
+    assert_eq!(told, [(Some("Normal"), Some("Ready"))]);
 }
 
 /// What the API server says of a function that it refuses.

@@ -19,9 +19,9 @@ use crate::sidecars::SimulatedSidecars;
 /// Functions that come at once, with a sidecar each.
 const FUNCTIONS: usize = 1_000;
 /// How long it may take until all of them have their children, and then until all are ready.
-const TIME: Duration = Duration::from_secs(240);
+const TIME: Duration = Duration::from_secs(480);
 /// Between two looks, since a look at a thousand takes the API server some time itself.
-const OFTEN: Duration = Duration::from_secs(2);
+const OFTEN: Duration = Duration::from_secs(3);
 /// The operator's memory: its container's limit is 256 MiB by default.
 const MAX_MEMORY_BYTES: usize = 128 << 20;
 /// Requests of an operator that begins to lead where nothing changed: lists, watches and the Lease.

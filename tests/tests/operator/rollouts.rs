@@ -16,8 +16,9 @@ use tributary_tests::{OperatorProcess, OperatorSetup};
 use crate::scene::{Scene, image};
 use crate::sidecars::SimulatedSidecars;
 
-/// The Deployment's progressDeadlineSeconds, and what a busy machine needs beyond.
-const FAILED: Duration = Duration::from_secs(200);
+/// The Deployment's progressDeadlineSeconds of 120, and what controllers need beyond that have a thousand other
+/// Deployments to look after.
+const FAILED: Duration = Duration::from_secs(400);
 
 const NEXT: &str = "registry.invalid/tributary-sidecar:next";
 const FIXED: &str = "registry.invalid/tributary-sidecar:fixed";

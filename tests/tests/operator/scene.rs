@@ -141,7 +141,8 @@ impl Scene {
         K::DynamicType: Default,
     {
         let ours = ListParams::default().labels("app.kubernetes.io/managed-by=tributary");
-        let list = self.objects::<K>().list(&ours).await.expect("a list");
+        // Names are enough: a thousand Deployments have some megabytes.
+        let list = self.objects::<K>().list_metadata(&ours).await.expect("a list");
         list.items.iter().map(ResourceExt::name_any).collect()
     }
 }

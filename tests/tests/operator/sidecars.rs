@@ -76,26 +76,23 @@ impl SimulatedSidecars {
         self.state.asked.load(Ordering::Relaxed)
     }
 
-    /// Says of all pods that are selected, and don't run yet, what a kubelet says of sidecars that serve. How many
-    /// there are.
-    pub async fn serve(&self, scene: &Scene, selector: &str) -> usize {
+    /// Says of all pods that are selected, and don't run yet, what a kubelet says of sidecars that serve.
+    pub async fn serve(&self, scene: &Scene, selector: &str) {
         let pods = scene.objects::<Pod>();
-        let list = pods.list(&ListParams::default().labels(selector)).await.expect("a list of pods");
-        let phase = |pod: &Pod| pod.status.as_ref().and_then(|status| status.phase.clone()).unwrap_or_default();
+        let pending = ListParams::default().labels(selector).fields("status.phase=Pending");
+        let waiting = pods.list_metadata(&pending).await.expect("a list of pods");
         let serves = json!({"status": {
             "phase": "Running",
             "podIP": self.address.to_string(),
             "podIPs": [{"ip": self.address.to_string()}],
             "conditions": [{"type": "Ready", "status": "True"}],
         }});
-        let waiting = list.iter().filter(|pod| phase(pod) == "Pending").map(ResourceExt::name_any);
-        stream::iter(waiting.collect::<Vec<_>>())
+        stream::iter(waiting.iter().map(ResourceExt::name_any))
             .for_each_concurrent(16, async |name| {
                 let patch = Patch::Strategic(&serves);
                 pods.patch_status(&name, &PatchParams::default(), &patch).await.expect("a status");
             })
             .await;
-        list.items.len()
     }
 }
 

@@ -1,6 +1,5 @@
 //! What goes wrong is said, and mends itself once its cause is gone.
 
-use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
@@ -12,7 +11,6 @@ use tributary_tests::kubernetes::{condition, eventually, wait_condition};
 use tributary_tests::wait::SOON;
 
 use crate::scene::Scene;
-use crate::sidecars::SimulatedSidecars;
 
 /// How soon a fault is in the status.
 const SAID: Duration = Duration::from_secs(15);
@@ -63,27 +61,6 @@ async fn a_name_that_is_taken_is_looked_for_ever_more_seldom() {
     tokio::time::sleep(window).await;
     let per_clash = (looks().await - before) / f64::from(clashes);
     assert!(per_clash <= 3.0, "{per_clash} looks per function in {window:?}");
-}
-
-#[tokio::test]
-async fn a_healthy_start_is_one_event_and_no_warning() {
-    let (scene, _operator) = Scene::with_operator("start").await;
-    let sidecars = SimulatedSidecars::start(Ipv4Addr::new(127, 0, 0, 12)).await;
-    scene.applied("orders", &json!({})).await;
-    eventually("it is ready", async || {
-        sidecars.serve(&scene, "tributary.dev/function=orders").await;
-        let function = scene.functions().get("orders").await.ok()?;
-        condition(&function, "Ready").filter(|ready| ready.status == "True")
-    })
-    .await;
-    let events = eventually("there is an Event", async || {
-        let list = scene.objects::<Event>().list(&ListParams::default()).await.ok()?;
-        let of_function = |event: &Event| event.involved_object.kind.as_deref() == Some("DestinationFunction");
-        let told: Vec<_> = list.into_iter().filter(of_function).map(|event| (event.type_, event.reason)).collect();
-        (!told.is_empty()).then_some(told)
-    })
-    .await;
-    assert_eq!(events, [(Some("Normal".to_owned()), Some("Ready".to_owned()))]);
 }
 
 #[tokio::test]
@@ -143,6 +120,25 @@ async fn what_the_platform_does_not_allow_any_more_is_stopped() {
     let _operator = scene.operator().start().await;
     scene.appears::<Deployment>("orders").await;
     wait_condition(&scene.functions(), "orders", "Accepted", "Ok", MENDED).await;
+}
+
+/// Watches find a child by its labels, which a tenant may edit.
+#[tokio::test]
+async fn a_deployment_without_its_labels_is_stopped_all_the_same() {
+    let (scene, mut operator) = Scene::with_operator("hidden").await;
+    scene.applied("orders", &json!({})).await;
+    operator.kill();
+    let hidden = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}});
+    scene.edit::<Deployment>("orders", &hidden).await;
+    let grants = json!({"grants": {"namespaces": {&scene.namespace.name: {"roleArns": []}}}});
+    let _strict = scene.operator().platform("policy", grants).start().await;
+    let stopped = async || {
+        let function = scene.functions().get("orders").await.ok()?;
+        condition(&function, "Accepted").filter(|accepted| accepted.message.ends_with("; its sidecars are stopped"))
+    };
+    let accepted = eventually("it is said that they are stopped", stopped).await;
+    assert_eq!(accepted.reason, "RoleNotAllowed");
+    assert!(scene.objects::<Deployment>().get_opt("orders").await.expect("an answer").is_none(), "it still runs");
 }
 
 #[tokio::test]
