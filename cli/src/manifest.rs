@@ -11,6 +11,9 @@ use serde_yaml::Value;
 pub use error::ManifestError;
 pub use secret::Secret;
 
+/// The path that stands for standard input.
+pub const STDIN: &str = "-";
+
 /// What a file holds. A Kubernetes object of another kind is skipped, and named; any other document is an
 /// error: nothing is passed over in silence.
 #[derive(Debug)]
@@ -39,7 +42,7 @@ impl Manifest {
     /// # Errors
     /// When it can't be read, is not YAML, or holds a document of another kind.
     pub fn load(path: &Path) -> Result<Self, ManifestError> {
-        let text = if path == Path::new("-") {
+        let text = if path == Path::new(STDIN) {
             let mut text = String::new();
             std::io::stdin().read_to_string(&mut text).map(|_| text)
         } else {

@@ -37,7 +37,8 @@ Examples:
   tributary run examples/orders.yaml --accounts examples/accounts.yaml
   tributary run function.yaml --aws")]
 pub struct Arguments {
-    /// YAML documents: one DestinationFunction and the Secret with its external ID
+    /// YAML documents: one DestinationFunction and the Secret with its external ID; - is standard input, whose
+    /// edits nobody can see
     file: PathBuf,
 
     /// Where events are taken

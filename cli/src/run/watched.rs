@@ -1,7 +1,10 @@
-//! A file that is read again when it changes.
+//! A file that is read again when it changes; standard input, which is read once.
 
 use std::fs;
+use std::io::Read;
 use std::path::{Path, PathBuf};
+
+use crate::manifest::STDIN;
 
 /// A file and what was last read from it. Editors replace files in many ways; the text tells.
 pub struct WatchedFile {
@@ -21,6 +24,9 @@ impl WatchedFile {
 
     /// The text, or why there is none, if that is not what it was.
     pub fn changed(&mut self) -> Option<Result<String, String>> {
+        if self.path == Path::new(STDIN) {
+            return None;
+        }
         let now = read(&self.path);
         if now == self.last {
             return None;
@@ -31,5 +37,11 @@ impl WatchedFile {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    fs::read_to_string(path).map_err(|error| format!("can't be read: {error}"))
+    let text = if path == Path::new(STDIN) {
+        let mut text = String::new();
+        std::io::stdin().read_to_string(&mut text).map(|_| text)
+    } else {
+        fs::read_to_string(path)
+    };
+    text.map_err(|error| format!("can't be read: {error}"))
 }
