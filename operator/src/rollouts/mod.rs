@@ -185,7 +185,7 @@ impl Rollouts {
                 state.waiting.insert(function.clone());
                 return Turn::Halted(failures);
             }
-            if state.rolling.len() >= self.max_concurrent {
+            if self.free_slots(state) == 0 {
                 state.waiting.insert(function.clone());
                 return Turn::Wait(state.rolling.len());
             }
@@ -198,17 +198,15 @@ impl Rollouts {
     /// Changes the state, and says what follows for those who wait.
     fn change(&self, change: impl FnOnce(&mut State)) -> Consequences {
         let mut state = self.lock();
-        let (was_halted, before) = (state.is_halted(self.max_failed), state.rolling.len());
+        let (was_halted, before) = (state.is_halted(self.max_failed), self.free_slots(&state));
         change(&mut state);
         let is_halted = state.is_halted(self.max_failed);
         let calls = if is_halted != was_halted {
             // Each says so in its status.
             state.waiting.iter().cloned().collect()
-        } else if !is_halted && state.rolling.len() < before {
-            let free = self.max_concurrent.saturating_sub(state.rolling.len());
-            state.waiting.iter().take(free).cloned().collect()
         } else {
-            Vec::new()
+            let free = self.free_slots(&state);
+            state.waiting.iter().take(if free > before { free } else { 0 }).cloned().collect()
         };
         let halted_by = (is_halted && !was_halted).then(|| {
             let mut failed: Vec<_> = state.failed.keys().cloned().collect();
@@ -216,6 +214,13 @@ impl Rollouts {
             failed
         });
         Consequences { calls, halted_by }
+    }
+
+    /// How many more may begin: no more roll at once than may still fail, so that a sidecar that does not come up
+    /// reaches no more functions than the platform allows to fail.
+    fn free_slots(&self, state: &State) -> usize {
+        let may_fail = self.max_failed.saturating_sub(state.failures());
+        self.max_concurrent.min(may_fail).saturating_sub(state.rolling.len())
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
