@@ -3,7 +3,6 @@
 mod error;
 mod secret;
 
-use std::io::Read;
 use std::path::Path;
 
 use serde_yaml::Value;
@@ -13,6 +12,14 @@ pub use secret::Secret;
 
 /// The path that stands for standard input.
 pub const STDIN: &str = "-";
+
+/// The text of the file at `path`, or of standard input.
+///
+/// # Errors
+/// When it can't be read.
+pub fn read(path: &Path) -> std::io::Result<String> {
+    if path == Path::new(STDIN) { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
+}
 
 /// What a file holds. A Kubernetes object of another kind is skipped, and named; any other document is an
 /// error: nothing is passed over in silence.
@@ -42,13 +49,7 @@ impl Manifest {
     /// # Errors
     /// When it can't be read, is not YAML, or holds a document of another kind.
     pub fn load(path: &Path) -> Result<Self, ManifestError> {
-        let text = if path == Path::new(STDIN) {
-            let mut text = String::new();
-            std::io::stdin().read_to_string(&mut text).map(|_| text)
-        } else {
-            std::fs::read_to_string(path)
-        };
-        Self::parse(&text.map_err(ManifestError::Unreadable)?)
+        Self::parse(&read(path).map_err(ManifestError::Unreadable)?)
     }
 
     /// Reads the documents of a text.

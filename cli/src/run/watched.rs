@@ -1,10 +1,8 @@
 //! A file that is read again when it changes; standard input, which is read once.
 
-use std::fs;
-use std::io::Read;
 use std::path::{Path, PathBuf};
 
-use crate::manifest::STDIN;
+use crate::manifest::{self, STDIN};
 
 /// A file and what was last read from it. Editors replace files in many ways; the text tells.
 pub struct WatchedFile {
@@ -37,11 +35,5 @@ impl WatchedFile {
 }
 
 fn read(path: &Path) -> Result<String, String> {
-    let text = if path == Path::new(STDIN) {
-        let mut text = String::new();
-        std::io::stdin().read_to_string(&mut text).map(|_| text)
-    } else {
-        fs::read_to_string(path)
-    };
-    text.map_err(|error| format!("can't be read: {error}"))
+    manifest::read(path).map_err(|error| format!("can't be read: {error}"))
 }
