@@ -154,17 +154,19 @@ where
             }
         });
         let tls = self.tls.clone();
+        // Here, so that connections are idle in the order in which they came.
+        slot.idle();
         tokio::spawn(async move {
             match tls {
                 None => answer(stream, service, slot).await,
                 Some(tls) => {
                     // A client that says nothing is closed for one that does.
-                    slot.idle();
                     let stream = tokio::select! {
                         stream = shake_hands(stream, &tls) => stream,
                         () = closing(&slot) => None,
                     };
                     if let Some(stream) = stream {
+                        slot.idle();
                         answer(stream, service, slot).await;
                     }
                 }
@@ -179,7 +181,6 @@ where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
     S: HttpService<Incoming, ResBody = AnswerBody, Error = Infallible>,
 {
-    slot.idle();
     let stream = TokioIo::new(Tracked::new(stream, Arc::clone(&slot)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
@@ -188,24 +189,16 @@ where
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
     // First what has come already: a request that is there is answered before the connection closes.
-    let result = loop {
-        tokio::select! {
-            biased;
-            result = &mut connection => break result,
-            () = slot.asked_to_close() => {
-                let settled = tokio::time::Instant::from_std(slot.settles_at());
-                if let Ok(result) = tokio::time::timeout_at(settled, &mut connection).await {
-                    break result;
-                }
-                if slot.is_closing() {
-                    connection.as_mut().graceful_shutdown();
-                    break close(connection, &slot).await;
-                }
-            }
-            () = slot.ending() => {
-                connection.as_mut().graceful_shutdown();
-                break connection.await;
-            }
+    let result = tokio::select! {
+        biased;
+        result = &mut connection => result,
+        () = closing(&slot) => {
+            connection.as_mut().graceful_shutdown();
+            close(connection, &slot).await
+        }
+        () = slot.ending() => {
+            connection.as_mut().graceful_shutdown();
+            connection.await
         }
     };
     if let Err(error) = result {
@@ -225,7 +218,7 @@ async fn close<C: Future<Output = hyper::Result<()>>>(mut connection: Pin<&mut C
     }
 }
 
-/// Ends when a connection that does nothing is to close in favour of another one.
+/// Ends when a connection was asked to close in favour of another one, and has stayed as it was until it settled.
 async fn closing(slot: &Slot) {
     loop {
         slot.asked_to_close().await;
