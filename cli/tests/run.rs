@@ -422,12 +422,11 @@ fn a_role_that_is_given_away_is_never_called_ready() {
 #[test]
 fn a_function_from_standard_input_runs() {
     let folder = tempfile::tempdir().unwrap();
-    let mut child = Command::new(env!("CARGO_BIN_EXE_tributary"))
+    let mut child = tributary()
         .args(["run", "-", "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
         .current_dir(folder.path())
         .env("TMPDIR", folder.path())
         .stdin(fs::File::open(example("orders.yaml")).unwrap())
-        .stdout(Stdio::piped())
         .spawn()
         .unwrap();
     let mut lines = BufReader::new(child.stdout.take().unwrap()).lines();

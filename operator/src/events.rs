@@ -46,7 +46,7 @@ impl Events {
         }
     }
 
-    /// Warns whoever runs the platform.
+    /// Warns the platform's owner, by an Event on the operator's Lease.
     pub async fn tell_platform(&self, reason: &str, note: String) {
         let event = Event {
             type_: EventType::Warning,

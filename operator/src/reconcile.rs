@@ -230,7 +230,8 @@ async fn look(
         let configuration = live.as_deref().and_then(configuration);
         observed.pods = configuration.map(|hash| pods(hash, reference, context)).unwrap_or_default();
     }
-    let said = context.statuses.say(function, reference, &observed, children.family.selector_text()).await;
+    let selector = children.family.selector_text();
+    let said = context.statuses.say(function, reference, &observed, selector, status.as_ref()).await;
     context.metrics.function(reference, Some(readiness(&observed)));
     done?;
     let again = said.map_err(ReconcileError::Status)?;

@@ -45,8 +45,8 @@ impl Statuses {
         Self { client, events, written: Mutex::default() }
     }
 
-    /// Says of a function what was observed, if that is not what is said of it already. When to come
-    /// again, if there is something that is to be said later.
+    /// Says of a function what was observed, if that is not what is said of it already: `before`, its
+    /// [`current`](Self::current) status. When to come again, if there is something that is to be said later.
     ///
     /// # Errors
     /// When the API server refuses, or does not answer.
@@ -56,9 +56,8 @@ impl Statuses {
         reference: &FunctionRef,
         observed: &Observed,
         selector: String,
+        before: Option<&FunctionStatus>,
     ) -> kube::Result<Option<Duration>> {
-        let before = self.current(function, reference);
-        let before = before.as_ref();
         let after = conditions::status(observed, function.metadata.generation, selector, before, Timestamp::now());
         let mut words = self.last(function, reference).and_then(|last| last.words);
         let turned = match conditions::changes(before, &after) {

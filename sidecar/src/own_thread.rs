@@ -9,7 +9,7 @@ use std::io;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// A server that runs until it is told to end.
+/// A running server; [`end`](Self::end) stops it.
 #[derive(Debug)]
 pub(crate) struct OwnThread {
     end: oneshot::Sender<()>,

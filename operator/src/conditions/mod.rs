@@ -120,9 +120,7 @@ impl Observed {
         let awaited = self.pods.iter().any(|pod| matches!(pod.heard, Heard::Awaited));
         self.recorded.iter().find(|finding| awaited && finding.r#type == r#type)
     }
-}
 
-impl Observed {
     /// What a sidecar that is not ready says is wrong with the function itself, if one does.
     pub fn fault_of_new_sidecar(&self) -> Option<&str> {
         let unready = self.pods.iter().filter(|pod| !pod.ready);
