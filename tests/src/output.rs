@@ -1,31 +1,46 @@
 //! What a process has written so far.
 
-use std::io::Read;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::fs::File;
+use std::os::unix::fs::FileExt;
+use std::process::Stdio;
 
 use serde_json::Value;
 
-/// All that came out of a pipe, while it still comes.
-#[derive(Clone, Debug, Default)]
-pub struct Output(Arc<Mutex<Vec<u8>>>);
+/// What a process writes to one of its outputs.
+///
+/// It writes into a file and not into a pipe that a thread empties: what it wrote before it
+/// answered is there once the answer is.
+#[derive(Debug)]
+pub struct Output(File);
 
 impl Output {
-    /// Reads a pipe to its end, in a thread of its own.
-    pub fn of(mut pipe: impl Read + Send + 'static) -> Self {
-        let output = Self::default();
-        let written = output.clone();
-        std::thread::spawn(move || {
-            let mut chunk = [0; 4096];
-            while let Ok(count @ 1..) = pipe.read(&mut chunk) {
-                written.0.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&chunk[..count]);
-            }
-        });
-        output
+    /// Nothing so far.
+    ///
+    /// # Panics
+    /// Without a folder for temporary files.
+    #[allow(clippy::new_without_default, reason = "it makes a file")]
+    pub fn new() -> Self {
+        Self(tempfile::tempfile().expect("a temporary file"))
+    }
+
+    /// Where the process writes to.
+    ///
+    /// # Panics
+    /// If the file can't be opened again.
+    pub fn stdio(&self) -> Stdio {
+        self.0.try_clone().expect("the file").into()
     }
 
     /// The text so far.
+    ///
+    /// # Panics
+    /// If the file can't be read.
     pub fn text(&self) -> String {
-        String::from_utf8_lossy(&self.0.lock().unwrap_or_else(PoisonError::into_inner)).into_owned()
+        let length = self.0.metadata().expect("the file's length").len();
+        let mut bytes = vec![0; usize::try_from(length).expect("a length")];
+        // At an offset: the process writes where the file's own offset is.
+        self.0.read_exact_at(&mut bytes, 0).expect("what was written");
+        String::from_utf8_lossy(&bytes).into_owned()
     }
 
     /// The first log line with this message.

@@ -1,6 +1,5 @@
 //! The built binary, started as the operator starts it.
 
-use std::io::Read;
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
@@ -87,7 +86,7 @@ impl Setup {
     ///
     /// # Panics
     /// If the files can't be written.
-    pub fn command(&self, folder: &Path, secrets: &Mounted) -> Command {
+    fn command(&self, folder: &Path, secrets: &Mounted) -> Command {
         std::fs::write(folder.join("function.yaml"), self.function.text()).expect("a file");
         for r#use in [SecretUse::ExternalId, SecretUse::WriteKey, SecretUse::Signature, SecretUse::Tls] {
             let entries = self.secrets.iter().filter(|(other, ..)| *other == r#use);
@@ -106,9 +105,7 @@ impl Setup {
             .env("HOME", folder)
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_SHARED_CREDENTIALS_FILE", folder.join("credentials"))
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
+            .stdin(Stdio::null());
         match &self.trusted {
             Some(certificates) => command.env("SSL_CERT_FILE", certificates),
             None => command.env("AWS_ENDPOINT_URL_S3", &self.s3).env("AWS_ENDPOINT_URL_STS", &self.sts),
@@ -119,6 +116,13 @@ impl Setup {
         command
     }
 
+    /// Starts the process, with all that it writes.
+    fn spawn(&self, folder: &Path, secrets: &Mounted) -> (Killed, Output, Output) {
+        let (stdout, stderr) = (Output::new(), Output::new());
+        let child = self.command(folder, secrets).stdout(stdout.stdio()).stderr(stderr.stdio()).spawn();
+        (Killed(child.expect("a process")), stdout, stderr)
+    }
+
     /// Runs it to its end, which comes before it listens.
     ///
     /// # Panics
@@ -126,17 +130,10 @@ impl Setup {
     pub async fn run(&self) -> Ended {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let secrets = Mounted::new(folder.path().join("secrets"));
-        let mut child = Killed(self.command(folder.path(), &secrets).spawn().expect("a process"));
+        let (mut child, stdout, stderr) = self.spawn(folder.path(), &secrets);
         let status =
             until("the sidecar has ended", SOON, async || child.0.try_wait().expect("a process to ask for")).await;
-        let read = |pipe: Option<&mut dyn Read>| {
-            let mut text = String::new();
-            pipe.expect("a pipe").read_to_string(&mut text).expect("text");
-            text
-        };
-        let stdout = read(child.0.stdout.as_mut().map(|pipe| pipe as &mut dyn Read));
-        let stderr = read(child.0.stderr.as_mut().map(|pipe| pipe as &mut dyn Read));
-        Ended { code: status.code(), stdout, stderr }
+        Ended { code: status.code(), stdout: stdout.text(), stderr: stderr.text() }
     }
 
     /// Starts it, and waits until it listens.
@@ -146,9 +143,7 @@ impl Setup {
     pub async fn start(&self) -> SidecarProcess {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let secrets = Mounted::new(folder.path().join("secrets"));
-        let mut child = Killed(self.command(folder.path(), &secrets).spawn().expect("a process"));
-        let stdout = Output::of(child.0.stdout.take().expect("a pipe"));
-        let stderr = Output::of(child.0.stderr.take().expect("a pipe"));
+        let (mut child, stdout, stderr) = self.spawn(folder.path(), &secrets);
         let line = until("the sidecar listens", SOON, async || {
             let ended = child.0.try_wait().expect("a process to ask for");
             let listening = stdout.line("listening").or_else(|| stderr.line("listening"));

@@ -62,6 +62,7 @@ impl OperatorSetup {
             folder.path().join(name)
         };
         let namespace = &self.namespaces[0];
+        let (stdout, stderr) = (Output::new(), Output::new());
         let mut command = Command::new(binary("tributary-operator"));
         command
             .arg("--platform")
@@ -73,11 +74,9 @@ impl OperatorSetup {
             .env_clear()
             .env("KUBECONFIG", write("kubeconfig", &self.api.kubeconfig(namespace)))
             .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::piped());
-        let mut child = command.spawn().expect("a process");
-        let stdout = Output::of(child.stdout.take().expect("a pipe"));
-        let stderr = Output::of(child.stderr.take().expect("a pipe"));
+            .stdout(stdout.stdio())
+            .stderr(stderr.stdio());
+        let child = command.spawn().expect("a process");
         let mut process =
             OperatorProcess { child, stdout, stderr, admin: String::new(), http: Http::new(), _folder: folder };
         process.admin = until("the operator listens", SOON, async || {
