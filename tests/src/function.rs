@@ -42,6 +42,13 @@ impl Function {
         self
     }
 
+    /// Has the platform demand how external IDs begin.
+    #[must_use]
+    pub fn external_id_prefix(mut self, prefix: &str) -> Self {
+        self.0["externalIdPrefix"] = json!(prefix);
+        self
+    }
+
     /// The file's text: YAML, since JSON is.
     pub fn text(&self) -> String {
         format!("{:#}\n", self.0)

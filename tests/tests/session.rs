@@ -223,6 +223,25 @@ fn time(text: &str) -> SystemTime {
     text.parse::<jiff::Timestamp>().expect("a time").into()
 }
 
+/// Of one that the namespace was not given, the session of before is none to go on with.
+#[tokio::test]
+async fn an_external_id_that_the_platform_forbids_ends_the_session_at_once() {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).function(Function::new().external_id_prefix(&EXTERNAL_ID[..4])).start().await;
+    sidecar.wait_ready().await;
+    assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
+    sidecar.write_external_id("another-3kF9");
+    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::ExternalIdNotAllowed, SOON).await;
+    let refused = sidecar.send("/v1/track", &track(1)).await;
+    assert_eq!(refused.status, 503, "{}", refused.text());
+    assert!(refused.text().contains("ExternalIdNotAllowed"), "{}", refused.text());
+    assert!(sidecar.status().await.session.is_none());
+    sidecar.write_external_id(EXTERNAL_ID);
+    sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, SOON).await;
+    assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
+    assert_exactly(&aws.objects(), &ids(2));
+}
+
 #[tokio::test]
 async fn traffic_calls_a_throttling_sts_no_sooner() {
     let aws = Aws::start(&World::new()).await;

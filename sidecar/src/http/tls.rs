@@ -85,6 +85,13 @@ impl Tls {
         certificate.blocker.clone().or_else(outdated)
     }
 
+    /// Whether clients are shown a certificate that they can take at this time, whatever is wrong with the Secret.
+    pub(crate) fn serves(&self, now: SystemTime) -> bool {
+        let certificate = self.certificate.borrow();
+        let outdated = |site: &Site| site.validity.and_then(|validity| validity.blocker(&self.secret, now)).is_some();
+        certificate.good.as_ref().is_some_and(|site| !outdated(site))
+    }
+
     /// When the certificate that clients are shown ends.
     pub(crate) fn expiry(&self) -> Option<SystemTime> {
         Some(self.certificate.borrow().good.as_ref()?.validity?.not_after)

@@ -24,7 +24,14 @@ pub(crate) async fn watch(
 ) {
     loop {
         metrics.certificate_expiry(tls.as_ref().and_then(Tls::expiry));
-        match access.blocker().or_else(|| tls.as_ref()?.blocker(clock.now())) {
+        let (unreadable, uncertified) = (access.blocker(), tls.as_ref().and_then(|tls| tls.blocker(clock.now())));
+        let goes_on = unreadable.is_none() && tls.as_ref().is_some_and(|tls| tls.serves(clock.now()));
+        match unreadable.or(uncertified) {
+            // Until it ends the last good certificate stays in use.
+            Some(Blocker { reason, message }) if goes_on => {
+                let message = format!("the certificate that was read before is still shown: {message}");
+                conditions.set(ConditionType::IngestConfigured, Truth::True, reason, message);
+            }
             Some(Blocker { reason, message }) => {
                 conditions.set(ConditionType::IngestConfigured, Truth::False, reason, message);
             }

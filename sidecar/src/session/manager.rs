@@ -79,7 +79,14 @@ impl SessionManager {
                     self.conditions.holds(ConditionType::ExternalIdAvailable, "the external ID is read");
                     self.make_due_calls(&mut state, external_id).await;
                 }
-                Err(why) => self.report_no_external_id(*why),
+                Err(why) => {
+                    let blocker = self.no_external_id(*why);
+                    if *why == NoExternalId::WrongPrefix {
+                        self.give_up_session(&state, &blocker);
+                    }
+                    let Blocker { reason, message } = blocker;
+                    self.conditions.set(ConditionType::ExternalIdAvailable, Truth::False, reason, message);
+                }
             }
             self.report_expiry(&state);
             let due = state.schedule.refresh_due();
@@ -152,7 +159,14 @@ impl SessionManager {
         self.conditions.set(ConditionType::RoleAssumed, Truth::True, Reason::RenewalFailing, message);
     }
 
-    fn report_no_external_id(&self, why: NoExternalId) {
+    /// What the platform does not allow ends at once, and not with the session.
+    fn give_up_session(&self, state: &State, Blocker { reason, message }: &Blocker) {
+        if state.status.send_if_modified(|status| status.session.take().is_some()) {
+            self.conditions.set(ConditionType::RoleAssumed, Truth::False, *reason, message.clone());
+        }
+    }
+
+    fn no_external_id(&self, why: NoExternalId) -> Blocker {
         let (name, key) = &self.secret;
         let (reason, message) = match why {
             NoExternalId::Missing(missing) => (
@@ -175,7 +189,7 @@ impl SessionManager {
                 ),
             ),
         };
-        self.conditions.set(ConditionType::ExternalIdAvailable, Truth::False, reason, message);
+        Blocker { reason, message }
     }
 
     /// A session that ended while no new one came forbids traffic: the condition must say so.
