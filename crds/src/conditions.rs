@@ -46,7 +46,8 @@ pub struct FunctionStatus {
 /// A condition's type. In this order they are shown, and looked through for what forbids traffic.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ConditionType {
-    /// Nothing below forbids traffic.
+    /// Events are taken and stored now, by whichever sidecars serve: those of what was asked for last, or those of
+    /// before.
     Ready,
     /// The platform allows this function.
     Accepted,
@@ -60,10 +61,17 @@ pub enum ConditionType {
     ExternalIdEnforced,
     /// Uploads are stored, whatever the events' type.
     BucketWritable,
-    /// Enough pods are ready on the current configuration.
+    /// A sidecar is ready, and can be asked.
     SidecarAvailable,
-    /// The pods run what the function and the platform ask for now. Events are stored whether or not they do.
+    /// The sidecars are what the function and the platform ask for now, all of them. Events are stored whether or not
+    /// they are.
     UpToDate,
+    /// The function is on its way to what it asks for. For kstatus, by which Argo CD and Flux judge.
+    /// <https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>
+    Reconciling,
+    /// The function does not get to what it asks for, or stores no events, until a person mends something. For
+    /// kstatus.
+    Stalled,
 }
 
 /// A condition's status, as Kubernetes writes it.
@@ -94,7 +102,7 @@ pub enum Reason {
     ResourcesOutOfBounds,
     /// Somebody else has an object of the name that the function needs.
     NameClash,
-    /// The function is paused.
+    /// The function is paused: changes of it are not taken up, those of the platform are.
     Paused,
     /// The operator can't read the function, which was stored under other rules.
     Invalid,
@@ -154,6 +162,10 @@ pub enum Reason {
     ImagePull,
     /// The sidecar ends soon after it has started.
     CrashLoop,
+    /// The kernel has ended the sidecar in the last hour, since it went over its memory limit.
+    OOMKilled,
+    /// The sidecars that are asked for did not become ready within the Deployment's deadline, and nothing says why.
+    ProgressDeadlineExceeded,
     /// No node has room for a pod, or may take it.
     Unschedulable,
     /// The namespace's quota leaves no room for a pod.
@@ -168,14 +180,17 @@ impl Reason {
     /// Whether a condition that holds for this reason still needs a person: what works now will stop, or costs more
     /// than it has to.
     pub fn is_warning(self) -> bool {
-        matches!(self, Self::RenewalFailing | Self::ConditionalWritesUnsupported)
+        !matches!(self, Self::Ok | Self::Paused)
     }
-}
 
-impl Reason {
     /// Whether something is under way that needs nobody.
     pub fn is_progress(self) -> bool {
         matches!(self, Self::Pending | Self::Progressing | Self::RolloutWaiting | Self::RolloutHalted)
+    }
+
+    /// Whether it is so because somebody wants it so.
+    pub fn is_wanted(self) -> bool {
+        matches!(self, Self::Paused | Self::NoReplicas)
     }
 
     /// Whether it is something that the function names, or that its AWS account holds: no other function's sidecar

@@ -94,7 +94,8 @@ pub struct DestinationFunctionSpec {
     /// How much the sidecar logs. A change between info, debug and trace restarts nothing.
     #[serde(default)]
     pub log_level: LogLevel,
-    /// The operator leaves the function's children alone.
+    /// Nothing that is changed of the function is taken up, and its sidecars go on. What the platform changes is
+    /// applied to them all the same.
     #[serde(default)]
     pub paused: bool,
 }

@@ -27,7 +27,7 @@ pub struct Refusal {
 pub enum Then {
     /// They end: they could reach what the namespace was not given. The condition says when they have.
     Stop,
-    /// They go on as they are, and no change of the function is taken up.
+    /// They go on as the function was taken up last, and no change of it is taken up.
     Freeze,
 }
 
@@ -36,18 +36,18 @@ pub enum Then {
 /// # Errors
 /// The first thing that it does not allow.
 pub fn judge(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
+    judge_reach(function, platform)?;
+    resources(&function.spec, &platform.sidecar)
+}
+
+/// What the platform says of where the function's events may go.
+///
+/// # Errors
+/// The first thing that it does not allow.
+pub fn judge_reach(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
     let (spec, namespace) = (&function.spec, function.metadata.namespace.as_deref().unwrap_or_default());
     role(spec, namespace, platform)?;
-    endpoints(spec, platform)?;
-    resources(spec, &platform.sidecar)?;
-    if spec.paused {
-        return Err(Refusal {
-            reason: Reason::Paused,
-            message: "spec.paused is true: the operator leaves the function's children as they are".to_owned(),
-            then: Then::Freeze,
-        });
-    }
-    Ok(())
+    endpoints(spec, platform)
 }
 
 fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) -> Result<(), Refusal> {
@@ -173,6 +173,7 @@ mod tests {
             // Exactly what the sidecar needs.
             json!({"resources": {"limits": {"memory": "136Mi"}}}),
             json!({"delivery": {"mode": "Batch"}}),
+            json!({"paused": true}),
             // A request above the default limit raises it.
             json!({"resources": {"requests": {"memory": "512Mi"}}, "delivery": large_batches()}),
         ] {
@@ -193,7 +194,7 @@ mod tests {
 
     #[test]
     fn what_it_does_not_allow_is_refused_with_the_value_that_is_wrong() {
-        use Reason::{EndpointNotAllowed, Paused, ResourcesOutOfBounds, RoleNotAllowed};
+        use Reason::{EndpointNotAllowed, ResourcesOutOfBounds, RoleNotAllowed};
         for (fields, reason, then, part) in [
             (
                 json!({"roleArn": "arn:aws:iam::123456789012:role/other"}),
@@ -238,7 +239,6 @@ mod tests {
                 Then::Freeze,
                 "raise spec.resources.limits.memory to at least 280Mi, or lower spec.delivery.batch.maxBytes",
             ),
-            (json!({"paused": true}), Paused, Then::Freeze, "spec.paused is true"),
             // A function that must stop stops though it is paused.
             (
                 json!({"paused": true, "sts": {"endpoint": "https://evil.example.com"}}),

@@ -244,15 +244,24 @@ impl Applier {
         Ok(())
     }
 
-    /// Removes the child of that name, whether or not the caches know it: somebody may have taken its labels
-    /// away, by which watches find it. Whether there is none of the function's any more.
+    /// The child of that name, whether or not the caches know it: somebody may have taken its labels away, by which
+    /// watches find it.
+    ///
+    /// # Errors
+    /// When the API server refuses.
+    pub async fn find<K: Child>(&self, family: &Family, name: &str) -> Result<Option<K>, ApplyError> {
+        let api: Api<K> = Api::namespaced(self.client.clone(), &family.namespace);
+        let live = api.get_opt(name).await.map_err(|source| ApplyError::api::<K>(name, source))?;
+        Ok(live.filter(|live| kinship(live.meta(), &family.name, &family.uid) == Kinship::Ours))
+    }
+
+    /// Removes the child of that name, if there is one ([`find`](Self::find)). Whether there is none of the function's
+    /// any more.
     ///
     /// # Errors
     /// When the API server refuses.
     pub async fn remove_named<K: Child>(&self, family: &Family, name: &str) -> Result<bool, ApplyError> {
-        let api: Api<K> = Api::namespaced(self.client.clone(), &family.namespace);
-        let live = api.get_opt(name).await.map_err(|source| ApplyError::api::<K>(name, source))?;
-        let ours = live.filter(|live| kinship(live.meta(), &family.name, &family.uid) == Kinship::Ours);
+        let ours: Option<K> = self.find(family, name).await?;
         self.remove(family, ours.as_ref()).await?;
         Ok(ours.is_none())
     }

@@ -8,7 +8,9 @@ use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
 use tracing::warn;
 use tributary_crds::DestinationFunction;
-use tributary_crds::conditions::{ConditionType, Reason};
+use tributary_crds::conditions::ConditionType;
+
+use crate::conditions::is_warning;
 
 /// Bytes that the API server takes in an Event, or nearly.
 const LONGEST_NOTE: usize = 1_000;
@@ -67,8 +69,7 @@ fn shortened(note: &str) -> String {
 
 fn event(condition: &Condition) -> Event {
     let holds = condition.status == "True";
-    let reason = serde_json::from_value::<Reason>(condition.reason.as_str().into());
-    let warns = reason.is_ok_and(Reason::is_warning);
+    let warns = is_warning(condition);
     let is_ready = condition.type_ == ConditionType::Ready.to_string();
     let (reason, note) = match (holds, warns, is_ready) {
         (true, false, _) => (condition.type_.clone(), condition.message.clone()),

@@ -3,7 +3,8 @@
 //! What becomes of a function, in this order:
 //!
 //! 1. [`watch`] knows what is in the cluster, and says which function a change concerns;
-//! 2. [`acceptance`] says whether the platform allows the function: pure;
+//! 2. [`acceptance`] says whether the platform allows the function, and [`taken_up`] what goes on of one whose
+//!    changes wait: pure;
 //! 3. [`desired`] says what its children should be: pure;
 //! 4. [`apply`] makes them so, where they differ ([`difference`], [`kinship`], [`ownership`]: pure);
 //! 5. [`observe`] sees what its sidecars do, and asks them;
@@ -39,4 +40,5 @@ pub mod reconcile;
 pub mod rollouts;
 pub mod scale;
 pub mod status;
+pub mod taken_up;
 pub mod watch;

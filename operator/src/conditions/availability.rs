@@ -4,7 +4,7 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use super::{Finding, Heard, Observed, Pod, Problem, Rollout};
 
-/// SidecarAvailable.
+/// SidecarAvailable: of whatever configuration.
 pub fn condition(observed: &Observed) -> Finding {
     let say = |status, reason, message: String| Finding::new(ConditionType::SidecarAvailable, status, reason, message);
     let problem = |problem: &Problem| say(Truth::False, problem.reason, problem.message.clone());
@@ -12,81 +12,79 @@ pub fn condition(observed: &Observed) -> Finding {
         return problem(clash);
     }
     let Some(rollout) = &observed.rollout else {
-        return say(Truth::False, Reason::Progressing, no_deployment(observed).to_owned());
+        let (reason, message) = no_deployment(observed);
+        return say(Truth::False, reason, message.to_owned());
     };
     if rollout.wanted == 0 {
         let message = "spec.replicas is 0: no sidecar takes events; scale the function up".to_owned();
         return say(Truth::False, Reason::NoReplicas, message);
     }
-    let ready = ready(&observed.pods);
-    if ready < rollout.wanted {
+    let serving = observed.serving();
+    if serving.is_empty() {
         // What keeps one from starting most likely keeps the others.
         if let Some(found) = rollout.problem.as_ref().or_else(|| first_problem(&observed.pods)) {
             return problem(found);
         }
-        if ready == 0 || rollout.stuck {
-            return say(Truth::False, Reason::Progressing, progress(observed, rollout, ready));
-        }
+        let reason = if rollout.stuck { Reason::ProgressDeadlineExceeded } else { Reason::Progressing };
+        return say(Truth::False, reason, progress(rollout));
     }
     let standing = observed.standing(ConditionType::SidecarAvailable);
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::SidecarUnreachable) {
         return standing.clone();
     }
-    if let Some(why) = nobody_answers(&observed.pods) {
+    // What runs and has a problem all the same was killed not long ago, and may be killed again.
+    if let Some(found) = serving.iter().find_map(|pod| pod.problem.as_ref()) {
+        return say(Truth::True, found.reason, found.message.clone());
+    }
+    if let Some(why) = nobody_answers(&serving) {
         let message = format!(
             "no sidecar answers the operator at port 8081 ({why}); a NetworkPolicy may keep it away. Events may be \
              stored all the same"
         );
         return say(Truth::Unknown, Reason::SidecarUnreachable, message);
     }
-    say(Truth::True, Reason::Ok, running(observed, rollout, ready))
+    say(Truth::True, Reason::Ok, running(serving.len(), rollout))
 }
 
-pub(super) fn ready(pods: &[Pod]) -> i32 {
+pub(super) fn count_ready(pods: &[Pod]) -> i32 {
     let count = pods.iter().filter(|pod| pod.ready).count();
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
+/// What is wrong with the first pod that something is wrong with, of those that are not ready.
 pub(super) fn first_problem(pods: &[Pod]) -> Option<&Problem> {
-    pods.iter().find_map(|pod| pod.problem.as_ref())
+    pods.iter().filter(|pod| !pod.ready).find_map(|pod| pod.problem.as_ref())
 }
 
-fn no_deployment(observed: &Observed) -> &'static str {
+/// Why there are no sidecars.
+fn no_deployment(observed: &Observed) -> (Reason, &'static str) {
     match &observed.refusal {
-        Some(_) => "there are no sidecars: see the condition Accepted",
-        None => "the sidecars are being made",
+        Some(refusal) => (refusal.reason, "there are no sidecars: see the condition Accepted"),
+        None if observed.paused => (Reason::Paused, "spec.paused is true since before there were sidecars"),
+        None => (Reason::Progressing, "the sidecars are being made"),
     }
 }
 
-fn progress(observed: &Observed, rollout: &Rollout, ready: i32) -> String {
-    let Rollout { wanted, stuck, replicas, ready: all_ready, .. } = rollout;
-    let pods = i32::try_from(observed.pods.len()).unwrap_or(i32::MAX);
-    // While a new configuration starts, the sidecars of the old one go on.
-    let old_serve = *replicas > pods && *all_ready > ready;
-    let old = if old_serve { "; those of the configuration before take events meanwhile" } else { "" };
-    let stuck = if *stuck { ", and there is no progress: see the other conditions" } else { "" };
-    format!("{ready} of {wanted} sidecars are ready{stuck}{old}")
+fn progress(rollout: &Rollout) -> String {
+    let stuck = if rollout.stuck {
+        ", and none became so within the Deployment's deadline: see the other conditions and kubectl describe pods"
+    } else {
+        ""
+    };
+    format!("0 of {} sidecars are ready{stuck}", rollout.wanted)
 }
 
-fn running(observed: &Observed, rollout: &Rollout, ready: i32) -> String {
-    let is_one = rollout.wanted == 1;
-    let ready = if is_one {
+fn running(ready: usize, rollout: &Rollout) -> String {
+    if rollout.wanted == 1 {
         "the sidecar is ready".to_owned()
     } else {
-        format!("{} of {} sidecars are ready", ready.min(rollout.wanted), rollout.wanted)
-    };
-    // Those that are to come in their place, after a change of the platform's.
-    let more = match first_problem(&observed.pods) {
-        Some(problem) => format!("; a new one can't be started: {}", problem.message),
-        None if observed.turn.waits() && is_one => "; it waits for its turn to be replaced by a new one".to_owned(),
-        None if observed.turn.waits() => "; they wait for their turn to be replaced by new ones".to_owned(),
-        None => String::new(),
-    };
-    ready + &more
+        let ready = i32::try_from(ready).unwrap_or(i32::MAX).min(rollout.wanted);
+        format!("{ready} of {} sidecars are ready", rollout.wanted)
+    }
 }
 
 /// Why, if all that could be asked were, and none answered.
-fn nobody_answers(pods: &[Pod]) -> Option<&str> {
+fn nobody_answers<'a>(pods: &[&'a Pod]) -> Option<&'a str> {
     let mut why = None;
     for pod in pods {
         match &pod.heard {

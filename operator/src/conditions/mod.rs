@@ -3,19 +3,23 @@
 //! Three kinds of things are known: what the platform says ([`acceptance`](crate::acceptance)), what
 //! the sidecars say of themselves (`sidecars`), and what Kubernetes says of the sidecars
 //! (`availability`). Every condition is there from the first look, `Unknown` until it is known.
+//!
+//! Two questions are kept apart: whether events are stored now (`ready`), by whichever sidecars serve, and
+//! whether the sidecars are what is asked for (`up_to_date`).
 
 mod availability;
+mod kstatus;
 mod ready;
 mod sidecars;
 mod status;
 mod up_to_date;
 
-use tributary_crds::conditions::{ConditionType, Reason, SidecarStatus, Truth};
+use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus, Truth};
 
 use crate::acceptance::{Refusal, Then};
 use crate::rollouts::Turn;
 
-pub use status::{Change, changes, recorded, status};
+pub use status::{Change, changes, is_warning, recorded, status};
 
 /// A condition, before it is known since when it has been so.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -50,6 +54,10 @@ pub struct Problem {
 pub struct Observed {
     /// What the platform does not allow.
     pub refusal: Option<Refusal>,
+    /// Whether its owner wants nothing of it changed.
+    pub paused: bool,
+    /// Whether the function asks for something that is not taken up, since it is paused or asks for too much.
+    pub held_back: bool,
     /// Whether there is no Deployment any more, of a function whose sidecars are to end.
     pub stopped: bool,
     /// What kept a child from being written.
@@ -62,6 +70,10 @@ pub struct Observed {
     pub rollout: Option<Rollout>,
     /// The pods that run the current configuration, by name.
     pub pods: Vec<Pod>,
+    /// The pods of other configurations that take events.
+    pub pods_before: Vec<Pod>,
+    /// Where sidecars have their base identity from, for people.
+    pub identity_source: String,
     /// What the status says of this generation already.
     pub recorded: Vec<Finding>,
     /// How many sidecars a function is said to want that doesn't say itself.
@@ -94,7 +106,7 @@ pub struct Pod {
     pub name: String,
     /// Whether it takes events.
     pub ready: bool,
-    /// Why it doesn't run.
+    /// Why it doesn't run, or soon won't.
     pub problem: Option<Problem>,
     /// What it says of itself.
     pub heard: Heard,
@@ -121,16 +133,30 @@ impl Observed {
         self.recorded.iter().find(|finding| awaited && finding.r#type == r#type)
     }
 
+    /// The pods that take events, of whatever configuration.
+    fn serving(&self) -> Vec<&Pod> {
+        self.pods.iter().filter(|pod| pod.ready).chain(&self.pods_before).collect()
+    }
+
+    /// Whether a sidecar of the current configuration says this.
+    pub fn new_sidecar_says(&self, reason: Reason) -> bool {
+        sidecars::says(self, reason).is_some()
+    }
+
     /// What a sidecar that is not ready says is wrong with the function itself, if one does.
-    pub fn fault_of_new_sidecar(&self) -> Option<&str> {
+    pub fn fault_of_new_sidecar(&self) -> Option<&SidecarCondition> {
         let unready = self.pods.iter().filter(|pod| !pod.ready);
-        let statuses = unready.filter_map(|pod| match &pod.heard {
+        let mut faults = unready.filter_map(Pod::said).flat_map(|status| &status.conditions);
+        faults.find(|said| said.status == Truth::False && said.reason.is_of_function())
+    }
+}
+
+impl Pod {
+    fn said(&self) -> Option<&SidecarStatus> {
+        match &self.heard {
             Heard::Status(status) => Some(status),
             Heard::NotYet | Heard::Awaited | Heard::Nothing(_) => None,
-        });
-        let mut faults = statuses.flat_map(|status| &status.conditions);
-        let fault = faults.find(|said| said.status == Truth::False && said.reason.is_of_function());
-        fault.map(|said| said.message.as_str())
+        }
     }
 }
 
@@ -141,6 +167,7 @@ pub fn conditions(observed: &Observed) -> Vec<Finding> {
     all.push(availability::condition(observed));
     all.push(up_to_date::condition(observed));
     all.insert(0, ready::condition(&all, observed));
+    all.extend(kstatus::conditions(&all));
     all
 }
 
@@ -163,6 +190,11 @@ fn accepted(observed: &Observed) -> Finding {
     }
     if let Some(clash) = observed.problem.as_ref().filter(|problem| problem.reason == Reason::NameClash) {
         return not(clash.reason, &clash.message);
+    }
+    if observed.paused {
+        let message =
+            "spec.paused is true: what is changed of the function is not taken up, what the platform changes is";
+        return Finding::new(ConditionType::Accepted, Truth::True, Reason::Paused, message);
     }
     Finding::new(ConditionType::Accepted, Truth::True, Reason::Ok, "the platform allows this function")
 }

@@ -3,7 +3,7 @@
 
 use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus, Truth};
 
-use super::{Finding, Heard, Observed};
+use super::{Finding, Heard, Observed, Pod};
 
 /// The conditions that sidecars know.
 const TYPES: [ConditionType; 5] = [
@@ -23,17 +23,23 @@ fn condition(r#type: ConditionType, observed: &Observed) -> Finding {
     if let Some(standing) = observed.standing(r#type) {
         return standing.clone();
     }
-    // The first of the worst: pods come by name, so that two that disagree don't take turns.
-    let worst = statuses(observed).filter_map(|status| of(status, r#type)).min_by_key(|condition| rank(condition));
-    match worst {
-        Some(SidecarCondition { status, reason, message, .. }) => {
-            Finding::new(r#type, *status, *reason, message.as_str())
-        }
-        None => {
-            let (reason, message) = unknown(observed);
-            Finding::new(r#type, Truth::Unknown, reason, message)
-        }
+    let mut found = worst(r#type, statuses(observed)).unwrap_or_else(|| {
+        let (reason, message) = unknown(observed);
+        Finding::new(r#type, Truth::Unknown, reason, message)
+    });
+    if found.reason == Reason::NoBaseIdentity {
+        // What the SDK has looked for in vain is a long list, of which the platform gives its sidecars one.
+        found.message = format!("the sidecar has no base identity: {}", observed.identity_source);
     }
+    found
+}
+
+/// What the sidecars say of a condition that they know: the worst, and the first of several. Pods come by name, so that
+/// two that disagree don't take turns.
+pub(super) fn worst<'a>(r#type: ConditionType, statuses: impl Iterator<Item = &'a SidecarStatus>) -> Option<Finding> {
+    let worst = statuses.filter_map(|status| of(status, r#type)).min_by_key(|condition| rank(condition))?;
+    let SidecarCondition { status, reason, message, .. } = worst;
+    Some(Finding::new(r#type, *status, *reason, message.as_str()))
 }
 
 /// What a sidecar says of this reason, if one does.
@@ -43,10 +49,7 @@ pub fn says(observed: &Observed, reason: Reason) -> Option<&str> {
 }
 
 fn statuses(observed: &Observed) -> impl Iterator<Item = &SidecarStatus> {
-    observed.pods.iter().filter_map(|pod| match &pod.heard {
-        Heard::Status(status) => Some(&**status),
-        Heard::NotYet | Heard::Awaited | Heard::Nothing(_) => None,
-    })
+    observed.pods.iter().filter_map(Pod::said)
 }
 
 fn of(status: &SidecarStatus, r#type: ConditionType) -> Option<&SidecarCondition> {

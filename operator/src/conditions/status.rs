@@ -101,13 +101,17 @@ fn is_news(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool 
         return false;
     }
     let has_type = |r#type: ConditionType| new.type_ == r#type.to_string();
+    if repeats(new) {
+        return false;
+    }
     match new.status.as_str() {
         "True" if has_type(ConditionType::Ready) || is_warning(new) => true,
         // What was wrong is right again.
         "True" => old.is_some_and(|old| is_fault(old) || is_warning(old)),
         "False" if has_type(ConditionType::UpToDate) => {
             // The same cause has an Event already.
-            let told = all.iter().any(|other| other.type_ != new.type_ && other.reason == new.reason);
+            let mut others = all.iter().filter(|other| other.type_ != new.type_ && !repeats(other));
+            let told = others.any(|other| other.reason == new.reason);
             is_fault(new) && !told
         }
         "False" => is_fault(new),
@@ -121,8 +125,15 @@ fn is_fault(condition: &Condition) -> bool {
     condition.status == "False" && !reason(condition).is_some_and(Reason::is_progress)
 }
 
-fn is_warning(condition: &Condition) -> bool {
-    reason(condition).is_some_and(Reason::is_warning)
+/// Whether it says nothing that the others don't.
+fn repeats(condition: &Condition) -> bool {
+    let types = [ConditionType::Reconciling, ConditionType::Stalled];
+    types.iter().any(|r#type| condition.type_ == r#type.to_string())
+}
+
+/// Whether it holds, and needs a person all the same.
+pub fn is_warning(condition: &Condition) -> bool {
+    condition.status == "True" && reason(condition).is_some_and(Reason::is_warning)
 }
 
 fn reason(condition: &Condition) -> Option<Reason> {

@@ -1,7 +1,7 @@
 //! Every reason of every condition, and which of them Ready gives.
 
 use jiff::Timestamp;
-use tributary_crds::conditions::SidecarCondition;
+use tributary_crds::conditions::{SessionTimes, SidecarCondition};
 
 use super::*;
 use crate::acceptance::Then;
@@ -10,12 +10,16 @@ use crate::acceptance::Then;
 fn fine() -> Observed {
     Observed {
         refusal: None,
+        paused: false,
+        held_back: false,
         stopped: false,
         problem: None,
         enforcement_only_warns: false,
         turn: Turn::Go,
         rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, complete: true, ..Rollout::default() }),
         pods: vec![pod("a", true)],
+        pods_before: Vec::new(),
+        identity_source: "there is no Secret aws-base".to_owned(),
         recorded: Vec::new(),
         defaulted_replicas: None,
         url: "http://orders.shop.svc".to_owned(),
@@ -67,11 +71,15 @@ fn problem(reason: Reason) -> Problem {
     Problem { reason, message: format!("{reason} happened") }
 }
 
+fn get(all: &[Finding], r#type: ConditionType) -> &Finding {
+    all.iter().find(|finding| finding.r#type == r#type).unwrap()
+}
+
 /// A condition and Ready.
 fn judged(observed: &Observed, r#type: ConditionType) -> [(Truth, Reason); 2] {
     let all = conditions(observed);
     let of = |r#type| {
-        let finding = all.iter().find(|finding| finding.r#type == r#type).unwrap();
+        let finding = get(&all, r#type);
         (finding.status, finding.reason)
     };
     [of(r#type), of(ConditionType::Ready)]
@@ -81,8 +89,9 @@ fn judged(observed: &Observed, r#type: ConditionType) -> [(Truth, Reason); 2] {
 fn a_function_that_stores_events_is_ready() {
     let all = conditions(&fine());
     let types: Vec<_> = all.iter().map(|finding| finding.r#type).collect();
-    assert!(types.is_sorted() && types.len() == 9, "{types:?}");
-    assert!(all.iter().all(|finding| finding.status == Truth::True), "{all:?}");
+    assert!(types.is_sorted() && types.len() == 11, "{types:?}");
+    assert!(all[..9].iter().all(|finding| finding.status == Truth::True), "{all:?}");
+    assert!(all[9..].iter().all(|finding| finding.status == Truth::False), "{all:?}");
     assert_eq!(all[0].message, "events sent to http://orders.shop.svc are stored");
 }
 
@@ -93,22 +102,21 @@ fn every_condition_is_there_before_anything_is_known() {
         observed.pods.clear();
     });
     let all = conditions(&nothing);
-    assert_eq!(all.len(), 9);
+    assert_eq!(all.len(), 11);
     assert_eq!(judged(&nothing, ConditionType::RoleAssumed)[0], (Truth::Unknown, Reason::Pending));
     assert_eq!(judged(&nothing, ConditionType::SidecarAvailable), [(Truth::False, Reason::Progressing); 2]);
 }
 
 #[test]
 fn what_the_platform_does_not_allow_is_not_accepted() {
-    for reason in [Reason::RoleNotAllowed, Reason::EndpointNotAllowed, Reason::ResourcesOutOfBounds, Reason::Paused] {
-        let refusal = Refusal { reason, message: "no".to_owned(), then: Then::Freeze };
-        let refused = with(|observed| observed.refusal = Some(refusal));
-        assert_eq!(judged(&refused, ConditionType::Accepted), [(Truth::False, reason); 2]);
-    }
-    for (stopped, said) in [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")] {
-        let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), then: Then::Stop };
-        let refused = with(|observed| (observed.refusal, observed.stopped) = (Some(refusal), stopped));
-        assert_eq!(conditions(&refused)[1].message, said);
+    for reason in [Reason::RoleNotAllowed, Reason::EndpointNotAllowed] {
+        for (stopped, said) in [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")] {
+            let refusal = Refusal { reason, message: "no".to_owned(), then: Then::Stop };
+            let refused = with(|observed| (observed.refusal, observed.stopped) = (Some(refusal), stopped));
+            assert_eq!(judged(&refused, ConditionType::Accepted), [(Truth::False, reason); 2]);
+            assert_eq!(judged(&refused, ConditionType::UpToDate)[0], (Truth::False, reason));
+            assert_eq!(conditions(&refused)[1].message, said);
+        }
     }
     let clash = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
     assert_eq!(judged(&clash, ConditionType::Accepted), [(Truth::False, Reason::NameClash); 2]);
@@ -120,12 +128,81 @@ fn what_the_platform_does_not_allow_is_not_accepted() {
 }
 
 #[test]
+fn what_is_not_taken_up_leaves_ready_to_what_goes_on() {
+    let too_much = |held_back| {
+        let message = "no".to_owned();
+        let refusal = Refusal { reason: Reason::ResourcesOutOfBounds, message, then: Then::Freeze };
+        with(|observed| (observed.refusal, observed.held_back) = (Some(refusal), held_back))
+    };
+    let refused = (Truth::False, Reason::ResourcesOutOfBounds);
+    assert_eq!(judged(&too_much(true), ConditionType::Accepted), [refused, (Truth::True, Reason::Ok)]);
+    assert_eq!(judged(&too_much(true), ConditionType::UpToDate)[0], refused);
+    let mut never_ran = too_much(true);
+    (never_ran.rollout, never_ran.pods) = (None, Vec::new());
+    assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [refused; 2]);
+
+    let paused = |held_back| with(|observed| (observed.paused, observed.held_back) = (true, held_back));
+    let is_paused = (Truth::True, Reason::Paused);
+    for (held_back, up_to_date) in [(false, (Truth::True, Reason::Ok)), (true, (Truth::False, Reason::Paused))] {
+        assert_eq!(judged(&paused(held_back), ConditionType::Accepted), [is_paused; 2]);
+        assert_eq!(judged(&paused(held_back), ConditionType::UpToDate)[0], up_to_date);
+        let all = conditions(&paused(held_back));
+        assert!(all[0].message.starts_with("events sent to http://orders.shop.svc are stored; spec.paused is true"));
+        assert_eq!(stuck_or_under_way(&paused(held_back)), None, "paused is not degraded");
+    }
+    let mut never_ran = paused(true);
+    (never_ran.rollout, never_ran.pods) = (None, Vec::new());
+    assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [(Truth::False, Reason::Paused); 2]);
+    assert_eq!(stuck_or_under_way(&never_ran), None);
+}
+
+/// Which of kstatus's conditions holds, and why.
+fn stuck_or_under_way(observed: &Observed) -> Option<(ConditionType, Reason)> {
+    let all = conditions(observed);
+    let mut holding = all[9..].iter().filter(|finding| finding.status == Truth::True);
+    let first = holding.next().map(|finding| (finding.r#type, finding.reason));
+    assert_eq!(holding.next(), None, "kstatus takes the first");
+    first
+}
+
+#[test]
+fn kstatus_sees_what_is_under_way_and_what_needs_a_person() {
+    use ConditionType::{BucketWritable, Reconciling, RoleAssumed, Stalled};
+    let rollout = |change: fn(&mut Rollout)| with(|observed| change(observed.rollout.as_mut().unwrap()));
+    let turn = |turn| {
+        with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.turn = turn;
+        })
+    };
+    let saying =
+        |r#type, status, reason| with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason)]);
+    let starting = with(|observed| (observed.rollout, observed.pods) = (None, Vec::new()));
+    for (observed, expected) in [
+        (fine(), None),
+        (starting, Some((Reconciling, Reason::Progressing))),
+        (rollout(|rollout| rollout.complete = false), Some((Reconciling, Reason::Progressing))),
+        (rollout(|rollout| (rollout.wanted, rollout.complete) = (0, true)), None),
+        (
+            rollout(|rollout| (rollout.complete, rollout.stuck) = (false, true)),
+            Some((Stalled, Reason::ProgressDeadlineExceeded)),
+        ),
+        (turn(Turn::Wait(5)), None),
+        (turn(Turn::Halted(5)), None),
+        (turn(Turn::Failed), Some((Stalled, Reason::RolloutFailed))),
+        (saying(RoleAssumed, Truth::False, Reason::AccessDenied), Some((Stalled, Reason::AccessDenied))),
+        (saying(RoleAssumed, Truth::Unknown, Reason::Pending), None),
+        (saying(BucketWritable, Truth::Unknown, Reason::NotYetWritten), None),
+        (saying(RoleAssumed, Truth::True, Reason::RenewalFailing), None),
+    ] {
+        assert_eq!(stuck_or_under_way(&observed), expected, "{observed:?}");
+    }
+}
+
+#[test]
 fn what_a_sidecar_says_is_said_of_the_function() {
-    use ConditionType::{BucketWritable, ExternalIdAvailable, ExternalIdEnforced, IngestConfigured, RoleAssumed};
+    use ConditionType::{BucketWritable, ExternalIdEnforced, IngestConfigured, RoleAssumed};
     for (r#type, status, reason) in [
-        (ExternalIdAvailable, Truth::False, Reason::SecretNotFound),
-        (ExternalIdAvailable, Truth::False, Reason::SecretKeyNotFound),
-        (ExternalIdAvailable, Truth::False, Reason::InvalidExternalId),
         (IngestConfigured, Truth::False, Reason::WriteKeyNotFound),
         (IngestConfigured, Truth::False, Reason::TlsInvalid),
         (RoleAssumed, Truth::False, Reason::AccessDenied),
@@ -137,6 +214,81 @@ fn what_a_sidecar_says_is_said_of_the_function() {
         let wrong = with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason)]);
         assert_eq!(judged(&wrong, r#type), [(status, reason); 2], "{type} {reason}");
     }
+}
+
+#[test]
+fn a_secret_that_is_gone_is_told_by_ready_and_forbids_nothing_until_the_session_ends() {
+    use ConditionType::{ExternalIdAvailable, RoleAssumed};
+    for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::InvalidExternalId] {
+        let gone = || saying(pod("a", true), ExternalIdAvailable, Truth::False, reason);
+        let mut lives = gone();
+        let Heard::Status(said) = &mut lives.heard else { panic!("it says nothing") };
+        let (expiry, next_refresh) = ("2026-01-02T04:00:00Z".to_owned(), "2026-01-02T03:30:00Z".to_owned());
+        said.session = Some(SessionTimes { expiry, next_refresh });
+        let lives = with(|observed| observed.pods = vec![lives]);
+        assert_eq!(judged(&lives, ExternalIdAvailable), [(Truth::False, reason), (Truth::True, reason)]);
+        let message = &conditions(&lives)[0].message;
+        let end = format!("are stored until 2026-01-02T04:00:00Z, when the session ends: {reason} says a");
+        assert!(message.ends_with(&end), "{message}");
+        for (status, without) in [(Truth::False, Reason::Pending), (Truth::Unknown, Reason::Pending)] {
+            let ended = with(|observed| observed.pods = vec![saying(gone(), RoleAssumed, status, without)]);
+            assert_eq!(judged(&ended, ExternalIdAvailable), [(Truth::False, reason); 2]);
+        }
+    }
+}
+
+#[test]
+fn a_missing_base_identity_is_told_as_the_platform_knows_it() {
+    let said = ConditionType::RoleAssumed;
+    let none = with(|observed| {
+        observed.pods = vec![saying(pod("a", false), said, Truth::False, Reason::NoBaseIdentity)];
+    });
+    assert_eq!(get(&conditions(&none), said).message, "the sidecar has no base identity: there is no Secret aws-base");
+}
+
+#[test]
+fn sidecars_of_before_keep_it_ready_whatever_the_new_ones_say() {
+    use ConditionType::{BucketWritable, RoleAssumed, SidecarAvailable, UpToDate};
+    let mut rolling = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
+        observed.pods = vec![saying(pod("new", false), RoleAssumed, Truth::False, Reason::AccessDenied)];
+        observed.pods_before = vec![pod("old", true)];
+    });
+    assert_eq!(judged(&rolling, RoleAssumed), [(Truth::False, Reason::AccessDenied), (Truth::True, Reason::Ok)]);
+    assert_eq!(judged(&rolling, SidecarAvailable)[0], (Truth::True, Reason::Ok));
+    assert_eq!(judged(&rolling, UpToDate)[0], (Truth::False, Reason::AccessDenied));
+    assert_eq!(stuck_or_under_way(&rolling), Some((ConditionType::Stalled, Reason::AccessDenied)));
+    // After a restart, too.
+    let mut restarted = rolling.clone();
+    restarted.recorded = recorded_of(&rolling);
+    restarted.pods.iter_mut().chain(&mut restarted.pods_before).for_each(|pod| pod.heard = Heard::Awaited);
+    assert_eq!(conditions(&restarted), conditions(&rolling));
+    // What they say counts, and not what the new ones do.
+    rolling.pods_before = vec![saying(pod("old", true), BucketWritable, Truth::False, Reason::NoSuchBucket)];
+    assert_eq!(judged(&rolling, RoleAssumed)[1], (Truth::False, Reason::NoSuchBucket));
+}
+
+#[test]
+fn one_that_starts_says_nothing_against_those_that_store() {
+    let scaling = with(|observed| {
+        let starting = saying(pod("b", false), ConditionType::RoleAssumed, Truth::Unknown, Reason::Pending);
+        observed.rollout = Some(Rollout { wanted: 2, replicas: 2, ready: 1, ..Rollout::default() });
+        observed.pods.push(starting);
+    });
+    assert_eq!(judged(&scaling, ConditionType::RoleAssumed)[1], (Truth::True, Reason::Ok));
+}
+
+#[test]
+fn one_that_was_killed_for_want_of_memory_is_told_of_while_it_runs_and_while_it_does_not() {
+    let killed = |ready, heard: Heard| {
+        let problem = Some(problem(Reason::OOMKilled));
+        with(|observed| observed.pods = vec![Pod { problem, heard, ..pod("a", ready) }])
+    };
+    let available = |observed| judged(&observed, ConditionType::SidecarAvailable);
+    assert_eq!(available(killed(true, pod("a", true).heard)), [(Truth::True, Reason::OOMKilled); 2]);
+    let silent = || Heard::Nothing("connection refused".to_owned());
+    assert_eq!(available(killed(true, silent()))[0], (Truth::True, Reason::OOMKilled), "nor is it unreachable");
+    assert_eq!(available(killed(false, silent())), [(Truth::False, Reason::OOMKilled); 2]);
 }
 
 #[test]
@@ -239,40 +391,45 @@ fn what_keeps_pods_from_running_is_said() {
 }
 
 #[test]
-fn a_roll_is_in_progress_until_a_pod_of_it_is_ready_and_scaling_up_disturbs_nobody() {
+fn a_roll_and_scaling_up_disturb_nobody() {
+    use ConditionType::{SidecarAvailable, UpToDate};
     let rolling = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 2, replicas: 3, ready: 2, ..Rollout::default() });
         observed.pods = vec![Pod { heard: Heard::NotYet, ..pod("new", false) }];
+        observed.pods_before = vec![pod("old", true), pod("old-2", true)];
     });
-    let all = conditions(&rolling);
-    let availability = &all[7];
-    assert_eq!((availability.status, availability.reason), (Truth::False, Reason::Progressing));
-    assert!(availability.message.contains("those of the configuration before take events"), "{}", availability.message);
+    assert_eq!(judged(&rolling, SidecarAvailable), [(Truth::True, Reason::Ok); 2]);
+    assert_eq!(get(&conditions(&rolling), SidecarAvailable).message, "2 of 2 sidecars are ready");
+    assert_eq!(get(&conditions(&rolling), UpToDate).message, "0 of 2 sidecars run what is asked for");
 
-    let scaling = with(|observed| {
-        observed.rollout = Some(Rollout { wanted: 3, replicas: 3, ready: 1, ..Rollout::default() });
-        observed.pods = vec![pod("a", true), Pod { heard: Heard::NotYet, ..pod("b", false) }];
-    });
-    assert_eq!(judged(&scaling, ConditionType::SidecarAvailable)[0], (Truth::True, Reason::Ok));
-    let stuck = with(|observed| {
-        observed.rollout = Some(Rollout { wanted: 3, replicas: 3, ready: 1, stuck: true, ..Rollout::default() });
-    });
-    assert_eq!(judged(&stuck, ConditionType::SidecarAvailable)[0], (Truth::False, Reason::Progressing));
+    let scaling = |change: fn(&mut Rollout)| {
+        with(|observed| {
+            let mut rollout = Rollout { wanted: 3, replicas: 3, ready: 1, ..Rollout::default() };
+            change(&mut rollout);
+            observed.rollout = Some(rollout);
+            observed.pods = vec![pod("a", true), Pod { heard: Heard::NotYet, ..pod("b", false) }];
+        })
+    };
+    assert_eq!(judged(&scaling(|_| {}), SidecarAvailable), [(Truth::True, Reason::Ok); 2]);
+    assert_eq!(judged(&scaling(|_| {}), UpToDate)[0], (Truth::False, Reason::Progressing));
+    let stuck = scaling(|rollout| rollout.stuck = true);
+    assert_eq!(judged(&stuck, UpToDate), [(Truth::False, Reason::ProgressDeadlineExceeded), (Truth::True, Reason::Ok)]);
+    let past_a_quota = scaling(|rollout| rollout.problem = Some(problem(Reason::QuotaExceeded)));
+    assert_eq!(judged(&past_a_quota, UpToDate), [(Truth::False, Reason::QuotaExceeded), (Truth::True, Reason::Ok)]);
 }
 
 #[test]
-fn a_new_sidecar_that_does_not_start_is_said_and_forbids_nothing_while_the_old_one_is_ready() {
+fn a_new_sidecar_that_does_not_start_is_told_by_up_to_date_while_the_old_one_serves() {
     let upgraded = with(|observed| {
         let new = Pod { problem: Some(problem(Reason::ImagePull)), heard: Heard::NotYet, ..pod("b", false) };
         observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
-        observed.pods.push(new);
+        (observed.pods, observed.pods_before) = (vec![new], vec![pod("a", true)]);
     });
-    let all = conditions(&upgraded);
-    assert_eq!((all[0].status, all[7].status), (Truth::True, Truth::True));
-    assert_eq!(all[7].message, "the sidecar is ready; a new one can't be started: ImagePull happened");
-    let waiting = with(|observed| observed.turn = Turn::Wait(5));
-    let message = "the sidecar is ready; it waits for its turn to be replaced by a new one";
-    assert_eq!(conditions(&waiting)[7].message, message);
+    assert_eq!(
+        judged(&upgraded, ConditionType::UpToDate),
+        [(Truth::False, Reason::ImagePull), (Truth::True, Reason::Ok)]
+    );
+    assert_eq!(judged(&upgraded, ConditionType::SidecarAvailable)[0], (Truth::True, Reason::Ok));
 }
 
 #[test]
@@ -305,7 +462,7 @@ fn a_status_keeps_the_time_of_what_has_not_turned() {
     let names: Vec<_> = turned.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(names, ["Ready", "BucketWritable"]);
     let times: Vec<_> = one.conditions.iter().map(|condition| condition.last_transition_time.0.as_second()).collect();
-    assert_eq!(times, [300, 100, 100, 100, 100, 100, 300, 100, 100]);
+    assert_eq!(times, [300, 100, 100, 100, 100, 100, 300, 100, 100, 100, 300]);
 
     let other = status(&denied("of another key"), Some(1), "a=b".to_owned(), Some(&one), at(400));
     assert_eq!(changes(Some(&one), &other), Change::Words);
@@ -442,14 +599,13 @@ fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
         (turn(Turn::Failed), Reason::RolloutFailed, "did not become ready within the Deployment's deadline"),
     ] {
         let all = conditions(&observed);
-        let [ready, up_to_date] = [&all[0], all.last().unwrap()];
+        let [ready, up_to_date] = [&all[0], get(&all, ConditionType::UpToDate)];
         assert_eq!((ready.r#type, ready.status), (ConditionType::Ready, Truth::True), "{reason}");
         assert_eq!((up_to_date.r#type, up_to_date.status), (ConditionType::UpToDate, Truth::False), "{reason}");
         assert_eq!(up_to_date.reason, reason);
         assert!(up_to_date.message.contains(part), "{}", up_to_date.message);
     }
-    let all = conditions(&fine());
-    assert_eq!(all.last().unwrap().status, Truth::True);
+    assert_eq!(get(&conditions(&fine()), ConditionType::UpToDate).status, Truth::True);
 }
 
 #[test]
@@ -461,7 +617,7 @@ fn a_failed_roll_names_its_cause() {
             observed.turn = Turn::Failed;
             observed.pods.push(new);
         });
-        conditions(&observed).pop().unwrap().message
+        get(&conditions(&observed), ConditionType::UpToDate).message.clone()
     };
     assert!(failed(broken.clone()).ends_with("it says \"AccessDenied says new\""), "{}", failed(broken));
     broken = pod("new", false);

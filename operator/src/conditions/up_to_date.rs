@@ -2,18 +2,16 @@
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
-use super::availability::{first_problem, ready};
+use super::availability::{count_ready, first_problem};
 use super::{Finding, Observed, Problem, Rollout};
+use crate::acceptance::Then;
 use crate::rollouts::Turn;
 
 /// UpToDate.
 pub fn condition(observed: &Observed) -> Finding {
     let not = |reason, message: String| Finding::new(ConditionType::UpToDate, Truth::False, reason, message);
-    if let Some(refusal) = &observed.refusal {
-        return not(
-            refusal.reason,
-            "what the function asks for is not taken up: see the condition Accepted".to_owned(),
-        );
+    if let Some(reason) = not_taken_up(observed) {
+        return not(reason, "what the function asks for is not taken up: see the condition Accepted".to_owned());
     }
     let problem = |Problem { reason, message }: &Problem| not(*reason, message.clone());
     if let Some(found) = &observed.problem {
@@ -22,8 +20,9 @@ pub fn condition(observed: &Observed) -> Finding {
     let Some(rollout) = observed.rollout.as_ref() else {
         return not(Reason::Progressing, "the sidecars are being made".to_owned());
     };
-    // A sidecar at fault says so again when it is asked.
-    if let Some(standing) = observed.standing(ConditionType::UpToDate).filter(|_| observed.turn == Turn::Failed) {
+    // Why a roll makes no progress its sidecars say again when they are asked.
+    let standing = observed.standing(ConditionType::UpToDate).filter(|standing| standing.status == Truth::False);
+    if let Some(standing) = standing.filter(|_| !rollout.complete && !observed.turn.waits()) {
         return standing.clone();
     }
     let found = rollout.problem.as_ref().or_else(|| first_problem(&observed.pods));
@@ -44,20 +43,40 @@ pub fn condition(observed: &Observed) -> Finding {
             let message = "the sidecars are what the function and the platform ask for";
             Finding::new(ConditionType::UpToDate, Truth::True, Reason::Ok, message)
         }
-        Turn::Go => found.map_or_else(|| not(Reason::Progressing, progress(rollout, observed)), problem),
+        Turn::Go => found.map_or_else(|| under_way(rollout, observed), problem),
+    }
+}
+
+/// Why something that the function asks for is not taken up, if so.
+fn not_taken_up(observed: &Observed) -> Option<Reason> {
+    match &observed.refusal {
+        Some(refusal) if refusal.then == Then::Stop || observed.held_back => Some(refusal.reason),
+        _ => (observed.paused && observed.held_back).then_some(Reason::Paused),
     }
 }
 
 fn failure(found: Option<&Problem>, observed: &Observed) -> String {
     let cause = match (found, observed.fault_of_new_sidecar()) {
         (Some(problem), _) => format!(": {}", problem.message),
-        (None, Some(message)) => format!(": it says \"{message}\""),
+        (None, Some(fault)) => format!(": it says \"{}\"", fault.message),
         (None, None) => String::new(),
     };
     format!("the platform's new sidecar did not become ready within the Deployment's deadline{cause}")
 }
 
-fn progress(rollout: &Rollout, observed: &Observed) -> String {
-    let ready = ready(&observed.pods).min(rollout.wanted);
-    format!("{ready} of {} sidecars run what is asked for", rollout.wanted)
+/// A roll that nothing of Kubernetes' is in the way of.
+fn under_way(rollout: &Rollout, observed: &Observed) -> Finding {
+    let ready = count_ready(&observed.pods).min(rollout.wanted);
+    let progress = format!("{ready} of {} sidecars run what is asked for", rollout.wanted);
+    let (reason, message) = match observed.fault_of_new_sidecar() {
+        Some(fault) => (fault.reason, format!("{progress}; one that does not says \"{}\"", fault.message)),
+        None if rollout.stuck => {
+            let message = format!(
+                "{progress}, and no more became ready within the Deployment's deadline: see kubectl describe pods"
+            );
+            (Reason::ProgressDeadlineExceeded, message)
+        }
+        None => (Reason::Progressing, progress),
+    };
+    Finding::new(ConditionType::UpToDate, Truth::False, reason, message)
 }

@@ -60,13 +60,17 @@ pub fn holds(live: &ConfigMap, desired: &ConfigMap) -> bool {
     if live.data == desired.data {
         return true;
     }
-    let digest = |map: &ConfigMap| {
-        let data = map.data.as_ref().filter(|data| data.len() == 1)?;
-        let config: SidecarConfig = serde_yaml::from_str(data.get(FILE)?).ok()?;
-        Some(config.digest())
-    };
+    let digest = |map| Some(started_with(map)?.digest());
     let live = digest(live);
     live.is_some() && live == digest(desired)
+}
+
+/// What sidecars are started with that mount this ConfigMap; nothing, if it is none of the operator's.
+pub fn started_with(map: &ConfigMap) -> Option<SidecarConfig> {
+    let data = map.data.as_ref().filter(|data| data.len() == 1)?;
+    let config: SidecarConfig = serde_yaml::from_str(data.get(FILE)?).ok()?;
+    let is_whole = config.digest().starts_with(&config.config_hash) && config.config_hash.len() == SHORT;
+    is_whole.then_some(config)
 }
 
 /// How the ConfigMap of a configuration is called.

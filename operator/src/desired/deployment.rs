@@ -10,12 +10,14 @@ use super::names::{Family, annotation, hash, labels};
 /// Seconds until a roll that makes no progress is said to be stuck.
 const PROGRESS_DEADLINE: i32 = 120;
 
-/// Who has a say in a Deployment's template, as hashes.
+/// Who has a say in a Deployment's template.
 pub struct Origins<'a> {
-    /// What the function's owner says.
+    /// The hash of what the function's owner says.
     pub function: &'a str,
-    /// What the platform demands for security.
+    /// The hash of what the platform demands for security.
     pub demands: Option<&'a str>,
+    /// What the function's owner says of resources, in JSON.
+    pub resources: Option<&'a str>,
 }
 
 /// The function's Deployment. Without `replicas` they are nobody's business here.
@@ -29,6 +31,7 @@ pub fn deployment(
     let template_hash = hash(&template);
     let mut annotations = labels([(annotation::TEMPLATE, &template_hash), (annotation::FUNCTION, origins.function)]);
     annotations.extend(origins.demands.map(|hash| (annotation::DEMANDS.to_owned(), hash.to_owned())));
+    annotations.extend(origins.resources.map(|json| (annotation::RESOURCES.to_owned(), json.to_owned())));
     metadata.annotations = Some(annotations);
     Deployment {
         metadata,
@@ -50,4 +53,13 @@ pub fn deployment(
         }),
         ..Deployment::default()
     }
+}
+
+/// The Deployment whose roll waits for nothing: no sidecar of another template goes on.
+pub fn at_once(mut deployment: Deployment) -> Deployment {
+    let strategy = deployment.spec.as_mut().and_then(|spec| spec.strategy.as_mut());
+    if let Some(rolling) = strategy.and_then(|strategy| strategy.rolling_update.as_mut()) {
+        rolling.max_unavailable = Some(IntOrString::String("100%".to_owned()));
+    }
+    deployment
 }

@@ -29,7 +29,7 @@ use crate::scale;
 use deployment::Origins;
 use names::{Family, annotation, hash};
 
-pub use config_map::holds;
+pub use config_map::{holds, name as config_map_name, started_with};
 pub use pod::{CONTAINER, PLATFORM_PORT};
 
 /// All that a function has in the cluster.
@@ -64,7 +64,9 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
     let template = pod::template(&family, spec, &config, &platform.sidecar, identity);
     let owners_say = hash(&(&config.spec, &spec.resources));
     let demands = config.external_id_prefix.as_ref().map(hash);
-    let origins = Origins { function: &owners_say, demands: demands.as_deref() };
+    let resources =
+        spec.resources.as_ref().map(|resources| serde_json::to_string(resources).expect("amounts are JSON"));
+    let origins = Origins { function: &owners_say, demands: demands.as_deref(), resources: resources.as_deref() };
     let owners_replicas = scale::owners(function);
     let replicas = owners_replicas.or(running).unwrap_or(1);
     Children {
@@ -89,6 +91,13 @@ pub fn while_rolling(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPo
     // As it is before it is sealed.
     widened.metadata.annotations = None;
     sealed(widened)
+}
+
+/// The Deployment that ends sidecars of other templates before its own are ready.
+pub fn rolled_at_once(desired: &Deployment) -> Deployment {
+    let mut deployment = deployment::at_once(desired.clone());
+    deployment.annotations_mut().remove(annotation::APPLIED);
+    sealed(deployment)
 }
 
 /// A child with the hash of all that it says.

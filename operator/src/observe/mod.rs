@@ -10,5 +10,5 @@ mod text;
 pub use asking::Asking;
 pub use chain::is_of;
 pub use deployment::{is_complete, rollout};
-pub use pods::{has_ended, is_current, pod};
+pub use pods::{goes_on, has_ended, is_current, pod};
 pub use reports::Reports;

@@ -2,7 +2,8 @@
 
 use std::net::{IpAddr, SocketAddr};
 
-use k8s_openapi::api::core::v1::{ContainerStatus, Pod as KubePod};
+use jiff::{SignedDuration, Timestamp};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod as KubePod};
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
@@ -22,11 +23,17 @@ const IMAGE: [&str; 6] = [
     "RegistryUnavailable",
 ];
 
+/// How long an end for want of memory is told of. It recurs with the load, which may take its time.
+const OOM_TOLD: SignedDuration = SignedDuration::from_hours(1);
+
 /// Whether a pod runs this configuration, and is to go on.
 pub fn is_current(pod: &KubePod, config_hash: &str) -> bool {
-    pod.metadata.deletion_timestamp.is_none()
-        && pod.labels().get(label::CONFIG).is_some_and(|config| config == config_hash)
-        && !has_ended(pod)
+    goes_on(pod) && pod.labels().get(label::CONFIG).is_some_and(|config| config == config_hash)
+}
+
+/// Whether a pod is to go on.
+pub fn goes_on(pod: &KubePod) -> bool {
+    pod.metadata.deletion_timestamp.is_none() && !has_ended(pod)
 }
 
 /// Whether nothing of the pod runs any more.
@@ -35,12 +42,13 @@ pub fn has_ended(pod: &KubePod) -> bool {
 }
 
 /// A pod and what was heard of it, if it was asked.
-pub fn pod(pod: &KubePod, heard: Option<Heard>) -> Pod {
+pub fn pod(pod: &KubePod, heard: Option<Heard>, now: Timestamp) -> Pod {
     let unheard = if address(pod).is_some() { Heard::Awaited } else { Heard::NotYet };
+    let ready = condition(pod, "Ready").is_some_and(|ready| ready.0);
     Pod {
         name: pod.name_any(),
-        ready: condition(pod, "Ready").is_some_and(|ready| ready.0),
-        problem: problem(pod),
+        ready,
+        problem: if ready { out_of_memory(pod, now) } else { problem(pod, now) },
         heard: heard.unwrap_or(unheard),
     }
 }
@@ -70,7 +78,7 @@ fn container(pod: &KubePod) -> Option<&ContainerStatus> {
 }
 
 /// Why the pod doesn't run.
-fn problem(pod: &KubePod) -> Option<Problem> {
+fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     if let Some((false, "Unschedulable", message)) = condition(pod, "PodScheduled") {
         return Some(Problem {
             reason: Reason::Unschedulable,
@@ -90,6 +98,9 @@ fn problem(pod: &KubePod) -> Option<Problem> {
                 container.image
             ),
         });
+    }
+    if let Some(killed) = out_of_memory(pod, now) {
+        return Some(killed);
     }
     if let Some(end) = crash(container, why) {
         return Some(Problem {
@@ -115,6 +126,35 @@ fn problem(pod: &KubePod) -> Option<Problem> {
     })
 }
 
+/// That the kernel ended the container for want of memory: of one that is ready again, for a while.
+fn out_of_memory(pod: &KubePod, now: Timestamp) -> Option<Problem> {
+    let container = container(pod)?;
+    let terminated = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());
+    let end = terminated(&container.state).or_else(|| terminated(&container.last_state))?;
+    let at = end.finished_at.map(|at| at.0);
+    let is_told = !container.ready || at.is_some_and(|at| now.duration_since(at) < OOM_TOLD);
+    if end.reason.as_deref() != Some("OOMKilled") || !is_told {
+        return None;
+    }
+    let limit = memory_limit(pod).map(|limit| format!(" of {limit}")).unwrap_or_default();
+    let at = at.map(|at| format!(" at {at:.0}")).unwrap_or_default();
+    let restarts = match container.restart_count {
+        0 => String::new(),
+        1 => ", and has restarted it once so far".to_owned(),
+        count => format!(", and has restarted it {count} times so far"),
+    };
+    let message = format!(
+        "the kernel ended the sidecar{at} for going over its memory limit{limit}{restarts}: raise \
+         spec.resources.limits.memory"
+    );
+    Some(Problem { reason: Reason::OOMKilled, message })
+}
+
+fn memory_limit(pod: &KubePod) -> Option<&str> {
+    let container = pod.spec.as_ref()?.containers.iter().find(|container| container.name == CONTAINER)?;
+    Some(container.resources.as_ref()?.limits.as_ref()?.get("memory")?.0.as_str())
+}
+
 /// How the container ended, if it does so again and again.
 fn crash(container: &ContainerStatus, why: &str) -> Option<String> {
     let state = container.state.as_ref();
@@ -129,8 +169,8 @@ fn crash(container: &ContainerStatus, why: &str) -> Option<String> {
     let end = now.or(before)?;
     let reason = end.reason.as_deref().unwrap_or("Error");
     let message = end.message.as_deref().unwrap_or_default();
-    // The kernel's end, or the runtime's: with less than some MiB not even a start comes to its end.
-    let lacks_memory = reason == "OOMKilled" || message.contains("memory limit too low");
+    // With less than some MiB not even a start comes to its end.
+    let lacks_memory = message.contains("memory limit too low");
     let hint = if lacks_memory { ": raise spec.resources.limits.memory" } else { "" };
     // Of its log the last line, which says why it can't go on.
     let last = message.lines().rev().map(str::trim).find(|line| !line.is_empty()).filter(|_| !lacks_memory);
@@ -144,15 +184,20 @@ mod tests {
 
     fn pod_with(status: &str) -> KubePod {
         let text = format!(
-            "{{metadata: {{name: orders-1, namespace: shop, labels: {{tributary.dev/config: h}}}}, status: {status}}}"
+            "{{metadata: {{name: orders-1, namespace: shop, labels: {{tributary.dev/config: h}}}}, \
+             spec: {{containers: [{{name: sidecar, resources: {{limits: {{memory: 256Mi}}}}}}]}}, status: {status}}}"
         );
         serde_yaml::from_str(&text).unwrap()
+    }
+
+    fn at() -> Timestamp {
+        "2026-03-01T12:00:00Z".parse().unwrap()
     }
 
     fn container_with(state: &str) -> Option<Problem> {
         let status =
             format!("{{containerStatuses: [{{name: sidecar, image: i, imageID: '', ready: false, {state}}}]}}");
-        problem(&pod_with(&status))
+        problem(&pod_with(&status), at())
     }
 
     #[test]
@@ -175,8 +220,8 @@ mod tests {
             ),
             (
                 "restartCount: 2, state: {running: {}}, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}",
-                Reason::CrashLoop,
-                "137 (OOMKilled: raise spec.resources.limits.memory)",
+                Reason::OOMKilled,
+                "its memory limit of 256Mi, and has restarted it 2 times so far: raise spec.resources.limits.memory",
             ),
             (
                 "restartCount: 1, state: {terminated: {exitCode: 1, reason: Error}}",
@@ -205,7 +250,7 @@ mod tests {
         }
         let unscheduled =
             "{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: 0/3 nodes}]}";
-        let problem = problem(&pod_with(unscheduled)).unwrap();
+        let problem = problem(&pod_with(unscheduled), at()).unwrap();
         assert_eq!(problem.reason, Reason::Unschedulable);
         assert!(problem.message.contains("0/3 nodes"));
     }
@@ -220,14 +265,29 @@ mod tests {
         ] {
             assert_eq!(container_with(state), None, "{state}");
         }
-        assert_eq!(problem(&pod_with("{}")), None);
+        assert_eq!(problem(&pod_with("{}"), at()), None);
     }
 
     #[test]
     fn a_pod_that_was_mended_is_fine_though_it_crashed_once() {
-        let status = "{containerStatuses: [{name: sidecar, image: i, imageID: '', ready: true, restartCount: 3, \
+        let status = "{conditions: [{type: Ready, status: 'True'}], \
+                      containerStatuses: [{name: sidecar, image: i, imageID: '', ready: true, restartCount: 3, \
                       state: {running: {}}, lastState: {terminated: {exitCode: 1}}}]}";
-        assert_eq!(problem(&pod_with(status)), None);
+        assert_eq!(pod(&pod_with(status), None, at()).problem, None);
+    }
+
+    #[test]
+    fn one_that_runs_again_after_it_ran_out_of_memory_is_told_of_for_an_hour() {
+        for (ended, told) in [("11:01:00", true), ("10:59:00", false)] {
+            let status = format!(
+                "{{containerStatuses: [{{name: sidecar, image: i, imageID: '', ready: true, restartCount: 1, \
+                 state: {{running: {{}}}}, lastState: {{terminated: {{exitCode: 137, reason: OOMKilled, \
+                 finishedAt: '2026-03-01T{ended}Z'}}}}}}]}}"
+            );
+            let found = out_of_memory(&pod_with(&status), at()).map(|problem| problem.message);
+            assert_eq!(found.is_some(), told, "{ended}");
+            assert!(found.is_none_or(|said| said.contains(" at 2026-03-01T11:01:00Z for going over its memory limit")));
+        }
     }
 
     #[test]

@@ -57,6 +57,31 @@ pub enum BaseIdentity {
     },
 }
 
+impl BaseIdentity {
+    /// Where the function's sidecars look for it, for a person who is to mend it.
+    pub fn source(&self, function: &FunctionRef) -> String {
+        let FunctionRef { namespace, name } = function;
+        match self {
+            Self::None => format!("baseIdentity of the chart's values names none for the namespace {namespace}"),
+            Self::Irsa { role_arn, mount_token } => {
+                let webhook = if *mount_token { "" } else { ", or EKS's webhook did not put its token into the pod" };
+                format!(
+                    "AWS does not give {role_arn} to the ServiceAccount {name} of the namespace {namespace}{webhook} \
+                     (baseIdentity of the chart's values)"
+                )
+            }
+            Self::PodIdentity => format!(
+                "EKS Pod Identity gives none to the ServiceAccount {name} of the namespace {namespace}: make an \
+                 association, then restart the sidecars"
+            ),
+            Self::Secret { name } => format!(
+                "there is no Secret {name} in the namespace {namespace}, or its key credentials does not hold an access \
+                 key that AWS takes (baseIdentity of the chart's values)"
+            ),
+        }
+    }
+}
+
 /// A base identity that is none, or several.
 #[derive(Debug, thiserror::Error)]
 #[error("a base identity is one of irsa, podIdentity and secret, and this one has {0}")]

@@ -265,7 +265,8 @@ impl State {
 /// one whose sidecars the operator can't ask, so that counts as healthy.
 pub fn is_healthy(status: Option<&FunctionStatus>) -> bool {
     let ready = status.and_then(|status| recorded(status).find(|finding| finding.r#type == ConditionType::Ready));
-    ready.is_none_or(|ready| ready.status != Truth::False && ready.reason != Reason::RenewalFailing)
+    let ends_with_its_session = |reason: Reason| reason == Reason::RenewalFailing || reason.is_of_function();
+    ready.is_none_or(|ready| ready.status != Truth::False && !ends_with_its_session(ready.reason))
 }
 
 /// Why a function's roll failed, if its status says that it did.

@@ -57,6 +57,8 @@ fn cause(reason: Reason) -> &'static str {
         | Reason::CrashLoop
         | Reason::Unschedulable
         | Reason::QuotaExceeded
+        | Reason::OOMKilled
+        | Reason::ProgressDeadlineExceeded
         | Reason::RolloutWaiting
         | Reason::RolloutFailed
         | Reason::RolloutHalted => "the function does not run",

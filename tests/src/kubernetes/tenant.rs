@@ -128,15 +128,18 @@ impl Tenant {
         self.wait_ready(name, Duration::from_secs(60)).await;
     }
 
-    /// Waits until a function is ready, as it is written now.
+    /// Waits until a function is ready, and its sidecars are what is asked for now.
     ///
     /// # Panics
     /// At the deadline.
     pub async fn wait_ready(&self, name: &str, time: Duration) {
         within(time, &format!("{name} in {} is ready", self.namespace), async || {
             let function = self.functions().get(name).await.ok()?;
-            let ready = condition(&function, "Ready")?;
-            (ready.status == "True" && ready.observed_generation == function.metadata.generation).then_some(())
+            let holds = |r#type| {
+                let observed = condition(&function, r#type)?;
+                Some(observed.status == "True" && observed.observed_generation == function.metadata.generation)
+            };
+            (holds("Ready")? && holds("UpToDate")?).then_some(())
         })
         .await;
     }

@@ -5,6 +5,7 @@ mod capacity;
 mod children;
 mod definition;
 mod drift;
+mod held;
 mod killed;
 mod leaders;
 mod many;

@@ -78,6 +78,15 @@ impl SimulatedSidecars {
 
     /// Says of all pods that are selected, and don't run yet, what a kubelet says of sidecars that serve.
     pub async fn serve(&self, scene: &Scene, selector: &str) {
+        self.run(scene, selector, "True").await;
+    }
+
+    /// The same of sidecars that run, and are not ready.
+    pub async fn start_up(&self, scene: &Scene, selector: &str) {
+        self.run(scene, selector, "False").await;
+    }
+
+    async fn run(&self, scene: &Scene, selector: &str, ready: &str) {
         let pods = scene.objects::<Pod>();
         let pending = ListParams::default().labels(selector).fields("status.phase=Pending");
         let waiting = pods.list_metadata(&pending).await.expect("a list of pods");
@@ -85,7 +94,7 @@ impl SimulatedSidecars {
             "phase": "Running",
             "podIP": self.address.to_string(),
             "podIPs": [{"ip": self.address.to_string()}],
-            "conditions": [{"type": "Ready", "status": "True"}],
+            "conditions": [{"type": "Ready", "status": ready}],
         }});
         stream::iter(waiting.iter().map(ResourceExt::name_any))
             .for_each_concurrent(16, async |name| {

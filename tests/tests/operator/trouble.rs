@@ -64,12 +64,11 @@ async fn a_name_that_is_taken_is_looked_for_ever_more_seldom() {
 }
 
 #[tokio::test]
-async fn each_change_of_a_condition_is_an_event() {
+async fn a_fault_and_its_end_are_events() {
     let (scene, _operator) = Scene::with_operator("events").await;
-    scene.applied("orders", &json!({"paused": false})).await;
-    scene.apply("orders", &json!({"paused": true})).await;
-    wait_condition(&scene.functions(), "orders", "Accepted", "Paused", SAID).await;
-    scene.apply("orders", &json!({"paused": false})).await;
+    scene.apply("orders", &json!({"resources": {"limits": {"memory": "16Mi"}}})).await;
+    wait_condition(&scene.functions(), "orders", "Accepted", "ResourcesOutOfBounds", SAID).await;
+    scene.apply("orders", &json!({})).await;
     wait_condition(&scene.functions(), "orders", "Accepted", "Ok", SAID).await;
     eventually("there are Events", async || {
         let list = scene.objects::<Event>().list(&ListParams::default()).await.ok()?;
@@ -80,25 +79,9 @@ async fn each_change_of_a_condition_is_an_event() {
                     && event.involved_object.kind.as_deref() == Some("DestinationFunction")
             })
         };
-        (of("Accepted", "Normal") && of("Paused", "Warning") && of("NotReady", "Warning")).then_some(())
+        (of("Accepted", "Normal") && of("ResourcesOutOfBounds", "Warning") && of("NotReady", "Warning")).then_some(())
     })
     .await;
-}
-
-#[tokio::test]
-async fn a_paused_function_is_left_alone_and_says_so() {
-    let (scene, _operator) = Scene::with_operator("paused").await;
-    let before = scene.applied("orders", &json!({})).await;
-    scene.apply("orders", &json!({"paused": true, "logLevel": "warn"})).await;
-    wait_condition(&scene.functions(), "orders", "Ready", "Paused", SAID).await;
-    scene.delete::<Service>("orders").await;
-    tokio::time::sleep(Duration::from_secs(3)).await;
-    assert!(scene.made::<Service>().await.is_empty());
-    let now = scene.objects::<Deployment>().get("orders").await.expect("the Deployment");
-    assert_eq!(now.metadata.generation, before.metadata.generation);
-    scene.apply("orders", &json!({"paused": false, "logLevel": "warn"})).await;
-    scene.appears::<Service>("orders").await;
-    wait_condition(&scene.functions(), "orders", "Accepted", "Ok", MENDED).await;
 }
 
 #[tokio::test]

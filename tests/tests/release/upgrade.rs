@@ -161,17 +161,21 @@ pub async fn an_image_that_is_not_there_stops_a_few_at_most(stage: &Stage) {
     let functions: Api<DestinationFunction> = Api::all(stage.cluster.client.clone());
     let stuck = async |reason: &str| {
         let all = functions.list(&ListParams::default()).await.expect("functions");
-        let said = all.iter().filter_map(|function| condition(function, "SidecarAvailable"));
-        // The old ones go on: nothing forbids traffic.
-        said.filter(|said| said.status == "True" && said.message.contains(reason)).count()
+        let is_ready = |function: &&DestinationFunction| {
+            condition(function, "Ready")
+                .is_some_and(|ready| (ready.status.as_str(), ready.reason.as_str()) == ("True", "Ok"))
+        };
+        // The old ones go on.
+        let said = all.iter().filter(is_ready).filter_map(|function| condition(function, "UpToDate"));
+        said.filter(|said| said.status == "False" && said.reason == reason).count()
     };
     eventually("two can't be rolled, and say so", async || {
         let waiting = FUNCTIONS.len() + 1 - 2;
-        (stuck("no-such-tag can't be pulled").await == 2 && stuck("waits for its turn").await == waiting).then_some(())
+        (stuck("ImagePull").await == 2 && stuck("RolloutWaiting").await == waiting).then_some(())
     })
     .await;
     tokio::time::sleep(Duration::from_secs(5)).await;
-    assert_eq!(stuck("no-such-tag can't be pulled").await, 2, "the others wait for them");
+    assert_eq!(stuck("ImagePull").await, 2, "the others wait for them");
     assert!(rolling(&fleet).await.len() <= 2);
     // One that comes now has no pods of before.
     fleet.prepare("five").await;

@@ -5,6 +5,7 @@ mod bucket;
 mod ingest;
 mod platform;
 mod role;
+mod serving;
 mod sidecar;
 
 use std::time::Duration;
@@ -54,6 +55,10 @@ async fn says_so(tenant: &Tenant, name: &str, (r#type, status): (&str, &str), re
     }
     assert!(!said.message.contains(&tenant.external_id(name)), "the external ID is shown: {}", said.message);
     assert_eq!((ready.status.as_str(), ready.message.as_str()), (status, said.message.as_str()));
+    // One that is started again and again takes events for moments.
+    if status == "False" && reason != "CrashLoop" {
+        assert!(!send(tenant, name).await, "Ready is False, and an event is stored");
+    }
     within(SAID, &format!("there is an Event {reason} of {name}"), async || {
         tenant.has_event(name, reason).await.then_some(())
     })
@@ -72,8 +77,11 @@ async fn mends(tenant: &Tenant, name: &str, time: Duration) {
             return None;
         }
         let function = tenant.functions().get(name).await.ok()?;
-        let ready = condition(&function, "Ready")?;
-        (ready.status == "True" && ready.observed_generation == function.metadata.generation).then_some(())
+        let observed = |r#type| {
+            let observed = condition(&function, r#type)?;
+            Some(observed.status == "True" && observed.observed_generation == function.metadata.generation)
+        };
+        (observed("Ready")? && observed("UpToDate")?).then_some(())
     })
     .await;
     println!("{name}: mended after {:.1} s", begun.elapsed().as_secs_f32());

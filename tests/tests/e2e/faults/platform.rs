@@ -1,9 +1,9 @@
 //! Accepted: what the platform says.
 
 use serde_json::json;
-use tributary_tests::kubernetes::{kubectl, wait_condition};
+use tributary_tests::kubernetes::kubectl;
 
-use super::{BROUGHT, MENDED, SAID, mends, mends_by_itself, says};
+use super::{BROUGHT, MENDED, mends, mends_by_itself, says};
 use crate::stage::{GUARDED, tenant};
 
 #[tokio::test]
@@ -55,17 +55,4 @@ async fn a_child_of_somebody_elses_is_told_and_left_alone() {
     assert_eq!(kubectl(&selector, "").expect("the Service"), r#"{"app":"somebody"}"#);
     kubectl(&["delete", "service", "taken", "--namespace", "platform"], "").expect("no Service");
     mends(&tenant, "taken", MENDED).await;
-}
-
-/// A paused function's sidecars go on, and a change waits for the end of the pause.
-#[tokio::test]
-async fn a_pause_is_told() {
-    let tenant = tenant("platform").await;
-    tenant.run("held", &json!({})).await;
-    tenant.apply("held", &json!({"paused": true, "logLevel": "warn"})).await;
-    says(&tenant, "held", "Accepted", "Paused", &["spec.paused is true"]).await;
-    assert!(super::send(&tenant, "held").await, "its sidecar should go on");
-    tenant.apply("held", &json!({"logLevel": "warn"})).await;
-    wait_condition(&tenant.functions(), "held", "Accepted", "Ok", SAID).await;
-    mends(&tenant, "held", MENDED).await;
 }

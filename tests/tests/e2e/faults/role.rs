@@ -89,7 +89,8 @@ async fn a_namespace_without_a_base_identity_is_told() {
     kubectl(&["delete", "secret", "aws-base", "--namespace", "nobody"], "").expect("a Secret");
     tenant.prepare("orders").await;
     tenant.apply("orders", &json!({})).await;
-    says(&tenant, "orders", "RoleAssumed", "NoBaseIdentity", &["no AWS identity of its own"]).await;
+    says(&tenant, "orders", "RoleAssumed", "NoBaseIdentity", &["there is no Secret aws-base in the namespace nobody"])
+        .await;
     tenant.give_base_identity().await;
     mends_by_itself(&tenant, "orders", BROUGHT).await;
 }

@@ -3,22 +3,27 @@
 //! All but the doing is pure, from caches; where nothing differs, no request is made. Whatever goes
 //! wrong is in the status before anybody hears of it otherwise.
 
+mod bring;
+mod demands;
+
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use tracing::{debug, error, warn};
 use tributary_crds::DestinationFunction;
-use tributary_crds::conditions::Truth;
 use tributary_crds::function::ExternalIdEnforcement;
 
-use crate::acceptance::{self, Then};
+use self::bring::bring;
+use crate::acceptance::{self, Refusal, Then};
 use crate::apply::{Applier, ApplyError, api_reason};
 use crate::backoff::Backoff;
 use crate::conditions::{self, Observed};
-use crate::desired::names::label;
+use crate::desired::names::{Family, annotation};
 use crate::desired::{self, Children};
 use crate::events::Events;
 use crate::function::{FunctionRef, Guarded};
@@ -28,6 +33,7 @@ use crate::platform::Platform;
 use crate::rollouts::{self, Calls, Consequences, Roll, Rollouts, Turn};
 use crate::scale;
 use crate::status::Statuses;
+use crate::taken_up::{as_taken_up, config_hash, differs};
 use crate::watch::{self, Caches};
 
 /// How long one look may take: the client's own time limits are far longer.
@@ -176,21 +182,24 @@ async fn look(
         follow(context.rollouts.forget(reference), context).await;
         return Ok(Action::await_change());
     }
-    let live = watch::get(&context.caches.deployments, reference);
+    let live = live_deployment(function, reference, context).await?;
     let running = live.as_ref().and_then(|live| live.spec.as_ref()?.replicas);
-    let children = desired::children(function, &context.platform, running);
-    let refusal = acceptance::judge(function, &context.platform).err();
+    let Plan { children, held_back, refusal, then } = plan(function, live.as_deref(), reference, context);
 
     let status = context.statuses.current(function, reference);
     let mut observed = Observed {
         refusal,
+        paused: function.spec.paused,
+        held_back,
         stopped: false,
         problem: None,
         enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
         turn: Turn::Go,
         // As it was found: what is written below tells of itself soon.
         rollout: live.as_deref().map(|live| observe::rollout(live, &children.deployment)),
-        pods: pods(&children.config_hash, reference, context),
+        pods: pods(reference, context, |pod| observe::is_current(pod, &children.config_hash)),
+        pods_before: pods_before(&children.config_hash, reference, context),
+        identity_source: context.platform.base_identity.of(reference).source(reference),
         defaulted_replicas: scale::to_note(function, running),
         recorded: status
             .as_ref()
@@ -198,8 +207,8 @@ async fn look(
             .unwrap_or_default(),
         url: children.url.clone(),
     };
-    let done = match observed.refusal.as_ref().map(|refusal| refusal.then) {
-        None => {
+    let done = match then {
+        Next::Bring => {
             let roll = Roll {
                 live: live.as_deref(),
                 desired: &children.deployment,
@@ -208,34 +217,41 @@ async fn look(
             };
             let (turn, consequences) = context.rollouts.turn(reference, roll);
             follow(consequences, context).await;
-            let done = bring(function, &children, live.as_deref(), &turn, reference, context).await;
+            let done = if demands::must_be_met_now(&observed, &children, reference, context) {
+                let at_once =
+                    Children { deployment: desired::rolled_at_once(&children.deployment), ..children.clone() };
+                bring(function, &at_once, live.as_deref(), &turn, reference, context).await
+            } else {
+                bring(function, &children, live.as_deref(), &turn, reference, context).await
+            };
             if done.is_err() {
                 follow(context.rollouts.denied(reference, roll), context).await;
             }
             observed.turn = turn;
             done
         }
-        Some(then) => {
+        Next::Stop | Next::Leave => {
             // Nothing of it rolls on, and others needn't wait for it.
             follow(context.rollouts.forget(reference), context).await;
             match then {
-                Then::Stop => stop(&children, context).await.map(|stopped| observed.stopped = stopped),
-                Then::Freeze => Ok(()),
+                Next::Stop => stop(&children, context).await.map(|stopped| observed.stopped = stopped),
+                _ => Ok(()),
             }
         }
     };
     observed.problem = done.as_ref().err().and_then(ApplyError::problem);
     if observed.turn.waits() {
         // Until then, its sidecars are those that it has.
-        let configuration = live.as_deref().and_then(configuration);
-        observed.pods = configuration.map(|hash| pods(hash, reference, context)).unwrap_or_default();
+        let hash = live.as_deref().and_then(config_hash).cloned().unwrap_or_default();
+        observed.pods = pods(reference, context, |pod| observe::is_current(pod, &hash));
+        observed.pods_before = pods_before(&hash, reference, context);
     }
     let selector = children.family.selector_text();
     let said = context.statuses.say(function, reference, &observed, selector, status.as_ref()).await;
-    context.metrics.function(reference, Some(readiness(&observed)));
+    context.metrics.function(reference, Some(conditions::conditions(&observed)[0].status));
     done?;
     let again = said.map_err(ReconcileError::Status)?;
-    if observed.refusal.is_some_and(|refusal| refusal.then == Then::Stop) && !observed.stopped {
+    if then == Next::Stop && !observed.stopped {
         // The caches may not tell.
         return Ok(Action::requeue(STOPPING));
     }
@@ -243,92 +259,70 @@ async fn look(
     Ok(Action::requeue(again.unwrap_or_else(|| RESYNC.mul_f64(0.75 + 0.25 * fastrand::f64()))))
 }
 
-/// Makes the children what they should be, the sidecars last.
-async fn bring(
+/// The function's Deployment. One whose labels somebody took away is not in the cache: an owner could keep it from the
+/// platform by that, together with a pause.
+async fn live_deployment(
     function: &DestinationFunction,
-    children: &Children,
-    live: Option<&Deployment>,
-    turn: &Turn,
     reference: &FunctionRef,
     context: &Context,
-) -> Result<(), ApplyError> {
-    let (applier, caches, family) = (&context.applier, &context.caches, &children.family);
-    let configuration = children.config_map.name_any();
-    let known = caches.config_maps.get(reference, &configuration);
-    applier.bring(family, &children.config_map, known.as_deref()).await?;
-
-    let account = watch::get(&caches.service_accounts, reference);
-    applier.bring(family, &children.service_account, account.as_deref()).await?;
-
-    let service = watch::get(&caches.services, reference);
-    applier.bring(family, &children.service, service.as_deref()).await?;
-
-    let policy = watch::get(&caches.network_policies, reference);
-    let waits_for_old_sidecars = !is_rolled(children, live, reference, context);
-    match (&children.network_policy, policy.as_deref().filter(|_| waits_for_old_sidecars)) {
-        (Some(desired), Some(live)) => {
-            applier.bring(family, &desired::while_rolling(desired, live), Some(live)).await?;
-        }
-        (Some(desired), None) => applier.bring(family, desired, policy.as_deref()).await?,
-        (None, _) => applier.remove(family, policy.as_deref()).await?,
+) -> Result<Option<Arc<Deployment>>, ReconcileError> {
+    let cached = watch::get(&context.caches.deployments, reference);
+    if cached.is_some() || !function.spec.paused {
+        return Ok(cached);
     }
-    let budget = watch::get(&caches.disruption_budgets, reference);
-    match &children.disruption_budget {
-        Some(desired) => applier.bring(family, desired, budget.as_deref()).await?,
-        None => applier.remove(family, budget.as_deref()).await?,
-    }
-    match turn {
-        Turn::Go | Turn::Failed => applier.bring(family, &children.deployment, live).await?,
-        Turn::Wait(_) | Turn::Halted(_) => follow_replicas(children, live, context).await?,
-    }
-    if let Some(replicas) = scale::to_fill_in(function) {
-        applier.fill_in(function, replicas).await?;
-    }
-    drop_old_configurations(&configuration, live, reference, children, context).await
+    let found = context.applier.find(&Family::of(function), &reference.name).await?;
+    Ok(found.map(Arc::new))
 }
 
-/// Whether all sidecars are of the template that is desired, those that are ending included.
-fn is_rolled(children: &Children, live: Option<&Deployment>, reference: &FunctionRef, context: &Context) -> bool {
-    let Some(live) = live else { return true };
-    let pods = context.caches.pods.of(reference);
-    let mut running = pods.iter().filter(|pod| !observe::has_ended(pod));
-    let all_are_new = running.all(|pod| pod.labels().get(label::CONFIG) == Some(&children.config_hash));
-    observe::rollout(live, &children.deployment).complete && all_are_new
+/// What is to become of a function's children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Next {
+    /// They are to be as they are desired.
+    Bring,
+    /// They are left as they are.
+    Leave,
+    /// The sidecars are to end.
+    Stop,
 }
 
-/// A Deployment that waits for its turn follows its function's replicas all the same.
-async fn follow_replicas(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
-    let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
-    match (live.and_then(replicas), replicas(&children.deployment)) {
-        (Some(now), Some(wanted)) if now != wanted => context.applier.scale(&children.family, wanted).await,
-        _ => Ok(()),
-    }
+struct Plan {
+    /// The children that are to be there.
+    children: Children,
+    /// Whether the function asks for others.
+    held_back: bool,
+    refusal: Option<Refusal>,
+    then: Next,
 }
 
-/// Configurations that no pod runs or will run. Until a roll is through, one of the one before may
-/// still be started.
-async fn drop_old_configurations(
-    current: &str,
-    live: Option<&Deployment>,
-    reference: &FunctionRef,
-    children: &Children,
-    context: &Context,
-) -> Result<(), ApplyError> {
-    if !live.is_some_and(observe::is_complete) {
-        return Ok(());
+/// What is to be, by what the function asks for, what it has, and what the platform says to both.
+fn plan(function: &DestinationFunction, live: Option<&Deployment>, reference: &FunctionRef, context: &Context) -> Plan {
+    let platform = &context.platform;
+    let running = live.and_then(|live| live.spec.as_ref()?.replicas);
+    let asked = desired::children(function, platform, running);
+    let refusal = acceptance::judge(function, platform).err();
+    let then = refusal.as_ref().map(|refusal| refusal.then);
+    match then {
+        Some(Then::Stop) => return Plan { children: asked, held_back: true, refusal, then: Next::Stop },
+        None if !function.spec.paused => return Plan { children: asked, held_back: false, refusal, then: Next::Bring },
+        _ => {}
     }
-    if live.and_then(configuration) != Some(&children.config_hash) {
-        return Ok(());
+    let taken_up = live.and_then(|live| {
+        let name = desired::config_map_name(&reference.name, config_hash(live)?);
+        as_taken_up(function, live, &*context.caches.config_maps.get(reference, &name)?)
+    });
+    let Some(taken_up) = taken_up else {
+        // What the platform demands of sidecars can't be met by those whose configuration nobody knows.
+        let demands = |deployment: &Deployment| deployment.annotations().get(annotation::DEMANDS).cloned();
+        let is_short = live.is_some_and(|live| demands(live) != demands(&asked.deployment));
+        let then = if is_short { Next::Stop } else { Next::Leave };
+        return Plan { children: asked, held_back: true, refusal, then };
+    };
+    let children = desired::children(&taken_up, platform, running);
+    let held_back = differs(&asked.deployment, &children.deployment);
+    match acceptance::judge_reach(&taken_up, platform) {
+        Err(of_what_runs) => Plan { children, held_back, refusal: Some(of_what_runs), then: Next::Stop },
+        Ok(()) => Plan { children, held_back, refusal, then: Next::Bring },
     }
-    let pods = context.caches.pods.of(reference);
-    for map in context.caches.config_maps.of(reference) {
-        let hash = map.labels().get(label::CONFIG);
-        let used = map.name_any() == current || pods.iter().any(|pod| pod.labels().get(label::CONFIG) == hash);
-        if !used {
-            context.applier.remove(&children.family, Some(&*map)).await?;
-        }
-    }
-    Ok(())
 }
 
 /// Ends the sidecars. Their address stays: to be refused is an answer, too. Whether they have ended.
@@ -336,21 +330,18 @@ async fn stop(children: &Children, context: &Context) -> Result<bool, ApplyError
     context.applier.remove_named::<Deployment>(&children.family, &children.deployment.name_any()).await
 }
 
-/// The hash of the configuration that a Deployment's sidecars are started with.
-fn configuration(deployment: &Deployment) -> Option<&String> {
-    deployment.spec.as_ref()?.template.metadata.as_ref()?.labels.as_ref()?.get(label::CONFIG)
+fn pods(reference: &FunctionRef, context: &Context, which: impl Fn(&Pod) -> bool) -> Vec<conditions::Pod> {
+    let (pods, now) = (context.caches.pods.of(reference), Timestamp::now());
+    let picked = pods.iter().filter(|pod| which(pod) && observe::is_of(&context.caches, reference, pod));
+    picked.map(|pod| observe::pod(pod, context.reports.of(&pod.uid().unwrap_or_default()), now)).collect()
 }
 
-fn pods(config_hash: &str, reference: &FunctionRef, context: &Context) -> Vec<conditions::Pod> {
-    let pods = context.caches.pods.of(reference);
-    let current = pods
-        .iter()
-        .filter(|pod| observe::is_current(pod, config_hash) && observe::is_of(&context.caches, reference, pod));
-    current.map(|pod| observe::pod(pod, context.reports.of(&pod.uid().unwrap_or_default()))).collect()
-}
-
-fn readiness(observed: &Observed) -> Truth {
-    conditions::conditions(observed)[0].status
+/// The pods of other configurations that take events.
+fn pods_before(config_hash: &str, reference: &FunctionRef, context: &Context) -> Vec<conditions::Pod> {
+    let others = |pod: &Pod| observe::goes_on(pod) && !observe::is_current(pod, config_hash);
+    let mut pods = pods(reference, context, others);
+    pods.retain(|pod| pod.ready);
+    pods
 }
 
 #[cfg(test)]

@@ -1,0 +1,40 @@
+//! Whether sidecars that lack what the platform demands must end before others are ready.
+//!
+//! A new demand is rolled like any change, so that a function that meets it refuses no event. But a sidecar that can't
+//! meet it never becomes ready, and the one of before would go on without it.
+
+use kube::ResourceExt;
+use tributary_crds::conditions::Reason;
+
+use super::Context;
+use crate::conditions::Observed;
+use crate::desired::names::label;
+use crate::desired::{Children, config_map_name, started_with};
+use crate::function::FunctionRef;
+use crate::observe;
+
+/// Whether there are such sidecars, and the new ones say that they can't take their place, or have not done so within
+/// the Deployment's deadline.
+pub(super) fn must_be_met_now(
+    observed: &Observed,
+    children: &Children,
+    reference: &FunctionRef,
+    context: &Context,
+) -> bool {
+    let fails = observed.new_sidecar_says(Reason::ExternalIdNotAllowed)
+        || observed.rollout.as_ref().is_some_and(|rollout| rollout.stuck);
+    fails && falls_short(children, reference, context)
+}
+
+/// Whether a pod runs without what is demanded now.
+fn falls_short(children: &Children, reference: &FunctionRef, context: &Context) -> bool {
+    let Some(demanded) = context.platform.policy.external_id_prefix(&reference.namespace) else { return false };
+    context.caches.pods.of(reference).iter().filter(|pod| observe::goes_on(pod)).any(|pod| {
+        let Some(hash) = pod.labels().get(label::CONFIG).filter(|hash| **hash != children.config_hash) else {
+            return false;
+        };
+        let map = context.caches.config_maps.get(reference, &config_map_name(&reference.name, hash));
+        let config = map.and_then(|map| started_with(&map));
+        config.and_then(|config| config.external_id_prefix).as_ref() != Some(demanded)
+    })
+}
