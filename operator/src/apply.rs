@@ -18,6 +18,7 @@ use tracing::{debug, info};
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Reason;
 
+use crate::client::said;
 use crate::conditions::Problem;
 use crate::desired::holds;
 use crate::desired::names::{Family, MANAGER, annotation};
@@ -92,7 +93,7 @@ pub enum ApplyError {
         name: String,
     },
     /// The API server said no, or nothing.
-    #[error("the {kind} {name} can't be written: {source}")]
+    #[error("the {kind} {name} can't be written: {}", said(source))]
     Api {
         /// The child's kind.
         kind: String,

@@ -6,10 +6,11 @@ use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
 use kube::{Client, Resource};
-use tracing::warn;
+use tracing::{debug, warn};
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::ConditionType;
 
+use crate::client::{namespace_ends, said};
 use crate::conditions::is_warning;
 
 /// Bytes that the API server takes in an Event, or nearly.
@@ -42,8 +43,7 @@ impl Events {
     pub async fn tell(&self, function: &DestinationFunction, turned: &[Condition]) {
         for condition in turned {
             if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
-                warn!(%error, "an Event can't be written");
-                return;
+                return not_written(&error);
             }
         }
     }
@@ -58,8 +58,16 @@ impl Events {
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, &self.lease).await {
-            warn!(%error, "an Event can't be written");
+            not_written(&error);
         }
+    }
+}
+
+fn not_written(error: &kube::Error) {
+    if namespace_ends(error) {
+        debug!(error = said(error), "an Event can't be written");
+    } else {
+        warn!(error = said(error), "an Event can't be written");
     }
 }
 

@@ -5,15 +5,17 @@ use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
 use kube::discovery::ApiResource;
 use kube::{Client, ResourceExt};
 use serde_json::json;
-use tracing::warn;
+use tracing::{info, warn};
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::FunctionStatus;
 
+use crate::client::said;
 use crate::conditions::{self, Change, Observed};
 use crate::desired::names::MANAGER;
 use crate::events::Events;
@@ -87,6 +89,7 @@ impl Statuses {
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
             Err(error) => return Err(error),
         }
+        turned.iter().for_each(|condition| log(reference, condition));
         self.events.tell(function, &turned).await;
         Ok(None)
     }
@@ -130,7 +133,7 @@ impl Statuses {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &reference.namespace, &resource);
         let params = PatchParams::apply(MANAGER).force();
         if let Err(error) = api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
-            warn!(function = %reference, %error, "nor can its status be written");
+            warn!(function = %reference, error = said(&error), "nor can its status be written");
         }
     }
 
@@ -152,6 +155,15 @@ impl Statuses {
 
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, Written>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Says in the log what an Event says to the function's owner.
+fn log(function: &FunctionRef, Condition { type_, status, reason, message, .. }: &Condition) {
+    if status == "False" {
+        warn!(%function, condition = type_, status, reason, "{message}");
+    } else {
+        info!(%function, condition = type_, status, reason, "{message}");
     }
 }
 

@@ -2,6 +2,7 @@
 
 mod pulse;
 mod request;
+mod said;
 
 use std::sync::Arc;
 
@@ -17,6 +18,7 @@ use crate::metrics::Metrics;
 
 pub use pulse::Pulse;
 pub use request::Call;
+pub use said::{namespace_ends, said, said_of_watch};
 
 /// A request that was not begun.
 #[derive(Debug, thiserror::Error)]

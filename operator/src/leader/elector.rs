@@ -11,6 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::decision::{Seen, Step};
 use super::{DEADLINE, DURATION, Leadership, REQUEST, RETRY};
+use crate::client::said;
 
 /// A candidate, or the leader.
 #[derive(Debug)]
@@ -30,7 +31,7 @@ pub struct Elector {
 enum LeaseError {
     #[error("no answer in {REQUEST:?}")]
     Timeout,
-    #[error(transparent)]
+    #[error("{}", said(.0))]
     Api(#[from] kube::Error),
 }
 

@@ -22,6 +22,7 @@ use self::bring::bring;
 use crate::acceptance::{self, Refusal, Then};
 use crate::apply::{Applier, ApplyError, api_reason};
 use crate::backoff::Backoff;
+use crate::client::{namespace_ends, said};
 use crate::conditions::{self, Observed};
 use crate::desired::names::{Family, annotation};
 use crate::desired::{self, Children};
@@ -78,7 +79,7 @@ pub enum ReconcileError {
     #[error(transparent)]
     Child(#[from] ApplyError),
     /// The status could not be written.
-    #[error("the status can't be written: {0}")]
+    #[error("the status can't be written: {}", said(.0))]
     Status(#[source] kube::Error),
     /// It took too long.
     #[error("it took longer than {LONGEST:?}")]
@@ -130,6 +131,12 @@ pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Contex
         // The status says so, and it is the tenant's.
         ReconcileError::Child(ApplyError::Clash { .. } | ApplyError::Orphaned { .. }) => {
             debug!(function = %reference, %error, ?pause, "a name is taken");
+        }
+        // It goes with its namespace.
+        ReconcileError::Child(ApplyError::Api { source, .. }) | ReconcileError::Status(source)
+            if namespace_ends(source) =>
+        {
+            debug!(function = %reference, %error, ?pause, "the namespace ends");
         }
         _ => warn!(function = %reference, %error, ?pause, "a look at a function failed"),
     }

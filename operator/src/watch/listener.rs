@@ -11,6 +11,8 @@ use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
+use crate::client::said_of_watch;
+
 /// After a failure: doubled each time. The longest is well below the client's own time limits, so
 /// that what is under way is not given up unlooked at.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
@@ -40,7 +42,7 @@ where
             }
             Err(error) => {
                 if !failing {
-                    warn!(%kind, %error, "the watch fails; it is tried again until it does not");
+                    warn!(%kind, error = said_of_watch(&error), "the watch fails; it is tried again until it does not");
                 }
                 failing = true;
                 sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
