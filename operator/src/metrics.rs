@@ -12,11 +12,12 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tributary_crds::conditions::Truth;
+use tributary_crds::conditions::{ConditionType, Truth};
 use tributary_telemetry::exposition::Format;
 
 use crate::apply::REASONS;
 use crate::client::Call;
+use crate::conditions::Finding;
 use crate::function::FunctionRef;
 use crate::rollouts::Counts;
 
@@ -26,6 +27,16 @@ const SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ReadyLabel {
     ready: &'static str,
+}
+
+/// A condition of a function's as it is now. Prometheus' own label `namespace` is the operator's.
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+struct ConditionLabels {
+    function_namespace: String,
+    function: String,
+    condition: String,
+    status: &'static str,
+    reason: String,
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -44,13 +55,24 @@ struct CallLabels {
     kind: &'static str,
 }
 
+/// What metrics tell of a function.
+#[derive(Clone, Debug, PartialEq)]
+struct Told {
+    ready: Truth,
+    conditions: Vec<ConditionLabels>,
+}
+
+/// The conditions of which metrics tell: whether it stores events, and whether it is what was asked for.
+const TOLD: [ConditionType; 2] = [ConditionType::Ready, ConditionType::UpToDate];
+
 /// Everything that the operator counts.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     functions: Family<ReadyLabel, Gauge>,
-    /// What each function counts as now.
-    known: Mutex<HashMap<FunctionRef, Truth>>,
+    function_conditions: Family<ConditionLabels, Gauge>,
+    /// What is told of each function now.
+    known: Mutex<HashMap<FunctionRef, Told>>,
     reconcile_duration: Histogram,
     reconcile_errors: Family<ReasonLabel, Counter>,
     api_requests: Family<CallLabels, Counter>,
@@ -66,6 +88,12 @@ impl Metrics {
         registry.register("build", "What runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
         let functions = Family::<ReadyLabel, Gauge>::default();
         registry.register("functions", "Functions, by whether they are ready", functions.clone());
+        let function_conditions = Family::<ConditionLabels, Gauge>::default();
+        registry.register(
+            "function_condition",
+            "1 for what a function's conditions Ready and UpToDate are now",
+            function_conditions.clone(),
+        );
         let reconcile_duration = Histogram::new(SECONDS);
         registry.register_with_unit(
             "reconcile_duration",
@@ -90,6 +118,7 @@ impl Metrics {
         let metrics = Self {
             registry,
             functions,
+            function_conditions,
             known: Mutex::default(),
             reconcile_duration,
             reconcile_errors,
@@ -123,17 +152,24 @@ impl Metrics {
         self.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// A function is ready, or not; without a value it is gone.
-    pub fn function(&self, function: &FunctionRef, now: Option<Truth>) {
+    /// What is found of a function; nothing, when it is gone.
+    pub fn function(&self, function: &FunctionRef, findings: &[Finding]) {
+        let now = told(function, findings);
         let mut known = self.known();
-        let before = match now {
-            Some(now) => known.insert(function.clone(), now),
-            None => known.remove(function),
-        };
-        if before != now {
-            before.inspect(|before| _ = self.functions.get_or_create(&ready(*before)).dec());
-            now.inspect(|now| _ = self.functions.get_or_create(&ready(*now)).inc());
+        if known.get(function) == now.as_ref() {
+            return;
         }
+        known.remove(function).inspect(|before| self.tell_no_more(before));
+        if let Some(now) = now {
+            self.functions.get_or_create(&ready(now.ready)).inc();
+            now.conditions.iter().for_each(|labels| _ = self.function_conditions.get_or_create(labels).set(1));
+            known.insert(function.clone(), now);
+        }
+    }
+
+    fn tell_no_more(&self, Told { ready: truth, conditions }: &Told) {
+        self.functions.get_or_create(&ready(*truth)).dec();
+        conditions.iter().for_each(|labels| _ = self.function_conditions.remove(labels));
     }
 
     /// How many functions are where in the platform's rollout.
@@ -150,10 +186,7 @@ impl Metrics {
         self.leader.set(i64::from(leads));
         if !leads {
             self.rollouts(Counts::default());
-            let mut known = self.known();
-            for (_, truth) in known.drain() {
-                self.functions.get_or_create(&ready(truth)).dec();
-            }
+            self.known().drain().for_each(|(_, told)| self.tell_no_more(&told));
         }
     }
 
@@ -162,22 +195,40 @@ impl Metrics {
         format.encode(&self.registry)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, Truth>> {
+    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, Told>> {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
+fn told(function: &FunctionRef, findings: &[Finding]) -> Option<Told> {
+    let ready = findings.iter().find(|finding| finding.r#type == ConditionType::Ready)?.status;
+    let told = findings.iter().filter(|finding| TOLD.contains(&finding.r#type));
+    let labels = |finding: &Finding| ConditionLabels {
+        function_namespace: function.namespace.clone(),
+        function: function.name.clone(),
+        condition: finding.r#type.to_string(),
+        status: text(finding.status),
+        reason: finding.reason.to_string(),
+    };
+    Some(Told { ready, conditions: told.map(labels).collect() })
+}
+
 fn ready(truth: Truth) -> ReadyLabel {
-    let ready = match truth {
+    ReadyLabel { ready: text(truth) }
+}
+
+fn text(truth: Truth) -> &'static str {
+    match truth {
         Truth::True => "true",
         Truth::False => "false",
         Truth::Unknown => "unknown",
-    };
-    ReadyLabel { ready }
+    }
 }
 
 #[cfg(test)]
 mod tests {
+    use tributary_crds::conditions::Reason;
+
     use super::*;
 
     #[test]
@@ -189,10 +240,18 @@ mod tests {
         }
         let (one, two) = (FunctionRef::new("shop", "one"), FunctionRef::new("shop", "two"));
         metrics.leads(true);
-        metrics.function(&one, Some(Truth::Unknown));
-        metrics.function(&one, Some(Truth::True));
-        metrics.function(&two, Some(Truth::False));
-        metrics.function(&two, None);
+        let found = |status, reason| {
+            [ConditionType::Ready, ConditionType::RoleAssumed, ConditionType::UpToDate].map(|r#type| Finding {
+                r#type,
+                status,
+                reason,
+                message: String::new(),
+            })
+        };
+        metrics.function(&one, &found(Truth::Unknown, Reason::Pending));
+        metrics.function(&one, &found(Truth::True, Reason::Ok));
+        metrics.function(&two, &found(Truth::False, Reason::AccessDenied));
+        metrics.function(&two, &[]);
         metrics.api_request(Call { verb: "patch", kind: "Deployment" });
         metrics.reconciled(Duration::from_millis(3));
         metrics.reconcile_error("Conflict");
@@ -202,6 +261,10 @@ mod tests {
             "tributary_functions{ready=\"true\"} 1",
             "tributary_functions{ready=\"false\"} 0",
             "tributary_functions{ready=\"unknown\"} 0",
+            "tributary_function_condition{function_namespace=\"shop\",function=\"one\",condition=\"Ready\",\
+             status=\"true\",reason=\"Ok\"} 1",
+            "tributary_function_condition{function_namespace=\"shop\",function=\"one\",condition=\"UpToDate\",\
+             status=\"true\",reason=\"Ok\"} 1",
             "tributary_api_requests_total{verb=\"patch\",kind=\"Deployment\"} 1",
             "tributary_reconcile_duration_seconds_count 1",
             "tributary_reconcile_errors_total{reason=\"Conflict\"} 1",
@@ -214,7 +277,10 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
+        assert_eq!(text.matches("tributary_function_condition{").count(), 2, "only what is so now\n{text}");
         metrics.leads(false);
-        assert!(metrics.encode(Format::Text).contains("tributary_functions{ready=\"true\"} 0"));
+        let text = metrics.encode(Format::Text);
+        assert!(text.contains("tributary_functions{ready=\"true\"} 0"));
+        assert!(!text.contains("tributary_function_condition{"));
     }
 }

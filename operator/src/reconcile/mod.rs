@@ -148,7 +148,7 @@ pub async fn forget(reference: &FunctionRef, context: &Context) {
     context.applier.forget(reference);
     context.statuses.forget(reference);
     context.backoff.reset(reference);
-    context.metrics.function(reference, None);
+    context.metrics.function(reference, &[]);
     follow(context.rollouts.forget(reference), context).await;
 }
 
@@ -255,7 +255,7 @@ async fn look(
     }
     let selector = children.family.selector_text();
     let said = context.statuses.say(function, reference, &observed, selector, status.as_ref()).await;
-    context.metrics.function(reference, Some(conditions::conditions(&observed)[0].status));
+    context.metrics.function(reference, &conditions::conditions(&observed));
     done?;
     let again = said.map_err(ReconcileError::Status)?;
     if then == Next::Stop && !observed.stopped {
