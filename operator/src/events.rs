@@ -11,7 +11,7 @@ use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::ConditionType;
 
 use crate::client::{namespace_ends, said};
-use crate::conditions::is_warning;
+use crate::conditions::needs_a_person;
 
 /// Bytes that the API server takes in an Event, or nearly.
 const LONGEST_NOTE: usize = 1_000;
@@ -77,7 +77,7 @@ fn shortened(note: &str) -> String {
 
 fn event(condition: &Condition) -> Event {
     let holds = condition.status == "True";
-    let warns = is_warning(condition);
+    let warns = needs_a_person(condition);
     let is_ready = condition.type_ == ConditionType::Ready.to_string();
     let (reason, note) = match (holds, warns, is_ready) {
         (true, false, _) => (condition.type_.clone(), condition.message.clone()),
@@ -89,7 +89,7 @@ fn event(condition: &Condition) -> Event {
         (_, _, false) => (condition.reason.clone(), condition.message.clone()),
     };
     Event {
-        type_: if condition.status == "False" || warns { EventType::Warning } else { EventType::Normal },
+        type_: if warns { EventType::Warning } else { EventType::Normal },
         reason,
         note: Some(shortened(&note)),
         action: condition.type_.clone(),
@@ -124,6 +124,9 @@ mod tests {
         assert_eq!(of("BucketWritable", "Unknown", "NotYetWritten"), all(EventType::Normal, "NotYetWritten", "m"));
         assert_eq!(of("Ready", "False", "AccessDenied"), all(EventType::Warning, "NotReady", "AccessDenied: m"));
         assert_eq!(of("Ready", "True", "Ok"), all(EventType::Normal, "Ready", "m"));
+        let none = |r#type| of(r#type, "False", "NoReplicas");
+        assert_eq!(none("SidecarAvailable"), all(EventType::Normal, "NoReplicas", "m"));
+        assert_eq!(none("Ready"), all(EventType::Normal, "NotReady", "NoReplicas: m"));
         let failing = |r#type| of(r#type, "True", "RenewalFailing");
         assert_eq!(failing("RoleAssumed"), all(EventType::Warning, "RenewalFailing", "m"));
         assert_eq!(failing("Ready"), all(EventType::Warning, "Ready", "RenewalFailing: m"));

@@ -159,8 +159,9 @@ impl Statuses {
 }
 
 /// Says in the log what an Event says to the function's owner.
-fn log(function: &FunctionRef, Condition { type_, status, reason, message, .. }: &Condition) {
-    if status == "False" {
+fn log(function: &FunctionRef, condition: &Condition) {
+    let Condition { type_, status, reason, message, .. } = condition;
+    if conditions::needs_a_person(condition) {
         warn!(%function, condition = type_, status, reason, "{message}");
     } else {
         info!(%function, condition = type_, status, reason, "{message}");

@@ -19,7 +19,7 @@ use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, Sideca
 use crate::acceptance::{Refusal, Then};
 use crate::rollouts::Turn;
 
-pub use status::{Change, changes, is_warning, recorded, status};
+pub use status::{Change, changes, needs_a_person, recorded, status};
 
 /// A condition, before it is known since when it has been so.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -131,8 +131,14 @@ fn repeats(condition: &Condition) -> bool {
     types.iter().any(|r#type| condition.type_ == r#type.to_string())
 }
 
+/// Whether it needs a person, as far as an Event or a line of the log is to say so.
+pub fn needs_a_person(condition: &Condition) -> bool {
+    let is_wanted = reason(condition).is_some_and(Reason::is_wanted);
+    is_warning(condition) || (condition.status == "False" && !is_wanted)
+}
+
 /// Whether it holds, and needs a person all the same.
-pub fn is_warning(condition: &Condition) -> bool {
+fn is_warning(condition: &Condition) -> bool {
     condition.status == "True" && reason(condition).is_some_and(Reason::is_warning)
 }
 

@@ -5,8 +5,11 @@ use std::path::Path;
 
 use regex_lite::Regex;
 use serde_json::json;
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_local_aws::Fault;
 use tributary_operator::client::Call;
+use tributary_operator::conditions::Finding;
+use tributary_operator::function::FunctionRef;
 use tributary_operator::metrics::Metrics;
 use tributary_telemetry::exposition::Format;
 use tributary_tests::aws::{error, puts};
@@ -26,6 +29,13 @@ async fn every_metric_that_is_asked_for_is_there() {
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     assert_eq!(sidecar.send("/v1/track", &json!({})).await.status, 400);
     let operator = Metrics::new();
+    let ready = Finding {
+        r#type: ConditionType::Ready,
+        status: Truth::True,
+        reason: Reason::Ok,
+        message: String::new(),
+    };
+    operator.function(&FunctionRef::new("shop", "orders"), &[ready]);
     operator.api_request(Call { verb: "get", kind: "Deployment" });
     let counted = sidecar.metrics().await + &operator.encode(Format::Text);
     let families: BTreeSet<_> = counted
@@ -59,4 +69,31 @@ fn the_reference_lists_every_alert_and_no_other() {
     let rendered = render("monitoring", &[]);
     let rules: Vec<_> = rendered.lines().filter(|line| line.contains("alert:")).collect();
     assert_eq!(named(&rules.join("\n")), named(&reference));
+}
+
+#[test]
+fn every_alert_leads_to_its_section_of_the_runbook() {
+    let runbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/runbook.md");
+    let runbook = std::fs::read_to_string(runbook).expect("the runbook");
+    let sections: BTreeSet<_> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    let rendered = render("monitoring", &[]);
+    let of = |field: &str| {
+        let lines = rendered.lines().filter_map(|line| line.split_once(field));
+        lines.map(|(_, value)| value.trim().to_owned()).collect::<Vec<_>>()
+    };
+    let (alerts, links) = (of("alert:"), of("runbook_url:"));
+    let expected: Vec<_> = alerts.iter().map(|alert| format!("docs/runbook.md#{}", alert.to_lowercase())).collect();
+    assert_eq!(links, expected);
+    assert_eq!(sections, alerts.iter().map(String::as_str).collect());
+}
+
+/// What its owner wants so needs nobody.
+#[test]
+fn no_alert_fires_for_what_is_wanted() {
+    let rendered = render("monitoring", &[]);
+    let reasons = Regex::new("reason!~\"([A-Za-z|]+)\"").expect("an expression");
+    let conditions = rendered.lines().filter(|line| line.contains("tributary_function_condition{"));
+    let but: Vec<_> = conditions.map(|line| reasons.captures(line).map(|found| found[1].to_owned())).collect();
+    let but: Vec<_> = but.iter().map(Option::as_deref).collect();
+    assert_eq!(but, [Some("Paused|NoReplicas"), None, Some("Paused|RolloutWaiting|RolloutHalted")]);
 }
