@@ -8,6 +8,7 @@
 
 mod faults;
 mod identity;
+mod operator_account;
 mod rolls;
 mod rotation;
 mod stage;
