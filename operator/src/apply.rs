@@ -9,12 +9,13 @@ use std::fmt::Debug;
 use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::core::v1::Container;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::json;
-use tracing::{debug, info};
+use serde_json::{Value, json};
+use tracing::{debug, info, warn};
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Reason;
 
@@ -45,6 +46,12 @@ pub trait Child:
     fn excludes(&self, _live: &Self) -> bool {
         false
     }
+
+    /// What takes away from `live` what others added to it and may not stay, as a merge patch; nothing, if there is
+    /// nothing of the kind.
+    fn cleaning(&self, _live: &Self) -> Option<Value> {
+        None
+    }
 }
 
 impl Child for k8s_openapi::api::core::v1::ConfigMap {
@@ -64,6 +71,18 @@ impl Child for k8s_openapi::api::policy::v1::PodDisruptionBudget {}
 impl Child for k8s_openapi::api::apps::v1::Deployment {
     fn leaves_replicas(&self) -> bool {
         self.spec.as_ref().is_some_and(|spec| spec.replicas.is_none())
+    }
+
+    /// Other containers: they would run with the function's Secrets, and with them the Deployment could not be written
+    /// any more, as admission holds the operator's account to the sidecar.
+    fn cleaning(&self, live: &Self) -> Option<Value> {
+        let pod = |deployment: &Self| Some(deployment.spec.as_ref()?.template.spec.clone().unwrap_or_default());
+        let (desired, live) = (pod(self)?, pod(live)?);
+        let is_ours = |container: &Container| desired.containers.iter().any(|own| own.name == container.name);
+        let has_others =
+            !live.containers.iter().all(is_ours) || live.init_containers.is_some_and(|all| !all.is_empty());
+        let pod = json!({"containers": desired.containers, "initContainers": null, "volumes": desired.volumes});
+        has_others.then(|| json!({"spec": {"template": {"spec": pod}}}))
     }
 }
 
@@ -205,7 +224,7 @@ impl Applier {
         let fail = |source| ApplyError::api::<K>(&name, source);
         if let Some(cached) = cached {
             ours(cached, family)?;
-            let is_current = is_current(cached, &desired.beside(cached)) && !desired.excludes(cached);
+            let is_current = is_settled(cached, &desired.beside(cached)) && !desired.excludes(cached);
             if is_current || self.is_behind(family, cached, desired) {
                 return Ok(());
             }
@@ -223,13 +242,17 @@ impl Applier {
             return self.create(family, &api, desired).await.map_err(fail);
         }
         let desired = desired.beside(&live);
-        if is_current(&live, &desired) {
+        if is_settled(&live, &desired) {
             self.note(family, &live, &desired, true);
             return Ok(());
         }
+        let live = match desired.cleaning(&live) {
+            Some(patch) => clean(&api, &live, patch).await.map_err(fail)?,
+            None => live,
+        };
         let applied = apply(&api, &live, &desired).await.map_err(fail)?;
         info!(kind = %K::kind(&()), namespace = family.namespace, name, "applied");
-        let took = is_current(&applied, &desired);
+        let took = is_settled(&applied, &desired);
         if !took {
             debug!(kind = %K::kind(&()), namespace = family.namespace, name, "something changes it back at once");
         }
@@ -348,6 +371,20 @@ impl Applier {
     fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, HashMap<String, Written>>> {
         self.written.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// Whether nothing is to be done.
+fn is_settled<K: Child>(live: &K, desired: &K) -> bool {
+    is_current(live, desired) && desired.cleaning(live).is_none()
+}
+
+/// Takes away from the very object that is there what others added and may not stay: an apply leaves it.
+async fn clean<K: Child>(api: &Api<K>, live: &K, mut patch: Value) -> kube::Result<K> {
+    patch["metadata"] = json!({"resourceVersion": live.resource_version()});
+    let name = live.name_any();
+    let cleaned = api.patch(&name, &by_us(), &Patch::Merge(patch)).await?;
+    warn!(kind = %K::kind(&()), namespace = live.namespace(), name, "somebody else's containers were removed");
+    Ok(cleaned)
 }
 
 /// Applies what is desired to the very object that is there.

@@ -71,6 +71,33 @@ async fn what_is_edited_by_hand_is_put_back() {
     .await;
 }
 
+/// It would run with the function's Secrets, and admission would keep the operator from writing the Deployment again.
+#[tokio::test]
+async fn containers_that_somebody_adds_are_removed() {
+    let (scene, operator) = Scene::with_operator("stowaway").await;
+    scene.applied("orders", &json!({})).await;
+    let of = |deployment: &Deployment, list: &str| {
+        let containers = json_of(deployment)["spec"]["template"]["spec"][list].clone();
+        containers
+            .as_array()
+            .map(|all| all.iter().map(|one| one["name"].clone()).collect::<Vec<_>>())
+            .unwrap_or_default()
+    };
+    for list in ["containers", "initContainers"] {
+        let stowaway = json!({list: [{"name": "stowaway", "image": "registry.invalid/stowaway:1"}]});
+        let patch = json!({"spec": {"template": {"spec": stowaway}}});
+        let api = scene.objects::<Deployment>();
+        let added = api.patch("orders", &kube::api::PatchParams::default(), &kube::api::Patch::Strategic(&patch)).await;
+        assert!(of(&added.expect("a Deployment"), list).contains(&json!("stowaway")));
+        until(&format!("{list} are the operator's"), BACK, async || {
+            let now = scene.objects::<Deployment>().get("orders").await.ok()?;
+            (of(&now, "containers") == ["sidecar"] && of(&now, "initContainers").is_empty()).then_some(())
+        })
+        .await;
+    }
+    assert!(operator.has_said("somebody else's containers were removed"));
+}
+
 #[tokio::test]
 async fn what_is_deleted_by_hand_comes_back() {
     let (scene, _operator) = Scene::with_operator("deleted").await;
