@@ -96,6 +96,8 @@ pub enum Reason {
     RoleNotAllowed,
     /// The platform allows no such endpoint.
     EndpointNotAllowed,
+    /// The session name would pass for a function of another namespace.
+    SessionNameNotAllowed,
     /// The external ID does not begin as the platform demands in the namespace.
     ExternalIdNotAllowed,
     /// More CPU or memory than the platform gives a sidecar, or less memory than it needs.

@@ -66,7 +66,8 @@ pub struct DestinationFunctionSpec {
     /// What happens to a role that STS gives away without the external ID.
     #[serde(default)]
     pub external_id_enforcement: ExternalIdEnforcement,
-    /// The session's name, which CloudTrail shows; by default `<namespace>.<name>`, cut to 64 characters.
+    /// The session's name, which CloudTrail shows; by default `<namespace>.<name>`, cut to 64 characters. One with a dot
+    /// begins with the function's namespace and the dot, so that no function passes for another namespace's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_name: Option<SessionName>,
     /// Where objects go.

@@ -7,8 +7,9 @@ use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::{Amounts, DestinationFunctionSpec};
 use tributary_crds::memory::MemoryNeed;
-use tributary_crds::values::{Endpoint, Quantity};
+use tributary_crds::values::{Endpoint, Quantity, SessionName};
 
+use crate::function::FunctionRef;
 use crate::platform::{Platform, SidecarTemplate};
 
 /// Why a function is not as the platform wants it.
@@ -45,9 +46,10 @@ pub fn judge(function: &DestinationFunction, platform: &Platform) -> Result<(), 
 /// # Errors
 /// The first thing that it does not allow.
 pub fn judge_reach(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
-    let (spec, namespace) = (&function.spec, function.metadata.namespace.as_deref().unwrap_or_default());
-    role(spec, namespace, platform)?;
-    endpoints(spec, platform)
+    let (spec, reference) = (&function.spec, FunctionRef::of(function));
+    role(spec, &reference.namespace, platform)?;
+    session_name(spec, &reference.namespace)?;
+    endpoints(spec, &reference, platform)
 }
 
 fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) -> Result<(), Refusal> {
@@ -63,12 +65,25 @@ fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) ->
     Err(Refusal { reason: Reason::RoleNotAllowed, message, then: Then::Stop })
 }
 
-fn endpoints(spec: &DestinationFunctionSpec, platform: &Platform) -> Result<(), Refusal> {
+/// The default is `NAMESPACE.NAME`, by which the role's owner knows the function in CloudTrail. No namespace has a dot.
+fn session_name(spec: &DestinationFunctionSpec, namespace: &str) -> Result<(), Refusal> {
+    let named = spec.session_name.as_ref().map(SessionName::as_str).unwrap_or_default();
+    let own = format!("{namespace}.");
+    if !named.contains('.') || named.starts_with(&own) {
+        return Ok(());
+    }
+    let message = format!(
+        "sessionName \"{named}\" would pass for a function of another namespace; leave out the dot, or begin with {own}"
+    );
+    Err(Refusal { reason: Reason::SessionNameNotAllowed, message, then: Then::Stop })
+}
+
+fn endpoints(spec: &DestinationFunctionSpec, reference: &FunctionRef, platform: &Platform) -> Result<(), Refusal> {
     let named = [
         ("s3.endpoint", spec.s3.endpoint.as_ref()),
         ("sts.endpoint", spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref())),
     ];
-    let wrong = |endpoint: &Endpoint| !platform.policy.allows_endpoint(endpoint);
+    let wrong = |endpoint: &Endpoint| !platform.policy.allows_endpoint(reference, endpoint);
     for (field, endpoint) in named {
         if let Some(endpoint) = endpoint.filter(|endpoint| wrong(endpoint)) {
             let message = format!(
@@ -174,6 +189,8 @@ mod tests {
             json!({"resources": {"limits": {"memory": "136Mi"}}}),
             json!({"delivery": {"mode": "Batch"}}),
             json!({"paused": true}),
+            json!({"sessionName": "orders"}),
+            json!({"sessionName": "shop.anything"}),
             // A request above the default limit raises it.
             json!({"resources": {"requests": {"memory": "512Mi"}}, "delivery": large_batches()}),
         ] {
@@ -194,13 +211,20 @@ mod tests {
 
     #[test]
     fn what_it_does_not_allow_is_refused_with_the_value_that_is_wrong() {
-        use Reason::{EndpointNotAllowed, ResourcesOutOfBounds, RoleNotAllowed};
+        use Reason::{EndpointNotAllowed, ResourcesOutOfBounds, RoleNotAllowed, SessionNameNotAllowed};
         for (fields, reason, then, part) in [
             (
                 json!({"roleArn": "arn:aws:iam::123456789012:role/other"}),
                 RoleNotAllowed,
                 Then::Stop,
                 "role/other\" is not one that the platform gives the namespace shop (arn:aws:iam::123456789012:role/shop-*)",
+            ),
+            (
+                json!({"sessionName": "bank.payments"}),
+                SessionNameNotAllowed,
+                Then::Stop,
+                "sessionName \"bank.payments\" would pass for a function of another namespace; leave out the dot, or begin with \
+                 shop.",
             ),
             (
                 json!({"s3": at("https://evil.example.com")}),

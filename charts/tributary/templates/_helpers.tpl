@@ -78,17 +78,19 @@ imagePullSecrets:
 
 {{- /* What the platform allows, with what helm test needs in the release's namespace: YAML. */}}
 {{- define "tributary.policy" -}}
-{{- $endpoints := .Values.policy.allowedEndpoints }}
 {{- $grants := deepCopy (.Values.policy.grants | default dict) }}
 {{- if .Values.helmTest.enabled }}
-{{- $endpoints = append $endpoints (include "tributary.testEndpoint" .) | uniq }}
 {{- if not (kindIs "invalid" .Values.policy.grants) }}
 {{- $own := deepCopy (dig "namespaces" .Release.Namespace ($grants.default | default dict) $grants) }}
 {{- $_ := set $own "roleArns" (append ($own.roleArns | default list) (include "tributary.testRole" .) | uniq) }}
 {{- $_ := set $grants "namespaces" (merge (dict .Release.Namespace $own) ($grants.namespaces | default dict)) }}
 {{- end }}
 {{- end }}
-allowedEndpoints: {{ $endpoints | toJson }}
+allowedEndpoints: {{ .Values.policy.allowedEndpoints | toJson }}
+{{- if .Values.helmTest.enabled }}
+# Of helm test's function alone.
+functionEndpoints: {{ dict (printf "%s/%s" .Release.Namespace (include "tributary.testName" .)) (list (include "tributary.testEndpoint" .)) | toJson }}
+{{- end }}
 {{- if not (kindIs "invalid" .Values.policy.grants) }}
 grants: {{ $grants | toJson }}
 {{- end }}

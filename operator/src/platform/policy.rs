@@ -6,6 +6,8 @@ use std::collections::BTreeMap;
 use serde::Deserialize;
 use tributary_crds::values::{Endpoint, ExternalIdPrefix, RoleArn, RoleArnPattern};
 
+use crate::function::FunctionRef;
+
 /// The platform's policy.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
@@ -13,6 +15,9 @@ pub struct Policy {
     /// The endpoints that functions may name instead of AWS's; none, unless the platform says so.
     #[serde(default)]
     allowed_endpoints: Vec<Endpoint>,
+    /// Those of single functions, as `namespace/name`: of the chart's own, for its test.
+    #[serde(default)]
+    function_endpoints: BTreeMap<String, Vec<Endpoint>>,
     /// What each namespace may use. Without it, all: every role that trusts the base identity.
     grants: Option<Grants>,
 }
@@ -40,9 +45,10 @@ pub struct Grant {
 }
 
 impl Policy {
-    /// Whether a function may name this endpoint.
-    pub fn allows_endpoint(&self, endpoint: &Endpoint) -> bool {
-        self.allowed_endpoints.contains(endpoint)
+    /// Whether the function may name this endpoint.
+    pub fn allows_endpoint(&self, function: &FunctionRef, endpoint: &Endpoint) -> bool {
+        let own = self.function_endpoints.get(&function.to_string());
+        self.allowed_endpoints.iter().chain(own.into_iter().flatten()).any(|allowed| allowed == endpoint)
     }
 
     /// Whether a function in `namespace` may use `role`.
@@ -72,6 +78,10 @@ impl Policy {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn function(name: &str) -> FunctionRef {
+        FunctionRef::new("shop", name)
+    }
 
     fn policy(text: &str) -> Policy {
         serde_yaml::from_str(text).unwrap()
@@ -110,14 +120,22 @@ mod tests {
     fn without_grants_every_role_is_allowed_and_no_endpoint() {
         let policy = policy("{}");
         assert!(policy.allows_role("a", &"arn:aws:iam::111111111111:role/any".parse().unwrap()));
-        assert!(!policy.allows_endpoint(&"https://minio.storage.svc:9000".parse().unwrap()));
+        assert!(!policy.allows_endpoint(&function("orders"), &"https://minio.storage.svc:9000".parse().unwrap()));
     }
 
     #[test]
     fn an_endpoint_is_allowed_to_the_letter() {
         let policy = policy("allowedEndpoints: ['https://minio.storage.svc:9000']");
-        let allows = |endpoint: &str| policy.allows_endpoint(&endpoint.parse().unwrap());
+        let allows = |endpoint: &str| policy.allows_endpoint(&function("orders"), &endpoint.parse().unwrap());
         assert!(allows("https://minio.storage.svc:9000"));
         assert!(!allows("http://minio.storage.svc:9000") && !allows("https://minio.storage.svc"));
+    }
+
+    #[test]
+    fn a_functions_own_endpoint_is_nobody_elses() {
+        let policy = policy("functionEndpoints: {shop/test: ['http://aws.shop.svc:9000']}");
+        let endpoint = "http://aws.shop.svc:9000".parse().unwrap();
+        assert!(policy.allows_endpoint(&function("test"), &endpoint));
+        assert!(!policy.allows_endpoint(&function("orders"), &endpoint));
     }
 }

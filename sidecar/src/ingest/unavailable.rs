@@ -33,6 +33,7 @@ fn cause(reason: Reason) -> &'static str {
         Reason::Pending | Reason::NotYetWritten | Reason::Progressing => "the function is still starting",
         Reason::RoleNotAllowed
         | Reason::EndpointNotAllowed
+        | Reason::SessionNameNotAllowed
         | Reason::ExternalIdNotAllowed
         | Reason::ResourcesOutOfBounds => "the platform's policy does not allow the function as it is configured",
         Reason::NameClash | Reason::Invalid => "the function can't be set up as it is configured",

@@ -41,7 +41,7 @@ fn the_platforms_file_says_what_the_values_say() {
     assert!(policies.allows_role("team-a", &role("team-a-orders")) && !policies.allows_role("team-a", &role("other")));
     assert!(policies.allows_role("team-b", &role("other")) && !policies.allows_role("team-c", &role("other")));
     assert_eq!(policies.external_id_prefix("team-a").map(ToString::to_string).as_deref(), Some("team-a/"));
-    assert!(policies.allows_endpoint(&"https://minio.storage.svc:9000".parse().expect("an endpoint")));
+    assert!(policies.allows_endpoint(&function("team-a"), &"https://minio.storage.svc:9000".parse().expect("an endpoint")));
 
     let network = platform("network-policies").network_policy;
     assert!(

@@ -124,58 +124,48 @@ async fn an_external_id_of_another_prefix_is_refused_with_its_secret() {
     kubectl(&["create", "--filename", "-"], &secret("guarded/foreign-3kF9")).expect("a Secret");
 }
 
-/// Whoever has the operator's credential can't make it run something else.
 #[tokio::test]
-async fn the_operator_runs_the_sidecars_image_and_nothing_else() {
-    let tenant = tenant("pinned").await;
-    tenant.run("orders", &json!({})).await;
-    let get = ["get", "deployment", "orders", "--namespace", "pinned", "--output", "json"];
-    let account = format!("system:serviceaccount:{SYSTEM}:tributary-operator");
-    let patch = |change: serde_json::Value| {
-        let container = json!({"name": "sidecar"});
-        let mut pod = json!({"containers": [container]});
-        for (field, value) in change.as_object().expect("fields") {
-            match field.as_str() {
-                "image" | "command" | "args" | "env" | "envFrom" | "lifecycle" | "volumeMounts" => {
-                    pod["containers"][0][field] = value.clone();
-                }
-                _ => pod[field] = value.clone(),
-            }
-        }
-        let patch = json!({"spec": {"template": {"spec": pod}}}).to_string();
-        let arguments = ["patch", "deployment", "orders", "--namespace", "pinned", "--as", &account, "--patch", &patch];
-        kubectl(&arguments, "")
+async fn the_endpoint_of_helm_test_is_nobody_elses() {
+    let tenant = tenant("elsewhere").await;
+    let endpoint = format!("http://tributary-test-aws.{SYSTEM}.svc:9000");
+    let said = refused(&tenant, "orders", json!({"sts": {"endpoint": endpoint}})).await;
+    assert!(said.contains("sts.endpoint") && said.contains(&endpoint), "{said}");
+}
+
+#[tokio::test]
+async fn a_session_name_passes_for_no_function_of_another_namespace() {
+    let tenant = tenant("elsewhere").await;
+    let said = refused(&tenant, "orders", json!({"sessionName": "red.orders"})).await;
+    assert!(said.contains("sessionName \"red.orders\"") && said.contains("begin with elsewhere."), "{said}");
+}
+
+/// Otherwise the external ID of any function in the namespace could be had: named by a function whose role is one's own,
+/// it is sent there.
+#[tokio::test]
+async fn whoever_may_not_get_a_secret_can_not_name_it_either() {
+    tenant("clerks").await;
+    let kubectl =
+        |arguments: &[&str]| kubectl(&[arguments, &["--namespace", "clerks"]].concat(), "").expect("an object");
+    kubectl(&["create", "role", "writer", "--verb=*", "--resource=destinationfunctions.tributary.dev"]);
+    kubectl(&["create", "rolebinding", "writer", "--role", "writer", "--user", "clerk"]);
+    let apply = |ingest: serde_json::Value| {
+        let manifest = json!({
+            "apiVersion": "tributary.dev/v1alpha1", "kind": "DestinationFunction",
+            "metadata": {"name": "orders", "namespace": "clerks"},
+            "spec": {
+                "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/clerks-orders"),
+                "externalIdSecretRef": {"name": "orders"},
+                "s3": {"bucket": "clerks-orders", "region": "us-west-2"},
+                "ingest": ingest,
+            },
+        });
+        tributary_tests::kubernetes::kubectl(&["apply", "--as", "clerk", "--filename", "-"], &manifest.to_string())
     };
-    let before = kubectl(&get, "").expect("a Deployment");
-    let from_secret = json!({"secretKeyRef": {"name": "orders", "key": "externalId"}});
-    for (change, says) in [
-        (json!({"image": "docker.io/library/busybox:1"}), "the operator runs the sidecar's image only"),
-        (json!({"command": ["/tributary-sidecar", "--help"]}), "the operator runs the sidecar's image only"),
-        (
-            json!({"args": ["--config", "/var/run/secrets/tributary/external-id/externalId"]}),
-            "a sidecar has no arguments",
-        ),
-        (
-            json!({"env": [{"name": "AWS_REGION", "value": null, "valueFrom": from_secret}]}),
-            "a sidecar has no arguments and no environment but the chart's",
-        ),
-        (json!({"env": [{"name": "HTTPS_PROXY", "value": "http://elsewhere"}]}), "no environment but the chart's"),
-        (json!({"envFrom": [{"secretRef": {"name": "orders"}}]}), "and nothing of a Secret in it"),
-        (json!({"lifecycle": {"preStop": {"exec": {"command": ["sh"]}}}}), "a sidecar has no arguments"),
-        (
-            json!({"volumeMounts": [{"name": "external-id", "mountPath": "/etc/tributary/x"}]}),
-            "a sidecar's Secrets are mounted whole",
-        ),
-        (json!({"serviceAccountName": "default"}), "a sidecar runs as its function's ServiceAccount"),
-        (json!({"hostNetwork": true}), "a sidecar has nothing of its node"),
-        (
-            json!({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}),
-            "a sidecar has nothing of its node, and no volumes but",
-        ),
-    ] {
-        let said = patch(change).expect_err("it should be refused");
-        assert!(said.contains(says), "{said}");
-    }
-    let spec = |text: &str| serde_json::from_str::<serde_json::Value>(text).expect("JSON")["spec"].clone();
-    assert_eq!(spec(&kubectl(&get, "").expect("a Deployment")), spec(&before));
+    let said = apply(json!({})).expect_err("it should be refused");
+    assert!(said.contains("the Secrets that it names (orders), and clerk is not"), "{said}");
+    kubectl(&["create", "role", "reader", "--verb=get", "--resource=secrets", "--resource-name=orders"]);
+    kubectl(&["create", "rolebinding", "reader", "--role", "reader", "--user", "clerk"]);
+    within(Duration::from_secs(15), "the right is known", async || apply(json!({})).ok()).await;
+    let said = apply(json!({"tlsSecretRef": {"name": "site"}})).expect_err("it should be refused");
+    assert!(said.contains("(orders, site)"), "{said}");
 }
