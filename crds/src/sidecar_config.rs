@@ -27,6 +27,9 @@ pub struct SidecarConfig {
     /// What the external IDs of the namespace must begin with.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id_prefix: Option<ExternalIdPrefix>,
+    /// Whether one that begins otherwise is used all the same, and only told.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub external_id_prefix_is_audited: bool,
     /// The function.
     pub spec: DestinationFunctionSpec,
 }
@@ -41,6 +44,11 @@ impl SidecarConfig {
         let said = Self { generation: 0, config_hash: String::new(), ..self.clone() };
         // Structs are written in the order of their fields, and maps are sorted: the text is the value's.
         hex::encode(Sha256::digest(serde_json::to_vec(&said).expect("a configuration is JSON")))
+    }
+
+    /// What external IDs must begin with to be used.
+    pub fn demanded_external_id_prefix(&self) -> Option<&ExternalIdPrefix> {
+        self.external_id_prefix.as_ref().filter(|_| !self.external_id_prefix_is_audited)
     }
 
     /// What the function's sessions are called: as it says, else after its namespace and name.

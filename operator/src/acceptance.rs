@@ -47,7 +47,9 @@ pub fn judge(function: &DestinationFunction, platform: &Platform) -> Result<(), 
 /// The first thing that it does not allow.
 pub fn judge_reach(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
     let (spec, reference) = (&function.spec, FunctionRef::of(function));
-    role(spec, &reference.namespace, platform)?;
+    if !platform.policy.audits_grants() {
+        role(spec, &reference.namespace, platform)?;
+    }
     session_name(spec, &reference.namespace)?;
     endpoints(spec, &reference, platform)
 }
@@ -63,6 +65,17 @@ fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) ->
         platform.policy.roles(namespace)
     );
     Err(Refusal { reason: Reason::RoleNotAllowed, message, then: Then::Stop })
+}
+
+/// What the platform would say if it enforced its grants.
+///
+/// # Errors
+/// What it would not allow.
+pub fn audit(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
+    if !platform.policy.audits_grants() {
+        return Ok(());
+    }
+    role(&function.spec, &FunctionRef::of(function).namespace, platform)
 }
 
 /// The default is `NAMESPACE.NAME`, by which the role's owner knows the function in CloudTrail. No namespace has a dot.
@@ -158,6 +171,10 @@ mod tests {
     }
 
     fn judged_by(platform: &Platform, fields: &Value) -> Result<(), Refusal> {
+        judge(&function(fields), platform)
+    }
+
+    fn function(fields: &Value) -> DestinationFunction {
         let mut spec = json!({
             "roleArn": "arn:aws:iam::123456789012:role/shop-orders",
             "externalIdSecretRef": {"name": "orders-lake"},
@@ -172,7 +189,7 @@ mod tests {
             "metadata": {"name": "orders", "namespace": "shop"},
             "spec": spec,
         });
-        judge(&serde_json::from_value(function).unwrap(), platform)
+        serde_json::from_value(function).unwrap()
     }
 
     fn at(endpoint: &str) -> Value {
@@ -200,6 +217,22 @@ mod tests {
 
     fn large_batches() -> Value {
         json!({"mode": "Batch", "batch": {"maxBytes": "64Mi", "compression": "none"}})
+    }
+
+    #[test]
+    fn what_is_audited_is_told_and_not_refused() {
+        let mut platform: Value = serde_yaml::from_str(PLATFORM).unwrap();
+        let other = json!({"roleArn": "arn:aws:iam::123456789012:role/other"});
+        let audited = |platform: &Value, fields: &Value| {
+            let platform: Platform = serde_json::from_value(platform.clone()).unwrap();
+            (judged_by(&platform, fields), audit(&function(fields), &platform).map_err(|refusal| refusal.reason))
+        };
+        assert!(matches!(audited(&platform, &other), (Err(_), Ok(()))));
+        platform["policy"]["grantsMode"] = json!("Audit");
+        assert_eq!(audited(&platform, &other), (Ok(()), Err(Reason::RoleNotAllowed)));
+        assert_eq!(audited(&platform, &json!({})), (Ok(()), Ok(())));
+        // Endpoints are no grant.
+        assert!(audited(&platform, &json!({"s3": at("https://evil.example.com")})).0.is_err());
     }
 
     #[test]

@@ -62,8 +62,9 @@ struct Told {
     conditions: Vec<ConditionLabels>,
 }
 
-/// The conditions of which metrics tell: whether it stores events, and whether it is what was asked for.
-const TOLD: [ConditionType; 2] = [ConditionType::Ready, ConditionType::UpToDate];
+/// The conditions of which metrics tell: whether it stores events, whether the platform allows it, and whether it is
+/// what was asked for.
+const TOLD: [ConditionType; 3] = [ConditionType::Ready, ConditionType::Accepted, ConditionType::UpToDate];
 
 /// Everything that the operator counts.
 #[derive(Debug)]
@@ -91,7 +92,7 @@ impl Metrics {
         let function_conditions = Family::<ConditionLabels, Gauge>::default();
         registry.register(
             "function_condition",
-            "1 for what a function's conditions Ready and UpToDate are now",
+            "1 for what a function's conditions Ready, Accepted and UpToDate are now",
             function_conditions.clone(),
         );
         let reconcile_duration = Histogram::new(SECONDS);

@@ -135,7 +135,7 @@ impl Sidecar {
         let spec = &self.config.spec;
         let reference = &spec.external_id_secret_ref;
         let folder = Folder::of(&self.dependencies.secrets, SecretUse::ExternalId);
-        let (key, prefix) = (reference.key.to_string(), self.config.external_id_prefix.clone());
+        let (key, prefix) = (reference.key.to_string(), self.config.demanded_external_id_prefix().cloned());
         let external_id = follow(move || folder.read(&key), move |value| external_id(value, prefix.as_ref()));
         let endpoint = self.sts_endpoint(http);
         let manager = SessionManager {
@@ -145,6 +145,7 @@ impl Sidecar {
             role_changed: Arc::clone(&self.dependencies.role_changed),
             secret: (reference.name.to_string(), reference.key.to_string()),
             prefix: self.config.external_id_prefix.clone(),
+            prefix_is_audited: self.config.external_id_prefix_is_audited,
             policy: spec.external_id_enforcement,
             conditions: self.conditions(),
             metrics: self.metrics(),

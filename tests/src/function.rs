@@ -49,6 +49,13 @@ impl Function {
         self
     }
 
+    /// Has the platform only tell of external IDs that begin otherwise.
+    #[must_use]
+    pub fn audited_external_id_prefix(mut self, prefix: &str) -> Self {
+        self.0["externalIdPrefixIsAudited"] = json!(true);
+        self.external_id_prefix(prefix)
+    }
+
     /// The file's text: YAML, since JSON is.
     pub fn text(&self) -> String {
         format!("{:#}\n", self.0)

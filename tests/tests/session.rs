@@ -2,7 +2,7 @@
 
 use std::time::{Duration, SystemTime};
 
-use tributary_crds::conditions::ConditionType::{BucketWritable, RoleAssumed};
+use tributary_crds::conditions::ConditionType::{BucketWritable, ExternalIdAvailable, RoleAssumed};
 use tributary_crds::conditions::{Reason, Truth};
 use tributary_local_aws::{Action, Clock, Fault};
 use tributary_tests::aws::{error, latency, puts, sts};
@@ -240,6 +240,17 @@ async fn an_external_id_that_the_platform_forbids_ends_the_session_at_once() {
     sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, SOON).await;
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     assert_exactly(&aws.objects(), &ids(2));
+}
+
+#[tokio::test]
+async fn an_external_id_that_the_platform_would_forbid_is_told_and_used() {
+    let aws = Aws::start(&World::new()).await;
+    let sidecar = Setup::new(&aws).function(Function::new().audited_external_id_prefix("shop/")).start().await;
+    sidecar.wait_ready().await;
+    let told = sidecar.condition(ExternalIdAvailable).await;
+    assert_eq!((told.status, told.reason), (Truth::True, Reason::ExternalIdNotAllowed), "{}", told.message);
+    assert!(told.message.contains("does not begin with shop/") && !told.message.contains(EXTERNAL_ID));
+    assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
 }
 
 #[tokio::test]

@@ -93,6 +93,7 @@ functionEndpoints: {{ dict (printf "%s/%s" .Release.Namespace (include "tributar
 {{- end }}
 {{- if not (kindIs "invalid" .Values.policy.grants) }}
 grants: {{ $grants | toJson }}
+grantsMode: {{ .Values.policy.grantsMode }}
 {{- end }}
 {{- end }}
 

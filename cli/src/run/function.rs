@@ -49,6 +49,7 @@ impl Function {
             generation,
             config_hash: String::new(),
             external_id_prefix: None,
+            external_id_prefix_is_audited: false,
             spec: function.spec,
         };
         Ok(Self { config, secrets })

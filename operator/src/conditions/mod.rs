@@ -54,6 +54,8 @@ pub struct Problem {
 pub struct Observed {
     /// What the platform does not allow.
     pub refusal: Option<Refusal>,
+    /// What the platform would not allow if it enforced its grants.
+    pub audited: Option<Refusal>,
     /// Whether its owner wants nothing of it changed.
     pub paused: bool,
     /// Whether the function asks for something that is not taken up, since it is paused or asks for too much.
@@ -138,9 +140,9 @@ impl Observed {
         self.pods.iter().filter(|pod| pod.ready).chain(&self.pods_before).collect()
     }
 
-    /// Whether a sidecar of the current configuration says this.
-    pub fn new_sidecar_says(&self, reason: Reason) -> bool {
-        sidecars::says(self, reason).is_some()
+    /// Whether a sidecar of the current configuration can't work for this reason.
+    pub fn new_sidecar_fails_for(&self, reason: Reason) -> bool {
+        sidecars::says(self, Truth::False, reason).is_some()
     }
 
     /// What a sidecar that is not ready says is wrong with the function itself, if one does.
@@ -185,18 +187,25 @@ fn accepted(observed: &Observed) -> Finding {
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::ExternalIdNotAllowed) {
         return standing.clone();
     }
-    if let Some(message) = sidecars::says(observed, Reason::ExternalIdNotAllowed) {
+    if let Some(message) = sidecars::says(observed, Truth::False, Reason::ExternalIdNotAllowed) {
         return not(Reason::ExternalIdNotAllowed, message);
     }
     if let Some(clash) = observed.problem.as_ref().filter(|problem| problem.reason == Reason::NameClash) {
         return not(clash.reason, &clash.message);
     }
+    let holds = |reason, message: &str| Finding::new(ConditionType::Accepted, Truth::True, reason, message);
+    if let Some(Refusal { reason, message, .. }) = &observed.audited {
+        return holds(*reason, &format!("{message}. It goes on until the platform enforces its grants"));
+    }
+    if let Some(message) = sidecars::says(observed, Truth::True, Reason::ExternalIdNotAllowed) {
+        return holds(Reason::ExternalIdNotAllowed, message);
+    }
     if observed.paused {
         let message =
             "spec.paused is true: what is changed of the function is not taken up, what the platform changes is";
-        return Finding::new(ConditionType::Accepted, Truth::True, Reason::Paused, message);
+        return holds(Reason::Paused, message);
     }
-    Finding::new(ConditionType::Accepted, Truth::True, Reason::Ok, "the platform allows this function")
+    holds(Reason::Ok, "the platform allows this function")
 }
 
 #[cfg(test)]

@@ -42,10 +42,11 @@ pub(super) fn worst<'a>(r#type: ConditionType, statuses: impl Iterator<Item = &'
     Some(Finding::new(r#type, *status, *reason, message.as_str()))
 }
 
-/// What a sidecar says of this reason, if one does.
-pub fn says(observed: &Observed, reason: Reason) -> Option<&str> {
+/// What a sidecar says of a condition with this status and reason, if one does.
+pub fn says(observed: &Observed, status: Truth, reason: Reason) -> Option<&str> {
     let mut conditions = statuses(observed).flat_map(|status| &status.conditions);
-    conditions.find(|condition| condition.reason == reason).map(|condition| condition.message.as_str())
+    let found = conditions.find(|condition| condition.status == status && condition.reason == reason);
+    found.map(|condition| condition.message.as_str())
 }
 
 fn statuses(observed: &Observed) -> impl Iterator<Item = &SidecarStatus> {

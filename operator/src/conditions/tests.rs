@@ -10,6 +10,7 @@ use crate::acceptance::Then;
 fn fine() -> Observed {
     Observed {
         refusal: None,
+        audited: None,
         paused: false,
         held_back: false,
         stopped: false,
@@ -125,6 +126,19 @@ fn what_the_platform_does_not_allow_is_not_accepted() {
         observed.pods = vec![saying(pod("a", false), said, Truth::False, Reason::ExternalIdNotAllowed)];
     });
     assert_eq!(judged(&prefix, ConditionType::Accepted), [(Truth::False, Reason::ExternalIdNotAllowed); 2]);
+}
+
+#[test]
+fn what_is_audited_is_told_and_forbids_nothing() {
+    let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), then: Then::Stop };
+    let audited = with(|observed| observed.audited = Some(refusal));
+    assert_eq!(judged(&audited, ConditionType::Accepted), [(Truth::True, Reason::RoleNotAllowed); 2]);
+    assert_eq!(conditions(&audited)[0].message, "no. It goes on until the platform enforces its grants");
+    let prefix = with(|observed| {
+        let said = ConditionType::ExternalIdAvailable;
+        observed.pods = vec![saying(pod("a", true), said, Truth::True, Reason::ExternalIdNotAllowed)];
+    });
+    assert_eq!(judged(&prefix, ConditionType::Accepted), [(Truth::True, Reason::ExternalIdNotAllowed); 2]);
 }
 
 #[test]

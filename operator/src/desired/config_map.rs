@@ -27,12 +27,14 @@ pub fn config(function: &DestinationFunction, family: &Family, platform: &Platfo
     // More than this is asked for while the sidecar runs, with its status (observe::asking). Less is
     // not, and stays here: the sidecar's port has no credentials, and a stranger could silence it.
     spec.log_level = spec.log_level.min(LogLevel::Info);
+    let prefix = platform.policy.external_id_prefix(&family.namespace);
     let mut config = SidecarConfig {
         namespace: family.namespace.clone(),
         name: family.name.clone(),
         generation: 0,
         config_hash: String::new(),
-        external_id_prefix: platform.policy.external_id_prefix(&family.namespace).cloned(),
+        external_id_prefix: prefix.cloned(),
+        external_id_prefix_is_audited: prefix.is_some() && platform.policy.audits_grants(),
         spec,
     };
     config.config_hash = config.digest()[..SHORT].to_owned();

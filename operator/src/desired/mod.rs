@@ -63,7 +63,7 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
     let config = config_map::config(function, &family, platform);
     let template = pod::template(&family, spec, &config, &platform.sidecar, identity);
     let owners_say = hash(&(&config.spec, &spec.resources));
-    let demands = config.external_id_prefix.as_ref().map(hash);
+    let demands = config.demanded_external_id_prefix().map(hash);
     let resources =
         spec.resources.as_ref().map(|resources| serde_json::to_string(resources).expect("amounts are JSON"));
     let origins = Origins { function: &owners_say, demands: demands.as_deref(), resources: resources.as_deref() };

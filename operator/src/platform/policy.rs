@@ -20,6 +20,19 @@ pub struct Policy {
     function_endpoints: BTreeMap<String, Vec<Endpoint>>,
     /// What each namespace may use. Without it, all: every role that trusts the base identity.
     grants: Option<Grants>,
+    /// What becomes of what the grants do not allow.
+    #[serde(default)]
+    grants_mode: GrantsMode,
+}
+
+/// What becomes of what the grants do not allow.
+#[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
+enum GrantsMode {
+    /// It is refused, and stopped where it runs.
+    #[default]
+    Enforce,
+    /// It is told, and nothing else.
+    Audit,
 }
 
 /// What namespaces may use.
@@ -57,7 +70,17 @@ impl Policy {
             || self.grant(namespace).is_some_and(|grant| grant.role_arns.iter().any(|pattern| pattern.matches(role)))
     }
 
-    /// What external IDs in `namespace` must begin with.
+    /// Whether what the grants do not allow is told, and nothing else.
+    pub fn audits_grants(&self) -> bool {
+        self.grants_mode == GrantsMode::Audit
+    }
+
+    /// What external IDs in `namespace` must begin with to be used.
+    pub fn demanded_external_id_prefix(&self, namespace: &str) -> Option<&ExternalIdPrefix> {
+        self.external_id_prefix(namespace).filter(|_| !self.audits_grants())
+    }
+
+    /// What external IDs in `namespace` are to begin with.
     pub fn external_id_prefix(&self, namespace: &str) -> Option<&ExternalIdPrefix> {
         self.grant(namespace)?.external_id_prefix.as_ref()
     }

@@ -5,6 +5,7 @@
 
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
+use tributary_crds::sidecar_config::SidecarConfig;
 
 use super::Context;
 use crate::conditions::Observed;
@@ -21,20 +22,22 @@ pub(super) fn must_be_met_now(
     reference: &FunctionRef,
     context: &Context,
 ) -> bool {
-    let fails = observed.new_sidecar_says(Reason::ExternalIdNotAllowed)
+    let fails = observed.new_sidecar_fails_for(Reason::ExternalIdNotAllowed)
         || observed.rollout.as_ref().is_some_and(|rollout| rollout.stuck);
     fails && falls_short(children, reference, context)
 }
 
 /// Whether a pod runs without what is demanded now.
 fn falls_short(children: &Children, reference: &FunctionRef, context: &Context) -> bool {
-    let Some(demanded) = context.platform.policy.external_id_prefix(&reference.namespace) else { return false };
+    let Some(demanded) = context.platform.policy.demanded_external_id_prefix(&reference.namespace) else {
+        return false;
+    };
     context.caches.pods.of(reference).iter().filter(|pod| observe::goes_on(pod)).any(|pod| {
         let Some(hash) = pod.labels().get(label::CONFIG).filter(|hash| **hash != children.config_hash) else {
             return false;
         };
         let map = context.caches.config_maps.get(reference, &config_map_name(&reference.name, hash));
         let config = map.and_then(|map| started_with(&map));
-        config.and_then(|config| config.external_id_prefix).as_ref() != Some(demanded)
+        config.as_ref().and_then(SidecarConfig::demanded_external_id_prefix) != Some(demanded)
     })
 }

@@ -196,6 +196,7 @@ async fn look(
     let status = context.statuses.current(function, reference);
     let mut observed = Observed {
         refusal,
+        audited: acceptance::audit(function, &context.platform).err(),
         paused: function.spec.paused,
         held_back,
         stopped: false,

@@ -265,7 +265,9 @@ impl State {
 /// one whose sidecars the operator can't ask, so that counts as healthy.
 pub fn is_healthy(status: Option<&FunctionStatus>) -> bool {
     let ready = status.and_then(|status| recorded(status).find(|finding| finding.r#type == ConditionType::Ready));
-    let ends_with_its_session = |reason: Reason| reason == Reason::RenewalFailing || reason.is_of_function();
+    let ends_with_its_session = |reason: Reason| {
+        reason == Reason::RenewalFailing || (reason.is_of_function() && reason != Reason::ExternalIdNotAllowed)
+    };
     ready.is_none_or(|ready| ready.status != Truth::False && !ends_with_its_session(ready.reason))
 }
 

@@ -36,7 +36,9 @@ fn cause(reason: Reason) -> &'static str {
         | Reason::SessionNameNotAllowed
         | Reason::ExternalIdNotAllowed
         | Reason::ResourcesOutOfBounds => "the platform's policy does not allow the function as it is configured",
-        Reason::NameClash | Reason::Invalid => "the function can't be set up as it is configured",
+        Reason::NameClash | Reason::Invalid => {
+            "the function can't be set up as it is configured"
+        }
         Reason::Paused => "the function is paused",
         Reason::SecretNotFound | Reason::SecretKeyNotFound | Reason::InvalidExternalId => {
             "the function lacks a secret that it needs to reach its storage"

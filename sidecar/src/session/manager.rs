@@ -36,6 +36,8 @@ pub(crate) struct SessionManager {
     pub(crate) secret: (String, String),
     /// What the external ID must begin with, if the platform says so.
     pub(crate) prefix: Option<ExternalIdPrefix>,
+    /// Whether one that begins otherwise is used all the same.
+    pub(crate) prefix_is_audited: bool,
     pub(crate) policy: ExternalIdEnforcement,
     pub(crate) conditions: Arc<Conditions>,
     pub(crate) metrics: Arc<Metrics>,
@@ -76,7 +78,7 @@ impl SessionManager {
             let external_id = self.external_id.borrow_and_update().clone();
             match &external_id {
                 Ok(external_id) => {
-                    self.conditions.holds(ConditionType::ExternalIdAvailable, "the external ID is read");
+                    self.report_external_id(external_id);
                     self.make_due_calls(&mut state, external_id).await;
                 }
                 Err(why) => {
@@ -159,6 +161,26 @@ impl SessionManager {
         self.conditions.set(ConditionType::RoleAssumed, Truth::True, Reason::RenewalFailing, message);
     }
 
+    fn report_external_id(&self, external_id: &ExternalId) {
+        let begins_otherwise = |prefix: &&ExternalIdPrefix| !external_id.reveal().starts_with(prefix.as_str());
+        if self.prefix_is_audited && self.prefix.as_ref().is_some_and(|prefix| begins_otherwise(&prefix)) {
+            let message = format!("{}; it is used until the platform enforces its grants", self.wrong_prefix());
+            let reason = Reason::ExternalIdNotAllowed;
+            self.conditions.set(ConditionType::ExternalIdAvailable, Truth::True, reason, message);
+        } else {
+            self.conditions.holds(ConditionType::ExternalIdAvailable, "the external ID is read");
+        }
+    }
+
+    fn wrong_prefix(&self) -> String {
+        let (name, key) = &self.secret;
+        format!(
+            "the external ID under {key} in the Secret {name} does not begin with {}, as the platform demands in this \
+             namespace; agree on another ID with the role's owner",
+            self.prefix.as_ref().map_or("", ExternalIdPrefix::as_str)
+        )
+    }
+
     /// What the platform does not allow ends at once, and not with the session.
     fn give_up_session(&self, state: &State, Blocker { reason, message }: &Blocker) {
         if state.status.send_if_modified(|status| status.session.take().is_some()) {
@@ -180,14 +202,7 @@ impl SessionManager {
                 Reason::InvalidExternalId,
                 format!("the value of {key} in the Secret {name} is not an external ID: {why}"),
             ),
-            NoExternalId::WrongPrefix => (
-                Reason::ExternalIdNotAllowed,
-                format!(
-                    "the external ID under {key} in the Secret {name} does not begin with {}, as the platform demands \
-                     in this namespace; agree on another ID with the role's owner",
-                    self.prefix.as_ref().map_or("", ExternalIdPrefix::as_str)
-                ),
-            ),
+            NoExternalId::WrongPrefix => (Reason::ExternalIdNotAllowed, self.wrong_prefix()),
         };
         Blocker { reason, message }
     }

@@ -3,7 +3,7 @@
 
 use proptest::prelude::*;
 use regex_lite::Regex;
-use serde_json::Value;
+use serde_json::{Value, json};
 use tributary_crds::memory::CHART_MEMORY_LIMIT;
 use tributary_operator::function::FunctionRef;
 use tributary_operator::platform::{BaseIdentity, Platform};
@@ -41,7 +41,21 @@ fn the_platforms_file_says_what_the_values_say() {
     assert!(policies.allows_role("team-a", &role("team-a-orders")) && !policies.allows_role("team-a", &role("other")));
     assert!(policies.allows_role("team-b", &role("other")) && !policies.allows_role("team-c", &role("other")));
     assert_eq!(policies.external_id_prefix("team-a").map(ToString::to_string).as_deref(), Some("team-a/"));
-    assert!(policies.allows_endpoint(&function("team-a"), &"https://minio.storage.svc:9000".parse().expect("an endpoint")));
+    assert!(
+        policies.allows_endpoint(&function("team-a"), &"https://minio.storage.svc:9000".parse().expect("an endpoint"))
+    );
+
+    assert!(!policies.audits_grants());
+    let audited = objects(&render("policies", &["--set", "policy.grantsMode=Audit"]));
+    let of_audit: Platform =
+        serde_yaml::from_str(data(&audited, "tributary-platform", "platform.yaml")).expect("the platform's file");
+    assert!(of_audit.policy.audits_grants());
+    let actions =
+        |name| object(&audited, "ValidatingAdmissionPolicyBinding", name)["spec"]["validationActions"].clone();
+    // Only what is about grants.
+    assert_eq!(actions("tributary-grants"), json!(["Warn", "Audit"]));
+    assert_eq!(actions("tributary-external-ids"), json!(["Warn", "Audit"]));
+    assert_eq!(actions("tributary-functions"), json!(["Deny"]));
 
     let network = platform("network-policies").network_policy;
     assert!(

@@ -29,12 +29,8 @@ async fn every_metric_that_is_asked_for_is_there() {
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     assert_eq!(sidecar.send("/v1/track", &json!({})).await.status, 400);
     let operator = Metrics::new();
-    let ready = Finding {
-        r#type: ConditionType::Ready,
-        status: Truth::True,
-        reason: Reason::Ok,
-        message: String::new(),
-    };
+    let ready =
+        Finding { r#type: ConditionType::Ready, status: Truth::True, reason: Reason::Ok, message: String::new() };
     operator.function(&FunctionRef::new("shop", "orders"), &[ready]);
     operator.api_request(Call { verb: "get", kind: "Deployment" });
     let counted = sidecar.metrics().await + &operator.encode(Format::Text);

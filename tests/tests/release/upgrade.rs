@@ -205,8 +205,19 @@ pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     let role = |name: &str| format!("arn:aws:iam::{ACCOUNT}:role/{}", fleet.of(name));
     let all_but_four = json!(["one", "two", "three", "near"].map(role));
     let strict = json!({"namespaces": {"fleet": {"roleArns": all_but_four}}});
+    let event = r#"{"userId":"u","event":"e"}"#;
+    let audited = stage.release().with("policy.grants", strict.clone()).with("policy.grantsMode", json!("Audit"));
+    audited.with("policy.allowedEndpoints", json!([ENDPOINT])).apply();
+    let told = wait_condition(&fleet.functions(), "four", "Accepted", "RoleNotAllowed", SAID).await;
+    assert_eq!(told.status, "True", "{}", told.message);
+    assert_eq!(fleet.post("four", "/v1/track", &[], event.to_owned()).await.0, 200, "it is only told");
+
     stage.release().with("policy.grants", strict).apply();
-    wait_condition(&fleet.functions(), "four", "Ready", "RoleNotAllowed", SAID).await;
+    let refused = async || {
+        let ready = condition(&fleet.functions().get("four").await.ok()?, "Ready")?;
+        (ready.status == "False" && ready.reason == "RoleNotAllowed").then_some(())
+    };
+    within(SAID, "four is refused", refused).await;
     assert!(fleet.has_event("four", "RoleNotAllowed").await);
     // Nor are endpoints allowed any more.
     wait_condition(&fleet.functions(), "near", "Ready", "EndpointNotAllowed", SAID).await;
@@ -216,7 +227,7 @@ pub async fn a_policy_stops_functions_that_are_older(stage: &Stage) {
     let delete = ["delete", "df", "older", "--namespace", "fleet", "--cascade=foreground", "--timeout=30s"];
     kubectl(&delete, "").expect("an end");
     within(Duration::from_secs(45), "its sidecar takes nothing more", async || {
-        let (status, _) = fleet.post("four", "/v1/track", &[], r#"{"userId":"u","event":"e"}"#.to_owned()).await;
+        let (status, _) = fleet.post("four", "/v1/track", &[], event.to_owned()).await;
         // The API server's own answer, for want of anybody to send to.
         (status == 503).then_some(())
     })
