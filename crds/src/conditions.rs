@@ -104,6 +104,8 @@ pub enum Reason {
     ResourcesOutOfBounds,
     /// Somebody else has an object of the name that the function needs.
     NameClash,
+    /// Another release's operator looks after the function, too: both leave it as it is.
+    RivalOperator,
     /// The function is paused: changes of it are not taken up, those of the platform are.
     Paused,
     /// The operator can't read the function, which was stored under other rules.

@@ -357,6 +357,14 @@ impl Applier {
         }
     }
 
+    /// Whether the child is younger than what was written of it here.
+    pub fn is_younger<K: Child>(&self, family: &Family, live: &K) -> bool {
+        let written = self.lock().get(&family.function()).and_then(|children| children.get(&key(live)).cloned());
+        let number = |version: Option<String>| version.and_then(|version| version.parse::<u64>().ok());
+        let written = written.and_then(|written| number(written.resource_version));
+        written.zip(number(live.resource_version())).is_some_and(|(written, live)| written < live)
+    }
+
     fn note<K: Child>(&self, family: &Family, live: &K, desired: &K, took: bool) {
         let futile = if took { None } else { live.meta().generation };
         let written = Written { applied: applied(desired), resource_version: live.resource_version(), futile };

@@ -20,6 +20,7 @@ use crate::metrics::Metrics;
 use crate::observe::{Asking, Reports};
 use crate::platform::Platform;
 use crate::reconcile::{Context, forget, reconcile, retry};
+use crate::rivals::Rivals;
 use crate::rollouts::{Calls, Rollouts};
 use crate::status::Statuses;
 use crate::watch::{Scope, fill};
@@ -72,6 +73,7 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     tasks.spawn(Asking::new(caches.clone(), reports.clone(), triggers).run());
 
     let context = Arc::new(Context {
+        rivals: Rivals::of(shared.platform.operator.as_deref().unwrap_or_default()),
         platform: shared.platform,
         applier: Applier::new(shared.client.clone()),
         statuses: Statuses::new(shared.client, shared.events.clone()),

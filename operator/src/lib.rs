@@ -37,6 +37,7 @@ pub mod operator;
 pub mod ownership;
 pub mod platform;
 pub mod reconcile;
+pub mod rivals;
 pub mod rollouts;
 pub mod scale;
 pub mod status;

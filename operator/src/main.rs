@@ -56,7 +56,7 @@ fn usage(error: &str) -> ExitCode {
 }
 
 #[tokio::main]
-async fn run(flags: &Flags, platform: Platform) -> anyhow::Result<()> {
+async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     use anyhow::Context;
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
@@ -73,6 +73,7 @@ async fn run(flags: &Flags, platform: Platform) -> anyhow::Result<()> {
     let mut elector = Elector::new(leases, flags.lease.clone(), flags.identity.clone(), leadership.clone());
     let client = connect(&config, &leadership, &metrics, &pulse)?;
     let events = Events::new(client.clone(), &flags.identity, &flags.lease, &namespace);
+    platform.operator = Some(format!("{namespace}/{}", flags.lease));
     let operator = Operator::new(client, flags, events, platform, metrics, health);
     tokio::select! {
         () = lead_whenever_possible(&mut elector, &operator) => {}

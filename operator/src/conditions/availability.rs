@@ -8,8 +8,9 @@ use super::{Finding, Heard, Observed, Pod, Problem, Rollout};
 pub fn condition(observed: &Observed) -> Finding {
     let say = |status, reason, message: String| Finding::new(ConditionType::SidecarAvailable, status, reason, message);
     let problem = |problem: &Problem| say(Truth::False, problem.reason, problem.message.clone());
-    if let Some(clash) = &observed.problem {
-        return problem(clash);
+    // A change that can't be written leaves those that serve.
+    if let Some(found) = observed.problem.as_ref().filter(|_| observed.serving().is_empty()) {
+        return problem(found);
     }
     let Some(rollout) = &observed.rollout else {
         let (reason, message) = no_deployment(observed);

@@ -18,6 +18,8 @@ pub struct Origins<'a> {
     pub demands: Option<&'a str>,
     /// What the function's owner says of resources, in JSON.
     pub resources: Option<&'a str>,
+    /// The operator that writes it.
+    pub operator: Option<&'a str>,
 }
 
 /// The function's Deployment. Without `replicas` they are nobody's business here.
@@ -32,6 +34,7 @@ pub fn deployment(
     let mut annotations = labels([(annotation::TEMPLATE, &template_hash), (annotation::FUNCTION, origins.function)]);
     annotations.extend(origins.demands.map(|hash| (annotation::DEMANDS.to_owned(), hash.to_owned())));
     annotations.extend(origins.resources.map(|json| (annotation::RESOURCES.to_owned(), json.to_owned())));
+    annotations.extend(origins.operator.map(|name| (annotation::OPERATOR.to_owned(), name.to_owned())));
     metadata.annotations = Some(annotations);
     Deployment {
         metadata,

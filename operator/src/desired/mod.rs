@@ -66,7 +66,12 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
     let demands = config.demanded_external_id_prefix().map(hash);
     let resources =
         spec.resources.as_ref().map(|resources| serde_json::to_string(resources).expect("amounts are JSON"));
-    let origins = Origins { function: &owners_say, demands: demands.as_deref(), resources: resources.as_deref() };
+    let origins = Origins {
+        function: &owners_say,
+        demands: demands.as_deref(),
+        resources: resources.as_deref(),
+        operator: platform.operator.as_deref(),
+    };
     let owners_replicas = scale::owners(function);
     let replicas = owners_replicas.or(running).unwrap_or(1);
     Children {

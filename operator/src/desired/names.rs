@@ -43,6 +43,8 @@ pub mod annotation {
     /// Of Deployments: the hash of what the platform demands of the namespace for its security, if anything. When
     /// it changes, the roll waits for no other.
     pub const DEMANDS: &str = "tributary.dev/demands-hash";
+    /// Of Deployments: the operator that wrote them, as the namespace and name of its Lease.
+    pub const OPERATOR: &str = "tributary.dev/operator";
     /// Of Deployments: `spec.resources` as it was taken up, in JSON. The rest of the function's is in the ConfigMap.
     pub const RESOURCES: &str = "tributary.dev/resources";
 }

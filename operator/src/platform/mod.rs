@@ -37,6 +37,9 @@ pub struct Platform {
     /// How many of them may fail before no other begins.
     #[serde(default = "max_failed_rollouts")]
     pub max_failed_rollouts: usize,
+    /// What this operator marks Deployments with, as the namespace and name of its Lease; not in the file.
+    #[serde(skip)]
+    pub operator: Option<String>,
 }
 
 fn max_concurrent_rollouts() -> usize {

@@ -16,6 +16,7 @@ use kube::ResourceExt;
 use kube::runtime::controller::Action;
 use tracing::{debug, error, warn};
 use tributary_crds::DestinationFunction;
+use tributary_crds::conditions::Reason;
 use tributary_crds::function::ExternalIdEnforcement;
 
 use self::bring::bring;
@@ -23,7 +24,7 @@ use crate::acceptance::{self, Refusal, Then};
 use crate::apply::{Applier, ApplyError, api_reason};
 use crate::backoff::Backoff;
 use crate::client::{namespace_ends, said};
-use crate::conditions::{self, Observed};
+use crate::conditions::{self, Observed, Problem};
 use crate::desired::names::{Family, annotation};
 use crate::desired::{self, Children};
 use crate::events::Events;
@@ -31,6 +32,7 @@ use crate::function::{FunctionRef, Guarded};
 use crate::metrics::Metrics;
 use crate::observe::{self, Reports};
 use crate::platform::Platform;
+use crate::rivals::{Rival, Rivals};
 use crate::rollouts::{self, Calls, Consequences, Roll, Rollouts, Turn};
 use crate::scale;
 use crate::status::Statuses;
@@ -66,6 +68,8 @@ pub struct Context {
     pub backoff: Backoff,
     /// What writes Events about the platform.
     pub events: Events,
+    /// Other operators that look after the same functions.
+    pub rivals: Rivals,
     /// What has other functions looked at.
     pub calls: Calls,
     /// What is counted.
@@ -148,6 +152,7 @@ pub async fn forget(reference: &FunctionRef, context: &Context) {
     context.applier.forget(reference);
     context.statuses.forget(reference);
     context.backoff.reset(reference);
+    context.rivals.forget(reference);
     context.metrics.function(reference, &[]);
     follow(context.rollouts.forget(reference), context).await;
 }
@@ -192,6 +197,9 @@ async fn look(
     let live = live_deployment(function, reference, context).await?;
     let running = live.as_ref().and_then(|live| live.spec.as_ref()?.replicas);
     let Plan { children, held_back, refusal, then } = plan(function, live.as_deref(), reference, context);
+    let wrote = live.as_deref().is_some_and(|live| context.applier.is_younger(&children.family, live));
+    let rival = context.rivals.judge(reference, live.as_deref(), wrote, Instant::now());
+    let then = if rival.is_some() { Next::Leave } else { then };
 
     let status = context.statuses.current(function, reference);
     let mut observed = Observed {
@@ -248,6 +256,22 @@ async fn look(
         }
     };
     observed.problem = done.as_ref().err().and_then(ApplyError::problem);
+    if let Some(Rival { message, is_news, pause }) = rival {
+        let reason = Reason::RivalOperator;
+        if is_news {
+            // The other one may have said so in the status already.
+            warn!(function = %reference, %reason, "{message}");
+        }
+        observed.problem = Some(Problem { reason, message });
+        context.metrics.function(reference, &conditions::conditions(&observed));
+        // Once: to write in turn, with the rival, is what this is to end.
+        if is_news {
+            let selector = children.family.selector_text();
+            let said = context.statuses.say(function, reference, &observed, selector, status.as_ref()).await;
+            said.map_err(ReconcileError::Status)?;
+        }
+        return Ok(Action::requeue(pause));
+    }
     if observed.turn.waits() {
         // Until then, its sidecars are those that it has.
         let hash = live.as_deref().and_then(config_hash).cloned().unwrap_or_default();

@@ -36,7 +36,7 @@ fn cause(reason: Reason) -> &'static str {
         | Reason::SessionNameNotAllowed
         | Reason::ExternalIdNotAllowed
         | Reason::ResourcesOutOfBounds => "the platform's policy does not allow the function as it is configured",
-        Reason::NameClash | Reason::Invalid => {
+        Reason::NameClash | Reason::RivalOperator | Reason::Invalid => {
             "the function can't be set up as it is configured"
         }
         Reason::Paused => "the function is paused",

@@ -11,6 +11,7 @@ mod leaders;
 mod many;
 mod metrics;
 mod replicas;
+mod rivals;
 mod rollouts;
 mod scene;
 mod sidecars;
