@@ -7,14 +7,24 @@
 
 use tributary_crds::DestinationFunction;
 
-/// How many the function's owner or its autoscaler wants, if anybody has said.
-pub fn owners(function: &DestinationFunction) -> Option<i32> {
-    function.spec.replicas.filter(|replicas| noted(function) != Some(*replicas))
+/// How many the function's owner or its autoscaler wants, if anybody has said. A function whose Deployment has `running`
+/// now, namely none, since its owner said so, gets one when its owner says nothing any more.
+pub fn owners(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
+    match function.spec.replicas {
+        None => was_switched_off(function, running).then_some(1),
+        Some(replicas) => Some(replicas).filter(|replicas| noted(function) != Some(*replicas)),
+    }
+}
+
+/// No autoscaler would begin with 0, and whoever scales the Deployment itself finds a number noted.
+fn was_switched_off(function: &DestinationFunction, running: Option<i32>) -> bool {
+    running == Some(0) && noted(function).is_none()
 }
 
 /// The number that the status is to note, of a function whose Deployment has `running` now.
 pub fn to_note(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
     match function.spec.replicas {
+        None if was_switched_off(function, running) => Some(1),
         None => Some(running.unwrap_or(1)),
         // Somebody's from here on, whichever it is.
         Some(replicas) => noted(function).filter(|noted| *noted == replicas),
@@ -53,7 +63,7 @@ mod tests {
         assert_eq!(to_note(&function(None, None), Some(4)), Some(4));
         assert_eq!(to_fill_in(&function(None, None)), None);
         assert_eq!(to_fill_in(&function(None, Some(4))), Some(4));
-        assert_eq!(owners(&function(Some(4), Some(4))), None);
+        assert_eq!(owners(&function(Some(4), Some(4)), Some(7)), None);
         assert_eq!(to_note(&function(Some(4), Some(4)), Some(7)), Some(4));
         assert_eq!(to_fill_in(&function(Some(4), Some(4))), None);
         assert_eq!(to_note(&function(None, None), None), Some(1));
@@ -62,11 +72,23 @@ mod tests {
     #[test]
     fn what_somebody_says_is_theirs_even_if_it_comes_to_the_same_again() {
         let scaled = function(Some(5), Some(4));
-        assert_eq!(owners(&scaled), Some(5));
+        assert_eq!(owners(&scaled, Some(4)), Some(5));
         let noted = to_note(&scaled, Some(4));
         assert_eq!(noted, None);
-        assert_eq!(owners(&function(Some(4), noted)), Some(4));
-        assert_eq!(owners(&function(Some(3), None)), Some(3));
-        assert_eq!(owners(&function(None, None)), None);
+        assert_eq!(owners(&function(Some(4), noted), Some(5)), Some(4));
+        assert_eq!(owners(&function(Some(3), None), None), Some(3));
+        assert_eq!(owners(&function(None, None), None), None);
+    }
+
+    #[test]
+    fn who_takes_back_a_zero_gets_one() {
+        assert_eq!(owners(&function(Some(0), None), Some(0)), Some(0));
+        let taken_back = function(None, None);
+        assert_eq!((owners(&taken_back, Some(0)), to_note(&taken_back, Some(0))), (Some(1), Some(1)));
+        // From then on the number is nobody's, and whoever scales the Deployment to none is left to it.
+        assert_eq!(
+            (owners(&function(None, Some(1)), Some(0)), to_note(&function(None, Some(1)), Some(0))),
+            (None, Some(0))
+        );
     }
 }

@@ -87,3 +87,18 @@ async fn replicas_that_the_function_names_no_more_stay_what_they_were() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn a_zero_that_the_function_names_no_more_is_one_again() {
+    let (scene, _operator) = Scene::with_operator("again").await;
+    scene.applied("orders", &json!({"replicas": 0})).await;
+    scene.becomes::<Deployment>("orders", "is at zero", |deployment| replicas(deployment) == Some(0)).await;
+    assert_eq!(scene.apply("orders", &json!({})).await.spec.replicas, None);
+    scene.becomes::<Deployment>("orders", "has a sidecar again", |deployment| replicas(deployment) == Some(1)).await;
+    // From then on the number is nobody's.
+    scene.becomes::<DestinationFunction>("orders", "has a number", |function| function.spec.replicas == Some(1)).await;
+    scene.edit::<Deployment>("orders", &json!({"spec": {"replicas": 0}})).await;
+    tokio::time::sleep(std::time::Duration::from_secs(3)).await;
+    let now = scene.objects::<Deployment>().get("orders").await.expect("the Deployment");
+    assert_eq!(replicas(&now), Some(0), "whoever scales it to none is left to it");
+}
