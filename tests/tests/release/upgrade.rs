@@ -258,6 +258,9 @@ pub async fn uninstall_and_install_again(stage: &Stage) {
     let left: Vec<_> =
         left.lines().filter(|name| !name.contains("kube-root-ca.crt") && !name.starts_with("pod/")).collect();
     assert!(left.is_empty(), "{left:?}");
+    // Or the next one would wait for it to lapse, and say nothing meanwhile.
+    let leases = kubectl(&["get", "leases", "--namespace", SYSTEM, "--output", "name"], "").expect("a list");
+    assert!(!leases.contains("tributary"), "{leases}");
     for kind in
         ["clusterroles", "clusterrolebindings", "validatingadmissionpolicies", "validatingadmissionpolicybindings"]
     {
