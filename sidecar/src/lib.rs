@@ -30,5 +30,6 @@ pub mod sidecar;
 mod skew;
 
 pub use http::Drain;
+pub use ingest::Refusal;
 pub use session::BaseIdentity;
 pub use sidecar::{Dependencies, Endpoints, Sidecar};

@@ -7,6 +7,7 @@ use std::time::Duration;
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::Sender;
 use tokio::sync::{Notify, watch};
 use tracing::info;
 use tributary_crds::memory::budget_bytes;
@@ -18,7 +19,7 @@ use crate::clock::Clock;
 use crate::conditions::Conditions;
 use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, watch_bucket};
 use crate::http::{self, Connections, Drain, Tls};
-use crate::ingest::{Access, Ingest, watch_configured};
+use crate::ingest::{Access, Ingest, Refusal, watch_configured};
 use crate::log_level;
 use crate::memory::{self, Budget};
 use crate::metrics::{ConnectionCounts, Metrics};
@@ -74,6 +75,7 @@ pub struct Sidecar {
     metrics: Arc<Metrics>,
     /// The memory of requests and batches.
     budget: Budget,
+    refusals: Option<Sender<Refusal>>,
 }
 
 impl Sidecar {
@@ -81,7 +83,15 @@ impl Sidecar {
     pub fn new(config: SidecarConfig, dependencies: Dependencies) -> Self {
         let conditions = Arc::new(Conditions::new(Arc::clone(&dependencies.clock)));
         let budget = Budget::new(memory::size(budget_bytes(&config.spec)));
-        Self { metrics: Metrics::new(budget.clone()), budget, config, dependencies, conditions }
+        Self { metrics: Metrics::new(budget.clone()), budget, config, dependencies, conditions, refusals: None }
+    }
+
+    /// Reports each refused request and event to `refusals`, as far as there is room: this is for people who try a
+    /// function out, and no client waits for it.
+    #[must_use]
+    pub fn with_refusals(mut self, refusals: Sender<Refusal>) -> Self {
+        self.refusals = Some(refusals);
+        self
     }
 
     /// What it says of itself.
@@ -170,7 +180,8 @@ impl Sidecar {
     fn ingest(&self, access: Access, uploads: Arc<Uploads>) -> Ingest {
         let (spec, clock) = (&self.config.spec, &self.dependencies.clock);
         let delivery = Delivery::new(spec, uploads, Arc::clone(clock), self.metrics());
-        Ingest::new(spec, access, delivery, self.budget.clone(), Arc::clone(clock), self.metrics())
+        let (budget, clock, refusals) = (self.budget.clone(), Arc::clone(clock), self.refusals.clone());
+        Ingest::new(spec, access, delivery, budget, clock, self.metrics(), refusals)
     }
 
     fn uploads(&self, http: SharedHttpClient, sessions: Sessions) -> Uploads {

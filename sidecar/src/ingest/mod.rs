@@ -8,6 +8,7 @@ mod access;
 mod configured;
 mod cors;
 mod filter;
+mod refusals;
 mod route;
 mod unavailable;
 mod unproven;
@@ -18,6 +19,7 @@ use std::time::{Duration, Instant};
 use hyper::body::Incoming;
 use hyper::header::HeaderMap;
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::sync::mpsc::Sender;
 use tracing::{debug, trace};
 use tributary_crds::function::DestinationFunctionSpec;
 
@@ -30,12 +32,14 @@ use crate::metrics::Metrics;
 use access::{Credential, Denied, Endpoint};
 use cors::{Asked, Cors};
 use filter::Filter;
+use refusals::Reported;
 use route::{Route, route};
 use unavailable::unavailable;
 use unproven::Unproven;
 
 pub(crate) use access::Access;
 pub(crate) use configured::watch as watch_configured;
+pub use refusals::Refusal;
 pub(crate) use route::{OTHER_PATH, PATHS};
 
 /// Bytes of a body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
@@ -69,6 +73,8 @@ pub(crate) struct Ingest {
     unproven: Unproven,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
+    /// Where refusals are reported, if anywhere.
+    refusals: Option<Sender<Refusal>>,
 }
 
 impl Ingest {
@@ -79,6 +85,7 @@ impl Ingest {
         budget: Budget,
         clock: Arc<dyn Clock>,
         metrics: Arc<Metrics>,
+        refusals: Option<Sender<Refusal>>,
     ) -> Self {
         let ingest = spec.ingest.as_ref();
         let mut limits = event::Limits::default();
@@ -95,6 +102,7 @@ impl Ingest {
             limits,
             clock,
             metrics,
+            refusals,
         }
     }
 
@@ -104,6 +112,7 @@ impl Ingest {
         let (route, label) = route(request.method(), request.uri().path());
         let (method, mut size) = (known_method(request.method()), RequestSize::default());
         let asked = self.cors.as_ref().map(|cors| (cors, Asked::of(request.headers())));
+        let reported = self.refusals.as_ref().map(|refusals| Reported::new(&request, refusals));
         let response = match (route, asked) {
             // Before anything is asked of the request: a preflight never shows a key.
             (Route::Preflight, Some((cors, asked))) => {
@@ -112,7 +121,11 @@ impl Ingest {
                 response
             }
             (route, asked) => {
-                let mut response = self.answer(route, request, &mut size).await.into_response();
+                let answer = self.answer(route, request, &mut size).await;
+                if let Some(reported) = reported {
+                    reported.answered(&answer);
+                }
+                let mut response = answer.into_response();
                 if let Some((cors, asked)) = asked {
                     cors.allow(&asked, response.headers_mut());
                 }
