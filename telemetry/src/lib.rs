@@ -22,12 +22,12 @@ const CAPPED: [&str; 7] = ["aws", "hyper", "kube", "rustls", "h2", "tower", "smi
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
-    /// Text on a terminal, JSON elsewhere.
+    /// Coloured text on a terminal, JSON elsewhere.
     #[default]
     Auto,
     /// One JSON object a line.
     Json,
-    /// Lines for people.
+    /// Lines for people, without colours.
     Text,
 }
 
@@ -56,7 +56,7 @@ pub fn start(targets: Targets, format: LogFormat) -> Log {
     let _ = if json {
         registry.with(fmt::layer().json().flatten_event(true)).try_init()
     } else {
-        registry.with(fmt::layer().with_ansi(io::stdout().is_terminal())).try_init()
+        registry.with(fmt::layer().with_ansi(format == LogFormat::Auto)).try_init()
     };
     Log(handle)
 }

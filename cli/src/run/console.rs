@@ -1,39 +1,41 @@
 //! What is shown while a function runs: where things are, each problem, a live count, a summary.
 
-use std::io::{self, IsTerminal, Write};
 use std::path::Path;
 
 use tributary_crds::conditions::{ConditionType, SidecarCondition, Truth};
-use tributary_crds::function::{ExternalIdEnforcement, Ingest, SecretKeyRef};
+use tributary_crds::function::ExternalIdEnforcement;
+use tributary_sidecar::Refusal;
 use tributary_sidecar::metrics::Totals;
 
 use super::cloud::Cloud;
+use super::first_event;
 use super::function::Function;
+use super::mount::Mount;
+use super::screen::Screen;
 
-/// Standard output: lines, and on a terminal a last line that changes.
+/// Says on the screen what happens.
 pub struct Console {
-    terminal: bool,
-    live: bool,
+    screen: Screen,
     told: Vec<SidecarCondition>,
     /// Whether a role that does not demand its external ID is used all the same.
     enforcement_only_warns: bool,
 }
 
 impl Console {
-    pub fn new() -> Self {
-        Self { terminal: io::stdout().is_terminal(), live: false, told: Vec::new(), enforcement_only_warns: false }
+    pub fn new(screen: Screen) -> Self {
+        Self { screen, told: Vec::new(), enforcement_only_warns: false }
     }
 
     /// What runs where, and how to send a first event.
-    pub fn start(&mut self, function: &Function, cloud: &Cloud, events: &str, admin: &str) {
+    pub fn start(&mut self, function: &Function, cloud: &Cloud, mount: &Mount, events: &str, admin: &str) {
         let config = &function.config;
         self.enforcement_only_warns = config.spec.external_id_enforcement == ExternalIdEnforcement::Warn;
         let s3 = &config.spec.s3;
         let prefix = s3.prefix.as_ref().map_or("", |prefix| prefix.as_str());
         self.line(&format!("function  {}/{}", config.namespace, config.name));
         let ingest = config.spec.ingest.clone().unwrap_or_default();
-        let (scheme, insecure) = if ingest.tls_secret_ref.is_some() { ("https", "-k ") } else { ("http", "") };
-        self.line(&format!("events    {scheme}://{events}"));
+        let url = format!("{}://{events}", if ingest.tls_secret_ref.is_some() { "https" } else { "http" });
+        self.line(&format!("events    {url}"));
         self.line(&format!("status    http://{admin}/status"));
         self.line(&format!("role      {}", config.spec.role_arn));
         self.line(&format!("session   {}", config.session_name()));
@@ -48,28 +50,7 @@ impl Console {
             }
         }
         self.line("");
-        self.first_event(&ingest, &format!("{scheme}://{events}"), insecure);
-    }
-
-    /// How to send a first event, as a shell takes it. Secrets are named, never shown.
-    fn first_event(&mut self, ingest: &Ingest, url: &str, insecure: &str) {
-        let event = r#""userId":"u1","event":"Order Completed""#;
-        match (&ingest.write_key_secret_ref, &ingest.signature_secret_ref) {
-            (Some(SecretKeyRef { name, key }), _) => {
-                self.line(&format!("Send a first event, with WRITE_KEY as a line of {key} in the Secret {name}:"));
-                self.line(&format!("  curl {insecure}-u \"$WRITE_KEY:\" {url}/v1/track -d '{{{event}}}'"));
-            }
-            (None, Some(SecretKeyRef { name, key })) => {
-                self.line(&format!("Send a first event, with SIGNING_SECRET as {key} in the Secret {name}:"));
-                self.line(&format!("  event='{{\"type\":\"track\",{event}}}'"));
-                self.line("  signature=$(printf %s \"$event\" | openssl dgst -sha1 -hmac \"$SIGNING_SECRET\" -r | cut -d' ' -f1)");
-                self.line(&format!("  curl {insecure}-H \"X-Signature: $signature\" {url}/ -d \"$event\""));
-            }
-            (None, None) => {
-                self.line("Send a first event:");
-                self.line(&format!("  curl {insecure}{url}/v1/track -d '{{{event}}}'"));
-            }
-        }
+        first_event::lines(&ingest, mount, &url).iter().for_each(|line| self.line(line));
         self.line("");
     }
 
@@ -120,26 +101,32 @@ impl Console {
         self.line(&format!("object    {}", file.display()));
     }
 
-    /// The live count, on a terminal.
-    pub fn count(&mut self, totals: Totals) {
-        if self.terminal {
-            let mut stdout = io::stdout();
-            let _ = write!(stdout, "\r\x1b[K{}", summary(totals));
-            let _ = stdout.flush();
-            self.live = true;
-        }
+    /// A request, or an event of a batch, that was not taken.
+    pub fn refused(&mut self, refusal: &Refusal) {
+        let Refusal { method, path, status, event, reason } = refusal;
+        let event = event.map(|index| format!(", event {index}")).unwrap_or_default();
+        self.note("refused", &format!("{method} {path} {status}{event}: {reason}"));
     }
 
-    /// The last line.
+    /// The live count.
+    pub fn count(&mut self, totals: Totals) {
+        self.screen.status(status(totals));
+    }
+
+    /// The summary, when it ends.
     pub fn end(&mut self, totals: Totals, place: &str) {
         self.line(&format!("{}; objects are in {place}", summary(totals)));
     }
 
-    fn line(&mut self, text: &str) {
-        let clear = if std::mem::take(&mut self.live) { "\r\x1b[K" } else { "" };
-        // A reader that has gone away is no reason to stop taking events.
-        let _ = writeln!(io::stdout(), "{clear}{text}");
+    fn line(&self, text: &str) {
+        self.screen.line(text);
     }
+}
+
+/// What matters most comes first: a narrow terminal shows no more than the beginning.
+fn status(totals: Totals) -> String {
+    let Totals { stored, filtered, rejected, objects, bytes, .. } = totals;
+    format!("{stored} stored, {rejected} rejected, {filtered} filtered out, {objects} objects of {bytes} bytes written")
 }
 
 fn summary(totals: Totals) -> String {

@@ -7,20 +7,24 @@
 mod account_book;
 mod cloud;
 mod console;
+mod first_event;
 mod function;
 mod mount;
+mod screen;
 mod supervisor;
 mod watched;
 
+use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use tributary_crds::function::LogLevel;
-use tributary_telemetry::{self as telemetry, Targets};
+use tributary_telemetry::{self as telemetry, LogFormat, Targets};
 
 use crate::Outcome;
 use cloud::Cloud;
 use console::Console;
+use screen::Screen;
 use supervisor::Supervisor;
 
 /// Runs a function of a file, with an S3 and an STS of its own.
@@ -30,7 +34,8 @@ use supervisor::Supervisor;
 /// accounts file of yours. Edits of both files are taken up while it runs.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Objects land as files in DIR/<bucket>/<key>. Ctrl-C ends it, with a summary.
+Objects land as files in DIR/<bucket>/<key>. Ctrl-C answers what is in flight and ends it, with a
+summary; a second Ctrl-C ends it at once.
 
 Examples:
   tributary run examples/orders.yaml
@@ -89,8 +94,13 @@ fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
     };
     let (events, admin) = (listen(arguments.listen, "--listen")?, listen(arguments.admin, "--admin")?);
     let log_level = function.current().config.spec.log_level;
-    let log = arguments.logs.then(|| telemetry::start(targets(log_level), telemetry::LogFormat::Auto));
-    Ok(Supervisor { function, cloud, events, admin, console: Console::new(), log })
+    let log = arguments.logs.then(|| telemetry::start(targets(log_level), log_format()));
+    Ok(Supervisor { function, cloud, events, admin, console: Console::new(Screen::new(arguments.logs)), log })
+}
+
+/// Lines without colours on a terminal, like the console's between them.
+fn log_format() -> LogFormat {
+    if io::stdout().is_terminal() { LogFormat::Text } else { LogFormat::Json }
 }
 
 /// What is logged at `level`: nothing of s3s, which logs every refusal as an error of its own, and

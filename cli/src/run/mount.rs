@@ -3,9 +3,10 @@
 use std::fs;
 use std::io;
 use std::os::unix::fs::symlink;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use tempfile::TempDir;
+use tributary_crds::sidecar_config::SecretUse;
 
 use super::function::{Entries, Function};
 
@@ -32,6 +33,11 @@ impl Mount {
     /// The folder of them all.
     pub fn path(&self) -> &Path {
         self.root.path()
+    }
+
+    /// The file that holds the value under a Secret's key, also after edits of the Secret.
+    pub fn file(&self, r#use: SecretUse, key: &str) -> PathBuf {
+        self.path().join(r#use.folder()).join(CURRENT).join(key)
     }
 
     /// Makes each folder hold its Secret's keys and no others: all at once, since some belong together.

@@ -5,14 +5,15 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use tributary_crds::conditions::SidecarCondition;
 use tributary_local_aws::Call;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::metrics::{Metrics, Totals};
-use tributary_sidecar::{Dependencies, Drain, Sidecar};
+use tributary_sidecar::{Dependencies, Drain, Refusal, Sidecar};
 use tributary_telemetry::Log;
 
 use super::cloud::Cloud;
@@ -24,6 +25,9 @@ use crate::Outcome;
 
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
+
+/// Refusals that may wait to be shown; more are not, while whoever reads the output is slower than clients are.
+const UNSHOWN: usize = 1024;
 
 /// Nobody else leads clients here: what was begun is answered, and that is all.
 const DRAIN: Drain = Drain { delay: Duration::ZERO, grace: Duration::from_secs(10) };
@@ -66,10 +70,11 @@ impl Supervisor {
         let mut mount = Mount::new(self.function.current())?;
         let mut stored = self.serve_cloud()?;
         let (events, admin) = (self.events.local_addr()?.to_string(), self.admin.local_addr()?.to_string());
-        self.console.start(self.function.current(), &self.cloud, &events, &admin);
+        self.console.start(self.function.current(), &self.cloud, &mount, &events, &admin);
 
         let mut before = Totals::default();
-        let mut running = self.start(&mount)?;
+        let (report, mut refusals) = mpsc::channel(UNSHOWN);
+        let mut running = self.start(&mount, &report)?;
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
@@ -80,6 +85,7 @@ impl Supervisor {
                         stored = None;
                     }
                 }
+                Some(refusal) = refusals.recv() => self.console.refused(&refusal),
                 changed = running.conditions.changed() => {
                     if changed.is_ok() {
                         let now = running.conditions.borrow_and_update().clone();
@@ -90,26 +96,33 @@ impl Supervisor {
                     self.console.count(sum(before, running.metrics.totals()));
                     if self.look(&mut mount, &running)? {
                         // As in a cluster: the new one takes events before the old one is let go.
-                        let new = self.start(&mount)?;
+                        let new = self.start(&mount, &report)?;
                         self.console.forget();
                         before = sum(before, stop(std::mem::replace(&mut running, new)).await);
                     }
                 }
             }
         }
+        self.end(running, before, &mut interrupt, refusals).await;
+        Ok(())
+    }
+
+    /// Lets the sidecar answer what was begun, unless Ctrl-C comes once more, and sums up.
+    async fn end(&mut self, running: Running, before: Totals, interrupt: &mut Signal, mut refusals: Receiver<Refusal>) {
         let (metrics, in_flight) = (Arc::clone(&running.metrics), running.metrics.in_flight());
-        self.console.note("stopping", &format!("{in_flight} events are in flight; press Ctrl-C again to stop now"));
+        self.console.note("stopping", &format!("events in flight: {in_flight}; press Ctrl-C again to stop now"));
         let last = tokio::select! {
             totals = stop(running) => totals,
             _ = interrupt.recv() => metrics.totals(),
         };
-        let totals = sum(before, last);
+        while let Ok(refusal) = refusals.try_recv() {
+            self.console.refused(&refusal);
+        }
         let place = match &self.cloud {
             Cloud::Real => format!("s3://{}", self.function.current().config.spec.s3.bucket),
             Cloud::Embedded(embedded) => embedded.data.display().to_string(),
         };
-        self.console.end(totals, &place);
-        Ok(())
+        self.console.end(sum(before, last), &place);
     }
 
     /// Starts the embedded AWS, if there is one, and follows its calls.
@@ -121,7 +134,7 @@ impl Supervisor {
         Ok(Some(calls))
     }
 
-    fn start(&self, mount: &Mount) -> std::io::Result<Running> {
+    fn start(&self, mount: &Mount, report: &Sender<Refusal>) -> std::io::Result<Running> {
         let role_changed = Arc::new(Notify::new());
         let dependencies = Dependencies {
             identity: self.cloud.identity(),
@@ -134,7 +147,7 @@ impl Supervisor {
             // The file says how much is logged, and its edits count.
             log: None,
         };
-        let sidecar = Sidecar::new(self.function.current().config.clone(), dependencies);
+        let sidecar = Sidecar::new(self.function.current().config.clone(), dependencies).with_refusals(report.clone());
         let (conditions, metrics) = (sidecar.conditions().subscribe(), sidecar.metrics());
         let (events, admin) = (listener(&self.events)?, listener(&self.admin)?);
         let (stop, stopped) = oneshot::channel();

@@ -1,0 +1,46 @@
+//! How to send a first event: commands to paste into a shell as they stand.
+//!
+//! No secret is shown. The commands read it from the file that the sidecar reads, which is there, for
+//! this user alone, while the function runs.
+
+use std::path::Path;
+
+use tributary_crds::function::Ingest;
+use tributary_crds::sidecar_config::SecretUse;
+
+use super::mount::Mount;
+
+const EVENT: &str = r#""userId":"u1","event":"Order Completed""#;
+
+/// A sentence, and below it the commands that it announces.
+pub fn lines(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
+    // The certificate is most likely not one for this address.
+    let curl = if ingest.tls_secret_ref.is_some() { "curl -k" } else { "curl" };
+    match (&ingest.write_key_secret_ref, &ingest.signature_secret_ref) {
+        (Some(reference), _) => {
+            let key = first_line(&mount.file(SecretUse::WriteKey, reference.key.as_str()));
+            vec![
+                format!("Send a first event, with the first write key of the Secret {}:", reference.name),
+                format!("  {curl} -u \"{key}:\" {url}/v1/track -d '{{{EVENT}}}'"),
+            ]
+        }
+        (None, Some(reference)) => {
+            let secret = first_line(&mount.file(SecretUse::Signature, reference.key.as_str()));
+            let sign = format!("openssl dgst -sha1 -hmac \"{secret}\" -r | cut -d' ' -f1");
+            vec![
+                format!("Send a first event, signed with the secret in the Secret {}:", reference.name),
+                format!("  event='{{\"type\":\"track\",{EVENT}}}'"),
+                format!("  signature=$(printf %s \"$event\" | {sign})"),
+                format!("  {curl} -H \"X-Signature: $signature\" {url}/ -d \"$event\""),
+            ]
+        }
+        (None, None) => {
+            vec!["Send a first event:".to_owned(), format!("  {curl} {url}/v1/track -d '{{{EVENT}}}'")]
+        }
+    }
+}
+
+/// A shell's words for a file's first line that is not empty: a Secret may hold several keys, one per line.
+fn first_line(file: &Path) -> String {
+    format!("$(grep -m 1 . '{}')", file.display())
+}

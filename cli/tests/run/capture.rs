@@ -1,0 +1,89 @@
+//! `tributary run`, with everything that it writes to standard output, byte for byte.
+
+use std::io::Read;
+use std::process::{Child, Stdio};
+use std::sync::{Arc, Mutex};
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+
+use super::{PATIENCE, example, interrupt, tributary};
+
+/// Between two looks at what was written.
+const PAUSE: Duration = Duration::from_millis(50);
+
+/// A run of `orders.yaml`.
+pub struct Capture {
+    child: Child,
+    written: Arc<Mutex<Vec<u8>>>,
+    /// Copies the output to `written`, until the run ends.
+    reader: Option<JoinHandle<()>>,
+    _folder: TempDir,
+}
+
+impl Capture {
+    /// Starts it with these arguments in addition to the file and free ports; what it writes to `stdout`
+    /// comes out of `output`.
+    pub fn start(arguments: &[&str], stdout: impl Into<Stdio>, output: impl Read + Send + 'static) -> Self {
+        let folder = tempfile::tempdir().unwrap();
+        let mut command = tributary();
+        command.arg("run").arg(example("orders.yaml")).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        command.args(arguments).current_dir(folder.path()).env("TMPDIR", folder.path()).stdout(stdout);
+        let child = command.spawn().unwrap();
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let reader = std::thread::spawn({
+            let written = Arc::clone(&written);
+            move || copy(output, &written)
+        });
+        Self { child, written, reader: Some(reader), _folder: folder }
+    }
+
+    /// Everything that was written so far.
+    pub fn written(&self) -> Vec<u8> {
+        self.written.lock().unwrap().clone()
+    }
+
+    /// Waits until a line begins with `start`: that line. A status may have been on its row before.
+    pub fn line(&self, start: &str) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let written = String::from_utf8_lossy(&self.written()).into_owned();
+            let mut lines = written.lines().map(|line| line.rsplit("\x1b[K").next().unwrap());
+            if let Some(line) = lines.find(|line| line.starts_with(start)) {
+                return line.trim_end().to_owned();
+            }
+            assert!(Instant::now() < deadline, "no line begins with {start:?}: {written}");
+            std::thread::sleep(PAUSE);
+        }
+    }
+
+    /// Where it takes events, once it does.
+    pub fn ready(&self) -> String {
+        self.line("ready ");
+        self.line("events ").rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// Ctrl-C: all that was written.
+    pub fn end(mut self) -> String {
+        interrupt(&self.child);
+        assert_eq!(self.child.wait().unwrap().code(), Some(0));
+        self.reader.take().unwrap().join().unwrap();
+        String::from_utf8(self.written()).unwrap()
+    }
+}
+
+impl Drop for Capture {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// A terminal whose program has ended has no end of file: reading it fails.
+fn copy(mut from: impl Read, to: &Mutex<Vec<u8>>) {
+    let mut buffer = [0; 4096];
+    while let Ok(length @ 1..) = from.read(&mut buffer) {
+        to.lock().unwrap().extend_from_slice(&buffer[..length]);
+    }
+}

@@ -1,0 +1,71 @@
+//! Each refused request and event is shown, with the reason that its sender was given.
+
+use std::fs;
+
+use serde_json::Value;
+
+use super::{EVENT, Run, example, request};
+
+/// The reason in an answer's body.
+fn reason(answer: &str) -> String {
+    let answer: Value = serde_json::from_str(answer).unwrap();
+    answer["error"]["message"].as_str().unwrap().to_owned()
+}
+
+#[test]
+fn a_refused_request_is_shown_with_its_reason() {
+    let run = Run::start(false);
+    run.line("ready ");
+    for (method_and_path, body, expected) in [
+        ("POST /v1/track", "{}", 400),
+        ("POST /v1/track", "no JSON", 400),
+        ("POST /v1/batch", "{}", 400),
+        ("GET /v1/track", "", 405),
+        ("POST /v1/tracks", EVENT, 404),
+    ] {
+        let (status, answer) = request(&run.events, method_and_path, body);
+        assert_eq!(status, expected, "{method_and_path} {body}: {answer}");
+        let reason = reason(&answer);
+        assert_eq!(run.line("refused "), format!("refused   {method_and_path} {status}: {reason}"));
+    }
+}
+
+#[test]
+fn a_request_without_a_write_key_is_shown() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(example("clickstream.yaml"), folder.path().join("orders.yaml")).unwrap();
+    let run = Run::again(folder, false);
+    run.line("ready ");
+    let (status, answer) = run.send();
+    assert_eq!(status, 401, "{answer}");
+    assert_eq!(run.line("refused "), format!("refused   POST /v1/track 401: {}", reason(&answer)));
+}
+
+#[test]
+fn each_refused_event_of_a_batch_is_shown() {
+    let run = Run::start(false);
+    run.line("ready ");
+    let good = format!("{{\"type\":\"track\",{}", &EVENT[1..]);
+    let (status, answer) = request(&run.events, "POST /v1/batch", &format!(r#"{{"batch":[{{}},{good},7]}}"#));
+    assert_eq!(status, 200, "{answer}");
+    for event in ["event 0", "event 2"] {
+        let line = run.line("refused ");
+        assert!(line.starts_with(&format!("refused   POST /v1/batch 200, {event}: ")), "{line}");
+    }
+
+    let (status, answer) = request(&run.events, "POST /v1/batch", r#"{"batch":[8]}"#);
+    assert_eq!(status, 400, "{answer}");
+    let line = run.line("refused ");
+    assert!(line.starts_with("refused   POST /v1/batch 400, event 0: "), "{line}");
+}
+
+#[test]
+fn an_event_that_cannot_be_stored_now_is_shown() {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("accounts.yaml", "faults: []", "faults: [{service: s3, operation: PutObject, action: {error: SlowDown}}]");
+    run.line("edit ");
+    let (status, answer) = run.send();
+    assert_eq!(status, 503, "{answer}");
+    assert_eq!(run.line("refused "), format!("refused   POST /v1/track 503: {}", reason(&answer)));
+}

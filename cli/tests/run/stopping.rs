@@ -1,0 +1,52 @@
+//! The first Ctrl-C waits for the requests that are in flight, the second one does not.
+
+use std::thread::JoinHandle;
+use std::time::{Duration, Instant};
+
+use super::{EVENT, PATIENCE, Run, interrupt, request};
+
+/// A request waits for its store no longer than 8.5 s: what stops sooner did not wait for it.
+const AT_ONCE: Duration = Duration::from_secs(4);
+
+/// A run whose S3 does this to each upload, with an event in flight; its sender's thread ends with the
+/// answer's status, or panics without an answer.
+fn run_with_event_in_flight(action: &str) -> (Run, JoinHandle<u16>) {
+    let run = Run::start(true);
+    run.line("ready ");
+    let faults = format!("faults: [{{service: s3, operation: PutObject, action: {action}}}]");
+    run.edit("accounts.yaml", "faults: []", &faults);
+    run.line("edit ");
+    let events = run.events.clone();
+    let sender = std::thread::spawn(move || request(&events, "POST /v1/track", EVENT).0);
+    let deadline = Instant::now() + PATIENCE;
+    while !request(&run.admin, "GET /metrics", "").1.contains("tributary_in_flight_events 1\n") {
+        assert!(Instant::now() < deadline, "no event is in flight");
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    (run, sender)
+}
+
+#[test]
+fn the_first_interrupt_waits_for_what_is_in_flight() {
+    let (mut run, sender) = run_with_event_in_flight("{latencyMs: 2000}");
+    interrupt(&run.child);
+    assert_eq!(run.line("stopping "), "stopping  events in flight: 1; press Ctrl-C again to stop now");
+    assert_eq!(sender.join().unwrap(), 200);
+    assert_eq!(run.child.wait().unwrap().code(), Some(0));
+    run.line("1 events stored (");
+}
+
+#[test]
+fn the_second_interrupt_stops_at_once() {
+    let (mut run, sender) = run_with_event_in_flight("hang");
+    interrupt(&run.child);
+    run.line("stopping ");
+    std::thread::sleep(Duration::from_millis(500));
+    assert!(run.child.try_wait().unwrap().is_none(), "it did not wait for what is in flight");
+    let begun = Instant::now();
+    interrupt(&run.child);
+    assert_eq!(run.child.wait().unwrap().code(), Some(0));
+    assert!(begun.elapsed() < AT_ONCE, "it took {:?}", begun.elapsed());
+    assert!(sender.join().is_err(), "the request was answered");
+    run.line("0 events stored (");
+}

@@ -1,0 +1,158 @@
+//! `tributary run` in a terminal: a pseudo-terminal of the kernel's, and an emulator that shows what a
+//! person would see.
+
+use std::fs::File;
+use std::num::NonZeroU16;
+use std::time::{Duration, Instant};
+
+use rustix::fs::{Mode, OFlags};
+use rustix::pty::OpenptFlags;
+use rustix::termios::Winsize;
+
+use super::capture::Capture;
+use super::{EVENT, PATIENCE, request};
+
+/// Fewer rows than are written, so that the screen scrolls at the start as it does for a person.
+const ROWS: u16 = 12;
+
+/// Longer than several redraws of the status take.
+const A_WHILE: Duration = Duration::from_millis(2_500);
+
+/// A terminal in which a function runs.
+pub struct Terminal {
+    pub capture: Capture,
+    /// The side of the pseudo-terminal on which a terminal's window is.
+    window: File,
+    emulator: vt100::Parser,
+    /// How many of the written bytes the emulator has.
+    emulated: usize,
+}
+
+impl Terminal {
+    /// Starts a run in a terminal that has so many columns.
+    pub fn start(columns: u16, arguments: &[&str]) -> Self {
+        let (window, program) = open(columns);
+        let capture = Capture::start(arguments, program, window.try_clone().unwrap());
+        let emulator = vt100::Parser::new(nonzero(ROWS), nonzero(columns), 1_000);
+        Self { capture, window, emulator, emulated: 0 }
+    }
+
+    fn resize(&mut self, columns: u16) {
+        self.emulate();
+        rustix::termios::tcsetwinsize(&self.window, size(columns)).unwrap();
+        self.emulator.set_size(nonzero(ROWS), nonzero(columns));
+    }
+
+    fn emulate(&mut self) {
+        let written = self.capture.written();
+        self.emulator.process(&written[self.emulated..]);
+        self.emulated = written.len();
+    }
+
+    /// The rows that can be seen, down to the last one with something on it, and how many rows have
+    /// scrolled away.
+    fn seen(&mut self) -> (Vec<String>, usize) {
+        self.emulate();
+        let screen = self.emulator.screen();
+        let (_, columns) = screen.size();
+        let mut rows: Vec<_> = screen.rows(0, columns.get()).collect();
+        rows.truncate(rows.iter().rposition(|row| !row.is_empty()).map_or(0, |last| last + 1));
+        (rows, screen.scrollback_len())
+    }
+
+    /// Waits until the last row is a status that `is_expected`.
+    fn status(&mut self, is_expected: impl Fn(&str) -> bool) -> String {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            let (rows, _) = self.seen();
+            if let Some(row) = rows.last().filter(|row| is_status(row) && is_expected(row)) {
+                return row.clone();
+            }
+            assert!(Instant::now() < deadline, "the last row is no such status: {rows:#?}");
+            std::thread::sleep(Duration::from_millis(50));
+        }
+    }
+
+    /// Sees to it that nothing moves while nothing happens, although the status is drawn again.
+    fn assert_still(&mut self) {
+        let (before, drawn) = (self.seen(), self.emulated);
+        std::thread::sleep(A_WHILE);
+        let after = self.seen();
+        assert_eq!(after, before, "the screen moves");
+        assert!(self.emulated > drawn, "the status is not drawn again");
+        let statuses = after.0.iter().filter(|row| is_status(row)).count();
+        assert_eq!(statuses, 1, "{:#?}", after.0);
+        let (row, _) = self.emulator.screen().cursor_position();
+        assert_eq!(usize::from(row), after.0.len() - 1, "the cursor is not on the status");
+    }
+}
+
+fn is_status(row: &str) -> bool {
+    let mut words = row.split(' ');
+    words.next().is_some_and(|word| word.parse::<u64>().is_ok()) && words.any(|word| word.starts_with("stored"))
+}
+
+/// Both sides of a new pseudo-terminal: the window's and the program's.
+fn open(columns: u16) -> (File, File) {
+    let window = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
+    rustix::pty::grantpt(&window).unwrap();
+    rustix::pty::unlockpt(&window).unwrap();
+    rustix::termios::tcsetwinsize(&window, size(columns)).unwrap();
+    let name = rustix::pty::ptsname(&window, Vec::new()).unwrap();
+    let flags = OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC;
+    let program = rustix::fs::open(name.as_c_str(), flags, Mode::empty()).unwrap();
+    (window.into(), program.into())
+}
+
+fn size(columns: u16) -> Winsize {
+    Winsize { ws_row: ROWS, ws_col: columns, ws_xpixel: 0, ws_ypixel: 0 }
+}
+
+fn nonzero(number: u16) -> NonZeroU16 {
+    NonZeroU16::new(number).unwrap()
+}
+
+#[test]
+fn the_status_keeps_to_one_row_of_a_terminal_with_40_or_80_columns() {
+    for columns in [40, 80] {
+        let mut terminal = Terminal::start(columns, &[]);
+        let events = terminal.capture.ready();
+        terminal.status(|status| status.starts_with("0 "));
+        terminal.assert_still();
+        assert_eq!(request(&events, "POST /v1/track", EVENT).0, 200);
+        terminal.capture.line("object ");
+        terminal.status(|status| status.starts_with("1 "));
+        terminal.assert_still();
+    }
+}
+
+#[test]
+fn news_stand_above_the_status() {
+    let mut terminal = Terminal::start(80, &[]);
+    let events = terminal.capture.ready();
+    assert_eq!(request(&events, "POST /v1/track", "{}").0, 400);
+    terminal.capture.line("refused ");
+    terminal.status(|status| status.contains("1 rejected"));
+    terminal.assert_still();
+    let (rows, _) = terminal.seen();
+    let above = |row: &String| row.starts_with("refused   POST /v1/track 400: ");
+    assert!(rows[..rows.len() - 1].iter().any(above), "{rows:#?}");
+
+    // What it ends with is not glued to the status either.
+    let Terminal { capture, mut emulator, emulated, .. } = terminal;
+    emulator.process(&capture.end().as_bytes()[emulated..]);
+    let shown = emulator.screen().contents();
+    assert!(shown.lines().last().unwrap().starts_with("0 events stored ("), "{shown}");
+}
+
+#[test]
+fn the_status_fits_after_a_resize() {
+    let mut terminal = Terminal::start(80, &[]);
+    terminal.capture.ready();
+    terminal.status(|_| true);
+    for columns in [30, 100, 20] {
+        terminal.resize(columns);
+        terminal.status(|status| status.contains('…') == (columns < 80));
+        terminal.assert_still();
+    }
+}
