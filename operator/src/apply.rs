@@ -204,9 +204,14 @@ pub struct Applier {
 struct Written {
     applied: Option<String>,
     resource_version: Option<String>,
+    /// How often in a row it did not become what was applied.
+    in_vain: u32,
     /// The generation that would not become what it should be, whatever was applied.
     futile: Option<i64>,
 }
+
+/// Times that something is applied before whoever changes it back is let have his way: once may be a coincidence.
+const ATTEMPTS: u32 = 3;
 
 impl Applier {
     /// Writes with this client.
@@ -366,9 +371,14 @@ impl Applier {
     }
 
     fn note<K: Child>(&self, family: &Family, live: &K, desired: &K, took: bool) {
-        let futile = if took { None } else { live.meta().generation };
-        let written = Written { applied: applied(desired), resource_version: live.resource_version(), futile };
-        self.lock().entry(family.function()).or_default().insert(key(desired), written);
+        let mut lock = self.lock();
+        let children = lock.entry(family.function()).or_default();
+        let (applied, before) = (applied(desired), children.get(&key(desired)));
+        let before = before.filter(|before| before.applied == applied).map_or(0, |before| before.in_vain);
+        let in_vain = if took { 0 } else { before + 1 };
+        let futile = live.meta().generation.filter(|_| in_vain >= ATTEMPTS);
+        let written = Written { applied, resource_version: live.resource_version(), in_vain, futile };
+        children.insert(key(desired), written);
     }
 
     /// Forgets a function that is gone.

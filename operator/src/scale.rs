@@ -24,6 +24,8 @@ fn was_switched_off(function: &DestinationFunction, running: Option<i32>) -> boo
 /// The number that the status is to note, of a function whose Deployment has `running` now.
 pub fn to_note(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
     match function.spec.replicas {
+        // What is noted is filled in by this look: another number now would make that one its owner's.
+        None if noted(function).is_some() => noted(function),
         None if was_switched_off(function, running) => Some(1),
         None => Some(running.unwrap_or(1)),
         // Somebody's from here on, whichever it is.
@@ -67,6 +69,8 @@ mod tests {
         assert_eq!(to_note(&function(Some(4), Some(4)), Some(7)), Some(4));
         assert_eq!(to_fill_in(&function(Some(4), Some(4))), None);
         assert_eq!(to_note(&function(None, None), None), Some(1));
+        // Whatever it is scaled to meanwhile.
+        assert_eq!(to_note(&function(None, Some(4)), Some(7)), Some(4));
     }
 
     #[test]
@@ -86,9 +90,7 @@ mod tests {
         let taken_back = function(None, None);
         assert_eq!((owners(&taken_back, Some(0)), to_note(&taken_back, Some(0))), (Some(1), Some(1)));
         // From then on the number is nobody's, and whoever scales the Deployment to none is left to it.
-        assert_eq!(
-            (owners(&function(None, Some(1)), Some(0)), to_note(&function(None, Some(1)), Some(0))),
-            (None, Some(0))
-        );
+        let noted = function(None, Some(1));
+        assert_eq!((owners(&noted, Some(0)), to_note(&noted, Some(0)), to_fill_in(&noted)), (None, Some(1), Some(1)));
     }
 }

@@ -46,6 +46,8 @@ async fn a_function_gets_its_children_and_they_go_with_it() {
         "BucketWritable",
         "SidecarAvailable",
         "UpToDate",
+        "Reconciling",
+        "Stalled",
     ];
     assert_eq!(types, all);
     assert_eq!(condition(&function, "RoleAssumed").expect("the condition").status, "Unknown");
