@@ -27,6 +27,7 @@ use crate::difference::is_current;
 use crate::function::FunctionRef;
 use crate::kinship::{Kinship, kinship};
 use crate::ownership;
+use crate::resource_version::number;
 
 /// A kind of child.
 pub trait Child:
@@ -354,9 +355,7 @@ impl Applier {
     fn is_behind<K: Child>(&self, family: &Family, cached: &K, desired: &K) -> bool {
         let written = self.lock().get(&family.function()).and_then(|children| children.get(&key(desired)).cloned());
         let Some(written) = written.filter(|written| written.applied == applied(desired)) else { return false };
-        // Numbers, since Kubernetes 1.35 by contract and before it in fact (KEP-5504).
-        let number = |version: Option<String>| version.and_then(|version| version.parse::<u64>().ok());
-        match (number(cached.resource_version()), number(written.resource_version)) {
+        match (version(cached), number(written.resource_version.as_deref())) {
             (Some(cached_version), Some(written_version)) if cached_version <= written_version => true,
             _ => written.futile.is_some() && written.futile == cached.meta().generation,
         }
@@ -365,9 +364,8 @@ impl Applier {
     /// Whether the child is younger than what was written of it here.
     pub fn is_younger<K: Child>(&self, family: &Family, live: &K) -> bool {
         let written = self.lock().get(&family.function()).and_then(|children| children.get(&key(live)).cloned());
-        let number = |version: Option<String>| version.and_then(|version| version.parse::<u64>().ok());
-        let written = written.and_then(|written| number(written.resource_version));
-        written.zip(number(live.resource_version())).is_some_and(|(written, live)| written < live)
+        let written = written.and_then(|written| number(written.resource_version.as_deref()));
+        written.zip(version(live)).is_some_and(|(written, live)| written < live)
     }
 
     fn note<K: Child>(&self, family: &Family, live: &K, desired: &K, took: bool) {
@@ -419,6 +417,10 @@ async fn apply<K: Child>(api: &Api<K>, live: &K, desired: &K) -> kube::Result<K>
 
 fn by_us() -> PatchParams {
     PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
+}
+
+fn version<K: Child>(object: &K) -> Option<u64> {
+    number(object.meta().resource_version.as_deref())
 }
 
 fn key<K: Child>(object: &K) -> String {

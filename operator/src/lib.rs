@@ -11,7 +11,8 @@
 //! 6. [`conditions`] says what is to be said of it: pure; [`status`] and [`events`] say it.
 //!
 //! [`reconcile`] is one look at a function, from 2 to 6; [`controller`] looks again whenever
-//! something has changed. [`leader`] sees to it that only one process writes, with the help of
+//! something has changed; [`rollouts`] says whose turn it is when the platform changes all sidecars, and [`rivals`]
+//! whether another release's operator looks after the same functions. [`leader`] sees to it that only one process writes, with the help of
 //! [`client`]; [`platform`] is what the cluster's owner says.
 //!
 //! The operator has no access to Secrets. The kubelet mounts them into sidecars, which read them.
@@ -37,6 +38,7 @@ pub mod operator;
 pub mod ownership;
 pub mod platform;
 pub mod reconcile;
+mod resource_version;
 pub mod rivals;
 pub mod rollouts;
 pub mod scale;

@@ -20,6 +20,7 @@ use crate::conditions::{self, Change, Observed};
 use crate::desired::names::MANAGER;
 use crate::events::Events;
 use crate::function::FunctionRef;
+use crate::resource_version::number;
 
 /// How often sentences are written anew of which nothing but the words changed.
 const WORDS: Duration = Duration::from_secs(60);
@@ -170,9 +171,8 @@ fn log(function: &FunctionRef, condition: &Condition) {
 
 /// Whether the function, as it is cached, is older than what was written.
 fn is_behind(function: &DestinationFunction, last: &Written) -> bool {
-    // Numbers, since Kubernetes 1.35 by contract and before it in fact (KEP-5504).
-    let number = |version: &Option<String>| version.as_ref().and_then(|version| version.parse::<u64>().ok());
-    match (number(&function.resource_version()), number(&last.resource_version)) {
+    let cached = function.metadata.resource_version.as_deref();
+    match (number(cached), number(last.resource_version.as_deref())) {
         (Some(cached), Some(written)) => cached < written,
         _ => false,
     }

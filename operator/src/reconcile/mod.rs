@@ -5,6 +5,7 @@
 
 mod bring;
 mod demands;
+mod plan;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -20,12 +21,12 @@ use tributary_crds::conditions::Reason;
 use tributary_crds::function::ExternalIdEnforcement;
 
 use self::bring::bring;
-use crate::acceptance::{self, Refusal, Then};
+use self::plan::{Next, Plan, live_deployment, plan};
+use crate::acceptance;
 use crate::apply::{Applier, ApplyError, api_reason};
 use crate::backoff::Backoff;
 use crate::client::{namespace_ends, said};
 use crate::conditions::{self, Observed, Problem};
-use crate::desired::names::{Family, annotation};
 use crate::desired::{self, Children};
 use crate::events::Events;
 use crate::function::{FunctionRef, Guarded};
@@ -36,8 +37,8 @@ use crate::rivals::{Rival, Rivals};
 use crate::rollouts::{self, Calls, Consequences, Roll, Rollouts, Turn};
 use crate::scale;
 use crate::status::Statuses;
-use crate::taken_up::{as_taken_up, config_hash, differs};
-use crate::watch::{self, Caches};
+use crate::taken_up::config_hash;
+use crate::watch::Caches;
 
 /// How long one look may take: the client's own time limits are far longer.
 const LONGEST: Duration = Duration::from_secs(30);
@@ -289,72 +290,6 @@ async fn look(
     }
     // By chance sooner: those that began together are not to go on together.
     Ok(Action::requeue(again.unwrap_or_else(|| RESYNC.mul_f64(0.75 + 0.25 * fastrand::f64()))))
-}
-
-/// The function's Deployment. One whose labels somebody took away is not in the cache: an owner could keep it from the
-/// platform by that, together with a pause.
-async fn live_deployment(
-    function: &DestinationFunction,
-    reference: &FunctionRef,
-    context: &Context,
-) -> Result<Option<Arc<Deployment>>, ReconcileError> {
-    let cached = watch::get(&context.caches.deployments, reference);
-    if cached.is_some() || !function.spec.paused {
-        return Ok(cached);
-    }
-    let found = context.applier.find(&Family::of(function), &reference.name).await?;
-    Ok(found.map(Arc::new))
-}
-
-/// What is to become of a function's children.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Next {
-    /// They are to be as they are desired.
-    Bring,
-    /// They are left as they are.
-    Leave,
-    /// The sidecars are to end.
-    Stop,
-}
-
-struct Plan {
-    /// The children that are to be there.
-    children: Children,
-    /// Whether the function asks for others.
-    held_back: bool,
-    refusal: Option<Refusal>,
-    then: Next,
-}
-
-/// What is to be, by what the function asks for, what it has, and what the platform says to both.
-fn plan(function: &DestinationFunction, live: Option<&Deployment>, reference: &FunctionRef, context: &Context) -> Plan {
-    let platform = &context.platform;
-    let running = live.and_then(|live| live.spec.as_ref()?.replicas);
-    let asked = desired::children(function, platform, running);
-    let refusal = acceptance::judge(function, platform).err();
-    let then = refusal.as_ref().map(|refusal| refusal.then);
-    match then {
-        Some(Then::Stop) => return Plan { children: asked, held_back: true, refusal, then: Next::Stop },
-        None if !function.spec.paused => return Plan { children: asked, held_back: false, refusal, then: Next::Bring },
-        _ => {}
-    }
-    let taken_up = live.and_then(|live| {
-        let name = desired::config_map_name(&reference.name, config_hash(live)?);
-        as_taken_up(function, live, &*context.caches.config_maps.get(reference, &name)?)
-    });
-    let Some(taken_up) = taken_up else {
-        // What the platform demands of sidecars can't be met by those whose configuration nobody knows.
-        let demands = |deployment: &Deployment| deployment.annotations().get(annotation::DEMANDS).cloned();
-        let is_short = live.is_some_and(|live| demands(live) != demands(&asked.deployment));
-        let then = if is_short { Next::Stop } else { Next::Leave };
-        return Plan { children: asked, held_back: true, refusal, then };
-    };
-    let children = desired::children(&taken_up, platform, running);
-    let held_back = differs(&asked.deployment, &children.deployment);
-    match acceptance::judge_reach(&taken_up, platform) {
-        Err(of_what_runs) => Plan { children, held_back, refusal: Some(of_what_runs), then: Next::Stop },
-        Ok(()) => Plan { children, held_back, refusal, then: Next::Bring },
-    }
 }
 
 /// Ends the sidecars. Their address stays: to be refused is an answer, too. Whether they have ended.

@@ -86,17 +86,26 @@ async fn a_pause_keeps_no_role_that_the_namespace_has_lost() {
 
 /// Without its labels a Deployment is in no watch.
 #[tokio::test]
-async fn a_paused_function_whose_deployment_is_hidden_gets_the_platforms_sidecar() {
+async fn a_hidden_deployment_gets_the_platforms_sidecar_all_the_same() {
     let (scene, mut operator) = Scene::with_operator("hiding").await;
-    scene.applied("orders", &json!({})).await;
-    scene.apply("orders", &json!({"paused": true})).await;
-    wait_condition(&scene.functions(), "orders", "Accepted", "Paused", SOON).await;
+    for (name, fields, reason) in [
+        ("paused", json!({"paused": true}), "Paused"),
+        ("starved", json!({"resources": {"limits": {"memory": "16Mi"}}}), "ResourcesOutOfBounds"),
+    ] {
+        scene.applied(name, &json!({})).await;
+        scene.apply(name, &fields).await;
+        wait_condition(&scene.functions(), name, "Accepted", reason, SOON).await;
+    }
     operator.kill();
     let hidden = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}});
-    scene.edit::<Deployment>("orders", &hidden).await;
+    for name in ["paused", "starved"] {
+        scene.edit::<Deployment>(name, &hidden).await;
+    }
     let _operator = scene.operator().platform("sidecar.image", json!(NEXT)).start().await;
-    scene.becomes::<Deployment>("orders", "is rolled", |deployment| image(deployment) == NEXT).await;
-    assert_eq!(scene.made::<Deployment>().await, ["orders"], "its labels are there again");
+    for name in ["paused", "starved"] {
+        scene.becomes::<Deployment>(name, "is rolled", |deployment| image(deployment) == NEXT).await;
+    }
+    assert_eq!(scene.made::<Deployment>().await, ["paused", "starved"], "their labels are there again");
 }
 
 /// The sidecars of before would go on without it, as long as no new one is ready.
