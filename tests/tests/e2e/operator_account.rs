@@ -110,7 +110,9 @@ async fn the_operator_writes_and_deletes_nothing_but_children_of_functions() {
     let refused = |what: &str, said: Result<String, String>| {
         let said = said.expect_err(what);
         // A Deployment has a policy of its own, which may speak first.
-        let told = said.contains(REFUSED) || said.contains("the operator writes Deployments of functions only");
+        let of_deployments =
+            what.ends_with("deployment") && said.contains("ValidatingAdmissionPolicy 'tributary-operator'");
+        let told = said.contains(REFUSED) || of_deployments;
         assert!(told, "{what}: {said}");
     };
     for (kind, text) in OTHERS {

@@ -162,10 +162,14 @@ async fn whoever_may_not_get_a_secret_can_not_name_it_either() {
         tributary_tests::kubernetes::kubectl(&["apply", "--as", "clerk", "--filename", "-"], &manifest.to_string())
     };
     let said = apply(json!({})).expect_err("it should be refused");
-    assert!(said.contains("the Secrets that it names (orders), and clerk is not"), "{said}");
+    assert!(said.contains("clerk may not get orders (externalIdSecretRef)"), "{said}");
     kubectl(&["create", "role", "reader", "--verb=get", "--resource=secrets", "--resource-name=orders"]);
     kubectl(&["create", "rolebinding", "reader", "--role", "reader", "--user", "clerk"]);
     within(Duration::from_secs(15), "the right is known", async || apply(json!({})).ok()).await;
-    let said = apply(json!({"tlsSecretRef": {"name": "site"}})).expect_err("it should be refused");
-    assert!(said.contains("(orders, site)"), "{said}");
+    for field in ["writeKeySecretRef", "signatureSecretRef", "tlsSecretRef"] {
+        let reference =
+            if field == "tlsSecretRef" { json!({"name": "other"}) } else { json!({"name": "other", "key": "k"}) };
+        let said = apply(json!({field: reference})).expect_err("it should be refused");
+        assert!(said.contains(&format!("clerk may not get other (ingest.{field})")), "{said}");
+    }
 }
