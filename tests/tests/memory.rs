@@ -166,6 +166,15 @@ async fn answers_that_nobody_reads_are_small() {
     }
 }
 
+/// They wait with the good one for its batch, when what the request reserved is given back.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn what_is_refused_beside_a_good_event_waits_in_little_memory() {
+    let good = json!({"type": "track", "userId": "u", "event": "e"}).to_string();
+    let body = format!("[{good}{}]", ",1".repeat(3_999)).into_bytes();
+    let requests = vec![("/", GZIPPED, gzip(&body)); 1_000];
+    assert_bounded(&batches(&json!({})), &requests).await;
+}
+
 /// glibc's allocator keeps nearly all of it.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

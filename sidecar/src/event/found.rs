@@ -92,6 +92,8 @@ impl<'a> FoundEvents<'a> {
                 return Err(Rejection::new(Code::BatchTooLarge, message));
             }
         }
+        // It may wait for long with a few good events of many.
+        batch.events.shrink_to_fit();
         Ok(batch)
     }
 }

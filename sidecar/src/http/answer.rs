@@ -30,7 +30,7 @@ pub(crate) enum Answer {
     /// 200: every event is stored.
     Success,
     /// 200: every good event is stored; these were not good.
-    Partial(Vec<RejectedEvent>),
+    Partial(RejectedEvents),
     /// 400, 401, 404, 405, 408: the request is not one to repeat as it is (408: it may be).
     Refused {
         /// The HTTP status.
@@ -40,7 +40,7 @@ pub(crate) enum Answer {
         /// For people.
         message: String,
         /// Events refused one by one, if it was a batch without a good one.
-        rejected: Vec<RejectedEvent>,
+        rejected: RejectedEvents,
     },
     /// 429 or 503: the same request may succeed later.
     Later {
@@ -68,6 +68,41 @@ pub(crate) struct RejectedEvent {
     pub(crate) message: String,
 }
 
+/// The events of a batch that were refused, as many as an answer lists. The others are counted only: answers wait in
+/// memory for their events to be stored, and for clients that do not read them.
+#[derive(Debug, Default)]
+pub(crate) struct RejectedEvents {
+    /// Those that are listed.
+    pub(crate) listed: Vec<RejectedEvent>,
+    bytes: usize,
+    omitted: usize,
+}
+
+impl RejectedEvents {
+    /// Whether none was refused.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.listed.is_empty() && self.omitted == 0
+    }
+
+    fn push(&mut self, one: RejectedEvent) {
+        self.bytes += serde_json::to_string(&one.message).map_or(0, |message| message.len()) + ENTRY_BYTES;
+        // None that is shorter in the place of one that did not fit.
+        if self.omitted == 0 && self.bytes <= MAX_LISTED_BYTES {
+            self.listed.push(one);
+        } else {
+            self.omitted += 1;
+        }
+    }
+}
+
+impl FromIterator<RejectedEvent> for RejectedEvents {
+    fn from_iter<I: IntoIterator<Item = RejectedEvent>>(all: I) -> Self {
+        let mut rejected = Self::default();
+        all.into_iter().for_each(|one| rejected.push(one));
+        rejected
+    }
+}
+
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Document<'a> {
@@ -87,25 +122,9 @@ fn is_zero(number: &usize) -> bool {
 }
 
 impl<'a> Document<'a> {
-    fn new(error: Option<Error<'a>>, rejected: &'a [RejectedEvent]) -> Self {
-        let listed = listed(rejected);
-        Self {
-            success: error.is_none(),
-            error,
-            rejected: &rejected[..listed],
-            rejected_omitted: rejected.len() - listed,
-        }
+    fn new(error: Option<Error<'a>>, rejected: &'a RejectedEvents) -> Self {
+        Self { success: error.is_none(), error, rejected: &rejected.listed, rejected_omitted: rejected.omitted }
     }
-}
-
-/// How many of the events fit into an answer.
-fn listed(rejected: &[RejectedEvent]) -> usize {
-    let mut bytes = 0;
-    let fits = rejected.iter().take_while(|one| {
-        bytes += serde_json::to_string(&one.message).map_or(0, |message| message.len()) + ENTRY_BYTES;
-        bytes <= MAX_LISTED_BYTES
-    });
-    fits.count()
 }
 
 #[derive(Serialize)]
@@ -142,7 +161,7 @@ impl Answer {
             }
             Self::Later { status, code, message } => {
                 let error = Some(Error { code: &code, message: &message });
-                let mut response = document(status, &Document::new(error, &[]));
+                let mut response = document(status, &Document::new(error, &RejectedEvents::default()));
                 let (least, most) = RETRY_AFTER_SECONDS;
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u16::from(fastrand::u8(least..=most))));
                 response
@@ -191,16 +210,16 @@ mod tests {
     #[tokio::test]
     async fn answers_are_the_documented_ones() {
         assert_eq!(text(Answer::Success).await, (StatusCode::OK, None, r#"{"success":true}"#.to_owned()));
-        let rejected = || vec![RejectedEvent { index: 2, code: "no_user_anon_id", message: "m".to_owned() }];
+        let one = RejectedEvent { index: 2, code: "no_user_anon_id", message: "m".to_owned() };
         assert_eq!(
-            text(Answer::Partial(rejected())).await.2,
+            text(Answer::Partial([one].into_iter().collect())).await.2,
             r#"{"success":true,"rejected":[{"index":2,"code":"no_user_anon_id","message":"m"}]}"#
         );
         let refused = Answer::Refused {
             status: StatusCode::BAD_REQUEST,
             code: "invalid_json",
             message: "line 1".to_owned(),
-            rejected: Vec::new(),
+            rejected: RejectedEvents::default(),
         };
         assert_eq!(
             text(refused).await,

@@ -3,7 +3,7 @@
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Response, StatusCode};
 
-use super::answer::{Answer, AnswerBody};
+use super::answer::{Answer, AnswerBody, RejectedEvents};
 
 /// Refuses a body that is anything but in chunks once, and the connection with it. hyper looks for
 /// `chunked` at the end of the last coding; a proxy that goes by another one sees other requests in
@@ -19,7 +19,7 @@ pub(super) fn refuse(headers: &HeaderMap) -> Option<Response<AnswerBody>> {
         status: StatusCode::BAD_REQUEST,
         code: "unknown_transfer_encoding",
         message: "the Transfer-Encoding is not just \"chunked\"".to_owned(),
-        rejected: Vec::new(),
+        rejected: RejectedEvents::default(),
     };
     let mut response = refused.into_response();
     // Where the next request begins is as uncertain as where this one ends.

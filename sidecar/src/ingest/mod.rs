@@ -26,7 +26,7 @@ use tributary_crds::function::DestinationFunctionSpec;
 use crate::clock::Clock;
 use crate::delivery::{Delivery, NotStored};
 use crate::event::{self, Batch, Event, Rejection};
-use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent};
+use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent, RejectedEvents};
 use crate::memory::{Budget, Reservation};
 use crate::metrics::Metrics;
 use access::{Credential, Denied, Endpoint};
@@ -230,7 +230,7 @@ impl Ingest {
         for event in &events {
             self.metrics.received(&event.event_type);
         }
-        let rejected: Vec<_> = rejected.into_iter().map(|rejected| self.rejected(rejected)).collect();
+        let rejected: RejectedEvents = rejected.into_iter().map(|rejected| self.rejected(rejected)).collect();
         if events.is_empty() {
             return Answer::Refused {
                 status: StatusCode::BAD_REQUEST,
@@ -342,5 +342,5 @@ fn method_not_allowed() -> Answer {
 }
 
 fn refused(status: StatusCode, code: &'static str, message: String) -> Answer {
-    Answer::Refused { status, code, message, rejected: Vec::new() }
+    Answer::Refused { status, code, message, rejected: RejectedEvents::default() }
 }

@@ -42,13 +42,14 @@ impl<'a> Reported<'a> {
         match answer {
             Answer::Success | Answer::Nothing | Answer::Plain(..) => {}
             Answer::Partial(rejected) => {
-                rejected.iter().for_each(|event| self.report(200, Some(event.index), &event.message));
+                rejected.listed.iter().for_each(|event| self.report(200, Some(event.index), &event.message));
             }
             Answer::Refused { status, message, rejected, .. } if rejected.is_empty() => {
                 self.report(status.as_u16(), None, message);
             }
             Answer::Refused { status, rejected, .. } => {
-                rejected.iter().for_each(|event| self.report(status.as_u16(), Some(event.index), &event.message));
+                let listed = rejected.listed.iter();
+                listed.for_each(|event| self.report(status.as_u16(), Some(event.index), &event.message));
             }
             Answer::Later { status, message, .. } => self.report(status.as_u16(), None, message),
         }

@@ -161,7 +161,8 @@ impl Batches {
             if let Some(held) = &reservation {
                 self.0.add_some(&mut events, held, deadline, &mut waiting)?;
                 if events.as_slice().is_empty() {
-                    reservation = None;
+                    // The memory itself, too: the iterator would keep it while the batches are waited for.
+                    (events, reservation) = (Vec::new().into_iter(), None);
                 } else if waiting.len() < MAX_BATCHES_PER_REQUEST {
                     continue;
                 }
