@@ -107,6 +107,32 @@ async fn a_head_that_never_ends_holds_no_slot() {
     }
 }
 
+/// Each takes its time to close, and they must do so side by side.
+#[tokio::test]
+async fn heads_that_never_end_and_go_on_coming_keep_nobody_waiting() {
+    const HALF: &str = "POST /v1/track HTTP/1.1\r\nHo";
+    let (_aws, sidecar) = started(Function::new().with("ingest", json!({"maxConnections": 64}))).await;
+    let _halves = connected(&sidecar, 64, HALF).await;
+    let events = sidecar.events;
+    let flood = tokio::spawn(async move {
+        let mut all = Vec::new();
+        loop {
+            let mut raw = Raw::connect(events).await;
+            raw.try_write(HALF).await;
+            all.push(raw);
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    });
+    let until = Instant::now() + Duration::from_secs(6);
+    let mut i = 0;
+    while Instant::now() < until {
+        assert_answered_at_once(&sidecar, i).await;
+        i += 1;
+    }
+    println!("{i} answers");
+    flood.abort();
+}
+
 /// A request without a good event, whose answer is much larger.
 fn refused() -> String {
     let body = format!("[{}]", vec!["\"x\""; 120].join(","));

@@ -19,6 +19,11 @@ use crate::metrics::ConnectionCounts;
 /// have sent a request, which is still on its way through the kernel.
 const MIN_IDLE: Duration = Duration::from_millis(250);
 
+/// How long a connection that was asked to close, and may do so now, may take before more are asked in its place. One
+/// whose client has sent half of a head takes longer, and many such clients must not keep others waiting one after the
+/// other.
+const MAKE_ROOM: Duration = Duration::from_millis(20);
+
 /// Nor is one whose client has not read its answer for less. Answers are small, and the kernel takes
 /// several of them at once: a client that reads blocks nobody.
 const MIN_BLOCKED: Duration = Duration::from_secs(1);
@@ -87,10 +92,13 @@ impl Table {
         self.set(id, Phase::Blocked(since));
     }
 
-    fn close(&mut self, id: Id) {
-        if let Some(old) = self.phases.remove(&id) {
+    /// Whether it has closed for another one.
+    fn close(&mut self, id: Id) -> bool {
+        let old = self.phases.remove(&id);
+        if let Some(old) = old {
             self.leave(old);
         }
+        old == Some(Phase::Closing)
     }
 
     /// Chooses the connection that is to close next: the one that has been idle longest, or else
@@ -136,8 +144,34 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct State {
     table: Table,
-    /// What wakes a connection that is asked to close.
-    asked: HashMap<Id, Arc<Notify>>,
+    /// How each connection is asked to close.
+    asked: HashMap<Id, Asked>,
+    /// When all that were asked may close.
+    settled: Option<Instant>,
+}
+
+/// How a connection is asked to close.
+#[derive(Clone, Debug)]
+struct Asked {
+    notify: Arc<Notify>,
+    /// When it may, if it is idle or blocked.
+    settles_at: Arc<Mutex<Instant>>,
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl State {
+    /// Asks the connection that is next to close, if as many as `limit` are to stay open. Whether there is one.
+    fn ask_next_to_close(&mut self, limit: usize) -> bool {
+        let Some(id) = self.table.shed(limit) else { return false };
+        if let Some(Asked { notify, settles_at }) = self.asked.get(&id) {
+            self.settled = self.settled.max(Some(*lock(settles_at)));
+            notify.notify_one();
+        }
+        true
+    }
 }
 
 impl Connections {
@@ -154,20 +188,28 @@ impl Connections {
 
     /// Enters a connection, which is busy; waits for room if there is none. One task at a time may wait.
     pub(super) async fn admit(self: &Arc<Self>) -> Arc<Slot> {
+        // Those that were asked and are still there.
+        let mut slow = 0;
         loop {
             if let Some(slot) = self.try_admit() {
                 return Arc::new(slot);
             }
-            self.shed(self.limit);
-            self.changed.notified().await;
+            let Some(settled) = self.shed(self.limit.saturating_sub(slow)) else {
+                self.changed.notified().await;
+                continue;
+            };
+            let late = settled + MAKE_ROOM;
+            if tokio::time::timeout_at(late.into(), self.changed.notified()).await.is_err() {
+                slow = (2 * slow + 1).min(self.limit / 2);
+            }
         }
     }
 
     fn try_admit(self: &Arc<Self>) -> Option<Slot> {
-        let asked = Arc::new(Notify::new());
+        let asked = Asked { notify: Arc::default(), settles_at: Arc::new(Mutex::new(Instant::now())) };
         let mut state = self.state();
         let id = state.table.open(self.limit)?;
-        state.asked.insert(id, Arc::clone(&asked));
+        state.asked.insert(id, asked.clone());
         drop(state);
         self.counts.open.inc();
         Some(Slot {
@@ -176,20 +218,22 @@ impl Connections {
             answering: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
-            settles_at: Mutex::new(Instant::now()),
             connections: Arc::clone(self),
         })
     }
 
-    /// Asks an idle connection to close, if as many as `limit` are open.
-    pub(super) fn shed(&self, limit: usize) {
+    /// Asks idle connections to close, until fewer than `limit` are to stay open. From when on all that were asked may
+    /// close, if any is about to make room.
+    pub(super) fn shed(&self, limit: usize) -> Option<Instant> {
         let mut state = self.state();
-        let Some(id) = state.table.shed(limit) else { return };
-        if let Some(asked) = state.asked.get(&id) {
-            asked.notify_one();
-        }
-        drop(state);
-        self.counts.shed.inc();
+        while state.ask_next_to_close(limit) {}
+        (state.table.closing > 0)
+            .then(|| state.settled.map_or_else(Instant::now, |settled| settled.max(Instant::now())))
+    }
+
+    /// Asks one idle connection to close, however many are open.
+    pub(super) fn shed_one(&self) {
+        self.state().ask_next_to_close(0);
     }
 
     /// Asks every connection to close once it has answered, and waits until all have.
@@ -201,7 +245,7 @@ impl Connections {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.state)
     }
 }
 
@@ -209,15 +253,13 @@ impl Connections {
 #[derive(Debug)]
 pub(super) struct Slot {
     id: Id,
-    asked: Arc<Notify>,
+    asked: Asked,
     /// From a request's head until its answer is written.
     answering: AtomicBool,
     /// There is an answer, and it is being written.
     answered: AtomicBool,
     /// The client does not read what is written.
     blocked: AtomicBool,
-    /// When a connection that is idle or blocked may be closed.
-    settles_at: Mutex<Instant>,
     connections: Arc<Connections>,
 }
 
@@ -252,7 +294,7 @@ impl Slot {
     }
 
     fn settle_in(&self, time: Duration) {
-        *self.settles_at.lock().unwrap_or_else(PoisonError::into_inner) = Instant::now() + time;
+        *lock(&self.asked.settles_at) = Instant::now() + time;
     }
 
     /// A request's head is there. The connection is busy until the answer, for which the guard
@@ -281,7 +323,7 @@ impl Slot {
 
     /// Ends when the connection is asked to close in favour of another one.
     pub(super) async fn asked_to_close(&self) {
-        self.asked.notified().await;
+        self.asked.notify.notified().await;
     }
 
     /// Whether it was asked to close and no request has come since.
@@ -291,7 +333,7 @@ impl Slot {
 
     /// When the connection may be closed, if it stays as it is.
     pub(super) fn settles_at(&self) -> Instant {
-        *self.settles_at.lock().unwrap_or_else(PoisonError::into_inner)
+        *lock(&self.asked.settles_at)
     }
 
     /// Ends when all connections are to close.
@@ -304,10 +346,13 @@ impl Slot {
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.connections.state();
-        state.table.close(self.id);
+        let made_room = state.table.close(self.id);
         state.asked.remove(&self.id);
         drop(state);
         self.connections.counts.open.dec();
+        if made_room {
+            self.connections.counts.shed.inc();
+        }
         self.connections.changed.notify_one();
     }
 }
@@ -435,6 +480,30 @@ mod tests {
         }
     }
 
+    /// Each takes as long to close as one that waits for the rest of a head.
+    #[tokio::test]
+    async fn connections_that_close_slowly_do_not_keep_others_waiting_one_after_the_other() {
+        const LIMIT: usize = 64;
+        let connections = Connections::new(LIMIT, ConnectionCounts::default());
+        let enter = async || {
+            let slot = connections.admit().await;
+            slot.idle();
+            tokio::spawn(async move {
+                slot.asked_to_close().await;
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            });
+        };
+        for _ in 0..LIMIT {
+            enter().await;
+        }
+        let begun = Instant::now();
+        for _ in 0..100 {
+            enter().await;
+        }
+        let took = begun.elapsed();
+        assert!(took < Duration::from_secs(5), "{took:?} for 100, and 10 s one after the other");
+    }
+
     #[tokio::test]
     async fn a_connection_is_busy_until_its_answer_is_written() {
         let connections = Connections::new(1, ConnectionCounts::default());
@@ -442,16 +511,16 @@ mod tests {
         slot.idle();
         let answering = slot.begin();
         drop(answering);
-        connections.shed(1);
+        assert_eq!(connections.shed(1), None);
         assert!(slot.is_answering(), "the answer is not written yet");
         assert_eq!(connections.counts.shed.get(), 0);
         slot.flushed();
-        connections.shed(1);
+        assert!(connections.shed(1).is_some());
         slot.asked_to_close().await;
         assert!(slot.is_closing());
-        assert_eq!((connections.counts.shed.get(), connections.counts.open.get()), (1, 1));
+        assert_eq!((connections.counts.shed.get(), connections.counts.open.get()), (0, 1));
         drop(slot);
-        assert_eq!(connections.counts.open.get(), 0);
+        assert_eq!((connections.counts.shed.get(), connections.counts.open.get()), (1, 0));
         drop(connections.admit().await);
         connections.end().await;
     }

@@ -30,7 +30,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
-pub(crate) use answer::{Answer, AnswerBody, RejectedEvent};
+pub(crate) use answer::{Answer, AnswerBody, RejectedEvent, RejectedEvents};
 pub(crate) use body::{BodyError, Limits, ReadBody, discard, read};
 pub(crate) use connections::Connections;
 pub(crate) use tls::Tls;
@@ -57,6 +57,9 @@ const MAX_HEAD_BYTES: usize = 32 << 10;
 /// How long a connection that was idle and is asked to close may take to say so to its client. What
 /// still takes a refused body to its end is cut then.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The same when the server ends: a head that has begun to come may come to its end.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// The pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -122,7 +125,7 @@ where
                 // Out of file descriptors, most likely: others must close first.
                 Err(error) => {
                     warn!(%error, "accepting a connection failed");
-                    self.connections.shed(0);
+                    self.connections.shed_one();
                     tokio::time::sleep(ACCEPT_PAUSE).await;
                 }
             }
@@ -164,6 +167,7 @@ where
                     let stream = tokio::select! {
                         stream = shake_hands(stream, &tls) => stream,
                         () = closing(&slot) => None,
+                        () = slot.ending() => None,
                     };
                     if let Some(stream) = stream {
                         slot.idle();
@@ -194,11 +198,11 @@ where
         result = &mut connection => result,
         () = closing(&slot) => {
             connection.as_mut().graceful_shutdown();
-            close(connection, &slot).await
+            close(connection, CLOSE_TIMEOUT, || slot.is_answering() && !slot.is_blocked()).await
         }
         () = slot.ending() => {
             connection.as_mut().graceful_shutdown();
-            connection.await
+            close(connection, END_TIMEOUT, || slot.is_answering()).await
         }
     };
     if let Err(error) = result {
@@ -206,13 +210,16 @@ where
     }
 }
 
-/// Waits until a connection that was asked to close has closed. Without a request to answer, or a client
-/// that reads the answer, it is dropped soon: hyper would wait for the rest of a head or of a refused body.
-async fn close<C: Future<Output = hyper::Result<()>>>(mut connection: Pin<&mut C>, slot: &Slot) -> hyper::Result<()> {
+/// Waits until a connection that was asked to close has closed. When it is not busy, it is dropped after `patience`:
+/// hyper would wait for the rest of a head or of a refused body.
+async fn close<C>(mut connection: Pin<&mut C>, patience: Duration, is_busy: impl Fn() -> bool) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
     loop {
-        match tokio::time::timeout(CLOSE_TIMEOUT, &mut connection).await {
+        match tokio::time::timeout(patience, &mut connection).await {
             Ok(result) => return result,
-            Err(_) if slot.is_answering() && !slot.is_blocked() => {}
+            Err(_) if is_busy() => {}
             Err(_) => return Ok(()),
         }
     }
