@@ -5,6 +5,8 @@
 //! step would acknowledge what nobody stored. This interceptor turns an answer that S3 does not give,
 //! or does not give to this object, into an error, from which [`excerpt`] quotes the start.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use aws_smithy_runtime_api::box_error::BoxError;
 use aws_smithy_runtime_api::client::interceptors::Intercept;
 use aws_smithy_runtime_api::client::interceptors::context::{
@@ -28,9 +30,12 @@ const ECHO_BYTES: usize = 12;
 /// What the headers that hold an object's checksum begin with.
 const CHECKSUM: &str = "x-amz-checksum-";
 
-/// The interceptor.
-#[derive(Debug)]
-pub(super) struct ResponseCheck;
+/// The interceptor, one for a store.
+#[derive(Debug, Default)]
+pub(super) struct ResponseCheck {
+    /// Whether the store has repeated a checksum: then it repeats each, and an answer without it is to another request.
+    repeats: AtomicBool,
+}
 
 /// The checksum that an object was sent with, and the header that holds it.
 #[derive(Debug)]
@@ -44,9 +49,9 @@ impl Storable for SentChecksum {
 }
 
 impl SentChecksum {
-    /// Whether the answer speaks of other bytes.
-    fn is_contradicted_by(&self, response: &HttpResponse) -> bool {
-        response.headers().get(&self.name).is_some_and(|stored| stored != self.value)
+    /// Whether the answer speaks of these bytes; nothing, if it does not say.
+    fn is_repeated_by(&self, response: &HttpResponse) -> Option<bool> {
+        response.headers().get(&self.name).map(|stored| stored == self.value)
     }
 }
 
@@ -80,18 +85,26 @@ impl Intercept for ResponseCheck {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let is_ok = context.output_or_error().is_ok();
-        let sent = config.load::<SentChecksum>();
-        let is_s3s =
-            is_success(context.response()) && !sent.is_some_and(|sent| sent.is_contradicted_by(context.response()));
-        if is_ok && !is_s3s { Err(NotS3.into()) } else { Ok(()) }
+        let repeated = config.load::<SentChecksum>().and_then(|sent| sent.is_repeated_by(context.response()));
+        if !is_ok || self.is_success(context.response(), repeated) { Ok(()) } else { Err(NotS3.into()) }
     }
 }
 
-/// Whether S3 did what it was asked for: 200 is what it answers then, and no other status.
-pub(super) fn is_success(response: &HttpResponse) -> bool {
-    // S3 answers a PUT without a body. What has one may have the rest from a proxy in between.
-    let shows_object = has_etag(response) || names(response).any(|name| name.starts_with(CHECKSUM));
-    response.status().as_u16() == 200 && (shows_object || (is_bodiless(response) && has_request_id(response)))
+impl ResponseCheck {
+    /// Whether S3 has stored this object: 200 is what it answers then, and no other status. `repeated` says whether the
+    /// answer repeats the object's checksum, if it has one.
+    fn is_success(&self, response: &HttpResponse, repeated: Option<bool>) -> bool {
+        // S3 answers a PUT without a body. What has one may have the rest from a proxy in between.
+        let is_s3s = is_bodiless(response) && (has_etag(response) || has_request_id(response));
+        let is_stored = match repeated {
+            Some(is_same) => is_same,
+            None => is_s3s && !self.repeats.load(Ordering::Relaxed),
+        };
+        if is_stored && repeated.is_some() && !self.repeats.load(Ordering::Relaxed) {
+            self.repeats.store(true, Ordering::Relaxed);
+        }
+        response.status().as_u16() == 200 && is_stored
+    }
 }
 
 /// Whether S3 itself has answered. Other services of AWS have headers that begin alike
@@ -108,10 +121,9 @@ fn is_bodiless(response: &HttpResponse) -> bool {
     response.body().bytes().is_some_and(<[u8]>::is_empty)
 }
 
-/// The stored object's ETag, in an answer without a body as S3's is. A web server's page may have
-/// one too.
+/// The stored object's ETag. A web server's page may have one too.
 fn has_etag(response: &HttpResponse) -> bool {
-    response.headers().contains_key("etag") && is_bodiless(response)
+    response.headers().contains_key("etag")
 }
 
 /// The start of `body` for a sentence: on one line, without anything that looks like a credential,
@@ -166,6 +178,10 @@ mod tests {
             (200, &[("x-amz-request-id", "1")], "", true),
             (200, &[("x-amz-id-2", "1")], "", true),
             (200, &[("x-amz-checksum-crc32", "AAAAAA==")], "", true),
+            (200, &[("x-amz-checksum-crc32", "BBBBBB=="), ("etag", "\"0\"")], "", false),
+            (200, &[("x-amz-checksum-sha256", "AAAAAA==")], "", false),
+            (200, &[("x-amz-checksum-type", "FULL_OBJECT")], "", false),
+            (200, &[("x-amz-checksum-type", "FULL_OBJECT")], "<html>", false),
             (200, &[("x-amz-request-id", "1")], "<ListBucketResult/>", false),
             (200, &[("x-amz-request-id", "1"), ("x-amz-checksum-crc32", "AAAAAA==")], " ", true),
             // CloudFront, API Gateway, a load balancer.
@@ -183,21 +199,30 @@ mod tests {
             (206, &[("etag", "\"0\"")], "", false),
             (101, &[("x-amz-request-id", "1")], "", false),
         ] {
-            assert_eq!(is_success(&response(status, headers, body)), success, "{status} {headers:?} {body:?}");
+            let answer = response(status, headers, body);
+            let repeated = sent().is_repeated_by(&answer);
+            let is_success = ResponseCheck::default().is_success(&answer, repeated);
+            assert_eq!(is_success, success, "{status} {headers:?} {body:?}");
         }
     }
 
+    fn sent() -> SentChecksum {
+        SentChecksum { name: "x-amz-checksum-crc32".to_owned(), value: "AAAAAA==".to_owned() }
+    }
+
     #[test]
-    fn the_checksum_of_another_object_is_no_answer() {
-        let sent = SentChecksum { name: "x-amz-checksum-crc32".to_owned(), value: "AAAAAA==".to_owned() };
-        for (headers, is_contradicted) in [
-            (&[("x-amz-checksum-crc32", "AAAAAA==")][..], false),
-            (&[("x-amz-checksum-crc32", "BBBBBB==")], true),
-            (&[("x-amz-checksum-sha256", "BBBBBB==")], false),
-            (&[("etag", "\"0\"")], false),
-        ] {
-            assert_eq!(sent.is_contradicted_by(&response(200, headers, "")), is_contradicted, "{headers:?}");
-        }
+    fn a_store_that_has_repeated_a_checksum_repeats_each() {
+        let check = ResponseCheck::default();
+        let is_success = |headers| {
+            let answer = response(200, headers, "");
+            check.is_success(&answer, sent().is_repeated_by(&answer))
+        };
+        assert!(is_success(&[("etag", "\"0\"")][..]), "it may never do so");
+        assert!(!is_success(&[("x-amz-checksum-crc32", "BBBBBB=="), ("etag", "\"0\"")]));
+        assert!(is_success(&[("etag", "\"0\"")]), "what it said of another object counts for nothing");
+        assert!(is_success(&[("x-amz-checksum-crc32", "AAAAAA==")]));
+        assert!(!is_success(&[("etag", "\"0\""), ("x-amz-request-id", "1")]), "the answer to another request");
+        assert!(is_success(&[("x-amz-checksum-crc32", "AAAAAA==")]));
     }
 
     #[test]

@@ -93,7 +93,7 @@ impl Bucket {
             .request_checksum_calculation(checksum);
         config.set_endpoint_url(endpoint.url);
         config.push_interceptor(SharedInterceptor::permanent(BoundedResponse));
-        config.push_interceptor(SharedInterceptor::permanent(ResponseCheck));
+        config.push_interceptor(SharedInterceptor::permanent(ResponseCheck::default()));
         let tagging = (!target.tags.is_empty())
             .then(|| url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&target.tags).finish());
         Self { config, client: ArcSwapOption::empty(), clock, target, tagging }
