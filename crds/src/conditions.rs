@@ -181,10 +181,10 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether a condition that holds for this reason still needs a person: what works now will stop, or costs more
+    /// Whether a condition of this status holds and needs a person all the same: what works now will stop, or costs more
     /// than it has to.
-    pub fn is_warning(self) -> bool {
-        !matches!(self, Self::Ok | Self::Paused)
+    pub fn warns(self, status: Truth) -> bool {
+        status == Truth::True && !matches!(self, Self::Ok | Self::Paused)
     }
 
     /// Whether something is under way that needs nobody.

@@ -85,7 +85,7 @@ impl Conditions {
 
 /// A status that turned is worth a line: WARN needs a person, INFO does not.
 fn announce(r#type: ConditionType, status: Truth, reason: Reason, message: &str) {
-    if status == Truth::False || reason.is_warning() {
+    if status == Truth::False || reason.warns(status) {
         warn!(condition = %r#type, %reason, "{message}");
     } else {
         info!(condition = %r#type, %reason, "{message}");

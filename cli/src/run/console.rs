@@ -59,11 +59,11 @@ impl Console {
         for condition in now {
             let old = self.told.iter().find(|told| told.r#type == condition.r#type);
             let same = old.is_some_and(|old| old.status == condition.status && old.reason == condition.reason);
-            let was_wrong = old.is_some_and(|old| old.status == Truth::False || old.reason.is_warning());
+            let was_wrong = old.is_some_and(|old| old.status == Truth::False || old.reason.warns(old.status));
             let SidecarCondition { r#type, status, reason, message, .. } = condition;
             match status {
                 Truth::False if !same => self.line(&format!("problem   {type} {reason}: {message}")),
-                Truth::True if !same && reason.is_warning() => {
+                Truth::True if !same && reason.warns(*status) => {
                     self.line(&format!("warning   {type} {reason}: {message}"));
                 }
                 Truth::True if !same && was_wrong => self.line(&format!("mended    {type}: {message}")),

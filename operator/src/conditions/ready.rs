@@ -58,7 +58,7 @@ fn ready(serving: &[Finding], observed: &Observed) -> Finding {
     }
     let holds = |finding: &&Finding| finding.status == Truth::True && finding.r#type != ConditionType::UpToDate;
     let mut noted = serving.iter().filter(holds).filter(|finding| finding.reason != Reason::Ok);
-    let first = noted.clone().find(|finding| finding.reason.is_warning()).or_else(|| noted.next());
+    let first = noted.clone().find(|finding| finding.reason.warns(finding.status)).or_else(|| noted.next());
     match first {
         Some(Finding { reason: reason @ Reason::Paused, message, .. }) => is(*reason, format!("{stored}; {message}")),
         Some(Finding { reason, message, .. }) => is(*reason, message.clone()),

@@ -64,7 +64,7 @@ fn rank(condition: &SidecarCondition) -> u8 {
         // A sidecar that has not begun knows less than one that could not find out.
         (Truth::Unknown, reason) if reason != Reason::NotYetWritten => 1,
         // What holds here and needs a person says more than what holds elsewhere.
-        (Truth::True, reason) if reason.is_warning() => 2,
+        (status, reason) if reason.warns(status) => 2,
         (Truth::True, _) => 3,
         // A sidecar that has had no event yet says nothing against one that has stored some.
         (Truth::Unknown, _) => 4,

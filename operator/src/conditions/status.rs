@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use tributary_crds::conditions::{ConditionType, FunctionStatus, Reason};
+use tributary_crds::conditions::{ConditionType, FunctionStatus, Reason, Truth};
 
 use super::{Finding, Observed, conditions};
 
@@ -139,7 +139,7 @@ pub fn needs_a_person(condition: &Condition) -> bool {
 
 /// Whether it holds, and needs a person all the same.
 fn is_warning(condition: &Condition) -> bool {
-    condition.status == "True" && reason(condition).is_some_and(Reason::is_warning)
+    condition.status == "True" && reason(condition).is_some_and(|reason| reason.warns(Truth::True))
 }
 
 fn reason(condition: &Condition) -> Option<Reason> {
