@@ -60,6 +60,8 @@ impl Function {
 pub enum Edit {
     /// Nothing that matters.
     None,
+    /// The file is right again, and is what it was.
+    Restored,
     /// Only Secrets changed: they are put into their folders, and the sidecar reads them there.
     Secret,
     /// The function changed: its sidecar is rolled.
@@ -72,6 +74,8 @@ pub enum Edit {
 pub struct Watched {
     file: WatchedFile,
     current: Function,
+    /// Whether the file was wrong when it was read last.
+    is_wrong: bool,
 }
 
 impl Watched {
@@ -82,7 +86,7 @@ impl Watched {
     pub fn load(path: &Path) -> Result<Self, String> {
         let (file, text) = WatchedFile::open(path)?;
         let current = Function::parse(&text, 1).map_err(|says| format!("{}: {says}", path.display()))?;
-        Ok(Self { file, current })
+        Ok(Self { file, current, is_wrong: false })
     }
 
     /// The function as it was when the file was last right.
@@ -96,13 +100,19 @@ impl Watched {
         let generation = self.current.config.generation;
         let mut new = match text.and_then(|text| Function::parse(&text, generation)) {
             Ok(new) => new,
-            Err(says) => return Edit::Wrong(says),
+            Err(says) => {
+                self.is_wrong = true;
+                return Edit::Wrong(says);
+            }
         };
+        let was_wrong = std::mem::take(&mut self.is_wrong);
         let edit = if new.config != self.current.config {
             new.config.generation += 1;
             Edit::Function
         } else if new.secrets != self.current.secrets {
             Edit::Secret
+        } else if was_wrong {
+            Edit::Restored
         } else {
             Edit::None
         };
@@ -152,6 +162,10 @@ stringData: {externalId: first}
         let Edit::Wrong(says) = watched.look() else { panic!("a wrong bucket is taken") };
         assert!(says.contains("Other_Lake"), "{says}");
         assert_eq!(watched.current().config.spec.s3.bucket.as_str(), "other-lake");
+
+        fs::write(file.path(), FUNCTION.replace("orders-lake", "other-lake")).unwrap();
+        assert!(matches!(watched.look(), Edit::Restored), "its end is told, too");
+        assert!(matches!(watched.look(), Edit::None));
     }
 
     #[test]

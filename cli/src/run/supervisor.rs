@@ -174,6 +174,10 @@ impl Supervisor {
                 self.console.note("problem", &format!("the file: {says}; the function goes on as it was"));
                 return Ok(false);
             }
+            Edit::Restored => {
+                self.console.note("mended", "the file is what it was");
+                return Ok(false);
+            }
             Edit::Secret => {
                 mount.put(self.function.current())?;
                 self.console.note("edit", "the Secrets are taken up");
