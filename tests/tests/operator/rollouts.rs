@@ -137,7 +137,7 @@ async fn a_sidecar_that_does_not_come_up_reaches_few_and_the_halt_outlives_its_l
 
     operator.kill();
     let operator = start(with_image(FIXED)).await;
-    eventually("a sidecar that comes up reaches all", async || {
+    within(FAILED, "a sidecar that comes up reaches all", async || {
         sidecars.serve(&scene, "app.kubernetes.io/managed-by=tributary").await;
         (up_to_date(&scene, "Ok").await.len() == names.len()).then_some(())
     })
