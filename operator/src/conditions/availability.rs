@@ -61,7 +61,7 @@ pub(super) fn first_problem(pods: &[Pod]) -> Option<&Problem> {
 fn no_deployment(observed: &Observed) -> (Reason, &'static str) {
     match &observed.refusal {
         Some(refusal) => (refusal.reason, "there are no sidecars: see the condition Accepted"),
-        None if observed.paused => (Reason::Paused, "spec.paused is true since before there were sidecars"),
+        None if observed.paused => (Reason::Paused, "there are no sidecars, and spec.paused keeps new ones back"),
         None => (Reason::Progressing, "the sidecars are being made"),
     }
 }
