@@ -85,13 +85,14 @@ impl RejectedEvents {
     }
 
     fn push(&mut self, one: RejectedEvent) {
-        self.bytes += serde_json::to_string(&one.message).map_or(0, |message| message.len()) + ENTRY_BYTES;
-        // None that is shorter in the place of one that did not fit.
-        if self.omitted == 0 && self.bytes <= MAX_LISTED_BYTES {
-            self.listed.push(one);
-        } else {
-            self.omitted += 1;
+        // Nothing shorter is listed in the place of one that did not fit, and nothing more is measured.
+        if self.omitted == 0 {
+            self.bytes += serde_json::to_string(&one.message).map_or(0, |message| message.len()) + ENTRY_BYTES;
+            if self.bytes <= MAX_LISTED_BYTES {
+                return self.listed.push(one);
+            }
         }
+        self.omitted += 1;
     }
 }
 
