@@ -211,7 +211,7 @@ struct Written {
     futile: Option<i64>,
 }
 
-/// Times that something is applied before whoever changes it back is let have his way: once may be a coincidence.
+/// How often a child is applied before the operator gives in to what changes it back: once may be a coincidence.
 const ATTEMPTS: u32 = 3;
 
 impl Applier {
@@ -353,8 +353,9 @@ impl Applier {
 
     /// Whether what is cached is older than what was written, or is what came of writing this already.
     fn is_behind<K: Child>(&self, family: &Family, cached: &K, desired: &K) -> bool {
-        let written = self.lock().get(&family.function()).and_then(|children| children.get(&key(desired)).cloned());
-        let Some(written) = written.filter(|written| written.applied == applied(desired)) else { return false };
+        let Some(written) = self.written(family, desired).filter(|written| written.applied == applied(desired)) else {
+            return false;
+        };
         match (version(cached), number(written.resource_version.as_deref())) {
             (Some(cached_version), Some(written_version)) if cached_version <= written_version => true,
             _ => written.futile.is_some() && written.futile == cached.meta().generation,
@@ -363,9 +364,13 @@ impl Applier {
 
     /// Whether the child is younger than what was written of it here.
     pub fn is_younger<K: Child>(&self, family: &Family, live: &K) -> bool {
-        let written = self.lock().get(&family.function()).and_then(|children| children.get(&key(live)).cloned());
-        let written = written.and_then(|written| number(written.resource_version.as_deref()));
+        let written = self.written(family, live).and_then(|written| number(written.resource_version.as_deref()));
         written.zip(version(live)).is_some_and(|(written, live)| written < live)
+    }
+
+    /// What was written last of a child, if this operator has written it.
+    fn written<K: Child>(&self, family: &Family, child: &K) -> Option<Written> {
+        self.lock().get(&family.function())?.get(&key(child)).cloned()
     }
 
     fn note<K: Child>(&self, family: &Family, live: &K, desired: &K, took: bool) {

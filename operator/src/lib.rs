@@ -12,8 +12,8 @@
 //!
 //! [`reconcile`] is one look at a function, from 2 to 6; [`controller`] looks again whenever
 //! something has changed; [`rollouts`] says whose turn it is when the platform changes all sidecars, and [`rivals`]
-//! whether another release's operator looks after the same functions. [`leader`] sees to it that only one process writes, with the help of
-//! [`client`]; [`platform`] is what the cluster's owner says.
+//! whether another release's operator looks after the same functions. [`leader`] sees to it that only one process
+//! writes, with the help of [`client`]; [`platform`] is what the cluster's owner says.
 //!
 //! The operator has no access to Secrets. The kubelet mounts them into sidecars, which read them.
 

@@ -234,13 +234,12 @@ async fn look(
             };
             let (turn, consequences) = context.rollouts.turn(reference, roll);
             follow(consequences, context).await;
-            let done = if demands::must_be_met_now(&observed, &children, reference, context) {
-                let at_once =
-                    Children { deployment: desired::rolled_at_once(&children.deployment), ..children.clone() };
-                bring(function, &at_once, live.as_deref(), &turn, reference, context).await
-            } else {
-                bring(function, &children, live.as_deref(), &turn, reference, context).await
-            };
+            let at_once = demands::must_be_met_now(&observed, &children, reference, context).then(|| {
+                let deployment = desired::rolled_at_once(&children.deployment);
+                Children { deployment, ..children.clone() }
+            });
+            let wanted = at_once.as_ref().unwrap_or(&children);
+            let done = bring(function, wanted, live.as_deref(), &turn, reference, context).await;
             if done.is_err() {
                 follow(context.rollouts.denied(reference, roll), context).await;
             }
@@ -257,21 +256,13 @@ async fn look(
         }
     };
     observed.problem = done.as_ref().err().and_then(ApplyError::problem);
-    if let Some(Rival { message, is_news, pause }) = rival {
+    if let Some(Rival { message, is_news, .. }) = &rival {
         let reason = Reason::RivalOperator;
-        if is_news {
+        if *is_news {
             // The other one may have said so in the status already.
             warn!(function = %reference, %reason, "{message}");
         }
-        observed.problem = Some(Problem { reason, message });
-        context.metrics.function(reference, &conditions::conditions(&observed));
-        // Once: to write in turn, with the rival, is what this is to end.
-        if is_news {
-            let selector = children.family.selector_text();
-            let said = context.statuses.say(function, reference, &observed, selector, status.as_ref()).await;
-            said.map_err(ReconcileError::Status)?;
-        }
-        return Ok(Action::requeue(pause));
+        observed.problem = Some(Problem { reason, message: message.clone() });
     }
     if observed.turn.waits() {
         // Until then, its sidecars are those that it has.
@@ -279,11 +270,19 @@ async fn look(
         observed.pods = pods(reference, context, |pod| observe::is_current(pod, &hash));
         observed.pods_before = pods_before(&hash, reference, context);
     }
-    let selector = children.family.selector_text();
-    let said = context.statuses.say(function, reference, &observed, selector, status.as_ref()).await;
+    // Beside a rival once: to write in turn is what is to end.
+    let said = if rival.as_ref().is_none_or(|rival| rival.is_news) {
+        let selector = children.family.selector_text();
+        context.statuses.say(function, reference, &observed, selector, status.as_ref()).await
+    } else {
+        Ok(None)
+    };
     context.metrics.function(reference, &conditions::conditions(&observed));
     done?;
     let again = said.map_err(ReconcileError::Status)?;
+    if let Some(rival) = rival {
+        return Ok(Action::requeue(rival.pause));
+    }
     if then == Next::Stop && !observed.stopped {
         // The caches may not tell.
         return Ok(Action::requeue(STOPPING));

@@ -23,8 +23,8 @@ pub(super) async fn live_deployment(
     context: &Context,
 ) -> Result<Option<Arc<Deployment>>, ApplyError> {
     let cached = watch::get(&context.caches.deployments, reference);
-    let is_taken_up = !function.spec.paused && acceptance::judge(function, &context.platform).is_ok();
-    if cached.is_some() || is_taken_up {
+    let is_taken_up = || !function.spec.paused && acceptance::judge(function, &context.platform).is_ok();
+    if cached.is_some() || is_taken_up() {
         return Ok(cached);
     }
     let found = context.applier.find(&Family::of(function), &reference.name).await?;
