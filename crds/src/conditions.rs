@@ -69,8 +69,7 @@ pub enum ConditionType {
     /// The function is on its way to what it asks for. For kstatus, by which Argo CD and Flux judge.
     /// <https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>
     Reconciling,
-    /// The function does not get to what it asks for, or stores no events, until a person mends something. For
-    /// kstatus.
+    /// The function stores no events, or can't become what was asked for, until a person fixes the cause. For kstatus.
     Stalled,
 }
 

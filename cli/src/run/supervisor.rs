@@ -26,7 +26,7 @@ use crate::Outcome;
 /// How often the files are looked at.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// Refusals that may wait to be shown; more are not, while whoever reads the output is slower than clients are.
+/// How many refusals may wait to be printed. While the output is slower than the clients, further ones are not shown.
 const UNSHOWN: usize = 1024;
 
 /// Nobody else leads clients here: what was begun is answered, and that is all.
@@ -175,7 +175,7 @@ impl Supervisor {
                 return Ok(false);
             }
             Edit::Restored => {
-                self.console.note("mended", "the file is what it was");
+                self.console.note("mended", "the file is right again");
                 return Ok(false);
             }
             Edit::Secret => {
