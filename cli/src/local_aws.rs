@@ -9,9 +9,9 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use serde_json::json;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tributary_local_aws::{Accounts, Call, LocalAws, Options};
+use tributary_telemetry::listen;
 use tributary_telemetry::port::{Answer, JSON, TEXT, answer, serve};
 
 use crate::Outcome;
@@ -71,8 +71,8 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 async fn serve_until_told(arguments: &Arguments, aws: LocalAws) -> std::io::Result<()> {
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let listener = TcpListener::bind(arguments.listen).await?;
-    let admin = TcpListener::bind(arguments.admin).await?;
+    let listener = listen(arguments.listen)?;
+    let admin = listen(arguments.admin)?;
     println!("S3 and STS  http://{}", listener.local_addr()?);
     println!("admin       http://{}", admin.local_addr()?);
     let shown = aws.clone();

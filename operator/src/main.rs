@@ -6,7 +6,6 @@ use std::sync::Arc;
 use clap::Parser;
 use kube::api::Api;
 use kube::{Client, Config};
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tributary_operator::admin;
@@ -63,7 +62,7 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     let config = Config::infer().await.context("finding a cluster")?;
     let (leadership, pulse, metrics) = (Leadership::none(), Pulse::default(), Metrics::new());
     let health = Health::new(leadership.clone(), pulse.clone(), flags.watch_timeout);
-    let listener = TcpListener::bind(flags.listen).await.with_context(|| format!("binding {}", flags.listen))?;
+    let listener = telemetry::listen(flags.listen).with_context(|| format!("binding {}", flags.listen))?;
     info!(admin = %listener.local_addr()?, "listening");
     tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
 

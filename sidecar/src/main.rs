@@ -5,7 +5,6 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::net::TcpListener;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tributary_crds::function::DestinationFunctionSpec;
@@ -87,8 +86,8 @@ fn run(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
 }
 
 async fn serve(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
-    let bind = async |address| TcpListener::bind(address).await.with_context(|| format!("binding {address}"));
-    let (events, admin) = (bind(flags.listen).await?, bind(flags.admin).await?);
+    let bind = |address| telemetry::listen(address).with_context(|| format!("binding {address}"));
+    let (events, admin) = (bind(flags.listen)?, bind(flags.admin)?);
     info!(events = %events.local_addr()?, admin = %admin.local_addr()?, "listening");
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let shutdown = async move {

@@ -1,8 +1,9 @@
 //! What our processes say of themselves: their logs, one JSON object a line for machines and coloured
 //! lines for a terminal, the one line of a process that can't start, the [`port`] at which the platform
-//! asks, and the [format](exposition) of the metrics there.
+//! asks, and the [format](exposition) of the metrics there; and how they [`listen`].
 
 pub mod exposition;
+mod listener;
 pub mod port;
 
 use std::io::{self, IsTerminal};
@@ -13,6 +14,8 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 use tributary_crds::function::LogLevel;
+
+pub use listener::listen;
 
 /// Crates whose debug output holds secrets, external IDs or request bodies, and whose info output
 /// holds access keys' ids: never more than warnings, whatever is asked for. A target counts with all

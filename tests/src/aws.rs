@@ -1,6 +1,6 @@
 //! AWS, in this process.
 
-use std::net::SocketAddr;
+use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,6 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
 use tributary_local_aws::{Action, Call, CannedResponse, Clock, Fault, LocalAws, Options, Service, StoredObject};
+use tributary_telemetry::listen;
 
 use crate::World;
 
@@ -35,7 +36,7 @@ impl Aws {
     /// If there is no port to serve on.
     pub async fn start_with(options: Options) -> Self {
         let aws = LocalAws::new(options);
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
         let address = listener.local_addr().expect("a bound port");
         serve(&aws, listener);
         Self { aws, address }

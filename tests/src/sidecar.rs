@@ -274,7 +274,27 @@ impl SidecarProcess {
     /// # Panics
     /// If there is no `kill`.
     pub fn terminate(&self) {
-        let status = Command::new("kill").args(["-TERM", &self.pid().to_string()]).status();
+        self.signal("TERM");
+    }
+
+    /// Takes all processor time from it, until it is resumed.
+    ///
+    /// # Panics
+    /// If there is no `kill`.
+    pub fn pause(&self) {
+        self.signal("STOP");
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// If there is no `kill`.
+    pub fn resume(&self) {
+        self.signal("CONT");
+    }
+
+    fn signal(&self, name: &str) {
+        let status = Command::new("kill").args(["-s", name, &self.pid().to_string()]).status();
         assert!(status.expect("the command kill").success(), "the sidecar is gone");
     }
 

@@ -52,6 +52,26 @@ async fn assert_answered_at_once(sidecar: &SidecarProcess, i: usize) {
     assert!(start.elapsed() < AT_ONCE, "it took {:?}", start.elapsed());
 }
 
+/// As many clients as there may be come at once, while the sidecar gets no processor time.
+#[tokio::test]
+async fn a_burst_of_new_connections_waits_in_the_kernel() {
+    let (aws, sidecar) = started(Function::new()).await;
+    sidecar.pause();
+    let connecting = (0..DEFAULT_LIMIT - 1).map(async |i| {
+        let mut raw = Raw::connect(sidecar.events).await;
+        raw.write(post(i)).await;
+        raw
+    });
+    // A client whose connection finds no place there tries again after a second.
+    let all = tokio::time::timeout(Duration::from_secs(1), join_all(connecting)).await;
+    let mut all = all.expect("a place for each");
+    sidecar.resume();
+    for raw in &mut all {
+        assert_eq!(raw.answer().await.status, 200);
+    }
+    assert_eq!(aws.objects().len(), all.len());
+}
+
 #[tokio::test]
 async fn idle_connections_make_room_and_no_request_in_flight_is_cut() {
     let (aws, sidecar) = started(Function::new()).await;
