@@ -175,6 +175,14 @@ async fn what_is_refused_beside_a_good_event_waits_in_little_memory() {
     assert_bounded(&batches(&json!({})), &requests).await;
 }
 
+/// Threads and what the allocator keeps for each of them come on top of what the requests reserve.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn small_bodies_that_decompress_to_large_ones_take_little_with_any_number_of_threads() {
+    let event = json!({"type": "track", "userId": "u", "event": "e", "properties": {"p": "x".repeat(1_900)}});
+    let requests = vec![("/", GZIPPED, gzip(json!(vec![event; 3_990]).to_string().as_bytes())); 1_000];
+    assert_bounded(&batches(&json!({})), &requests).await;
+}
+
 /// glibc's allocator keeps nearly all of it.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]

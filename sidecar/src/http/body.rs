@@ -7,6 +7,7 @@ use bytes::Bytes;
 use http_body_util::BodyExt;
 use hyper::body::{Body, Incoming};
 use hyper::header::{EXPECT, HeaderMap};
+use tokio::sync::Semaphore;
 
 use super::body_rate::{BodyRate, MIN_BYTES_PER_SECOND};
 use super::encoding::Encoding;
@@ -53,6 +54,10 @@ pub(crate) struct ReadBody {
 /// How long the rest of a refused body is read, for nothing.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 
+/// How many bodies are decompressed at once: as many as there are worker threads at most by default. More threads
+/// would only take the budget from one another, and refuse most bodies half-way.
+static DECODERS: Semaphore = Semaphore::const_new(8);
+
 /// Reads a body.
 pub(crate) async fn read(
     headers: &HeaderMap,
@@ -72,6 +77,11 @@ pub(crate) async fn read(
             return Err(error);
         }
     };
+    if encoding == Encoding::Identity {
+        return Ok(ReadBody { bytes, reservation });
+    }
+    // It is never closed, so this waits and nothing else.
+    let _decoder = DECODERS.acquire().await;
     let bytes = encoding.decode(bytes, limits.bytes, &mut reservation)?;
     Ok(ReadBody { bytes, reservation })
 }
