@@ -53,7 +53,8 @@ pub enum ConditionType {
     Accepted,
     /// The sidecar has read an external ID.
     ExternalIdAvailable,
-    /// Write keys, signature secret and certificate, where asked for, are readable, and the certificate is valid.
+    /// Of write keys and signature secret, where asked for, one at least is readable; so is the certificate, and it is
+    /// valid.
     IngestConfigured,
     /// The sidecar holds a session that still lives.
     RoleAssumed,

@@ -82,7 +82,7 @@ fn rows(page: &mut String, path: &str, object: &Value) {
             Value::String(text) => format!("`{text}`"),
             other => format!("`{other}`"),
         };
-        let mut meaning = field["description"].as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|");
+        let mut meaning = cell(&field["description"]);
         if let Some(hint) = hint(field) {
             let _ = write!(meaning, " Written like {hint}.");
         }
@@ -139,9 +139,14 @@ fn kind(field: &Value) -> String {
 fn words<T: JsonSchema>(page: &mut String) {
     let schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
     for word in schema["oneOf"].as_array().into_iter().flatten() {
-        let (name, meaning) = (word["const"].as_str(), word["description"].as_str());
-        let _ = writeln!(page, "| `{}` | {} |", name.unwrap_or_default(), meaning.unwrap_or_default());
+        let name = word["const"].as_str().unwrap_or_default();
+        let _ = writeln!(page, "| `{name}` | {} |", cell(&word["description"]));
     }
+}
+
+/// A doc comment as a table's cell, which ends with its line.
+fn cell(description: &Value) -> String {
+    description.as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|")
 }
 
 #[cfg(test)]

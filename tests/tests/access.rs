@@ -254,8 +254,9 @@ async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
         (SecretUse::Signature, Reason::SignatureNotFound, "/", with_signature, ("secret", SIGNING_SECRET)),
     ] {
         sidecar.publish(gone, &none);
-        let told = sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, reason, SOON).await;
-        assert!(told.message.contains("create it"), "{}", told.message);
+        // What the other Secret lets in is stored, and so the condition is True.
+        let told = sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, reason, SOON).await;
+        assert!(told.message.contains("are taken") && told.message.contains("create it"), "{}", told.message);
         assert_unavailable(&sidecar.post(path, &headers, one.clone()).await, reason);
         // Nobody can tell a wrong one either.
         assert_unavailable(&sidecar.post(path, &[], one.clone()).await, reason);
@@ -267,11 +268,23 @@ async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
         })
         .await;
 
+        let (other, headers_of_other) = match gone {
+            SecretUse::WriteKey => ("/", with_signature),
+            _ => ("/v1/track", with_key),
+        };
+        assert_eq!(sidecar.post(other, &headers_of_other, one.clone()).await.status, 200);
+
         sidecar.publish(gone, &[entry]);
         sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
         assert_eq!(sidecar.post(path, &headers, one.clone()).await.status, 200);
         assert_unauthorized(&sidecar.post(path, &[], one.clone()).await);
     }
+    sidecar.publish(SecretUse::WriteKey, &none);
+    sidecar.publish(SecretUse::Signature, &none);
+    let (r#type, reason) = (ConditionType::IngestConfigured, Reason::WriteKeyNotFound);
+    sidecar.wait_condition(r#type, Truth::False, reason, SOON).await;
+    assert_unavailable(&sidecar.post("/v1/track", &with_key, one.clone()).await, reason);
+    assert_unavailable(&sidecar.post("/", &with_signature, one).await, reason);
 }
 
 /// Rotates a Secret's value under load: both are right for a while, clients move to the new one, and

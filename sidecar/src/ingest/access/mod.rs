@@ -76,6 +76,17 @@ impl Access {
         blocker(self.write_keys.as_ref()).or_else(|| blocker(self.signature.as_ref()))
     }
 
+    /// Which requests are let in while one of the two Secrets can't be read; nothing, if none are.
+    pub(crate) fn goes_on(&self) -> Option<&'static str> {
+        if is_readable(self.write_keys.as_ref()) {
+            Some("requests with a write key are taken, signed ones are answered 503")
+        } else if is_readable(self.signature.as_ref()) {
+            Some("signed webhooks are taken, other requests are answered 503")
+        } else {
+            None
+        }
+    }
+
     /// Ends when a Secret has changed; never, where there is none.
     pub(crate) async fn changed(&mut self) {
         tokio::select! {
@@ -207,6 +218,10 @@ fn blocker<T>(known: Option<&Known<T>>) -> Option<Blocker> {
     known.and_then(|known| known.borrow().as_ref().err().cloned())
 }
 
+fn is_readable<T>(known: Option<&Known<T>>) -> bool {
+    known.is_some_and(|known| known.borrow().is_ok())
+}
+
 #[cfg(test)]
 mod tests {
     use hyper::header::{AUTHORIZATION, HeaderValue};
@@ -332,6 +347,23 @@ mod tests {
         assert_eq!(access.admit(Endpoint::Webhook, &bearer("good"), BARE), Ok(()));
         assert_eq!(access.admit(Endpoint::Webhook, &bearer("bad"), BARE), unavailable);
         assert!(matches!(access.admit(Endpoint::Api, &bearer("bad"), BARE), Err(Denied::Unauthorized(_))));
+    }
+
+    #[test]
+    fn while_one_of_two_secrets_can_be_read_some_requests_are_let_in() {
+        let (no_keys, no_secrets) = (known(Err(gone())), known(Err(gone())));
+        for (write_keys, signature, goes_on) in [
+            (keys(), no_secrets.clone(), "with a write key are taken"),
+            (no_keys.clone(), secrets(), "signed webhooks are taken"),
+            (no_keys.clone(), None, ""),
+            (None, no_secrets.clone(), ""),
+            (no_keys, no_secrets, ""),
+        ] {
+            let access = Access { write_keys, signature };
+            assert!(access.blocker().is_some());
+            let said = access.goes_on();
+            assert!(said.is_some() != goes_on.is_empty() && said.unwrap_or_default().contains(goes_on), "{access:?}");
+        }
     }
 
     #[test]

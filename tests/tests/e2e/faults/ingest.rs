@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{BROUGHT, mends_by_itself, says};
+use super::{BROUGHT, SIGNING_SECRET, WRITE_KEY, mends_by_itself, says};
 use crate::stage::tenant;
 
 /// The Secret that the fault is about has this at first, or is not there.
@@ -60,19 +60,14 @@ async fn ingest(name: &str, ingest: Value, entries: Value, reason: &str, parts: 
 #[tokio::test]
 async fn write_keys_that_are_not_there_are_told() {
     let reference = json!({"writeKeySecretRef": {"name": "closed", "key": "writeKeys"}});
-    ingest("closed", reference, json!({"writeKeys": "a-key"}), "WriteKeyNotFound", &["closed", "writeKeys"]).await;
+    ingest("closed", reference, json!({"writeKeys": WRITE_KEY}), "WriteKeyNotFound", &["closed", "writeKeys"]).await;
 }
 
 #[tokio::test]
 async fn a_signing_secret_that_is_not_there_is_told() {
-    // With a write key too, which is what the events that mend it come with.
-    let reference = json!({
-        "signatureSecretRef": {"name": "unsigned", "key": "signing"},
-        "writeKeySecretRef": {"name": "unsigned-keys", "key": "writeKeys"},
-    });
-    let keys = json!({"writeKeys": "a-key"});
-    tenant("secrets").await.secret("unsigned-keys", &keys).await;
-    ingest("unsigned", reference, json!({"signing": "s3cret"}), "SignatureNotFound", &["unsigned", "signing"]).await;
+    let reference = json!({"signatureSecretRef": {"name": "unsigned", "key": "signing"}});
+    let entries = json!({"signing": SIGNING_SECRET});
+    ingest("unsigned", reference, entries, "SignatureNotFound", &["unsigned", "signing"]).await;
 }
 
 /// A certificate that can't be used; HTTPS leads there once it can.

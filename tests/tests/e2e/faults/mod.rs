@@ -11,6 +11,7 @@ mod sidecar;
 use std::time::Duration;
 
 use serde_json::json;
+use tributary_tests::event::signature;
 use tributary_tests::kubernetes::{Tenant, condition, within};
 
 /// How soon a fault is said.
@@ -19,6 +20,9 @@ const SAID: Duration = Duration::from_secs(15);
 const MENDED: Duration = Duration::from_secs(30);
 /// The same, where the kubelet has to bring a Secret's value.
 const BROUGHT: Duration = Duration::from_secs(120);
+/// What a function may demand of events, and what all of them come with.
+const WRITE_KEY: &str = "a-key";
+const SIGNING_SECRET: &str = "s3cret";
 /// Between two events.
 const EVERY: Duration = Duration::from_millis(500);
 
@@ -103,7 +107,6 @@ async fn mends_by_itself(tenant: &Tenant, name: &str, time: Duration) {
 
 /// Whether an event was stored.
 async fn send(tenant: &Tenant, name: &str) -> bool {
-    // What a function may demand; others take it for nothing.
-    let body = json!({"userId": "u", "event": "Order Completed", "writeKey": "a-key"}).to_string();
-    tenant.post(name, "/v1/track", &[], body).await.0 == 200
+    let body = json!({"type": "track", "userId": "u", "event": "Order Completed", "writeKey": WRITE_KEY}).to_string();
+    tenant.post(name, "/", &[("x-signature", &signature(SIGNING_SECRET, &body))], body).await.0 == 200
 }

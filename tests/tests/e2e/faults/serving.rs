@@ -4,7 +4,7 @@ use serde_json::json;
 use tributary_tests::kubernetes::{Tenant, condition, kubectl, wait_condition, within};
 use tributary_tests::world::ACCOUNT;
 
-use super::{BROUGHT, MENDED, SAID, mends, send};
+use super::{BROUGHT, MENDED, SAID, SIGNING_SECRET, WRITE_KEY, mends, send};
 use crate::stage::tenant;
 
 /// The condition has this status and reason, Ready is True with that reason, and events are stored.
@@ -49,6 +49,21 @@ async fn a_function_whose_secret_is_deleted_goes_on_until_its_session_ends() {
     );
     tenant.prepare("gone").await;
     wait_condition(&tenant.functions(), "gone", "Ready", "Ok", BROUGHT).await;
+}
+
+/// Requests with a write key need no signature.
+#[tokio::test]
+async fn a_function_whose_signing_secret_is_deleted_takes_requests_with_a_write_key() {
+    let tenant = tenant("secrets").await;
+    tenant.secret("half-keys", &json!({"writeKeys": WRITE_KEY})).await;
+    tenant.secret("half-signing", &json!({"signing": SIGNING_SECRET})).await;
+    let ingest = json!({
+        "writeKeySecretRef": {"name": "half-keys", "key": "writeKeys"},
+        "signatureSecretRef": {"name": "half-signing", "key": "signing"},
+    });
+    tenant.run("half", &json!({"ingest": ingest})).await;
+    kubectl(&["delete", "secret", "half-signing", "--namespace", "secrets"], "").expect("a Secret");
+    serves(&tenant, "half", ("IngestConfigured", "True", "SignatureNotFound"), "SignatureNotFound").await;
 }
 
 #[tokio::test]
