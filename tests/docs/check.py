@@ -1,0 +1,63 @@
+"""Checks the project's Markdown: every link leads to a file and a heading that exist, every path in code style exists.
+
+Usage: check.py, from the repository's root. Prints a line per fault, and exits with 1 if there is one.
+"""
+
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+CODE = re.compile(r"`([^`]+)`")
+FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
+HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
+# A path from the repository's root, or a file's name: no blanks, variables or patterns.
+PATH = re.compile(r"[\w.-]+(/[\w.-]+)+/?")
+
+
+def tracked():
+    out = subprocess.run(["git", "ls-files", "--cached", "--others", "--exclude-standard"], check=True, capture_output=True)
+    return {Path(line) for line in out.stdout.decode().splitlines() if Path(line).exists()}
+
+
+def anchors(text):
+    """The anchors that GitHub makes of the headings."""
+    headings = HEADING.findall(FENCE.sub("", text))
+    plain = (re.sub(r"[`*]|\]\([^)]*\)|\[", "", heading) for heading in headings)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
+
+
+def faults(page, files):
+    text = page.read_text()
+    prose = FENCE.sub(lambda block: "\n" * block.group().count("\n"), text)
+    folders = {parent for file in files for parent in file.parents}
+    for number, line in enumerate(prose.splitlines(), 1):
+        for target in LINK.findall(line):
+            if re.match(r"[a-z]+:", target):
+                continue
+            name, _, anchor = target.partition("#")
+            path = Path(page.parent, name) if name else page
+            path = Path(*path.resolve().relative_to(Path.cwd()).parts)
+            if path not in files and path not in folders:
+                yield f"{page}:{number}: {target}: there is no {path}"
+            elif anchor and anchor not in anchors(path.read_text()):
+                yield f"{page}:{number}: {target}: {path} has no such heading"
+        for code in CODE.findall(line):
+            # What begins like a folder of this repository is a path in it, unless something makes it there.
+            first = code.split("/")[0]
+            if PATH.fullmatch(code) and Path(first) in folders and first != "target":
+                if Path(code) not in files and Path(code) not in folders:
+                    yield f"{page}:{number}: `{code}`: there is no such path"
+
+
+def main():
+    files = tracked()
+    pages = sorted(file for file in files if file.suffix == ".md")
+    found = [fault for page in pages for fault in faults(page, files)]
+    print("\n".join(found) if found else f"{len(pages)} pages: every link and path exists")
+    return 1 if found else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
