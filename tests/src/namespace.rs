@@ -12,13 +12,17 @@ use std::process::{Command, ExitStatus};
 /// Where the second run leaves its mark once the test has passed; it is set for that run only.
 const MARK: &str = "TRIBUTARY_TEST_NAMESPACE_MARK";
 
-/// Hides the machine's hosts file behind the first argument, and becomes the rest.
-const ENTER: &str = r#"set -e; mount --bind "$1" /etc/hosts; ip link set lo up; shift; exec "$@""#;
+/// Hides the machine's files behind those of the folder that is the first argument, and becomes the rest. (Where there is
+/// no resolv.conf, the nameserver is the one on loopback, too.)
+const ENTER: &str = r#"set -e; mount --bind "$1/hosts" /etc/hosts
+[ ! -e /etc/resolv.conf ] || mount --bind "$1/resolv.conf" /etc/resolv.conf
+ip link set lo up; shift; exec "$@""#;
 
 /// How namespaces are made: without root, and as root where users' namespaces are switched off.
 const WAYS: [&[&str]; 2] = [&["--user", "--map-root-user"], &[]];
 
-/// Runs `body`, the test of this name, where `names` lead to these addresses and no others do.
+/// Runs `body`, the test of this name, where `names` lead to these addresses and no others do. The nameserver is at
+/// 127.0.0.1:53: none, unless the test has one.
 ///
 /// # Panics
 /// If the test fails; and on CI, which sets `CI`, if there can be no namespaces. Elsewhere the test then says that it
@@ -30,25 +34,26 @@ pub fn with_names(test: &str, names: &[(&str, &str)], body: impl AsyncFnOnce()) 
         return std::fs::write(mark, "").expect("the mark");
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (hosts, mark) = (folder.path().join("hosts"), folder.path().join("mark"));
+    let (files, mark) = (folder.path(), folder.path().join("mark"));
     let lines: String = names.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
-    std::fs::write(&hosts, format!("127.0.0.1 localhost\n{lines}")).expect("a file");
-    let Some(way) = WAYS.into_iter().find(|way| enter(way, &hosts, &mark, &["true".as_ref()]).success()) else {
+    std::fs::write(files.join("hosts"), format!("127.0.0.1 localhost\n{lines}")).expect("a file");
+    std::fs::write(files.join("resolv.conf"), "nameserver 127.0.0.1\n").expect("a file");
+    let Some(way) = WAYS.into_iter().find(|way| enter(way, files, &mark, &["true".as_ref()]).success()) else {
         return not_run(test);
     };
     let program = std::env::current_exe().expect("the path of this test");
     let arguments = [program.as_os_str(), "--exact".as_ref(), test.as_ref(), "--nocapture".as_ref()];
-    let status = enter(way, &hosts, &mark, &arguments);
+    let status = enter(way, files, &mark, &arguments);
     assert!(status.success(), "{test} failed in its namespaces: {status}");
     // A name that no test has would pass too.
     assert!(mark.exists(), "no test is called {test}");
 }
 
-fn enter(way: &[&str], hosts: &Path, mark: &PathBuf, command: &[&OsStr]) -> ExitStatus {
+fn enter(way: &[&str], files: &Path, mark: &PathBuf, command: &[&OsStr]) -> ExitStatus {
     Command::new("unshare")
         .args(way)
         .args(["--net", "--mount", "sh", "-c", ENTER, "sh"])
-        .arg(hosts)
+        .arg(files)
         .args(command)
         .env(MARK, mark)
         .status()

@@ -192,6 +192,23 @@ async fn a_request_that_hangs_does_not_keep_it_beyond_its_grace() {
     assert!(hanging.await.unwrap().is_err(), "nobody was told 200");
 }
 
+/// A client whose request's head never ends, as far as anybody can tell.
+#[tokio::test]
+async fn half_a_head_keeps_it_a_moment_and_not_its_grace() {
+    let aws = Aws::start(&World::new()).await;
+    let mut setup = Setup::new(&aws);
+    setup.flags = vec!["--drain-delay", "0", "--drain-grace", "30"];
+    let mut sidecar = setup.start().await;
+    sidecar.wait_ready().await;
+    let mut half = Raw::connect(sidecar.events).await;
+    half.write("POST /v1/track HTTP/1.1\r\nHost: s\r\n").await;
+    until("it is accepted", SOON, async || (sidecar.metric("connections").await >= 1.0).then_some(())).await;
+    let start = Instant::now();
+    sidecar.terminate();
+    assert_eq!(sidecar.wait_end(SOON).await.code(), Some(0));
+    assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
+}
+
 #[tokio::test]
 async fn two_functions_never_see_each_others_events() {
     let aws = Aws::start(&World::new()).await;

@@ -5,12 +5,14 @@
 //! authority that the sidecar trusts (`SSL_CERT_FILE`) certifies.
 
 use std::collections::BTreeSet;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
 use tempfile::TempDir;
+use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
+use tokio::time::timeout;
 use tributary_crds::conditions::ConditionType::{BucketWritable, RoleAssumed};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_local_aws::{Action, Fault, Options, Service};
@@ -236,5 +238,23 @@ fn connections_that_s3_closes_cost_no_event() {
         let retried = sidecar.metric("upload_errors_total{code=\"S3Unreachable\"}").await;
         println!("{} events over {} connections; {retried} PUTs met a closed one", ids.len(), connections.len());
         assert!(connections.len() > AT_ONCE, "no connection was closed: {}", connections.len());
+    });
+}
+
+/// The C library waits for an answer 5 s and asks again, and nothing interrupts it.
+#[test]
+fn the_end_waits_for_no_nameserver_that_is_silent() {
+    with_names("the_end_waits_for_no_nameserver_that_is_silent", &[], async || {
+        let nameserver = UdpSocket::bind("127.0.0.1:53").await.expect("a free port");
+        let (aws, folder) = (Aws::start_with(right()).await, tempfile::tempdir().expect("a temporary folder"));
+        let authorities = folder.path().join("authority.pem");
+        Authority::new().write(&authorities);
+        let mut sidecar = Setup::new(&aws).trusting(&authorities).start().await;
+        let mut query = [0; 512];
+        timeout(SOON, nameserver.recv_from(&mut query)).await.expect("a query in time").expect("a query");
+        let start = Instant::now();
+        sidecar.terminate();
+        assert_eq!(sidecar.wait_end(SOON).await.code(), Some(0));
+        assert!(start.elapsed() < Duration::from_secs(3), "it took {:?}", start.elapsed());
     });
 }
