@@ -48,6 +48,13 @@ pub(super) enum Denied {
     Unavailable(Blocker),
 }
 
+/// Which credentials a request shows, right or wrong.
+#[derive(Clone, Copy, Debug)]
+struct Shown {
+    write_key: bool,
+    signature: bool,
+}
+
 /// What is known of a Secret's value, which changes when the Secret does.
 type Known<T> = watch::Receiver<Result<T, Blocker>>;
 
@@ -124,7 +131,8 @@ impl Access {
         if body_may_prove {
             return Ok(Credential::Unproven);
         }
-        Err(unreadable.map_or_else(|| Denied::Unauthorized(self.wanted(endpoint)), Denied::Unavailable))
+        let shown = Shown { write_key: false, signature: signature::is_shown(headers) };
+        Err(unreadable.map_or_else(|| Denied::Unauthorized(self.missing(endpoint, shown)), Denied::Unavailable))
     }
 
     /// Lets a request in, or not. `body` is what it says, decompressed.
@@ -151,23 +159,33 @@ impl Access {
                 Err(blocker) => unreadable = unreadable.or(Some(blocker.clone())),
             }
         }
-        Err(unreadable.map_or_else(|| Denied::Unauthorized(self.wanted(endpoint)), Denied::Unavailable))
+        let shown = Shown {
+            write_key: write_keys::in_headers(headers, |key| !key.is_empty()) || event::write_key(body).is_some(),
+            signature: signature::is_shown(headers),
+        };
+        Err(unreadable.map_or_else(|| Denied::Unauthorized(self.missing(endpoint, shown)), Denied::Unavailable))
     }
 
-    fn wanted(&self, endpoint: Endpoint) -> &'static str {
-        match (endpoint, self.write_keys.is_some(), self.signature.is_some()) {
-            (Endpoint::Webhook, true, true) => {
-                "neither a right X-Signature nor one of the function's write keys is in the request"
+    /// What a request lacks that `shown` is not enough of.
+    fn missing(&self, endpoint: Endpoint, shown: Shown) -> &'static str {
+        let takes_signature = endpoint == Endpoint::Webhook && self.signature.is_some();
+        match (self.write_keys.is_some(), takes_signature) {
+            (true, true) if shown.signature => {
+                "the X-Signature is not that of the body with the function's signing secret, and none of the \
+                 function's write keys is in the request"
             }
-            (Endpoint::Webhook, false, _) => {
+            (true, _) if shown.write_key => "the write key in the request is none of the function's",
+            (true, true) => "there is neither an X-Signature nor a write key in the request",
+            (true, false) => {
+                "there is no write key in the request; send it as Basic or Bearer authorization, or as writeKey in \
+                 the body"
+            }
+            (false, true) if shown.signature => {
                 "the X-Signature is not that of the body with the function's signing secret"
             }
-            (Endpoint::Api, false, _) => {
+            (false, true) => "the request has no X-Signature; sign its body with the function's signing secret",
+            (false, false) => {
                 "the function takes signed webhooks on / only; name write keys in spec.ingest.writeKeySecretRef for /v1"
-            }
-            (_, true, _) => {
-                "no write key of the function's is in the request; send it as Basic or Bearer authorization, or as \
-                 writeKey in the body"
             }
         }
     }
@@ -347,6 +365,33 @@ mod tests {
         assert_eq!(access.admit(Endpoint::Webhook, &bearer("good"), BARE), Ok(()));
         assert_eq!(access.admit(Endpoint::Webhook, &bearer("bad"), BARE), unavailable);
         assert!(matches!(access.admit(Endpoint::Api, &bearer("bad"), BARE), Err(Denied::Unauthorized(_))));
+    }
+
+    #[test]
+    fn a_credential_that_is_missing_is_told_from_one_that_is_wrong() {
+        let (none, signed) = (HeaderMap::new(), signature::tests::signed(b"another secret", BARE));
+        let keyed = || Access { write_keys: keys(), signature: None };
+        let signing = || Access { write_keys: None, signature: secrets() };
+        let both = || Access { write_keys: keys(), signature: secrets() };
+        let wrong_key: &[u8] = br#"{"userId":"u","writeKey":"bad"}"#;
+        for (access, endpoint, headers, body, says) in [
+            (keyed(), Endpoint::Api, &none, BARE, "there is no write key"),
+            (keyed(), Endpoint::Api, &bearer(""), BARE, "there is no write key"),
+            (keyed(), Endpoint::Api, &bearer("bad"), BARE, "the write key in the request is none"),
+            (keyed(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is none"),
+            (signing(), Endpoint::Webhook, &none, BARE, "has no X-Signature"),
+            (signing(), Endpoint::Webhook, &signed, BARE, "the X-Signature is not that of the body"),
+            (signing(), Endpoint::Api, &signed, BARE, "webhooks on / only"),
+            (both(), Endpoint::Webhook, &none, BARE, "neither an X-Signature nor a write key"),
+            (both(), Endpoint::Webhook, &signed, BARE, "the X-Signature is not that of the body"),
+            (both(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is none"),
+            (both(), Endpoint::Api, &signed, BARE, "there is no write key"),
+        ] {
+            let Err(Denied::Unauthorized(said)) = access.admit(endpoint, headers, body) else { panic!("{says}") };
+            assert!(said.contains(says), "{endpoint:?} {headers:?}: {said}");
+        }
+        let Err(Denied::Unauthorized(said)) = signing().check_head(Endpoint::Webhook, &none) else { panic!("let in") };
+        assert!(said.contains("has no X-Signature"), "{said}");
     }
 
     #[test]
