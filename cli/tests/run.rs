@@ -179,7 +179,7 @@ fn the_example_runs_as_it_stands_and_goes_on_where_it_was() {
     let stored = fs::read_to_string(run.object()).unwrap();
     assert!(stored.starts_with(r#"{"userId":"u1","event":"Order Completed","messageId":"m-1""#), "{stored}");
     let (folder, summary) = run.end();
-    assert!(summary.starts_with("1 events stored (0 of them were there already), 1 objects"), "{summary}");
+    assert!(summary.starts_with("1 event stored (0 already there), 1 object of "), "{summary}");
 
     let run = Run::again(folder, false);
     run.send_until_stored();
@@ -193,7 +193,7 @@ fn the_example_runs_as_it_stands_and_goes_on_where_it_was() {
     let again = fs::read_to_string(run.object()).unwrap();
     assert_eq!(again, first, "a retried event was written twice");
     let (_folder, summary) = run.end();
-    assert!(summary.starts_with("3 events stored (1 of them were there already), 2 objects"), "{summary}");
+    assert!(summary.starts_with("3 events stored (1 already there), 2 objects of "), "{summary}");
 }
 
 /// An edit of a file, the problem that it makes, and what the sentence must say.

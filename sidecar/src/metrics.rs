@@ -121,6 +121,7 @@ pub struct Metrics {
     /// 1 from the first failed renewal until a session comes.
     session_renewal_failing: Gauge,
     in_flight: Gauge,
+    requests_in_flight: Gauge,
     connections: ConnectionCounts,
 }
 
@@ -135,6 +136,8 @@ pub struct Totals {
     pub filtered: u64,
     /// Events refused for what they are.
     pub rejected: u64,
+    /// Requests answered 4xx or 5xx, of which no event was stored.
+    pub refused_requests: u64,
     /// Objects written.
     pub objects: u64,
     /// Bytes in them.
@@ -160,6 +163,9 @@ impl Metrics {
         let help = "Whether renewing the session fails, since a renewal failed and until one succeeds";
         registry.register("session_renewal_failing", help, Gauge::clone(&session_renewal_failing));
         registry.register("in_flight_events", "Events taken and not answered yet", Gauge::clone(&in_flight));
+        let requests_in_flight = Gauge::default();
+        let help = "Requests whose head was read and that are not answered yet";
+        registry.register("in_flight_requests", help, Gauge::clone(&requests_in_flight));
         let circuit_breaker_open = Family::<ScopeLabel, Gauge>::default();
         registry.register(
             "circuit_breaker_open",
@@ -207,6 +213,7 @@ impl Metrics {
             ),
             session_renewal_failing,
             in_flight,
+            requests_in_flight,
             connections,
             registry,
         };
@@ -253,9 +260,18 @@ impl Metrics {
             deduplicated: self.events_deduplicated.get(),
             filtered: self.events_filtered.get(),
             rejected: self.events_rejected_all.get(),
+            refused_requests: self.refused_requests(),
             objects: self.objects_stored.get(),
             bytes: self.stored_bytes.get(),
         }
+    }
+
+    fn refused_requests(&self) -> u64 {
+        let refused = PATHS.into_iter().flat_map(|path| {
+            STATUSES.into_iter().filter(|status| *status >= 400).map(move |status| RequestLabels { path, status })
+        });
+        let refused = refused.chain([RequestLabels { path: OTHER_PATH, status: 404 }]);
+        refused.filter_map(|labels| Some(self.requests.get(&labels)?.get())).sum()
     }
 
     /// The counts of the connections on which events come.
@@ -266,6 +282,17 @@ impl Metrics {
     /// Events taken and not answered yet.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.get().try_into().unwrap_or_default()
+    }
+
+    /// Requests whose head was read and that are not answered yet.
+    pub fn requests_in_flight(&self) -> u64 {
+        self.requests_in_flight.get().try_into().unwrap_or_default()
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    pub(crate) fn request_flight(&self) -> Flight {
+        self.requests_in_flight.inc();
+        Flight(self.requests_in_flight.clone(), 1)
     }
 
     /// Counts events as in flight until the guard is dropped.
@@ -542,6 +569,7 @@ mod tests {
             "tributary_session_renewal_failures_total 0",
             "tributary_session_renewal_failing 0",
             "tributary_in_flight_events 0",
+            "tributary_in_flight_requests 0",
             "tributary_batch_bytes_count 1",
             "tributary_batch_age_seconds_count 1",
             "tributary_memory_budget_bytes 100",
@@ -554,8 +582,19 @@ mod tests {
         }
         assert_eq!(
             metrics.totals(),
-            Totals { stored: 1, deduplicated: 1, filtered: 1, rejected: 1, objects: 1, bytes: 10 }
+            Totals { stored: 1, deduplicated: 1, filtered: 1, rejected: 1, refused_requests: 0, objects: 1, bytes: 10 }
         );
+    }
+
+    #[test]
+    fn requests_are_refused_that_are_answered_4xx_or_5xx() {
+        let metrics = Metrics::new(Budget::new(100));
+        for (path, status) in
+            [("/v1/track", 200), ("/v1/track", 204), ("/v1/track", 401), ("/", 503), ("/", 503), (OTHER_PATH, 404)]
+        {
+            metrics.request(path, status, Duration::ZERO);
+        }
+        assert_eq!(metrics.totals().refused_requests, 4);
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! What is shown while a function runs: where things are, each problem, a live count, a summary.
 
 use std::path::Path;
+use std::time::Instant;
 
 use tributary_crds::conditions::{ConditionType, SidecarCondition, Truth};
 use tributary_crds::function::ExternalIdEnforcement;
@@ -9,6 +10,7 @@ use tributary_sidecar::metrics::Totals;
 
 use super::cloud::Cloud;
 use super::first_event;
+use super::folded::Folded;
 use super::function::Function;
 use super::mount::Mount;
 use super::screen::Screen;
@@ -17,13 +19,15 @@ use super::screen::Screen;
 pub struct Console {
     screen: Screen,
     told: Vec<SidecarCondition>,
+    /// The refusal that was shown last.
+    refused: Folded,
     /// Whether a role that does not demand its external ID is used all the same.
     enforcement_only_warns: bool,
 }
 
 impl Console {
     pub fn new(screen: Screen) -> Self {
-        Self { screen, told: Vec::new(), enforcement_only_warns: false }
+        Self { screen, told: Vec::new(), refused: Folded::default(), enforcement_only_warns: false }
     }
 
     /// What runs where, and how to send a first event.
@@ -50,7 +54,9 @@ impl Console {
             }
         }
         self.line("");
-        first_event::lines(&ingest, mount, &url).iter().for_each(|line| self.line(line));
+        for line in first_event::lines(&ingest, mount, &url) {
+            self.line(&line);
+        }
         self.line("");
     }
 
@@ -76,14 +82,16 @@ impl Console {
         self.told = now.to_vec();
     }
 
-    /// Whether events are stored: the role is assumed, and demands its external ID, or need not.
+    /// Whether events are stored: the role is assumed, and demands its external ID, or need not; and S3 takes them.
     fn ready(&self, conditions: &[SidecarCondition]) -> bool {
         let status = |r#type| conditions.iter().find(|condition| condition.r#type == r#type).map(|found| found.status);
         let enforced = match status(ConditionType::ExternalIdEnforced) {
             Some(Truth::False) => self.enforcement_only_warns,
             status => status == Some(Truth::True),
         };
-        enforced && status(ConditionType::RoleAssumed) == Some(Truth::True)
+        enforced
+            && status(ConditionType::RoleAssumed) == Some(Truth::True)
+            && status(ConditionType::BucketWritable) != Some(Truth::False)
     }
 
     /// A new sidecar, of which nothing is known yet.
@@ -105,12 +113,30 @@ impl Console {
     pub fn refused(&mut self, refusal: &Refusal) {
         let Refusal { method, path, status, event, reason } = refusal;
         let event = event.map(|index| format!(", event {index}")).unwrap_or_default();
-        self.note("refused", &format!("{method} {path} {status}{event}: {reason}"));
+        let line = format!("{method} {path} {status}{event}: {reason}");
+        if !self.refused.repeats(&line, Instant::now()) {
+            self.note("refused", &line);
+            self.refused.begin(line);
+        }
     }
 
     /// The live count.
     pub fn count(&mut self, totals: Totals) {
+        if let Some(more) = self.refused.due(Instant::now()) {
+            self.screen.line(&format!("refused   {more}"));
+        }
         self.screen.status(status(totals));
+    }
+
+    /// The first Ctrl-C: what the end waits for.
+    pub fn stopping(&mut self, requests: u64) {
+        let in_flight = counted(requests, "request");
+        self.note("stopping", &format!("{in_flight} in flight; press Ctrl-C again to stop now"));
+    }
+
+    /// The second Ctrl-C: what did not end.
+    pub fn stopped(&mut self, requests: u64) {
+        self.note("stopped", &format!("{} not answered", counted(requests, "request")));
     }
 
     /// The summary, when it ends.
@@ -118,21 +144,37 @@ impl Console {
         self.line(&format!("{}; objects are in {place}", summary(totals)));
     }
 
-    fn line(&self, text: &str) {
+    fn line(&mut self, text: &str) {
+        if let Some(more) = self.refused.end() {
+            self.screen.line(&format!("refused   {more}"));
+        }
         self.screen.line(text);
     }
 }
 
+fn counted(count: u64, noun: &str) -> String {
+    if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
+}
+
 /// What matters most comes first: a narrow terminal shows no more than the beginning.
 fn status(totals: Totals) -> String {
-    let Totals { stored, filtered, rejected, objects, bytes, .. } = totals;
-    format!("{stored} stored, {rejected} rejected, {filtered} filtered out, {objects} objects of {bytes} bytes written")
+    let Totals { stored, filtered, rejected, refused_requests, objects, bytes, .. } = totals;
+    format!(
+        "{stored} stored, {rejected} rejected, {} refused, {filtered} filtered out, {} of {} written",
+        counted(refused_requests, "request"),
+        counted(objects, "object"),
+        counted(bytes, "byte"),
+    )
 }
 
 fn summary(totals: Totals) -> String {
-    let Totals { stored, deduplicated, filtered, rejected, objects, bytes } = totals;
+    let Totals { stored, deduplicated, filtered, rejected, refused_requests, objects, bytes } = totals;
     format!(
-        "{stored} events stored ({deduplicated} of them were there already), {objects} objects of {bytes} bytes written, \
-         {filtered} events filtered out, {rejected} rejected"
+        "{} stored ({deduplicated} already there), {} of {} written, {} filtered out, {rejected} rejected, {} refused",
+        counted(stored, "event"),
+        counted(objects, "object"),
+        counted(bytes, "byte"),
+        counted(filtered, "event"),
+        counted(refused_requests, "request"),
     )
 }

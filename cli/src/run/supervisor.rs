@@ -43,6 +43,14 @@ pub struct Supervisor {
     pub log: Option<Log>,
 }
 
+/// How a run ended.
+enum End {
+    /// All that was begun is answered.
+    Answered,
+    /// Requests are left without an answer.
+    Cut,
+}
+
 /// A sidecar that runs.
 struct Running {
     role_changed: Arc<Notify>,
@@ -60,12 +68,13 @@ impl Supervisor {
             Err(error) => return Outcome::Failed(format!("can't start threads: {error}\n")),
         };
         match runtime.block_on(self.supervise()) {
-            Ok(()) => Outcome::Done(String::new()),
+            Ok(End::Answered) => Outcome::Done(String::new()),
+            Ok(End::Cut) => Outcome::Failed(String::new()),
             Err(error) => Outcome::Failed(format!("{error}\n")),
         }
     }
 
-    async fn supervise(mut self) -> std::io::Result<()> {
+    async fn supervise(mut self) -> std::io::Result<End> {
         let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
         let mut mount = Mount::new(self.function.current())?;
         let mut stored = self.serve_cloud()?;
@@ -103,17 +112,22 @@ impl Supervisor {
                 }
             }
         }
-        self.end(running, before, &mut interrupt, refusals).await;
-        Ok(())
+        Ok(self.end(running, before, &mut interrupt, refusals).await)
     }
 
     /// Lets the sidecar answer what was begun, unless Ctrl-C comes once more, and sums up.
-    async fn end(&mut self, running: Running, before: Totals, interrupt: &mut Signal, mut refusals: Receiver<Refusal>) {
-        let (metrics, in_flight) = (Arc::clone(&running.metrics), running.metrics.in_flight());
-        self.console.note("stopping", &format!("events in flight: {in_flight}; press Ctrl-C again to stop now"));
-        let last = tokio::select! {
-            totals = stop(running) => totals,
-            _ = interrupt.recv() => metrics.totals(),
+    async fn end(
+        &mut self,
+        running: Running,
+        before: Totals,
+        interrupt: &mut Signal,
+        mut refusals: Receiver<Refusal>,
+    ) -> End {
+        let metrics = Arc::clone(&running.metrics);
+        self.console.stopping(metrics.requests_in_flight());
+        let (last, unanswered) = tokio::select! {
+            totals = stop(running) => (totals, 0),
+            _ = interrupt.recv() => (metrics.totals(), metrics.requests_in_flight()),
         };
         while let Ok(refusal) = refusals.try_recv() {
             self.console.refused(&refusal);
@@ -122,7 +136,11 @@ impl Supervisor {
             Cloud::Real => format!("s3://{}", self.function.current().config.spec.s3.bucket),
             Cloud::Embedded(embedded) => embedded.data.display().to_string(),
         };
+        if unanswered > 0 {
+            self.console.stopped(unanswered);
+        }
         self.console.end(sum(before, last), &place);
+        if unanswered == 0 { End::Answered } else { End::Cut }
     }
 
     /// Starts the embedded AWS, if there is one, and follows its calls.
@@ -234,6 +252,7 @@ fn sum(one: Totals, two: Totals) -> Totals {
         deduplicated: one.deduplicated + two.deduplicated,
         filtered: one.filtered + two.filtered,
         rejected: one.rejected + two.rejected,
+        refused_requests: one.refused_requests + two.refused_requests,
         objects: one.objects + two.objects,
         bytes: one.bytes + two.bytes,
     }

@@ -29,7 +29,7 @@ fn assert_plain(output: &str) {
     assert_eq!(output.lines().find(glued), None);
     assert!(output.contains("\nrefused "), "{output}");
     assert!(!output.contains("\nmended "), "nothing was wrong: {output}");
-    assert!(output.lines().last().unwrap().starts_with("1 events stored"), "{output}");
+    assert!(output.lines().last().unwrap().starts_with("1 event stored (0 already there), 1 object of "), "{output}");
 }
 
 #[test]

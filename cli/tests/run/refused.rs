@@ -31,6 +31,22 @@ fn a_refused_request_is_shown_with_its_reason() {
 }
 
 #[test]
+fn a_refusal_that_comes_again_is_counted() {
+    let run = Run::start(false);
+    run.line("ready ");
+    for _ in 0..4 {
+        assert_eq!(request(&run.events, "POST /v1/track", "{}").0, 400);
+    }
+    assert_eq!(request(&run.events, "GET /v1/track", "").0, 405);
+    for expected in ["POST /v1/track 400: ", "the same 3 times more", "GET /v1/track 405: "] {
+        let line = run.line("refused ");
+        assert!(line.starts_with(&format!("refused   {expected}")), "{line}");
+    }
+    let (_folder, summary) = run.end();
+    assert!(summary.contains("4 rejected, 5 requests refused;"), "{summary}");
+}
+
+#[test]
 fn a_request_without_a_write_key_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(example("clickstream.yaml"), folder.path().join("orders.yaml")).unwrap();

@@ -30,10 +30,10 @@ fn run_with_event_in_flight(action: &str) -> (Run, JoinHandle<u16>) {
 fn the_first_interrupt_waits_for_what_is_in_flight() {
     let (mut run, sender) = run_with_event_in_flight("{latencyMs: 2000}");
     interrupt(&run.child);
-    assert_eq!(run.line("stopping "), "stopping  events in flight: 1; press Ctrl-C again to stop now");
+    assert_eq!(run.line("stopping "), "stopping  1 request in flight; press Ctrl-C again to stop now");
     assert_eq!(sender.join().unwrap(), 200);
     assert_eq!(run.child.wait().unwrap().code(), Some(0));
-    run.line("1 events stored (");
+    run.line("1 event stored (");
 }
 
 #[test]
@@ -45,8 +45,9 @@ fn the_second_interrupt_stops_at_once() {
     assert!(run.child.try_wait().unwrap().is_none(), "it did not wait for what is in flight");
     let begun = Instant::now();
     interrupt(&run.child);
-    assert_eq!(run.child.wait().unwrap().code(), Some(0));
+    assert_eq!(run.child.wait().unwrap().code(), Some(1));
     assert!(begun.elapsed() < AT_ONCE, "it took {:?}", begun.elapsed());
     assert!(sender.join().is_err(), "the request was answered");
+    run.line("stopped   1 request not answered");
     run.line("0 events stored (");
 }

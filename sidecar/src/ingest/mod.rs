@@ -108,7 +108,7 @@ impl Ingest {
 
     /// Answers one request.
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
-        let start = Instant::now();
+        let (start, _in_flight) = (Instant::now(), self.metrics.request_flight());
         let (route, label) = route(request.method(), request.uri().path());
         let (method, mut size) = (known_method(request.method()), RequestSize::default());
         let asked = self.cors.as_ref().map(|cors| (cors, Asked::of(request.headers())));
