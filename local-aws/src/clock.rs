@@ -1,7 +1,9 @@
 //! The time everything here goes by: the machine's own, or one that tests set and speed up.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
+
+use parking_lot::RwLock;
 
 /// A handle on one clock; clones read and set the same one.
 #[derive(Clone, Debug)]
@@ -87,12 +89,12 @@ impl Clock {
     }
 
     fn read<T>(&self, of: impl FnOnce(&State) -> T) -> T {
-        of(&self.0.read().unwrap_or_else(PoisonError::into_inner))
+        of(&self.0.read())
     }
 
     /// Applies `change`, then starts counting anew from this instant.
     fn anchor(&self, change: impl FnOnce(&mut State)) {
-        let mut state = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.0.write();
         let elapsed = state.elapsed();
         state.monotonic += elapsed;
         change(&mut state);

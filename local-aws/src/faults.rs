@@ -1,9 +1,9 @@
 //! What goes wrong on demand: errors, lost answers, broken answers and latency.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use parking_lot::Mutex;
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer};
 
@@ -161,12 +161,12 @@ impl Faults {
     }
 
     pub(crate) fn set(&self, faults: Vec<Fault>) {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Rules::new(faults);
+        *self.0.lock() = Rules::new(faults);
     }
 
     /// Decides over one call: latencies add up, and the first other rule that hits ends it.
     pub(crate) fn plan(&self, target: &Target) -> Plan {
-        let mut rules = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut rules = self.0.lock();
         let Rules { rules, dice } = &mut *rules;
         let mut plan = Plan::default();
         for (fault, left) in rules.iter_mut() {

@@ -1,9 +1,10 @@
 //! Temporary credentials: made by STS, known by their access key id until well after they end.
 
 use std::collections::HashMap;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
+use parking_lot::RwLock;
 use s3s::auth::SecretKey;
 
 use crate::accounts::Role;
@@ -47,7 +48,7 @@ pub(crate) struct Sessions(RwLock<HashMap<String, Arc<Session>>>);
 
 impl Sessions {
     pub(crate) fn get(&self, access_key_id: &str) -> Option<Arc<Session>> {
-        let sessions = self.0.read().unwrap_or_else(PoisonError::into_inner);
+        let sessions = self.0.read();
         sessions.get(access_key_id).cloned()
     }
 
@@ -66,7 +67,7 @@ impl Sessions {
             policy: new.policy,
             transitive_tags: new.transitive_tags,
         });
-        let mut sessions = self.0.write().unwrap_or_else(PoisonError::into_inner);
+        let mut sessions = self.0.write();
         if sessions.len() >= MOST {
             sessions.retain(|_, old| old.expires + REMEMBERED > now);
         }

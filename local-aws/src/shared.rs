@@ -1,6 +1,8 @@
 //! What all parts of one server look at.
 
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
+
+use parking_lot::RwLock;
 
 use crate::accounts::Accounts;
 use crate::calls::Calls;
@@ -33,11 +35,11 @@ impl Shared {
 
     /// The accounts as they are now; hold on to them for one decision only.
     pub(crate) fn accounts(&self) -> Arc<Accounts> {
-        Arc::clone(&self.accounts.read().unwrap_or_else(PoisonError::into_inner))
+        Arc::clone(&self.accounts.read())
     }
 
     pub(crate) fn set_accounts(&self, accounts: Accounts) {
         self.faults.set(accounts.faults.clone());
-        *self.accounts.write().unwrap_or_else(PoisonError::into_inner) = Arc::new(accounts);
+        *self.accounts.write() = Arc::new(accounts);
     }
 }

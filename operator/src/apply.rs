@@ -6,12 +6,12 @@
 
 use std::collections::HashMap;
 use std::fmt::Debug;
-use std::sync::{Mutex, PoisonError};
 
 use k8s_openapi::NamespaceResourceScope;
 use k8s_openapi::api::core::v1::Container;
 use kube::api::{DeleteParams, Patch, PatchParams, PostParams, Preconditions};
 use kube::{Api, Client, Resource, ResourceExt};
+use parking_lot::{Mutex, MutexGuard};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
@@ -389,8 +389,8 @@ impl Applier {
         self.lock().remove(function);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, HashMap<String, Written>>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, HashMap<String, Written>>> {
+        self.written.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! How long to let a function be after a failure: longer each time, until it succeeds or changes.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
+
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::function::FunctionRef;
 
@@ -37,8 +38,8 @@ impl Backoff {
         self.lock().remove(function);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, Failures>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, Failures>> {
+        self.0.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! Whether the process is well.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
 use crate::client::Pulse;
@@ -66,7 +67,7 @@ impl Health {
         Err("not all that there is is known yet: see the log for watches that fail".to_owned())
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, Vec<watch::Receiver<bool>>> {
-        self.synced.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Vec<watch::Receiver<bool>>> {
+        self.synced.lock()
     }
 }

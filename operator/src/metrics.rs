@@ -2,9 +2,10 @@
 //! take the rate of begins at 0: Prometheus' `rate()` does not see a first sample as an increase.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::time::Duration;
 
+use parking_lot::{Mutex, MutexGuard};
 use prometheus_client::encoding::EncodeLabelSet;
 use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::family::Family;
@@ -196,8 +197,8 @@ impl Metrics {
         format.encode(&self.registry)
     }
 
-    fn known(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, Told>> {
-        self.known.lock().unwrap_or_else(PoisonError::into_inner)
+    fn known(&self) -> MutexGuard<'_, HashMap<FunctionRef, Told>> {
+        self.known.lock()
     }
 }
 

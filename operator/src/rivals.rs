@@ -6,11 +6,11 @@
 //! that the rival notices too, and lets the function be for a while.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
+use parking_lot::{Mutex, MutexGuard};
 
 use crate::desired::names::annotation;
 use crate::function::FunctionRef;
@@ -90,7 +90,7 @@ impl Rivals {
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, Seen>> {
-        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+        self.seen.lock()
     }
 }
 

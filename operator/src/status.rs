@@ -1,7 +1,6 @@
 //! Writes what is said about functions, when it has changed.
 
 use std::collections::HashMap;
-use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
@@ -10,6 +9,7 @@ use kube::api::{Api, DynamicObject, Patch, PatchParams};
 use kube::core::error_boundary::InvalidObject;
 use kube::discovery::ApiResource;
 use kube::{Client, ResourceExt};
+use parking_lot::{Mutex, MutexGuard};
 use serde_json::json;
 use tracing::{info, warn};
 use tributary_crds::DestinationFunction;
@@ -154,8 +154,8 @@ impl Statuses {
         self.lock().insert(reference.clone(), note);
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<FunctionRef, Written>> {
-        self.written.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, Written>> {
+        self.written.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! A relay between a sidecar and AWS that listens in.
 
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
@@ -40,7 +41,7 @@ impl Tap {
 
     /// What stood between `<element>` and its end, in all answers.
     pub fn heard(&self, element: &str) -> Vec<String> {
-        let heard = self.heard.lock().unwrap_or_else(PoisonError::into_inner);
+        let heard = self.heard.lock();
         let text = String::from_utf8_lossy(&heard);
         let (start, end) = (format!("<{element}>"), format!("</{element}>"));
         let values = text.split(&start).skip(1).filter_map(|rest| rest.split_once(&end));
@@ -59,7 +60,7 @@ async fn relay(client: TcpStream, to: SocketAddr, heard: Arc<Mutex<Vec<u8>>>) {
     let down = async {
         let mut chunk = vec![0; 16 << 10];
         while let Ok(count @ 1..) = from_server.read(&mut chunk).await {
-            heard.lock().unwrap_or_else(PoisonError::into_inner).extend_from_slice(&chunk[..count]);
+            heard.lock().extend_from_slice(&chunk[..count]);
             if to_client.write_all(&chunk[..count]).await.is_err() {
                 break;
             }

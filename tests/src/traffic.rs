@@ -1,10 +1,11 @@
 //! Events that keep coming, each sent once.
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use hyper::Method;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::task::{JoinHandle, JoinSet};
 
 use crate::Ports;
@@ -41,7 +42,7 @@ struct Shared {
 
 impl Shared {
     fn outcomes(&self) -> MutexGuard<'_, Vec<Outcome>> {
-        self.outcomes.lock().unwrap_or_else(PoisonError::into_inner)
+        self.outcomes.lock()
     }
 }
 

@@ -1,10 +1,10 @@
 //! AWS Signature Version 4 of one shape of request: a PUT of an object whose bytes are at hand.
 
 use std::net::SocketAddr;
-use std::sync::{PoisonError, RwLock};
 
 use hmac::{Hmac, KeyInit, Mac};
 use jiff::Timestamp;
+use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 
 type Hmac256 = Hmac<Sha256>;
@@ -75,14 +75,14 @@ impl Signer {
     }
 
     fn key(&self, date: &str) -> Hmac256 {
-        let known = self.day.read().unwrap_or_else(PoisonError::into_inner);
+        let known = self.day.read();
         if let Some(day) = known.as_ref().filter(|day| day.date == date) {
             return day.key.clone();
         }
         drop(known);
         let key = keyed(&derived(self.secret_access_key, date, self.region, "s3"));
         let day = Day { date: date.to_owned(), key: key.clone() };
-        *self.day.write().unwrap_or_else(PoisonError::into_inner) = Some(day);
+        *self.day.write() = Some(day);
         key
     }
 }

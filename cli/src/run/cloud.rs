@@ -2,11 +2,12 @@
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
 use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
+use parking_lot::Mutex;
 use tributary_local_aws::{Call, LocalAws, Options, Store};
 use tributary_sidecar::{BaseIdentity, Endpoints};
 
@@ -96,7 +97,7 @@ impl Cloud {
         let Self::Embedded(embedded) = self else { return None };
         let text = embedded.accounts.as_mut()?.changed()?;
         Some(text.and_then(|text| AccountBook::parse(&text)).map(|book| {
-            *embedded.identity.0.lock().unwrap_or_else(PoisonError::into_inner) = book.base;
+            *embedded.identity.0.lock() = book.base;
             embedded.aws.set_accounts(book.accounts);
         }))
     }
@@ -135,7 +136,7 @@ impl ProvideCredentials for Identity {
     where
         Self: 'a,
     {
-        let keys = self.0.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let keys = self.0.lock().clone();
         future::ProvideCredentials::ready(match keys {
             Some(keys) => Ok(Credentials::new(keys.id, keys.secret, None, None, "embedded")),
             None => Err(CredentialsError::not_loaded("the accounts file has no user")),

@@ -1,7 +1,10 @@
 //! What a text value must look like: the one source of its parser, schema, CEL rules and sentence.
 
+use std::collections::HashMap;
 use std::fmt;
+use std::sync::LazyLock;
 
+use parking_lot::Mutex;
 use regex_lite::Regex;
 use schemars::{Schema, json_schema};
 use serde_json::json;
@@ -59,6 +62,14 @@ impl Rule {
     }
 }
 
+/// A shape's pattern, compiled once per process: the operator reads every function again whenever it changes.
+/// (A clone of a `Regex` has no cache of its own, so all share one.)
+fn compiled(pattern: &'static str) -> &'static Regex {
+    static COMPILED: LazyLock<Mutex<HashMap<&str, &Regex>>> = LazyLock::new(Mutex::default);
+    let compile = || Regex::new(pattern).expect("a shape's patterns are constants, compiled by its tests");
+    COMPILED.lock().entry(pattern).or_insert_with(|| Box::leak(Box::new(compile())))
+}
+
 impl Shape {
     /// Judges `value` as the CRD's schema and rules do.
     pub(crate) fn check(&self, value: &str) -> Result<(), InvalidValue> {
@@ -69,9 +80,7 @@ impl Shape {
         }
         for rule in self.rules {
             let (pattern, wanted, says) = rule.parts();
-            // Values are parsed a handful of times in a process's life: no cache is worth its code.
-            let regex = Regex::new(pattern).expect("a shape's patterns are constants, compiled by its tests");
-            if regex.is_match(value) != wanted {
+            if compiled(pattern).is_match(value) != wanted {
                 return Err(self.refuse(value, says.to_owned()));
             }
         }

@@ -6,7 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -16,6 +16,7 @@ use http_body_util::combinators::UnsyncBoxBody;
 use hyper::body::Body as HttpBody;
 use hyper::{Request, Response};
 use kube::client::Body;
+use parking_lot::{Mutex, MutexGuard};
 use tower::{BoxError, Service};
 
 use super::request::is_watch;
@@ -40,8 +41,8 @@ impl Pulse {
         self.heard().insert(watch.to_owned(), Instant::now());
     }
 
-    fn heard(&self) -> std::sync::MutexGuard<'_, BTreeMap<String, Instant>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn heard(&self) -> MutexGuard<'_, BTreeMap<String, Instant>> {
+        self.0.lock()
     }
 }
 

@@ -1,8 +1,9 @@
 //! What sidecars said last.
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::{Mutex, MutexGuard};
 use tributary_crds::conditions::SidecarStatus;
 
 use crate::conditions::Heard;
@@ -56,8 +57,8 @@ impl Reports {
         self.lock().retain(|uid, _| pod_uids(uid));
     }
 
-    fn lock(&self) -> std::sync::MutexGuard<'_, HashMap<String, Report>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, HashMap<String, Report>> {
+        self.0.lock()
     }
 }
 

@@ -1,7 +1,8 @@
 //! Has functions looked at whose turn to roll has come.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
+use parking_lot::Mutex;
 use tokio::sync::mpsc;
 
 use crate::function::FunctionRef;
@@ -16,12 +17,12 @@ type Answering = (Scope, mpsc::UnboundedSender<FunctionRef>);
 impl Calls {
     /// Calls to functions of the scope go here.
     pub fn answer(&self, scope: Scope, triggers: mpsc::UnboundedSender<FunctionRef>) {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).push((scope, triggers));
+        self.0.lock().push((scope, triggers));
     }
 
     /// Calls the functions.
     pub fn call(&self, functions: Vec<FunctionRef>) {
-        let scopes = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let scopes = self.0.lock();
         for function in functions {
             if let Some((_, triggers)) = scopes.iter().find(|(scope, _)| scope.has(&function)) {
                 // Nobody looks after functions any more.

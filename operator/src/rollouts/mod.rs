@@ -14,10 +14,10 @@ mod calls;
 mod tests;
 
 use std::collections::{BTreeSet, HashMap, HashSet};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
+use parking_lot::{Mutex, MutexGuard};
 use tributary_crds::conditions::{ConditionType, FunctionStatus, Reason, Truth};
 
 use crate::conditions::{self, Finding};
@@ -224,7 +224,7 @@ impl Rollouts {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

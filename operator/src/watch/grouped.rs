@@ -2,10 +2,11 @@
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
-use std::sync::{Arc, PoisonError, RwLock};
+use std::sync::Arc;
 
 use kube::ResourceExt;
 use kube::runtime::watcher::Event;
+use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::function::FunctionRef;
 
@@ -45,12 +46,12 @@ impl<K: ResourceExt> Grouped<K> {
         each.map(|(function, object)| (function.clone(), Arc::clone(object))).collect()
     }
 
-    fn read(&self) -> std::sync::RwLockReadGuard<'_, Groups<K>> {
-        self.0.read().unwrap_or_else(PoisonError::into_inner)
+    fn read(&self) -> RwLockReadGuard<'_, Groups<K>> {
+        self.0.read()
     }
 
-    fn write(&self) -> std::sync::RwLockWriteGuard<'_, Groups<K>> {
-        self.0.write().unwrap_or_else(PoisonError::into_inner)
+    fn write(&self) -> RwLockWriteGuard<'_, Groups<K>> {
+        self.0.write()
     }
 }
 

@@ -2,9 +2,10 @@
 //! what the condition BucketWritable and the metrics say of both. All of it changes under one lock,
 //! so that what is said is what is.
 
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::Instant;
 
+use parking_lot::{Mutex, MutexGuard};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use super::circuit_breaker::{CircuitBreaker, Evidence, FORGET_AFTER};
@@ -246,8 +247,7 @@ impl BucketHealth {
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
-        // The lock is never held across anything that could panic.
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+        self.state.lock()
     }
 }
 

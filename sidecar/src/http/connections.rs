@@ -7,10 +7,11 @@
 //! all are busy, the next one waits.
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{Notify, watch};
 
 use crate::metrics::ConnectionCounts;
@@ -134,7 +135,7 @@ pub(crate) struct Connections {
     /// How many may be open.
     limit: usize,
     state: Mutex<State>,
-    /// A connection has closed or become idle: whoever waits for room looks again.
+    /// A connection has closed or become idle: the connection that waits for room looks again.
     changed: Notify,
     /// Whether every connection is to close once it has answered.
     ending: watch::Sender<bool>,
@@ -159,7 +160,7 @@ struct Asked {
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+    mutex.lock()
 }
 
 impl State {

@@ -2,8 +2,8 @@
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use http_body_util::combinators::UnsyncBoxBody;
@@ -15,6 +15,7 @@ use hyper::{Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use kube::Client;
 use kube::client::Body;
+use parking_lot::Mutex;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -97,17 +98,17 @@ impl ApiProxy {
 
     /// What went through so far.
     pub fn requests(&self) -> Vec<Request> {
-        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.state.requests.lock().clone()
     }
 
     /// Forgets what went through.
     pub fn forget(&self) {
-        self.state.requests.lock().unwrap_or_else(PoisonError::into_inner).clear();
+        self.state.requests.lock().clear();
     }
 
     /// Answers every so many requests with 503 from here on; at 0, none.
     pub fn refuse_every(&self, count: u32) {
-        *self.state.refusing.lock().unwrap_or_else(PoisonError::into_inner) = count;
+        *self.state.refusing.lock() = count;
     }
 
     /// Connections are taken and closed, or relayed again.
@@ -138,14 +139,14 @@ impl ApiProxy {
         let (parts, body) = request.into_parts();
         let uri = parts.uri.to_string();
         let count = {
-            let mut requests = self.state.requests.lock().unwrap_or_else(PoisonError::into_inner);
+            let mut requests = self.state.requests.lock();
             requests.push(Request { method: parts.method.to_string(), uri: uri.clone(), at: Instant::now() });
             requests.len()
         };
         if self.state.away.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
-        let every = *self.state.refusing.lock().unwrap_or_else(PoisonError::into_inner);
+        let every = *self.state.refusing.lock();
         if every > 0 && count.is_multiple_of(every as usize) && !uri.contains("/leases") {
             return failure(StatusCode::SERVICE_UNAVAILABLE, "this one was to fail");
         }

@@ -3,8 +3,8 @@
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use futures_util::{StreamExt, stream};
@@ -17,6 +17,7 @@ use hyper_util::rt::TokioIo;
 use k8s_openapi::api::core::v1::Pod;
 use kube::ResourceExt;
 use kube::api::{ListParams, Patch, PatchParams};
+use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
@@ -63,7 +64,7 @@ impl SimulatedSidecars {
 
     /// From now on they answer with this condition.
     pub fn report(&self, r#type: &str, status: &str, reason: &str) {
-        let mut current = self.state.status.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut current = self.state.status.lock();
         for condition in current["conditions"].as_array_mut().expect("conditions") {
             if condition["type"] == r#type {
                 *condition = condition_of(r#type, status, reason, "it is said");
@@ -109,7 +110,7 @@ impl State {
     async fn answer(&self) -> Response<Full<Bytes>> {
         tokio::time::sleep(SLOWEST_ANSWER.mul_f64(fastrand::f64())).await;
         self.asked.fetch_add(1, Ordering::Relaxed);
-        let status = self.status.lock().unwrap_or_else(PoisonError::into_inner).to_string();
+        let status = self.status.lock().to_string();
         Response::new(Full::from(status))
     }
 }

@@ -20,12 +20,13 @@ mod partitions;
 mod whole_compressor;
 
 use std::collections::VecDeque;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 use std::vec;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout_at};
 use tributary_crds::conditions::Reason;
@@ -61,7 +62,7 @@ const MAX_BATCHES_PER_REQUEST: usize = 128;
 /// Bytes of events that are put into batches while the lock is held: about a millisecond's work.
 const MAX_LOCKED_BYTES: usize = 64 << 10;
 
-/// Bytes that a batch takes beside its content: its task, its key, what its requests wait with.
+/// Bytes that a batch takes in addition to its content: its task, its key, what its requests wait with.
 const BATCH_OVERHEAD_BYTES: usize = 4 << 10;
 
 /// What came of a batch, once that is known.
@@ -306,7 +307,7 @@ impl Batcher {
     }
 
     fn partitions(&self) -> MutexGuard<'_, Partitions<OpenBatch>> {
-        self.partitions.lock().unwrap_or_else(PoisonError::into_inner)
+        self.partitions.lock()
     }
 }
 

@@ -5,10 +5,10 @@
 //! compressors are kept, and each batch waits for one.
 
 use std::io::{self, Write};
-use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use flate2::Crc;
 use flate2::write::DeflateEncoder;
+use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::Semaphore;
 use tributary_crds::function::Compression;
 use tributary_crds::memory::MAX_COMPRESSORS;
@@ -95,7 +95,7 @@ impl WholeCompressors {
     }
 
     fn idle(&self) -> MutexGuard<'_, Vec<WholeCompressor>> {
-        self.idle.lock().unwrap_or_else(PoisonError::into_inner)
+        self.idle.lock()
     }
 }
 
