@@ -6,6 +6,7 @@
 mod api;
 mod cloud;
 mod function;
+mod kstatus;
 mod namespace;
 mod operator;
 pub mod pods;
@@ -17,6 +18,7 @@ mod tools;
 pub use api::{Kubernetes, eventually, within};
 pub use cloud::{Cloud, ENDPOINT};
 pub use function::{condition, function, wait_condition};
+pub use kstatus::kstatus;
 pub use namespace::Namespace;
 pub use operator::{OperatorProcess, OperatorSetup};
 pub use proxy::{ApiProxy, Request};

@@ -12,7 +12,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tributary_tests::event::signature;
-use tributary_tests::kubernetes::{Tenant, condition, within};
+use tributary_tests::kubernetes::{Tenant, condition, kstatus, within};
 
 /// How soon a fault is said.
 const SAID: Duration = Duration::from_secs(15);
@@ -68,7 +68,9 @@ async fn says_so(tenant: &Tenant, name: &str, (r#type, status): (&str, &str), re
     assert!(time < SAID, "it took {time:?}");
     // One that is started again and again takes events for moments.
     if status == "False" && reason != "CrashLoop" {
-        assert!(!send(tenant, name).await, "Ready is False, and an event is stored");
+        // A sidecar that ends goes on for some seconds: clients learn only then that they are to send elsewhere.
+        let refused = format!("{name}, whose Ready is False, stores no events");
+        within(SAID, &refused, async || (!send(tenant, name).await).then_some(())).await;
     }
 }
 
@@ -85,7 +87,7 @@ async fn mends(tenant: &Tenant, name: &str, time: Duration) {
             let observed = condition(&function, r#type)?;
             Some(observed.status == "True" && observed.observed_generation == function.metadata.generation)
         };
-        (observed("Ready")? && observed("UpToDate")?).then_some(())
+        (observed("Ready")? && observed("UpToDate")? && kstatus(&function) == "Current").then_some(())
     })
     .await;
     println!("{name}: mended after {:.1} s", begun.elapsed().as_secs_f32());
@@ -103,6 +105,12 @@ async fn mends_by_itself(tenant: &Tenant, name: &str, time: Duration) {
     let before = pods().await;
     mends(tenant, name, time).await;
     assert_eq!(pods().await, before, "something was restarted");
+}
+
+/// What kstatus makes of the function.
+async fn assert_judged(tenant: &Tenant, name: &str, expected: &str) {
+    let function = tenant.functions().get(name).await.expect("a function");
+    assert_eq!(kstatus(&function), expected, "{:?}", function.status);
 }
 
 /// Whether an event was stored.

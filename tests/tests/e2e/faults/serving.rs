@@ -4,7 +4,7 @@ use serde_json::json;
 use tributary_tests::kubernetes::{Tenant, condition, kubectl, wait_condition, within};
 use tributary_tests::world::ACCOUNT;
 
-use super::{BROUGHT, MENDED, SAID, SIGNING_SECRET, WRITE_KEY, mends, send};
+use super::{BROUGHT, MENDED, SAID, SIGNING_SECRET, WRITE_KEY, assert_judged, mends, send};
 use crate::stage::tenant;
 
 /// The condition has this status and reason, Ready is True with that reason, and events are stored.
@@ -29,6 +29,7 @@ async fn a_paused_function_goes_on() {
     serves(&tenant, "held", ("Accepted", "True", "Paused"), "Paused").await;
     serves(&tenant, "held", ("UpToDate", "False", "Paused"), "Paused").await;
     serves(&tenant, "held", ("Stalled", "False", "Ok"), "Paused").await;
+    assert_judged(&tenant, "held", "Current").await;
     tenant.apply("held", &json!({"logLevel": "warn"})).await;
     wait_condition(&tenant.functions(), "held", "Accepted", "Ok", SAID).await;
     mends(&tenant, "held", MENDED).await;
@@ -76,6 +77,7 @@ async fn a_function_that_is_scaled_past_its_quota_goes_on() {
     kubectl(&["scale", "df", "orders", "--namespace", "scarce", "--replicas=2"], "").expect("a scale");
     serves(&tenant, "orders", ("UpToDate", "False", "QuotaExceeded"), "Ok").await;
     serves(&tenant, "orders", ("Stalled", "True", "QuotaExceeded"), "Ok").await;
+    assert_judged(&tenant, "orders", "Failed").await;
     kubectl(&["delete", "quota", "few", "--namespace", "scarce"], "").expect("no quota");
     mends(&tenant, "orders", MENDED).await;
 }
@@ -89,6 +91,8 @@ async fn a_change_that_does_not_come_up_leaves_the_sidecars_of_before() {
     tenant.apply("changed", &json!({"roleArn": missing})).await;
     serves(&tenant, "changed", ("UpToDate", "False", "AccessDenied"), "Ok").await;
     serves(&tenant, "changed", ("RoleAssumed", "False", "AccessDenied"), "Ok").await;
+    serves(&tenant, "changed", ("Stalled", "True", "AccessDenied"), "Ok").await;
+    assert_judged(&tenant, "changed", "Failed").await;
     tenant.apply("changed", &json!({})).await;
     mends(&tenant, "changed", MENDED).await;
 }

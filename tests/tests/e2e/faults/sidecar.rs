@@ -1,13 +1,15 @@
 //! SidecarAvailable: pods that are not there, or can't be asked.
 
 use std::fs;
+use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use futures_util::future::join_all;
 use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
-use tributary_tests::kubernetes::{inside_node, kubectl};
+use tributary_tests::kubernetes::{condition, inside_node, kubectl, within};
 
-use super::{EVERY, MENDED, mends, mends_by_itself, says, says_so};
+use super::{EVERY, MENDED, SAID, assert_judged, mends, mends_by_itself, says, says_so};
 use crate::stage::tenant;
 
 /// By a signal that it can't handle, as the kernel sends it when memory runs out: a limit too small to work with is
@@ -37,16 +39,79 @@ async fn a_sidecar_that_ends_again_and_again_is_told() {
     mends(&tenant, "killed", MENDED).await;
 }
 
-/// Ends a pod's sidecar, a process of this machine that is in the pod's cgroup.
-fn kill_sidecar(pod: &Pod) {
+/// A pod's sidecar, a process of this machine that is in the pod's cgroup: its folder in `/proc`, if it runs.
+fn sidecar_process(pod: &Pod) -> Option<PathBuf> {
     let uid = pod.metadata.uid.as_deref().expect("a pod has a UID");
-    for process in fs::read_dir("/proc").expect("the processes of Linux").flatten().map(|entry| entry.path()) {
+    let processes = fs::read_dir("/proc").expect("the processes of Linux").flatten();
+    processes.map(|entry| entry.path()).find(|process| {
         // What is no process, or has ended meanwhile, has no such files.
         let read = |file: &str| fs::read_to_string(process.join(file)).unwrap_or_default();
-        if read("comm").starts_with("tributary-sidec") && read("cgroup").contains(uid) {
-            let _ = Command::new("kill").arg("-KILL").args(process.file_name()).status();
-        }
+        read("comm").starts_with("tributary-sidec") && read("cgroup").contains(uid)
+    })
+}
+
+fn kill_sidecar(pod: &Pod) {
+    if let Some(process) = sidecar_process(pod) {
+        let _ = Command::new("kill").arg("-KILL").args(process.file_name()).status();
     }
+}
+
+/// The kernel ends a sidecar that goes over its memory limit. The limit is lowered behind Kubernetes' back: sidecars keep
+/// below those that the operator lets them have.
+#[tokio::test]
+async fn a_sidecar_that_runs_out_of_memory_is_told() {
+    if std::env::var_os("TEST_LOCAL_NODE").is_none() {
+        println!("NOT RUN: the limits of a node that is not the tests' own can't be lowered");
+        return;
+    }
+    let tenant = tenant("pods").await;
+    tenant.run("hungry", &json!({})).await;
+    let pods = tenant.pods("hungry").await;
+    limit_memory_to_usage(&sidecar_process(&pods[0]).expect("a sidecar"));
+    // No events, but bodies of their size are read before that is known.
+    let body = format!("[{}]", "1,".repeat(3 << 20));
+    let posts = (0..4).map(|_| tenant.post("hungry", "/", &[], body.clone()));
+    let statuses: Vec<_> = join_all(posts).await.into_iter().map(|(status, _)| status).collect();
+    assert!(statuses.iter().any(|status| *status >= 500), "the sidecar still runs, and answered {statuses:?}");
+    let said = within(SAID, "SidecarAvailable of hungry is OOMKilled", async || {
+        let function = tenant.functions().get("hungry").await.ok()?;
+        condition(&function, "SidecarAvailable").filter(|said| said.reason == "OOMKilled")
+    });
+    let said = said.await;
+    for part in ["memory limit of 256Mi", "raise spec.resources.limits.memory"] {
+        assert!(said.message.contains(part), "{}", said.message);
+    }
+    // The kubelet starts it again. That it was killed stays to be seen for an hour.
+    within(MENDED, "hungry stores events again", async || {
+        let function = tenant.functions().get("hungry").await.ok()?;
+        let ready = condition(&function, "Ready")?;
+        let is_said = (ready.status.as_str(), ready.reason.as_str()) == ("True", "OOMKilled");
+        (is_said && super::send(&tenant, "hungry").await).then_some(())
+    })
+    .await;
+    within(SAID, "there is an Event OOMKilled of hungry", async || {
+        tenant.has_event("hungry", "OOMKilled").await.then_some(())
+    })
+    .await;
+}
+
+/// What the process's cgroup uses now becomes all that it may use: by the files of cgroup v1, or of v2.
+fn limit_memory_to_usage(process: &Path) {
+    let groups = fs::read_to_string(process.join("cgroup")).expect("the cgroups of a process");
+    let path = |controller: &str| {
+        let line =
+            groups.lines().find_map(|line| line.split_once(':')?.1.split_once(':').filter(|(c, _)| *c == controller));
+        line.map(|(_, path)| path.trim_start_matches('/'))
+    };
+    let (folder, usage, limit) = match path("memory") {
+        Some(path) => (Path::new("/sys/fs/cgroup/memory").join(path), "memory.usage_in_bytes", "memory.limit_in_bytes"),
+        None => {
+            let path = path("").expect("a cgroup");
+            (Path::new("/sys/fs/cgroup").join(path), "memory.current", "memory.max")
+        }
+    };
+    let bytes = fs::read_to_string(folder.join(usage)).expect("how much is used");
+    fs::write(folder.join(limit), bytes.trim()).expect("a limit that can be set");
 }
 
 #[tokio::test]
@@ -82,6 +147,7 @@ async fn a_function_that_is_scaled_to_zero_is_told() {
     };
     scale("0");
     says(&tenant, "none", "SidecarAvailable", "NoReplicas", &["spec.replicas is 0", "scale the function up"]).await;
+    assert_judged(&tenant, "none", "InProgress").await;
     scale("1");
     mends(&tenant, "none", MENDED).await;
 }
