@@ -224,7 +224,7 @@ fn try_mismatch(file: &str, right: &str, wrong: &str, problem: &str, says: &str)
 
     run.edit(file, wrong, right);
     run.send_until_stored();
-    run.line("mended ");
+    run.line("fixed ");
     assert!(run.object().exists());
 }
 
@@ -266,7 +266,7 @@ fn a_wrong_external_id_is_told_and_mended_without_a_restart() {
     assert!(warning.contains("RoleAssumed RenewalFailing") && warning.contains("traffic stops at"), "{warning}");
     assert_eq!(run.send().0, 200, "the old session still lives");
     run.edit("orders.yaml", "another-one-", "change-me-");
-    run.line("mended    RoleAssumed");
+    run.line("fixed     RoleAssumed");
     run.edit("orders.yaml", "change-me-", "another-one-");
     run.line("warning ");
     let (folder, _) = run.end();
@@ -283,7 +283,7 @@ fn a_wrong_external_id_is_told_and_mended_without_a_restart() {
     assert!(!problem.contains("another-one-") && !answer.contains("another-one-"));
     run.edit("orders.yaml", "another-one-", "change-me-");
     run.send_until_stored();
-    run.line("mended ");
+    run.line("fixed ");
 }
 
 #[test]
@@ -383,7 +383,7 @@ fn a_write_key_that_is_edited_is_taken_up_without_a_roll() {
     assert!(problem.contains("IngestConfigured WriteKeyNotFound") && problem.contains("writeKeys"), "{problem}");
     assert_eq!(run.send().0, 503);
     run.edit("orders.yaml", "otherKeys: |", "writeKeys: |");
-    run.line("mended ");
+    run.line("fixed ");
     assert_eq!(run.send().0, 401);
 }
 
@@ -429,7 +429,7 @@ fn a_change_of_the_roles_side_is_seen_at_once() {
     assert!(warning.contains("RoleAssumed RenewalFailing") && warning.contains("traffic stops at"), "{warning}");
     assert_eq!(run.send().0, 200, "the old session still lives");
     run.edit("accounts.yaml", "externalId: another-one-", "externalId: change-me-");
-    run.line("mended    RoleAssumed");
+    run.line("fixed     RoleAssumed");
 }
 
 #[test]

@@ -6,7 +6,7 @@ use tributary_local_aws::Accounts;
 
 use super::function::Function;
 
-/// The account that stands for whoever runs functions.
+/// The account that stands for the people who run functions.
 const OWN_ACCOUNT: &str = "210987654321";
 /// Keys of no account at all: they open nothing but the embedded AWS.
 const ACCESS_KEY: &str = "AKIATRIBUTARYRUN0000";

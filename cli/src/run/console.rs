@@ -19,6 +19,8 @@ use super::screen::Screen;
 pub struct Console {
     screen: Screen,
     told: Vec<SidecarCondition>,
+    /// Whether the sidecar was said to be ready. A bucket that fails later is a problem, and its end no second beginning.
+    told_ready: bool,
     /// The refusal that was shown last.
     refused: Folded,
     /// Whether a role that does not demand its external ID is used all the same.
@@ -27,7 +29,7 @@ pub struct Console {
 
 impl Console {
     pub fn new(screen: Screen) -> Self {
-        Self { screen, told: Vec::new(), refused: Folded::default(), enforcement_only_warns: false }
+        Self { screen, told: Vec::new(), told_ready: false, refused: Folded::default(), enforcement_only_warns: false }
     }
 
     /// What runs where, and how to send a first event.
@@ -72,11 +74,12 @@ impl Console {
                 Truth::True if !same && reason.warns(*status) => {
                     self.line(&format!("warning   {type} {reason}: {message}"));
                 }
-                Truth::True if !same && was_wrong => self.line(&format!("mended    {type}: {message}")),
+                Truth::True if !same && was_wrong => self.line(&format!("fixed     {type}: {message}")),
                 Truth::True | Truth::Unknown | Truth::False => {}
             }
         }
         if self.ready(now) && !self.ready(&self.told) {
+            self.told_ready = true;
             self.line("ready     the role is assumed; events are taken");
         }
         self.told = now.to_vec();
@@ -91,12 +94,13 @@ impl Console {
         };
         enforced
             && status(ConditionType::RoleAssumed) == Some(Truth::True)
-            && status(ConditionType::BucketWritable) != Some(Truth::False)
+            && (self.told_ready || status(ConditionType::BucketWritable) != Some(Truth::False))
     }
 
     /// A new sidecar, of which nothing is known yet.
     pub fn forget(&mut self) {
         self.told.clear();
+        self.told_ready = false;
     }
 
     /// Something that the person who runs it should know.
@@ -160,10 +164,10 @@ fn counted(count: u64, noun: &str) -> String {
 fn status(totals: Totals) -> String {
     let Totals { stored, filtered, rejected, refused_requests, objects, bytes, .. } = totals;
     format!(
-        "{stored} stored, {rejected} rejected, {} refused, {filtered} filtered out, {} of {} written",
-        counted(refused_requests, "request"),
+        "{stored} stored, {rejected} rejected, {filtered} filtered out, {}, {}; {} refused",
         counted(objects, "object"),
         counted(bytes, "byte"),
+        counted(refused_requests, "request"),
     )
 }
 

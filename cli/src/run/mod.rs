@@ -36,7 +36,7 @@ use supervisor::Supervisor;
 #[derive(clap::Args)]
 #[command(after_help = "\
 Objects land as files in DIR/<bucket>/<key>. Ctrl-C answers what is in flight and ends it, with a
-summary; a second Ctrl-C ends it at once, with exit code 1 if requests are left without an answer.
+summary; a second Ctrl-C ends it at once. The exit code is 1 if requests are left without an answer.
 
 Examples:
   tributary run examples/orders.yaml

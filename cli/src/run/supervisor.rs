@@ -126,7 +126,8 @@ impl Supervisor {
         let metrics = Arc::clone(&running.metrics);
         self.console.stopping(metrics.requests_in_flight());
         let (last, unanswered) = tokio::select! {
-            totals = stop(running) => (totals, 0),
+            // Past its grace the sidecar ends with requests that are not answered.
+            totals = stop(running) => (totals, metrics.requests_in_flight()),
             _ = interrupt.recv() => (metrics.totals(), metrics.requests_in_flight()),
         };
         while let Ok(refusal) = refusals.try_recv() {
@@ -193,7 +194,7 @@ impl Supervisor {
                 return Ok(false);
             }
             Edit::Restored => {
-                self.console.note("mended", "the file is right again");
+                self.console.note("fixed", "the file is right again");
                 return Ok(false);
             }
             Edit::Secret => {

@@ -28,7 +28,7 @@ fn assert_plain(output: &str) {
     let glued = |line: &&str| !line.starts_with(['{', '2']) && line.contains("tributary_sidecar::");
     assert_eq!(output.lines().find(glued), None);
     assert!(output.contains("\nrefused "), "{output}");
-    assert!(!output.contains("\nmended "), "nothing was wrong: {output}");
+    assert!(!output.contains("\nfixed "), "nothing was wrong: {output}");
     assert!(output.lines().last().unwrap().starts_with("1 event stored (0 already there), 1 object of "), "{output}");
 }
 
