@@ -136,7 +136,7 @@ pub struct Totals {
     pub filtered: u64,
     /// Events refused for what they are.
     pub rejected: u64,
-    /// Requests answered 4xx or 5xx, of which no event was stored.
+    /// Requests answered 4xx or 5xx: not all of their valid events are known to be stored.
     pub refused_requests: u64,
     /// Objects written.
     pub objects: u64,

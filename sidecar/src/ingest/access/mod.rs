@@ -140,14 +140,17 @@ impl Access {
         if self.is_open() {
             return Ok(());
         }
+        let mut shown = Shown { write_key: false, signature: signature::is_shown(headers) };
         let mut unreadable = None;
         if let Some(known) = &self.write_keys {
             match &*known.borrow() {
                 Ok(keys) if write_keys::in_headers(headers, |key| keys.contain(key)) => return Ok(()),
                 Ok(keys) => {
-                    if event::write_key(body).is_some_and(|key| keys.contain(key.as_bytes())) {
+                    let in_body = event::write_key(body).filter(|key| !key.is_empty());
+                    if in_body.as_ref().is_some_and(|key| keys.contain(key.as_bytes())) {
                         return Ok(());
                     }
+                    shown.write_key = in_body.is_some() || write_keys::in_headers(headers, |key| !key.is_empty());
                 }
                 Err(blocker) => unreadable = Some(blocker.clone()),
             }
@@ -159,10 +162,6 @@ impl Access {
                 Err(blocker) => unreadable = unreadable.or(Some(blocker.clone())),
             }
         }
-        let shown = Shown {
-            write_key: write_keys::in_headers(headers, |key| !key.is_empty()) || event::write_key(body).is_some(),
-            signature: signature::is_shown(headers),
-        };
         Err(unreadable.map_or_else(|| Denied::Unauthorized(self.missing(endpoint, shown)), Denied::Unavailable))
     }
 
@@ -226,7 +225,7 @@ fn judge<T>(
     Err(Blocker { reason, message })
 }
 
-/// The lines of a value that say something: several keys stand one a line.
+/// The lines of a value that say something: several keys, one per line.
 fn lines(value: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = value.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     (1..).zip(lines).filter(|(_, line)| !line.is_empty())
@@ -377,6 +376,7 @@ mod tests {
         for (access, endpoint, headers, body, says) in [
             (keyed(), Endpoint::Api, &none, BARE, "there is no write key"),
             (keyed(), Endpoint::Api, &bearer(""), BARE, "there is no write key"),
+            (keyed(), Endpoint::Api, &none, br#"{"userId":"u","writeKey":""}"#, "there is no write key"),
             (keyed(), Endpoint::Api, &bearer("bad"), BARE, "the write key in the request is none"),
             (keyed(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is none"),
             (signing(), Endpoint::Webhook, &none, BARE, "has no X-Signature"),

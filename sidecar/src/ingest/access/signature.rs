@@ -45,7 +45,7 @@ fn covered(body: &[u8]) -> Option<&[u8]> {
     if body.trim_ascii_start().starts_with(b"[") { event::first_of_array(body) } else { Some(body) }
 }
 
-/// Reads a Secret's value: a secret a line.
+/// Reads a Secret's value: one secret per line.
 pub(super) fn parse(value: &[u8]) -> Result<SigningSecrets, String> {
     let secrets: Result<Vec<_>, _> = lines(value).map(|(_, line)| Hmac::new_from_slice(line)).collect();
     match secrets {

@@ -16,7 +16,7 @@ impl WriteKeys {
     }
 }
 
-/// Reads a Secret's value: a key a line.
+/// Reads a Secret's value: one key per line.
 pub(super) fn parse(value: &[u8]) -> Result<WriteKeys, String> {
     let mut keys = Vec::new();
     for (number, line) in lines(value) {
