@@ -12,7 +12,7 @@ LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
 CODE = re.compile(r"`([^`]+)`")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
-# A path from the repository's root, or a file's name: no blanks, variables or patterns.
+# A path from the repository's root: no blanks, variables or patterns.
 PATH = re.compile(r"[\w.-]+(/[\w.-]+)+/?")
 
 
@@ -29,7 +29,7 @@ def anchors(text):
 
 
 def faults(page, files):
-    text = page.read_text()
+    text = page.read_text(encoding="utf-8")
     prose = FENCE.sub(lambda block: "\n" * block.group().count("\n"), text)
     folders = {parent for file in files for parent in file.parents}
     for number, line in enumerate(prose.splitlines(), 1):
@@ -38,15 +38,18 @@ def faults(page, files):
                 continue
             name, _, anchor = target.partition("#")
             path = Path(page.parent, name) if name else page
-            path = Path(*path.resolve().relative_to(Path.cwd()).parts)
+            if not path.resolve().is_relative_to(Path.cwd()):
+                yield f"{page}:{number}: {target}: it leads out of the repository"
+                continue
+            path = path.resolve().relative_to(Path.cwd())
             if path not in files and path not in folders:
                 yield f"{page}:{number}: {target}: there is no {path}"
-            elif anchor and anchor not in anchors(path.read_text()):
+            elif anchor and (path in folders or anchor not in anchors(path.read_text(encoding="utf-8"))):
                 yield f"{page}:{number}: {target}: {path} has no such heading"
         for code in CODE.findall(line):
             # What begins like a folder of this repository is a path in it, unless something makes it there.
             first = code.split("/")[0]
-            if PATH.fullmatch(code) and Path(first) in folders and first != "target":
+            if PATH.fullmatch(code) and Path(first) in folders:
                 if Path(code) not in files and Path(code) not in folders:
                     yield f"{page}:{number}: `{code}`: there is no such path"
 

@@ -15,7 +15,7 @@ const MARK: &str = "TRIBUTARY_TEST_NAMESPACE_MARK";
 /// Hides the machine's files behind those of the folder that is the first argument, and becomes the rest. (Where there is
 /// no resolv.conf, the nameserver is the one on loopback, too.)
 const ENTER: &str = r#"set -e; mount --bind "$1/hosts" /etc/hosts
-[ ! -e /etc/resolv.conf ] || mount --bind "$1/resolv.conf" /etc/resolv.conf
+for file in resolv.conf nsswitch.conf; do [ ! -e "/etc/$file" ] || mount --bind "$1/$file" "/etc/$file"; done
 ip link set lo up; shift; exec "$@""#;
 
 /// How namespaces are made: without root, and as root where users' namespaces are switched off.
@@ -38,6 +38,7 @@ pub fn with_names(test: &str, names: &[(&str, &str)], body: impl AsyncFnOnce()) 
     let lines: String = names.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
     std::fs::write(files.join("hosts"), format!("127.0.0.1 localhost\n{lines}")).expect("a file");
     std::fs::write(files.join("resolv.conf"), "nameserver 127.0.0.1\n").expect("a file");
+    std::fs::write(files.join("nsswitch.conf"), "hosts: files dns\n").expect("a file");
     let Some(way) = WAYS.into_iter().find(|way| enter(way, files, &mark, &["true".as_ref()]).success()) else {
         return not_run(test);
     };
