@@ -21,7 +21,7 @@ struct Event<'a> {
 }
 
 impl Lines {
-    /// Adds an object: gzip of JSON, an event a line.
+    /// Adds an object: gzip of JSON, one event per line.
     pub fn add(&mut self, object: &[u8]) -> Result<()> {
         for line in BufReader::new(MultiGzDecoder::new(object)).lines() {
             let line = line.context("the object can't be unpacked")?;

@@ -53,8 +53,8 @@ pub enum ConditionType {
     Accepted,
     /// The sidecar has read an external ID.
     ExternalIdAvailable,
-    /// Of write keys and signature secret, where asked for, one at least is readable; so is the certificate, and it is
-    /// valid.
+    /// Of write keys and signature secret, where asked for, one at least is readable, and clients are shown a valid
+    /// certificate, where one is asked for.
     IngestConfigured,
     /// The sidecar holds a session that still lives.
     RoleAssumed,
@@ -67,7 +67,7 @@ pub enum ConditionType {
     /// The sidecars are what the function and the platform ask for now, all of them. Events are stored whether or not
     /// they are.
     UpToDate,
-    /// The function is on its way to what it asks for. For kstatus, by which Argo CD and Flux judge.
+    /// The function is on its way to what it asks for. For kstatus, by which Flux judges.
     /// <https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>
     Reconciling,
     /// The function stores no events, or can't become what was asked for, until a person fixes the cause. For kstatus.
@@ -85,7 +85,7 @@ pub enum Truth {
     Unknown,
 }
 
-/// Why a condition is as it is: one CamelCase word for machines, beside the message for people.
+/// Why a condition is as it is: one CamelCase word for machines, in addition to the message for people.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash, Serialize)]
 pub enum Reason {
     /// It holds.
@@ -254,7 +254,7 @@ pub struct SidecarStatus {
 /// A condition as the sidecar sees it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SidecarCondition {
-    /// Which.
+    /// The condition's type.
     pub r#type: ConditionType,
     /// Whether it holds.
     pub status: Truth,

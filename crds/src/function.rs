@@ -84,7 +84,7 @@ pub struct DestinationFunctionSpec {
     /// How events are let in.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingest: Option<Ingest>,
-    /// How many sidecars; absent, 1 at creation and then left to whoever scales the function.
+    /// How many sidecars. Without it a function begins with 1, and an autoscaler or a person scales it.
     // No default: with one it would never be absent, and an autoscaler would fight it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
@@ -304,12 +304,12 @@ pub enum SegmentType {
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has a variable of a single event, of which a batch has many; in mode Batch it may have {type}, {millis}, times and {batchId}'".into())),
 )]
 pub struct Delivery {
-    /// An object an event, or objects of many events.
+    /// One object per event, or objects of many events.
     #[serde(default)]
     pub mode: DeliveryMode,
     /// The template of object keys, behind the prefix: literals, {type}, {yyyy} to {ss} and {millis}; {event},
     /// {userId} and {messageId}, which must be there, in Object mode; {batchId}, which must be there, in Batch mode, in
-    /// which events of more types than 64 beside the six share objects whose {type} is other.
+    /// which events of types beyond 64, not counting the six of Segment, share objects whose {type} is other.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyTemplate>,
     /// When a batch is sealed, and how it is compressed.
@@ -317,7 +317,7 @@ pub struct Delivery {
     pub batch: Option<Batch>,
 }
 
-/// An object an event, or objects of many events.
+/// One object per event, or objects of many events.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 pub enum DeliveryMode {
     /// One object an event.

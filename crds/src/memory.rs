@@ -42,7 +42,7 @@ pub const DEFAULT_MAX_BATCH_BYTES: u64 = 5 * MIB;
 /// should nothing compress.
 pub const BATCHES_PER_MAX_BYTES: u64 = 2;
 
-/// Bytes for what many open batches take beside that: their tasks, and lines that are not compressed yet.
+/// Bytes for what many open batches take in addition: their tasks, and lines that are not compressed yet.
 pub const SMALL_BATCHES_BYTES: u64 = 8 * MIB;
 
 /// Batches that are compressed at once when they are sealed.

@@ -29,9 +29,9 @@ Written by the operator.
 const CONDITIONS: &str = "
 ## Conditions
 
-In this order; `Ready` takes the reason and message of the first that is False and forbids traffic, else of the first
-that is Unknown and does, else of the first that is True and will not stay so (`RenewalFailing`). Each change is also an
-Event.
+In this order. `Ready` takes the reason and message of the first condition that is False and forbids traffic, else of the
+first that is Unknown and does (`SidecarAvailable` before the others). Where none forbids traffic, `Ready` is True, with the
+reason of a fault that does not stop events now, such as RenewalFailing, if there is one. A fault and its end are also Events.
 
 | type | True when |
 | --- | --- |

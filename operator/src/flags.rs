@@ -40,7 +40,7 @@ pub struct Flags {
     pub listen: SocketAddr,
 
     /// Seconds after which a watch is begun anew. Load balancers drop connections that say nothing for
-    /// longer than some 240.
+    /// longer than about 240.
     #[arg(long, value_name = "SECONDS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=290))]
     pub watch_timeout: u32,
 

@@ -67,7 +67,7 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
 
     let namespace = flags.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    // A client of its own, without a fence: whoever doesn't lead must be able to ask for it.
+    // A client of its own, without a fence: a process that doesn't lead must be able to ask for it.
     let leases = Api::namespaced(Client::try_from(without_retries(&config))?, &namespace);
     let mut elector = Elector::new(leases, flags.lease.clone(), flags.identity.clone(), leadership.clone());
     let client = connect(&config, &leadership, &metrics, &pulse)?;

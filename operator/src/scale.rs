@@ -1,6 +1,6 @@
 //! Whose the number of sidecars is. Pure.
 //!
-//! A function that doesn't say how many leaves that to whoever scales it or its Deployment. But an
+//! A function that doesn't say how many leaves that to the autoscaler or person that scales it or its Deployment. But an
 //! autoscaler of the function can't begin without a number: the API server answers 500 for the scale
 //! of a resource that has none. So the operator fills in the number there is, and notes in the status,
 //! before, that it did: the API server keeps no books of who writes the scale of a custom resource.
@@ -16,7 +16,7 @@ pub fn owners(function: &DestinationFunction, running: Option<i32>) -> Option<i3
     }
 }
 
-/// No autoscaler would begin with 0, and whoever scales the Deployment itself finds a number noted.
+/// No autoscaler would begin with 0, and anyone who scales the Deployment itself finds a number noted.
 fn was_switched_off(function: &DestinationFunction, running: Option<i32>) -> bool {
     running == Some(0) && noted(function).is_none()
 }
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(owners(&function(Some(0), None), Some(0)), Some(0));
         let taken_back = function(None, None);
         assert_eq!((owners(&taken_back, Some(0)), to_note(&taken_back, Some(0))), (Some(1), Some(1)));
-        // From then on the number is nobody's, and whoever scales the Deployment to none is left to it.
+        // From then on the number is nobody's, and anyone may scale the Deployment to none.
         let noted = function(None, Some(1));
         assert_eq!((owners(&noted, Some(0)), to_note(&noted, Some(0)), to_fill_in(&noted)), (None, Some(1), Some(1)));
     }

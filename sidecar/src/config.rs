@@ -66,17 +66,17 @@ pub enum ConfigError {
     /// The file can't be read.
     #[error("{}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system or the parser says.
         source: std::io::Error,
     },
     /// The file is not a function.
     #[error("{}: {source}", path.display())]
     Parse {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system or the parser says.
         source: serde_yaml::Error,
     },
     /// The file is another function than the one that was meant.
@@ -85,7 +85,7 @@ pub enum ConfigError {
          the ConfigMap again within seconds, and if it does not, delete it", path.display()
     )]
     Forged {
-        /// Which.
+        /// The file.
         path: PathBuf,
         /// Its digest.
         found: String,

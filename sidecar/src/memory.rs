@@ -4,7 +4,7 @@
 //! into. A [`Reservation`] is taken from it and given back when it is dropped, so it has to live as long
 //! as the memory that it stands for. What a client cannot be given is answered 429.
 //!
-//! How large it is, and what a sidecar takes beside it, is the arithmetic of [`tributary_crds::memory`].
+//! How large it is, and what a sidecar takes in addition, is the arithmetic of [`tributary_crds::memory`].
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};

@@ -28,14 +28,14 @@ use crate::secret::external_id::external_id;
 use crate::secret::{Folder, follow};
 use crate::session::{BaseIdentity, SessionManager, Sessions, Sts, StsEndpoint};
 
-/// S3 closes idle connections after some 20 s; one that it has closed breaks the next PUT
+/// S3 closes idle connections after about 20 s; one that it has closed breaks the next PUT
 /// (awslabs/aws-sdk-rust#1417).
 const POOL_IDLE: Duration = Duration::from_secs(15);
 
 /// Connections to the platform's port at once: of the kubelet, the operator, a scraper and people.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
 
-/// What a sidecar is given by whoever runs it.
+/// What a sidecar is given by the process that runs it.
 #[derive(Debug)]
 pub struct Dependencies {
     /// What it is before it assumes the role.

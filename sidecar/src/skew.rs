@@ -78,7 +78,7 @@ fn says_so(code: &str, said: &str) -> bool {
             .any(|sentence| said.starts_with(sentence))
 }
 
-/// Whether the error is one that a wrong clock can cause beside other things.
+/// Whether the error is one that a wrong clock can cause, among other things.
 fn may_mean_skew(code: &str, said: &str) -> bool {
     // Permissions are looked at once the signature was found right.
     !said.contains("not authorized to perform")

@@ -1,4 +1,4 @@
-//! The schema that documents are held against: the CRD's, and what every resource has besides.
+//! The schema that documents are held against: the CRD's, and what every resource has in addition.
 
 use std::sync::LazyLock;
 

@@ -26,7 +26,7 @@ pub use said::{namespace_ends, said, said_of_watch};
 struct Fenced;
 
 /// A client that begins requests only while `leadership` holds, counts them, and tells `pulse` what
-/// it hears on its watches. It tries nothing again: whoever asks does, in his own time.
+/// it hears on its watches. It retries nothing: its callers do, each when it suits them.
 ///
 /// # Errors
 /// When the configuration is wrong.

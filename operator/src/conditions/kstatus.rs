@@ -1,5 +1,5 @@
-//! The two conditions by which kstatus judges any resource: whether it is on its way, and whether it is stuck. Argo CD,
-//! Flux and `kubectl wait` need nothing else of ours.
+//! The two conditions by which kstatus judges any resource: whether it is on its way, and whether it is stuck. Flux
+//! needs nothing else of ours.
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 

@@ -24,7 +24,7 @@ pub use status::{Change, changes, needs_a_person, recorded, status};
 /// A condition, before it is known since when it has been so.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
-    /// Which.
+    /// The condition's type.
     pub r#type: ConditionType,
     /// Whether it holds.
     pub status: Truth,

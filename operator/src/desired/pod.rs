@@ -149,7 +149,7 @@ fn environment(config: &SidecarConfig, sidecar: &SidecarTemplate, identity: &Bas
         all.push(variable(&own.name, &own.value));
     }
     all.retain(|var| var.name != DIGEST);
-    // Whoever may write ConfigMaps can put another in the place of the function's: it is not taken.
+    // Anyone who can write ConfigMaps can replace the function's: the sidecar refuses another one.
     all.push(variable(DIGEST, &config.digest()));
     all
 }

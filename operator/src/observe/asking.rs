@@ -1,6 +1,6 @@
 //! Asks sidecars for their `/status`, and says with it how much their function wants logged.
 //!
-//! Whoever can make pods can answer here: only pods in a function's chain of owners are asked, little
+//! Anyone who can create pods can answer here: only pods in a function's chain of owners are asked, little
 //! is read, soon, no redirect is followed, and text is made safe for terminals and for `kubectl`.
 
 use std::collections::HashMap;

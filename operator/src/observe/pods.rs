@@ -93,7 +93,7 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
         return Some(Problem {
             reason: Reason::ImagePull,
             message: format!(
-                "the image {} can't be pulled ({why}): the platform's owner must mend image.registry, the tag or \
+                "the image {} can't be pulled ({why}): the platform's owner must correct image.registry, the tag or \
                  imagePullSecrets. The kubelet said: {said}",
                 container.image
             ),

@@ -58,7 +58,7 @@ pub enum BaseIdentity {
 }
 
 impl BaseIdentity {
-    /// Where the function's sidecars look for it, for a person who is to mend it.
+    /// Where the function's sidecars look for it, for a person who is to fix it.
     pub fn source(&self, function: &FunctionRef) -> String {
         let FunctionRef { namespace, name } = function;
         match self {

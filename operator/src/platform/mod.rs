@@ -1,6 +1,6 @@
 //! What the platform says: the file that the chart makes of its values, read once, whole.
 //!
-//! Everything here is decided by whoever runs the operator, never by a function.
+//! Everything here is decided by the platform's owner, never by a function.
 
 mod identity;
 mod network;
@@ -56,17 +56,17 @@ pub enum PlatformError {
     /// It can't be read.
     #[error("{}: {source}", path.display())]
     Read {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system or the parser says.
         source: std::io::Error,
     },
     /// It is not such a file.
     #[error("{}: {source}", path.display())]
     Parse {
-        /// Which.
+        /// The file.
         path: PathBuf,
-        /// Why.
+        /// What the system or the parser says.
         source: serde_yaml::Error,
     },
     /// It lets nothing roll.

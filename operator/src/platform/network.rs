@@ -16,7 +16,7 @@ pub struct NetworkPolicies {
     /// Who may ask for status and metrics: the operator, the scraper.
     #[serde(default)]
     pub platform_from: Vec<NetworkPolicyPeer>,
-    /// What sidecars may reach besides names, AWS and their function's endpoints.
+    /// What sidecars may reach in addition to names, AWS and their function's endpoints.
     #[serde(default)]
     pub egress: Vec<NetworkPolicyEgressRule>,
 }

@@ -57,15 +57,15 @@ impl Scope {
 pub struct Caches {
     /// The functions.
     pub functions: Store<Guarded>,
-    /// Children of the function's own name.
+    /// The functions' Deployments.
     pub deployments: Store<Deployment>,
-    /// The same.
+    /// The functions' Services.
     pub services: Store<Service>,
-    /// The same.
+    /// The functions' ServiceAccounts.
     pub service_accounts: Store<ServiceAccount>,
-    /// The same.
+    /// The functions' NetworkPolicies.
     pub network_policies: Store<NetworkPolicy>,
-    /// The same.
+    /// The functions' PodDisruptionBudgets.
     pub disruption_budgets: Store<PodDisruptionBudget>,
     /// Configurations, of which a function may have several while it rolls.
     pub config_maps: Grouped<ConfigMap>,

@@ -85,7 +85,7 @@ impl Bucket {
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .time_source(SdkTime(Arc::clone(&clock)))
             .timeout_config(timeouts)
-            // Whoever waits tries again: it knows for how long, and when a new session is needed.
+            // The upload retries: it knows for how long, and when a new session is needed.
             .retry_config(RetryConfig::disabled())
             // Credentials come with each request, from memory.
             .identity_cache(IdentityCache::no_cache())

@@ -53,7 +53,7 @@ use stamp::RequestContext;
 use validate::TypeFrom;
 use value::Value;
 
-/// Bytes that an event takes beside its texts: its fields, what the server adds to it, and what the
+/// Bytes that an event takes in addition to its texts: its fields, what the server adds to it, and what the
 /// allocator rounds up.
 const EVENT_OVERHEAD_BYTES: usize = 768;
 
@@ -138,7 +138,7 @@ pub fn single<'a>(
     Ok(FoundEvents::alone(text, TypeFrom::Path(event_type), RequestContext::new(received_at), limits))
 }
 
-/// The write key in a body that is one event or a batch, for whoever has to find it before the
+/// The write key in a body that is one event or a batch, for a caller that has to find it before the
 /// events are taken.
 pub(crate) fn write_key(body: &[u8]) -> Option<String> {
     let frame = envelope::read_frame(value::body_text(body).ok()?).ok()?;

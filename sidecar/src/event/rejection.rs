@@ -92,6 +92,6 @@ impl Rejection {
 pub struct Rejected {
     /// Its place in the batch, from 0.
     pub index: usize,
-    /// Why.
+    /// Why it was refused.
     pub rejection: Rejection,
 }

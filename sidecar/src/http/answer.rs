@@ -17,11 +17,11 @@ const SUCCESS: &[u8] = br#"{"success":true}"#;
 const RETRY_AFTER_SECONDS: (u8, u8) = (1, 10);
 
 /// Bytes of an answer that may list refused events. A client that does not read makes its answers wait in
-/// memory, where each connection has room for no more than this beside its requests
+/// memory, where each connection has room for no more than this in addition to its requests
 /// ([`tributary_crds::memory`]).
 const MAX_LISTED_BYTES: usize = 12 << 10;
 
-/// Bytes that a listed event takes beside its message.
+/// Bytes that a listed event takes in addition to its message.
 const ENTRY_BYTES: usize = 64;
 
 /// An answer to a request.

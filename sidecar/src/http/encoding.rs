@@ -19,7 +19,7 @@ const CHUNK: usize = 16 << 10;
 /// Bytes that an inflater takes: its window of 32 KiB twice, and its tables (zlib-rs).
 const INFLATE_STATE_BYTES: usize = 96 << 10;
 
-/// Bytes that zstd's decoder takes beside its window: tables and a block in and out
+/// Bytes that zstd's decoder takes in addition to its window: tables and a block in and out
 /// (`ZSTD_estimateDStreamSize`).
 const ZSTD_STATE_BYTES: usize = 512 << 10;
 

@@ -7,7 +7,7 @@ use super::answer::{Answer, AnswerBody, RejectedEvents};
 
 /// Refuses a body that is anything but in chunks once, and the connection with it. hyper looks for
 /// `chunked` at the end of the last coding; a proxy that goes by another one sees other requests in
-/// the same bytes (RFC 9112, 11.2). What has a Content-Length besides, hyper makes the connection's
+/// the same bytes (RFC 9112, 11.2). If it also has a Content-Length, hyper makes the connection's
 /// last request and tells nobody.
 pub(super) fn refuse(headers: &HeaderMap) -> Option<Response<AnswerBody>> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();

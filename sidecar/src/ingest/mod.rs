@@ -54,7 +54,7 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 /// How long events may take to be stored, once the body is there.
 const STORE_TIMEOUT: Duration = Duration::from_millis(8_500);
 
-/// Bytes that a refused event takes beside its message: once as it was found, once in the answer.
+/// Bytes that a refused event takes in addition to its message: once as it was found, once in the answer.
 const REJECTED_OVERHEAD_BYTES: usize = 256;
 
 /// Every status that requests are answered with; on a path that is not ours, 404 alone.

@@ -1,4 +1,4 @@
-//! Refused requests and events, reported to whoever runs the sidecar within its own process.
+//! Refused requests and events, reported to the program that runs the sidecar in its own process.
 //!
 //! `tributary run` shows them. A sidecar in a pod has nobody to report them to: a request there pays
 //! for one comparison. What is refused before it is a request to this API, such as a head that is not HTTP,
@@ -58,7 +58,7 @@ impl<'a> Reported<'a> {
     fn report(&self, status: u16, event: Option<usize>, reason: &str) {
         let refusal =
             Refusal { method: self.method, path: self.path.clone(), status, event, reason: reason.to_owned() };
-        // Whoever runs the sidecar may have stopped listening, or be too slow: the answer is not to wait for that.
+        // That program may have stopped listening, or be too slow: the answer is not to wait for that.
         let _ = self.to.try_send(refusal);
     }
 }

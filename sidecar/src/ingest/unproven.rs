@@ -3,8 +3,8 @@
 //! A write key may be in the body, as browsers send it, and a webhook's signature covers the body: such
 //! a body has to be read before it is known who sent it. It is read out of a budget of its own, and only
 //! so many are read at once, so that clients without a credential leave memory and connections to the
-//! clients that show one in their headers. Whoever proves itself in the body shares what is here with
-//! whoever can't.
+//! clients that show one in their headers. A client that proves itself in the body shares what is here
+//! with clients that can't.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tributary_crds::function::DestinationFunctionSpec;

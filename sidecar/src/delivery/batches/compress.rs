@@ -24,7 +24,7 @@ pub(super) const ZSTD_LEVEL: i32 = 1;
 /// each open batch.
 const ZSTD_WINDOW_LOG: u32 = 20;
 
-/// Bytes that a compressor takes beside its output (zlib-rs: window, hash chains, pending output and
+/// Bytes that a compressor takes in addition to its output (zlib-rs: window, hash chains, pending output and
 /// flate2's buffer; zstd: `ZSTD_estimateCStreamSize` for the window above).
 const GZIP_STATE_BYTES: usize = 448 << 10;
 const ZSTD_STATE_BYTES: usize = 2 << 20;
@@ -117,7 +117,7 @@ fn encoder(compression: Compression, out: Vec<u8>) -> io::Result<Content> {
     })
 }
 
-/// What a compressor takes beside its output.
+/// What a compressor takes in addition to its output.
 fn state_bytes(compression: Compression) -> usize {
     match compression {
         Compression::Gzip => GZIP_STATE_BYTES,

@@ -10,7 +10,7 @@ use std::time::{Duration, Instant};
 
 use crate::event::EventType;
 
-/// Types, beside the six of Segment's spec, that have a batch of their own at one time.
+/// Types, in addition to the six of Segment's spec, that have a batch of their own at one time.
 const MAX_OTHER_TYPES: usize = 64;
 
 /// What stands for the type in the keys of batches of mixed types.
