@@ -126,9 +126,8 @@ impl Console {
 
     /// The live count.
     pub fn count(&mut self, totals: Totals) {
-        if let Some(more) = self.refused.due(Instant::now()) {
-            self.screen.line(&format!("refused   {more}"));
-        }
+        let more = self.refused.due(Instant::now());
+        self.repeated(more);
         self.screen.status(status(totals));
     }
 
@@ -149,10 +148,16 @@ impl Console {
     }
 
     fn line(&mut self, text: &str) {
-        if let Some(more) = self.refused.end() {
+        let more = self.refused.end();
+        self.repeated(more);
+        self.screen.line(text);
+    }
+
+    /// How often the refusal that was shown last came again, if it did.
+    fn repeated(&self, more: Option<String>) {
+        if let Some(more) = more {
             self.screen.line(&format!("refused   {more}"));
         }
-        self.screen.line(text);
     }
 }
 

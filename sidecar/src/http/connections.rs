@@ -159,16 +159,12 @@ struct Asked {
     settles_at: Arc<Mutex<Instant>>,
 }
 
-fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
-    mutex.lock()
-}
-
 impl State {
     /// Asks the connection that is next to close, if as many as `limit` are to stay open. Whether there is one.
     fn ask_next_to_close(&mut self, limit: usize) -> bool {
         let Some(id) = self.table.shed(limit) else { return false };
         if let Some(Asked { notify, settles_at }) = self.asked.get(&id) {
-            self.settled = self.settled.max(Some(*lock(settles_at)));
+            self.settled = self.settled.max(Some(*settles_at.lock()));
             notify.notify_one();
         }
         true
@@ -246,7 +242,7 @@ impl Connections {
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
-        lock(&self.state)
+        self.state.lock()
     }
 }
 
@@ -295,7 +291,7 @@ impl Slot {
     }
 
     fn settle_in(&self, time: Duration) {
-        *lock(&self.asked.settles_at) = Instant::now() + time;
+        *self.asked.settles_at.lock() = Instant::now() + time;
     }
 
     /// A request's head is there. The connection is busy until the answer, for which the guard
@@ -334,7 +330,7 @@ impl Slot {
 
     /// When the connection may be closed, if it stays as it is.
     pub(super) fn settles_at(&self) -> Instant {
-        *lock(&self.asked.settles_at)
+        *self.asked.settles_at.lock()
     }
 
     /// Ends when all connections are to close.
