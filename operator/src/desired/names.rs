@@ -30,6 +30,8 @@ pub const SIDECAR: &str = "tributary-sidecar";
 
 /// Annotations.
 pub mod annotation {
+    /// What the names of all of them begin with.
+    pub const PREFIX: &str = "tributary.dev/";
     /// Of every child: the hash of what the operator last applied. What is no longer wanted is seen by
     /// it alone.
     pub const APPLIED: &str = "tributary.dev/applied";

@@ -227,7 +227,7 @@ async fn look(
     let done = match then {
         Next::Bring => {
             let roll = Roll {
-                live: live.as_deref(),
+                live: live.as_ref(),
                 desired: &children.deployment,
                 is_healthy: rollouts::is_healthy(status.as_ref()),
                 fails_by_function: observed.fault_of_new_sidecar().is_some(),

@@ -5,15 +5,18 @@
 //! store events before its roll can't be made worse, and takes no slot; what matters for security waits for
 //! nobody. A roll that makes no progress within the Deployment's deadline gives its slot back and counts as
 //! failed; when too many have failed, no other begins until the platform's owner has fixed the cause.
+//! A Deployment that somebody edits while it waits is written at once, as the platform wants it now.
 //!
 //! Which rolls failed is in the functions' statuses ([`Reason::RolloutFailed`]), so that another leader knows.
 //! Pure, but for its memory.
 
 mod calls;
+mod edits;
 #[cfg(test)]
 mod tests;
 
-use std::collections::{BTreeSet, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
@@ -27,6 +30,7 @@ use crate::observe::{is_complete, rollout};
 use crate::platform::Platform;
 
 pub use calls::Calls;
+use edits::is_edited;
 
 /// All rolls for the platform's sake.
 #[derive(Debug)]
@@ -40,7 +44,8 @@ pub struct Rollouts {
 struct State {
     /// Who holds a slot.
     rolling: HashSet<FunctionRef>,
-    waiting: BTreeSet<FunctionRef>,
+    /// Who waits for one, with their Deployments as they were when that began.
+    waiting: BTreeMap<FunctionRef, Arc<Deployment>>,
     failed: HashMap<FunctionRef, Cause>,
 }
 
@@ -58,7 +63,7 @@ enum Cause {
 #[derive(Clone, Copy, Debug)]
 pub struct Roll<'a> {
     /// The Deployment that there is.
-    pub live: Option<&'a Deployment>,
+    pub live: Option<&'a Arc<Deployment>>,
     /// The Deployment that should be.
     pub desired: &'a Deployment,
     /// Whether the function stores events now, and will when its sidecars have to start again.
@@ -178,16 +183,21 @@ impl Rollouts {
         // What failed was another sidecar.
         state.failed.remove(function);
         let has_slot = state.rolling.contains(function);
-        let needs_slot = roll.is_healthy && roll.live.is_some_and(takes_events) && !is_urgent(roll);
-        if needs_slot && !has_slot {
+        let needs_slot = |live: &&Arc<Deployment>| roll.is_healthy && takes_events(live) && !is_urgent(roll);
+        if let Some(live) = roll.live.filter(needs_slot).filter(|_| !has_slot) {
             let failures = state.failures();
-            if failures >= self.max_failed {
-                state.waiting.insert(function.clone());
-                return Turn::Halted(failures);
-            }
-            if self.free_slots(state) == 0 {
-                state.waiting.insert(function.clone());
-                return Turn::Wait(state.rolling.len());
+            let waits = if failures >= self.max_failed {
+                Some(Turn::Halted(failures))
+            } else if self.free_slots(state) == 0 {
+                Some(Turn::Wait(state.rolling.len()))
+            } else {
+                None
+            };
+            if let Some(turn) = waits {
+                let found = state.waiting.entry(function.clone()).or_insert_with(|| live.clone());
+                // What somebody made of it meanwhile is not to run until its turn, and its pods are replaced
+                // already. It stays noted until the cache shows it written.
+                return if is_edited(live, found) { Turn::Go } else { turn };
             }
             state.rolling.insert(function.clone());
         }
@@ -203,10 +213,10 @@ impl Rollouts {
         let is_halted = state.is_halted(self.max_failed);
         let calls = if is_halted != was_halted {
             // Each says so in its status.
-            state.waiting.iter().cloned().collect()
+            state.waiting.keys().cloned().collect()
         } else {
             let free = self.free_slots(&state);
-            state.waiting.iter().take(if free > before { free } else { 0 }).cloned().collect()
+            state.waiting.keys().take(if free > before { free } else { 0 }).cloned().collect()
         };
         let halted_by = (is_halted && !was_halted).then(|| {
             let mut failed: Vec<_> = state.failed.keys().cloned().collect();

@@ -15,27 +15,27 @@ fn rollouts(max_concurrent: usize, max_failed: usize) -> Rollouts {
 }
 
 /// A Deployment that is through, with this template and owner's part.
-fn deployment(template: &str, owner: &str) -> Deployment {
+fn deployment(template: &str, owner: &str) -> Arc<Deployment> {
     let mut deployment: Deployment = serde_yaml::from_str(
         "{metadata: {generation: 1}, spec: {replicas: 1, selector: {}, template: {}}, status: \
          {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}}",
     )
     .unwrap();
     deployment.metadata.annotations = Some(labels([(annotation::TEMPLATE, template), (annotation::FUNCTION, owner)]));
-    deployment
+    Arc::new(deployment)
 }
 
 /// The same, whose new pod is not ready, with these conditions.
-fn rolling(template: &str, conditions: &[&str]) -> Deployment {
+fn rolling(template: &str, conditions: &[&str]) -> Arc<Deployment> {
     let mut deployment = deployment(template, "f");
-    let status = deployment.status.as_mut().unwrap();
+    let status = Arc::make_mut(&mut deployment).status.as_mut().unwrap();
     status.replicas = Some(2);
     status.conditions = Some(conditions.iter().map(|text| serde_yaml::from_str(text).unwrap()).collect());
     deployment
 }
 
-fn demanding(mut deployment: Deployment, demands: &str) -> Deployment {
-    deployment.annotations_mut().insert(annotation::DEMANDS.to_owned(), demands.to_owned());
+fn demanding(mut deployment: Arc<Deployment>, demands: &str) -> Arc<Deployment> {
+    Arc::make_mut(&mut deployment).annotations_mut().insert(annotation::DEMANDS.to_owned(), demands.to_owned());
     deployment
 }
 
@@ -43,7 +43,7 @@ fn function(name: &str) -> FunctionRef {
     FunctionRef::new("shop", name)
 }
 
-fn healthy<'a>(live: &'a Deployment, desired: &'a Deployment) -> Roll<'a> {
+fn healthy<'a>(live: &'a Arc<Deployment>, desired: &'a Deployment) -> Roll<'a> {
     Roll { live: Some(live), desired, is_healthy: true, fails_by_function: false }
 }
 
@@ -52,7 +52,7 @@ fn the_platforms_change_rolls_a_few_at_a_time() {
     let rollouts = rollouts(1, 9);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
     let (a, b, c) = (function("a"), function("b"), function("c"));
-    let turn = |function: &FunctionRef, live: &Deployment| {
+    let turn = |function: &FunctionRef, live: &Arc<Deployment>| {
         let (turn, consequences) = rollouts.turn(function, healthy(live, &new));
         (turn, consequences.calls)
     };
@@ -117,6 +117,27 @@ fn another_sidecar_begins_with_a_full_budget() {
     assert_eq!(rollouts.turn(&b, healthy(&old, &fixed)).0, Turn::Wait(1));
 }
 
+#[test]
+fn what_is_edited_while_it_waits_is_written_at_once_and_counts_for_nobody() {
+    let rollouts = rollouts(1, 1);
+    let (old, new) = (deployment("1", "f"), deployment("2", "f"));
+    let (full, edited) = (function("full"), function("edited"));
+    let mut by_hand = old.clone();
+    Arc::make_mut(&mut by_hand).spec.as_mut().unwrap().min_ready_seconds = Some(9);
+    let unedited = by_hand.clone();
+    rollouts.turn(&full, healthy(&old, &new));
+    for turn in [Turn::Wait(1), Turn::Halted(1)] {
+        assert_eq!(rollouts.turn(&edited, healthy(&unedited, &new)).0, turn);
+        assert_eq!(rollouts.turn(&edited, healthy(&old, &new)).0, Turn::Go);
+        assert_eq!(rollouts.turn(&edited, healthy(&old, &new)).0, Turn::Go, "should the first write have failed");
+        let stuck = rolling("2", &[STUCK]);
+        assert_eq!(rollouts.turn(&edited, healthy(&stuck, &new)).0, Turn::Go);
+        assert_eq!(rollouts.counts().waiting, 0);
+        rollouts.turn(&full, healthy(&stuck, &new));
+        assert_eq!(rollouts.counts().failed, 1);
+    }
+}
+
 /// What its owner changes, what stores no events anyway, and what the platform demands for security.
 #[test]
 fn some_wait_for_nobody() {
@@ -125,7 +146,7 @@ fn some_wait_for_nobody() {
     let full = function("full");
     rollouts.turn(&full, healthy(&old, &new));
     let mut without_pods = old.clone();
-    without_pods.status.as_mut().unwrap().available_replicas = None;
+    Arc::make_mut(&mut without_pods).status.as_mut().unwrap().available_replicas = None;
     let (owners, demands) = (deployment("2", "g"), demanding(new.clone(), "prefix"));
     let others = demanding(old.clone(), "another-prefix");
     let is_broken = Roll { is_healthy: false, ..healthy(&old, &new) };

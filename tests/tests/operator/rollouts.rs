@@ -7,13 +7,13 @@ use std::time::Duration;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Event;
 use kube::ResourceExt;
-use kube::api::ListParams;
+use kube::api::{ListParams, Patch, PatchParams};
 use serde_json::json;
 use tributary_tests::kubernetes::{condition, eventually, within};
 use tributary_tests::wait::SOON;
 use tributary_tests::{OperatorProcess, OperatorSetup};
 
-use crate::scene::{Scene, image};
+use crate::scene::{Scene, image, template};
 use crate::sidecars::SimulatedSidecars;
 
 /// The Deployment's progressDeadlineSeconds of 120, and what controllers need beyond that have a thousand other
@@ -38,10 +38,13 @@ async fn served(scene: &Scene, sidecars: &SimulatedSidecars, name: &str, reason:
     .await;
 }
 
-/// The functions whose Deployments are of the image.
+/// The functions whose Deployments are of the image, and of nothing else.
 async fn rolled(scene: &Scene, to: &str) -> BTreeSet<String> {
     let deployments = scene.objects::<Deployment>().list(&ListParams::default()).await.expect("a list");
-    deployments.iter().filter(|deployment| image(deployment) == to).map(ResourceExt::name_any).collect()
+    let is_rolled = |deployment: &&Deployment| {
+        image(deployment) == to && template(deployment)["spec"]["containers"].as_array().map(Vec::len) == Some(1)
+    };
+    deployments.iter().filter(is_rolled).map(ResourceExt::name_any).collect()
 }
 
 /// The functions whose UpToDate has this reason.
@@ -51,6 +54,14 @@ async fn up_to_date(scene: &Scene, reason: &str) -> BTreeSet<String> {
         .iter()
         .filter(|function| condition(function, "UpToDate").is_some_and(|condition| condition.reason == reason));
     of_reason.map(ResourceExt::name_any).collect()
+}
+
+/// Sets another image for the container of this name, which is added if there is none.
+async fn edit_container(scene: &Scene, function: &str, container: &str) {
+    let containers = json!([{"name": container, "image": "registry.invalid/theirs"}]);
+    let patch = json!({"spec": {"template": {"spec": {"containers": containers}}}});
+    let api = scene.objects::<Deployment>();
+    api.patch(function, &PatchParams::default(), &Patch::Strategic(&patch)).await.expect("an edit");
 }
 
 async fn start(setup: OperatorSetup) -> OperatorProcess {
@@ -104,11 +115,24 @@ async fn a_sidecar_that_does_not_come_up_reaches_few_and_the_halt_outlives_its_l
     let first = rolled(&scene, NEXT).await;
     assert_eq!(first.len(), 2, "{first:?}");
 
-    within(FAILED, "the rollout is halted", async || {
-        (up_to_date(&scene, "RolloutHalted").await.len() == 3).then_some(())
+    // What somebody makes of one that waits does not run until its turn.
+    let mut waiting = up_to_date(&scene, "RolloutWaiting").await.into_iter();
+    let edited = [waiting.next(), waiting.next()].map(|name| name.expect("three wait"));
+    edit_container(&scene, &edited[0], "sidecar").await;
+    edit_container(&scene, &edited[1], "theirs").await;
+    eventually("they are written over", async || {
+        let expected: BTreeSet<_> = first.iter().chain(&edited).cloned().collect();
+        (rolled(&scene, NEXT).await == expected).then_some(())
     })
     .await;
-    assert_eq!(rolled(&scene, NEXT).await, first, "no other has begun");
+    assert_eq!(operator.metric("rollout_halted").await, 0.0);
+
+    within(FAILED, "the rollout is halted", async || {
+        (up_to_date(&scene, "RolloutHalted").await.len() == 1).then_some(())
+    })
+    .await;
+    let written = rolled(&scene, NEXT).await;
+    assert_eq!(written.len(), first.len() + edited.len(), "no other has begun: {written:?}");
     assert_eq!(up_to_date(&scene, "RolloutFailed").await, first);
     assert_eq!(operator.metric("rollout_halted").await, 1.0);
     assert_eq!(operator.metric("rollouts{state=\"failed\"}").await, 2.0);
@@ -133,7 +157,7 @@ async fn a_sidecar_that_does_not_come_up_reaches_few_and_the_halt_outlives_its_l
         (operator.metric("reconcile_duration_seconds_count").await >= 5.0).then_some(())
     })
     .await;
-    assert_eq!(rolled(&scene, NEXT).await, first);
+    assert_eq!(rolled(&scene, NEXT).await, written);
 
     operator.kill();
     let operator = start(with_image(FIXED)).await;
