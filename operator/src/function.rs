@@ -7,8 +7,8 @@ use kube::runtime::reflector::ObjectRef;
 use kube::{Resource, ResourceExt};
 use tributary_crds::DestinationFunction;
 
-use crate::desired::names::label;
-use crate::kinship::controller;
+use crate::names::label;
+use crate::owner_references::controller;
 
 /// A function as it was read: one that can't be understood, stored under other rules, is its own
 /// trouble and nobody else's.

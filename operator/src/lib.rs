@@ -3,45 +3,35 @@
 //! What becomes of a function, in this order:
 //!
 //! 1. [`watch`] knows what is in the cluster, and says which function a change concerns;
-//! 2. [`acceptance`] says whether the platform allows the function, and [`taken_up`] what goes on of one whose
-//!    changes wait: pure;
-//! 3. [`desired`] says what its children should be: pure;
-//! 4. [`apply`] makes them so, where they differ ([`difference`], [`kinship`], [`ownership`]: pure);
+//! 2. [`validate`] says whether the platform allows the function: pure;
+//! 3. [`build`] says what its children should be: pure;
+//! 4. [`apply`] makes them so, where they differ;
 //! 5. [`observe`] sees what its sidecars do, and asks them;
-//! 6. [`conditions`] says what is to be said of it: pure; [`status`] and [`events`] say it.
+//! 6. [`status`] computes the conditions, and writes them, with Events and lines of the log.
 //!
-//! [`reconcile`] is one look at a function, from 2 to 6; [`controller`] looks again whenever
-//! something has changed; [`rollouts`] says whose turn it is when the platform changes all sidecars, and [`rivals`]
-//! whether another release's operator looks after the same functions. [`leader`] sees to it that only one process
-//! writes, with the help of [`client`]; [`platform`] is what the cluster's owner says.
+//! [`controller`] does that for a function whenever something has changed, decides whose turn it is when the platform
+//! changes all sidecars, and backs off after failures. [`leader`] sees to it that only one process writes, with the help
+//! of [`client`]; [`platform`] is what the cluster's owner says, and [`process`] what surrounds all of it.
 //!
-//! The operator has no access to Secrets. The kubelet mounts them into sidecars, which read them.
+//! No module uses one that stands for a later step. The operator has no access to Secrets: the kubelet mounts them into
+//! sidecars, which read them.
 
-pub mod acceptance;
-pub mod admin;
+mod api_error;
 pub mod apply;
-mod backoff;
+pub mod build;
 pub mod client;
-pub mod conditions;
 pub mod controller;
-pub mod desired;
-pub mod difference;
-pub mod events;
-pub mod flags;
+pub mod finding;
 pub mod function;
-pub mod health;
-pub mod kinship;
 pub mod leader;
 pub mod metrics;
+pub mod names;
 pub mod observe;
 pub mod operator;
-pub mod ownership;
+mod owner_references;
 pub mod platform;
-pub mod reconcile;
+pub mod process;
 mod resource_version;
-pub mod rivals;
-pub mod rollouts;
-pub mod scale;
 pub mod status;
-pub mod taken_up;
+pub mod validate;
 pub mod watch;

@@ -8,15 +8,15 @@ use kube::api::Api;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
-use tributary_operator::admin;
 use tributary_operator::client::{Pulse, connect, without_retries};
-use tributary_operator::events::Events;
-use tributary_operator::flags::Flags;
-use tributary_operator::health::Health;
 use tributary_operator::leader::{Elector, Leadership};
 use tributary_operator::metrics::Metrics;
 use tributary_operator::operator::Operator;
 use tributary_operator::platform::Platform;
+use tributary_operator::process::admin;
+use tributary_operator::process::flags::Flags;
+use tributary_operator::process::health::Health;
+use tributary_operator::status::events::Events;
 use tributary_telemetry as telemetry;
 
 /// sysexits.h EX_USAGE: wrong flags or configuration.
@@ -70,7 +70,8 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     // A client of its own, without a fence: a process that doesn't lead must be able to ask for it.
     let leases = Api::namespaced(Client::try_from(without_retries(&config))?, &namespace);
     let mut elector = Elector::new(leases, flags.lease.clone(), flags.identity.clone(), leadership.clone());
-    let client = connect(&config, &leadership, &metrics, &pulse)?;
+    let counted = Arc::clone(&metrics);
+    let client = connect(&config, &leadership, &pulse, move |request| counted.api_request(request))?;
     let events = Events::new(client.clone(), &flags.identity, &flags.lease, &namespace);
     platform.operator = Some(format!("{namespace}/{}", flags.lease));
     let operator = Operator::new(client, flags, events, platform, metrics, health);

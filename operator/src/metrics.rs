@@ -18,9 +18,8 @@ use tributary_telemetry::exposition::Format;
 
 use crate::apply::REASONS;
 use crate::client::Call;
-use crate::conditions::Finding;
+use crate::finding::Finding;
 use crate::function::FunctionRef;
-use crate::rollouts::Counts;
 
 /// Seconds: from a look that finds nothing to do to the time limit of one.
 const SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0];
@@ -66,6 +65,19 @@ struct Told {
 /// The conditions of which metrics tell: whether it stores events, whether the platform allows it, and whether it is
 /// what was asked for.
 const TOLD: [ConditionType; 3] = [ConditionType::Ready, ConditionType::Accepted, ConditionType::UpToDate];
+
+/// How many functions are where in the rollout of the platform's sidecar.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct RolloutCounts {
+    /// Holding a slot.
+    pub rolling: usize,
+    /// Waiting for one.
+    pub waiting: usize,
+    /// Whose roll failed.
+    pub failed: usize,
+    /// Whether no other begins.
+    pub halted: bool,
+}
 
 /// Everything that the operator counts.
 #[derive(Debug)]
@@ -129,7 +141,7 @@ impl Metrics {
             rollouts,
             rollout_halted,
         };
-        metrics.rollouts(Counts::default());
+        metrics.rollouts(RolloutCounts::default());
         for truth in [Truth::True, Truth::False, Truth::Unknown] {
             _ = metrics.functions.get_or_create(&ready(truth));
         }
@@ -175,8 +187,8 @@ impl Metrics {
     }
 
     /// How many functions are where in the platform's rollout.
-    pub fn rollouts(&self, counts: Counts) {
-        let Counts { rolling, waiting, failed, halted } = counts;
+    pub fn rollouts(&self, counts: RolloutCounts) {
+        let RolloutCounts { rolling, waiting, failed, halted } = counts;
         for (state, count) in [("rolling", rolling), ("waiting", waiting), ("failed", failed)] {
             self.rollouts.get_or_create(&StateLabel { state }).set(i64::try_from(count).unwrap_or(i64::MAX));
         }
@@ -187,7 +199,7 @@ impl Metrics {
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
         if !leads {
-            self.rollouts(Counts::default());
+            self.rollouts(RolloutCounts::default());
             self.known().drain().for_each(|(_, told)| self.tell_no_more(&told));
         }
     }
@@ -257,7 +269,7 @@ mod tests {
         metrics.api_request(Call { verb: "patch", kind: "Deployment" });
         metrics.reconciled(Duration::from_millis(3));
         metrics.reconcile_error("Conflict");
-        metrics.rollouts(Counts { rolling: 5, waiting: 7, failed: 1, halted: true });
+        metrics.rollouts(RolloutCounts { rolling: 5, waiting: 7, failed: 1, halted: true });
         let text = metrics.encode(Format::Text);
         for line in [
             "tributary_functions{ready=\"true\"} 1",

@@ -6,13 +6,13 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
+use crate::controller::rollouts::{Calls, Rollouts};
 use crate::controller::{self, Shared};
-use crate::events::Events;
-use crate::flags::Flags;
-use crate::health::Health;
 use crate::metrics::Metrics;
 use crate::platform::Platform;
-use crate::rollouts::{Calls, Rollouts};
+use crate::process::flags::Flags;
+use crate::process::health::Health;
+use crate::status::events::Events;
 use crate::watch::Scope;
 
 /// What leads, or stands by.

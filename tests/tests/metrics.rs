@@ -8,7 +8,7 @@ use serde_json::json;
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_local_aws::Fault;
 use tributary_operator::client::Call;
-use tributary_operator::conditions::Finding;
+use tributary_operator::finding::Finding;
 use tributary_operator::function::FunctionRef;
 use tributary_operator::metrics::Metrics;
 use tributary_telemetry::exposition::Format;

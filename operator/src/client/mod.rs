@@ -1,10 +1,7 @@
 //! The client for all that the leader does: kube's, with a fence, a meter and a pulse.
 
-mod pulse;
 mod request;
-mod said;
-
-use std::sync::Arc;
+mod watch_activity;
 
 use hyper::Request;
 use kube::client::{Body, ClientBuilder};
@@ -14,18 +11,16 @@ use tower::filter::FilterLayer;
 use tower::layer::layer_fn;
 
 use crate::leader::Leadership;
-use crate::metrics::Metrics;
 
-pub use pulse::Pulse;
 pub use request::Call;
-pub use said::{namespace_ends, said, said_of_watch};
+pub use watch_activity::Pulse;
 
 /// A request that was not begun.
 #[derive(Debug, thiserror::Error)]
 #[error("this process doesn't lead any more, and begins no request")]
 struct Fenced;
 
-/// A client that begins requests only while `leadership` holds, counts them, and tells `pulse` what
+/// A client that begins requests only while `leadership` holds, reports each to `count`, and tells `pulse` what
 /// it hears on its watches. It retries nothing: its callers do, each when it suits them.
 ///
 /// # Errors
@@ -33,20 +28,20 @@ struct Fenced;
 pub fn connect(
     config: &Config,
     leadership: &Leadership,
-    metrics: &Arc<Metrics>,
     pulse: &Pulse,
+    count: impl Fn(Call) + Clone + Send + Sync + 'static,
 ) -> kube::Result<Client> {
     let config = without_retries(config);
-    let (leadership, metrics, pulse) = (leadership.clone(), Arc::clone(metrics), pulse.clone());
+    let (leadership, pulse) = (leadership.clone(), pulse.clone());
     let fence = move |request: Request<Body>| -> Result<_, BoxError> {
         if !leadership.holds() {
             return Err(Fenced.into());
         }
-        metrics.api_request(request::describe(&request));
+        count(request::describe(&request));
         Ok(request)
     };
     let client = ClientBuilder::try_from(config)?
-        .with_layer(&layer_fn(move |inner| pulse::Listening { inner, pulse: pulse.clone() }))
+        .with_layer(&layer_fn(move |inner| watch_activity::Listening { inner, pulse: pulse.clone() }))
         .with_layer(&FilterLayer::new(fence));
     Ok(client.build())
 }

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::decision::{Seen, Step};
 use super::{DEADLINE, DURATION, Leadership, REQUEST, RETRY};
-use crate::client::said;
+use crate::api_error::said;
 
 /// A candidate, or the leader.
 #[derive(Debug)]

@@ -4,8 +4,9 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
-use crate::conditions::{Problem, Rollout};
-use crate::desired::names::annotation;
+use super::observed::Rollout;
+use crate::finding::Problem;
+use crate::names::annotation;
 
 /// What a Deployment says of its roll to what is desired.
 pub fn rollout(deployment: &Deployment, desired: &Deployment) -> Rollout {

@@ -1,14 +1,16 @@
 //! What is seen of a function's sidecars: by Kubernetes, and by asking them.
 
-mod asking;
-mod chain;
 mod deployment;
+mod observed;
+mod owner_chain;
 mod pods;
+mod poller;
 mod reports;
-mod text;
+mod sanitize;
 
-pub use asking::Asking;
-pub use chain::is_of;
 pub use deployment::{is_complete, rollout};
+pub use observed::{Heard, Observed, Pod, Rollout, Turn};
+pub use owner_chain::is_of;
 pub use pods::{goes_on, has_ended, is_current, pod};
+pub use poller::Asking;
 pub use reports::Reports;

@@ -7,10 +7,11 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod as KubePod
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
-use super::text::safe;
-use crate::conditions::{Heard, Pod, Problem};
-use crate::desired::names::label;
-use crate::desired::{CONTAINER, PLATFORM_PORT};
+use super::observed::{Heard, Pod};
+use super::sanitize::safe;
+use crate::build::{CONTAINER, PLATFORM_PORT};
+use crate::finding::Problem;
+use crate::names::label;
 
 /// Reasons of the kubelet's for an image that does not come.
 /// <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/images/types.go>

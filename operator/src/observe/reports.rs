@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tributary_crds::conditions::SidecarStatus;
 
-use crate::conditions::Heard;
+use super::observed::Heard;
 
 /// Times that a sidecar may leave a question unanswered before what it said last counts no more: what
 /// is wrong is to be in the status within 15 s.

@@ -18,8 +18,8 @@ use tokio::sync::{mpsc, watch};
 
 use super::grouped::{Feeder, Grouped};
 use super::{listener, prune};
-use crate::desired::names::{MANAGER, label};
 use crate::function::{FunctionRef, Guarded};
+use crate::names::{MANAGER, label};
 
 /// Where functions are looked after.
 #[derive(Clone, Debug, PartialEq, Eq)]

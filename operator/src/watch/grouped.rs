@@ -114,7 +114,7 @@ mod tests {
     use kube::api::ObjectMeta;
 
     use super::*;
-    use crate::desired::names::{label, labels};
+    use crate::names::{label, labels};
 
     fn pod(name: &str, function: &str) -> Pod {
         let metadata = ObjectMeta {

@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::client::said_of_watch;
+use crate::api_error::said_of_watch;
 
 /// After a failure: doubled each time. The longest is well below the client's own time limits, so
 /// that what is under way is not given up unlooked at.

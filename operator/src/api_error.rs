@@ -1,0 +1,79 @@
+//! Errors of the API server for people: kube's own text is the whole answer, twice.
+
+use kube::runtime::watcher;
+use tributary_telemetry::causes;
+
+/// What went wrong with a request.
+pub fn said(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
+        _ => causes(error),
+    }
+}
+
+/// What went wrong with a request, in words of a closed set.
+pub fn api_reason(error: &kube::Error) -> &'static str {
+    match error {
+        kube::Error::Api(status) => match status.code {
+            403 => "Forbidden",
+            404 => "NotFound",
+            409 => "Conflict",
+            422 => "Invalid",
+            429 => "Throttled",
+            500.. => "ServerError",
+            _ => "Refused",
+        },
+        _ => "Unreachable",
+    }
+}
+
+/// What went wrong with a watch.
+pub fn said_of_watch(error: &watcher::Error) -> String {
+    use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
+    match error {
+        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => said(error),
+        WatchError(status) => said(&kube::Error::Api(status.clone())),
+        NoResourceVersion => error.to_string(),
+    }
+}
+
+/// Whether a request came too late: its namespace is being deleted, and all that is in it.
+pub fn namespace_ends(error: &kube::Error) -> bool {
+    let kube::Error::Api(status) = error else { return false };
+    let causes = status.details.iter().flat_map(|details| &details.causes);
+    causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
+}
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+    use serde_json::json;
+
+    use super::*;
+
+    fn forbidden() -> kube::Error {
+        let status: Status = serde_json::from_value(json!({
+            "kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 403,
+            "reason": "Forbidden", "message": "services \"orders\" is forbidden: it is being terminated",
+            "details": {"name": "orders", "kind": "services", "causes": [
+                {"reason": "NamespaceTerminating", "message": "namespace shop is being terminated", "field": "x"},
+            ]},
+        }))
+        .unwrap();
+        kube::Error::Api(Box::new(status))
+    }
+
+    #[test]
+    fn an_answer_is_told_by_its_sentence() {
+        let told = "services \"orders\" is forbidden: it is being terminated (403 Forbidden)";
+        assert_eq!(said(&forbidden()), told);
+        assert_eq!(said_of_watch(&watcher::Error::WatchStartFailed(forbidden())), told);
+    }
+
+    #[test]
+    fn the_end_of_a_namespace_is_told_from_other_refusals() {
+        assert!(namespace_ends(&forbidden()));
+        let other = Status::failure("no", "Forbidden").with_code(403);
+        assert!(!namespace_ends(&kube::Error::Api(other.boxed())));
+    }
+}

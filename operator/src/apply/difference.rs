@@ -1,0 +1,150 @@
+//! Whether an object in the cluster already is what is wanted. Pure.
+//!
+//! Asking the API server would be a request for every child at every look; so the comparison is
+//! made here. What is wanted must be there; what others added, and what the API server fills in,
+//! does not count. What was wanted once and is no more can't be seen this way: the hash of what was
+//! applied last tells ([`annotation::APPLIED`]).
+
+use kube::ResourceExt;
+use serde::Serialize;
+use serde_json::Value;
+use tributary_crds::values::Quantity;
+
+use crate::names::annotation;
+
+/// Lists whose elements Kubernetes tells apart by a field; others may have added elements of theirs.
+/// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy>
+const KEYED: [(&str, &str); 8] = [
+    ("containers", "name"),
+    ("env", "name"),
+    ("imagePullSecrets", "name"),
+    ("ownerReferences", "uid"),
+    ("ports", "name"),
+    ("topologySpreadConstraints", "topologyKey"),
+    ("volumeMounts", "mountPath"),
+    ("volumes", "name"),
+];
+
+/// Whether `live` is what `desired` says, and was made so by it.
+pub fn is_current<K: ResourceExt + Serialize>(live: &K, desired: &K) -> bool {
+    let applied = |object: &K| object.annotations().get(annotation::APPLIED).cloned();
+    if applied(live) != applied(desired) {
+        return false;
+    }
+    let json = |object: &K| serde_json::to_value(object).expect("Kubernetes' types are JSON");
+    covers(&json(live), &json(desired), Place::default())
+}
+
+/// Where in an object a value stands, as far as it matters.
+#[derive(Clone, Copy, Default)]
+struct Place<'a> {
+    field: &'a str,
+    amounts: bool,
+}
+
+fn covers(live: &Value, desired: &Value, place: Place<'_>) -> bool {
+    match (live, desired) {
+        (Value::Object(live), Value::Object(desired)) => desired.iter().all(|(field, desired)| {
+            let live = live.get(field).unwrap_or(&Value::Null);
+            // Amounts are written in another way than they were given.
+            covers(live, desired, Place { field, amounts: place.amounts || field == "resources" })
+        }),
+        (Value::Array(live), Value::Array(desired)) => match key_of(place.field) {
+            // Not all lists of the name are: a NetworkPolicy's ports have no names.
+            Some(key) if desired.iter().all(|desired| !desired[key].is_null()) => desired.iter().all(|desired| {
+                let mut same = live.iter().filter(|live| live[key] == desired[key]);
+                same.any(|live| covers(live, desired, place))
+            }),
+            _ => {
+                live.len() == desired.len()
+                    && live.iter().zip(desired).all(|(live, desired)| covers(live, desired, place))
+            }
+        },
+        // What is empty is not kept.
+        (Value::Null, Value::Object(desired)) => desired.is_empty(),
+        (Value::Null, Value::Array(desired)) => desired.is_empty(),
+        (Value::Null, Value::String(desired)) => desired.is_empty(),
+        (Value::String(live), Value::String(desired)) if place.amounts => {
+            let amount = |text: &String| Quantity::Text(text.clone()).thousandths();
+            live == desired || (amount(live).is_some() && amount(live) == amount(desired))
+        }
+        _ => live == desired,
+    }
+}
+
+fn key_of(field: &str) -> Option<&'static str> {
+    KEYED.iter().find(|(list, _)| *list == field).map(|(_, key)| *key)
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::api::apps::v1::Deployment;
+    use serde_json::json;
+
+    use super::*;
+
+    const DEPLOYMENT: &str = "
+        metadata:
+          name: orders
+          labels: {a: b}
+          annotations: {tributary.dev/applied: '1'}
+        spec:
+          selector: {matchLabels: {a: b}}
+          template:
+            spec:
+              containers:
+              - name: sidecar
+                image: one
+                args: [x, y]
+                env: [{name: A, value: '1'}]
+                resources: {limits: {cpu: 1000m, memory: 1024Mi}}
+                volumeMounts: [{name: s, mountPath: /a}, {name: s, mountPath: /b}]
+    ";
+
+    fn with(pointer: &str, value: Value) -> Deployment {
+        let mut object: Value = serde_yaml::from_str(DEPLOYMENT).unwrap();
+        *object.pointer_mut(pointer).unwrap() = value;
+        serde_json::from_value(object).unwrap()
+    }
+
+    #[test]
+    fn what_others_add_and_the_server_fills_in_does_not_count() {
+        let desired: Deployment = serde_yaml::from_str(DEPLOYMENT).unwrap();
+        let container = json!({
+            "name": "sidecar",
+            "image": "one",
+            "imagePullPolicy": "IfNotPresent",
+            "args": ["x", "y"],
+            "env": [{"name": "Z", "value": "9"}, {"name": "A", "value": "1"}],
+            "resources": {"limits": {"cpu": "1", "memory": "1Gi"}},
+            "volumeMounts": [{"name": "t", "mountPath": "/t"}, {"name": "s", "mountPath": "/b"}, {"name": "s", "mountPath": "/a"}],
+        });
+        for (pointer, value) in [
+            ("/metadata/labels", json!({"a": "b", "theirs": "x"})),
+            ("/spec/selector", json!({"matchLabels": {"a": "b"}})),
+            ("/spec/template/spec/containers", json!([{"name": "injected"}, container])),
+            ("/spec/template/spec", json!({"containers": [container], "dnsPolicy": "ClusterFirst"})),
+        ] {
+            assert!(is_current(&with(pointer, value), &desired), "{pointer}");
+        }
+    }
+
+    #[test]
+    fn what_is_wanted_must_be_there() {
+        let desired: Deployment = serde_yaml::from_str(DEPLOYMENT).unwrap();
+        for (pointer, value) in [
+            ("/metadata/labels", json!({})),
+            ("/metadata/annotations", json!({"tributary.dev/applied": "2"})),
+            ("/metadata/annotations", json!({})),
+            ("/spec/template/spec/containers", json!([])),
+            ("/spec/template/spec/containers/0/image", json!("two")),
+            ("/spec/template/spec/containers/0/args", json!(["x"])),
+            ("/spec/template/spec/containers/0/args", json!(["y", "x"])),
+            ("/spec/template/spec/containers/0/env", json!([{"name": "A", "value": "2"}])),
+            ("/spec/template/spec/containers/0/resources/limits/cpu", json!("2")),
+            ("/spec/template/spec/containers/0/volumeMounts", json!([{"name": "s", "mountPath": "/a"}])),
+        ] {
+            assert!(!is_current(&with(pointer, value), &desired), "{pointer}");
+        }
+    }
+}

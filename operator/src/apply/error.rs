@@ -1,0 +1,117 @@
+//! Why a child is not what it should be.
+
+use kube::Resource;
+use tributary_crds::conditions::Reason;
+
+use crate::api_error::{api_reason, said};
+use crate::finding::Problem;
+
+/// Why a child is not what it should be.
+#[derive(Debug, thiserror::Error)]
+pub enum ApplyError {
+    /// Somebody else has an object of that name.
+    #[error(
+        "the name {name} is taken: there is a {kind} {name} in the namespace, and {who}; delete or rename it, or name the function otherwise"
+    )]
+    Clash {
+        /// The object's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// Whose it is.
+        who: String,
+    },
+    /// A function of that name is gone, and its child not yet.
+    #[error(
+        "the {kind} {name} of a function of the same name that was deleted is still there; the garbage collector removes it"
+    )]
+    Orphaned {
+        /// The child's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+    },
+    /// The API server said no, or nothing.
+    #[error("the {kind} {name} can't be written: {}", said(source))]
+    Api {
+        /// The child's kind.
+        kind: String,
+        /// Its name.
+        name: String,
+        /// What it said.
+        source: kube::Error,
+    },
+}
+
+impl ApplyError {
+    pub(super) fn api<K: Resource<DynamicType = ()>>(name: &str, source: kube::Error) -> Self {
+        Self::Api { kind: K::kind(&()).into_owned(), name: name.to_owned(), source }
+    }
+
+    /// What to say of it in the function's conditions; nothing, if it passes by itself.
+    pub fn problem(&self) -> Option<Problem> {
+        let problem = |reason, message| Some(Problem { reason, message });
+        match self {
+            Self::Clash { .. } => problem(Reason::NameClash, self.to_string()),
+            Self::Orphaned { .. } => problem(Reason::Progressing, self.to_string()),
+            Self::Api { source: kube::Error::Api(status), kind, name } => match status.code {
+                // A race that the next look settles, or a server that is not well.
+                409 | 429 | 500.. => None,
+                403 if status.message.contains("exceeded quota") => problem(
+                    Reason::QuotaExceeded,
+                    format!(
+                        "the namespace's quota leaves no room for the {kind} {name}: raise it. Kubernetes said: {}",
+                        status.message
+                    ),
+                ),
+                _ => problem(Reason::Progressing, format!("the {kind} {name} can't be written: {}", status.message)),
+            },
+            Self::Api { .. } => None,
+        }
+    }
+
+    /// For metrics: a closed set.
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Clash { .. } => "NameClash",
+            Self::Orphaned { .. } => "Orphaned",
+            Self::Api { source, .. } => api_reason(source),
+        }
+    }
+}
+
+/// Every reason of a look at a function that failed: those of [`ApplyError::reason`], of [`api_reason`],
+/// and `Timeout`.
+pub const REASONS: [&str; 11] = [
+    "Conflict",
+    "Forbidden",
+    "Invalid",
+    "NameClash",
+    "NotFound",
+    "Orphaned",
+    "Refused",
+    "ServerError",
+    "Throttled",
+    "Timeout",
+    "Unreachable",
+];
+
+#[cfg(test)]
+mod tests {
+    use kube::core::Status;
+
+    use super::*;
+
+    #[test]
+    fn whatever_the_api_server_answers_has_a_reason_of_the_closed_set() {
+        for code in 400..600 {
+            let error = kube::Error::Api(Box::new(Status { code, ..Status::default() }));
+            assert!(REASONS.contains(&api_reason(&error)), "{code}");
+        }
+        let (kind, name) = ("Service".to_owned(), "orders".to_owned());
+        let clash = ApplyError::Clash { kind: kind.clone(), name: name.clone(), who: String::new() };
+        for error in [clash, ApplyError::Orphaned { kind, name }] {
+            assert!(REASONS.contains(&error.reason()), "{error}");
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! Who owns which field of an object, in server-side apply's books. Pure.
+//!
+//! A child is created by a plain POST, which never takes over what somebody else has; but in the
+//! books that is an update, whose fields no later apply gives up. So before the first apply the
+//! entry is turned into one of an apply's, as kubectl does when it migrates an object. Replicas
+//! that are nobody's business any more are struck from it, or giving them up would reset them.
+//! <https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership>
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
+use serde_json::Value;
+
+use crate::names::MANAGER;
+
+/// The books as they must be before an apply, if they must be changed. `leaves_replicas` says that
+/// what is applied has no `spec.replicas`.
+pub fn prepared(books: &[ManagedFieldsEntry], leaves_replicas: bool) -> Option<Vec<ManagedFieldsEntry>> {
+    let applied = books.iter().any(|entry| is_ours(entry) && is(entry, "Apply"));
+    let mut prepared = Vec::with_capacity(books.len());
+    for entry in books {
+        let mut entry = entry.clone();
+        if is_ours(&entry) && is(&entry, "Update") {
+            if applied {
+                continue;
+            }
+            entry.operation = Some("Apply".to_owned());
+        }
+        if leaves_replicas && is_ours(&entry) {
+            strike_replicas(&mut entry);
+        }
+        prepared.push(entry);
+    }
+    (prepared != books).then_some(prepared)
+}
+
+fn is_ours(entry: &ManagedFieldsEntry) -> bool {
+    entry.manager.as_deref() == Some(MANAGER) && entry.subresource.is_none()
+}
+
+fn is(entry: &ManagedFieldsEntry, operation: &str) -> bool {
+    entry.operation.as_deref() == Some(operation)
+}
+
+fn strike_replicas(entry: &mut ManagedFieldsEntry) {
+    let spec = entry.fields_v1.as_mut().and_then(|fields| fields.0.get_mut("f:spec"));
+    if let Some(Value::Object(spec)) = spec {
+        spec.remove("f:replicas");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn books(entries: Value) -> Vec<ManagedFieldsEntry> {
+        serde_json::from_value(entries).unwrap()
+    }
+
+    fn entry(manager: &str, operation: &str, fields: &Value) -> Value {
+        json!({"manager": manager, "operation": operation, "apiVersion": "apps/v1", "fieldsType": "FieldsV1", "fieldsV1": fields})
+    }
+
+    #[test]
+    fn a_creation_becomes_an_apply() {
+        let theirs = entry("kubectl", "Update", &json!({"f:metadata": {}}));
+        let before = books(json!([entry(MANAGER, "Update", &json!({"f:spec": {"f:x": {}}})), theirs]));
+        let after = books(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}})), theirs]));
+        assert_eq!(prepared(&before, false), Some(after.clone()));
+        assert_eq!(prepared(&after, false), None);
+    }
+
+    #[test]
+    fn replicas_that_are_let_go_keep_their_number() {
+        let before = books(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:replicas": {}, "f:x": {}}}))]));
+        let after = books(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}}))]));
+        assert_eq!(prepared(&before, true), Some(after));
+        assert_eq!(prepared(&before, false), None);
+    }
+
+    #[test]
+    fn an_update_beside_an_apply_is_dropped() {
+        let apply = entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}}));
+        let update = entry(MANAGER, "Update", &json!({"f:spec": {"f:replicas": {}}}));
+        assert_eq!(prepared(&books(json!([apply, update])), false), Some(books(json!([apply]))));
+    }
+
+    #[test]
+    fn what_others_own_and_the_status_are_left_alone() {
+        let mut status = entry(MANAGER, "Update", &json!({"f:status": {}}));
+        status["subresource"] = json!("status");
+        let others = books(json!([entry("hpa", "Update", &json!({"f:spec": {"f:replicas": {}}})), status]));
+        assert_eq!(prepared(&others, true), None);
+    }
+}

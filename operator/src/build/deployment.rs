@@ -1,0 +1,69 @@
+//! The Deployment: the function's sidecars.
+
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
+use k8s_openapi::api::core::v1::PodTemplateSpec;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+
+use super::child_meta::ChildMeta;
+use crate::names::{annotation, hash, labels};
+
+/// Seconds until a roll that makes no progress is said to be stuck.
+const PROGRESS_DEADLINE: i32 = 120;
+
+/// Who has a say in a Deployment's template.
+pub struct Origins<'a> {
+    /// The hash of what the function's owner says.
+    pub function: &'a str,
+    /// The hash of what the platform demands for security.
+    pub demands: Option<&'a str>,
+    /// What the function's owner says of resources, in JSON.
+    pub resources: Option<&'a str>,
+    /// The operator that writes it.
+    pub operator: Option<&'a str>,
+}
+
+/// The function's Deployment. Without `replicas` they are nobody's business here.
+pub fn deployment(
+    meta: &ChildMeta,
+    template: PodTemplateSpec,
+    origins: &Origins<'_>,
+    replicas: Option<i32>,
+) -> Deployment {
+    let mut metadata = meta.metadata(meta.name.clone());
+    let template_hash = hash(&template);
+    let mut annotations = labels([(annotation::TEMPLATE, &template_hash), (annotation::FUNCTION, origins.function)]);
+    annotations.extend(origins.demands.map(|hash| (annotation::DEMANDS.to_owned(), hash.to_owned())));
+    annotations.extend(origins.resources.map(|json| (annotation::RESOURCES.to_owned(), json.to_owned())));
+    annotations.extend(origins.operator.map(|name| (annotation::OPERATOR.to_owned(), name.to_owned())));
+    metadata.annotations = Some(annotations);
+    Deployment {
+        metadata,
+        spec: Some(DeploymentSpec {
+            replicas,
+            selector: LabelSelector { match_labels: Some(meta.selector()), ..LabelSelector::default() },
+            strategy: Some(DeploymentStrategy {
+                type_: Some("RollingUpdate".to_owned()),
+                // No sidecar goes before another is ready: a roll refuses no event.
+                rolling_update: Some(RollingUpdateDeployment {
+                    max_unavailable: Some(IntOrString::Int(0)),
+                    max_surge: Some(IntOrString::String("25%".to_owned())),
+                }),
+            }),
+            template,
+            progress_deadline_seconds: Some(PROGRESS_DEADLINE),
+            revision_history_limit: Some(2),
+            ..DeploymentSpec::default()
+        }),
+        ..Deployment::default()
+    }
+}
+
+/// The Deployment whose roll waits for nothing: no sidecar of another template goes on.
+pub fn at_once(mut deployment: Deployment) -> Deployment {
+    let strategy = deployment.spec.as_mut().and_then(|spec| spec.strategy.as_mut());
+    if let Some(rolling) = strategy.and_then(|strategy| strategy.rolling_update.as_mut()) {
+        rolling.max_unavailable = Some(IntOrString::String("100%".to_owned()));
+    }
+    deployment
+}

@@ -1,0 +1,114 @@
+//! What a function becomes: its children, as they should be. Pure.
+//!
+//! A file for each kind. Nothing of a function reaches a pod but through here, and only its
+//! configuration, its Secrets' names and its resources do: image, service account, environment and
+//! the rest are the platform's.
+
+mod child_meta;
+mod config_map;
+mod deployment;
+mod disruption_budget;
+mod network_policy;
+mod pod;
+pub mod replicas;
+mod service;
+mod service_account;
+#[cfg(test)]
+mod tests;
+mod volumes;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
+use k8s_openapi::api::networking::v1::NetworkPolicy;
+use k8s_openapi::api::policy::v1::PodDisruptionBudget;
+use kube::ResourceExt;
+use serde::Serialize;
+use tributary_crds::DestinationFunction;
+
+use crate::names::{annotation, hash};
+use crate::platform::Platform;
+use deployment::Origins;
+
+pub use child_meta::ChildMeta;
+pub use config_map::{holds, name as config_map_name, started_with};
+pub use pod::{CONTAINER, PLATFORM_PORT};
+
+/// All that a function has in the cluster.
+#[derive(Clone, Debug)]
+pub struct Children {
+    /// The names that they share.
+    pub meta: ChildMeta,
+    /// The hash of the sidecars' configuration.
+    pub config_hash: String,
+    /// Where applications send events.
+    pub url: String,
+    /// What the sidecars are started with.
+    pub config_map: ConfigMap,
+    /// Whom AWS knows them as.
+    pub service_account: ServiceAccount,
+    /// How they are reached.
+    pub service: Service,
+    /// Who may talk to whom, if the platform says so.
+    pub network_policy: Option<NetworkPolicy>,
+    /// How many may go at once, if there are several.
+    pub disruption_budget: Option<PodDisruptionBudget>,
+    /// The sidecars.
+    pub deployment: Deployment,
+}
+
+/// The function's children. `running` is how many sidecars its Deployment has now, which is what
+/// counts where the function doesn't say.
+pub fn children(function: &DestinationFunction, platform: &Platform, running: Option<i32>) -> Children {
+    let (meta, spec) = (ChildMeta::of(function), &function.spec);
+    let identity = platform.base_identity.of(&meta.function());
+    let config = config_map::config(function, &meta, platform);
+    let template = pod::template(&meta, spec, &config, &platform.sidecar, identity);
+    let owners_say = hash(&(&config.spec, &spec.resources));
+    let demands = config.demanded_external_id_prefix().map(hash);
+    let resources =
+        spec.resources.as_ref().map(|resources| serde_json::to_string(resources).expect("amounts are JSON"));
+    let origins = Origins {
+        function: &owners_say,
+        demands: demands.as_deref(),
+        resources: resources.as_deref(),
+        operator: platform.operator.as_deref(),
+    };
+    let owners_replicas = replicas::owners(function, running);
+    let replicas = owners_replicas.or(running).unwrap_or(1);
+    Children {
+        config_map: ConfigMap {
+            data: Some(config_map::data(&config)),
+            ..sealed(config_map::config_map(&config, &meta))
+        },
+        service_account: sealed(service_account::service_account(&meta, identity)),
+        service: sealed(service::service(&meta, spec)),
+        network_policy: network_policy::network_policy(&meta, spec, identity, &platform.network_policy).map(sealed),
+        disruption_budget: disruption_budget::disruption_budget(&meta, replicas).map(sealed),
+        deployment: sealed(deployment::deployment(&meta, template, &origins, owners_replicas)),
+        url: service::url(&meta, spec),
+        config_hash: config.config_hash,
+        meta,
+    }
+}
+
+/// The NetworkPolicy until no sidecar of before is left: those must reach what they reach now.
+pub fn while_rolling(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
+    let mut widened = network_policy::widened(desired, live);
+    // As it is before it is sealed.
+    widened.metadata.annotations = None;
+    sealed(widened)
+}
+
+/// The Deployment that ends sidecars of other templates before its own are ready.
+pub fn rolled_at_once(desired: &Deployment) -> Deployment {
+    let mut deployment = deployment::at_once(desired.clone());
+    deployment.annotations_mut().remove(annotation::APPLIED);
+    sealed(deployment)
+}
+
+/// A child with the hash of all that it says.
+fn sealed<K: ResourceExt + Serialize>(mut child: K) -> K {
+    let applied = hash(&child);
+    child.annotations_mut().insert(annotation::APPLIED.to_owned(), applied);
+    child
+}

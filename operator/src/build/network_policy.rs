@@ -1,0 +1,121 @@
+//! The NetworkPolicy, where the platform asks for it: who may talk to the function's sidecars, and
+//! to whom they may talk. It takes a network that enforces it.
+
+use k8s_openapi::api::networking::v1::{
+    IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
+    NetworkPolicySpec,
+};
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
+use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
+use tributary_crds::function::DestinationFunctionSpec;
+
+use super::child_meta::ChildMeta;
+use super::pod::{EVENTS, PLATFORM_PORT};
+use crate::platform::{BaseIdentity, NetworkPolicies};
+
+/// Everywhere, less the addresses at which a node answers its own machines: the metadata of
+/// instances among them, which lend the node's role.
+const ELSEWHERE: [(&str, &str); 2] = [("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fd00:ec2::/32")];
+
+/// Where EKS Pod Identity's agent answers.
+/// <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html>
+const POD_IDENTITY: [&str; 2] = ["169.254.170.23/32", "fd00:ec2::23/128"];
+
+/// The function's NetworkPolicy, if functions have one.
+pub fn network_policy(
+    meta: &ChildMeta,
+    spec: &DestinationFunctionSpec,
+    identity: &BaseIdentity,
+    platform: &NetworkPolicies,
+) -> Option<NetworkPolicy> {
+    platform.enabled.then(|| NetworkPolicy {
+        metadata: meta.metadata(meta.name.clone()),
+        spec: Some(NetworkPolicySpec {
+            pod_selector: Some(LabelSelector { match_labels: Some(meta.selector()), ..LabelSelector::default() }),
+            policy_types: Some(vec!["Ingress".to_owned(), "Egress".to_owned()]),
+            ingress: Some(ingress(platform)),
+            egress: Some(egress(spec, identity, platform)),
+        }),
+    })
+}
+
+/// What is desired, and what the sidecars of before need in addition: the ports of the function's endpoints, and
+/// the agent of its base identity, as `live` has them. What the platform itself allows or forbids is not kept.
+pub fn widened(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
+    let mut widened = desired.clone();
+    let Some(rules) = widened.spec.as_mut().and_then(|spec| spec.egress.as_mut()) else { return widened };
+    let before = live.spec.iter().flat_map(|spec| spec.egress.iter().flatten());
+    let needed: Vec<_> = before.filter(|rule| is_functions(rule) && !rules.contains(rule)).cloned().collect();
+    rules.extend(needed);
+    widened
+}
+
+/// Whether a rule is there for the function's endpoints or its base identity.
+fn is_functions(rule: &NetworkPolicyEgressRule) -> bool {
+    rule.to.as_ref().is_some_and(|to| *to == elsewhere() || *to == pod_identity())
+}
+
+fn elsewhere() -> Vec<NetworkPolicyPeer> {
+    ELSEWHERE.map(|(everywhere, except)| block(everywhere, Some(except))).to_vec()
+}
+
+fn pod_identity() -> Vec<NetworkPolicyPeer> {
+    POD_IDENTITY.map(|address| block(address, None)).to_vec()
+}
+
+fn ingress(platform: &NetworkPolicies) -> Vec<NetworkPolicyIngressRule> {
+    let events = NetworkPolicyIngressRule {
+        from: (!platform.events_from.is_empty()).then(|| platform.events_from.clone()),
+        ports: Some(vec![tcp(IntOrString::String(EVENTS.to_owned()))]),
+    };
+    let asking = NetworkPolicyIngressRule {
+        from: Some(platform.platform_from.clone()),
+        ports: Some(vec![tcp(IntOrString::Int(PLATFORM_PORT))]),
+    };
+    // A rule from nobody would be a rule from everybody.
+    if platform.platform_from.is_empty() { vec![events] } else { vec![events, asking] }
+}
+
+fn egress(
+    spec: &DestinationFunctionSpec,
+    identity: &BaseIdentity,
+    platform: &NetworkPolicies,
+) -> Vec<NetworkPolicyEgressRule> {
+    let names = NetworkPolicyEgressRule {
+        to: None,
+        ports: Some(["UDP", "TCP"].map(|protocol| port(IntOrString::Int(53), protocol)).to_vec()),
+    };
+    let aws = NetworkPolicyEgressRule {
+        to: Some(elsewhere()),
+        ports: Some(ports(spec).into_iter().map(|number| tcp(IntOrString::Int(number))).collect()),
+    };
+    let mut rules = vec![names, aws];
+    if *identity == BaseIdentity::PodIdentity {
+        rules.push(NetworkPolicyEgressRule { to: Some(pod_identity()), ports: Some(vec![tcp(IntOrString::Int(80))]) });
+    }
+    rules.extend(platform.egress.iter().cloned());
+    rules
+}
+
+/// HTTPS, and the ports of the function's own endpoints.
+fn ports(spec: &DestinationFunctionSpec) -> Vec<i32> {
+    let endpoints = [spec.s3.endpoint.as_ref(), spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref())];
+    let mut ports: Vec<_> = endpoints.into_iter().flatten().map(|endpoint| i32::from(endpoint.port())).collect();
+    ports.push(443);
+    ports.sort_unstable();
+    ports.dedup();
+    ports
+}
+
+fn tcp(number: IntOrString) -> NetworkPolicyPort {
+    port(number, "TCP")
+}
+
+fn port(number: IntOrString, protocol: &str) -> NetworkPolicyPort {
+    NetworkPolicyPort { port: Some(number), protocol: Some(protocol.to_owned()), end_port: None }
+}
+
+fn block(cidr: &str, except: Option<&str>) -> NetworkPolicyPeer {
+    let except = except.map(|except| vec![except.to_owned()]);
+    NetworkPolicyPeer { ip_block: Some(IPBlock { cidr: cidr.to_owned(), except }), ..NetworkPolicyPeer::default() }
+}

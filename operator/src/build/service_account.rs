@@ -1,0 +1,19 @@
+//! The ServiceAccount: a name for AWS to know the sidecar by. It gives no access to Kubernetes.
+
+use k8s_openapi::api::core::v1::ServiceAccount;
+
+use super::child_meta::ChildMeta;
+use crate::names::labels;
+use crate::platform::BaseIdentity;
+
+/// What EKS's webhook goes by.
+const ROLE: &str = "eks.amazonaws.com/role-arn";
+
+/// The function's ServiceAccount.
+pub fn service_account(meta: &ChildMeta, identity: &BaseIdentity) -> ServiceAccount {
+    let mut metadata = meta.metadata(meta.name.clone());
+    if let BaseIdentity::Irsa { role_arn, .. } = identity {
+        metadata.annotations = Some(labels([(ROLE, role_arn.as_str())]));
+    }
+    ServiceAccount { metadata, automount_service_account_token: Some(false), ..ServiceAccount::default() }
+}

@@ -1,0 +1,133 @@
+//! What is mounted into a sidecar.
+//!
+//! Secrets are mounted whole and `optional`: a pod starts without them, and tells which one it
+//! misses. Whole, not by subPath or into the environment, so that the kubelet brings their changes.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::api::core::v1::{
+    ConfigMapVolumeSource, ProjectedVolumeSource, SecretVolumeSource, ServiceAccountTokenProjection, Volume,
+    VolumeMount, VolumeProjection,
+};
+use tributary_crds::function::DestinationFunctionSpec;
+use tributary_crds::values::SecretName;
+
+use super::child_meta::ChildMeta;
+use super::config_map;
+use crate::platform::BaseIdentity;
+
+/// Where the sidecar looks for its function (its flag `--config`).
+const FUNCTION: &str = "/etc/tributary";
+/// Where the sidecar looks for the function's Secrets (its flag `--secrets-dir`).
+const SECRETS: &str = "/var/run/secrets/tributary";
+/// Where the base identity's credentials are.
+const BASE: &str = "/var/run/secrets/aws";
+/// The key of a base identity's Secret: AWS's shared credentials file.
+const CREDENTIALS: &str = "credentials";
+/// The file of a base identity's token.
+const TOKEN: &str = "token";
+/// Whom the token is for.
+const AUDIENCE: &str = "sts.amazonaws.com";
+/// Seconds that the token is good for, as EKS's webhook has it. The kubelet renews it in time.
+const TOKEN_LIFE: i64 = 86_400;
+/// Files are readable for the pod's group, and for nobody else.
+const MODE: i32 = 0o440;
+
+/// Volumes, and where they are mounted.
+#[derive(Clone, Debug)]
+pub struct Mounts {
+    /// The pod's volumes.
+    pub volumes: Vec<Volume>,
+    /// The sidecar's mounts.
+    pub mounts: Vec<VolumeMount>,
+}
+
+impl Mounts {
+    fn add(&mut self, volume: Volume, path: &str) {
+        self.mount(&volume.name, path);
+        self.volumes.push(volume);
+    }
+
+    fn mount(&mut self, name: &str, path: &str) {
+        self.mounts.push(VolumeMount {
+            name: name.to_owned(),
+            mount_path: path.to_owned(),
+            read_only: Some(true),
+            ..VolumeMount::default()
+        });
+    }
+}
+
+/// What the function's sidecars are given.
+pub fn mounts(meta: &ChildMeta, spec: &DestinationFunctionSpec, config_hash: &str, identity: &BaseIdentity) -> Mounts {
+    let mut all = Mounts { volumes: Vec::new(), mounts: Vec::new() };
+    let function = Volume {
+        name: "function".to_owned(),
+        config_map: Some(ConfigMapVolumeSource {
+            name: config_map::name(&meta.name, config_hash),
+            default_mode: Some(MODE),
+            ..ConfigMapVolumeSource::default()
+        }),
+        ..Volume::default()
+    };
+    all.add(function, FUNCTION);
+    // A Secret that has several uses is one volume: volumes are called after their first.
+    let mut volumes: BTreeMap<&SecretName, &str> = BTreeMap::new();
+    for (r#use, name) in spec.secrets() {
+        let path = format!("{SECRETS}/{}", r#use.folder());
+        match volumes.get(name) {
+            Some(volume) => all.mount(volume, &path),
+            None => {
+                volumes.insert(name, r#use.folder());
+                all.add(secret(r#use.folder(), name), &path);
+            }
+        }
+    }
+    match identity {
+        BaseIdentity::Irsa { mount_token: true, .. } => all.add(token(), BASE),
+        BaseIdentity::Secret { name } => all.add(secret("base-identity", name), BASE),
+        BaseIdentity::None | BaseIdentity::PodIdentity | BaseIdentity::Irsa { mount_token: false, .. } => {}
+    }
+    all
+}
+
+/// The environment variables that tell AWS's SDK of what is mounted; EKS's webhooks set their own.
+/// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html>
+pub fn identity_files(identity: &BaseIdentity) -> Vec<(&'static str, String)> {
+    match identity {
+        BaseIdentity::Irsa { role_arn, mount_token: true } => {
+            vec![("AWS_ROLE_ARN", role_arn.to_string()), ("AWS_WEB_IDENTITY_TOKEN_FILE", format!("{BASE}/{TOKEN}"))]
+        }
+        BaseIdentity::Secret { .. } => vec![("AWS_SHARED_CREDENTIALS_FILE", format!("{BASE}/{CREDENTIALS}"))],
+        BaseIdentity::None | BaseIdentity::PodIdentity | BaseIdentity::Irsa { mount_token: false, .. } => Vec::new(),
+    }
+}
+
+fn secret(volume: &str, name: &SecretName) -> Volume {
+    Volume {
+        name: volume.to_owned(),
+        secret: Some(SecretVolumeSource {
+            secret_name: Some(name.to_string()),
+            optional: Some(true),
+            default_mode: Some(MODE),
+            ..SecretVolumeSource::default()
+        }),
+        ..Volume::default()
+    }
+}
+
+fn token() -> Volume {
+    let token = ServiceAccountTokenProjection {
+        audience: Some(AUDIENCE.to_owned()),
+        expiration_seconds: Some(TOKEN_LIFE),
+        path: TOKEN.to_owned(),
+    };
+    Volume {
+        name: "base-identity".to_owned(),
+        projected: Some(ProjectedVolumeSource {
+            sources: Some(vec![VolumeProjection { service_account_token: Some(token), ..VolumeProjection::default() }]),
+            default_mode: Some(MODE),
+        }),
+        ..Volume::default()
+    }
+}

@@ -1,0 +1,117 @@
+//! The controller of one scope: watches, questions, looks.
+
+pub mod backoff;
+pub mod last_accepted;
+pub mod reconcile;
+pub mod rivals;
+pub mod rollouts;
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::{StreamExt, pin_mut, stream};
+use kube::Client;
+use kube::runtime::controller::{Config, Error, ReconcileRequest, applier};
+use kube::runtime::reflector::ObjectRef;
+use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
+use tracing::{info, warn};
+
+use crate::apply::Applier;
+use crate::controller::backoff::Backoff;
+use crate::controller::reconcile::{Context, forget, reconcile, retry};
+use crate::controller::rivals::Rivals;
+use crate::controller::rollouts::{Calls, Rollouts};
+use crate::function::{FunctionRef, Guarded};
+use crate::metrics::Metrics;
+use crate::observe::{Asking, Reports};
+use crate::platform::Platform;
+use crate::status::events::Events;
+use crate::status::writer::Statuses;
+use crate::watch::{Scope, fill};
+
+/// Functions looked at at once.
+const CONCURRENCY: u16 = 16;
+/// What is asked for together is done together.
+const DEBOUNCE: Duration = Duration::from_millis(50);
+
+/// What the controllers of all scopes share.
+#[derive(Clone)]
+pub struct Shared {
+    /// The leader's client.
+    pub client: Client,
+    /// What the platform says.
+    pub platform: Arc<Platform>,
+    /// What writes Events.
+    pub events: Events,
+    /// Whose turn it is to roll.
+    pub rollouts: Arc<Rollouts>,
+    /// How they hear of it.
+    pub calls: Calls,
+    /// What is counted.
+    pub metrics: Arc<Metrics>,
+    /// Seconds after which a watch is begun anew.
+    pub watch_timeout: u32,
+}
+
+/// Looks after the functions of a scope, for as long as it is polled. `synced` is told when all that
+/// there is is known.
+pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
+    let (triggers, mut triggered) = mpsc::unbounded_channel::<FunctionRef>();
+    let (caches, watches) = fill(&shared.client, &scope, shared.watch_timeout, &triggers);
+    shared.calls.answer(scope.clone(), triggers.clone());
+    let reports = Reports::default();
+    // Ends with this future.
+    let mut tasks = JoinSet::new();
+    for watch in watches {
+        tasks.spawn(watch);
+    }
+    caches.complete().await;
+    info!(?scope, functions = caches.functions.len(), "all that there is is known");
+    synced.send_replace(true);
+    for deployment in caches.deployments.state() {
+        let Some(reference) = FunctionRef::of_child(&*deployment) else { continue };
+        let function = caches.functions.get(&reference.clone().into());
+        let status = function.as_ref().and_then(|function| function.0.as_ref().ok()?.status.as_ref());
+        shared.rollouts.note(&reference, status, &deployment);
+    }
+    tasks.spawn(Asking::new(caches.clone(), reports.clone(), triggers).run());
+
+    let context = Arc::new(Context {
+        rivals: Rivals::of(shared.platform.operator.as_deref().unwrap_or_default()),
+        platform: shared.platform,
+        applier: Applier::new(shared.client.clone()),
+        statuses: Statuses::new(shared.client, shared.events.clone()),
+        events: shared.events,
+        rollouts: shared.rollouts,
+        backoff: Backoff::default(),
+        metrics: shared.metrics,
+        caches: caches.clone(),
+        reports,
+        calls: shared.calls,
+    });
+    let requests = stream::poll_fn(move |cx| triggered.poll_recv(cx))
+        .map(|function| Ok::<_, Infallible>(ReconcileRequest::<Guarded>::from(ObjectRef::from(function))));
+    let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
+    let looks = applier(
+        |function, context| Box::pin(reconcile(function, context)),
+        retry,
+        Arc::clone(&context),
+        caches.functions,
+        requests,
+        config,
+    );
+    pin_mut!(looks);
+    while let Some(look) = looks.next().await {
+        match look {
+            // Each has said so itself.
+            Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
+            Err(Error::ObjectNotFound(function)) => {
+                let reference = FunctionRef::new(function.namespace.clone().unwrap_or_default(), &function.name);
+                forget(&reference, &context).await;
+            }
+            Err(error) => warn!(%error, "a look could not begin"),
+        }
+    }
+}

@@ -1,0 +1,104 @@
+//! Makes a function's children what they should be.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
+use tributary_crds::DestinationFunction;
+
+use super::Context;
+use crate::apply::ApplyError;
+use crate::build::replicas;
+use crate::build::{self, Children};
+use crate::controller::last_accepted::config_hash;
+use crate::function::FunctionRef;
+use crate::names::label;
+use crate::observe;
+use crate::observe::Turn;
+use crate::watch;
+
+/// Makes the children what they should be, the sidecars last.
+pub(super) async fn bring(
+    function: &DestinationFunction,
+    children: &Children,
+    live: Option<&Deployment>,
+    turn: &Turn,
+    reference: &FunctionRef,
+    context: &Context,
+) -> Result<(), ApplyError> {
+    let (applier, caches, meta) = (&context.applier, &context.caches, &children.meta);
+    let configuration = children.config_map.name_any();
+    let known = caches.config_maps.get(reference, &configuration);
+    applier.bring(meta, &children.config_map, known.as_deref()).await?;
+
+    let account = watch::get(&caches.service_accounts, reference);
+    applier.bring(meta, &children.service_account, account.as_deref()).await?;
+
+    let service = watch::get(&caches.services, reference);
+    applier.bring(meta, &children.service, service.as_deref()).await?;
+
+    let policy = watch::get(&caches.network_policies, reference);
+    let waits_for_old_sidecars = !is_rolled(children, live, reference, context);
+    match (&children.network_policy, policy.as_deref().filter(|_| waits_for_old_sidecars)) {
+        (Some(desired), Some(live)) => {
+            applier.bring(meta, &build::while_rolling(desired, live), Some(live)).await?;
+        }
+        (Some(desired), None) => applier.bring(meta, desired, policy.as_deref()).await?,
+        (None, _) => applier.remove(meta, policy.as_deref()).await?,
+    }
+    let budget = watch::get(&caches.disruption_budgets, reference);
+    match &children.disruption_budget {
+        Some(desired) => applier.bring(meta, desired, budget.as_deref()).await?,
+        None => applier.remove(meta, budget.as_deref()).await?,
+    }
+    match turn {
+        Turn::Go | Turn::Failed => applier.bring(meta, &children.deployment, live).await?,
+        Turn::Wait(_) | Turn::Halted(_) => follow_replicas(children, live, context).await?,
+    }
+    if let Some(replicas) = replicas::to_fill_in(function) {
+        applier.fill_in(function, replicas).await?;
+    }
+    drop_old_configurations(&configuration, live, reference, children, context).await
+}
+
+/// Whether all sidecars are of the template that is desired, those that are ending included.
+fn is_rolled(children: &Children, live: Option<&Deployment>, reference: &FunctionRef, context: &Context) -> bool {
+    let Some(live) = live else { return true };
+    let pods = context.caches.pods.of(reference);
+    let mut running = pods.iter().filter(|pod| !observe::has_ended(pod));
+    let all_are_new = running.all(|pod| pod.labels().get(label::CONFIG) == Some(&children.config_hash));
+    observe::rollout(live, &children.deployment).complete && all_are_new
+}
+
+/// A Deployment that waits for its turn follows its function's replicas all the same.
+async fn follow_replicas(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
+    let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
+    match (live.and_then(replicas), replicas(&children.deployment)) {
+        (Some(now), Some(wanted)) if now != wanted => context.applier.scale(&children.meta, wanted).await,
+        _ => Ok(()),
+    }
+}
+
+/// Configurations that no pod runs or will run. Until a roll is through, one of the one before may
+/// still be started.
+async fn drop_old_configurations(
+    current: &str,
+    live: Option<&Deployment>,
+    reference: &FunctionRef,
+    children: &Children,
+    context: &Context,
+) -> Result<(), ApplyError> {
+    if !live.is_some_and(observe::is_complete) {
+        return Ok(());
+    }
+    if live.and_then(config_hash) != Some(&children.config_hash) {
+        return Ok(());
+    }
+    let pods = context.caches.pods.of(reference);
+    for map in context.caches.config_maps.of(reference) {
+        let hash = map.labels().get(label::CONFIG);
+        let used = map.name_any() == current || pods.iter().any(|pod| pod.labels().get(label::CONFIG) == hash);
+        if !used {
+            context.applier.remove(&children.meta, Some(&*map)).await?;
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,92 @@
+//! What is to become of a function's children, by what it asks for, what it has, and what the platform says to both.
+
+use std::sync::Arc;
+
+use k8s_openapi::api::apps::v1::Deployment;
+use kube::ResourceExt;
+use tributary_crds::DestinationFunction;
+
+use super::Context;
+use crate::apply::ApplyError;
+use crate::build::ChildMeta;
+use crate::build::{self, Children};
+use crate::controller::last_accepted::{as_taken_up, config_hash, differs};
+use crate::function::FunctionRef;
+use crate::names::annotation;
+use crate::validate::{self, Refusal, Then};
+use crate::watch;
+
+/// The function's Deployment. One whose labels somebody took away is not in the cache: an owner could keep it from the
+/// platform by that, together with a pause or something that is refused.
+pub(super) async fn live_deployment(
+    function: &DestinationFunction,
+    reference: &FunctionRef,
+    context: &Context,
+) -> Result<Option<Arc<Deployment>>, ApplyError> {
+    let cached = watch::get(&context.caches.deployments, reference);
+    let is_taken_up = || !function.spec.paused && validate::judge(function, &context.platform).is_ok();
+    if cached.is_some() || is_taken_up() {
+        return Ok(cached);
+    }
+    let found = context.applier.find(&ChildMeta::of(function), &reference.name).await?;
+    Ok(found.map(Arc::new))
+}
+
+/// What is to become of a function's children.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Next {
+    /// They are to be as they are desired.
+    Bring,
+    /// They are left as they are.
+    Leave,
+    /// The sidecars are to end.
+    Stop,
+}
+
+/// What is to be of a function.
+pub(super) struct Plan {
+    /// The children that are to be there.
+    pub(super) children: Children,
+    /// Whether the function asks for others.
+    pub(super) held_back: bool,
+    /// What the platform does not allow, of what is asked for or of what runs.
+    pub(super) refusal: Option<Refusal>,
+    /// What is to become of them.
+    pub(super) then: Next,
+}
+
+/// What is to be, by what the function asks for, what it has, and what the platform says to both.
+pub(super) fn plan(
+    function: &DestinationFunction,
+    live: Option<&Deployment>,
+    reference: &FunctionRef,
+    context: &Context,
+) -> Plan {
+    let platform = &context.platform;
+    let running = live.and_then(|live| live.spec.as_ref()?.replicas);
+    let asked = build::children(function, platform, running);
+    let refusal = validate::judge(function, platform).err();
+    let then = refusal.as_ref().map(|refusal| refusal.then);
+    match then {
+        Some(Then::Stop) => return Plan { children: asked, held_back: true, refusal, then: Next::Stop },
+        None if !function.spec.paused => return Plan { children: asked, held_back: false, refusal, then: Next::Bring },
+        _ => {}
+    }
+    let taken_up = live.and_then(|live| {
+        let name = build::config_map_name(&reference.name, config_hash(live)?);
+        as_taken_up(function, live, &*context.caches.config_maps.get(reference, &name)?)
+    });
+    let Some(taken_up) = taken_up else {
+        // What the platform demands of sidecars can't be met by those whose configuration nobody knows.
+        let demands = |deployment: &Deployment| deployment.annotations().get(annotation::DEMANDS).cloned();
+        let is_short = live.is_some_and(|live| demands(live) != demands(&asked.deployment));
+        let then = if is_short { Next::Stop } else { Next::Leave };
+        return Plan { children: asked, held_back: true, refusal, then };
+    };
+    let children = build::children(&taken_up, platform, running);
+    let held_back = differs(&asked.deployment, &children.deployment);
+    match validate::judge_reach(&taken_up, platform) {
+        Err(of_what_runs) => Plan { children, held_back, refusal: Some(of_what_runs), then: Next::Stop },
+        Ok(()) => Plan { children, held_back, refusal, then: Next::Bring },
+    }
+}

@@ -1,0 +1,306 @@
+//! Rollouts step by step, and with any number of functions that do anything.
+
+use k8s_openapi::api::apps::v1::Deployment;
+use proptest::prelude::*;
+use tributary_crds::conditions::FunctionStatus;
+
+use super::*;
+use crate::names::labels;
+
+const STUCK: &str = "{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}";
+const REFUSED: &str = "{type: ReplicaFailure, status: 'True', message: exceeded quota}";
+
+fn rollouts(max_concurrent: usize, max_failed: usize) -> Rollouts {
+    Rollouts { max_concurrent, max_failed, state: Mutex::default() }
+}
+
+/// A Deployment that is through, with this template and owner's part.
+fn deployment(template: &str, owner: &str) -> Arc<Deployment> {
+    let mut deployment: Deployment = serde_yaml::from_str(
+        "{metadata: {generation: 1}, spec: {replicas: 1, selector: {}, template: {}}, status: \
+         {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}}",
+    )
+    .unwrap();
+    deployment.metadata.annotations = Some(labels([(annotation::TEMPLATE, template), (annotation::FUNCTION, owner)]));
+    Arc::new(deployment)
+}
+
+/// The same, whose new pod is not ready, with these conditions.
+fn rolling(template: &str, conditions: &[&str]) -> Arc<Deployment> {
+    let mut deployment = deployment(template, "f");
+    let status = Arc::make_mut(&mut deployment).status.as_mut().unwrap();
+    status.replicas = Some(2);
+    status.conditions = Some(conditions.iter().map(|text| serde_yaml::from_str(text).unwrap()).collect());
+    deployment
+}
+
+fn demanding(mut deployment: Arc<Deployment>, demands: &str) -> Arc<Deployment> {
+    Arc::make_mut(&mut deployment).annotations_mut().insert(annotation::DEMANDS.to_owned(), demands.to_owned());
+    deployment
+}
+
+fn function(name: &str) -> FunctionRef {
+    FunctionRef::new("shop", name)
+}
+
+fn healthy<'a>(live: &'a Arc<Deployment>, desired: &'a Deployment) -> Roll<'a> {
+    Roll { live: Some(live), desired, is_healthy: true, fails_by_function: false }
+}
+
+#[test]
+fn the_platforms_change_rolls_a_few_at_a_time() {
+    let rollouts = rollouts(1, 9);
+    let (old, new) = (deployment("1", "f"), deployment("2", "f"));
+    let (a, b, c) = (function("a"), function("b"), function("c"));
+    let turn = |function: &FunctionRef, live: &Arc<Deployment>| {
+        let (turn, consequences) = rollouts.turn(function, healthy(live, &new));
+        (turn, consequences.calls)
+    };
+    assert_eq!(turn(&a, &old), (Turn::Go, vec![]));
+    assert_eq!(turn(&b, &old), (Turn::Wait(1), vec![]));
+    // Asked again before it is seen written: it still holds its slot.
+    assert_eq!(turn(&a, &old), (Turn::Go, vec![]));
+    assert_eq!(turn(&a, &rolling("2", &[])), (Turn::Go, vec![]));
+    assert_eq!(turn(&c, &old), (Turn::Wait(1), vec![]));
+    assert_eq!(rollouts.counts(), RolloutCounts { rolling: 1, waiting: 2, failed: 0, halted: false });
+    // Through: the next one is called.
+    assert_eq!(turn(&a, &new), (Turn::Go, vec![b.clone()]));
+    assert_eq!(turn(&b, &old), (Turn::Go, vec![]));
+    // Gone, or not allowed any more.
+    assert_eq!(rollouts.forget(&b).calls, std::slice::from_ref(&c));
+    assert_eq!(turn(&c, &old), (Turn::Go, vec![]));
+    assert_eq!(turn(&a, &old), (Turn::Wait(1), vec![]));
+    // What admission denies has not begun.
+    assert_eq!(rollouts.denied(&c, healthy(&old, &new)).calls, [a]);
+}
+
+#[test]
+fn a_denied_write_of_another_child_leaves_a_roll_its_slot() {
+    let rollouts = rollouts(1, 9);
+    let (old, new) = (deployment("1", "f"), deployment("2", "f"));
+    rollouts.turn(&function("a"), healthy(&old, &new));
+    rollouts.denied(&function("a"), healthy(&rolling("2", &[]), &new));
+    assert_eq!(rollouts.turn(&function("b"), healthy(&old, &new)).0, Turn::Wait(1));
+}
+
+#[test]
+fn a_roll_that_fails_gives_its_slot_away_until_too_many_have_failed() {
+    let rollouts = rollouts(1, 2);
+    let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
+    let [a, b, c] = ["a", "b", "c"].map(function);
+    assert_eq!(rollouts.turn(&a, healthy(&old, &new)).0, Turn::Go);
+    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Wait(1));
+    let (turn, consequences) = rollouts.turn(&a, healthy(&stuck, &new));
+    assert_eq!((turn, consequences.calls, consequences.halted_by), (Turn::Failed, vec![b.clone()], None));
+    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Go);
+    assert_eq!(rollouts.turn(&c, healthy(&old, &new)).0, Turn::Wait(1));
+    let (turn, consequences) = rollouts.turn(&b, healthy(&stuck, &new));
+    assert_eq!((turn, consequences.calls), (Turn::Failed, vec![c.clone()]), "who waits is to say why");
+    assert_eq!(consequences.halted_by, Some(vec![a.clone(), b.clone()]));
+    assert_eq!(rollouts.turn(&c, healthy(&old, &new)).0, Turn::Halted(2));
+    assert_eq!(rollouts.counts(), RolloutCounts { rolling: 0, waiting: 1, failed: 2, halted: true });
+    // One of them comes through after all: it goes on.
+    assert_eq!(rollouts.turn(&a, healthy(&new, &new)).1.calls, std::slice::from_ref(&c));
+    assert_eq!(rollouts.turn(&c, healthy(&old, &new)).0, Turn::Go);
+}
+
+#[test]
+fn another_sidecar_begins_with_a_full_budget() {
+    let rollouts = rollouts(1, 1);
+    let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
+    let (a, b) = (function("a"), function("b"));
+    rollouts.turn(&a, healthy(&old, &new));
+    rollouts.turn(&a, healthy(&stuck, &new));
+    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Halted(1));
+    let fixed = deployment("3", "f");
+    assert_eq!(rollouts.turn(&a, healthy(&stuck, &fixed)).0, Turn::Go);
+    assert_eq!(rollouts.turn(&b, healthy(&old, &fixed)).0, Turn::Wait(1));
+}
+
+#[test]
+fn what_is_edited_while_it_waits_is_written_at_once_and_counts_for_nobody() {
+    let rollouts = rollouts(1, 1);
+    let (old, new) = (deployment("1", "f"), deployment("2", "f"));
+    let (full, edited) = (function("full"), function("edited"));
+    let mut by_hand = old.clone();
+    Arc::make_mut(&mut by_hand).spec.as_mut().unwrap().min_ready_seconds = Some(9);
+    let unedited = by_hand.clone();
+    rollouts.turn(&full, healthy(&old, &new));
+    for turn in [Turn::Wait(1), Turn::Halted(1)] {
+        assert_eq!(rollouts.turn(&edited, healthy(&unedited, &new)).0, turn);
+        assert_eq!(rollouts.turn(&edited, healthy(&old, &new)).0, Turn::Go);
+        assert_eq!(rollouts.turn(&edited, healthy(&old, &new)).0, Turn::Go, "should the first write have failed");
+        let stuck = rolling("2", &[STUCK]);
+        assert_eq!(rollouts.turn(&edited, healthy(&stuck, &new)).0, Turn::Go);
+        assert_eq!(rollouts.counts().waiting, 0);
+        rollouts.turn(&full, healthy(&stuck, &new));
+        assert_eq!(rollouts.counts().failed, 1);
+    }
+}
+
+/// What its owner changes, what stores no events anyway, and what the platform demands for security.
+#[test]
+fn some_wait_for_nobody() {
+    let rollouts = rollouts(1, 1);
+    let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
+    let full = function("full");
+    rollouts.turn(&full, healthy(&old, &new));
+    let mut without_pods = old.clone();
+    Arc::make_mut(&mut without_pods).status.as_mut().unwrap().available_replicas = None;
+    let (owners, demands) = (deployment("2", "g"), demanding(new.clone(), "prefix"));
+    let others = demanding(old.clone(), "another-prefix");
+    let is_broken = Roll { is_healthy: false, ..healthy(&old, &new) };
+    let urgent = [
+        healthy(&old, &owners),
+        healthy(&without_pods, &new),
+        healthy(&old, &demands),
+        healthy(&others, &demands),
+        Roll { live: None, ..healthy(&old, &new) },
+        is_broken,
+    ];
+    for halted in [false, true] {
+        for (i, roll) in urgent.into_iter().enumerate() {
+            let name = function(&format!("f-{i}"));
+            assert_eq!(rollouts.turn(&name, roll).0, Turn::Go, "{i}");
+            // And holds nobody back, however it ends.
+            assert_eq!(rollouts.turn(&name, healthy(&stuck, &new)).0, Turn::Go, "{i}");
+        }
+        assert_eq!(rollouts.counts().halted, halted);
+        rollouts.turn(&full, healthy(&stuck, &new));
+    }
+}
+
+#[test]
+fn a_function_that_breaks_its_own_roll_counts_once_per_namespace() {
+    let rollouts = rollouts(20, 3);
+    let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
+    let fail = |namespace: &str, name: &str| {
+        let function = FunctionRef::new(namespace, name);
+        rollouts.turn(&function, healthy(&old, &new));
+        rollouts.turn(&function, Roll { fails_by_function: true, ..healthy(&stuck, &new) });
+        rollouts.counts().halted
+    };
+    assert!((0..10).all(|i| !fail("tenant", &format!("f-{i}"))), "no tenant stops the rollout");
+    assert!(!fail("another", "f"));
+    assert!(fail("a-third", "f"), "what fails everywhere is the platform's");
+}
+
+#[test]
+fn a_namespace_without_room_holds_back_nobody_for_longer_than_the_deadline() {
+    let rollouts = rollouts(1, 1);
+    let (old, new) = (deployment("1", "f"), deployment("2", "f"));
+    let (a, b) = (function("a"), function("b"));
+    rollouts.turn(&a, healthy(&old, &new));
+    // Pods of its namespace may go and leave room.
+    assert_eq!(rollouts.turn(&a, healthy(&rolling("2", &[REFUSED]), &new)).0, Turn::Go);
+    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Wait(1));
+    let (turn, consequences) = rollouts.turn(&a, healthy(&rolling("2", &[REFUSED, STUCK]), &new));
+    assert_eq!((turn, consequences.calls), (Turn::Go, vec![b.clone()]));
+    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Go);
+}
+
+fn status(conditions: &[(&str, &str, &str)]) -> FunctionStatus {
+    let conditions = conditions.iter().map(|(r#type, status, reason)| {
+        let text = format!("{{type: {type}, status: '{status}', reason: {reason}, message: m, lastTransitionTime: '2026-01-01T00:00:00Z'}}");
+        serde_yaml::from_str(&text).unwrap()
+    });
+    FunctionStatus { conditions: conditions.collect(), ..FunctionStatus::default() }
+}
+
+#[test]
+fn another_leader_knows_what_rolls_and_what_failed() {
+    let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
+    let failed = status(&[("Ready", "True", "Ok"), ("UpToDate", "False", "RolloutFailed")]);
+    let next_leader = rollouts(2, 2);
+    next_leader.note(&function("failed-1"), Some(&failed), &stuck);
+    next_leader.note(&function("failed-2"), Some(&failed), &stuck);
+    next_leader.note(&function("under-way"), None, &rolling("2", &[]));
+    next_leader.note(&function("through"), None, &new);
+    assert_eq!(next_leader.counts(), RolloutCounts { rolling: 1, waiting: 0, failed: 2, halted: true });
+    assert_eq!(next_leader.turn(&function("waits"), healthy(&old, &new)).0, Turn::Halted(2));
+    assert_eq!(next_leader.turn(&function("failed-1"), healthy(&stuck, &new)).0, Turn::Failed);
+
+    let by_function = status(&[("RoleAssumed", "False", "AccessDenied"), ("UpToDate", "False", "RolloutFailed")]);
+    let next_leader = rollouts(2, 2);
+    for name in ["a", "b", "c"] {
+        next_leader.note(&function(name), Some(&by_function), &stuck);
+    }
+    assert!(!next_leader.counts().halted, "they are of one namespace");
+}
+
+#[test]
+fn health_is_what_the_status_says() {
+    for (ready, is_so) in [
+        (("Ready", "True", "Ok"), true),
+        (("Ready", "True", "ConditionalWritesUnsupported"), true),
+        (("Ready", "True", "RenewalFailing"), false),
+        (("Ready", "False", "AccessDenied"), false),
+        // Events may be stored all the same.
+        (("Ready", "Unknown", "SidecarUnreachable"), true),
+    ] {
+        assert_eq!(is_healthy(Some(&status(&[ready]))), is_so, "{ready:?}");
+    }
+    assert!(is_healthy(None));
+}
+
+/// What happens to one of the functions next.
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    /// It is looked at.
+    Look,
+    /// Its new pods become ready, if it rolls.
+    Succeed,
+    /// Its roll meets the deadline, if it rolls.
+    Fail,
+    /// It is deleted.
+    Delete,
+}
+
+proptest! {
+    #[test]
+    fn no_more_roll_at_once_or_fail_than_the_platform_wants(
+        steps in prop::collection::vec(
+            (0..20_usize, prop::sample::select(vec![Step::Look, Step::Look, Step::Look, Step::Succeed, Step::Fail, Step::Delete])),
+            0..400,
+        ),
+        max_concurrent in 1..6_usize,
+        max_failed in 1..6_usize,
+    ) {
+        let rollouts = rollouts(max_concurrent, max_failed);
+        let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
+        let mut all: Vec<_> = (0..20).map(|i| (function(&format!("f-{i}")), Some(old.clone()))).collect();
+        for (which, step) in steps {
+            let (name, live) = &mut all[which];
+            let Some(now) = live.clone() else { continue };
+            let rolls = now.annotations()[annotation::TEMPLATE] == "2" && !is_complete(&now);
+            match step {
+                Step::Succeed if rolls => *live = Some(new.clone()),
+                Step::Fail if rolls => *live = Some(stuck.clone()),
+                Step::Delete => {
+                    rollouts.forget(name);
+                    *live = None;
+                }
+                _ => {}
+            }
+            let Some(now) = live.clone() else { continue };
+            if rollouts.turn(name, healthy(&now, &new)).0 == Turn::Go && now.annotations()[annotation::TEMPLATE] == "1" {
+                *live = Some(rolling("2", &[]));
+            }
+            let counts = rollouts.counts();
+            prop_assert!(counts.rolling <= max_concurrent, "{counts:?}");
+            prop_assert!(counts.rolling + counts.failed <= max_failed, "{counts:?}");
+        }
+        // Whatever happened, all of those that can come through do, unless it is halted.
+        for _ in 0..200 {
+            for (name, live) in &mut all {
+                let Some(now) = live.clone() else { continue };
+                let turn = rollouts.turn(name, healthy(&now, &new)).0;
+                if turn == Turn::Go {
+                    *live = Some(new.clone());
+                }
+            }
+        }
+        let behind = all.iter().filter(|(_, live)| live.as_ref().is_some_and(|live| live.annotations()[annotation::TEMPLATE] == "1"));
+        prop_assert!(rollouts.counts().halted || behind.count() == 0);
+    }
+}

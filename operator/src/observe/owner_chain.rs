@@ -1,0 +1,69 @@
+//! Whether a pod is a function's, by its owners: labels are anybody's to write.
+
+use k8s_openapi::api::core::v1::Pod;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
+use kube::ResourceExt;
+
+use crate::function::FunctionRef;
+use crate::owner_references::controller;
+use crate::watch::{self, Caches};
+
+/// The owners between a function and its pods.
+#[derive(Clone, Copy, Debug)]
+struct Chain<'a> {
+    /// The function's.
+    function_uid: &'a str,
+    /// The function's Deployment.
+    deployment: &'a ObjectMeta,
+    /// The pod's ReplicaSet, by the name that the pod gives.
+    replica_set: &'a ObjectMeta,
+}
+
+/// Whether the pod is made by the ReplicaSet, that by the Deployment, and that for the function.
+fn belongs(pod: &ObjectMeta, chain: Chain<'_>) -> bool {
+    let made_by = |object: &ObjectMeta, owner: Option<&str>| {
+        owner.is_some() && controller(object).map(|owner| owner.uid.as_str()) == owner
+    };
+    made_by(pod, chain.replica_set.uid.as_deref())
+        && made_by(chain.replica_set, chain.deployment.uid.as_deref())
+        && made_by(chain.deployment, Some(chain.function_uid))
+}
+
+/// Whether it is so by what is known of the cluster.
+pub fn is_of(caches: &Caches, function: &FunctionRef, pod: &Pod) -> bool {
+    let function_uid = caches.functions.get(&function.clone().into()).and_then(|function| function.uid());
+    let deployment = watch::get(&caches.deployments, function);
+    let set = controller(&pod.metadata).and_then(|owner| caches.replica_sets.get(function, &owner.name));
+    match (function_uid, deployment, set) {
+        (Some(uid), Some(deployment), Some(set)) => {
+            let chain = Chain { function_uid: &uid, deployment: &deployment.metadata, replica_set: &set.metadata };
+            belongs(&pod.metadata, chain)
+        }
+        _ => false,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::OwnerReference;
+
+    use super::*;
+
+    fn object(uid: &str, owner: &str) -> ObjectMeta {
+        let owner = OwnerReference { uid: owner.to_owned(), controller: Some(true), ..OwnerReference::default() };
+        ObjectMeta { uid: Some(uid.to_owned()), owner_references: Some(vec![owner]), ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn every_link_must_hold() {
+        let judge = |pod: &ObjectMeta, replica_set: &ObjectMeta, deployment: &ObjectMeta| {
+            belongs(pod, Chain { function_uid: "f", deployment, replica_set })
+        };
+        let (pod, set, deployment) = (object("p", "r"), object("r", "d"), object("d", "f"));
+        assert!(judge(&pod, &set, &deployment));
+        assert!(!judge(&object("p", "x"), &set, &deployment));
+        assert!(!judge(&pod, &object("r", "x"), &deployment));
+        assert!(!judge(&pod, &set, &object("d", "x")));
+        assert!(!judge(&ObjectMeta::default(), &ObjectMeta::default(), &ObjectMeta::default()));
+    }
+}

@@ -1,0 +1,242 @@
+//! Asks sidecars for their `/status`, and says with it how much their function wants logged.
+//!
+//! Anyone who can create pods can answer here: only pods in a function's chain of owners are asked, little
+//! is read, soon, no redirect is followed, and text is made safe for terminals and for `kubectl`.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use http_body_util::{BodyExt, Empty, Limited};
+use hyper::Request;
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use kube::ResourceExt;
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+use tributary_crds::conditions::SidecarStatus;
+use tributary_crds::function::LogLevel;
+use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
+use tributary_telemetry::causes;
+
+use super::pods::address;
+use super::sanitize::safe;
+use super::{Reports, is_of};
+use crate::function::FunctionRef;
+use crate::watch::Caches;
+
+/// How often a sidecar is asked.
+const INTERVAL: Duration = Duration::from_secs(5);
+/// How often it is looked for sidecars to ask: new ones among them.
+const LOOK: Duration = Duration::from_millis(500);
+/// How long an answer may take.
+const ANSWER: Duration = Duration::from_secs(2);
+/// Bytes of an answer.
+const LONGEST_ANSWER: usize = 64 << 10;
+/// Questions under way at once: enough for some thousands of sidecars.
+const QUESTIONS: usize = 256;
+
+type HttpClient = Client<HttpConnector, Empty<Bytes>>;
+
+/// What asks.
+#[derive(Debug)]
+pub struct Asking {
+    caches: Caches,
+    reports: Reports,
+    triggers: mpsc::UnboundedSender<FunctionRef>,
+    http: HttpClient,
+    /// When each pod is to be asked next, by uid.
+    due: HashMap<String, Instant>,
+}
+
+/// A pod to ask.
+#[derive(Debug)]
+struct Target {
+    function: FunctionRef,
+    uid: String,
+    address: SocketAddr,
+    log_level: LogLevel,
+}
+
+impl Asking {
+    /// Asks the pods of `caches`, puts what they say into `reports`, and the functions of which it says
+    /// something new into `triggers`.
+    pub fn new(caches: Caches, reports: Reports, triggers: mpsc::UnboundedSender<FunctionRef>) -> Self {
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(ANSWER));
+        // A connection for each question: thousands of idle ones would cost more.
+        let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
+        Self { caches, reports, triggers, http, due: HashMap::new() }
+    }
+
+    /// Asks for as long as it is polled.
+    pub async fn run(mut self) {
+        let mut look = tokio::time::interval(LOOK);
+        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut questions = JoinSet::new();
+        loop {
+            tokio::select! {
+                _ = look.tick() => {
+                    for target in self.targets(QUESTIONS.saturating_sub(questions.len())) {
+                        let http = self.http.clone();
+                        questions.spawn(async move {
+                            let answer = ask(&http, target.address, target.log_level).await;
+                            (target, answer)
+                        });
+                    }
+                }
+                Some(Ok((target, answer))) = questions.join_next() => {
+                    if self.reports.take(&target.uid, answer) {
+                        // Nobody looks after functions any more.
+                        let _ = self.triggers.send(target.function);
+                    }
+                }
+            }
+        }
+    }
+
+    /// At most so many pods that are to be asked now.
+    fn targets(&mut self, most: usize) -> Vec<Target> {
+        let now = Instant::now();
+        let pods = self.caches.pods.all();
+        let mut known = HashMap::with_capacity(pods.len());
+        let mut due = Vec::new();
+        for (function, pod) in pods {
+            let Some(uid) = pod.uid() else { continue };
+            let next = self.due.get(&uid).copied();
+            known.extend(next.map(|next| (uid.clone(), next)));
+            if let Some(address) = address(&pod).filter(|_| next.is_none_or(|next| next <= now)) {
+                // One that can't be asked yet is due as soon as it can.
+                if is_of(&self.caches, &function, &pod) {
+                    let log_level = log_level(&self.caches, &function);
+                    due.push((next, Target { function, uid, address, log_level }));
+                }
+            }
+        }
+        let targets = longest_due(due, most);
+        for target in &targets {
+            known.insert(target.uid.clone(), now + INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64()));
+        }
+        self.reports.keep(|uid| known.contains_key(uid));
+        self.due = known;
+        targets
+    }
+}
+
+/// At most so many, those first that were never asked, and then those that have waited longest: where
+/// there are more of them than can be asked in time, each has its turn all the same.
+fn longest_due<T>(mut due: Vec<(Option<Instant>, T)>, most: usize) -> Vec<T> {
+    due.sort_by_key(|(since, _)| *since);
+    due.into_iter().take(most).map(|(_, target)| target).collect()
+}
+
+/// How much the function wants logged.
+fn log_level(caches: &Caches, function: &FunctionRef) -> LogLevel {
+    let function = caches.functions.get(&function.clone().into());
+    function.and_then(|function| Some(function.0.as_ref().ok()?.spec.log_level)).unwrap_or_default()
+}
+
+/// Asks one sidecar.
+async fn ask(http: &HttpClient, address: SocketAddr, log_level: LogLevel) -> Result<SidecarStatus, String> {
+    let exchange = async {
+        let request = Request::get(format!("http://{address}/status"))
+            .header(LOG_LEVEL_HEADER, log_level.as_str())
+            .body(Empty::new())
+            .map_err(|error| error.to_string())?;
+        let response = http.request(request).await.map_err(|error| causes(&error))?;
+        if response.status() != 200 {
+            return Err(format!("it answered {}", response.status()));
+        }
+        let body =
+            Limited::new(response.into_body(), LONGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;
+        read(&body.to_bytes())
+    };
+    tokio::time::timeout(ANSWER, exchange).await.unwrap_or_else(|_| Err(format!("no answer in {ANSWER:?}")))
+}
+
+fn read(body: &[u8]) -> Result<SidecarStatus, String> {
+    let mut status: SidecarStatus =
+        serde_json::from_slice(body).map_err(|error| format!("its answer is no status: {error}"))?;
+    for condition in &mut status.conditions {
+        condition.message = safe(&condition.message);
+    }
+    Ok(status)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn where_there_are_too_many_each_has_its_turn() {
+        let begun = Instant::now();
+        let mut since: Vec<Option<Instant>> = vec![None; 100];
+        let mut asked = [0; 100];
+        for round in 1..=40 {
+            let due = since.iter().copied().zip(0..).collect();
+            for pod in longest_due(due, 10) {
+                asked[pod] += 1;
+                since[pod] = Some(begun + Duration::from_secs(round));
+            }
+        }
+        assert_eq!(asked, [4; 100]);
+    }
+
+    #[test]
+    fn only_a_status_is_taken_for_one() {
+        let condition =
+            r#"{"type": "RoleAssumed", "status": "False", "reason": "AccessDenied", "message": "a\nb", "since": ""}"#;
+        let text = format!(r#"{{"generation": 1, "configHash": "h", "inFlight": 0, "conditions": [{condition}]}}"#);
+        assert_eq!(read(text.as_bytes()).unwrap().conditions[0].message, "a b");
+        for wrong in ["", "{}", "<html>", r#"{"conditions": [{"type": "Owned"}]}"#] {
+            assert!(read(wrong.as_bytes()).unwrap_err().starts_with("its answer is no status"), "{wrong}");
+        }
+    }
+
+    #[tokio::test]
+    async fn what_answers_otherwise_is_not_heard() {
+        use tokio::io::{AsyncReadExt, AsyncWriteExt};
+        let long = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(LONGEST_ANSWER + 1));
+        for (answer, part) in [
+            ("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_owned(), "302"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_owned(), "no status"),
+            (long, "limit"),
+            (String::new(), "no answer in 2s"),
+        ] {
+            let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+            let address = listener.local_addr().unwrap();
+            let server = tokio::spawn(async move {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                let mut head = [0; 1024];
+                let _ = stream.read(&mut head).await;
+                if answer.is_empty() {
+                    std::future::pending::<()>().await;
+                }
+                let _ = stream.write_all(answer.as_bytes()).await;
+            });
+            let asking = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+            let why = ask(&asking, address, LogLevel::Info).await.unwrap_err();
+            assert!(why.contains(part), "{why}");
+            server.abort();
+        }
+    }
+
+    #[tokio::test]
+    async fn a_sidecar_is_told_what_is_to_be_logged() {
+        use tokio::io::AsyncReadExt;
+        let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let server = tokio::spawn(async move {
+            let (mut stream, _) = listener.accept().await.unwrap();
+            let mut head = [0; 1024];
+            let length = stream.read(&mut head).await.unwrap();
+            String::from_utf8_lossy(&head[..length]).into_owned()
+        });
+        let asking = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        ask(&asking, address, LogLevel::Debug).await.unwrap_err();
+        let head = server.await.unwrap();
+        assert!(head.starts_with("GET /status ") && head.contains("tributary-log-level: debug\r\n"), "{head}");
+    }
+}

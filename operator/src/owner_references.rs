@@ -1,0 +1,81 @@
+//! Whose an object is. Pure.
+
+use std::collections::BTreeMap;
+
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference};
+
+use crate::names::{MANAGER, annotation, label};
+
+/// Whose.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Kinship {
+    /// The function's.
+    Ours,
+    /// A function's of the same name that is gone: the garbage collector will come for it.
+    Orphaned,
+    /// Somebody else's; who that is, in words.
+    Foreign(String),
+}
+
+/// Whose an object is, to the function of this name and uid.
+pub fn kinship(object: &ObjectMeta, name: &str, uid: &str) -> Kinship {
+    match controller(object) {
+        Some(owner) if owner.uid == uid => Kinship::Ours,
+        Some(owner) if owner.kind == "DestinationFunction" && owner.name == name => Kinship::Orphaned,
+        Some(owner) => Kinship::Foreign(format!("it belongs to the {} {}", owner.kind, owner.name)),
+        // Somebody has taken its owner away by hand; all the rest says whose it is.
+        None if is_marked(object, name) => Kinship::Ours,
+        None => Kinship::Foreign("it belongs to no function".to_owned()),
+    }
+}
+
+fn is_marked(object: &ObjectMeta, name: &str) -> bool {
+    let value = |map: &Option<BTreeMap<String, String>>, key| map.as_ref().and_then(|map| map.get(key)).cloned();
+    value(&object.labels, label::MANAGED_BY).as_deref() == Some(MANAGER)
+        && value(&object.labels, label::FUNCTION).as_deref() == Some(name)
+        && value(&object.annotations, annotation::APPLIED).is_some()
+}
+
+/// The owner that manages an object.
+pub fn controller(object: &ObjectMeta) -> Option<&OwnerReference> {
+    object.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::labels;
+
+    fn owned_by(kind: &str, name: &str, uid: &str, controller: bool) -> ObjectMeta {
+        let owner = OwnerReference {
+            kind: kind.to_owned(),
+            name: name.to_owned(),
+            uid: uid.to_owned(),
+            controller: Some(controller),
+            ..OwnerReference::default()
+        };
+        ObjectMeta { owner_references: Some(vec![owner]), ..ObjectMeta::default() }
+    }
+
+    #[test]
+    fn the_uid_tells_ours_from_others() {
+        let of = |object: &ObjectMeta| kinship(object, "orders", "u1");
+        assert_eq!(of(&owned_by("DestinationFunction", "orders", "u1", true)), Kinship::Ours);
+        assert_eq!(of(&owned_by("DestinationFunction", "orders", "u0", true)), Kinship::Orphaned);
+        for foreign in [
+            owned_by("DestinationFunction", "orders", "u1", false),
+            owned_by("DestinationFunction", "other", "u2", true),
+            owned_by("Deployment", "orders", "u3", true),
+            ObjectMeta::default(),
+        ] {
+            assert!(matches!(of(&foreign), Kinship::Foreign(_)), "{foreign:?}");
+        }
+        let marked = ObjectMeta {
+            labels: Some(labels([(label::MANAGED_BY, MANAGER), (label::FUNCTION, "orders")])),
+            annotations: Some(labels([(annotation::APPLIED, "1")])),
+            ..ObjectMeta::default()
+        };
+        assert_eq!(of(&marked), Kinship::Ours);
+        assert!(matches!(kinship(&marked, "other", "u1"), Kinship::Foreign(_)));
+    }
+}

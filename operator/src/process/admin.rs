@@ -1,0 +1,28 @@
+//! The platform's port: `/healthz`, `/readyz`, `/metrics`.
+
+use std::sync::Arc;
+
+use hyper::{Request, StatusCode};
+use tokio::net::TcpListener;
+use tributary_telemetry::exposition::Format;
+use tributary_telemetry::port::{Answer, TEXT, answer, serve as serve_port, verdict};
+
+use crate::metrics::Metrics;
+use crate::process::health::Health;
+
+/// Answers for as long as it is polled.
+pub async fn serve(listener: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
+    serve_port(listener, move |request| std::future::ready(tell(&request, &health, &metrics))).await;
+}
+
+fn tell<B>(request: &Request<B>, health: &Health, metrics: &Metrics) -> Answer {
+    match request.uri().path() {
+        "/healthz" => verdict(health.alive()),
+        "/readyz" => verdict(health.ready()),
+        "/metrics" => {
+            let format = Format::accepted(request.headers());
+            answer(StatusCode::OK, format.content_type(), metrics.encode(format))
+        }
+        _ => answer(StatusCode::NOT_FOUND, TEXT, "there is nothing here but /healthz, /readyz and /metrics\n"),
+    }
+}

@@ -1,0 +1,98 @@
+//! Whether the function's sidecars run, as Kubernetes sees it, and can be asked.
+
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+
+use crate::finding::{Finding, Problem};
+use crate::observe::{Heard, Observed, Pod, Rollout};
+
+/// SidecarAvailable: of whatever configuration.
+pub fn condition(observed: &Observed) -> Finding {
+    let say = |status, reason, message: String| Finding::new(ConditionType::SidecarAvailable, status, reason, message);
+    let problem = |problem: &Problem| say(Truth::False, problem.reason, problem.message.clone());
+    // A change that can't be written leaves those that serve.
+    if let Some(found) = observed.problem.as_ref().filter(|_| observed.serving().is_empty()) {
+        return problem(found);
+    }
+    let Some(rollout) = &observed.rollout else {
+        let (reason, message) = no_deployment(observed);
+        return say(Truth::False, reason, message.to_owned());
+    };
+    if rollout.wanted == 0 {
+        let message = "spec.replicas is 0: no sidecar takes events; scale the function up".to_owned();
+        return say(Truth::False, Reason::NoReplicas, message);
+    }
+    let serving = observed.serving();
+    if serving.is_empty() {
+        // What keeps one from starting most likely keeps the others.
+        if let Some(found) = rollout.problem.as_ref().or_else(|| first_problem(&observed.pods)) {
+            return problem(found);
+        }
+        let reason = if rollout.stuck { Reason::ProgressDeadlineExceeded } else { Reason::Progressing };
+        return say(Truth::False, reason, progress(rollout));
+    }
+    let standing = observed.standing(ConditionType::SidecarAvailable);
+    if let Some(standing) = standing.filter(|standing| standing.reason == Reason::SidecarUnreachable) {
+        return standing.clone();
+    }
+    // What runs and has a problem all the same was killed not long ago, and may be killed again.
+    if let Some(found) = serving.iter().find_map(|pod| pod.problem.as_ref()) {
+        return say(Truth::True, found.reason, found.message.clone());
+    }
+    if let Some(why) = nobody_answers(&serving) {
+        let message = format!(
+            "no sidecar answers the operator at port 8081 ({why}); a NetworkPolicy may keep it away. Events may be \
+             stored all the same"
+        );
+        return say(Truth::Unknown, Reason::SidecarUnreachable, message);
+    }
+    say(Truth::True, Reason::Ok, running(serving.len(), rollout))
+}
+
+pub(super) fn count_ready(pods: &[Pod]) -> i32 {
+    let count = pods.iter().filter(|pod| pod.ready).count();
+    i32::try_from(count).unwrap_or(i32::MAX)
+}
+
+/// What is wrong with the first pod that something is wrong with, of those that are not ready.
+pub(super) fn first_problem(pods: &[Pod]) -> Option<&Problem> {
+    pods.iter().filter(|pod| !pod.ready).find_map(|pod| pod.problem.as_ref())
+}
+
+/// Why there are no sidecars.
+fn no_deployment(observed: &Observed) -> (Reason, &'static str) {
+    match &observed.refusal {
+        Some(refusal) => (refusal.reason, "there are no sidecars: see the condition Accepted"),
+        None if observed.paused => (Reason::Paused, "there are no sidecars, and spec.paused keeps new ones back"),
+        None => (Reason::Progressing, "the sidecars are being made"),
+    }
+}
+
+fn progress(rollout: &Rollout) -> String {
+    let stuck = if rollout.stuck {
+        ", and none became so within the Deployment's deadline: see the other conditions and kubectl describe pods"
+    } else {
+        ""
+    };
+    format!("0 of {} sidecars are ready{stuck}", rollout.wanted)
+}
+
+fn running(ready: usize, rollout: &Rollout) -> String {
+    if rollout.wanted == 1 {
+        "the sidecar is ready".to_owned()
+    } else {
+        let ready = i32::try_from(ready).unwrap_or(i32::MAX).min(rollout.wanted);
+        format!("{ready} of {} sidecars are ready", rollout.wanted)
+    }
+}
+
+/// Why, if all that could be asked were, and none answered.
+fn nobody_answers<'a>(pods: &[&'a Pod]) -> Option<&'a str> {
+    let mut why = None;
+    for pod in pods {
+        match &pod.heard {
+            Heard::Status(_) | Heard::NotYet | Heard::Awaited => return None,
+            Heard::Nothing(said) => why = why.or(Some(said.as_str())),
+        }
+    }
+    why
+}

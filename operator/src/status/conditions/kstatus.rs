@@ -1,0 +1,29 @@
+//! The two conditions by which kstatus judges any resource: whether it is on its way, and whether it is stuck. Flux
+//! needs nothing else of ours.
+
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+
+use crate::finding::Finding;
+
+/// Reconciling and Stalled, of all the others. At most one of them is True: kstatus looks at Reconciling first, and
+/// what is stuck is not on its way.
+pub fn conditions(others: &[Finding]) -> [Finding; 2] {
+    let judged = [ConditionType::Ready, ConditionType::UpToDate];
+    let not = |finding: &&Finding| judged.contains(&finding.r#type) && finding.status == Truth::False;
+    let is_stuck = |finding: &&Finding| !finding.reason.is_progress() && !finding.reason.is_wanted();
+    let stuck = others.iter().filter(not).find(is_stuck);
+    // The platform's own rollout is nothing that the function's owner waits for.
+    let is_under_way = |finding: &&Finding| matches!(finding.reason, Reason::Pending | Reason::Progressing);
+    let under_way = others.iter().filter(not).find(is_under_way).filter(|_| stuck.is_none());
+    [
+        condition(ConditionType::Reconciling, under_way, "nothing is under way"),
+        condition(ConditionType::Stalled, stuck, "nothing keeps the function from what it asks for"),
+    ]
+}
+
+fn condition(r#type: ConditionType, cause: Option<&Finding>, otherwise: &str) -> Finding {
+    match cause {
+        Some(Finding { reason, message, .. }) => Finding::new(r#type, Truth::True, *reason, message.as_str()),
+        None => Finding::new(r#type, Truth::False, Reason::Ok, otherwise),
+    }
+}

@@ -1,0 +1,74 @@
+//! What is said about a function: from what was observed to its conditions. Pure.
+//!
+//! Three kinds of things are known: what the platform says ([`acceptance`](crate::validate)), what
+//! the sidecars say of themselves (`sidecars`), and what Kubernetes says of the sidecars
+//! (`availability`). Every condition is there from the first look, `Unknown` until it is known.
+//!
+//! Two questions are kept apart: whether events are stored now (`ready`), by whichever sidecars serve, and
+//! whether the sidecars are what is asked for (`up_to_date`).
+
+mod availability;
+mod kstatus;
+mod ready;
+mod sidecars;
+mod up_to_date;
+
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+
+use crate::finding::Finding;
+use crate::observe::Observed;
+use crate::validate::{Refusal, Then};
+
+/// Whether a sidecar of the current configuration can't work for this reason.
+pub fn new_sidecar_fails_for(observed: &Observed, reason: Reason) -> bool {
+    sidecars::says(observed, Truth::False, reason).is_some()
+}
+
+/// All conditions, in their order.
+pub fn conditions(observed: &Observed) -> Vec<Finding> {
+    let mut all = vec![accepted(observed)];
+    all.extend(sidecars::conditions(observed));
+    all.push(availability::condition(observed));
+    all.push(up_to_date::condition(observed));
+    all.insert(0, ready::condition(&all, observed));
+    all.extend(kstatus::conditions(&all));
+    all
+}
+
+fn accepted(observed: &Observed) -> Finding {
+    let not = |reason, message: &str| Finding::new(ConditionType::Accepted, Truth::False, reason, message);
+    if let Some(Refusal { reason, message, then }) = &observed.refusal {
+        return match then {
+            Then::Freeze => not(*reason, message),
+            Then::Stop if observed.stopped => not(*reason, &format!("{message}; its sidecars are stopped")),
+            Then::Stop => not(*reason, &format!("{message}; its sidecars are being stopped")),
+        };
+    }
+    // The external ID is none of the operator's business: the sidecar judges it.
+    let standing = observed.standing(ConditionType::Accepted);
+    if let Some(standing) = standing.filter(|standing| standing.reason == Reason::ExternalIdNotAllowed) {
+        return standing.clone();
+    }
+    if let Some(message) = sidecars::says(observed, Truth::False, Reason::ExternalIdNotAllowed) {
+        return not(Reason::ExternalIdNotAllowed, message);
+    }
+    if let Some(clash) = observed.problem.as_ref().filter(|problem| problem.reason == Reason::NameClash) {
+        return not(clash.reason, &clash.message);
+    }
+    let holds = |reason, message: &str| Finding::new(ConditionType::Accepted, Truth::True, reason, message);
+    if let Some(Refusal { reason, message, .. }) = &observed.audited {
+        return holds(*reason, &format!("{message}. It goes on until the platform enforces its grants"));
+    }
+    if let Some(message) = sidecars::says(observed, Truth::True, Reason::ExternalIdNotAllowed) {
+        return holds(Reason::ExternalIdNotAllowed, message);
+    }
+    if observed.paused {
+        let message =
+            "spec.paused is true: what is changed of the function is not taken up, what the platform changes is";
+        return holds(Reason::Paused, message);
+    }
+    holds(Reason::Ok, "the platform allows this function")
+}
+
+#[cfg(test)]
+mod tests;

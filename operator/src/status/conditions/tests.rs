@@ -1,0 +1,644 @@
+//! Every reason of every condition, and which of them Ready gives.
+
+use jiff::Timestamp;
+use tributary_crds::conditions::{SessionTimes, SidecarCondition, SidecarStatus};
+
+use super::*;
+use crate::finding::Problem;
+use crate::observe::{Heard, Pod, Rollout, Turn};
+use crate::status::function_status::{Change, changes, recorded, status};
+use crate::validate::Then;
+
+/// A function of one sidecar that stores events.
+fn fine() -> Observed {
+    Observed {
+        refusal: None,
+        audited: None,
+        paused: false,
+        held_back: false,
+        stopped: false,
+        problem: None,
+        enforcement_only_warns: false,
+        turn: Turn::Go,
+        rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, complete: true, ..Rollout::default() }),
+        pods: vec![pod("a", true)],
+        pods_before: Vec::new(),
+        identity_source: "there is no Secret aws-base".to_owned(),
+        recorded: Vec::new(),
+        defaulted_replicas: None,
+        url: "http://orders.shop.svc".to_owned(),
+    }
+}
+
+fn pod(name: &str, ready: bool) -> Pod {
+    let all = [
+        ConditionType::ExternalIdAvailable,
+        ConditionType::IngestConfigured,
+        ConditionType::RoleAssumed,
+        ConditionType::ExternalIdEnforced,
+        ConditionType::BucketWritable,
+    ];
+    let conditions = all.map(|r#type| SidecarCondition {
+        r#type,
+        status: Truth::True,
+        reason: Reason::Ok,
+        message: "fine".to_owned(),
+        since: String::new(),
+    });
+    let status = SidecarStatus {
+        generation: 1,
+        config_hash: "h".to_owned(),
+        conditions: conditions.to_vec(),
+        session: None,
+        in_flight: 0,
+        last_error: None,
+    };
+    Pod { name: name.to_owned(), ready, problem: None, heard: Heard::Status(Box::new(status)) }
+}
+
+/// The pod says this of a condition.
+fn saying(mut pod: Pod, r#type: ConditionType, status: Truth, reason: Reason) -> Pod {
+    let Heard::Status(said) = &mut pod.heard else { panic!("it says nothing") };
+    let condition = said.conditions.iter_mut().find(|condition| condition.r#type == r#type).unwrap();
+    (condition.status, condition.reason) = (status, reason);
+    condition.message = format!("{reason} says {}", pod.name);
+    pod
+}
+
+fn with(change: impl FnOnce(&mut Observed)) -> Observed {
+    let mut observed = fine();
+    change(&mut observed);
+    observed
+}
+
+fn problem(reason: Reason) -> Problem {
+    Problem { reason, message: format!("{reason} happened") }
+}
+
+fn get(all: &[Finding], r#type: ConditionType) -> &Finding {
+    all.iter().find(|finding| finding.r#type == r#type).unwrap()
+}
+
+/// A condition and Ready.
+fn judged(observed: &Observed, r#type: ConditionType) -> [(Truth, Reason); 2] {
+    let all = conditions(observed);
+    let of = |r#type| {
+        let finding = get(&all, r#type);
+        (finding.status, finding.reason)
+    };
+    [of(r#type), of(ConditionType::Ready)]
+}
+
+#[test]
+fn a_function_that_stores_events_is_ready() {
+    let all = conditions(&fine());
+    let types: Vec<_> = all.iter().map(|finding| finding.r#type).collect();
+    assert!(types.is_sorted() && types.len() == 11, "{types:?}");
+    assert!(all[..9].iter().all(|finding| finding.status == Truth::True), "{all:?}");
+    assert!(all[9..].iter().all(|finding| finding.status == Truth::False), "{all:?}");
+    assert_eq!(all[0].message, "events sent to http://orders.shop.svc are stored");
+}
+
+#[test]
+fn every_condition_is_there_before_anything_is_known() {
+    let nothing = with(|observed| {
+        observed.rollout = None;
+        observed.pods.clear();
+    });
+    let all = conditions(&nothing);
+    assert_eq!(all.len(), 11);
+    assert_eq!(judged(&nothing, ConditionType::RoleAssumed)[0], (Truth::Unknown, Reason::Pending));
+    assert_eq!(judged(&nothing, ConditionType::SidecarAvailable), [(Truth::False, Reason::Progressing); 2]);
+}
+
+#[test]
+fn what_the_platform_does_not_allow_is_not_accepted() {
+    for reason in [Reason::RoleNotAllowed, Reason::EndpointNotAllowed] {
+        for (stopped, said) in [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")] {
+            let refusal = Refusal { reason, message: "no".to_owned(), then: Then::Stop };
+            let refused = with(|observed| (observed.refusal, observed.stopped) = (Some(refusal), stopped));
+            assert_eq!(judged(&refused, ConditionType::Accepted), [(Truth::False, reason); 2]);
+            assert_eq!(judged(&refused, ConditionType::UpToDate)[0], (Truth::False, reason));
+            assert_eq!(conditions(&refused)[1].message, said);
+        }
+    }
+    let clash = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
+    assert_eq!(judged(&clash, ConditionType::Accepted), [(Truth::False, Reason::NameClash); 2]);
+    let prefix = with(|observed| {
+        let said = ConditionType::ExternalIdAvailable;
+        observed.pods = vec![saying(pod("a", false), said, Truth::False, Reason::ExternalIdNotAllowed)];
+    });
+    assert_eq!(judged(&prefix, ConditionType::Accepted), [(Truth::False, Reason::ExternalIdNotAllowed); 2]);
+}
+
+#[test]
+fn what_is_audited_is_told_and_forbids_nothing() {
+    let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), then: Then::Stop };
+    let audited = with(|observed| observed.audited = Some(refusal));
+    assert_eq!(judged(&audited, ConditionType::Accepted), [(Truth::True, Reason::RoleNotAllowed); 2]);
+    assert_eq!(conditions(&audited)[0].message, "no. It goes on until the platform enforces its grants");
+    let prefix = with(|observed| {
+        let said = ConditionType::ExternalIdAvailable;
+        observed.pods = vec![saying(pod("a", true), said, Truth::True, Reason::ExternalIdNotAllowed)];
+    });
+    assert_eq!(judged(&prefix, ConditionType::Accepted), [(Truth::True, Reason::ExternalIdNotAllowed); 2]);
+}
+
+#[test]
+fn what_is_not_taken_up_leaves_ready_to_what_goes_on() {
+    let too_much = |held_back| {
+        let message = "no".to_owned();
+        let refusal = Refusal { reason: Reason::ResourcesOutOfBounds, message, then: Then::Freeze };
+        with(|observed| (observed.refusal, observed.held_back) = (Some(refusal), held_back))
+    };
+    let refused = (Truth::False, Reason::ResourcesOutOfBounds);
+    assert_eq!(judged(&too_much(true), ConditionType::Accepted), [refused, (Truth::True, Reason::Ok)]);
+    assert_eq!(judged(&too_much(true), ConditionType::UpToDate)[0], refused);
+    let mut never_ran = too_much(true);
+    (never_ran.rollout, never_ran.pods) = (None, Vec::new());
+    assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [refused; 2]);
+
+    let paused = |held_back| with(|observed| (observed.paused, observed.held_back) = (true, held_back));
+    let is_paused = (Truth::True, Reason::Paused);
+    for (held_back, up_to_date) in [(false, (Truth::True, Reason::Ok)), (true, (Truth::False, Reason::Paused))] {
+        assert_eq!(judged(&paused(held_back), ConditionType::Accepted), [is_paused; 2]);
+        assert_eq!(judged(&paused(held_back), ConditionType::UpToDate)[0], up_to_date);
+        let all = conditions(&paused(held_back));
+        assert!(all[0].message.starts_with("events sent to http://orders.shop.svc are stored; spec.paused is true"));
+        assert_eq!(stuck_or_under_way(&paused(held_back)), None, "paused is not degraded");
+    }
+    let mut never_ran = paused(true);
+    (never_ran.rollout, never_ran.pods) = (None, Vec::new());
+    assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [(Truth::False, Reason::Paused); 2]);
+    assert_eq!(stuck_or_under_way(&never_ran), None);
+}
+
+/// Which of kstatus's conditions holds, and why.
+fn stuck_or_under_way(observed: &Observed) -> Option<(ConditionType, Reason)> {
+    let all = conditions(observed);
+    let mut holding = all[9..].iter().filter(|finding| finding.status == Truth::True);
+    let first = holding.next().map(|finding| (finding.r#type, finding.reason));
+    assert_eq!(holding.next(), None, "kstatus takes the first");
+    first
+}
+
+#[test]
+fn kstatus_sees_what_is_under_way_and_what_needs_a_person() {
+    use ConditionType::{BucketWritable, Reconciling, RoleAssumed, Stalled};
+    let rollout = |change: fn(&mut Rollout)| with(|observed| change(observed.rollout.as_mut().unwrap()));
+    let turn = |turn| {
+        with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.turn = turn;
+        })
+    };
+    let saying =
+        |r#type, status, reason| with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason)]);
+    let starting = with(|observed| (observed.rollout, observed.pods) = (None, Vec::new()));
+    for (observed, expected) in [
+        (fine(), None),
+        (starting, Some((Reconciling, Reason::Progressing))),
+        (rollout(|rollout| rollout.complete = false), Some((Reconciling, Reason::Progressing))),
+        (rollout(|rollout| (rollout.wanted, rollout.complete) = (0, true)), None),
+        (
+            rollout(|rollout| (rollout.complete, rollout.stuck) = (false, true)),
+            Some((Stalled, Reason::ProgressDeadlineExceeded)),
+        ),
+        (turn(Turn::Wait(5)), None),
+        (turn(Turn::Halted(5)), None),
+        (turn(Turn::Failed), Some((Stalled, Reason::RolloutFailed))),
+        (saying(RoleAssumed, Truth::False, Reason::AccessDenied), Some((Stalled, Reason::AccessDenied))),
+        (saying(RoleAssumed, Truth::Unknown, Reason::Pending), None),
+        (saying(BucketWritable, Truth::Unknown, Reason::NotYetWritten), None),
+        (saying(RoleAssumed, Truth::True, Reason::RenewalFailing), None),
+    ] {
+        assert_eq!(stuck_or_under_way(&observed), expected, "{observed:?}");
+    }
+}
+
+#[test]
+fn what_a_sidecar_says_is_said_of_the_function() {
+    use ConditionType::{BucketWritable, ExternalIdEnforced, IngestConfigured, RoleAssumed};
+    for (r#type, status, reason) in [
+        (IngestConfigured, Truth::False, Reason::WriteKeyNotFound),
+        (IngestConfigured, Truth::False, Reason::TlsInvalid),
+        (RoleAssumed, Truth::False, Reason::AccessDenied),
+        (RoleAssumed, Truth::Unknown, Reason::Pending),
+        (ExternalIdEnforced, Truth::False, Reason::NotEnforced),
+        (ExternalIdEnforced, Truth::Unknown, Reason::StsUnreachable),
+        (BucketWritable, Truth::False, Reason::NoSuchBucket),
+    ] {
+        let wrong = with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason)]);
+        assert_eq!(judged(&wrong, r#type), [(status, reason); 2], "{type} {reason}");
+    }
+}
+
+#[test]
+fn a_secret_that_is_gone_is_told_by_ready_and_forbids_nothing_until_the_session_ends() {
+    use ConditionType::{ExternalIdAvailable, RoleAssumed};
+    for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::InvalidExternalId] {
+        let gone = || saying(pod("a", true), ExternalIdAvailable, Truth::False, reason);
+        let mut lives = gone();
+        let Heard::Status(said) = &mut lives.heard else { panic!("it says nothing") };
+        let (expiry, next_refresh) = ("2026-01-02T04:00:00Z".to_owned(), "2026-01-02T03:30:00Z".to_owned());
+        said.session = Some(SessionTimes { expiry, next_refresh });
+        let lives = with(|observed| observed.pods = vec![lives]);
+        assert_eq!(judged(&lives, ExternalIdAvailable), [(Truth::False, reason), (Truth::True, reason)]);
+        let message = &conditions(&lives)[0].message;
+        let end = format!("are stored until 2026-01-02T04:00:00Z, when the session ends: {reason} says a");
+        assert!(message.ends_with(&end), "{message}");
+        for (status, without) in [(Truth::False, Reason::Pending), (Truth::Unknown, Reason::Pending)] {
+            let ended = with(|observed| observed.pods = vec![saying(gone(), RoleAssumed, status, without)]);
+            assert_eq!(judged(&ended, ExternalIdAvailable), [(Truth::False, reason); 2]);
+        }
+    }
+}
+
+#[test]
+fn a_missing_base_identity_is_told_as_the_platform_knows_it() {
+    let said = ConditionType::RoleAssumed;
+    let none = with(|observed| {
+        observed.pods = vec![saying(pod("a", false), said, Truth::False, Reason::NoBaseIdentity)];
+    });
+    assert_eq!(get(&conditions(&none), said).message, "the sidecar has no base identity: there is no Secret aws-base");
+}
+
+#[test]
+fn sidecars_of_before_keep_it_ready_whatever_the_new_ones_say() {
+    use ConditionType::{BucketWritable, RoleAssumed, SidecarAvailable, UpToDate};
+    let mut rolling = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
+        observed.pods = vec![saying(pod("new", false), RoleAssumed, Truth::False, Reason::AccessDenied)];
+        observed.pods_before = vec![pod("old", true)];
+    });
+    assert_eq!(judged(&rolling, RoleAssumed), [(Truth::False, Reason::AccessDenied), (Truth::True, Reason::Ok)]);
+    assert_eq!(judged(&rolling, SidecarAvailable)[0], (Truth::True, Reason::Ok));
+    assert_eq!(judged(&rolling, UpToDate)[0], (Truth::False, Reason::AccessDenied));
+    assert_eq!(stuck_or_under_way(&rolling), Some((ConditionType::Stalled, Reason::AccessDenied)));
+    // After a restart, too.
+    let mut restarted = rolling.clone();
+    restarted.recorded = recorded_of(&rolling);
+    restarted.pods.iter_mut().chain(&mut restarted.pods_before).for_each(|pod| pod.heard = Heard::Awaited);
+    assert_eq!(conditions(&restarted), conditions(&rolling));
+    // What they say counts, and not what the new ones do.
+    rolling.pods_before = vec![saying(pod("old", true), BucketWritable, Truth::False, Reason::NoSuchBucket)];
+    assert_eq!(judged(&rolling, RoleAssumed)[1], (Truth::False, Reason::NoSuchBucket));
+}
+
+#[test]
+fn one_that_starts_says_nothing_against_those_that_store() {
+    let scaling = with(|observed| {
+        let starting = saying(pod("b", false), ConditionType::RoleAssumed, Truth::Unknown, Reason::Pending);
+        observed.rollout = Some(Rollout { wanted: 2, replicas: 2, ready: 1, ..Rollout::default() });
+        observed.pods.push(starting);
+    });
+    assert_eq!(judged(&scaling, ConditionType::RoleAssumed)[1], (Truth::True, Reason::Ok));
+}
+
+#[test]
+fn one_that_was_killed_for_want_of_memory_is_told_of_while_it_runs_and_while_it_does_not() {
+    let killed = |ready, heard: Heard| {
+        let problem = Some(problem(Reason::OOMKilled));
+        with(|observed| observed.pods = vec![Pod { problem, heard, ..pod("a", ready) }])
+    };
+    let available = |observed| judged(&observed, ConditionType::SidecarAvailable);
+    assert_eq!(available(killed(true, pod("a", true).heard)), [(Truth::True, Reason::OOMKilled); 2]);
+    let silent = || Heard::Nothing("connection refused".to_owned());
+    assert_eq!(available(killed(true, silent()))[0], (Truth::True, Reason::OOMKilled), "nor is it unreachable");
+    assert_eq!(available(killed(false, silent())), [(Truth::False, Reason::OOMKilled); 2]);
+}
+
+#[test]
+fn what_forbids_no_traffic_leaves_it_ready() {
+    let unwritten = with(|observed| {
+        let said = ConditionType::BucketWritable;
+        observed.pods = vec![saying(pod("a", true), said, Truth::Unknown, Reason::NotYetWritten)];
+    });
+    let judgement = judged(&unwritten, ConditionType::BucketWritable);
+    assert_eq!(judgement, [(Truth::Unknown, Reason::NotYetWritten), (Truth::True, Reason::Ok)]);
+    let warned = with(|observed| {
+        let said = ConditionType::ExternalIdEnforced;
+        observed.enforcement_only_warns = true;
+        observed.pods = vec![saying(pod("a", true), said, Truth::False, Reason::NotEnforced)];
+    });
+    let judgement = judged(&warned, ConditionType::ExternalIdEnforced);
+    assert_eq!(judgement, [(Truth::False, Reason::NotEnforced), (Truth::True, Reason::Ok)]);
+}
+
+#[test]
+fn a_renewal_that_fails_leaves_it_ready_and_is_shown_by_ready_too() {
+    let said = ConditionType::RoleAssumed;
+    let failing = |name| saying(pod(name, true), said, Truth::True, Reason::RenewalFailing);
+    let both = [(Truth::True, Reason::RenewalFailing); 2];
+    // Whichever of the sidecars it is.
+    for pods in [vec![failing("a")], vec![failing("a"), pod("b", true)], vec![pod("a", true), failing("b")]] {
+        let observed = with(|observed| observed.pods = pods);
+        assert_eq!(judged(&observed, said), both);
+        let all = conditions(&observed);
+        assert!(all[0].message.starts_with("RenewalFailing says"), "{}", all[0].message);
+    }
+    // What forbids traffic comes first.
+    let worse = with(|observed| {
+        observed.pods = vec![failing("a"), saying(pod("b", true), said, Truth::False, Reason::AccessDenied)];
+    });
+    assert_eq!(judged(&worse, said), [(Truth::False, Reason::AccessDenied); 2]);
+    let denied = with(|observed| {
+        observed.pods = vec![saying(failing("a"), ConditionType::BucketWritable, Truth::False, Reason::AccessDenied)];
+    });
+    assert_eq!(judged(&denied, said), [(Truth::True, Reason::RenewalFailing), (Truth::False, Reason::AccessDenied)]);
+}
+
+#[test]
+fn a_renewal_that_begins_to_fail_is_news_of_its_condition_and_of_ready() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let before = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
+    let failing = with(|observed| {
+        let said = ConditionType::RoleAssumed;
+        observed.pods = vec![saying(pod("a", true), said, Truth::True, Reason::RenewalFailing)];
+    });
+    let after = status(&failing, Some(1), "a=b".to_owned(), Some(&before), at(200));
+    let Change::Turned(turned) = changes(Some(&before), &after) else { panic!("it is no news") };
+    let names: Vec<_> = turned.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(names, ["Ready", "RoleAssumed"]);
+    assert!(turned.iter().all(|condition| condition.status == "True" && condition.reason == "RenewalFailing"));
+}
+
+#[test]
+fn the_worst_replica_counts_and_the_first_of_several() {
+    let said = ConditionType::BucketWritable;
+    let disagreeing = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 4, replicas: 4, ready: 4, ..Rollout::default() });
+        observed.pods = vec![
+            pod("a", true),
+            saying(pod("b", true), said, Truth::Unknown, Reason::NotYetWritten),
+            saying(pod("c", true), said, Truth::False, Reason::AccessDenied),
+            saying(pod("d", true), said, Truth::False, Reason::Throttled),
+        ];
+    });
+    assert_eq!(judged(&disagreeing, said), [(Truth::False, Reason::AccessDenied); 2]);
+    let fresh = with(|observed| {
+        observed.pods = vec![saying(pod("a", true), said, Truth::Unknown, Reason::NotYetWritten), pod("b", true)];
+    });
+    assert_eq!(judged(&fresh, said)[0], (Truth::True, Reason::Ok));
+    let unsupported = with(|observed| {
+        let told = saying(pod("b", true), said, Truth::True, Reason::ConditionalWritesUnsupported);
+        observed.pods = vec![pod("a", true), told];
+    });
+    assert_eq!(judged(&unsupported, said), [(Truth::True, Reason::ConditionalWritesUnsupported); 2]);
+}
+
+#[test]
+fn what_keeps_pods_from_running_is_said() {
+    for reason in [Reason::ImagePull, Reason::CrashLoop, Reason::Unschedulable] {
+        let broken = with(|observed| {
+            observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+            let heard = Heard::NotYet;
+            observed.pods = vec![Pod { problem: Some(problem(reason)), heard, ..pod("a", false) }];
+        });
+        assert_eq!(judged(&broken, ConditionType::SidecarAvailable), [(Truth::False, reason); 2]);
+    }
+    let quota = with(|observed| {
+        observed.pods.clear();
+        let problem = Some(problem(Reason::QuotaExceeded));
+        observed.rollout = Some(Rollout { wanted: 1, problem, ..Rollout::default() });
+    });
+    assert_eq!(judged(&quota, ConditionType::SidecarAvailable), [(Truth::False, Reason::QuotaExceeded); 2]);
+    let none = with(|observed| observed.rollout = Some(Rollout::default()));
+    assert_eq!(judged(&none, ConditionType::SidecarAvailable)[0], (Truth::False, Reason::NoReplicas));
+}
+
+#[test]
+fn a_roll_and_scaling_up_disturb_nobody() {
+    use ConditionType::{SidecarAvailable, UpToDate};
+    let rolling = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 2, replicas: 3, ready: 2, ..Rollout::default() });
+        observed.pods = vec![Pod { heard: Heard::NotYet, ..pod("new", false) }];
+        observed.pods_before = vec![pod("old", true), pod("old-2", true)];
+    });
+    assert_eq!(judged(&rolling, SidecarAvailable), [(Truth::True, Reason::Ok); 2]);
+    assert_eq!(get(&conditions(&rolling), SidecarAvailable).message, "2 of 2 sidecars are ready");
+    assert_eq!(get(&conditions(&rolling), UpToDate).message, "0 of 2 sidecars run what is asked for");
+
+    let scaling = |change: fn(&mut Rollout)| {
+        with(|observed| {
+            let mut rollout = Rollout { wanted: 3, replicas: 3, ready: 1, ..Rollout::default() };
+            change(&mut rollout);
+            observed.rollout = Some(rollout);
+            observed.pods = vec![pod("a", true), Pod { heard: Heard::NotYet, ..pod("b", false) }];
+        })
+    };
+    assert_eq!(judged(&scaling(|_| {}), SidecarAvailable), [(Truth::True, Reason::Ok); 2]);
+    assert_eq!(judged(&scaling(|_| {}), UpToDate)[0], (Truth::False, Reason::Progressing));
+    let stuck = scaling(|rollout| rollout.stuck = true);
+    assert_eq!(judged(&stuck, UpToDate), [(Truth::False, Reason::ProgressDeadlineExceeded), (Truth::True, Reason::Ok)]);
+    let past_a_quota = scaling(|rollout| rollout.problem = Some(problem(Reason::QuotaExceeded)));
+    assert_eq!(judged(&past_a_quota, UpToDate), [(Truth::False, Reason::QuotaExceeded), (Truth::True, Reason::Ok)]);
+}
+
+#[test]
+fn a_new_sidecar_that_does_not_start_is_told_by_up_to_date_while_the_old_one_serves() {
+    let upgraded = with(|observed| {
+        let new = Pod { problem: Some(problem(Reason::ImagePull)), heard: Heard::NotYet, ..pod("b", false) };
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
+        (observed.pods, observed.pods_before) = (vec![new], vec![pod("a", true)]);
+    });
+    assert_eq!(
+        judged(&upgraded, ConditionType::UpToDate),
+        [(Truth::False, Reason::ImagePull), (Truth::True, Reason::Ok)]
+    );
+    assert_eq!(judged(&upgraded, ConditionType::SidecarAvailable)[0], (Truth::True, Reason::Ok));
+}
+
+#[test]
+fn sidecars_that_nobody_can_ask_are_unreachable() {
+    let silent = with(|observed| {
+        let heard = Heard::Nothing("no answer in 2 s".to_owned());
+        observed.pods = vec![Pod { heard, ..pod("a", true) }];
+    });
+    assert_eq!(judged(&silent, ConditionType::SidecarAvailable)[0], (Truth::Unknown, Reason::SidecarUnreachable));
+    assert_eq!(judged(&silent, ConditionType::RoleAssumed), [(Truth::Unknown, Reason::SidecarUnreachable); 2]);
+}
+
+#[test]
+fn a_status_keeps_the_time_of_what_has_not_turned() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let first = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
+    let again = status(&fine(), Some(1), "a=b".to_owned(), Some(&first), at(200));
+    assert_eq!(changes(Some(&first), &again), Change::None);
+
+    let denied = |message: &str| {
+        with(|observed| {
+            let mut pod = saying(pod("a", true), ConditionType::BucketWritable, Truth::False, Reason::AccessDenied);
+            let Heard::Status(said) = &mut pod.heard else { panic!("it says nothing") };
+            message.clone_into(&mut said.conditions[4].message);
+            observed.pods = vec![pod];
+        })
+    };
+    let one = status(&denied("of one key"), Some(1), "a=b".to_owned(), Some(&again), at(300));
+    let Change::Turned(turned) = changes(Some(&again), &one) else { panic!("it has turned") };
+    let names: Vec<_> = turned.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(names, ["Ready", "BucketWritable"]);
+    let times: Vec<_> = one.conditions.iter().map(|condition| condition.last_transition_time.0.as_second()).collect();
+    assert_eq!(times, [300, 100, 100, 100, 100, 100, 300, 100, 100, 100, 300]);
+
+    let other = status(&denied("of another key"), Some(1), "a=b".to_owned(), Some(&one), at(400));
+    assert_eq!(changes(Some(&one), &other), Change::Words);
+    // A generation that is observed is no news to people, but is written.
+    let seen = status(&denied("of one key"), Some(2), "a=b".to_owned(), Some(&one), at(500));
+    assert_eq!(changes(Some(&one), &seen), Change::Turned(vec![]));
+}
+
+/// What the owner hears of, when this was observed one after the other.
+fn news(observed: &[Observed]) -> Vec<Vec<String>> {
+    let mut before = None;
+    let told = observed.iter().map(|observed| {
+        let after = status(observed, Some(1), "a=b".to_owned(), before.as_ref(), Timestamp::UNIX_EPOCH);
+        let change = changes(before.as_ref(), &after);
+        before = Some(after);
+        let Change::Turned(news) = change else { return Vec::new() };
+        news.iter().map(|condition| format!("{} {}", condition.type_, condition.reason)).collect()
+    });
+    told.collect()
+}
+
+#[test]
+fn a_start_and_a_roll_that_go_well_are_told_when_they_are_through() {
+    let nothing = with(|observed| {
+        observed.rollout = None;
+        observed.pods.clear();
+    });
+    let starting = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+        observed.pods = vec![Pod { heard: Heard::NotYet, ..pod("a", false) }];
+    });
+    let unready = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+        observed.pods = vec![pod("a", false)];
+    });
+    assert_eq!(news(&[nothing, starting, unready, fine()]), [vec![], vec![], vec![], vec!["Ready Ok"]]);
+    let roll = |turn| {
+        with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.turn = turn;
+        })
+    };
+    let waits = [fine(), roll(Turn::Wait(5)), roll(Turn::Halted(9)), roll(Turn::Go), fine()];
+    assert_eq!(news(&waits)[1..], [vec![], vec![], vec![], Vec::<String>::new()]);
+}
+
+#[test]
+fn a_fault_is_told_once_and_its_end_once() {
+    let denied = with(|observed| {
+        observed.pods = vec![saying(pod("a", true), ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied)];
+    });
+    let told = news(&[fine(), denied.clone(), denied, fine()]);
+    assert_eq!(
+        told[1..],
+        [vec!["Ready AccessDenied", "RoleAssumed AccessDenied"], vec![], vec!["Ready Ok", "RoleAssumed Ok"]]
+    );
+    let failed = with(|observed| {
+        observed.rollout.as_mut().unwrap().complete = false;
+        observed.turn = Turn::Failed;
+    });
+    assert_eq!(news(&[fine(), failed, fine()])[1..], [vec!["UpToDate RolloutFailed"], vec!["UpToDate Ok"]]);
+    let silent = with(|observed| observed.pods[0].heard = Heard::Nothing("no answer".to_owned()));
+    assert!(news(&[fine(), silent])[1].contains(&"SidecarAvailable SidecarUnreachable".to_owned()));
+}
+
+/// What the function's status says, written from what was observed then.
+fn recorded_of(observed: &Observed) -> Vec<Finding> {
+    recorded(&status(observed, Some(1), String::new(), None, Timestamp::UNIX_EPOCH), Some(1))
+}
+
+/// The states that sidecars can be in when an operator begins to lead.
+fn states() -> Vec<Observed> {
+    let saying = |r#type, status, reason| {
+        with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason), pod("b", true)])
+    };
+    vec![
+        fine(),
+        saying(ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied),
+        saying(ConditionType::RoleAssumed, Truth::True, Reason::RenewalFailing),
+        saying(ConditionType::ExternalIdEnforced, Truth::Unknown, Reason::StsUnreachable),
+        saying(ConditionType::ExternalIdAvailable, Truth::False, Reason::ExternalIdNotAllowed),
+        saying(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten),
+        with(|observed| observed.pods[0].heard = Heard::Nothing("no route".to_owned())),
+    ]
+}
+
+#[test]
+fn what_is_recorded_stands_until_each_sidecar_was_asked() {
+    for before in states() {
+        let mut after_a_restart = before.clone();
+        after_a_restart.pods.iter_mut().for_each(|pod| pod.heard = Heard::Awaited);
+        after_a_restart.recorded = recorded_of(&before);
+        assert_eq!(conditions(&after_a_restart), conditions(&before));
+        // One of them has answered, and says that all is well: the other may be what was recorded.
+        after_a_restart.pods.push(pod("c", true));
+        assert_eq!(conditions(&after_a_restart), conditions(&before));
+    }
+}
+
+#[test]
+fn what_is_recorded_does_not_stand_for_sidecars_that_do_not_run_or_were_asked() {
+    for before in states() {
+        let mut after = before.clone();
+        after.recorded = recorded_of(&with(|observed| {
+            observed.pods[0] =
+                saying(pod("a", true), ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket);
+        }));
+        assert_eq!(conditions(&after), conditions(&before), "they were asked");
+        after.pods.iter_mut().for_each(|pod| pod.heard = Heard::NotYet);
+        assert_eq!(judged(&after, ConditionType::BucketWritable)[0], (Truth::Unknown, Reason::Pending));
+    }
+}
+
+#[test]
+fn what_is_recorded_of_another_generation_is_not_taken() {
+    let status = status(&fine(), Some(1), String::new(), None, Timestamp::UNIX_EPOCH);
+    assert_eq!(recorded(&status, Some(1)), conditions(&fine()));
+    assert_eq!(recorded(&status, Some(2)), []);
+}
+
+#[test]
+fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
+    let rollout = |change: fn(&mut Rollout)| with(|observed| change(observed.rollout.as_mut().unwrap()));
+    let turn = |turn| {
+        with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.turn = turn;
+        })
+    };
+    for (observed, reason, part) in [
+        (rollout(|rollout| rollout.complete = false), Reason::Progressing, "1 of 1 sidecars run what is asked for"),
+        (turn(Turn::Wait(5)), Reason::RolloutWaiting, "5 functions roll now"),
+        (turn(Turn::Halted(10)), Reason::RolloutHalted, "it failed for 10 functions"),
+        (turn(Turn::Failed), Reason::RolloutFailed, "did not become ready within the Deployment's deadline"),
+    ] {
+        let all = conditions(&observed);
+        let [ready, up_to_date] = [&all[0], get(&all, ConditionType::UpToDate)];
+        assert_eq!((ready.r#type, ready.status), (ConditionType::Ready, Truth::True), "{reason}");
+        assert_eq!((up_to_date.r#type, up_to_date.status), (ConditionType::UpToDate, Truth::False), "{reason}");
+        assert_eq!(up_to_date.reason, reason);
+        assert!(up_to_date.message.contains(part), "{}", up_to_date.message);
+    }
+    assert_eq!(get(&conditions(&fine()), ConditionType::UpToDate).status, Truth::True);
+}
+
+#[test]
+fn a_failed_roll_names_its_cause() {
+    let mut broken = saying(pod("new", false), ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied);
+    let failed = |new: Pod| {
+        let observed = with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.turn = Turn::Failed;
+            observed.pods.push(new);
+        });
+        get(&conditions(&observed), ConditionType::UpToDate).message.clone()
+    };
+    assert!(failed(broken.clone()).ends_with("it says \"AccessDenied says new\""), "{}", failed(broken));
+    broken = pod("new", false);
+    broken.heard = Heard::NotYet;
+    broken.problem = Some(problem(Reason::ImagePull));
+    assert!(failed(broken.clone()).ends_with(": ImagePull happened"), "{}", failed(broken));
+}

@@ -1,0 +1,83 @@
+//! Whether what runs is what is asked for. It says nothing of events: those are stored by the sidecars of before.
+
+use tributary_crds::conditions::{ConditionType, Reason, Truth};
+
+use super::availability::{count_ready, first_problem};
+use crate::finding::{Finding, Problem};
+use crate::observe::Turn;
+use crate::observe::{Observed, Rollout};
+use crate::validate::Then;
+
+/// UpToDate.
+pub fn condition(observed: &Observed) -> Finding {
+    let not = |reason, message: String| Finding::new(ConditionType::UpToDate, Truth::False, reason, message);
+    if let Some(reason) = not_taken_up(observed) {
+        return not(reason, "what the function asks for is not taken up: see the condition Accepted".to_owned());
+    }
+    let problem = |Problem { reason, message }: &Problem| not(*reason, message.clone());
+    if let Some(found) = &observed.problem {
+        return problem(found);
+    }
+    let Some(rollout) = observed.rollout.as_ref() else {
+        return not(Reason::Progressing, "the sidecars are being made".to_owned());
+    };
+    // Why a roll makes no progress its sidecars say again when they are asked.
+    let standing = observed.standing(ConditionType::UpToDate).filter(|standing| standing.status == Truth::False);
+    if let Some(standing) = standing.filter(|_| !rollout.complete && !observed.turn.waits()) {
+        return standing.clone();
+    }
+    let found = rollout.problem.as_ref().or_else(|| first_problem(&observed.pods));
+    match &observed.turn {
+        Turn::Wait(rolling) => {
+            let message = format!("waits to be rolled to the platform's new sidecar; {rolling} functions roll now");
+            not(Reason::RolloutWaiting, message)
+        }
+        Turn::Halted(failed) => {
+            let message = format!(
+                "the platform's rollout is halted, since it failed for {failed} functions: the platform's owner must fix \
+                 the sidecar's image or settings; this function goes on with the sidecars that it has"
+            );
+            not(Reason::RolloutHalted, message)
+        }
+        Turn::Failed => not(Reason::RolloutFailed, failure(found, observed)),
+        Turn::Go if rollout.complete => {
+            let message = "the sidecars are what the function and the platform ask for";
+            Finding::new(ConditionType::UpToDate, Truth::True, Reason::Ok, message)
+        }
+        Turn::Go => found.map_or_else(|| under_way(rollout, observed), problem),
+    }
+}
+
+/// Why something that the function asks for is not taken up, if so.
+fn not_taken_up(observed: &Observed) -> Option<Reason> {
+    match &observed.refusal {
+        Some(refusal) if refusal.then == Then::Stop || observed.held_back => Some(refusal.reason),
+        _ => (observed.paused && observed.held_back).then_some(Reason::Paused),
+    }
+}
+
+fn failure(found: Option<&Problem>, observed: &Observed) -> String {
+    let cause = match (found, observed.fault_of_new_sidecar()) {
+        (Some(problem), _) => format!(": {}", problem.message),
+        (None, Some(fault)) => format!(": it says \"{}\"", fault.message),
+        (None, None) => String::new(),
+    };
+    format!("the platform's new sidecar did not become ready within the Deployment's deadline{cause}")
+}
+
+/// A roll that nothing of Kubernetes' is in the way of.
+fn under_way(rollout: &Rollout, observed: &Observed) -> Finding {
+    let ready = count_ready(&observed.pods).min(rollout.wanted);
+    let progress = format!("{ready} of {} sidecars run what is asked for", rollout.wanted);
+    let (reason, message) = match observed.fault_of_new_sidecar() {
+        Some(fault) => (fault.reason, format!("{progress}; one that does not says \"{}\"", fault.message)),
+        None if rollout.stuck => {
+            let message = format!(
+                "{progress}, and no more became ready within the Deployment's deadline: see kubectl describe pods"
+            );
+            (Reason::ProgressDeadlineExceeded, message)
+        }
+        None => (Reason::Progressing, progress),
+    };
+    Finding::new(ConditionType::UpToDate, Truth::False, reason, message)
+}

@@ -1,0 +1,134 @@
+//! Tells the function's owner of what changed, by Events on the function.
+
+use k8s_openapi::Resource as _;
+use k8s_openapi::api::coordination::v1::Lease;
+use k8s_openapi::api::core::v1::ObjectReference;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::runtime::events::{Event, EventType, Recorder, Reporter};
+use kube::{Client, Resource};
+use tracing::{debug, warn};
+use tributary_crds::DestinationFunction;
+use tributary_crds::conditions::ConditionType;
+
+use super::function_status::needs_a_person;
+use crate::api_error::{namespace_ends, said};
+
+/// Bytes that the API server takes in an Event, or nearly.
+const LONGEST_NOTE: usize = 1_000;
+
+/// What writes Events: one in the process, since it is what gathers those that repeat.
+#[derive(Clone)]
+pub struct Events {
+    recorder: Recorder,
+    /// The operator's Lease: what concerns the platform is told of it.
+    lease: ObjectReference,
+}
+
+impl Events {
+    /// Writes with this client, in the name of this replica.
+    pub fn new(client: Client, identity: &str, lease: &str, lease_namespace: &str) -> Self {
+        let reporter = Reporter { controller: "tributary-operator".to_owned(), instance: Some(identity.to_owned()) };
+        let lease = ObjectReference {
+            api_version: Some(Lease::API_VERSION.to_owned()),
+            kind: Some(Lease::KIND.to_owned()),
+            name: Some(lease.to_owned()),
+            namespace: Some(lease_namespace.to_owned()),
+            ..ObjectReference::default()
+        };
+        Self { recorder: Recorder::new(client, reporter), lease }
+    }
+
+    /// Tells of conditions that have turned. An Event that can't be written is no reason to do
+    /// anything again: the status says the same.
+    pub async fn tell(&self, function: &DestinationFunction, turned: &[Condition]) {
+        for condition in turned {
+            if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
+                return not_written(&error);
+            }
+        }
+    }
+
+    /// Warns the platform's owner, by an Event on the operator's Lease.
+    pub async fn tell_platform(&self, reason: &str, note: String) {
+        let event = Event {
+            type_: EventType::Warning,
+            reason: reason.to_owned(),
+            note: Some(shortened(&note)),
+            action: "Rollout".to_owned(),
+            secondary: None,
+        };
+        if let Err(error) = self.recorder.publish(&event, &self.lease).await {
+            not_written(&error);
+        }
+    }
+}
+
+fn not_written(error: &kube::Error) {
+    if namespace_ends(error) {
+        debug!(error = said(error), "an Event can't be written");
+    } else {
+        warn!(error = said(error), "an Event can't be written");
+    }
+}
+
+fn shortened(note: &str) -> String {
+    note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()
+}
+
+fn event(condition: &Condition) -> Event {
+    let holds = condition.status == "True";
+    let warns = needs_a_person(condition);
+    let is_ready = condition.type_ == ConditionType::Ready.to_string();
+    let (reason, note) = match (holds, warns, is_ready) {
+        (true, false, _) => (condition.type_.clone(), condition.message.clone()),
+        // The condition that it comes from has an Event of its own, with the reason.
+        (_, _, true) => {
+            let reason = if holds { "Ready" } else { "NotReady" };
+            (reason.to_owned(), format!("{}: {}", condition.reason, condition.message))
+        }
+        (_, _, false) => (condition.reason.clone(), condition.message.clone()),
+    };
+    Event {
+        type_: if warns { EventType::Warning } else { EventType::Normal },
+        reason,
+        note: Some(shortened(&note)),
+        action: condition.type_.clone(),
+        secondary: None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use k8s_openapi::apimachinery::pkg::apis::meta::v1::Time;
+
+    use super::*;
+
+    fn of(r#type: &str, status: &str, reason: &str) -> (EventType, String, String) {
+        let condition = Condition {
+            type_: r#type.to_owned(),
+            status: status.to_owned(),
+            reason: reason.to_owned(),
+            message: "m".to_owned(),
+            last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+            observed_generation: None,
+        };
+        let event = event(&condition);
+        (event.type_, event.reason, event.note.unwrap())
+    }
+
+    #[test]
+    fn what_is_wrong_warns_and_what_holds_is_told_by_its_name() {
+        let all = |r#type, reason: &str, note: &str| (r#type, reason.to_owned(), note.to_owned());
+        assert_eq!(of("RoleAssumed", "False", "AccessDenied"), all(EventType::Warning, "AccessDenied", "m"));
+        assert_eq!(of("RoleAssumed", "True", "Ok"), all(EventType::Normal, "RoleAssumed", "m"));
+        assert_eq!(of("BucketWritable", "Unknown", "NotYetWritten"), all(EventType::Normal, "NotYetWritten", "m"));
+        assert_eq!(of("Ready", "False", "AccessDenied"), all(EventType::Warning, "NotReady", "AccessDenied: m"));
+        assert_eq!(of("Ready", "True", "Ok"), all(EventType::Normal, "Ready", "m"));
+        let none = |r#type| of(r#type, "False", "NoReplicas");
+        assert_eq!(none("SidecarAvailable"), all(EventType::Normal, "NoReplicas", "m"));
+        assert_eq!(none("Ready"), all(EventType::Normal, "NotReady", "NoReplicas: m"));
+        let failing = |r#type| of(r#type, "True", "RenewalFailing");
+        assert_eq!(failing("RoleAssumed"), all(EventType::Warning, "RenewalFailing", "m"));
+        assert_eq!(failing("Ready"), all(EventType::Warning, "Ready", "RenewalFailing: m"));
+    }
+}

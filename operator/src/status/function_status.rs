@@ -1,0 +1,149 @@
+//! The function's `status`: conditions with the time they turned at, and what goes with them.
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
+use tributary_crds::conditions::{ConditionType, FunctionStatus, Reason, Truth};
+
+use super::conditions::conditions;
+use crate::finding::Finding;
+use crate::observe::Observed;
+
+/// The status of a function's generation. `before` is the one that it has now: what has not turned
+/// keeps its time.
+pub fn status(
+    observed: &Observed,
+    generation: Option<i64>,
+    selector: String,
+    before: Option<&FunctionStatus>,
+    now: Timestamp,
+) -> FunctionStatus {
+    let before_conditions = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+    let rollout = observed.rollout.clone().unwrap_or_default();
+    FunctionStatus {
+        observed_generation: generation,
+        replicas: Some(rollout.replicas),
+        ready_replicas: Some(rollout.ready),
+        defaulted_replicas: observed.defaulted_replicas,
+        selector: Some(selector),
+        url: Some(observed.url.clone()),
+        conditions: conditions(observed)
+            .into_iter()
+            .map(|finding| condition(finding, generation, before_conditions, now))
+            .collect(),
+    }
+}
+
+/// What a status says of a function's generation: nothing, where it speaks of another one.
+pub fn recorded(status: &FunctionStatus, generation: Option<i64>) -> Vec<Finding> {
+    let of_generation = status.conditions.iter().filter(|_| status.observed_generation == generation);
+    of_generation.filter_map(finding).collect()
+}
+
+/// A condition as it was written; none, if these are not words of this version.
+fn finding(condition: &Condition) -> Option<Finding> {
+    Some(Finding {
+        r#type: serde_json::from_value(condition.type_.as_str().into()).ok()?,
+        status: serde_json::from_value(condition.status.as_str().into()).ok()?,
+        reason: reason(condition)?,
+        message: condition.message.clone(),
+    })
+}
+
+fn condition(finding: Finding, generation: Option<i64>, before: &[Condition], now: Timestamp) -> Condition {
+    let Finding { r#type, status, reason, message } = finding;
+    let (r#type, status) = (r#type.to_string(), format!("{status:?}"));
+    let unturned = before.iter().find(|old| old.type_ == r#type && old.status == status);
+    Condition {
+        last_transition_time: unturned.map_or(Time(now), |old| old.last_transition_time.clone()),
+        type_: r#type,
+        status,
+        reason: reason.to_string(),
+        message,
+        observed_generation: generation,
+    }
+}
+
+/// How much a status differs from the one before.
+#[derive(Clone, Debug, PartialEq)]
+pub enum Change {
+    /// Not at all.
+    None,
+    /// In what is said, but not in what it means: some sentences hold keys of objects, which change
+    /// with every event.
+    Words,
+    /// In more; these conditions have changed in a way that the function's owner is to hear of.
+    Turned(Vec<Condition>),
+}
+
+/// What has changed from `before` to `after`.
+pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Change {
+    if before == Some(after) {
+        return Change::None;
+    }
+    let wordless = |status: &FunctionStatus| {
+        let mut status = status.clone();
+        status.conditions.iter_mut().for_each(|condition| condition.message.clear());
+        status
+    };
+    if before.is_some_and(|before| wordless(before) == wordless(after)) {
+        return Change::Words;
+    }
+    let before = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
+    let news = after.conditions.iter().filter(|new| {
+        let old = before.iter().find(|old| old.type_ == new.type_);
+        is_news(old, new, &after.conditions)
+    });
+    Change::Turned(news.cloned().collect())
+}
+
+/// Whether a condition is worth an Event: the steps of a start or of a roll that goes well are not, so that
+/// what is left is read.
+fn is_news(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool {
+    if old.is_some_and(|old| old.status == new.status && old.reason == new.reason) {
+        return false;
+    }
+    let has_type = |r#type: ConditionType| new.type_ == r#type.to_string();
+    if repeats(new) {
+        return false;
+    }
+    match new.status.as_str() {
+        "True" if has_type(ConditionType::Ready) || is_warning(new) => true,
+        // What was wrong is right again.
+        "True" => old.is_some_and(|old| is_fault(old) || is_warning(old)),
+        "False" if has_type(ConditionType::UpToDate) => {
+            // The same cause has an Event already.
+            let mut others = all.iter().filter(|other| other.type_ != new.type_ && !repeats(other));
+            let told = others.any(|other| other.reason == new.reason);
+            is_fault(new) && !told
+        }
+        "False" => is_fault(new),
+        // Not known any more.
+        _ => old.is_some_and(|old| old.status == "True" || is_fault(old)),
+    }
+}
+
+/// Whether something is wrong, and not only under way.
+fn is_fault(condition: &Condition) -> bool {
+    condition.status == "False" && !reason(condition).is_some_and(Reason::is_progress)
+}
+
+/// Whether it says nothing that the others don't.
+fn repeats(condition: &Condition) -> bool {
+    let types = [ConditionType::Reconciling, ConditionType::Stalled];
+    types.iter().any(|r#type| condition.type_ == r#type.to_string())
+}
+
+/// Whether it needs a person, as far as an Event or a line of the log is to say so.
+pub fn needs_a_person(condition: &Condition) -> bool {
+    let is_wanted = reason(condition).is_some_and(Reason::is_wanted);
+    is_warning(condition) || (condition.status == "False" && !is_wanted)
+}
+
+/// Whether it holds, and needs a person all the same.
+fn is_warning(condition: &Condition) -> bool {
+    condition.status == "True" && reason(condition).is_some_and(|reason| reason.warns(Truth::True))
+}
+
+fn reason(condition: &Condition) -> Option<Reason> {
+    serde_json::from_value(condition.reason.as_str().into()).ok()
+}

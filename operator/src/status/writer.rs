@@ -1,0 +1,180 @@
+//! Writes what is said about functions, when it has changed.
+
+use std::collections::HashMap;
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
+use kube::api::{Api, DynamicObject, Patch, PatchParams};
+use kube::core::error_boundary::InvalidObject;
+use kube::discovery::ApiResource;
+use kube::{Client, ResourceExt};
+use parking_lot::{Mutex, MutexGuard};
+use serde_json::json;
+use tracing::{info, warn};
+use tributary_crds::DestinationFunction;
+use tributary_crds::conditions::FunctionStatus;
+
+use super::events::Events;
+use super::function_status::{self, Change};
+use crate::api_error::said;
+use crate::function::FunctionRef;
+use crate::names::MANAGER;
+use crate::observe::Observed;
+use crate::resource_version::number;
+
+/// How often sentences are written anew of which nothing but the words changed.
+const WORDS: Duration = Duration::from_secs(60);
+
+/// What writes statuses, and Events of what has turned.
+pub struct Statuses {
+    client: Client,
+    events: Events,
+    /// What was written last: the cache may not have it yet, and what is said twice is written once.
+    written: Mutex<HashMap<FunctionRef, Written>>,
+}
+
+#[derive(Clone, Debug)]
+struct Written {
+    uid: Option<String>,
+    resource_version: Option<String>,
+    status: FunctionStatus,
+    /// When nothing but words was written last.
+    words: Option<Instant>,
+}
+
+impl Statuses {
+    /// Writes with this client.
+    pub fn new(client: Client, events: Events) -> Self {
+        Self { client, events, written: Mutex::default() }
+    }
+
+    /// Says of a function what was observed, if that is not what is said of it already: `before`, its
+    /// [`current`](Self::current) status. When to come again, if there is something that is to be said later.
+    ///
+    /// # Errors
+    /// When the API server refuses, or does not answer.
+    pub async fn say(
+        &self,
+        function: &DestinationFunction,
+        reference: &FunctionRef,
+        observed: &Observed,
+        selector: String,
+        before: Option<&FunctionStatus>,
+    ) -> kube::Result<Option<Duration>> {
+        let after = function_status::status(observed, function.metadata.generation, selector, before, Timestamp::now());
+        let mut words = self.last(function, reference).and_then(|last| last.words);
+        let turned = match function_status::changes(before, &after) {
+            Change::None => return Ok(None),
+            Change::Words => {
+                let since = words.map_or(WORDS, |at| at.elapsed());
+                if since < WORDS {
+                    return Ok(Some(WORDS - since));
+                }
+                words = Some(Instant::now());
+                Vec::new()
+            }
+            Change::Turned(turned) => turned,
+        };
+        let api: Api<DestinationFunction> = Api::namespaced(self.client.clone(), &reference.namespace);
+        let body = json!({
+            "apiVersion": "tributary.dev/v1alpha1",
+            "kind": "DestinationFunction",
+            // Of this very function, not of one that has come in its place.
+            "metadata": {"uid": function.uid()},
+            "status": after,
+        });
+        let params = PatchParams::apply(MANAGER).force();
+        match api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
+            Ok(written) => self.note(reference, &written, after, words),
+            // It was deleted meanwhile, or another has come in its place.
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
+            Err(error) => return Err(error),
+        }
+        turned.iter().for_each(|condition| log(reference, condition));
+        self.events.tell(function, &turned).await;
+        Ok(None)
+    }
+
+    /// The function's status as it is now: what was written last, where the cache does not have it yet.
+    pub fn current(&self, function: &DestinationFunction, reference: &FunctionRef) -> Option<FunctionStatus> {
+        match self.last(function, reference) {
+            Some(last) if is_behind(function, &last) => Some(last.status),
+            _ => function.status.clone(),
+        }
+    }
+
+    fn last(&self, function: &DestinationFunction, reference: &FunctionRef) -> Option<Written> {
+        self.lock().get(reference).cloned().filter(|last| last.uid == function.uid())
+    }
+
+    /// Says of a function that it can't be understood: stored under other rules than today's.
+    pub async fn refuse(&self, reference: &FunctionRef, invalid: &InvalidObject) {
+        warn!(function = %reference, error = invalid.error, "this function can't be understood, and is left as it is");
+        let message = format!(
+            "the operator can't understand this function, which was stored under other rules: {}; write it anew",
+            invalid.error
+        );
+        let condition = |r#type: &str| {
+            json!({
+                "type": r#type,
+                "status": "False",
+                "reason": "Invalid",
+                "message": message,
+                "observedGeneration": invalid.metadata.generation,
+                "lastTransitionTime": invalid.metadata.creation_timestamp,
+            })
+        };
+        let body = json!({
+            "apiVersion": "tributary.dev/v1alpha1",
+            "kind": "DestinationFunction",
+            "metadata": {"uid": invalid.metadata.uid},
+            "status": {"conditions": [condition("Ready"), condition("Accepted")]},
+        });
+        let resource = ApiResource::erase::<DestinationFunction>(&());
+        let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &reference.namespace, &resource);
+        let params = PatchParams::apply(MANAGER).force();
+        if let Err(error) = api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
+            warn!(function = %reference, error = said(&error), "nor can its status be written");
+        }
+    }
+
+    /// Forgets a function that is gone.
+    pub fn forget(&self, reference: &FunctionRef) {
+        self.lock().remove(reference);
+    }
+
+    fn note(
+        &self,
+        reference: &FunctionRef,
+        written: &DestinationFunction,
+        status: FunctionStatus,
+        words: Option<Instant>,
+    ) {
+        let note = Written { uid: written.uid(), resource_version: written.resource_version(), status, words };
+        self.lock().insert(reference.clone(), note);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, Written>> {
+        self.written.lock()
+    }
+}
+
+/// Says in the log what an Event says to the function's owner.
+fn log(function: &FunctionRef, condition: &Condition) {
+    let Condition { type_, status, reason, message, .. } = condition;
+    if function_status::needs_a_person(condition) {
+        warn!(%function, condition = type_, status, reason, "{message}");
+    } else {
+        info!(%function, condition = type_, status, reason, "{message}");
+    }
+}
+
+/// Whether the function, as it is cached, is older than what was written.
+fn is_behind(function: &DestinationFunction, last: &Written) -> bool {
+    let cached = function.metadata.resource_version.as_deref();
+    match (number(cached), number(last.resource_version.as_deref())) {
+        (Some(cached), Some(written)) => cached < written,
+        _ => false,
+    }
+}
