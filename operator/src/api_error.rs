@@ -4,7 +4,7 @@ use kube::runtime::watcher;
 use tributary_telemetry::causes;
 
 /// What went wrong with a request.
-pub fn said(error: &kube::Error) -> String {
+pub fn error_text(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
         _ => causes(error),
@@ -28,11 +28,11 @@ pub fn api_reason(error: &kube::Error) -> &'static str {
 }
 
 /// What went wrong with a watch.
-pub fn said_of_watch(error: &watcher::Error) -> String {
+pub fn watch_error_text(error: &watcher::Error) -> String {
     use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
     match error {
-        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => said(error),
-        WatchError(status) => said(&kube::Error::Api(status.clone())),
+        InitialListFailed(error) | WatchStartFailed(error) | WatchFailed(error) => error_text(error),
+        WatchError(status) => error_text(&kube::Error::Api(status.clone())),
         NoResourceVersion => error.to_string(),
     }
 }
@@ -66,8 +66,8 @@ mod tests {
     #[test]
     fn an_answer_is_told_by_its_sentence() {
         let told = "services \"orders\" is forbidden: it is being terminated (403 Forbidden)";
-        assert_eq!(said(&forbidden()), told);
-        assert_eq!(said_of_watch(&watcher::Error::WatchStartFailed(forbidden())), told);
+        assert_eq!(error_text(&forbidden()), told);
+        assert_eq!(watch_error_text(&watcher::Error::WatchStartFailed(forbidden())), told);
     }
 
     #[test]

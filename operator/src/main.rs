@@ -8,7 +8,7 @@ use kube::api::Api;
 use kube::{Client, Config};
 use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
-use tributary_operator::client::{Pulse, connect, without_retries};
+use tributary_operator::client::{WatchActivity, connect, without_retries};
 use tributary_operator::leader::{Elector, Leadership};
 use tributary_operator::metrics::Metrics;
 use tributary_operator::operator::Operator;
@@ -60,8 +60,8 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
 
     let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     let config = Config::infer().await.context("finding a cluster")?;
-    let (leadership, pulse, metrics) = (Leadership::none(), Pulse::default(), Metrics::new());
-    let health = Health::new(leadership.clone(), pulse.clone(), flags.watch_timeout);
+    let (leadership, activity, metrics) = (Leadership::none(), WatchActivity::default(), Metrics::new());
+    let health = Health::new(leadership.clone(), activity.clone(), flags.watch_timeout);
     let listener = telemetry::listen(flags.listen).with_context(|| format!("binding {}", flags.listen))?;
     info!(admin = %listener.local_addr()?, "listening");
     tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
@@ -71,7 +71,7 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     let leases = Api::namespaced(Client::try_from(without_retries(&config))?, &namespace);
     let mut elector = Elector::new(leases, flags.lease.clone(), flags.identity.clone(), leadership.clone());
     let counted = Arc::clone(&metrics);
-    let client = connect(&config, &leadership, &pulse, move |request| counted.api_request(request))?;
+    let client = connect(&config, &leadership, &activity, move |request| counted.api_request(request))?;
     let events = Events::new(client.clone(), &flags.identity, &flags.lease, &namespace);
     platform.operator = Some(format!("{namespace}/{}", flags.lease));
     let operator = Operator::new(client, flags, events, platform, metrics, health);

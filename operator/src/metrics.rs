@@ -17,7 +17,7 @@ use tributary_crds::conditions::{ConditionType, Truth};
 use tributary_telemetry::exposition::Format;
 
 use crate::apply::REASONS;
-use crate::client::Call;
+use crate::client::ApiRequest;
 use crate::finding::Finding;
 use crate::function::FunctionRef;
 
@@ -57,14 +57,14 @@ struct CallLabels {
 
 /// What metrics tell of a function.
 #[derive(Clone, Debug, PartialEq)]
-struct Told {
+struct Reported {
     ready: Truth,
     conditions: Vec<ConditionLabels>,
 }
 
 /// The conditions of which metrics tell: whether it stores events, whether the platform allows it, and whether it is
 /// what was asked for.
-const TOLD: [ConditionType; 3] = [ConditionType::Ready, ConditionType::Accepted, ConditionType::UpToDate];
+const REPORTED: [ConditionType; 3] = [ConditionType::Ready, ConditionType::Accepted, ConditionType::UpToDate];
 
 /// How many functions are where in the rollout of the platform's sidecar.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -86,7 +86,7 @@ pub struct Metrics {
     functions: Family<ReadyLabel, Gauge>,
     function_conditions: Family<ConditionLabels, Gauge>,
     /// What is told of each function now.
-    known: Mutex<HashMap<FunctionRef, Told>>,
+    known: Mutex<HashMap<FunctionRef, Reported>>,
     reconcile_duration: Histogram,
     reconcile_errors: Family<ReasonLabel, Counter>,
     api_requests: Family<CallLabels, Counter>,
@@ -152,7 +152,7 @@ impl Metrics {
     }
 
     /// A request is begun.
-    pub fn api_request(&self, Call { verb, kind }: Call) {
+    pub fn api_request(&self, ApiRequest { verb, kind }: ApiRequest) {
         self.api_requests.get_or_create(&CallLabels { verb, kind }).inc();
     }
 
@@ -168,7 +168,7 @@ impl Metrics {
 
     /// What is found of a function; nothing, when it is gone.
     pub fn function(&self, function: &FunctionRef, findings: &[Finding]) {
-        let now = told(function, findings);
+        let now = reported(function, findings);
         let mut known = self.known();
         if known.get(function) == now.as_ref() {
             return;
@@ -181,7 +181,7 @@ impl Metrics {
         }
     }
 
-    fn tell_no_more(&self, Told { ready: truth, conditions }: &Told) {
+    fn tell_no_more(&self, Reported { ready: truth, conditions }: &Reported) {
         self.functions.get_or_create(&ready(*truth)).dec();
         conditions.iter().for_each(|labels| _ = self.function_conditions.remove(labels));
     }
@@ -200,7 +200,7 @@ impl Metrics {
         self.leader.set(i64::from(leads));
         if !leads {
             self.rollouts(RolloutCounts::default());
-            self.known().drain().for_each(|(_, told)| self.tell_no_more(&told));
+            self.known().drain().for_each(|(_, reported)| self.tell_no_more(&reported));
         }
     }
 
@@ -209,14 +209,14 @@ impl Metrics {
         format.encode(&self.registry)
     }
 
-    fn known(&self) -> MutexGuard<'_, HashMap<FunctionRef, Told>> {
+    fn known(&self) -> MutexGuard<'_, HashMap<FunctionRef, Reported>> {
         self.known.lock()
     }
 }
 
-fn told(function: &FunctionRef, findings: &[Finding]) -> Option<Told> {
+fn reported(function: &FunctionRef, findings: &[Finding]) -> Option<Reported> {
     let ready = findings.iter().find(|finding| finding.r#type == ConditionType::Ready)?.status;
-    let told = findings.iter().filter(|finding| TOLD.contains(&finding.r#type));
+    let reported = findings.iter().filter(|finding| REPORTED.contains(&finding.r#type));
     let labels = |finding: &Finding| ConditionLabels {
         function_namespace: function.namespace.clone(),
         function: function.name.clone(),
@@ -224,7 +224,7 @@ fn told(function: &FunctionRef, findings: &[Finding]) -> Option<Told> {
         status: text(finding.status),
         reason: finding.reason.to_string(),
     };
-    Some(Told { ready, conditions: told.map(labels).collect() })
+    Some(Reported { ready, conditions: reported.map(labels).collect() })
 }
 
 fn ready(truth: Truth) -> ReadyLabel {
@@ -266,7 +266,7 @@ mod tests {
         metrics.function(&one, &found(Truth::True, Reason::Ok));
         metrics.function(&two, &found(Truth::False, Reason::AccessDenied));
         metrics.function(&two, &[]);
-        metrics.api_request(Call { verb: "patch", kind: "Deployment" });
+        metrics.api_request(ApiRequest { verb: "patch", kind: "Deployment" });
         metrics.reconciled(Duration::from_millis(3));
         metrics.reconcile_error("Conflict");
         metrics.rollouts(RolloutCounts { rolling: 5, waiting: 7, failed: 1, halted: true });

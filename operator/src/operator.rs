@@ -6,7 +6,7 @@ use kube::Client;
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::controller::rollouts::{Calls, Rollouts};
+use crate::controller::rollouts::{RequeueRequests, Rollouts};
 use crate::controller::{self, Shared};
 use crate::metrics::Metrics;
 use crate::platform::Platform;
@@ -55,7 +55,7 @@ impl Operator {
             platform: Arc::clone(&self.platform),
             events: self.events.clone(),
             rollouts: Arc::new(Rollouts::new(&self.platform)),
-            calls: Calls::default(),
+            requeue: RequeueRequests::default(),
             metrics: Arc::clone(&self.metrics),
             watch_timeout: self.watch_timeout,
         };

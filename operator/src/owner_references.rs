@@ -8,7 +8,7 @@ use crate::names::{MANAGER, annotation, label};
 
 /// Whose.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Kinship {
+pub enum Ownership {
     /// The function's.
     Ours,
     /// A function's of the same name that is gone: the garbage collector will come for it.
@@ -18,14 +18,14 @@ pub enum Kinship {
 }
 
 /// Whose an object is, to the function of this name and uid.
-pub fn kinship(object: &ObjectMeta, name: &str, uid: &str) -> Kinship {
+pub fn ownership(object: &ObjectMeta, name: &str, uid: &str) -> Ownership {
     match controller(object) {
-        Some(owner) if owner.uid == uid => Kinship::Ours,
-        Some(owner) if owner.kind == "DestinationFunction" && owner.name == name => Kinship::Orphaned,
-        Some(owner) => Kinship::Foreign(format!("it belongs to the {} {}", owner.kind, owner.name)),
+        Some(owner) if owner.uid == uid => Ownership::Ours,
+        Some(owner) if owner.kind == "DestinationFunction" && owner.name == name => Ownership::Orphaned,
+        Some(owner) => Ownership::Foreign(format!("it belongs to the {} {}", owner.kind, owner.name)),
         // Somebody has taken its owner away by hand; all the rest says whose it is.
-        None if is_marked(object, name) => Kinship::Ours,
-        None => Kinship::Foreign("it belongs to no function".to_owned()),
+        None if is_marked(object, name) => Ownership::Ours,
+        None => Ownership::Foreign("it belongs to no function".to_owned()),
     }
 }
 
@@ -59,23 +59,23 @@ mod tests {
 
     #[test]
     fn the_uid_tells_ours_from_others() {
-        let of = |object: &ObjectMeta| kinship(object, "orders", "u1");
-        assert_eq!(of(&owned_by("DestinationFunction", "orders", "u1", true)), Kinship::Ours);
-        assert_eq!(of(&owned_by("DestinationFunction", "orders", "u0", true)), Kinship::Orphaned);
+        let of = |object: &ObjectMeta| ownership(object, "orders", "u1");
+        assert_eq!(of(&owned_by("DestinationFunction", "orders", "u1", true)), Ownership::Ours);
+        assert_eq!(of(&owned_by("DestinationFunction", "orders", "u0", true)), Ownership::Orphaned);
         for foreign in [
             owned_by("DestinationFunction", "orders", "u1", false),
             owned_by("DestinationFunction", "other", "u2", true),
             owned_by("Deployment", "orders", "u3", true),
             ObjectMeta::default(),
         ] {
-            assert!(matches!(of(&foreign), Kinship::Foreign(_)), "{foreign:?}");
+            assert!(matches!(of(&foreign), Ownership::Foreign(_)), "{foreign:?}");
         }
         let marked = ObjectMeta {
             labels: Some(labels([(label::MANAGED_BY, MANAGER), (label::FUNCTION, "orders")])),
             annotations: Some(labels([(annotation::APPLIED, "1")])),
             ..ObjectMeta::default()
         };
-        assert_eq!(of(&marked), Kinship::Ours);
-        assert!(matches!(kinship(&marked, "other", "u1"), Kinship::Foreign(_)));
+        assert_eq!(of(&marked), Ownership::Ours);
+        assert!(matches!(ownership(&marked, "other", "u1"), Ownership::Foreign(_)));
     }
 }

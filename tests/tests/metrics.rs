@@ -7,7 +7,7 @@ use hyper::Method;
 use serde_json::json;
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_local_aws::Fault;
-use tributary_operator::client::Call;
+use tributary_operator::client::ApiRequest;
 use tributary_operator::finding::Finding;
 use tributary_operator::function::FunctionRef;
 use tributary_operator::metrics::Metrics;
@@ -89,7 +89,7 @@ async fn the_reference_lists_every_metric_and_no_other() {
     assert_eq!(documented("The sidecar's metrics"), names(&sidecar.metrics().await));
     let operator = Metrics::new();
     // The families without a series before they have counted, or know of a function.
-    operator.api_request(Call { verb: "get", kind: "Deployment" });
+    operator.api_request(ApiRequest { verb: "get", kind: "Deployment" });
     let (r#type, status, reason) = (ConditionType::Ready, Truth::True, Reason::Ok);
     operator
         .function(&FunctionRef::new("shop", "orders"), &[Finding { r#type, status, reason, message: String::new() }]);

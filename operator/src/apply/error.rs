@@ -3,7 +3,7 @@
 use kube::Resource;
 use tributary_crds::conditions::Reason;
 
-use crate::api_error::{api_reason, said};
+use crate::api_error::{api_reason, error_text};
 use crate::finding::Problem;
 
 /// Why a child is not what it should be.
@@ -32,7 +32,7 @@ pub enum ApplyError {
         name: String,
     },
     /// The API server said no, or nothing.
-    #[error("the {kind} {name} can't be written: {}", said(source))]
+    #[error("the {kind} {name} can't be written: {}", error_text(source))]
     Api {
         /// The child's kind.
         kind: String,

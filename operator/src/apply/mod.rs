@@ -24,7 +24,7 @@ use tributary_crds::DestinationFunction;
 use crate::build::ChildMeta;
 use crate::function::FunctionRef;
 use crate::names::{MANAGER, annotation};
-use crate::owner_references::{Kinship, kinship};
+use crate::owner_references::{Ownership, ownership};
 use crate::resource_version::number;
 use difference::is_current;
 
@@ -62,12 +62,12 @@ impl Applier {
     ///
     /// # Errors
     /// When the name is somebody else's, or the API server refuses.
-    pub async fn bring<K: Child>(&self, meta: &ChildMeta, desired: &K, cached: Option<&K>) -> Result<(), ApplyError> {
+    pub async fn ensure<K: Child>(&self, meta: &ChildMeta, desired: &K, cached: Option<&K>) -> Result<(), ApplyError> {
         let name = desired.name_any();
         let api: Api<K> = Api::namespaced(self.client.clone(), &meta.namespace);
         let fail = |source| ApplyError::api::<K>(&name, source);
         if let Some(cached) = cached {
-            ours(cached, meta)?;
+            check_owned(cached, meta)?;
             let is_current = is_settled(cached, &desired.beside(cached)) && !desired.excludes(cached);
             if is_current || self.is_behind(meta, cached, desired) {
                 return Ok(());
@@ -80,14 +80,14 @@ impl Applier {
         }
         // The cache has no books, and may be behind.
         let live = api.get(&name).await.map_err(fail)?;
-        ours(&live, meta)?;
+        check_owned(&live, meta)?;
         if desired.excludes(&live) {
             self.remove(meta, Some(&live)).await?;
             return self.create(meta, &api, desired).await.map_err(fail);
         }
         let desired = desired.beside(&live);
         if is_settled(&live, &desired) {
-            self.note(meta, &live, &desired, true);
+            self.record(meta, &live, &desired, true);
             return Ok(());
         }
         let live = match desired.cleaning(&live) {
@@ -100,7 +100,7 @@ impl Applier {
         if !took {
             debug!(kind = %K::kind(&()), namespace = meta.namespace, name, "something changes it back at once");
         }
-        self.note(meta, &applied, &desired, took);
+        self.record(meta, &applied, &desired, took);
         Ok(())
     }
 
@@ -108,7 +108,7 @@ impl Applier {
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let created = api.create(&params, desired).await?;
         info!(kind = %K::kind(&()), namespace = meta.namespace, name = created.name_any(), "created");
-        self.note(meta, &created, desired, true);
+        self.record(meta, &created, desired, true);
         Ok(())
     }
 
@@ -120,7 +120,7 @@ impl Applier {
     pub async fn find<K: Child>(&self, meta: &ChildMeta, name: &str) -> Result<Option<K>, ApplyError> {
         let api: Api<K> = Api::namespaced(self.client.clone(), &meta.namespace);
         let live = api.get_opt(name).await.map_err(|source| ApplyError::api::<K>(name, source))?;
-        Ok(live.filter(|live| kinship(live.meta(), &meta.name, &meta.uid) == Kinship::Ours))
+        Ok(live.filter(|live| ownership(live.meta(), &meta.name, &meta.uid) == Ownership::Ours))
     }
 
     /// Removes the child of that name, if there is one ([`find`](Self::find)). Whether there is none of the function's
@@ -173,7 +173,7 @@ impl Applier {
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
     {
         let Some(cached) = cached.filter(|cached| cached.meta().deletion_timestamp.is_none()) else { return Ok(()) };
-        if kinship(cached.meta(), &meta.name, &meta.uid) != Kinship::Ours {
+        if ownership(cached.meta(), &meta.name, &meta.uid) != Ownership::Ours {
             return Ok(());
         }
         let (name, api) = (cached.name_any(), Api::<K>::namespaced(self.client.clone(), &meta.namespace));
@@ -211,7 +211,7 @@ impl Applier {
         self.lock().get(&meta.function())?.get(&key(child)).cloned()
     }
 
-    fn note<K: Child>(&self, meta: &ChildMeta, live: &K, desired: &K, took: bool) {
+    fn record<K: Child>(&self, meta: &ChildMeta, live: &K, desired: &K, took: bool) {
         let mut lock = self.lock();
         let children = lock.entry(meta.function()).or_default();
         let (applied, before) = (applied(desired), children.get(&key(desired)));
@@ -274,11 +274,11 @@ fn applied<K: Child>(object: &K) -> Option<String> {
     object.annotations().get(annotation::APPLIED).cloned()
 }
 
-fn ours<K: Child>(object: &K, meta: &ChildMeta) -> Result<(), ApplyError> {
+fn check_owned<K: Child>(object: &K, meta: &ChildMeta) -> Result<(), ApplyError> {
     let (kind, name) = (K::kind(&()).into_owned(), object.name_any());
-    match kinship(object.meta(), &meta.name, &meta.uid) {
-        Kinship::Ours => Ok(()),
-        Kinship::Orphaned => Err(ApplyError::Orphaned { kind, name }),
-        Kinship::Foreign(who) => Err(ApplyError::Clash { kind, name, who }),
+    match ownership(object.meta(), &meta.name, &meta.uid) {
+        Ownership::Ours => Ok(()),
+        Ownership::Orphaned => Err(ApplyError::Orphaned { kind, name }),
+        Ownership::Foreign(who) => Err(ApplyError::Clash { kind, name, who }),
     }
 }

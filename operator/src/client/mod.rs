@@ -12,15 +12,15 @@ use tower::layer::layer_fn;
 
 use crate::leader::Leadership;
 
-pub use request::Call;
-pub use watch_activity::Pulse;
+pub use request::ApiRequest;
+pub use watch_activity::WatchActivity;
 
 /// A request that was not begun.
 #[derive(Debug, thiserror::Error)]
 #[error("this process doesn't lead any more, and begins no request")]
 struct Fenced;
 
-/// A client that begins requests only while `leadership` holds, reports each to `count`, and tells `pulse` what
+/// A client that begins requests only while `leadership` holds, reports each to `count`, and tells `activity` what
 /// it hears on its watches. It retries nothing: its callers do, each when it suits them.
 ///
 /// # Errors
@@ -28,11 +28,11 @@ struct Fenced;
 pub fn connect(
     config: &Config,
     leadership: &Leadership,
-    pulse: &Pulse,
-    count: impl Fn(Call) + Clone + Send + Sync + 'static,
+    activity: &WatchActivity,
+    count: impl Fn(ApiRequest) + Clone + Send + Sync + 'static,
 ) -> kube::Result<Client> {
     let config = without_retries(config);
-    let (leadership, pulse) = (leadership.clone(), pulse.clone());
+    let (leadership, activity) = (leadership.clone(), activity.clone());
     let fence = move |request: Request<Body>| -> Result<_, BoxError> {
         if !leadership.holds() {
             return Err(Fenced.into());
@@ -41,7 +41,7 @@ pub fn connect(
         Ok(request)
     };
     let client = ClientBuilder::try_from(config)?
-        .with_layer(&layer_fn(move |inner| watch_activity::Listening { inner, pulse: pulse.clone() }))
+        .with_layer(&layer_fn(move |inner| watch_activity::Listening { inner, activity: activity.clone() }))
         .with_layer(&FilterLayer::new(fence));
     Ok(client.build())
 }

@@ -4,7 +4,7 @@ use hyper::{Method, Request};
 
 /// A verb, as RBAC calls it, and a kind, as its API calls it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Call {
+pub struct ApiRequest {
     /// What is to be done.
     pub verb: &'static str,
     /// To what.
@@ -27,7 +27,7 @@ const KINDS: [(&str, &str); 11] = [
 ];
 
 /// What a request asks for.
-pub fn describe<B>(request: &Request<B>) -> Call {
+pub fn describe<B>(request: &Request<B>) -> ApiRequest {
     let path = Path::of(request.uri().path());
     let kind = KINDS.iter().find(|(plural, _)| *plural == path.plural).map_or("other", |(_, kind)| kind);
     let verb = match *request.method() {
@@ -40,7 +40,7 @@ pub fn describe<B>(request: &Request<B>) -> Call {
         Method::DELETE => "delete",
         _ => "other",
     };
-    Call { verb, kind }
+    ApiRequest { verb, kind }
 }
 
 /// Whether it is a watch.
@@ -94,7 +94,7 @@ mod tests {
             (Method::GET, "/version", "list", "other"),
         ] {
             let request = Request::builder().method(method).uri(uri).body(()).unwrap();
-            assert_eq!(describe(&request), Call { verb, kind }, "{uri}");
+            assert_eq!(describe(&request), ApiRequest { verb, kind }, "{uri}");
         }
     }
 }

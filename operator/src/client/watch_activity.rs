@@ -23,9 +23,9 @@ use super::request::is_watch;
 
 /// When anything was last heard on each watch. Clones are of the same.
 #[derive(Clone, Debug, Default)]
-pub struct Pulse(Arc<Mutex<BTreeMap<String, Instant>>>);
+pub struct WatchActivity(Arc<Mutex<BTreeMap<String, Instant>>>);
 
-impl Pulse {
+impl WatchActivity {
     /// The watches, by path, on which nothing was heard for longer than `most`.
     pub fn silent(&self, most: Duration) -> Vec<String> {
         let heard = self.heard();
@@ -50,7 +50,7 @@ impl Pulse {
 #[derive(Clone, Debug)]
 pub struct Listening<S> {
     pub(super) inner: S,
-    pub(super) pulse: Pulse,
+    pub(super) activity: WatchActivity,
 }
 
 type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
@@ -73,17 +73,17 @@ where
 
     fn call(&mut self, request: Request<Body>) -> Self::Future {
         let watch = is_watch(&request).then(|| request.uri().path().to_owned());
-        let pulse = self.pulse.clone();
+        let activity = self.activity.clone();
         if let Some(watch) = &watch {
             // One that never comes about is to be missed, too.
-            pulse.heard().entry(watch.clone()).or_insert_with(Instant::now);
+            activity.heard().entry(watch.clone()).or_insert_with(Instant::now);
         }
         let answer = self.inner.call(request);
         Box::pin(async move {
             let answer = answer.await.map_err(Into::into)?;
             let watch = watch.filter(|_| answer.status().is_success());
             if let Some(watch) = &watch {
-                pulse.beat(watch);
+                activity.beat(watch);
             }
             Ok(answer.map(|body| {
                 let body = body.map_err(Into::into);
@@ -91,7 +91,7 @@ where
                     None => body.boxed_unsync(),
                     Some(watch) => {
                         let heard = move |frame| {
-                            pulse.beat(&watch);
+                            activity.beat(&watch);
                             frame
                         };
                         body.map_frame(heard).boxed_unsync()
@@ -108,11 +108,11 @@ mod tests {
 
     #[test]
     fn a_watch_is_silent_when_nothing_was_heard_for_long() {
-        let pulse = Pulse::default();
-        pulse.beat("/api/v1/pods");
-        assert_eq!(pulse.silent(Duration::from_secs(60)), Vec::<String>::new());
-        assert_eq!(pulse.silent(Duration::ZERO), ["/api/v1/pods"]);
-        pulse.forget();
-        assert!(pulse.silent(Duration::ZERO).is_empty());
+        let activity = WatchActivity::default();
+        activity.beat("/api/v1/pods");
+        assert_eq!(activity.silent(Duration::from_secs(60)), Vec::<String>::new());
+        assert_eq!(activity.silent(Duration::ZERO), ["/api/v1/pods"]);
+        activity.forget();
+        assert!(activity.silent(Duration::ZERO).is_empty());
     }
 }

@@ -13,7 +13,7 @@ use crate::names::{annotation, label};
 
 /// The function as its sidecars have it now, of which `live` is the Deployment and `configuration` what they are started
 /// with. Nothing, if that is not to be seen there: what is not known can't be held.
-pub fn as_taken_up(
+pub fn last_accepted(
     function: &DestinationFunction,
     live: &Deployment,
     configuration: &ConfigMap,
@@ -24,11 +24,11 @@ pub fn as_taken_up(
         None => None,
     };
     let running = live.spec.as_ref().and_then(|spec| spec.replicas);
-    let mut taken_up = function.clone();
-    taken_up.spec = config.spec;
-    taken_up.spec.resources = resources;
-    taken_up.spec.replicas = function.spec.replicas.and(running);
-    Some(taken_up)
+    let mut accepted = function.clone();
+    accepted.spec = config.spec;
+    accepted.spec.resources = resources;
+    accepted.spec.replicas = function.spec.replicas.and(running);
+    Some(accepted)
 }
 
 /// The hash of the configuration that a Deployment's sidecars are started with.
@@ -38,10 +38,10 @@ pub fn config_hash(deployment: &Deployment) -> Option<&String> {
 
 /// Whether the owner's part differs between two Deployments of the function: the one that would be, and the one that is
 /// to go on. Of replicas only what somebody wants counts.
-pub fn differs(asked: &Deployment, taken_up: &Deployment) -> bool {
+pub fn differs(asked: &Deployment, accepted: &Deployment) -> bool {
     let owners = |deployment: &Deployment| deployment.annotations().get(annotation::FUNCTION).cloned();
     let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
-    owners(asked) != owners(taken_up) || replicas(asked).is_some_and(|asked| Some(asked) != replicas(taken_up))
+    owners(asked) != owners(accepted) || replicas(asked).is_some_and(|asked| Some(asked) != replicas(accepted))
 }
 
 #[cfg(test)]
@@ -88,14 +88,14 @@ mod tests {
         let after = json!({"paused": true, "replicas": 5, "resources": {"limits": {"memory": "900Mi"}},
             "s3": {"bucket": "another", "region": "us-west-2"}});
         let asked = function(&after);
-        let taken_up = as_taken_up(&asked, &old.deployment, &old.config_map).unwrap();
+        let accepted = last_accepted(&asked, &old.deployment, &old.config_map).unwrap();
 
-        let same = children(&taken_up, &platform("i:1", None), Some(2));
+        let same = children(&accepted, &platform("i:1", None), Some(2));
         assert_eq!(template(&same), template(&old), "with the same platform nothing rolls");
         assert!(!differs(&same.deployment, &old.deployment));
         assert!(differs(&children(&asked, &platform("i:1", None), Some(2)).deployment, &same.deployment));
 
-        let new = children(&taken_up, &platform("i:2", Some("shop/")), Some(2));
+        let new = children(&accepted, &platform("i:2", Some("shop/")), Some(2));
         let container = &template(&new)["spec"]["containers"][0];
         assert_eq!(
             (&container["image"], &container["resources"]["limits"]["memory"]),
@@ -110,13 +110,13 @@ mod tests {
     #[test]
     fn replicas_that_are_nobodys_stay_so() {
         let old = live(&json!({}), &platform("i:1", None));
-        let taken_up = as_taken_up(&function(&json!({"paused": true})), &old.deployment, &old.config_map).unwrap();
-        assert_eq!(taken_up.spec.replicas, None);
+        let accepted = last_accepted(&function(&json!({"paused": true})), &old.deployment, &old.config_map).unwrap();
+        assert_eq!(accepted.spec.replicas, None);
         let scaled = function(&json!({"paused": true, "replicas": 4}));
-        let taken_up = as_taken_up(&scaled, &old.deployment, &old.config_map).unwrap();
-        assert_eq!(taken_up.spec.replicas, Some(1));
+        let accepted = last_accepted(&scaled, &old.deployment, &old.config_map).unwrap();
+        assert_eq!(accepted.spec.replicas, Some(1));
         let asked = children(&scaled, &platform("i:1", None), Some(1)).deployment;
-        assert!(differs(&asked, &children(&taken_up, &platform("i:1", None), Some(1)).deployment));
+        assert!(differs(&asked, &children(&accepted, &platform("i:1", None), Some(1)).deployment));
     }
 
     #[test]
@@ -124,10 +124,10 @@ mod tests {
         let platform = platform("i:1", None);
         let (old, other) = (live(&json!({}), &platform), live(&json!({"logLevel": "warn"}), &platform));
         let paused = function(&json!({"paused": true}));
-        assert!(as_taken_up(&paused, &old.deployment, &other.config_map).is_none());
+        assert!(last_accepted(&paused, &old.deployment, &other.config_map).is_none());
         let mut forged = old.config_map.clone();
         let text = forged.data.as_mut().unwrap().values_mut().next().unwrap();
         *text = text.replace("role/shop-orders", "role/other");
-        assert!(as_taken_up(&paused, &old.deployment, &forged).is_none());
+        assert!(last_accepted(&paused, &old.deployment, &forged).is_none());
     }
 }

@@ -22,13 +22,13 @@ use crate::apply::Applier;
 use crate::controller::backoff::Backoff;
 use crate::controller::reconcile::{Context, forget, reconcile, retry};
 use crate::controller::rivals::Rivals;
-use crate::controller::rollouts::{Calls, Rollouts};
+use crate::controller::rollouts::{RequeueRequests, Rollouts};
 use crate::function::{FunctionRef, Guarded};
 use crate::metrics::Metrics;
-use crate::observe::{Asking, Reports};
+use crate::observe::{Reports, SidecarPoller};
 use crate::platform::Platform;
 use crate::status::events::Events;
-use crate::status::writer::Statuses;
+use crate::status::writer::StatusWriter;
 use crate::watch::{Scope, fill};
 
 /// Functions looked at at once.
@@ -48,7 +48,7 @@ pub struct Shared {
     /// Whose turn it is to roll.
     pub rollouts: Arc<Rollouts>,
     /// How they hear of it.
-    pub calls: Calls,
+    pub requeue: RequeueRequests,
     /// What is counted.
     pub metrics: Arc<Metrics>,
     /// Seconds after which a watch is begun anew.
@@ -60,7 +60,7 @@ pub struct Shared {
 pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     let (triggers, mut triggered) = mpsc::unbounded_channel::<FunctionRef>();
     let (caches, watches) = fill(&shared.client, &scope, shared.watch_timeout, &triggers);
-    shared.calls.answer(scope.clone(), triggers.clone());
+    shared.requeue.subscribe(scope.clone(), triggers.clone());
     let reports = Reports::default();
     // Ends with this future.
     let mut tasks = JoinSet::new();
@@ -74,22 +74,22 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
         let Some(reference) = FunctionRef::of_child(&*deployment) else { continue };
         let function = caches.functions.get(&reference.clone().into());
         let status = function.as_ref().and_then(|function| function.0.as_ref().ok()?.status.as_ref());
-        shared.rollouts.note(&reference, status, &deployment);
+        shared.rollouts.restore(&reference, status, &deployment);
     }
-    tasks.spawn(Asking::new(caches.clone(), reports.clone(), triggers).run());
+    tasks.spawn(SidecarPoller::new(caches.clone(), reports.clone(), triggers).run());
 
     let context = Arc::new(Context {
         rivals: Rivals::of(shared.platform.operator.as_deref().unwrap_or_default()),
         platform: shared.platform,
         applier: Applier::new(shared.client.clone()),
-        statuses: Statuses::new(shared.client, shared.events.clone()),
+        status_writer: StatusWriter::new(shared.client, shared.events.clone()),
         events: shared.events,
         rollouts: shared.rollouts,
         backoff: Backoff::default(),
         metrics: shared.metrics,
         caches: caches.clone(),
         reports,
-        calls: shared.calls,
+        requeue: shared.requeue,
     });
     let requests = stream::poll_fn(move |cx| triggered.poll_recv(cx))
         .map(|function| Ok::<_, Infallible>(ReconcileRequest::<Guarded>::from(ObjectRef::from(function))));

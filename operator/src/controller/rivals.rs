@@ -52,7 +52,13 @@ impl Rivals {
 
     /// The operator that the function is left to now, if there is one. `wrote` says whether the Deployment is younger
     /// than what this operator has written of it.
-    pub fn judge(&self, function: &FunctionRef, live: Option<&Deployment>, wrote: bool, now: Instant) -> Option<Rival> {
+    pub fn detect(
+        &self,
+        function: &FunctionRef,
+        live: Option<&Deployment>,
+        wrote: bool,
+        now: Instant,
+    ) -> Option<Rival> {
         let mut all = self.lock();
         if let Some(Seen::Contested { rival, until, is_told }) = all.get_mut(function).filter(|seen| seen.lasts(now)) {
             let is_news = !std::mem::replace(is_told, true);
@@ -117,18 +123,19 @@ mod tests {
     #[test]
     fn who_comes_in_ones_own_place_is_a_rival_and_answered_once() {
         let (rivals, start) = (Rivals::of("a/tributary"), Instant::now());
-        let judge =
-            |by: &str, seconds| rivals.judge(&orders(), Some(&marked(by)), false, start + Duration::from_secs(seconds));
-        assert_eq!(judge("a/tributary", 0), None);
-        assert_eq!(judge("b/tributary", 1), None, "it is written once more");
-        let told = judge("b/tributary", 2).unwrap();
+        let detect = |by: &str, seconds| {
+            rivals.detect(&orders(), Some(&marked(by)), false, start + Duration::from_secs(seconds))
+        };
+        assert_eq!(detect("a/tributary", 0), None);
+        assert_eq!(detect("b/tributary", 1), None, "it is written once more");
+        let told = detect("b/tributary", 2).unwrap();
         assert!(told.is_news && told.message.contains("a/tributary and b/tributary"), "{told:?}");
         // Whosever it is now.
-        let again = judge("a/tributary", 3).unwrap();
+        let again = detect("a/tributary", 3).unwrap();
         assert_eq!((again.is_news, again.message), (false, told.message));
         // The other is gone: it is taken over, and stays so.
-        assert_eq!(judge("b/tributary", 700), None);
-        assert_eq!(judge("a/tributary", 701), None);
+        assert_eq!(detect("b/tributary", 700), None);
+        assert_eq!(detect("a/tributary", 701), None);
     }
 
     #[test]
@@ -136,16 +143,16 @@ mod tests {
         let (rivals, now) = (Rivals::of("a/tributary"), Instant::now());
         for _ in 0..3 {
             // It may wait for its turn.
-            assert_eq!(rivals.judge(&orders(), Some(&marked("gone/tributary")), false, now), None);
+            assert_eq!(rivals.detect(&orders(), Some(&marked("gone/tributary")), false, now), None);
         }
-        assert_eq!(rivals.judge(&orders(), Some(&Deployment::default()), true, now), None);
-        assert_eq!(rivals.judge(&orders(), None, true, now), None);
+        assert_eq!(rivals.detect(&orders(), Some(&Deployment::default()), true, now), None);
+        assert_eq!(rivals.detect(&orders(), None, true, now), None);
     }
 
     #[test]
     fn what_was_written_and_not_seen_counts_as_ones_own() {
         let (rivals, now) = (Rivals::of("b/tributary"), Instant::now());
-        assert_eq!(rivals.judge(&orders(), Some(&marked("a/tributary")), true, now), None);
-        assert!(rivals.judge(&orders(), Some(&marked("a/tributary")), true, now).is_some());
+        assert_eq!(rivals.detect(&orders(), Some(&marked("a/tributary")), true, now), None);
+        assert!(rivals.detect(&orders(), Some(&marked("a/tributary")), true, now).is_some());
     }
 }

@@ -11,7 +11,7 @@ use tracing::{debug, info, warn};
 
 use super::decision::{Seen, Step};
 use super::{DEADLINE, DURATION, Leadership, REQUEST, RETRY};
-use crate::api_error::said;
+use crate::api_error::error_text;
 
 /// A candidate, or the leader.
 #[derive(Debug)]
@@ -31,7 +31,7 @@ pub struct Elector {
 enum LeaseError {
     #[error("no answer in {REQUEST:?}")]
     Timeout,
-    #[error("{}", said(.0))]
+    #[error("{}", error_text(.0))]
     Api(#[from] kube::Error),
 }
 

@@ -9,8 +9,8 @@ mod reports;
 mod sanitize;
 
 pub use deployment::{is_complete, rollout};
-pub use observed::{Heard, Observed, Pod, Rollout, Turn};
+pub use observed::{Observed, Pod, Rollout, RolloutDecision, SidecarAnswer};
 pub use owner_chain::is_of;
 pub use pods::{goes_on, has_ended, is_current, pod};
-pub use poller::Asking;
+pub use poller::SidecarPoller;
 pub use reports::Reports;

@@ -23,7 +23,7 @@ pub struct Observed {
     /// Whether a role that is given away without the external ID is used all the same.
     pub enforcement_only_warns: bool,
     /// Where the function is in the platform's rollout.
-    pub turn: Turn,
+    pub decision: RolloutDecision,
     /// The Deployment, if there is one.
     pub rollout: Option<Rollout>,
     /// The pods that run the current configuration, by name.
@@ -67,27 +67,27 @@ pub struct Pod {
     /// Why it doesn't run, or soon won't.
     pub problem: Option<Problem>,
     /// What it says of itself.
-    pub heard: Heard,
+    pub answer: SidecarAnswer,
 }
 
 /// What is heard of a sidecar.
 #[derive(Clone, Debug)]
-pub enum Heard {
+pub enum SidecarAnswer {
     /// It can't be asked yet.
-    NotYet,
+    NotAsked,
     /// It runs, and its first answer to this operator is still to come.
     Awaited,
     /// It gave no answer, and why.
-    Nothing(String),
+    Failed(String),
     /// What it says.
     Status(Box<SidecarStatus>),
 }
 
 /// Where a function is in the rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Turn {
+pub enum RolloutDecision {
     /// Its Deployment may be written.
-    Go,
+    Proceed,
     /// Others roll, so many; its turn will come.
     Wait(usize),
     /// So many failed that no other begins.
@@ -96,7 +96,7 @@ pub enum Turn {
     Failed,
 }
 
-impl Turn {
+impl RolloutDecision {
     /// Whether the Deployment stays as it is for now.
     pub fn waits(&self) -> bool {
         matches!(self, Self::Wait(_) | Self::Halted(_))
@@ -107,7 +107,7 @@ impl Observed {
     /// A condition as it is recorded, while it stands: an operator that has just begun to lead knows
     /// nothing of sidecars that run, until each was asked once, and that is no news about them.
     pub fn standing(&self, r#type: ConditionType) -> Option<&Finding> {
-        let awaited = self.pods.iter().any(|pod| matches!(pod.heard, Heard::Awaited));
+        let awaited = self.pods.iter().any(|pod| matches!(pod.answer, SidecarAnswer::Awaited));
         self.recorded.iter().find(|finding| awaited && finding.r#type == r#type)
     }
 
@@ -119,17 +119,17 @@ impl Observed {
     /// What a sidecar that is not ready says is wrong with the function itself, if one does.
     pub fn fault_of_new_sidecar(&self) -> Option<&SidecarCondition> {
         let unready = self.pods.iter().filter(|pod| !pod.ready);
-        let mut faults = unready.filter_map(Pod::said).flat_map(|status| &status.conditions);
+        let mut faults = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
         faults.find(|said| said.status == Truth::False && said.reason.is_of_function())
     }
 }
 
 impl Pod {
     /// What it says of itself, if it has answered.
-    pub fn said(&self) -> Option<&SidecarStatus> {
-        match &self.heard {
-            Heard::Status(status) => Some(status),
-            Heard::NotYet | Heard::Awaited | Heard::Nothing(_) => None,
+    pub fn status(&self) -> Option<&SidecarStatus> {
+        match &self.answer {
+            SidecarAnswer::Status(status) => Some(status),
+            SidecarAnswer::NotAsked | SidecarAnswer::Awaited | SidecarAnswer::Failed(_) => None,
         }
     }
 }

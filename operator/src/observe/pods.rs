@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod as KubePod
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
-use super::observed::{Heard, Pod};
+use super::observed::{Pod, SidecarAnswer};
 use super::sanitize::safe;
 use crate::build::{CONTAINER, PLATFORM_PORT};
 use crate::finding::Problem;
@@ -43,14 +43,14 @@ pub fn has_ended(pod: &KubePod) -> bool {
 }
 
 /// A pod and what was heard of it, if it was asked.
-pub fn pod(pod: &KubePod, heard: Option<Heard>, now: Timestamp) -> Pod {
-    let unheard = if address(pod).is_some() { Heard::Awaited } else { Heard::NotYet };
+pub fn pod(pod: &KubePod, answer: Option<SidecarAnswer>, now: Timestamp) -> Pod {
+    let unheard = if address(pod).is_some() { SidecarAnswer::Awaited } else { SidecarAnswer::NotAsked };
     let ready = condition(pod, "Ready").is_some_and(|ready| ready.0);
     Pod {
         name: pod.name_any(),
         ready,
         problem: if ready { out_of_memory(pod, now) } else { problem(pod, now) },
-        heard: heard.unwrap_or(unheard),
+        answer: answer.unwrap_or(unheard),
     }
 }
 

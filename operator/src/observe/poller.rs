@@ -42,7 +42,7 @@ type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
 /// What asks.
 #[derive(Debug)]
-pub struct Asking {
+pub struct SidecarPoller {
     caches: Caches,
     reports: Reports,
     triggers: mpsc::UnboundedSender<FunctionRef>,
@@ -60,7 +60,7 @@ struct Target {
     log_level: LogLevel,
 }
 
-impl Asking {
+impl SidecarPoller {
     /// Asks the pods of `caches`, puts what they say into `reports`, and the functions of which it says
     /// something new into `triggers`.
     pub fn new(caches: Caches, reports: Reports, triggers: mpsc::UnboundedSender<FunctionRef>) -> Self {

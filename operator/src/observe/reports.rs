@@ -6,7 +6,7 @@ use std::sync::Arc;
 use parking_lot::{Mutex, MutexGuard};
 use tributary_crds::conditions::SidecarStatus;
 
-use super::observed::Heard;
+use super::observed::SidecarAnswer;
 
 /// Times that a sidecar may leave a question unanswered before what it said last counts no more: what
 /// is wrong is to be in the status within 15 s.
@@ -18,35 +18,35 @@ pub struct Reports(Arc<Mutex<HashMap<String, Report>>>);
 
 #[derive(Debug)]
 struct Report {
-    heard: Heard,
+    answer: SidecarAnswer,
     misses: u32,
 }
 
 impl Reports {
     /// What a pod said last; nothing before it was asked.
-    pub fn of(&self, pod_uid: &str) -> Option<Heard> {
-        self.lock().get(pod_uid).map(|report| report.heard.clone())
+    pub fn of(&self, pod_uid: &str) -> Option<SidecarAnswer> {
+        self.lock().get(pod_uid).map(|report| report.answer.clone())
     }
 
     /// Takes in an answer, or why there was none. True when that says something new.
     pub fn take(&self, pod_uid: &str, answer: Result<SidecarStatus, String>) -> bool {
         let mut reports = self.lock();
-        let report = reports.entry(pod_uid.to_owned()).or_insert(Report { heard: Heard::Awaited, misses: 0 });
+        let report = reports.entry(pod_uid.to_owned()).or_insert(Report { answer: SidecarAnswer::Awaited, misses: 0 });
         match answer {
             Ok(status) => {
                 report.misses = 0;
-                let news = !matches!(&report.heard, Heard::Status(old) if old.conditions == status.conditions);
-                report.heard = Heard::Status(Box::new(status));
+                let news = !matches!(&report.answer, SidecarAnswer::Status(old) if old.conditions == status.conditions);
+                report.answer = SidecarAnswer::Status(Box::new(status));
                 news
             }
             Err(why) => {
                 report.misses += 1;
-                let knows = matches!(report.heard, Heard::Status(_));
+                let knows = matches!(report.answer, SidecarAnswer::Status(_));
                 if knows && report.misses < MISSES {
                     return false;
                 }
-                let news = !matches!(report.heard, Heard::Nothing(_));
-                report.heard = Heard::Nothing(why);
+                let news = !matches!(report.answer, SidecarAnswer::Failed(_));
+                report.answer = SidecarAnswer::Failed(why);
                 news
             }
         }
@@ -85,10 +85,10 @@ mod tests {
         assert!(!reports.take("p", Ok(status(2))), "other numbers are no news");
         for _ in 1..MISSES {
             assert!(!reports.take("p", Err("gone".to_owned())));
-            assert!(matches!(reports.of("p"), Some(Heard::Status(_))));
+            assert!(matches!(reports.of("p"), Some(SidecarAnswer::Status(_))));
         }
         assert!(reports.take("p", Err("gone".to_owned())));
-        assert!(matches!(reports.of("p"), Some(Heard::Nothing(_))));
+        assert!(matches!(reports.of("p"), Some(SidecarAnswer::Failed(_))));
         assert!(!reports.take("p", Err("still gone".to_owned())));
         assert!(reports.take("p", Ok(status(1))));
         reports.keep(|uid| uid != "p");
@@ -99,6 +99,6 @@ mod tests {
     fn a_sidecar_that_never_answered_is_silent_at_once() {
         let reports = Reports::default();
         assert!(reports.take("p", Err("refused".to_owned())));
-        assert!(matches!(reports.of("p"), Some(Heard::Nothing(_))));
+        assert!(matches!(reports.of("p"), Some(SidecarAnswer::Failed(_))));
     }
 }

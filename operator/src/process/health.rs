@@ -6,14 +6,14 @@ use std::time::Duration;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 
-use crate::client::Pulse;
+use crate::client::WatchActivity;
 use crate::leader::Leadership;
 
 /// What is known of the process.
 #[derive(Debug)]
 pub struct Health {
     leadership: Leadership,
-    pulse: Pulse,
+    activity: WatchActivity,
     /// A watch on which nothing was heard for so long is deaf.
     silence: Duration,
     /// Whether each scope's caches are complete; nothing while another process leads.
@@ -23,10 +23,10 @@ pub struct Health {
 impl Health {
     /// Of a process that doesn't lead yet. `watch_timeout` is how long a watch lasts at most, in
     /// seconds: then a new one begins, and is heard of.
-    pub fn new(leadership: Leadership, pulse: Pulse, watch_timeout: u32) -> Arc<Self> {
+    pub fn new(leadership: Leadership, activity: WatchActivity, watch_timeout: u32) -> Arc<Self> {
         // Half again for a connection that was dropped in silence to be given up, and for pauses.
         let silence = Duration::from_secs(u64::from(watch_timeout)) * 3 / 2 + Duration::from_secs(10);
-        Arc::new(Self { leadership, pulse, silence, synced: Mutex::default() })
+        Arc::new(Self { leadership, activity, silence, synced: Mutex::default() })
     }
 
     /// The process leads, and these scopes are looked after.
@@ -37,7 +37,7 @@ impl Health {
     /// The process leads no more.
     pub fn stands_by(&self) {
         self.lock().clear();
-        self.pulse.forget();
+        self.activity.forget();
     }
 
     /// Whether it is alive; if not, why. While the Lease is kept the API server answers: a watch that is
@@ -49,7 +49,7 @@ impl Health {
         if !self.leadership.holds() {
             return Ok(());
         }
-        let silent = self.pulse.silent(self.silence);
+        let silent = self.activity.silent(self.silence);
         if silent.is_empty() {
             return Ok(());
         }

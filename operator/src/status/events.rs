@@ -11,7 +11,7 @@ use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::ConditionType;
 
 use super::function_status::needs_a_person;
-use crate::api_error::{namespace_ends, said};
+use crate::api_error::{error_text, namespace_ends};
 
 /// Bytes that the API server takes in an Event, or nearly.
 const LONGEST_NOTE: usize = 1_000;
@@ -40,7 +40,7 @@ impl Events {
 
     /// Tells of conditions that have turned. An Event that can't be written is no reason to do
     /// anything again: the status says the same.
-    pub async fn tell(&self, function: &DestinationFunction, turned: &[Condition]) {
+    pub async fn publish(&self, function: &DestinationFunction, turned: &[Condition]) {
         for condition in turned {
             if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
                 return not_written(&error);
@@ -49,7 +49,7 @@ impl Events {
     }
 
     /// Warns the platform's owner, by an Event on the operator's Lease.
-    pub async fn tell_platform(&self, reason: &str, note: String) {
+    pub async fn publish_for_platform(&self, reason: &str, note: String) {
         let event = Event {
             type_: EventType::Warning,
             reason: reason.to_owned(),
@@ -65,9 +65,9 @@ impl Events {
 
 fn not_written(error: &kube::Error) {
     if namespace_ends(error) {
-        debug!(error = said(error), "an Event can't be written");
+        debug!(error = error_text(error), "an Event can't be written");
     } else {
-        warn!(error = said(error), "an Event can't be written");
+        warn!(error = error_text(error), "an Event can't be written");
     }
 }
 

@@ -17,7 +17,7 @@ use tributary_crds::conditions::FunctionStatus;
 
 use super::events::Events;
 use super::function_status::{self, Change};
-use crate::api_error::said;
+use crate::api_error::error_text;
 use crate::function::FunctionRef;
 use crate::names::MANAGER;
 use crate::observe::Observed;
@@ -27,7 +27,7 @@ use crate::resource_version::number;
 const WORDS: Duration = Duration::from_secs(60);
 
 /// What writes statuses, and Events of what has turned.
-pub struct Statuses {
+pub struct StatusWriter {
     client: Client,
     events: Events,
     /// What was written last: the cache may not have it yet, and what is said twice is written once.
@@ -43,7 +43,7 @@ struct Written {
     words: Option<Instant>,
 }
 
-impl Statuses {
+impl StatusWriter {
     /// Writes with this client.
     pub fn new(client: Client, events: Events) -> Self {
         Self { client, events, written: Mutex::default() }
@@ -54,7 +54,7 @@ impl Statuses {
     ///
     /// # Errors
     /// When the API server refuses, or does not answer.
-    pub async fn say(
+    pub async fn write(
         &self,
         function: &DestinationFunction,
         reference: &FunctionRef,
@@ -86,13 +86,13 @@ impl Statuses {
         });
         let params = PatchParams::apply(MANAGER).force();
         match api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
-            Ok(written) => self.note(reference, &written, after, words),
+            Ok(written) => self.record(reference, &written, after, words),
             // It was deleted meanwhile, or another has come in its place.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
             Err(error) => return Err(error),
         }
         turned.iter().for_each(|condition| log(reference, condition));
-        self.events.tell(function, &turned).await;
+        self.events.publish(function, &turned).await;
         Ok(None)
     }
 
@@ -109,7 +109,7 @@ impl Statuses {
     }
 
     /// Says of a function that it can't be understood: stored under other rules than today's.
-    pub async fn refuse(&self, reference: &FunctionRef, invalid: &InvalidObject) {
+    pub async fn write_invalid(&self, reference: &FunctionRef, invalid: &InvalidObject) {
         warn!(function = %reference, error = invalid.error, "this function can't be understood, and is left as it is");
         let message = format!(
             "the operator can't understand this function, which was stored under other rules: {}; write it anew",
@@ -135,7 +135,7 @@ impl Statuses {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &reference.namespace, &resource);
         let params = PatchParams::apply(MANAGER).force();
         if let Err(error) = api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
-            warn!(function = %reference, error = said(&error), "nor can its status be written");
+            warn!(function = %reference, error = error_text(&error), "nor can its status be written");
         }
     }
 
@@ -144,7 +144,7 @@ impl Statuses {
         self.lock().remove(reference);
     }
 
-    fn note(
+    fn record(
         &self,
         reference: &FunctionRef,
         written: &DestinationFunction,

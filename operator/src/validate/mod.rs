@@ -20,12 +20,12 @@ pub struct Refusal {
     /// For people, with what to do.
     pub message: String,
     /// What becomes of its sidecars.
-    pub then: Then,
+    pub effect: RefusalEffect,
 }
 
 /// What becomes of the sidecars of a function that is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Then {
+pub enum RefusalEffect {
     /// They end: they could reach what the namespace was not given. The condition says when they have.
     Stop,
     /// They go on as the function was taken up last, and no change of it is taken up.
@@ -36,8 +36,8 @@ pub enum Then {
 ///
 /// # Errors
 /// The first thing that it does not allow.
-pub fn judge(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
-    judge_reach(function, platform)?;
+pub fn check(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
+    check_reach(function, platform)?;
     resources(&function.spec, &platform.sidecar)
 }
 
@@ -45,7 +45,7 @@ pub fn judge(function: &DestinationFunction, platform: &Platform) -> Result<(), 
 ///
 /// # Errors
 /// The first thing that it does not allow.
-pub fn judge_reach(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
+pub fn check_reach(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
     let (spec, reference) = (&function.spec, FunctionRef::of(function));
     if !platform.policy.audits_grants() {
         role(spec, &reference.namespace, platform)?;
@@ -64,7 +64,7 @@ fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) ->
         spec.role_arn,
         platform.policy.roles(namespace)
     );
-    Err(Refusal { reason: Reason::RoleNotAllowed, message, then: Then::Stop })
+    Err(Refusal { reason: Reason::RoleNotAllowed, message, effect: RefusalEffect::Stop })
 }
 
 /// What the platform would say if it enforced its grants.
@@ -88,7 +88,7 @@ fn session_name(spec: &DestinationFunctionSpec, namespace: &str) -> Result<(), R
     let message = format!(
         "sessionName \"{named}\" would pass for a function of another namespace; leave out the dot, or begin with {own}"
     );
-    Err(Refusal { reason: Reason::SessionNameNotAllowed, message, then: Then::Stop })
+    Err(Refusal { reason: Reason::SessionNameNotAllowed, message, effect: RefusalEffect::Stop })
 }
 
 fn endpoints(spec: &DestinationFunctionSpec, reference: &FunctionRef, platform: &Platform) -> Result<(), Refusal> {
@@ -103,7 +103,7 @@ fn endpoints(spec: &DestinationFunctionSpec, reference: &FunctionRef, platform: 
                 "{field} \"{endpoint}\" is not among the endpoints that the platform allows; \
                  leave it out to use AWS, or ask the platform's owner to allow it (policy.allowedEndpoints)"
             );
-            return Err(Refusal { reason: Reason::EndpointNotAllowed, message, then: Then::Stop });
+            return Err(Refusal { reason: Reason::EndpointNotAllowed, message, effect: RefusalEffect::Stop });
         }
     }
     Ok(())
@@ -112,7 +112,8 @@ fn endpoints(spec: &DestinationFunctionSpec, reference: &FunctionRef, platform: 
 /// What Kubernetes would refuse is refused here, with a better sentence; so is a memory limit in which the sidecar can't
 /// keep its budgets.
 fn resources(spec: &DestinationFunctionSpec, template: &SidecarTemplate) -> Result<(), Refusal> {
-    let refusal = |message| Err(Refusal { reason: Reason::ResourcesOutOfBounds, message, then: Then::Freeze });
+    let refusal =
+        |message| Err(Refusal { reason: Reason::ResourcesOutOfBounds, message, effect: RefusalEffect::Freeze });
     let most = &template.max_resources;
     let given = template.resources(spec.resources.as_ref());
     let of = |amounts: &Option<Amounts>, pick: fn(&Amounts) -> Option<&Quantity>| -> Option<Quantity> {
@@ -171,7 +172,7 @@ mod tests {
     }
 
     fn judged_by(platform: &Platform, fields: &Value) -> Result<(), Refusal> {
-        judge(&function(fields), platform)
+        check(&function(fields), platform)
     }
 
     fn function(fields: &Value) -> DestinationFunction {
@@ -245,67 +246,67 @@ mod tests {
     #[test]
     fn what_it_does_not_allow_is_refused_with_the_value_that_is_wrong() {
         use Reason::{EndpointNotAllowed, ResourcesOutOfBounds, RoleNotAllowed, SessionNameNotAllowed};
-        for (fields, reason, then, part) in [
+        for (fields, reason, effect, part) in [
             (
                 json!({"roleArn": "arn:aws:iam::123456789012:role/other"}),
                 RoleNotAllowed,
-                Then::Stop,
+                RefusalEffect::Stop,
                 "role/other\" is not one that the platform gives the namespace shop (arn:aws:iam::123456789012:role/shop-*)",
             ),
             (
                 json!({"sessionName": "bank.payments"}),
                 SessionNameNotAllowed,
-                Then::Stop,
+                RefusalEffect::Stop,
                 "sessionName \"bank.payments\" would pass for a function of another namespace; leave out the dot, or begin with \
                  shop.",
             ),
             (
                 json!({"s3": at("https://evil.example.com")}),
                 EndpointNotAllowed,
-                Then::Stop,
+                RefusalEffect::Stop,
                 "s3.endpoint \"https://evil.example.com\"",
             ),
             (
                 json!({"sts": {"endpoint": "https://evil.example.com"}}),
                 EndpointNotAllowed,
-                Then::Stop,
+                RefusalEffect::Stop,
                 "sts.endpoint \"https://evil.example.com\"",
             ),
             (
                 json!({"resources": {"limits": {"cpu": "2500m"}}}),
                 ResourcesOutOfBounds,
-                Then::Freeze,
+                RefusalEffect::Freeze,
                 "resources.limits.cpu is 2500m, and the platform gives a sidecar at most 2",
             ),
             (
                 json!({"resources": {"requests": {"memory": "512Mi"}, "limits": {"memory": "256Mi"}}}),
                 ResourcesOutOfBounds,
-                Then::Freeze,
+                RefusalEffect::Freeze,
                 "is 512Mi, which is over resources.limits.memory, 256Mi",
             ),
             (
                 json!({"resources": {"limits": {"memory": "16Mi"}}}),
                 ResourcesOutOfBounds,
-                Then::Freeze,
+                RefusalEffect::Freeze,
                 "a memory limit of 16Mi is too small: the function needs 136Mi: 24Mi for the process",
             ),
             // The platform's default is a limit like any other.
             (
                 json!({"delivery": large_batches()}),
                 ResourcesOutOfBounds,
-                Then::Freeze,
+                RefusalEffect::Freeze,
                 "raise spec.resources.limits.memory to at least 280Mi, or lower spec.delivery.batch.maxBytes",
             ),
             // A function that must stop stops though it is paused.
             (
                 json!({"paused": true, "sts": {"endpoint": "https://evil.example.com"}}),
                 EndpointNotAllowed,
-                Then::Stop,
+                RefusalEffect::Stop,
                 "sts.endpoint",
             ),
         ] {
             let refusal = judged(&fields).unwrap_err();
-            assert_eq!((refusal.reason, refusal.then), (reason, then), "{fields}");
+            assert_eq!((refusal.reason, refusal.effect), (reason, effect), "{fields}");
             assert!(refusal.message.contains(part), "{}", refusal.message);
         }
     }

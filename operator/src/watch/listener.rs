@@ -11,7 +11,7 @@ use serde::de::DeserializeOwned;
 use tokio::time::sleep;
 use tracing::{info, warn};
 
-use crate::api_error::said_of_watch;
+use crate::api_error::watch_error_text;
 
 /// After a failure: doubled each time. The longest is well below the client's own time limits, so
 /// that what is under way is not given up unlooked at.
@@ -42,7 +42,7 @@ where
             }
             Err(error) => {
                 if !failing {
-                    warn!(%kind, error = said_of_watch(&error), "the watch fails; it is tried again until it does not");
+                    warn!(%kind, error = watch_error_text(&error), "the watch fails; it is tried again until it does not");
                 }
                 failing = true;
                 sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;

@@ -7,7 +7,7 @@ use regex_lite::Regex;
 use serde_json::json;
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_local_aws::Fault;
-use tributary_operator::client::Call;
+use tributary_operator::client::ApiRequest;
 use tributary_operator::finding::Finding;
 use tributary_operator::function::FunctionRef;
 use tributary_operator::metrics::Metrics;
@@ -32,7 +32,7 @@ async fn every_metric_that_is_asked_for_is_there() {
     let ready =
         Finding { r#type: ConditionType::Ready, status: Truth::True, reason: Reason::Ok, message: String::new() };
     operator.function(&FunctionRef::new("shop", "orders"), &[ready]);
-    operator.api_request(Call { verb: "get", kind: "Deployment" });
+    operator.api_request(ApiRequest { verb: "get", kind: "Deployment" });
     let counted = sidecar.metrics().await + &operator.encode(Format::Text);
     let families: BTreeSet<_> = counted
         .lines()

@@ -12,46 +12,46 @@ use crate::controller::last_accepted::config_hash;
 use crate::function::FunctionRef;
 use crate::names::label;
 use crate::observe;
-use crate::observe::Turn;
+use crate::observe::RolloutDecision;
 use crate::watch;
 
 /// Makes the children what they should be, the sidecars last.
-pub(super) async fn bring(
+pub(super) async fn apply_children(
     function: &DestinationFunction,
     children: &Children,
     live: Option<&Deployment>,
-    turn: &Turn,
+    decision: &RolloutDecision,
     reference: &FunctionRef,
     context: &Context,
 ) -> Result<(), ApplyError> {
     let (applier, caches, meta) = (&context.applier, &context.caches, &children.meta);
     let configuration = children.config_map.name_any();
     let known = caches.config_maps.get(reference, &configuration);
-    applier.bring(meta, &children.config_map, known.as_deref()).await?;
+    applier.ensure(meta, &children.config_map, known.as_deref()).await?;
 
     let account = watch::get(&caches.service_accounts, reference);
-    applier.bring(meta, &children.service_account, account.as_deref()).await?;
+    applier.ensure(meta, &children.service_account, account.as_deref()).await?;
 
     let service = watch::get(&caches.services, reference);
-    applier.bring(meta, &children.service, service.as_deref()).await?;
+    applier.ensure(meta, &children.service, service.as_deref()).await?;
 
     let policy = watch::get(&caches.network_policies, reference);
     let waits_for_old_sidecars = !is_rolled(children, live, reference, context);
     match (&children.network_policy, policy.as_deref().filter(|_| waits_for_old_sidecars)) {
         (Some(desired), Some(live)) => {
-            applier.bring(meta, &build::while_rolling(desired, live), Some(live)).await?;
+            applier.ensure(meta, &build::while_rolling(desired, live), Some(live)).await?;
         }
-        (Some(desired), None) => applier.bring(meta, desired, policy.as_deref()).await?,
+        (Some(desired), None) => applier.ensure(meta, desired, policy.as_deref()).await?,
         (None, _) => applier.remove(meta, policy.as_deref()).await?,
     }
     let budget = watch::get(&caches.disruption_budgets, reference);
     match &children.disruption_budget {
-        Some(desired) => applier.bring(meta, desired, budget.as_deref()).await?,
+        Some(desired) => applier.ensure(meta, desired, budget.as_deref()).await?,
         None => applier.remove(meta, budget.as_deref()).await?,
     }
-    match turn {
-        Turn::Go | Turn::Failed => applier.bring(meta, &children.deployment, live).await?,
-        Turn::Wait(_) | Turn::Halted(_) => follow_replicas(children, live, context).await?,
+    match decision {
+        RolloutDecision::Proceed | RolloutDecision::Failed => applier.ensure(meta, &children.deployment, live).await?,
+        RolloutDecision::Wait(_) | RolloutDecision::Halted(_) => follow_replicas(children, live, context).await?,
     }
     if let Some(replicas) = replicas::to_fill_in(function) {
         applier.fill_in(function, replicas).await?;

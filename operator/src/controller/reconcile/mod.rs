@@ -20,24 +20,24 @@ use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::ExternalIdEnforcement;
 
-use self::children::bring;
-use self::plan::{Next, Plan, live_deployment, plan};
+use self::children::apply_children;
+use self::plan::{ChildrenAction, Plan, live_deployment, plan};
 use crate::api_error::api_reason;
-use crate::api_error::{namespace_ends, said};
+use crate::api_error::{error_text, namespace_ends};
 use crate::apply::{Applier, ApplyError};
 use crate::build::replicas;
 use crate::build::{self, Children};
 use crate::controller::backoff::Backoff;
 use crate::controller::last_accepted::config_hash;
 use crate::controller::rivals::{Rival, Rivals};
-use crate::controller::rollouts::{self, Calls, Consequences, Roll, Rollouts};
+use crate::controller::rollouts::{self, Consequences, RequeueRequests, Roll, Rollouts};
 use crate::finding::Problem;
 use crate::function::{FunctionRef, Guarded};
 use crate::metrics::Metrics;
-use crate::observe::{self, Observed, Reports, Turn};
+use crate::observe::{self, Observed, Reports, RolloutDecision};
 use crate::platform::Platform;
 use crate::status::events::Events;
-use crate::status::writer::Statuses;
+use crate::status::writer::StatusWriter;
 use crate::status::{conditions, function_status};
 use crate::validate;
 use crate::watch::Caches;
@@ -64,7 +64,7 @@ pub struct Context {
     /// What writes children.
     pub applier: Applier,
     /// What writes statuses.
-    pub statuses: Statuses,
+    pub status_writer: StatusWriter,
     /// Whose turn it is to roll.
     pub rollouts: Arc<Rollouts>,
     /// How long to let a function be that failed.
@@ -74,7 +74,7 @@ pub struct Context {
     /// Other operators that look after the same functions.
     pub rivals: Rivals,
     /// What has other functions looked at.
-    pub calls: Calls,
+    pub requeue: RequeueRequests,
     /// What is counted.
     pub metrics: Arc<Metrics>,
 }
@@ -86,7 +86,7 @@ pub enum ReconcileError {
     #[error(transparent)]
     Child(#[from] ApplyError),
     /// The status could not be written.
-    #[error("the status can't be written: {}", said(.0))]
+    #[error("the status can't be written: {}", error_text(.0))]
     Status(#[source] kube::Error),
     /// It took too long.
     #[error("it took longer than {LONGEST:?}")]
@@ -109,16 +109,16 @@ impl ReconcileError {
 /// When something could not be written; what is said of it is in the status.
 pub async fn reconcile(function: Arc<Guarded>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let (reference, begun) = (FunctionRef::of(&*function), Instant::now());
-    let look = async {
+    let work = async {
         match &function.0 {
-            Ok(function) => look(function, &reference, &context).await,
+            Ok(function) => reconcile_function(function, &reference, &context).await,
             Err(invalid) => {
-                context.statuses.refuse(&reference, invalid).await;
+                context.status_writer.write_invalid(&reference, invalid).await;
                 Ok(Action::await_change())
             }
         }
     };
-    let result = tokio::time::timeout(LONGEST, look).await.unwrap_or(Err(ReconcileError::Timeout));
+    let result = tokio::time::timeout(LONGEST, work).await.unwrap_or(Err(ReconcileError::Timeout));
     context.metrics.reconciled(begun.elapsed());
     if result.is_ok() {
         context.backoff.reset(&reference);
@@ -153,15 +153,15 @@ pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Contex
 /// What is to be forgotten of a function that is gone.
 pub async fn forget(reference: &FunctionRef, context: &Context) {
     context.applier.forget(reference);
-    context.statuses.forget(reference);
+    context.status_writer.forget(reference);
     context.backoff.reset(reference);
     context.rivals.forget(reference);
     context.metrics.function(reference, &[]);
-    follow(context.rollouts.forget(reference), context).await;
+    act_on(context.rollouts.forget(reference), context).await;
 }
 
 /// Does what follows for others from what a function has come to.
-async fn follow(consequences: Consequences, context: &Context) {
+async fn act_on(consequences: Consequences, context: &Context) {
     context.metrics.rollouts(context.rollouts.counts());
     if let Some(failed) = consequences.halted_by {
         let names: Vec<_> = failed.iter().take(NAMED).map(ToString::to_string).collect();
@@ -172,9 +172,9 @@ async fn follow(consequences: Consequences, context: &Context) {
             if failed.len() > NAMED { ", …" } else { "" }
         );
         error!(failed = failed.len(), "{message}");
-        context.events.tell_platform("RolloutHalted", message).await;
+        context.events.publish_for_platform("RolloutHalted", message).await;
     }
-    context.calls.call(consequences.calls);
+    context.requeue.send(consequences.requeue);
 }
 
 trait MetaGeneration {
@@ -187,24 +187,24 @@ impl MetaGeneration for Guarded {
     }
 }
 
-async fn look(
+async fn reconcile_function(
     function: &DestinationFunction,
     reference: &FunctionRef,
     context: &Context,
 ) -> Result<Action, ReconcileError> {
     // The garbage collector takes the children.
     if function.metadata.deletion_timestamp.is_some() {
-        follow(context.rollouts.forget(reference), context).await;
+        act_on(context.rollouts.forget(reference), context).await;
         return Ok(Action::await_change());
     }
     let live = live_deployment(function, reference, context).await?;
     let running = live.as_ref().and_then(|live| live.spec.as_ref()?.replicas);
-    let Plan { children, held_back, refusal, then } = plan(function, live.as_deref(), reference, context);
+    let Plan { children, held_back, refusal, action } = plan(function, live.as_deref(), reference, context);
     let wrote = live.as_deref().is_some_and(|live| context.applier.is_younger(&children.meta, live));
-    let rival = context.rivals.judge(reference, live.as_deref(), wrote, Instant::now());
-    let then = if rival.is_some() { Next::Leave } else { then };
+    let rival = context.rivals.detect(reference, live.as_deref(), wrote, Instant::now());
+    let action = if rival.is_some() { ChildrenAction::Leave } else { action };
 
-    let status = context.statuses.current(function, reference);
+    let status = context.status_writer.current(function, reference);
     let mut observed = Observed {
         refusal,
         audited: validate::audit(function, &context.platform).err(),
@@ -213,7 +213,7 @@ async fn look(
         stopped: false,
         problem: None,
         enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
-        turn: Turn::Go,
+        decision: RolloutDecision::Proceed,
         // As it was found: what is written below tells of itself soon.
         rollout: live.as_deref().map(|live| observe::rollout(live, &children.deployment)),
         pods: pods(reference, context, |pod| observe::is_current(pod, &children.config_hash)),
@@ -226,33 +226,33 @@ async fn look(
             .unwrap_or_default(),
         url: children.url.clone(),
     };
-    let done = match then {
-        Next::Bring => {
+    let done = match action {
+        ChildrenAction::Apply => {
             let roll = Roll {
                 live: live.as_ref(),
                 desired: &children.deployment,
                 is_healthy: rollouts::is_healthy(status.as_ref()),
                 fails_by_function: observed.fault_of_new_sidecar().is_some(),
             };
-            let (turn, consequences) = context.rollouts.turn(reference, roll);
-            follow(consequences, context).await;
+            let (decision, consequences) = context.rollouts.decide(reference, roll);
+            act_on(consequences, context).await;
             let at_once = demands::must_be_met_now(&observed, &children, reference, context).then(|| {
                 let deployment = build::rolled_at_once(&children.deployment);
                 Children { deployment, ..children.clone() }
             });
             let wanted = at_once.as_ref().unwrap_or(&children);
-            let done = bring(function, wanted, live.as_deref(), &turn, reference, context).await;
+            let done = apply_children(function, wanted, live.as_deref(), &decision, reference, context).await;
             if done.is_err() {
-                follow(context.rollouts.denied(reference, roll), context).await;
+                act_on(context.rollouts.denied(reference, roll), context).await;
             }
-            observed.turn = turn;
+            observed.decision = decision;
             done
         }
-        Next::Stop | Next::Leave => {
+        ChildrenAction::Stop | ChildrenAction::Leave => {
             // Nothing of it rolls on, and others needn't wait for it.
-            follow(context.rollouts.forget(reference), context).await;
-            match then {
-                Next::Stop => stop(&children, context).await.map(|stopped| observed.stopped = stopped),
+            act_on(context.rollouts.forget(reference), context).await;
+            match action {
+                ChildrenAction::Stop => stop(&children, context).await.map(|stopped| observed.stopped = stopped),
                 _ => Ok(()),
             }
         }
@@ -266,7 +266,7 @@ async fn look(
         }
         observed.problem = Some(Problem { reason, message: message.clone() });
     }
-    if observed.turn.waits() {
+    if observed.decision.waits() {
         // Until then, its sidecars are those that it has.
         let hash = live.as_deref().and_then(config_hash).cloned().unwrap_or_default();
         observed.pods = pods(reference, context, |pod| observe::is_current(pod, &hash));
@@ -275,7 +275,7 @@ async fn look(
     // Beside a rival once: to write in turn is what is to end.
     let said = if rival.as_ref().is_none_or(|rival| rival.is_news) {
         let selector = children.meta.selector_text();
-        context.statuses.say(function, reference, &observed, selector, status.as_ref()).await
+        context.status_writer.write(function, reference, &observed, selector, status.as_ref()).await
     } else {
         Ok(None)
     };
@@ -285,7 +285,7 @@ async fn look(
     if let Some(rival) = rival {
         return Ok(Action::requeue(rival.pause));
     }
-    if then == Next::Stop && !observed.stopped {
+    if action == ChildrenAction::Stop && !observed.stopped {
         // The caches may not tell.
         return Ok(Action::requeue(STOPPING));
     }

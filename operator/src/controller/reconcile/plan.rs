@@ -10,10 +10,10 @@ use super::Context;
 use crate::apply::ApplyError;
 use crate::build::ChildMeta;
 use crate::build::{self, Children};
-use crate::controller::last_accepted::{as_taken_up, config_hash, differs};
+use crate::controller::last_accepted::{config_hash, differs, last_accepted};
 use crate::function::FunctionRef;
 use crate::names::annotation;
-use crate::validate::{self, Refusal, Then};
+use crate::validate::{self, Refusal, RefusalEffect};
 use crate::watch;
 
 /// The function's Deployment. One whose labels somebody took away is not in the cache: an owner could keep it from the
@@ -24,8 +24,8 @@ pub(super) async fn live_deployment(
     context: &Context,
 ) -> Result<Option<Arc<Deployment>>, ApplyError> {
     let cached = watch::get(&context.caches.deployments, reference);
-    let is_taken_up = || !function.spec.paused && validate::judge(function, &context.platform).is_ok();
-    if cached.is_some() || is_taken_up() {
+    let is_accepted = || !function.spec.paused && validate::check(function, &context.platform).is_ok();
+    if cached.is_some() || is_accepted() {
         return Ok(cached);
     }
     let found = context.applier.find(&ChildMeta::of(function), &reference.name).await?;
@@ -34,9 +34,9 @@ pub(super) async fn live_deployment(
 
 /// What is to become of a function's children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Next {
+pub(super) enum ChildrenAction {
     /// They are to be as they are desired.
-    Bring,
+    Apply,
     /// They are left as they are.
     Leave,
     /// The sidecars are to end.
@@ -52,7 +52,7 @@ pub(super) struct Plan {
     /// What the platform does not allow, of what is asked for or of what runs.
     pub(super) refusal: Option<Refusal>,
     /// What is to become of them.
-    pub(super) then: Next,
+    pub(super) action: ChildrenAction,
 }
 
 /// What is to be, by what the function asks for, what it has, and what the platform says to both.
@@ -65,28 +65,32 @@ pub(super) fn plan(
     let platform = &context.platform;
     let running = live.and_then(|live| live.spec.as_ref()?.replicas);
     let asked = build::children(function, platform, running);
-    let refusal = validate::judge(function, platform).err();
-    let then = refusal.as_ref().map(|refusal| refusal.then);
-    match then {
-        Some(Then::Stop) => return Plan { children: asked, held_back: true, refusal, then: Next::Stop },
-        None if !function.spec.paused => return Plan { children: asked, held_back: false, refusal, then: Next::Bring },
+    let refusal = validate::check(function, platform).err();
+    let action = refusal.as_ref().map(|refusal| refusal.effect);
+    match action {
+        Some(RefusalEffect::Stop) => {
+            return Plan { children: asked, held_back: true, refusal, action: ChildrenAction::Stop };
+        }
+        None if !function.spec.paused => {
+            return Plan { children: asked, held_back: false, refusal, action: ChildrenAction::Apply };
+        }
         _ => {}
     }
-    let taken_up = live.and_then(|live| {
+    let accepted = live.and_then(|live| {
         let name = build::config_map_name(&reference.name, config_hash(live)?);
-        as_taken_up(function, live, &*context.caches.config_maps.get(reference, &name)?)
+        last_accepted(function, live, &*context.caches.config_maps.get(reference, &name)?)
     });
-    let Some(taken_up) = taken_up else {
+    let Some(accepted) = accepted else {
         // What the platform demands of sidecars can't be met by those whose configuration nobody knows.
         let demands = |deployment: &Deployment| deployment.annotations().get(annotation::DEMANDS).cloned();
         let is_short = live.is_some_and(|live| demands(live) != demands(&asked.deployment));
-        let then = if is_short { Next::Stop } else { Next::Leave };
-        return Plan { children: asked, held_back: true, refusal, then };
+        let action = if is_short { ChildrenAction::Stop } else { ChildrenAction::Leave };
+        return Plan { children: asked, held_back: true, refusal, action };
     };
-    let children = build::children(&taken_up, platform, running);
+    let children = build::children(&accepted, platform, running);
     let held_back = differs(&asked.deployment, &children.deployment);
-    match validate::judge_reach(&taken_up, platform) {
-        Err(of_what_runs) => Plan { children, held_back, refusal: Some(of_what_runs), then: Next::Stop },
-        Ok(()) => Plan { children, held_back, refusal, then: Next::Bring },
+    match validate::check_reach(&accepted, platform) {
+        Err(of_what_runs) => Plan { children, held_back, refusal: Some(of_what_runs), action: ChildrenAction::Stop },
+        Ok(()) => Plan { children, held_back, refusal, action: ChildrenAction::Apply },
     }
 }

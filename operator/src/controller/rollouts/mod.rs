@@ -27,12 +27,12 @@ use crate::finding::Finding;
 use crate::function::FunctionRef;
 use crate::metrics::RolloutCounts;
 use crate::names::annotation;
-use crate::observe::{Turn, is_complete, rollout};
+use crate::observe::{RolloutDecision, is_complete, rollout};
 use crate::platform::Platform;
 use crate::status::function_status;
 
 use edits::is_edited;
-pub use requeue::Calls;
+pub use requeue::RequeueRequests;
 
 /// All rolls for the platform's sake.
 #[derive(Debug)]
@@ -78,7 +78,7 @@ pub struct Roll<'a> {
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Consequences {
     /// Whom to look at again.
-    pub calls: Vec<FunctionRef>,
+    pub requeue: Vec<FunctionRef>,
     /// The functions that failed, if no other begins from now on.
     pub halted_by: Option<Vec<FunctionRef>>,
 }
@@ -95,7 +95,7 @@ impl Rollouts {
 
     /// Takes note, when this process begins to lead, of what another leader has begun: rolls that are
     /// under way, and those that failed.
-    pub fn note(&self, function: &FunctionRef, status: Option<&FunctionStatus>, live: &Deployment) {
+    pub fn restore(&self, function: &FunctionRef, status: Option<&FunctionStatus>, live: &Deployment) {
         let mut state = self.lock();
         if let Some(cause) = status.and_then(recorded_failure) {
             state.failed.insert(function.clone(), cause);
@@ -106,16 +106,16 @@ impl Rollouts {
 
     /// Whether the function's Deployment may be made what is desired now; and what follows for others from
     /// what this one has come to.
-    pub fn turn(&self, function: &FunctionRef, roll: Roll<'_>) -> (Turn, Consequences) {
-        let mut turn = Turn::Go;
+    pub fn decide(&self, function: &FunctionRef, roll: Roll<'_>) -> (RolloutDecision, Consequences) {
+        let mut decision = RolloutDecision::Proceed;
         let consequences = self.change(|state| {
-            turn = if is_platforms_roll(&roll) {
+            decision = if is_platforms_roll(&roll) {
                 self.begin(state, function, &roll)
             } else {
                 go_on(state, function, &roll)
             };
         });
-        (turn, consequences)
+        (decision, consequences)
     }
 
     /// The Deployment could not be written: others needn't wait for a roll that has not begun.
@@ -148,7 +148,7 @@ impl Rollouts {
     }
 
     /// Its Deployment is not yet as the platform wants it.
-    fn begin(&self, state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> Turn {
+    fn begin(&self, state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> RolloutDecision {
         // What failed was another sidecar.
         state.failed.remove(function);
         let has_slot = state.rolling.contains(function);
@@ -156,22 +156,22 @@ impl Rollouts {
         if let Some(live) = roll.live.filter(needs_slot).filter(|_| !has_slot) {
             let failures = state.failures();
             let waits = if failures >= self.max_failed {
-                Some(Turn::Halted(failures))
+                Some(RolloutDecision::Halted(failures))
             } else if self.free_slots(state) == 0 {
-                Some(Turn::Wait(state.rolling.len()))
+                Some(RolloutDecision::Wait(state.rolling.len()))
             } else {
                 None
             };
-            if let Some(turn) = waits {
+            if let Some(decision) = waits {
                 let found = state.waiting.entry(function.clone()).or_insert_with(|| live.clone());
                 // What somebody made of it meanwhile is not to run until its turn, and its pods are replaced
                 // already. It stays noted until the cache shows it written.
-                return if is_edited(live, found) { Turn::Go } else { turn };
+                return if is_edited(live, found) { RolloutDecision::Proceed } else { decision };
             }
             state.rolling.insert(function.clone());
         }
         state.waiting.remove(function);
-        Turn::Go
+        RolloutDecision::Proceed
     }
 
     /// Changes the state, and says what follows for those who wait.
@@ -180,7 +180,7 @@ impl Rollouts {
         let (was_halted, before) = (state.is_halted(self.max_failed), self.free_slots(&state));
         change(&mut state);
         let is_halted = state.is_halted(self.max_failed);
-        let calls = if is_halted != was_halted {
+        let requeue = if is_halted != was_halted {
             // Each says so in its status.
             state.waiting.keys().cloned().collect()
         } else {
@@ -192,7 +192,7 @@ impl Rollouts {
             failed.sort_unstable();
             failed
         });
-        Consequences { calls, halted_by }
+        Consequences { requeue, halted_by }
     }
 
     /// How many more may begin: no more roll at once than may still fail, so that a sidecar that does not come up
@@ -208,12 +208,12 @@ impl Rollouts {
 }
 
 /// Its Deployment is written as the platform wants it.
-fn go_on(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> Turn {
+fn go_on(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> RolloutDecision {
     state.waiting.remove(function);
     let Some(live) = roll.live.filter(|live| !is_complete(live)) else {
         state.rolling.remove(function);
         state.failed.remove(function);
-        return Turn::Go;
+        return RolloutDecision::Proceed;
     };
     let (holds_slot, now) = (state.rolling.contains(function), rollout(live, live));
     if holds_slot && now.stuck {
@@ -224,7 +224,7 @@ fn go_on(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> Turn {
             state.failed.insert(function.clone(), cause);
         }
     }
-    if state.failed.contains_key(function) { Turn::Failed } else { Turn::Go }
+    if state.failed.contains_key(function) { RolloutDecision::Failed } else { RolloutDecision::Proceed }
 }
 
 impl State {

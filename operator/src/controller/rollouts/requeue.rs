@@ -10,18 +10,18 @@ use crate::watch::Scope;
 
 /// Calls functions whose turn has come, wherever they are looked after. Clones are of the same.
 #[derive(Clone, Debug, Default)]
-pub struct Calls(Arc<Mutex<Vec<Answering>>>);
+pub struct RequeueRequests(Arc<Mutex<Vec<Subscription>>>);
 
-type Answering = (Scope, mpsc::UnboundedSender<FunctionRef>);
+type Subscription = (Scope, mpsc::UnboundedSender<FunctionRef>);
 
-impl Calls {
+impl RequeueRequests {
     /// Calls to functions of the scope go here.
-    pub fn answer(&self, scope: Scope, triggers: mpsc::UnboundedSender<FunctionRef>) {
+    pub fn subscribe(&self, scope: Scope, triggers: mpsc::UnboundedSender<FunctionRef>) {
         self.0.lock().push((scope, triggers));
     }
 
     /// Calls the functions.
-    pub fn call(&self, functions: Vec<FunctionRef>) {
+    pub fn send(&self, functions: Vec<FunctionRef>) {
         let scopes = self.0.lock();
         for function in functions {
             if let Some((_, triggers)) = scopes.iter().find(|(scope, _)| scope.has(&function)) {
@@ -38,12 +38,12 @@ mod tests {
 
     #[test]
     fn a_function_is_called_where_it_is_looked_after() {
-        let calls = Calls::default();
+        let requests = RequeueRequests::default();
         let [(a, mut in_a), (b, mut in_b)] = [mpsc::unbounded_channel(), mpsc::unbounded_channel()];
-        calls.answer(Scope::Namespace("a".to_owned()), a);
-        calls.answer(Scope::Namespace("b".to_owned()), b);
+        requests.subscribe(Scope::Namespace("a".to_owned()), a);
+        requests.subscribe(Scope::Namespace("b".to_owned()), b);
         let function = FunctionRef::new("b", "orders");
-        calls.call(vec![function.clone()]);
+        requests.send(vec![function.clone()]);
         assert!(in_a.try_recv().is_err());
         assert_eq!(in_b.try_recv().unwrap(), function);
         assert!(in_b.try_recv().is_err());

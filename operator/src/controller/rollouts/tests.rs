@@ -52,35 +52,35 @@ fn the_platforms_change_rolls_a_few_at_a_time() {
     let rollouts = rollouts(1, 9);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
     let (a, b, c) = (function("a"), function("b"), function("c"));
-    let turn = |function: &FunctionRef, live: &Arc<Deployment>| {
-        let (turn, consequences) = rollouts.turn(function, healthy(live, &new));
-        (turn, consequences.calls)
+    let decision = |function: &FunctionRef, live: &Arc<Deployment>| {
+        let (decision, consequences) = rollouts.decide(function, healthy(live, &new));
+        (decision, consequences.requeue)
     };
-    assert_eq!(turn(&a, &old), (Turn::Go, vec![]));
-    assert_eq!(turn(&b, &old), (Turn::Wait(1), vec![]));
+    assert_eq!(decision(&a, &old), (RolloutDecision::Proceed, vec![]));
+    assert_eq!(decision(&b, &old), (RolloutDecision::Wait(1), vec![]));
     // Asked again before it is seen written: it still holds its slot.
-    assert_eq!(turn(&a, &old), (Turn::Go, vec![]));
-    assert_eq!(turn(&a, &rolling("2", &[])), (Turn::Go, vec![]));
-    assert_eq!(turn(&c, &old), (Turn::Wait(1), vec![]));
+    assert_eq!(decision(&a, &old), (RolloutDecision::Proceed, vec![]));
+    assert_eq!(decision(&a, &rolling("2", &[])), (RolloutDecision::Proceed, vec![]));
+    assert_eq!(decision(&c, &old), (RolloutDecision::Wait(1), vec![]));
     assert_eq!(rollouts.counts(), RolloutCounts { rolling: 1, waiting: 2, failed: 0, halted: false });
     // Through: the next one is called.
-    assert_eq!(turn(&a, &new), (Turn::Go, vec![b.clone()]));
-    assert_eq!(turn(&b, &old), (Turn::Go, vec![]));
+    assert_eq!(decision(&a, &new), (RolloutDecision::Proceed, vec![b.clone()]));
+    assert_eq!(decision(&b, &old), (RolloutDecision::Proceed, vec![]));
     // Gone, or not allowed any more.
-    assert_eq!(rollouts.forget(&b).calls, std::slice::from_ref(&c));
-    assert_eq!(turn(&c, &old), (Turn::Go, vec![]));
-    assert_eq!(turn(&a, &old), (Turn::Wait(1), vec![]));
+    assert_eq!(rollouts.forget(&b).requeue, std::slice::from_ref(&c));
+    assert_eq!(decision(&c, &old), (RolloutDecision::Proceed, vec![]));
+    assert_eq!(decision(&a, &old), (RolloutDecision::Wait(1), vec![]));
     // What admission denies has not begun.
-    assert_eq!(rollouts.denied(&c, healthy(&old, &new)).calls, [a]);
+    assert_eq!(rollouts.denied(&c, healthy(&old, &new)).requeue, [a]);
 }
 
 #[test]
 fn a_denied_write_of_another_child_leaves_a_roll_its_slot() {
     let rollouts = rollouts(1, 9);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
-    rollouts.turn(&function("a"), healthy(&old, &new));
+    rollouts.decide(&function("a"), healthy(&old, &new));
     rollouts.denied(&function("a"), healthy(&rolling("2", &[]), &new));
-    assert_eq!(rollouts.turn(&function("b"), healthy(&old, &new)).0, Turn::Wait(1));
+    assert_eq!(rollouts.decide(&function("b"), healthy(&old, &new)).0, RolloutDecision::Wait(1));
 }
 
 #[test]
@@ -88,20 +88,23 @@ fn a_roll_that_fails_gives_its_slot_away_until_too_many_have_failed() {
     let rollouts = rollouts(1, 2);
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let [a, b, c] = ["a", "b", "c"].map(function);
-    assert_eq!(rollouts.turn(&a, healthy(&old, &new)).0, Turn::Go);
-    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Wait(1));
-    let (turn, consequences) = rollouts.turn(&a, healthy(&stuck, &new));
-    assert_eq!((turn, consequences.calls, consequences.halted_by), (Turn::Failed, vec![b.clone()], None));
-    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Go);
-    assert_eq!(rollouts.turn(&c, healthy(&old, &new)).0, Turn::Wait(1));
-    let (turn, consequences) = rollouts.turn(&b, healthy(&stuck, &new));
-    assert_eq!((turn, consequences.calls), (Turn::Failed, vec![c.clone()]), "who waits is to say why");
+    assert_eq!(rollouts.decide(&a, healthy(&old, &new)).0, RolloutDecision::Proceed);
+    assert_eq!(rollouts.decide(&b, healthy(&old, &new)).0, RolloutDecision::Wait(1));
+    let (decision, consequences) = rollouts.decide(&a, healthy(&stuck, &new));
+    assert_eq!(
+        (decision, consequences.requeue, consequences.halted_by),
+        (RolloutDecision::Failed, vec![b.clone()], None)
+    );
+    assert_eq!(rollouts.decide(&b, healthy(&old, &new)).0, RolloutDecision::Proceed);
+    assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Wait(1));
+    let (decision, consequences) = rollouts.decide(&b, healthy(&stuck, &new));
+    assert_eq!((decision, consequences.requeue), (RolloutDecision::Failed, vec![c.clone()]), "who waits is to say why");
     assert_eq!(consequences.halted_by, Some(vec![a.clone(), b.clone()]));
-    assert_eq!(rollouts.turn(&c, healthy(&old, &new)).0, Turn::Halted(2));
+    assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Halted(2));
     assert_eq!(rollouts.counts(), RolloutCounts { rolling: 0, waiting: 1, failed: 2, halted: true });
     // One of them comes through after all: it goes on.
-    assert_eq!(rollouts.turn(&a, healthy(&new, &new)).1.calls, std::slice::from_ref(&c));
-    assert_eq!(rollouts.turn(&c, healthy(&old, &new)).0, Turn::Go);
+    assert_eq!(rollouts.decide(&a, healthy(&new, &new)).1.requeue, std::slice::from_ref(&c));
+    assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Proceed);
 }
 
 #[test]
@@ -109,12 +112,12 @@ fn another_sidecar_begins_with_a_full_budget() {
     let rollouts = rollouts(1, 1);
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let (a, b) = (function("a"), function("b"));
-    rollouts.turn(&a, healthy(&old, &new));
-    rollouts.turn(&a, healthy(&stuck, &new));
-    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Halted(1));
+    rollouts.decide(&a, healthy(&old, &new));
+    rollouts.decide(&a, healthy(&stuck, &new));
+    assert_eq!(rollouts.decide(&b, healthy(&old, &new)).0, RolloutDecision::Halted(1));
     let fixed = deployment("3", "f");
-    assert_eq!(rollouts.turn(&a, healthy(&stuck, &fixed)).0, Turn::Go);
-    assert_eq!(rollouts.turn(&b, healthy(&old, &fixed)).0, Turn::Wait(1));
+    assert_eq!(rollouts.decide(&a, healthy(&stuck, &fixed)).0, RolloutDecision::Proceed);
+    assert_eq!(rollouts.decide(&b, healthy(&old, &fixed)).0, RolloutDecision::Wait(1));
 }
 
 #[test]
@@ -125,15 +128,19 @@ fn what_is_edited_while_it_waits_is_written_at_once_and_counts_for_nobody() {
     let mut by_hand = old.clone();
     Arc::make_mut(&mut by_hand).spec.as_mut().unwrap().min_ready_seconds = Some(9);
     let unedited = by_hand.clone();
-    rollouts.turn(&full, healthy(&old, &new));
-    for turn in [Turn::Wait(1), Turn::Halted(1)] {
-        assert_eq!(rollouts.turn(&edited, healthy(&unedited, &new)).0, turn);
-        assert_eq!(rollouts.turn(&edited, healthy(&old, &new)).0, Turn::Go);
-        assert_eq!(rollouts.turn(&edited, healthy(&old, &new)).0, Turn::Go, "should the first write have failed");
+    rollouts.decide(&full, healthy(&old, &new));
+    for decision in [RolloutDecision::Wait(1), RolloutDecision::Halted(1)] {
+        assert_eq!(rollouts.decide(&edited, healthy(&unedited, &new)).0, decision);
+        assert_eq!(rollouts.decide(&edited, healthy(&old, &new)).0, RolloutDecision::Proceed);
+        assert_eq!(
+            rollouts.decide(&edited, healthy(&old, &new)).0,
+            RolloutDecision::Proceed,
+            "should the first write have failed"
+        );
         let stuck = rolling("2", &[STUCK]);
-        assert_eq!(rollouts.turn(&edited, healthy(&stuck, &new)).0, Turn::Go);
+        assert_eq!(rollouts.decide(&edited, healthy(&stuck, &new)).0, RolloutDecision::Proceed);
         assert_eq!(rollouts.counts().waiting, 0);
-        rollouts.turn(&full, healthy(&stuck, &new));
+        rollouts.decide(&full, healthy(&stuck, &new));
         assert_eq!(rollouts.counts().failed, 1);
     }
 }
@@ -144,7 +151,7 @@ fn some_wait_for_nobody() {
     let rollouts = rollouts(1, 1);
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let full = function("full");
-    rollouts.turn(&full, healthy(&old, &new));
+    rollouts.decide(&full, healthy(&old, &new));
     let mut without_pods = old.clone();
     Arc::make_mut(&mut without_pods).status.as_mut().unwrap().available_replicas = None;
     let (owners, demands) = (deployment("2", "g"), demanding(new.clone(), "prefix"));
@@ -161,12 +168,12 @@ fn some_wait_for_nobody() {
     for halted in [false, true] {
         for (i, roll) in urgent.into_iter().enumerate() {
             let name = function(&format!("f-{i}"));
-            assert_eq!(rollouts.turn(&name, roll).0, Turn::Go, "{i}");
+            assert_eq!(rollouts.decide(&name, roll).0, RolloutDecision::Proceed, "{i}");
             // And holds nobody back, however it ends.
-            assert_eq!(rollouts.turn(&name, healthy(&stuck, &new)).0, Turn::Go, "{i}");
+            assert_eq!(rollouts.decide(&name, healthy(&stuck, &new)).0, RolloutDecision::Proceed, "{i}");
         }
         assert_eq!(rollouts.counts().halted, halted);
-        rollouts.turn(&full, healthy(&stuck, &new));
+        rollouts.decide(&full, healthy(&stuck, &new));
     }
 }
 
@@ -176,8 +183,8 @@ fn a_function_that_breaks_its_own_roll_counts_once_per_namespace() {
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let fail = |namespace: &str, name: &str| {
         let function = FunctionRef::new(namespace, name);
-        rollouts.turn(&function, healthy(&old, &new));
-        rollouts.turn(&function, Roll { fails_by_function: true, ..healthy(&stuck, &new) });
+        rollouts.decide(&function, healthy(&old, &new));
+        rollouts.decide(&function, Roll { fails_by_function: true, ..healthy(&stuck, &new) });
         rollouts.counts().halted
     };
     assert!((0..10).all(|i| !fail("tenant", &format!("f-{i}"))), "no tenant stops the rollout");
@@ -190,13 +197,13 @@ fn a_namespace_without_room_holds_back_nobody_for_longer_than_the_deadline() {
     let rollouts = rollouts(1, 1);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
     let (a, b) = (function("a"), function("b"));
-    rollouts.turn(&a, healthy(&old, &new));
+    rollouts.decide(&a, healthy(&old, &new));
     // Pods of its namespace may go and leave room.
-    assert_eq!(rollouts.turn(&a, healthy(&rolling("2", &[REFUSED]), &new)).0, Turn::Go);
-    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Wait(1));
-    let (turn, consequences) = rollouts.turn(&a, healthy(&rolling("2", &[REFUSED, STUCK]), &new));
-    assert_eq!((turn, consequences.calls), (Turn::Go, vec![b.clone()]));
-    assert_eq!(rollouts.turn(&b, healthy(&old, &new)).0, Turn::Go);
+    assert_eq!(rollouts.decide(&a, healthy(&rolling("2", &[REFUSED]), &new)).0, RolloutDecision::Proceed);
+    assert_eq!(rollouts.decide(&b, healthy(&old, &new)).0, RolloutDecision::Wait(1));
+    let (decision, consequences) = rollouts.decide(&a, healthy(&rolling("2", &[REFUSED, STUCK]), &new));
+    assert_eq!((decision, consequences.requeue), (RolloutDecision::Proceed, vec![b.clone()]));
+    assert_eq!(rollouts.decide(&b, healthy(&old, &new)).0, RolloutDecision::Proceed);
 }
 
 fn status(conditions: &[(&str, &str, &str)]) -> FunctionStatus {
@@ -212,18 +219,18 @@ fn another_leader_knows_what_rolls_and_what_failed() {
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let failed = status(&[("Ready", "True", "Ok"), ("UpToDate", "False", "RolloutFailed")]);
     let next_leader = rollouts(2, 2);
-    next_leader.note(&function("failed-1"), Some(&failed), &stuck);
-    next_leader.note(&function("failed-2"), Some(&failed), &stuck);
-    next_leader.note(&function("under-way"), None, &rolling("2", &[]));
-    next_leader.note(&function("through"), None, &new);
+    next_leader.restore(&function("failed-1"), Some(&failed), &stuck);
+    next_leader.restore(&function("failed-2"), Some(&failed), &stuck);
+    next_leader.restore(&function("under-way"), None, &rolling("2", &[]));
+    next_leader.restore(&function("through"), None, &new);
     assert_eq!(next_leader.counts(), RolloutCounts { rolling: 1, waiting: 0, failed: 2, halted: true });
-    assert_eq!(next_leader.turn(&function("waits"), healthy(&old, &new)).0, Turn::Halted(2));
-    assert_eq!(next_leader.turn(&function("failed-1"), healthy(&stuck, &new)).0, Turn::Failed);
+    assert_eq!(next_leader.decide(&function("waits"), healthy(&old, &new)).0, RolloutDecision::Halted(2));
+    assert_eq!(next_leader.decide(&function("failed-1"), healthy(&stuck, &new)).0, RolloutDecision::Failed);
 
     let by_function = status(&[("RoleAssumed", "False", "AccessDenied"), ("UpToDate", "False", "RolloutFailed")]);
     let next_leader = rollouts(2, 2);
     for name in ["a", "b", "c"] {
-        next_leader.note(&function(name), Some(&by_function), &stuck);
+        next_leader.restore(&function(name), Some(&by_function), &stuck);
     }
     assert!(!next_leader.counts().halted, "they are of one namespace");
 }
@@ -283,7 +290,7 @@ proptest! {
                 _ => {}
             }
             let Some(now) = live.clone() else { continue };
-            if rollouts.turn(name, healthy(&now, &new)).0 == Turn::Go && now.annotations()[annotation::TEMPLATE] == "1" {
+            if rollouts.decide(name, healthy(&now, &new)).0 == RolloutDecision::Proceed && now.annotations()[annotation::TEMPLATE] == "1" {
                 *live = Some(rolling("2", &[]));
             }
             let counts = rollouts.counts();
@@ -294,8 +301,8 @@ proptest! {
         for _ in 0..200 {
             for (name, live) in &mut all {
                 let Some(now) = live.clone() else { continue };
-                let turn = rollouts.turn(name, healthy(&now, &new)).0;
-                if turn == Turn::Go {
+                let decision = rollouts.decide(name, healthy(&now, &new)).0;
+                if decision == RolloutDecision::Proceed {
                     *live = Some(new.clone());
                 }
             }

@@ -3,7 +3,7 @@
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use crate::finding::{Finding, Problem};
-use crate::observe::{Heard, Observed, Pod, Rollout};
+use crate::observe::{Observed, Pod, Rollout, SidecarAnswer};
 
 /// SidecarAvailable: of whatever configuration.
 pub fn condition(observed: &Observed) -> Finding {
@@ -89,9 +89,9 @@ fn running(ready: usize, rollout: &Rollout) -> String {
 fn nobody_answers<'a>(pods: &[&'a Pod]) -> Option<&'a str> {
     let mut why = None;
     for pod in pods {
-        match &pod.heard {
-            Heard::Status(_) | Heard::NotYet | Heard::Awaited => return None,
-            Heard::Nothing(said) => why = why.or(Some(said.as_str())),
+        match &pod.answer {
+            SidecarAnswer::Status(_) | SidecarAnswer::NotAsked | SidecarAnswer::Awaited => return None,
+            SidecarAnswer::Failed(said) => why = why.or(Some(said.as_str())),
         }
     }
     why

@@ -17,7 +17,7 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use crate::finding::Finding;
 use crate::observe::Observed;
-use crate::validate::{Refusal, Then};
+use crate::validate::{Refusal, RefusalEffect};
 
 /// Whether a sidecar of the current configuration can't work for this reason.
 pub fn new_sidecar_fails_for(observed: &Observed, reason: Reason) -> bool {
@@ -37,11 +37,11 @@ pub fn conditions(observed: &Observed) -> Vec<Finding> {
 
 fn accepted(observed: &Observed) -> Finding {
     let not = |reason, message: &str| Finding::new(ConditionType::Accepted, Truth::False, reason, message);
-    if let Some(Refusal { reason, message, then }) = &observed.refusal {
-        return match then {
-            Then::Freeze => not(*reason, message),
-            Then::Stop if observed.stopped => not(*reason, &format!("{message}; its sidecars are stopped")),
-            Then::Stop => not(*reason, &format!("{message}; its sidecars are being stopped")),
+    if let Some(Refusal { reason, message, effect }) = &observed.refusal {
+        return match effect {
+            RefusalEffect::Freeze => not(*reason, message),
+            RefusalEffect::Stop if observed.stopped => not(*reason, &format!("{message}; its sidecars are stopped")),
+            RefusalEffect::Stop => not(*reason, &format!("{message}; its sidecars are being stopped")),
         };
     }
     // The external ID is none of the operator's business: the sidecar judges it.

@@ -5,14 +5,14 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use super::sidecars;
 use crate::finding::Finding;
-use crate::observe::{Heard, Observed, Pod};
+use crate::observe::{Observed, Pod, SidecarAnswer};
 
 /// Ready, of all the others in their order: the first that is False, else the first that is Unknown,
 /// of those that keep events from being stored. Of sidecars that can't be asked nothing else is known, so that
 /// comes before what is unknown because of it.
 pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
     let serving = observed.serving();
-    let awaited = serving.iter().any(|pod| matches!(pod.heard, Heard::Awaited));
+    let awaited = serving.iter().any(|pod| matches!(pod.answer, SidecarAnswer::Awaited));
     let all = if awaited { of_kubernetes(others) } else { of_serving(others, &serving) };
     let forbidding = all.iter().filter(|finding| forbids(finding, &all, observed));
     let cause = forbidding.min_by_key(|finding| {
@@ -43,7 +43,7 @@ fn of_kubernetes(others: &[Finding]) -> Vec<Finding> {
 /// one that fails to.
 fn of_serving(others: &[Finding], serving: &[&Pod]) -> Vec<Finding> {
     let said = |finding: &Finding| {
-        let statuses = serving.iter().filter_map(|pod| pod.said());
+        let statuses = serving.iter().filter_map(|pod| pod.status());
         sidecars::worst(finding.r#type, statuses).unwrap_or_else(|| finding.clone())
     };
     others.iter().map(said).collect()
@@ -71,7 +71,7 @@ fn ready(serving: &[Finding], observed: &Observed) -> Finding {
 /// When the first session ends of those that events are stored with.
 fn session_end(observed: &Observed) -> String {
     let serving = observed.serving();
-    let sessions = serving.iter().filter_map(|pod| pod.said()?.session.as_ref());
+    let sessions = serving.iter().filter_map(|pod| pod.status()?.session.as_ref());
     let first = sessions.map(|session| session.expiry.as_str()).min();
     first.map_or_else(|| "the session ends".to_owned(), |at| format!("{at}, when the session ends"))
 }

@@ -4,7 +4,7 @@
 use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus, Truth};
 
 use crate::finding::Finding;
-use crate::observe::{Heard, Observed, Pod};
+use crate::observe::{Observed, Pod, SidecarAnswer};
 
 /// The conditions that sidecars know.
 const TYPES: [ConditionType; 5] = [
@@ -51,7 +51,7 @@ pub fn says(observed: &Observed, status: Truth, reason: Reason) -> Option<&str> 
 }
 
 fn statuses(observed: &Observed) -> impl Iterator<Item = &SidecarStatus> {
-    observed.pods.iter().filter_map(Pod::said)
+    observed.pods.iter().filter_map(Pod::status)
 }
 
 fn of(status: &SidecarStatus, r#type: ConditionType) -> Option<&SidecarCondition> {
@@ -74,7 +74,7 @@ fn rank(condition: &SidecarCondition) -> u8 {
 
 /// Why nothing is known of the sidecars.
 fn unknown(observed: &Observed) -> (Reason, &'static str) {
-    if observed.pods.iter().any(|pod| matches!(pod.heard, Heard::Nothing(_))) {
+    if observed.pods.iter().any(|pod| matches!(pod.answer, SidecarAnswer::Failed(_))) {
         return (Reason::SidecarUnreachable, "no sidecar answers the operator: see the condition SidecarAvailable");
     }
     (Reason::Pending, "no sidecar has said anything yet")

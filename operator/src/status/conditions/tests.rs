@@ -5,9 +5,9 @@ use tributary_crds::conditions::{SessionTimes, SidecarCondition, SidecarStatus};
 
 use super::*;
 use crate::finding::Problem;
-use crate::observe::{Heard, Pod, Rollout, Turn};
+use crate::observe::{Pod, Rollout, RolloutDecision, SidecarAnswer};
 use crate::status::function_status::{Change, changes, recorded, status};
-use crate::validate::Then;
+use crate::validate::RefusalEffect;
 
 /// A function of one sidecar that stores events.
 fn fine() -> Observed {
@@ -19,7 +19,7 @@ fn fine() -> Observed {
         stopped: false,
         problem: None,
         enforcement_only_warns: false,
-        turn: Turn::Go,
+        decision: RolloutDecision::Proceed,
         rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, complete: true, ..Rollout::default() }),
         pods: vec![pod("a", true)],
         pods_before: Vec::new(),
@@ -53,12 +53,12 @@ fn pod(name: &str, ready: bool) -> Pod {
         in_flight: 0,
         last_error: None,
     };
-    Pod { name: name.to_owned(), ready, problem: None, heard: Heard::Status(Box::new(status)) }
+    Pod { name: name.to_owned(), ready, problem: None, answer: SidecarAnswer::Status(Box::new(status)) }
 }
 
 /// The pod says this of a condition.
 fn saying(mut pod: Pod, r#type: ConditionType, status: Truth, reason: Reason) -> Pod {
-    let Heard::Status(said) = &mut pod.heard else { panic!("it says nothing") };
+    let SidecarAnswer::Status(said) = &mut pod.answer else { panic!("it says nothing") };
     let condition = said.conditions.iter_mut().find(|condition| condition.r#type == r#type).unwrap();
     (condition.status, condition.reason) = (status, reason);
     condition.message = format!("{reason} says {}", pod.name);
@@ -115,7 +115,7 @@ fn every_condition_is_there_before_anything_is_known() {
 fn what_the_platform_does_not_allow_is_not_accepted() {
     for reason in [Reason::RoleNotAllowed, Reason::EndpointNotAllowed] {
         for (stopped, said) in [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")] {
-            let refusal = Refusal { reason, message: "no".to_owned(), then: Then::Stop };
+            let refusal = Refusal { reason, message: "no".to_owned(), effect: RefusalEffect::Stop };
             let refused = with(|observed| (observed.refusal, observed.stopped) = (Some(refusal), stopped));
             assert_eq!(judged(&refused, ConditionType::Accepted), [(Truth::False, reason); 2]);
             assert_eq!(judged(&refused, ConditionType::UpToDate)[0], (Truth::False, reason));
@@ -133,7 +133,7 @@ fn what_the_platform_does_not_allow_is_not_accepted() {
 
 #[test]
 fn what_is_audited_is_told_and_forbids_nothing() {
-    let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), then: Then::Stop };
+    let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), effect: RefusalEffect::Stop };
     let audited = with(|observed| observed.audited = Some(refusal));
     assert_eq!(judged(&audited, ConditionType::Accepted), [(Truth::True, Reason::RoleNotAllowed); 2]);
     assert_eq!(conditions(&audited)[0].message, "no. It goes on until the platform enforces its grants");
@@ -148,7 +148,7 @@ fn what_is_audited_is_told_and_forbids_nothing() {
 fn what_is_not_taken_up_leaves_ready_to_what_goes_on() {
     let too_much = |held_back| {
         let message = "no".to_owned();
-        let refusal = Refusal { reason: Reason::ResourcesOutOfBounds, message, then: Then::Freeze };
+        let refusal = Refusal { reason: Reason::ResourcesOutOfBounds, message, effect: RefusalEffect::Freeze };
         with(|observed| (observed.refusal, observed.held_back) = (Some(refusal), held_back))
     };
     let refused = (Truth::False, Reason::ResourcesOutOfBounds);
@@ -186,10 +186,10 @@ fn stuck_or_under_way(observed: &Observed) -> Option<(ConditionType, Reason)> {
 fn kstatus_sees_what_is_under_way_and_what_needs_a_person() {
     use ConditionType::{BucketWritable, Reconciling, RoleAssumed, Stalled};
     let rollout = |change: fn(&mut Rollout)| with(|observed| change(observed.rollout.as_mut().unwrap()));
-    let turn = |turn| {
+    let decision = |decision| {
         with(|observed| {
             observed.rollout.as_mut().unwrap().complete = false;
-            observed.turn = turn;
+            observed.decision = decision;
         })
     };
     let saying =
@@ -204,9 +204,9 @@ fn kstatus_sees_what_is_under_way_and_what_needs_a_person() {
             rollout(|rollout| (rollout.complete, rollout.stuck) = (false, true)),
             Some((Stalled, Reason::ProgressDeadlineExceeded)),
         ),
-        (turn(Turn::Wait(5)), None),
-        (turn(Turn::Halted(5)), None),
-        (turn(Turn::Failed), Some((Stalled, Reason::RolloutFailed))),
+        (decision(RolloutDecision::Wait(5)), None),
+        (decision(RolloutDecision::Halted(5)), None),
+        (decision(RolloutDecision::Failed), Some((Stalled, Reason::RolloutFailed))),
         (saying(RoleAssumed, Truth::False, Reason::AccessDenied), Some((Stalled, Reason::AccessDenied))),
         (saying(RoleAssumed, Truth::Unknown, Reason::Pending), None),
         (saying(BucketWritable, Truth::Unknown, Reason::NotYetWritten), None),
@@ -239,7 +239,7 @@ fn a_secret_that_is_gone_is_told_by_ready_and_forbids_nothing_until_the_session_
     for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::InvalidExternalId] {
         let gone = || saying(pod("a", true), ExternalIdAvailable, Truth::False, reason);
         let mut lives = gone();
-        let Heard::Status(said) = &mut lives.heard else { panic!("it says nothing") };
+        let SidecarAnswer::Status(said) = &mut lives.answer else { panic!("it says nothing") };
         let (expiry, next_refresh) = ("2026-01-02T04:00:00Z".to_owned(), "2026-01-02T03:30:00Z".to_owned());
         said.session = Some(SessionTimes { expiry, next_refresh });
         let lives = with(|observed| observed.pods = vec![lives]);
@@ -278,7 +278,7 @@ fn sidecars_of_before_keep_it_ready_whatever_the_new_ones_say() {
     // After a restart, too.
     let mut restarted = rolling.clone();
     restarted.recorded = recorded_of(&rolling);
-    restarted.pods.iter_mut().chain(&mut restarted.pods_before).for_each(|pod| pod.heard = Heard::Awaited);
+    restarted.pods.iter_mut().chain(&mut restarted.pods_before).for_each(|pod| pod.answer = SidecarAnswer::Awaited);
     assert_eq!(conditions(&restarted), conditions(&rolling));
     // What they say counts, and not what the new ones do.
     rolling.pods_before = vec![saying(pod("old", true), BucketWritable, Truth::False, Reason::NoSuchBucket)];
@@ -297,13 +297,13 @@ fn one_that_starts_says_nothing_against_those_that_store() {
 
 #[test]
 fn one_that_was_killed_for_want_of_memory_is_told_of_while_it_runs_and_while_it_does_not() {
-    let killed = |ready, heard: Heard| {
+    let killed = |ready, answer: SidecarAnswer| {
         let problem = Some(problem(Reason::OOMKilled));
-        with(|observed| observed.pods = vec![Pod { problem, heard, ..pod("a", ready) }])
+        with(|observed| observed.pods = vec![Pod { problem, answer, ..pod("a", ready) }])
     };
     let available = |observed| judged(&observed, ConditionType::SidecarAvailable);
-    assert_eq!(available(killed(true, pod("a", true).heard)), [(Truth::True, Reason::OOMKilled); 2]);
-    let silent = || Heard::Nothing("connection refused".to_owned());
+    assert_eq!(available(killed(true, pod("a", true).answer)), [(Truth::True, Reason::OOMKilled); 2]);
+    let silent = || SidecarAnswer::Failed("connection refused".to_owned());
     assert_eq!(available(killed(true, silent()))[0], (Truth::True, Reason::OOMKilled), "nor is it unreachable");
     assert_eq!(available(killed(false, silent())), [(Truth::False, Reason::OOMKilled); 2]);
 }
@@ -392,8 +392,8 @@ fn what_keeps_pods_from_running_is_said() {
     for reason in [Reason::ImagePull, Reason::CrashLoop, Reason::Unschedulable] {
         let broken = with(|observed| {
             observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
-            let heard = Heard::NotYet;
-            observed.pods = vec![Pod { problem: Some(problem(reason)), heard, ..pod("a", false) }];
+            let answer = SidecarAnswer::NotAsked;
+            observed.pods = vec![Pod { problem: Some(problem(reason)), answer, ..pod("a", false) }];
         });
         assert_eq!(judged(&broken, ConditionType::SidecarAvailable), [(Truth::False, reason); 2]);
     }
@@ -412,7 +412,7 @@ fn a_roll_and_scaling_up_disturb_nobody() {
     use ConditionType::{SidecarAvailable, UpToDate};
     let rolling = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 2, replicas: 3, ready: 2, ..Rollout::default() });
-        observed.pods = vec![Pod { heard: Heard::NotYet, ..pod("new", false) }];
+        observed.pods = vec![Pod { answer: SidecarAnswer::NotAsked, ..pod("new", false) }];
         observed.pods_before = vec![pod("old", true), pod("old-2", true)];
     });
     assert_eq!(judged(&rolling, SidecarAvailable), [(Truth::True, Reason::Ok); 2]);
@@ -424,7 +424,7 @@ fn a_roll_and_scaling_up_disturb_nobody() {
             let mut rollout = Rollout { wanted: 3, replicas: 3, ready: 1, ..Rollout::default() };
             change(&mut rollout);
             observed.rollout = Some(rollout);
-            observed.pods = vec![pod("a", true), Pod { heard: Heard::NotYet, ..pod("b", false) }];
+            observed.pods = vec![pod("a", true), Pod { answer: SidecarAnswer::NotAsked, ..pod("b", false) }];
         })
     };
     assert_eq!(judged(&scaling(|_| {}), SidecarAvailable), [(Truth::True, Reason::Ok); 2]);
@@ -438,7 +438,7 @@ fn a_roll_and_scaling_up_disturb_nobody() {
 #[test]
 fn a_new_sidecar_that_does_not_start_is_told_by_up_to_date_while_the_old_one_serves() {
     let upgraded = with(|observed| {
-        let new = Pod { problem: Some(problem(Reason::ImagePull)), heard: Heard::NotYet, ..pod("b", false) };
+        let new = Pod { problem: Some(problem(Reason::ImagePull)), answer: SidecarAnswer::NotAsked, ..pod("b", false) };
         observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
         (observed.pods, observed.pods_before) = (vec![new], vec![pod("a", true)]);
     });
@@ -452,8 +452,8 @@ fn a_new_sidecar_that_does_not_start_is_told_by_up_to_date_while_the_old_one_ser
 #[test]
 fn sidecars_that_nobody_can_ask_are_unreachable() {
     let silent = with(|observed| {
-        let heard = Heard::Nothing("no answer in 2 s".to_owned());
-        observed.pods = vec![Pod { heard, ..pod("a", true) }];
+        let answer = SidecarAnswer::Failed("no answer in 2 s".to_owned());
+        observed.pods = vec![Pod { answer, ..pod("a", true) }];
     });
     assert_eq!(judged(&silent, ConditionType::SidecarAvailable)[0], (Truth::Unknown, Reason::SidecarUnreachable));
     assert_eq!(judged(&silent, ConditionType::RoleAssumed), [(Truth::Unknown, Reason::SidecarUnreachable); 2]);
@@ -469,7 +469,7 @@ fn a_status_keeps_the_time_of_what_has_not_turned() {
     let denied = |message: &str| {
         with(|observed| {
             let mut pod = saying(pod("a", true), ConditionType::BucketWritable, Truth::False, Reason::AccessDenied);
-            let Heard::Status(said) = &mut pod.heard else { panic!("it says nothing") };
+            let SidecarAnswer::Status(said) = &mut pod.answer else { panic!("it says nothing") };
             message.clone_into(&mut said.conditions[4].message);
             observed.pods = vec![pod];
         })
@@ -509,20 +509,26 @@ fn a_start_and_a_roll_that_go_well_are_told_when_they_are_through() {
     });
     let starting = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
-        observed.pods = vec![Pod { heard: Heard::NotYet, ..pod("a", false) }];
+        observed.pods = vec![Pod { answer: SidecarAnswer::NotAsked, ..pod("a", false) }];
     });
     let unready = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
         observed.pods = vec![pod("a", false)];
     });
     assert_eq!(news(&[nothing, starting, unready, fine()]), [vec![], vec![], vec![], vec!["Ready Ok"]]);
-    let roll = |turn| {
+    let roll = |decision| {
         with(|observed| {
             observed.rollout.as_mut().unwrap().complete = false;
-            observed.turn = turn;
+            observed.decision = decision;
         })
     };
-    let waits = [fine(), roll(Turn::Wait(5)), roll(Turn::Halted(9)), roll(Turn::Go), fine()];
+    let waits = [
+        fine(),
+        roll(RolloutDecision::Wait(5)),
+        roll(RolloutDecision::Halted(9)),
+        roll(RolloutDecision::Proceed),
+        fine(),
+    ];
     assert_eq!(news(&waits)[1..], [vec![], vec![], vec![], Vec::<String>::new()]);
 }
 
@@ -538,10 +544,10 @@ fn a_fault_is_told_once_and_its_end_once() {
     );
     let failed = with(|observed| {
         observed.rollout.as_mut().unwrap().complete = false;
-        observed.turn = Turn::Failed;
+        observed.decision = RolloutDecision::Failed;
     });
     assert_eq!(news(&[fine(), failed, fine()])[1..], [vec!["UpToDate RolloutFailed"], vec!["UpToDate Ok"]]);
-    let silent = with(|observed| observed.pods[0].heard = Heard::Nothing("no answer".to_owned()));
+    let silent = with(|observed| observed.pods[0].answer = SidecarAnswer::Failed("no answer".to_owned()));
     assert!(news(&[fine(), silent])[1].contains(&"SidecarAvailable SidecarUnreachable".to_owned()));
 }
 
@@ -562,7 +568,7 @@ fn states() -> Vec<Observed> {
         saying(ConditionType::ExternalIdEnforced, Truth::Unknown, Reason::StsUnreachable),
         saying(ConditionType::ExternalIdAvailable, Truth::False, Reason::ExternalIdNotAllowed),
         saying(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten),
-        with(|observed| observed.pods[0].heard = Heard::Nothing("no route".to_owned())),
+        with(|observed| observed.pods[0].answer = SidecarAnswer::Failed("no route".to_owned())),
     ]
 }
 
@@ -570,7 +576,7 @@ fn states() -> Vec<Observed> {
 fn what_is_recorded_stands_until_each_sidecar_was_asked() {
     for before in states() {
         let mut after_a_restart = before.clone();
-        after_a_restart.pods.iter_mut().for_each(|pod| pod.heard = Heard::Awaited);
+        after_a_restart.pods.iter_mut().for_each(|pod| pod.answer = SidecarAnswer::Awaited);
         after_a_restart.recorded = recorded_of(&before);
         assert_eq!(conditions(&after_a_restart), conditions(&before));
         // One of them has answered, and says that all is well: the other may be what was recorded.
@@ -588,7 +594,7 @@ fn what_is_recorded_does_not_stand_for_sidecars_that_do_not_run_or_were_asked() 
                 saying(pod("a", true), ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket);
         }));
         assert_eq!(conditions(&after), conditions(&before), "they were asked");
-        after.pods.iter_mut().for_each(|pod| pod.heard = Heard::NotYet);
+        after.pods.iter_mut().for_each(|pod| pod.answer = SidecarAnswer::NotAsked);
         assert_eq!(judged(&after, ConditionType::BucketWritable)[0], (Truth::Unknown, Reason::Pending));
     }
 }
@@ -603,17 +609,21 @@ fn what_is_recorded_of_another_generation_is_not_taken() {
 #[test]
 fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
     let rollout = |change: fn(&mut Rollout)| with(|observed| change(observed.rollout.as_mut().unwrap()));
-    let turn = |turn| {
+    let decision = |decision| {
         with(|observed| {
             observed.rollout.as_mut().unwrap().complete = false;
-            observed.turn = turn;
+            observed.decision = decision;
         })
     };
     for (observed, reason, part) in [
         (rollout(|rollout| rollout.complete = false), Reason::Progressing, "1 of 1 sidecars run what is asked for"),
-        (turn(Turn::Wait(5)), Reason::RolloutWaiting, "5 functions roll now"),
-        (turn(Turn::Halted(10)), Reason::RolloutHalted, "it failed for 10 functions"),
-        (turn(Turn::Failed), Reason::RolloutFailed, "did not become ready within the Deployment's deadline"),
+        (decision(RolloutDecision::Wait(5)), Reason::RolloutWaiting, "5 functions roll now"),
+        (decision(RolloutDecision::Halted(10)), Reason::RolloutHalted, "it failed for 10 functions"),
+        (
+            decision(RolloutDecision::Failed),
+            Reason::RolloutFailed,
+            "did not become ready within the Deployment's deadline",
+        ),
     ] {
         let all = conditions(&observed);
         let [ready, up_to_date] = [&all[0], get(&all, ConditionType::UpToDate)];
@@ -631,14 +641,14 @@ fn a_failed_roll_names_its_cause() {
     let failed = |new: Pod| {
         let observed = with(|observed| {
             observed.rollout.as_mut().unwrap().complete = false;
-            observed.turn = Turn::Failed;
+            observed.decision = RolloutDecision::Failed;
             observed.pods.push(new);
         });
         get(&conditions(&observed), ConditionType::UpToDate).message.clone()
     };
     assert!(failed(broken.clone()).ends_with("it says \"AccessDenied says new\""), "{}", failed(broken));
     broken = pod("new", false);
-    broken.heard = Heard::NotYet;
+    broken.answer = SidecarAnswer::NotAsked;
     broken.problem = Some(problem(Reason::ImagePull));
     assert!(failed(broken.clone()).ends_with(": ImagePull happened"), "{}", failed(broken));
 }

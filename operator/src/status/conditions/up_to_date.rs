@@ -4,14 +4,14 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use super::availability::{count_ready, first_problem};
 use crate::finding::{Finding, Problem};
-use crate::observe::Turn;
+use crate::observe::RolloutDecision;
 use crate::observe::{Observed, Rollout};
-use crate::validate::Then;
+use crate::validate::RefusalEffect;
 
 /// UpToDate.
 pub fn condition(observed: &Observed) -> Finding {
     let not = |reason, message: String| Finding::new(ConditionType::UpToDate, Truth::False, reason, message);
-    if let Some(reason) = not_taken_up(observed) {
+    if let Some(reason) = not_accepted(observed) {
         return not(reason, "what the function asks for is not taken up: see the condition Accepted".to_owned());
     }
     let problem = |Problem { reason, message }: &Problem| not(*reason, message.clone());
@@ -23,35 +23,35 @@ pub fn condition(observed: &Observed) -> Finding {
     };
     // Why a roll makes no progress its sidecars say again when they are asked.
     let standing = observed.standing(ConditionType::UpToDate).filter(|standing| standing.status == Truth::False);
-    if let Some(standing) = standing.filter(|_| !rollout.complete && !observed.turn.waits()) {
+    if let Some(standing) = standing.filter(|_| !rollout.complete && !observed.decision.waits()) {
         return standing.clone();
     }
     let found = rollout.problem.as_ref().or_else(|| first_problem(&observed.pods));
-    match &observed.turn {
-        Turn::Wait(rolling) => {
+    match &observed.decision {
+        RolloutDecision::Wait(rolling) => {
             let message = format!("waits to be rolled to the platform's new sidecar; {rolling} functions roll now");
             not(Reason::RolloutWaiting, message)
         }
-        Turn::Halted(failed) => {
+        RolloutDecision::Halted(failed) => {
             let message = format!(
                 "the platform's rollout is halted, since it failed for {failed} functions: the platform's owner must fix \
                  the sidecar's image or settings; this function goes on with the sidecars that it has"
             );
             not(Reason::RolloutHalted, message)
         }
-        Turn::Failed => not(Reason::RolloutFailed, failure(found, observed)),
-        Turn::Go if rollout.complete => {
+        RolloutDecision::Failed => not(Reason::RolloutFailed, failure(found, observed)),
+        RolloutDecision::Proceed if rollout.complete => {
             let message = "the sidecars are what the function and the platform ask for";
             Finding::new(ConditionType::UpToDate, Truth::True, Reason::Ok, message)
         }
-        Turn::Go => found.map_or_else(|| under_way(rollout, observed), problem),
+        RolloutDecision::Proceed => found.map_or_else(|| under_way(rollout, observed), problem),
     }
 }
 
 /// Why something that the function asks for is not taken up, if so.
-fn not_taken_up(observed: &Observed) -> Option<Reason> {
+fn not_accepted(observed: &Observed) -> Option<Reason> {
     match &observed.refusal {
-        Some(refusal) if refusal.then == Then::Stop || observed.held_back => Some(refusal.reason),
+        Some(refusal) if refusal.effect == RefusalEffect::Stop || observed.held_back => Some(refusal.reason),
         _ => (observed.paused && observed.held_back).then_some(Reason::Paused),
     }
 }
