@@ -8,13 +8,12 @@
 //! 4. `delivery` makes its key, puts it into S3, and judges what S3 says;
 //! 5. `session` keeps the function's role assumed meanwhile.
 //!
-//! `admin` shows the platform what [`conditions`] and [`metrics`] hold. [`sidecar`] puts it all
-//! together; time, listeners, identity and the end are passed in.
+//! `secret` reads what the kubelet mounts, `memory` bounds what clients can make grow, and [`status`] shows conditions,
+//! metrics and readiness. [`sidecar`] puts it all together; time, listeners, identity and the end are passed in.
 
-mod admin;
+mod blocker;
 mod bounded_response;
 pub mod clock;
-pub mod conditions;
 pub mod config;
 mod delivery;
 pub mod event;
@@ -22,12 +21,12 @@ mod http;
 mod ingest;
 mod log_level;
 mod memory;
-pub mod metrics;
 mod own_thread;
 mod secret;
 mod session;
 pub mod sidecar;
 mod skew;
+pub mod status;
 
 pub use http::Drain;
 pub use ingest::Refusal;

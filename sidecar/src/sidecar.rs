@@ -14,19 +14,21 @@ use tributary_crds::memory::budget_bytes;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 use tributary_telemetry::{Log, targets};
 
-use crate::admin::{Admin, Readiness};
 use crate::clock::Clock;
-use crate::conditions::Conditions;
-use crate::delivery::{Bucket, Delivery, S3Endpoint, Uploads, watch_bucket};
-use crate::http::{self, Connections, Drain, Tls};
-use crate::ingest::{Access, Ingest, Refusal, watch_configured};
+use crate::delivery::{Bucket, Delivery, REASONS, S3Endpoint, Uploads, watch_bucket};
+use crate::http::{self, ConnectionCounts, Connections, CurrentTlsConfig, Drain};
+use crate::ingest::{Access, Ingest, Refusal, request_series, watch_configured};
 use crate::log_level;
 use crate::memory::{self, Budget};
-use crate::metrics::{ConnectionCounts, Metrics};
 use crate::own_thread::OwnThread;
+use crate::secret::certificate::Tls;
 use crate::secret::external_id::external_id;
 use crate::secret::{Folder, follow};
 use crate::session::{BaseIdentity, SessionManager, Sessions, Sts, StsEndpoint};
+use crate::status::admin::Admin;
+use crate::status::conditions::Conditions;
+use crate::status::metrics::{Metrics, Series};
+use crate::status::readiness::Readiness;
 
 /// S3 closes idle connections after about 20 s; one that it has closed breaks the next PUT
 /// (awslabs/aws-sdk-rust#1417).
@@ -83,7 +85,9 @@ impl Sidecar {
     pub fn new(config: SidecarConfig, dependencies: Dependencies) -> Self {
         let conditions = Arc::new(Conditions::new(Arc::clone(&dependencies.clock)));
         let budget = Budget::new(memory::size(budget_bytes(&config.spec)));
-        Self { metrics: Metrics::new(budget.clone()), budget, config, dependencies, conditions, refusals: None }
+        let series = Series { upload_errors: REASONS.to_vec(), requests: request_series() };
+        let metrics = Metrics::new(budget.clone(), &series);
+        Self { metrics, budget, config, dependencies, conditions, refusals: None }
     }
 
     /// Reports each refused request and event to `refusals`, as far as there is room: this is for people who try a
@@ -111,8 +115,14 @@ impl Sidecar {
         let tls = self.tls();
         let readiness = Arc::new(Readiness::default());
         let beginning = {
-            let (readiness, sessions, tls) = (Arc::clone(&readiness), sessions.clone(), tls.clone());
-            tokio::spawn(async move { readiness.begin_with(sessions, tls).await })
+            let (readiness, mut sessions, mut tls) = (Arc::clone(&readiness), sessions.clone(), tls.clone());
+            let begun = async move {
+                sessions.ready().await;
+                if let Some(tls) = &mut tls {
+                    tls.ready().await;
+                }
+            };
+            tokio::spawn(async move { readiness.begin_with(begun).await })
         };
         let admin = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
         let uploads = Arc::new(self.uploads(http, sessions));
@@ -132,6 +142,7 @@ impl Sidecar {
             info!("ending: requests that were begun are still answered");
             readiness.end();
         };
+        let tls = tls.map(|tls| -> CurrentTlsConfig { Arc::new(move || tls.current()) });
         http::serve(events, connections, tls, Arc::new(handler), self.dependencies.drain, ending).await;
         for task in [beginning, watching, configured] {
             task.abort();
@@ -208,7 +219,7 @@ impl Sidecar {
             config_hash: self.config.config_hash.clone(),
             conditions: self.conditions(),
             metrics: self.metrics(),
-            sessions,
+            session_times: Box::new(move || sessions.times()),
             readiness,
             log_level,
         });

@@ -10,7 +10,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use tributary_crds::conditions::Reason;
 
-use crate::conditions::Blocker;
+use crate::blocker::Blocker;
 
 /// A difference that an answer's journey and rounding can't explain, just below what AWS documents
 /// that it tolerates ("within five minutes").

@@ -6,7 +6,7 @@ use std::time::Instant;
 use tributary_crds::conditions::{ConditionType, SidecarCondition, Truth};
 use tributary_crds::function::ExternalIdEnforcement;
 use tributary_sidecar::Refusal;
-use tributary_sidecar::metrics::Totals;
+use tributary_sidecar::status::metrics::Totals;
 
 use super::cloud::Cloud;
 use super::first_event;

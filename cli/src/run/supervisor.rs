@@ -12,7 +12,7 @@ use tokio::task::JoinHandle;
 use tributary_crds::conditions::SidecarCondition;
 use tributary_local_aws::Call;
 use tributary_sidecar::clock::MachineClock;
-use tributary_sidecar::metrics::{Metrics, Totals};
+use tributary_sidecar::status::metrics::{Metrics, Totals};
 use tributary_sidecar::{Dependencies, Drain, Refusal, Sidecar};
 use tributary_telemetry::Log;
 

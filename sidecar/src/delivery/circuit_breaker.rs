@@ -9,7 +9,7 @@
 
 use std::time::{Duration, Instant};
 
-use crate::conditions::Blocker;
+use crate::blocker::Blocker;
 
 /// How often an open breaker lets a probe through.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);

@@ -5,7 +5,7 @@
 
 use tributary_crds::conditions::Reason;
 
-use crate::conditions::Blocker;
+use crate::blocker::Blocker;
 use crate::skew::{self, ClockOffset};
 
 /// What S3 said, or that it said nothing.

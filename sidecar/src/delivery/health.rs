@@ -10,9 +10,10 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use super::circuit_breaker::{CircuitBreaker, Evidence, FORGET_AFTER};
 use super::precondition::{Meaning, Preconditions};
-use crate::conditions::{Blocker, Conditions};
+use crate::blocker::Blocker;
 use crate::event::EventType;
-use crate::metrics::{Metrics, TYPES, place};
+use crate::status::conditions::Conditions;
+use crate::status::metrics::{Metrics, TYPES, place};
 
 /// The part of the key space that holds the events of one type, as the metrics label it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -267,10 +268,11 @@ mod tests {
     use super::*;
     use crate::clock::MachineClock;
     use crate::memory::Budget;
+    use crate::status::metrics::Series;
 
     fn health() -> BucketHealth {
         let conditions = Arc::new(Conditions::new(Arc::new(MachineClock::new())));
-        BucketHealth::new("lake", conditions, Metrics::new(Budget::new(0)))
+        BucketHealth::new("lake", conditions, Metrics::new(Budget::new(0), &Series::default()))
     }
 
     fn part(name: &str) -> Part {

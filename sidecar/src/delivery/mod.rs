@@ -25,11 +25,11 @@ use std::time::Instant;
 
 use tributary_crds::function::{DeliveryMode, DestinationFunctionSpec};
 
+use crate::blocker::Blocker;
 use crate::clock::Clock;
-use crate::conditions::Blocker;
 use crate::event::Event;
 use crate::memory::Reservation;
-use crate::metrics::Metrics;
+use crate::status::metrics::Metrics;
 
 pub(crate) use bucket_check::watch as watch_bucket;
 pub(crate) use failure::REASONS;

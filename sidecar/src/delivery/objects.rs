@@ -14,7 +14,7 @@ use super::key::Keys;
 use super::s3::Object;
 use super::upload::{Stored, Uploads};
 use crate::event::Event;
-use crate::metrics::Metrics;
+use crate::status::metrics::Metrics;
 
 /// Events of one request that are stored at once: enough for a full batch in time, and not so many
 /// that other requests have to wait for it.

@@ -12,8 +12,8 @@ use std::time::{Duration, Instant};
 use tokio::sync::Semaphore;
 use tokio::time::{sleep, timeout_at};
 use tracing::{debug, trace};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
-use tributary_crds::function::{DestinationFunctionSpec, ExternalIdEnforcement};
+use tributary_crds::conditions::Reason;
+use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::memory::MAX_UPLOADS;
 
 use super::NotStored;
@@ -22,10 +22,11 @@ use super::failure::{self, ErrorClass, S3Answer, Target};
 use super::health::{BucketHealth, Extent, Parts};
 use super::precondition::Meaning;
 use super::s3::{Bucket, Object};
-use crate::conditions::{Blocker, Conditions};
+use crate::blocker::Blocker;
 use crate::memory;
-use crate::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
-use crate::session::{RefusedForGood, Session, Sessions};
+use crate::session::{RefusedForGood, Session, SessionState, Sessions};
+use crate::status::conditions::Conditions;
+use crate::status::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
 
 /// Between two attempts at one object: doubled each time, half of it by chance.
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
@@ -51,7 +52,6 @@ pub(crate) struct Uploads {
     pub(super) sessions: Sessions,
     pub(super) health: BucketHealth,
     slots: Semaphore,
-    conditions: Arc<Conditions>,
     metrics: Arc<Metrics>,
 }
 
@@ -67,9 +67,8 @@ impl Uploads {
             bucket,
             spec: spec.clone(),
             sessions,
-            health: BucketHealth::new(spec.s3.bucket.as_str(), Arc::clone(&conditions), Arc::clone(&metrics)),
+            health: BucketHealth::new(spec.s3.bucket.as_str(), conditions, Arc::clone(&metrics)),
             slots: Semaphore::new(memory::size(MAX_UPLOADS)),
-            conditions,
             metrics,
         }
     }
@@ -225,36 +224,23 @@ impl Uploads {
     /// A session, at once if there is one; else as soon as the manager has one, unless it is known
     /// that it will not.
     async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Blocker> {
-        if let Some(session) = self.sessions.current() {
-            return Ok(session);
-        }
-        self.sessions.demand();
-        if let Some(blocker) = self.no_session() {
-            return Err(blocker);
+        match self.sessions.state() {
+            SessionState::Ready(session) => return Ok(session),
+            state => {
+                self.sessions.demand();
+                if let SessionState::Blocked(blocker) = state {
+                    return Err(blocker);
+                }
+            }
         }
         let mut sessions = self.sessions.clone();
-        timeout_at(deadline.into(), sessions.ready()).await.map_err(|_| {
-            self.no_session().unwrap_or_else(|| Blocker {
+        timeout_at(deadline.into(), sessions.ready()).await.map_err(|_| match self.sessions.state() {
+            SessionState::Blocked(blocker) => blocker,
+            SessionState::Ready(_) | SessionState::Starting => Blocker {
                 reason: Reason::Pending,
                 message: "the sidecar is still starting: the role is not assumed yet".to_owned(),
-            })
+            },
         })
-    }
-
-    /// What keeps the session away, in the order in which a person should look.
-    fn no_session(&self) -> Option<Blocker> {
-        let forbids = |condition: ConditionType| {
-            let condition = self.conditions.get(condition)?;
-            let held = condition.r#type == ConditionType::ExternalIdEnforced
-                && condition.status == Truth::Unknown
-                && condition.reason != Reason::Pending;
-            (condition.status == Truth::False || held)
-                .then_some(Blocker { reason: condition.reason, message: condition.message })
-        };
-        let require = self.spec.external_id_enforcement == ExternalIdEnforcement::Require;
-        forbids(ConditionType::ExternalIdAvailable)
-            .or_else(|| forbids(ConditionType::RoleAssumed))
-            .or_else(|| forbids(ConditionType::ExternalIdEnforced).filter(|_| require))
     }
 
     pub(super) fn target(&self) -> Target<'_> {

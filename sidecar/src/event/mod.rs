@@ -26,7 +26,7 @@ mod merge;
 mod message_id;
 mod object;
 #[cfg(test)]
-mod properties;
+mod property_tests;
 mod rejection;
 mod stamp;
 mod time;

@@ -9,7 +9,8 @@ use hyper::body::{Body, Incoming};
 use hyper::header::{EXPECT, HeaderMap};
 use tokio::sync::Semaphore;
 
-use super::body_rate::{BodyRate, MIN_BYTES_PER_SECOND};
+use super::body_error::BodyError;
+use super::body_rate::BodyRate;
 use super::encoding::Encoding;
 use crate::memory::{Budget, Growing, Reservation};
 
@@ -20,27 +21,6 @@ pub(crate) struct Limits {
     pub(crate) bytes: usize,
     /// From the head to the body's last byte. hyper has no such limit (hyperium/hyper#2457).
     pub(crate) time: Duration,
-}
-
-/// Why there is no body.
-#[derive(Debug, thiserror::Error, PartialEq, Eq)]
-pub(crate) enum BodyError {
-    #[error("the body is over {0} bytes")]
-    TooLarge(usize),
-    #[error("the body is over {0} bytes when decompressed")]
-    TooLargeDecompressed(usize),
-    #[error("the body took over {} s", .0.as_secs())]
-    TooSlow(Duration),
-    #[error("the body came slower than {MIN_BYTES_PER_SECOND} bytes per second")]
-    Stalled,
-    #[error("the Content-Encoding \"{0}\" is not known here; send gzip, deflate, zstd or none")]
-    UnknownEncoding(String),
-    #[error("the body is not {0}, as its Content-Encoding says: {1}")]
-    NotAsEncoded(&'static str, String),
-    #[error("the sidecar is working on as many bytes as it has memory for")]
-    OutOfBudget,
-    #[error("the body ended early: {0}")]
-    Broken(String),
 }
 
 /// A body, with the reservation of its memory.

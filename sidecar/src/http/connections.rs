@@ -12,9 +12,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Notify, watch};
-
-use crate::metrics::ConnectionCounts;
 
 /// A connection that has been idle for less is not closed in favour of another one: its client may just
 /// have sent a request, which is still on its way through the kernel.
@@ -127,6 +127,15 @@ impl Table {
         self.next += 1;
         self.next
     }
+}
+
+/// The connections of one listener, counted.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct ConnectionCounts {
+    /// Those that are open.
+    pub(crate) open: Gauge,
+    /// Idle ones that were asked to close, so that others could be accepted.
+    pub(crate) shed: Counter,
 }
 
 /// The connections of one server.

@@ -6,7 +6,7 @@ use bytes::Bytes;
 use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
-use super::body::BodyError;
+use super::body_error::BodyError;
 use crate::memory::{Growing, Reservation};
 
 /// The largest window that a zstd body may ask for, as a power of two: 8 MiB, which every decoder

@@ -3,11 +3,11 @@
 
 mod answer;
 mod body;
+mod body_error;
 mod body_rate;
 mod connections;
 mod encoding;
 mod framing;
-mod tls;
 mod tracked;
 
 use std::convert::Infallible;
@@ -23,6 +23,7 @@ use hyper::header::{CONNECTION, HeaderValue};
 use hyper::service::{HttpService, service_fn};
 use hyper::{Request, Response};
 use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_io_timeout::TimeoutStream;
@@ -31,9 +32,9 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 pub(crate) use answer::{Answer, AnswerBody, RejectedEvent, RejectedEvents};
-pub(crate) use body::{BodyError, Limits, ReadBody, discard, read};
-pub(crate) use connections::Connections;
-pub(crate) use tls::Tls;
+pub(crate) use body::{Limits, ReadBody, discard, read};
+pub(crate) use body_error::BodyError;
+pub(crate) use connections::{ConnectionCounts, Connections};
 
 use connections::Slot;
 use tracked::Tracked;
@@ -64,6 +65,9 @@ const END_TIMEOUT: Duration = Duration::from_secs(1);
 /// The pause after a connection could not be accepted.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
+/// What a TLS connection that begins now is to use; nothing, while there is no certificate.
+pub(crate) type CurrentTlsConfig = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
+
 /// How a server ends.
 #[derive(Clone, Copy, Debug)]
 pub struct Drain {
@@ -78,7 +82,7 @@ pub struct Drain {
 pub(crate) async fn serve<H, F>(
     listener: TcpListener,
     connections: Arc<Connections>,
-    tls: Option<Tls>,
+    tls: Option<CurrentTlsConfig>,
     handler: Arc<H>,
     drain: Drain,
     shutdown: impl Future<Output = ()>,
@@ -105,7 +109,7 @@ pub(crate) async fn serve<H, F>(
 
 struct Server<H> {
     handler: Arc<H>,
-    tls: Option<Tls>,
+    tls: Option<CurrentTlsConfig>,
     connections: Arc<Connections>,
     /// Whether clients are told not to come back on the same connection.
     draining: Arc<AtomicBool>,
@@ -237,11 +241,11 @@ async fn closing(slot: &Slot) {
 }
 
 /// Nothing, if there is no certificate yet or the client does not go on.
-async fn shake_hands<I>(stream: I, tls: &Tls) -> Option<TlsStream<I>>
+async fn shake_hands<I>(stream: I, tls: &CurrentTlsConfig) -> Option<TlsStream<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,
 {
-    let accepting = TlsAcceptor::from(tls.current()?).accept(stream);
+    let accepting = TlsAcceptor::from(tls()?).accept(stream);
     match tokio::time::timeout(HANDSHAKE_TIMEOUT, accepting).await {
         Ok(Ok(stream)) => Some(stream),
         Ok(Err(error)) => {

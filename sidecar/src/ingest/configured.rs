@@ -6,10 +6,11 @@ use std::time::{Duration, SystemTime};
 use tributary_crds::conditions::{ConditionType, Truth};
 
 use super::access::Access;
+use crate::blocker::Blocker;
 use crate::clock::Clock;
-use crate::conditions::{Blocker, Conditions};
-use crate::http::Tls;
-use crate::metrics::Metrics;
+use crate::secret::certificate::Tls;
+use crate::status::conditions::Conditions;
+use crate::status::metrics::Metrics;
 
 /// How often the certificate's dates are compared with the clock, which may jump.
 const INTERVAL: Duration = Duration::from_secs(60);

@@ -28,19 +28,18 @@ use crate::delivery::{Delivery, NotStored};
 use crate::event::{self, Batch, Event, Rejection};
 use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent, RejectedEvents};
 use crate::memory::{Budget, Reservation};
-use crate::metrics::Metrics;
+use crate::status::metrics::Metrics;
 use access::{Credential, Denied, Endpoint};
 use cors::{Asked, Cors};
 use filter::Filter;
 use refusals::Reported;
-use route::{Route, route};
+use route::{OTHER_PATH, PATHS, Route, route};
 use unavailable::unavailable;
 use unproven::Unproven;
 
 pub(crate) use access::Access;
 pub(crate) use configured::watch as watch_configured;
 pub use refusals::Refusal;
-pub(crate) use route::{OTHER_PATH, PATHS};
 
 /// Bytes of a body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
 const MAX_BODY_BYTES: usize = 1 << 20;
@@ -57,8 +56,15 @@ const STORE_TIMEOUT: Duration = Duration::from_millis(8_500);
 /// Bytes that a refused event takes in addition to its message: once as it was found, once in the answer.
 const REJECTED_OVERHEAD_BYTES: usize = 256;
 
-/// Every status that requests are answered with; on a path that is not ours, 404 alone.
-pub(crate) const STATUSES: [u16; 8] = [200, 204, 400, 401, 405, 408, 429, 503];
+/// Every status that requests on the paths of the API are answered with.
+const STATUSES: [u16; 8] = [200, 204, 400, 401, 405, 408, 429, 503];
+
+/// Every path, as metrics label it, with every status that it is answered with: 404 alone where there is nothing.
+pub(crate) fn request_series() -> Vec<(&'static str, u16)> {
+    let known = PATHS.into_iter().filter(|path| *path != OTHER_PATH);
+    let answered = known.flat_map(|path| STATUSES.map(|status| (path, status)));
+    answered.chain([(OTHER_PATH, 404)]).collect()
+}
 
 /// Takes a function's events.
 #[derive(Debug)]

@@ -8,7 +8,7 @@
 use tracing::debug;
 use tributary_crds::conditions::Reason;
 
-use crate::conditions::Blocker;
+use crate::blocker::Blocker;
 use crate::http::Answer;
 
 /// Where the people concerned find the rest.

@@ -5,6 +5,7 @@
 //! behind the files, of which inotify is no reliable witness (kubernetes/kubernetes#112677): the
 //! few bytes are read again every [`INTERVAL`] and compared.
 
+pub(crate) mod certificate;
 pub(crate) mod external_id;
 
 use std::fs;

@@ -3,19 +3,12 @@
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::ExternalIdEnforcement;
 
-use super::failure;
-use super::manager::{SessionManager, State, kind};
+use super::failure::{self, kind};
+use super::manager::SessionManager;
 use super::schedule::ProbeOutcome;
-use crate::conditions::Blocker;
-use crate::metrics::StsOutcome;
-
-/// What STS was found to do with the role, without the right external ID.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Enforcement {
-    Unknown,
-    Enforced,
-    NotEnforced,
-}
+use super::state::{Enforcement, State};
+use crate::blocker::Blocker;
+use crate::status::metrics::StsOutcome;
 
 impl SessionManager {
     /// Asks STS for the role without an external ID and with a random one.
@@ -38,12 +31,13 @@ impl SessionManager {
         match found {
             Ok(enforcement) => {
                 state.enforcement = enforcement;
-                self.report_enforcement(enforcement);
+                self.report_enforcement(state, enforcement);
             }
             // A probe that told nothing leaves the last verdict.
             Err(Blocker { reason, message }) if state.enforcement == Enforcement::Unknown => {
                 let message = format!("whether the role demands its external ID is not known yet: {message}");
-                self.conditions.set(ConditionType::ExternalIdEnforced, Truth::Unknown, reason, message);
+                self.conditions.set(ConditionType::ExternalIdEnforced, Truth::Unknown, reason, message.clone());
+                self.hold(state, Blocker { reason, message });
             }
             Err(_) => {}
         }
@@ -70,9 +64,17 @@ impl SessionManager {
         Ok(Enforcement::Enforced)
     }
 
-    fn report_enforcement(&self, enforcement: Enforcement) {
+    /// Traffic waits for a role that demands its external ID, if the function requires that.
+    fn hold(&self, state: &State, blocker: Blocker) {
+        if self.policy == ExternalIdEnforcement::Require {
+            state.block(|blockers| blockers.enforcement = Some(blocker));
+        }
+    }
+
+    fn report_enforcement(&self, state: &State, enforcement: Enforcement) {
         let role = self.sts.role();
         if enforcement == Enforcement::Enforced {
+            state.block(|blockers| blockers.enforcement = None);
             let message = format!("STS refuses {role} without its external ID");
             return self.conditions.holds(ConditionType::ExternalIdEnforced, message);
         }
@@ -84,6 +86,8 @@ impl SessionManager {
             "STS gives {role} away without its external ID{held}; add a Condition StringEquals sts:ExternalId to the \
              role's trust policy (tributary policy prints it)"
         );
-        self.conditions.set(ConditionType::ExternalIdEnforced, Truth::False, Reason::NotEnforced, message);
+        let reason = Reason::NotEnforced;
+        self.conditions.set(ConditionType::ExternalIdEnforced, Truth::False, reason, message.clone());
+        self.hold(state, Blocker { reason, message });
     }
 }

@@ -2,7 +2,8 @@
 
 use tributary_crds::conditions::Reason;
 
-use crate::conditions::Blocker;
+use super::schedule::FailureKind;
+use crate::blocker::Blocker;
 use crate::skew::{self, ClockOffset};
 
 /// What STS said, or that it said nothing.
@@ -98,6 +99,11 @@ fn throttled(code: &str, status: u16) -> bool {
 /// Whether STS refused as it refuses somebody without the right external ID. Nothing else counts.
 pub(crate) fn refused(answer: &StsAnswer) -> bool {
     matches!(answer, StsAnswer::Error { code, .. } if code == "AccessDenied")
+}
+
+/// What a failed call means for the next.
+pub(super) fn kind(blocker: &Blocker) -> FailureKind {
+    if blocker.reason == Reason::Throttled { FailureKind::Throttled } else { FailureKind::Other }
 }
 
 #[cfg(test)]

@@ -12,8 +12,8 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use tributary_crds::conditions::Reason;
 use tributary_telemetry::causes;
 
+use crate::blocker::Blocker;
 use crate::clock::{Clock, SdkTime};
-use crate::conditions::Blocker;
 
 /// How long the base identity may take: some of the chain's providers ask others, and have no
 /// time limit of their own.

@@ -10,17 +10,18 @@ use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::ExternalIdEnforcement;
 use tributary_crds::values::{ExternalId, ExternalIdPrefix};
 
-use super::enforcement::Enforcement;
-use super::failure::{self, Call, StsAnswer};
+use super::failure::{self, Call, StsAnswer, kind};
 use super::identity::BaseIdentity;
-use super::schedule::{FailureKind, Schedule};
+use super::schedule::Schedule;
+use super::state::{Enforcement, SessionStatus, State};
 use super::sts::Sts;
-use super::{Demand, Session, SessionId, SessionStatus, Sessions};
+use super::{Demand, Session, SessionId, Sessions};
+use crate::blocker::Blocker;
 use crate::clock::rfc3339;
-use crate::conditions::{Blocker, Conditions};
-use crate::metrics::{Metrics, StsOutcome};
 use crate::secret::Missing;
 use crate::secret::external_id::{ExternalIdState, NoExternalId};
+use crate::status::conditions::Conditions;
+use crate::status::metrics::{Metrics, StsOutcome};
 
 /// How long traffic's demands are left alone after one was heeded: each refused request makes one.
 const DEMAND_INTERVAL: Duration = Duration::from_millis(100);
@@ -41,17 +42,6 @@ pub(crate) struct SessionManager {
     pub(crate) policy: ExternalIdEnforcement,
     pub(crate) conditions: Arc<Conditions>,
     pub(crate) metrics: Arc<Metrics>,
-}
-
-/// What the manager remembers from one call to the next.
-pub(super) struct State {
-    pub(super) status: watch::Sender<SessionStatus>,
-    demand: Arc<Demand>,
-    last_id: SessionId,
-    pub(super) schedule: Schedule,
-    /// What the last renewal failed of, and since when renewals have been failing.
-    failing: Option<(Blocker, String)>,
-    pub(super) enforcement: Enforcement,
 }
 
 impl SessionManager {
@@ -79,6 +69,7 @@ impl SessionManager {
             match &external_id {
                 Ok(external_id) => {
                     self.report_external_id(external_id);
+                    state.block(|blockers| blockers.external_id = None);
                     self.make_due_calls(&mut state, external_id).await;
                 }
                 Err(why) => {
@@ -86,8 +77,9 @@ impl SessionManager {
                     if *why == NoExternalId::WrongPrefix {
                         self.give_up_session(&state, &blocker);
                     }
-                    let Blocker { reason, message } = blocker;
+                    let Blocker { reason, message } = blocker.clone();
                     self.conditions.set(ConditionType::ExternalIdAvailable, Truth::False, reason, message);
+                    state.block(|blockers| blockers.external_id = Some(blocker));
                 }
             }
             self.report_expiry(&state);
@@ -135,7 +127,10 @@ impl SessionManager {
         let message = format!("{} is assumed", self.sts.role());
         self.conditions.holds(ConditionType::RoleAssumed, message);
         info!(role = self.sts.role(), expiry = rfc3339(session.expiry), "role assumed");
-        state.status.send_modify(|status| status.session = Some(Arc::new(session)));
+        state.status.send_modify(|status| {
+            status.blockers.role = None;
+            status.session = Some(Arc::new(session));
+        });
     }
 
     fn report_failure(&self, state: &mut State, blocker: Blocker) {
@@ -146,12 +141,10 @@ impl SessionManager {
             None => rfc3339(self.sts.clock.now()),
         };
         state.failing = Some((blocker.clone(), since.clone()));
-        let Blocker { reason, message } = blocker;
-        debug!(%reason, "no session from STS");
+        debug!(reason = %blocker.reason, "no session from STS");
         let expiry = state.status.borrow().session.as_ref().filter(|_| lives).map(|session| session.expiry);
-        let Some(expiry) = expiry else {
-            return self.conditions.set(ConditionType::RoleAssumed, Truth::False, reason, message);
-        };
+        let Some(expiry) = expiry else { return self.report_no_session(state, blocker) };
+        let Blocker { message, .. } = blocker;
         self.metrics.session_renewal_failed();
         let message = format!(
             "the session still lives, but renewing it has failed since {since}: {message}; traffic stops at {} unless a \
@@ -182,10 +175,17 @@ impl SessionManager {
     }
 
     /// What the platform does not allow ends at once, and not with the session.
-    fn give_up_session(&self, state: &State, Blocker { reason, message }: &Blocker) {
+    fn give_up_session(&self, state: &State, blocker: &Blocker) {
         if state.status.send_if_modified(|status| status.session.take().is_some()) {
-            self.conditions.set(ConditionType::RoleAssumed, Truth::False, *reason, message.clone());
+            self.report_no_session(state, blocker.clone());
         }
+    }
+
+    /// There is no session that lives.
+    fn report_no_session(&self, state: &State, blocker: Blocker) {
+        let Blocker { reason, message } = blocker.clone();
+        self.conditions.set(ConditionType::RoleAssumed, Truth::False, reason, message);
+        state.block(|blockers| blockers.role = Some(blocker));
     }
 
     fn no_external_id(&self, why: NoExternalId) -> Blocker {
@@ -218,7 +218,7 @@ impl SessionManager {
                 (Reason::Pending, "the session has ended, and there is no external ID to get a new one with".to_owned())
             }
         };
-        self.conditions.set(ConditionType::RoleAssumed, Truth::False, reason, message);
+        self.report_no_session(state, Blocker { reason, message });
     }
 
     fn live_session(&self, state: &State) -> bool {
@@ -270,9 +270,4 @@ impl SessionManager {
             state.schedule.demand_probe();
         }
     }
-}
-
-/// What a failed call means for the next.
-pub(super) fn kind(blocker: &Blocker) -> FailureKind {
-    if blocker.reason == Reason::Throttled { FailureKind::Throttled } else { FailureKind::Other }
 }

@@ -10,6 +10,7 @@ mod failure;
 mod identity;
 mod manager;
 mod schedule;
+mod state;
 mod sts;
 
 use std::sync::Arc;
@@ -20,7 +21,9 @@ use aws_credential_types::Credentials;
 use tokio::sync::{Notify, watch};
 use tributary_crds::conditions::SessionTimes;
 
+use crate::blocker::Blocker;
 use crate::clock::{Clock, rfc3339};
+use state::SessionStatus;
 
 pub use identity::BaseIdentity;
 pub(crate) use identity::StsEndpoint;
@@ -61,18 +64,6 @@ impl Session {
     }
 }
 
-/// What the manager publishes.
-#[derive(Clone, Debug, Default)]
-struct SessionStatus {
-    session: Option<Arc<Session>>,
-    /// Whether traffic may use it, by what the probes found.
-    usable: bool,
-    /// When the next session is asked for, by [`Clock::monotonic`].
-    refresh_due: Duration,
-    /// The session that S3 refuses as it refused the one before: another one would not help.
-    refused: Option<SessionId>,
-}
-
 /// S3 refuses one session after the other.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RefusedForGood;
@@ -100,6 +91,17 @@ impl Demand {
     }
 }
 
+/// What there is of a session, for those who want to use it now.
+#[derive(Debug)]
+pub(crate) enum SessionState {
+    /// One that lives and that traffic may use.
+    Ready(Arc<Session>),
+    /// None, and this is why.
+    Blocked(Blocker),
+    /// None yet, and nothing is known to be wrong.
+    Starting,
+}
+
 /// The session, for those who use it.
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
@@ -114,6 +116,17 @@ impl Sessions {
         let status = self.status.borrow();
         let session = status.session.as_ref().filter(|_| status.usable)?;
         session.lives(&*self.clock).then(|| Arc::clone(session))
+    }
+
+    /// What there is now.
+    pub(crate) fn state(&self) -> SessionState {
+        match self.current() {
+            Some(session) => SessionState::Ready(session),
+            None => match self.status.borrow().blockers.first() {
+                Some(blocker) => SessionState::Blocked(blocker.clone()),
+                None => SessionState::Starting,
+            },
+        }
     }
 
     /// Asks the manager for a session sooner than it had planned. It keeps its own spacing.

@@ -6,10 +6,10 @@ use std::io;
 use tributary_crds::function::Compression;
 
 use super::compress::BatchBuffer;
-use super::whole_compressor::WholeCompressor;
+use super::one_shot_compressor::OneShotCompressor;
 use crate::event::Event;
 use crate::memory::Reservation;
-use crate::metrics::TypeCounts;
+use crate::status::metrics::TypeCounts;
 
 /// When a batch has no room for more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -75,7 +75,7 @@ impl BatchBuilder {
     }
 
     /// Ends it. This may compress everything that is in it.
-    pub(super) fn seal(self, whole: &mut WholeCompressor) -> io::Result<SealedBatch> {
+    pub(super) fn seal(self, whole: &mut OneShotCompressor) -> io::Result<SealedBatch> {
         Ok(SealedBatch { body: self.buffer.finish(whole)?, plain_bytes: self.bytes, types: self.types })
     }
 }
@@ -137,7 +137,7 @@ mod tests {
             .map(|builder| {
                 let events = builder.events;
                 (
-                    unpack(&builder.seal(&mut WholeCompressor::new(compression).unwrap()).unwrap().body, compression),
+                    unpack(&builder.seal(&mut OneShotCompressor::new(compression).unwrap()).unwrap().body, compression),
                     events,
                 )
             })
@@ -207,7 +207,7 @@ mod tests {
             }
             assert!((90..400).contains(&taken), "{compression:?}: {taken}");
             assert_eq!(
-                unpack(&builder.seal(&mut WholeCompressor::new(compression).unwrap()).unwrap().body, compression)
+                unpack(&builder.seal(&mut OneShotCompressor::new(compression).unwrap()).unwrap().body, compression)
                     .lines()
                     .count(),
                 taken

@@ -9,16 +9,8 @@ use std::io::{self, Write};
 use flate2::write::GzEncoder;
 use tributary_crds::function::Compression;
 
-use super::whole_compressor::WholeCompressor;
+use super::one_shot_compressor::{GZIP_LEVEL, OneShotCompressor, ZSTD_LEVEL};
 use crate::memory::Reservation;
-
-/// On the benchmark's events, level 1 leaves 30 % more bytes; 3 takes a quarter more time for 4 %
-/// fewer; 6, the default elsewhere, three quarters more for 10 % fewer.
-pub(super) const GZIP_LEVEL: u32 = 2;
-
-/// On the same events, level 3, zstd's own default, takes half as long again and leaves no fewer
-/// bytes; both take less time than any gzip does, for fewer bytes.
-pub(super) const ZSTD_LEVEL: i32 = 1;
 
 /// How far back zstd looks for repetitions, as a power of two: 1 MiB, which bounds the memory of
 /// each open batch.
@@ -92,7 +84,7 @@ impl BatchBuffer {
     }
 
     /// The body of the object. What was only buffered is compressed now, by `whole`.
-    pub(super) fn finish(self, whole: &mut WholeCompressor) -> io::Result<Vec<u8>> {
+    pub(super) fn finish(self, whole: &mut OneShotCompressor) -> io::Result<Vec<u8>> {
         let mut body = match self.content {
             Content::Plain(plain) => whole.compress(plain)?,
             Content::Gzip(encoder) => encoder.finish()?,

@@ -1,7 +1,7 @@
 //! Objects of many events: newline-delimited JSON, compressed.
 //!
 //! An event is put into the open batch of its partition ([`partitions`]: its type, where keys have it). A
-//! batch is sealed when it is full ([`batch_builder`]) or due ([`pace`]). It gets its key then, and keeps
+//! batch is sealed when it is full ([`batch_builder`]) or due ([`seal_time`]). It gets its key then, and keeps
 //! it however often it is tried: a batch never becomes two objects. Its events are answered when S3 has
 //! it. A request that got a 503 is sent again by its client, into another batch: readers know such an
 //! event by its `messageId`.
@@ -15,9 +15,9 @@
 
 mod batch_builder;
 mod compress;
-mod pace;
+mod one_shot_compressor;
 mod partitions;
-mod whole_compressor;
+mod seal_time;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -37,17 +37,17 @@ use uuid::Uuid;
 
 use self::batch_builder::{BatchBuilder, BatchLimits};
 use self::compress::extension;
+use self::one_shot_compressor::OneShotCompressors;
 use self::partitions::{Partition, PartitionState, Partitions};
-use self::whole_compressor::WholeCompressors;
 use super::NotStored;
 use super::key::Keys;
 use super::s3::Object;
 use super::upload::Uploads;
+use crate::blocker::Blocker;
 use crate::clock::Clock;
-use crate::conditions::Blocker;
 use crate::event::Event;
 use crate::memory::{self, Reservation};
-use crate::metrics::Metrics;
+use crate::status::metrics::Metrics;
 
 /// When a batch is sealed, where `spec.delivery.batch` does not say otherwise.
 const DEFAULT_MAX_EVENTS: u32 = 10_000;
@@ -81,7 +81,7 @@ struct Batcher {
     uploads: Arc<Uploads>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    compressors: WholeCompressors,
+    compressors: OneShotCompressors,
     partitions: Mutex<Partitions<OpenBatch>>,
 }
 
@@ -140,7 +140,7 @@ impl Batches {
             uploads,
             clock,
             metrics,
-            compressors: WholeCompressors::new(compression),
+            compressors: OneShotCompressors::new(compression),
             partitions: Mutex::new(Partitions::new(keys.have_type(), age)),
             keys,
         }))
@@ -251,7 +251,7 @@ impl Batcher {
         let (seal_tx, seal_rx) = oneshot::channel();
         let (outcome_tx, outcome) = watch::channel(None);
         // A request that waited long for a session has less time left than a batch may wait.
-        let due = pace::due(now, last_sealed, self.age).min(deadline - MIN_UPLOAD_TIME);
+        let due = seal_time::due(now, last_sealed, self.age).min(deadline - MIN_UPLOAD_TIME);
         tokio::spawn(Arc::clone(self).run_batch(id, partition, due, seal_rx, outcome_tx));
         Ok(OpenBatch { id, content: Content { builder, opened: now, deadline, reservation }, seal_tx, outcome })
     }

@@ -117,7 +117,7 @@ fn is_other(partition: &Partition) -> bool {
 mod tests {
     use proptest::prelude::*;
 
-    use super::super::pace;
+    use super::super::seal_time;
     use super::*;
 
     const AGE: Duration = Duration::from_secs(5);
@@ -146,7 +146,7 @@ mod tests {
             seal_due(&mut partitions, *now, &mut seals);
             let state = partitions.of(event_type, *now);
             if state.open.is_none() {
-                state.open = Some(pace::due(*now, state.last_sealed, AGE));
+                state.open = Some(seal_time::due(*now, state.last_sealed, AGE));
             }
             assert!(partitions.states.len() <= 6 + MAX_OTHER_TYPES + 1);
         }

@@ -17,7 +17,7 @@ use tributary_crds::sidecar_config::SecretUse;
 
 use self::signature::SigningSecrets;
 use self::write_keys::WriteKeys;
-use crate::conditions::Blocker;
+use crate::blocker::Blocker;
 use crate::event;
 use crate::secret::{Folder, Value, changed, follow};
 

@@ -14,20 +14,27 @@ use tributary_crds::function::Compression;
 use tributary_crds::memory::MAX_COMPRESSORS;
 use zstd::zstd_safe::CParameter;
 
-use super::compress::{GZIP_LEVEL, ZSTD_LEVEL};
 use crate::memory;
+
+/// On the benchmark's events, level 1 leaves 30 % more bytes; 3 takes a quarter more time for 4 %
+/// fewer; 6, the default elsewhere, three quarters more for 10 % fewer.
+pub(super) const GZIP_LEVEL: u32 = 2;
+
+/// On the same events, level 3, zstd's own default, takes half as long again and leaves no fewer
+/// bytes; both take less time than any gzip does, for fewer bytes.
+pub(super) const ZSTD_LEVEL: i32 = 1;
 
 /// The head of a gzip member: deflate, no flags, no time, and no operating system (RFC 1952, 2.3).
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// Compresses one whole after the other.
-pub(super) enum WholeCompressor {
+pub(super) enum OneShotCompressor {
     Gzip(DeflateEncoder<Vec<u8>>),
     Zstd(zstd::bulk::Compressor<'static>),
     None,
 }
 
-impl WholeCompressor {
+impl OneShotCompressor {
     pub(super) fn new(compression: Compression) -> io::Result<Self> {
         Ok(match compression {
             Compression::Gzip => Self::Gzip(DeflateEncoder::new(Vec::new(), flate2::Compression::new(GZIP_LEVEL))),
@@ -66,35 +73,35 @@ fn gzip(deflate: &mut DeflateEncoder<Vec<u8>>, plain: &[u8]) -> io::Result<Vec<u
 }
 
 /// The compressors that there are.
-pub(super) struct WholeCompressors {
+pub(super) struct OneShotCompressors {
     slots: Semaphore,
-    idle: Mutex<Vec<WholeCompressor>>,
+    idle: Mutex<Vec<OneShotCompressor>>,
     compression: Compression,
 }
 
-impl std::fmt::Debug for WholeCompressors {
+impl std::fmt::Debug for OneShotCompressors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("WholeCompressors").field("compression", &self.compression).finish_non_exhaustive()
     }
 }
 
-impl WholeCompressors {
+impl OneShotCompressors {
     pub(super) fn new(compression: Compression) -> Self {
         Self { slots: Semaphore::new(memory::size(MAX_COMPRESSORS)), idle: Mutex::default(), compression }
     }
 
     /// Waits for a compressor and does `work` with it.
-    pub(super) async fn run<T>(&self, work: impl FnOnce(&mut WholeCompressor) -> io::Result<T>) -> io::Result<T> {
+    pub(super) async fn run<T>(&self, work: impl FnOnce(&mut OneShotCompressor) -> io::Result<T>) -> io::Result<T> {
         // The semaphore is never closed.
         let _slot = self.slots.acquire().await;
         let idle = self.idle().pop();
-        let mut compressor = idle.map_or_else(|| WholeCompressor::new(self.compression), Ok)?;
+        let mut compressor = idle.map_or_else(|| OneShotCompressor::new(self.compression), Ok)?;
         let done = work(&mut compressor);
         self.idle().push(compressor);
         done
     }
 
-    fn idle(&self) -> MutexGuard<'_, Vec<WholeCompressor>> {
+    fn idle(&self) -> MutexGuard<'_, Vec<OneShotCompressor>> {
         self.idle.lock()
     }
 }
@@ -107,8 +114,8 @@ mod tests {
 
     #[test]
     fn a_compressor_does_one_whole_after_the_other() {
-        let mut gzip = WholeCompressor::new(Compression::Gzip).unwrap();
-        let mut zstd = WholeCompressor::new(Compression::Zstd).unwrap();
+        let mut gzip = OneShotCompressor::new(Compression::Gzip).unwrap();
+        let mut zstd = OneShotCompressor::new(Compression::Zstd).unwrap();
         for plain in [&b"one\n"[..], b"", &b"another ".repeat(10_000), b"one\n"] {
             let mut text = Vec::new();
             let packed = gzip.compress(plain.to_vec()).unwrap();
@@ -121,7 +128,7 @@ mod tests {
 
     #[tokio::test]
     async fn compressors_are_used_again() {
-        let all = WholeCompressors::new(Compression::Gzip);
+        let all = OneShotCompressors::new(Compression::Gzip);
         for _ in 0..10 {
             let body = all.run(|compressor| compressor.compress(b"{}\n".to_vec())).await.unwrap();
             assert!(body.starts_with(&GZIP_HEAD));

@@ -8,15 +8,6 @@ use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, Truth}
 
 use crate::clock::{Clock, rfc3339};
 
-/// Why events can't be stored now: what a client is told with a 503.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Blocker {
-    /// For machines.
-    pub reason: Reason,
-    /// For people, with what to do.
-    pub message: String,
-}
-
 /// The board.
 #[derive(Debug)]
 pub struct Conditions {
@@ -78,6 +69,7 @@ impl Conditions {
     }
 
     /// One condition.
+    #[cfg(test)]
     pub(crate) fn get(&self, r#type: ConditionType) -> Option<SidecarCondition> {
         self.board.borrow().iter().find(|condition| condition.r#type == r#type).cloned()
     }

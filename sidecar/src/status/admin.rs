@@ -1,59 +1,33 @@
 //! The platform's port: `/healthz`, `/readyz`, `/metrics`, `/status`.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, Response, StatusCode};
 use tokio::sync::watch;
-use tributary_crds::conditions::{SidecarCondition, SidecarStatus, Truth};
+use tributary_crds::conditions::{SessionTimes, SidecarCondition, SidecarStatus, Truth};
 use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 use tributary_telemetry::exposition::Format;
 
-use crate::conditions::Conditions;
-use crate::http::{Answer, AnswerBody, Tls};
-use crate::metrics::Metrics;
-use crate::session::Sessions;
+use super::conditions::Conditions;
+use super::metrics::Metrics;
+use super::readiness::Readiness;
+use crate::http::{Answer, AnswerBody};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
 /// What the platform may ask.
-#[derive(Debug)]
 pub(crate) struct Admin {
     pub(crate) generation: i64,
     pub(crate) config_hash: String,
     pub(crate) conditions: Arc<Conditions>,
     pub(crate) metrics: Arc<Metrics>,
-    pub(crate) sessions: Sessions,
+    /// When the session ends and is renewed, if there is one.
+    pub(crate) session_times: Box<dyn Fn() -> Option<SessionTimes> + Send + Sync>,
     pub(crate) readiness: Arc<Readiness>,
     /// How much is to be logged.
     pub(crate) log_level: watch::Sender<LogLevel>,
-}
-
-/// Whether clients should be sent here: from the first session that traffic may use, and the first
-/// certificate, whatever fails later (a 503 with a reason helps them more than a refused
-/// connection), until the end.
-#[derive(Debug, Default)]
-pub(crate) struct Readiness {
-    begun: AtomicBool,
-    ending: AtomicBool,
-}
-
-impl Readiness {
-    /// Latches once a session can be used, and clients can be shown a certificate if there is to be
-    /// one.
-    pub(crate) async fn begin_with(&self, mut sessions: Sessions, tls: Option<Tls>) {
-        sessions.ready().await;
-        if let Some(mut tls) = tls {
-            tls.ready().await;
-        }
-        self.begun.store(true, Ordering::Release);
-    }
-
-    pub(crate) fn end(&self) {
-        self.ending.store(true, Ordering::Release);
-    }
 }
 
 impl Admin {
@@ -86,9 +60,9 @@ impl Admin {
     }
 
     fn ready(&self) -> Answer {
-        let why = if self.readiness.ending.load(Ordering::Acquire) {
+        let why = if self.readiness.is_ending() {
             "ending".to_owned()
-        } else if self.readiness.begun.load(Ordering::Acquire) {
+        } else if self.readiness.has_begun() {
             return Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned());
         } else {
             self.hindrance()
@@ -113,7 +87,7 @@ impl Admin {
             config_hash: self.config_hash.clone(),
             last_error: wrong.map(|condition| condition.message.clone()),
             conditions,
-            session: self.sessions.times(),
+            session: (self.session_times)(),
             in_flight: self.metrics.in_flight(),
         };
         // The document is made of what JSON can hold.

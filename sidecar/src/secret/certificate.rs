@@ -17,9 +17,9 @@ use tributary_crds::conditions::Reason;
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_crds::values::SecretName;
 
+use super::{Folder, Missing, Value, changed, follow};
+use crate::blocker::Blocker;
 use crate::clock::rfc3339;
-use crate::conditions::Blocker;
-use crate::secret::{Folder, Missing, Value, changed, follow};
 
 /// The keys of a Secret of type kubernetes.io/tls.
 /// <https://kubernetes.io/docs/concepts/configuration/secret/#tls-secrets>
@@ -74,7 +74,7 @@ impl Tls {
     }
 
     /// What a new connection is to be shown.
-    pub(super) fn current(&self) -> Option<Arc<ServerConfig>> {
+    pub(crate) fn current(&self) -> Option<Arc<ServerConfig>> {
         self.certificate.borrow().good.as_ref().map(|site| Arc::clone(&site.config))
     }
 

@@ -1,0 +1,26 @@
+//! Why a request's body could not be read.
+
+use std::time::Duration;
+
+use super::body_rate::MIN_BYTES_PER_SECOND;
+
+/// Why there is no body.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+pub(crate) enum BodyError {
+    #[error("the body is over {0} bytes")]
+    TooLarge(usize),
+    #[error("the body is over {0} bytes when decompressed")]
+    TooLargeDecompressed(usize),
+    #[error("the body took over {} s", .0.as_secs())]
+    TooSlow(Duration),
+    #[error("the body came slower than {MIN_BYTES_PER_SECOND} bytes per second")]
+    Stalled,
+    #[error("the Content-Encoding \"{0}\" is not known here; send gzip, deflate, zstd or none")]
+    UnknownEncoding(String),
+    #[error("the body is not {0}, as its Content-Encoding says: {1}")]
+    NotAsEncoded(&'static str, String),
+    #[error("the sidecar is working on as many bytes as it has memory for")]
+    OutOfBudget,
+    #[error("the body ended early: {0}")]
+    Broken(String),
+}

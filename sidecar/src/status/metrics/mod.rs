@@ -1,0 +1,342 @@
+//! What is counted. Names and labels are public: dashboards and alerts are built on them.
+//!
+//! Labels come from closed sets, so that no client can make a new time series. Each of their values
+//! is there from the beginning, at 0: Prometheus' `rate()` does not see a first sample as an increase.
+
+mod labels;
+mod register;
+#[cfg(test)]
+mod tests;
+mod upload_attempt;
+
+use std::sync::Arc;
+use std::sync::atomic::AtomicU64;
+use std::time::{Duration, SystemTime};
+
+use prometheus_client::metrics::counter::Counter;
+use prometheus_client::metrics::family::Family;
+use prometheus_client::metrics::gauge::Gauge;
+use prometheus_client::metrics::histogram::Histogram;
+use prometheus_client::metrics::info::Info;
+use prometheus_client::registry::{Registry, Unit};
+use tributary_crds::conditions::Reason;
+use tributary_telemetry::exposition::Format;
+
+use crate::event::{Code, EventType};
+use crate::http::ConnectionCounts;
+use crate::memory::Budget;
+use labels::{CodeLabel, OutcomeLabel, RequestLabels, ScopeLabel, TypeLabel, code_label, label};
+use register::{MemoryCollector, SECONDS, counter, histogram, seconds};
+use upload_attempt::upload_error_codes;
+
+pub(crate) use labels::{StsOutcome, TYPES, TypeCounts, place};
+pub(crate) use upload_attempt::{Attempt, PRECONDITION_FAILED, TIMEOUT};
+
+/// Bytes: from a lone event to the 64 MiB that a batch may have.
+const BYTES: [f64; 9] = [1e3, 1e4, 1e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 6.4e7];
+
+/// The values of labels that other modules define.
+#[derive(Debug, Default)]
+pub(crate) struct Series {
+    /// `code` of uploads that S3 refused.
+    pub(crate) upload_errors: Vec<Reason>,
+    /// `path` and `status` of requests.
+    pub(crate) requests: Vec<(&'static str, u16)>,
+}
+
+/// Everything that a sidecar counts.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    events_received: Family<TypeLabel, Counter>,
+    events_stored: Family<TypeLabel, Counter>,
+    events_deduplicated: Counter,
+    events_filtered: Counter,
+    events_rejected: Family<CodeLabel, Counter>,
+    /// The same without the code, for the summary.
+    events_rejected_all: Counter,
+    auth_failures: Counter,
+    requests: Family<RequestLabels, Counter>,
+    /// Those answered 4xx or 5xx, for the summary.
+    refused_requests: Counter,
+    request_duration: Histogram,
+    objects_stored: Counter,
+    stored_bytes: Counter,
+    upload_duration: Histogram,
+    batch_bytes: Histogram,
+    batch_age: Histogram,
+    upload_errors: Family<CodeLabel, Counter>,
+    circuit_breaker_open: Family<ScopeLabel, Gauge>,
+    sts_requests: Family<OutcomeLabel, Counter>,
+    session_expiry: Gauge<f64, AtomicU64>,
+    certificate_expiry: Gauge<f64, AtomicU64>,
+    session_renewal_failures: Counter,
+    /// 1 from the first failed renewal until a session comes.
+    session_renewal_failing: Gauge,
+    in_flight: Gauge,
+    requests_in_flight: Gauge,
+    connections: ConnectionCounts,
+}
+
+/// What was done so far, for a summary.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Totals {
+    /// Events that S3 has.
+    pub stored: u64,
+    /// Of those, the ones that it had already.
+    pub deduplicated: u64,
+    /// Events that the function does not store.
+    pub filtered: u64,
+    /// Events refused for what they are.
+    pub rejected: u64,
+    /// Requests answered 4xx or 5xx: not all of their valid events are known to be stored.
+    pub refused_requests: u64,
+    /// Objects written.
+    pub objects: u64,
+    /// Bytes in them.
+    pub bytes: u64,
+}
+
+impl Metrics {
+    /// All at zero. The `budget` is read when somebody asks.
+    pub(crate) fn new(budget: Budget, series: &Series) -> Arc<Self> {
+        let mut registry = Registry::with_prefix("tributary");
+        registry.register_collector(Box::new(MemoryCollector(budget)));
+        let build = Info::new([("version", env!("CARGO_PKG_VERSION"))]);
+        registry.register("build", "What runs", build);
+        let (session_expiry, in_flight) = (Gauge::default(), Gauge::default());
+        let session_renewal_failing = Gauge::default();
+        registry.register("session_expiry_timestamp_seconds", "When the session ends", Gauge::clone(&session_expiry));
+        let certificate_expiry = Gauge::default();
+        registry.register(
+            "certificate_expiry_timestamp_seconds",
+            "When the certificate that clients are shown ends; 0 without TLS",
+            Gauge::clone(&certificate_expiry),
+        );
+        let help = "Whether renewing the session fails, since a renewal failed and until one succeeds";
+        registry.register("session_renewal_failing", help, Gauge::clone(&session_renewal_failing));
+        registry.register("in_flight_events", "Events taken and not answered yet", Gauge::clone(&in_flight));
+        let requests_in_flight = Gauge::default();
+        let help = "Requests whose head was read and that are not answered yet";
+        registry.register("in_flight_requests", help, Gauge::clone(&requests_in_flight));
+        let circuit_breaker_open = Family::<ScopeLabel, Gauge>::default();
+        registry.register(
+            "circuit_breaker_open",
+            "1 while uploads of an event type, or of the whole bucket, are refused without trying S3",
+            circuit_breaker_open.clone(),
+        );
+        let connections = ConnectionCounts::default();
+        registry.register("connections", "Clients' connections that are open", Gauge::clone(&connections.open));
+        let shed = "Idle connections closed at the limit, to accept others";
+        registry.register("connections_shed", shed, Counter::clone(&connections.shed));
+        let metrics = Self {
+            events_received: counter(&mut registry, "events_received", "Events in requests, good or not"),
+            events_stored: counter(&mut registry, "events_stored", "Events that S3 has, now or already"),
+            events_deduplicated: counter(&mut registry, "events_deduplicated", "Events that S3 had already"),
+            events_filtered: counter(&mut registry, "events_filtered", "Events that the function does not store"),
+            events_rejected: counter(&mut registry, "events_rejected", "Events refused for what they are"),
+            events_rejected_all: Counter::default(),
+            auth_failures: counter(&mut registry, "auth_failures", "Requests answered 401"),
+            requests: counter(&mut registry, "requests", "Requests answered"),
+            refused_requests: Counter::default(),
+            request_duration: seconds(&mut registry, "request_duration", "From a request's head to its answer"),
+            objects_stored: counter(&mut registry, "objects_stored", "Objects written"),
+            stored_bytes: counter(&mut registry, "stored_bytes", "Bytes of the objects written"),
+            upload_duration: seconds(&mut registry, "upload_duration", "A single PUT, whatever came of it"),
+            batch_bytes: histogram(
+                &mut registry,
+                "batch",
+                "Sealed batches by size, before compression",
+                Unit::Bytes,
+                BYTES,
+            ),
+            batch_age: histogram(&mut registry, "batch_age", "Sealed batches by age", Unit::Seconds, SECONDS),
+            upload_errors: counter(
+                &mut registry,
+                "upload_errors",
+                "PUTs that failed, by reason; in lower case those that S3 did not end",
+            ),
+            circuit_breaker_open,
+            sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
+            session_expiry,
+            certificate_expiry,
+            session_renewal_failures: counter(
+                &mut registry,
+                "session_renewal_failures",
+                "Failed attempts to renew a session that still lived",
+            ),
+            session_renewal_failing,
+            in_flight,
+            requests_in_flight,
+            connections,
+            registry,
+        };
+        metrics.begin_at_zero(series);
+        Arc::new(metrics)
+    }
+
+    /// Makes every series that there can be.
+    fn begin_at_zero(&self, series: &Series) {
+        for r#type in TYPES {
+            _ = self.events_received.get_or_create(&TypeLabel { r#type });
+            _ = self.events_stored.get_or_create(&TypeLabel { r#type });
+        }
+        for code in Code::ALL {
+            _ = self.events_rejected.get_or_create(&code_label(code.as_str()));
+        }
+        for (path, status) in series.requests.iter().copied() {
+            _ = self.requests.get_or_create(&RequestLabels { path, status });
+        }
+        for code in upload_error_codes(&series.upload_errors) {
+            _ = self.upload_errors.get_or_create(&code_label(&code));
+        }
+        for scope in TYPES.into_iter().chain(["bucket"]) {
+            _ = self.circuit_breaker_open.get_or_create(&ScopeLabel { scope });
+        }
+        for outcome in StsOutcome::ALL {
+            _ = self.sts_requests.get_or_create(&outcome.label());
+        }
+    }
+
+    /// All of them, as text.
+    pub fn encode(&self, format: Format) -> String {
+        format.encode(&self.registry)
+    }
+
+    /// What was done so far.
+    pub fn totals(&self) -> Totals {
+        let stored = TYPES.map(|r#type| self.events_stored.get_or_create(&TypeLabel { r#type }).get());
+        Totals {
+            stored: stored.iter().sum(),
+            deduplicated: self.events_deduplicated.get(),
+            filtered: self.events_filtered.get(),
+            rejected: self.events_rejected_all.get(),
+            refused_requests: self.refused_requests.get(),
+            objects: self.objects_stored.get(),
+            bytes: self.stored_bytes.get(),
+        }
+    }
+
+    /// The counts of the connections on which events come.
+    pub(crate) fn connections(&self) -> ConnectionCounts {
+        self.connections.clone()
+    }
+
+    /// Events taken and not answered yet.
+    pub fn in_flight(&self) -> u64 {
+        self.in_flight.get().try_into().unwrap_or_default()
+    }
+
+    /// Requests whose head was read and that are not answered yet.
+    pub fn requests_in_flight(&self) -> u64 {
+        self.requests_in_flight.get().try_into().unwrap_or_default()
+    }
+
+    /// Counts a request as in flight until the guard is dropped.
+    pub(crate) fn request_flight(&self) -> Flight {
+        self.requests_in_flight.inc();
+        Flight(self.requests_in_flight.clone(), 1)
+    }
+
+    /// Counts events as in flight until the guard is dropped.
+    pub(crate) fn flight(&self, events: usize) -> Flight {
+        let events = i64::try_from(events).unwrap_or(i64::MAX);
+        self.in_flight.inc_by(events);
+        Flight(self.in_flight.clone(), events)
+    }
+
+    pub(crate) fn received(&self, event_type: &EventType) {
+        self.events_received.get_or_create(&TypeLabel { r#type: label(event_type) }).inc();
+    }
+
+    /// An event that was refused before it was known what it is.
+    pub(crate) fn received_of_no_type(&self) {
+        self.events_received.get_or_create(&TypeLabel { r#type: "other" }).inc();
+    }
+
+    pub(crate) fn filtered(&self) {
+        self.events_filtered.inc();
+    }
+
+    pub(crate) fn auth_failed(&self) {
+        self.auth_failures.inc();
+    }
+
+    pub(crate) fn rejected(&self, code: Code) {
+        self.events_rejected.get_or_create(&code_label(code.as_str())).inc();
+        self.events_rejected_all.inc();
+    }
+
+    pub(crate) fn stored(&self, event_type: &EventType, existed: bool) {
+        self.events_stored.get_or_create(&TypeLabel { r#type: label(event_type) }).inc();
+        if existed {
+            self.events_deduplicated.inc();
+        }
+    }
+
+    /// The events of an object that holds many.
+    pub(crate) fn stored_together(&self, counts: &TypeCounts) {
+        for (r#type, count) in counts.iter() {
+            self.events_stored.get_or_create(&TypeLabel { r#type }).inc_by(count);
+        }
+    }
+
+    /// A PUT begins; it is counted once, whatever becomes of it.
+    pub(crate) fn attempt(&self) -> Attempt<'_> {
+        Attempt::begin(self)
+    }
+
+    /// A batch that was sealed, of so many bytes before compression, so long after it was opened.
+    pub(crate) fn batch(&self, plain_bytes: usize, age: Duration) {
+        self.batch_bytes.observe(plain_bytes as f64);
+        self.batch_age.observe(age.as_secs_f64());
+    }
+
+    /// Whether uploads of a scope, a type or `bucket`, are refused without trying.
+    pub(crate) fn circuit_breaker(&self, scope: &'static str, open: bool) {
+        self.circuit_breaker_open.get_or_create(&ScopeLabel { scope }).set(i64::from(open));
+    }
+
+    pub(crate) fn request(&self, path: &'static str, status: u16, took: Duration) {
+        self.requests.get_or_create(&RequestLabels { path, status }).inc();
+        if status >= 400 {
+            self.refused_requests.inc();
+        }
+        self.request_duration.observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn sts_request(&self, outcome: StsOutcome) {
+        self.sts_requests.get_or_create(&outcome.label()).inc();
+    }
+
+    /// There is a session, which ends at `expiry`.
+    pub(crate) fn session_renewed(&self, expiry: SystemTime) {
+        self.session_expiry.set(timestamp(expiry));
+        self.session_renewal_failing.set(0);
+    }
+
+    /// The session that lives could not be renewed.
+    pub(crate) fn session_renewal_failed(&self) {
+        self.session_renewal_failures.inc();
+        self.session_renewal_failing.set(1);
+    }
+
+    /// When the certificate ends; nothing, where clients are shown none.
+    pub(crate) fn certificate_expiry(&self, expiry: Option<SystemTime>) {
+        self.certificate_expiry.set(expiry.map_or(0.0, timestamp));
+    }
+}
+
+/// Events in flight.
+pub(crate) struct Flight(Gauge, i64);
+
+impl Drop for Flight {
+    fn drop(&mut self) {
+        self.0.dec_by(self.1);
+    }
+}
+
+/// A moment in Unix time.
+fn timestamp(time: SystemTime) -> f64 {
+    time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
+}
