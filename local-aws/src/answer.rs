@@ -3,45 +3,14 @@
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-use s3s::{Body, S3ErrorCode};
+use s3s::Body;
 
 use crate::calls::Service;
-use crate::faults::CannedResponse;
+use crate::error_codes::status_of;
+use crate::fault::CannedResponse;
 
 /// The namespace of STS's answers.
 pub(crate) const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
-
-/// The status that AWS gives an error; none if `code` is not one of the service's.
-/// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>
-pub(crate) fn status_of(service: Service, code: &str) -> Option<StatusCode> {
-    if service == Service::S3 {
-        return match code {
-            "XAmzContentSHA256Mismatch" => Some(StatusCode::BAD_REQUEST),
-            _ => S3ErrorCode::from_bytes(code.as_bytes())?.status_code(),
-        };
-    }
-    Some(match code {
-        "AccessDenied"
-        | "ExpiredToken"
-        | "InvalidClientTokenId"
-        | "MissingAuthenticationToken"
-        | "RegionDisabledException"
-        | "SignatureDoesNotMatch" => StatusCode::FORBIDDEN,
-        "ExpiredTokenException"
-        | "IDPCommunicationError"
-        | "IDPRejectedClaim"
-        | "IncompleteSignature"
-        | "InvalidAction"
-        | "InvalidIdentityToken"
-        | "MalformedPolicyDocument"
-        | "PackedPolicyTooLarge"
-        | "Throttling"
-        | "ValidationError" => StatusCode::BAD_REQUEST,
-        "InternalFailure" => StatusCode::INTERNAL_SERVER_ERROR,
-        "ServiceUnavailable" => StatusCode::SERVICE_UNAVAILABLE,
-        _ => return None,
-    })
-}
 
 /// An error of `service`.
 pub(crate) fn error(service: Service, code: &str, message: &str, request_id: &str) -> Response<Body> {

@@ -4,12 +4,12 @@
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
 use crate::accounts::{Accounts, Bucket, Role};
-use crate::identity::Caller;
+use crate::caller::Caller;
 use crate::policy::{Ask, Naming, Verdict};
 
 /// Why not, in the words that end AWS's sentence.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Because {
+pub(crate) enum DenialReason {
     /// A statement denies it.
     ExplicitDeny,
     /// The session's policy does not allow it.
@@ -20,37 +20,37 @@ pub(crate) enum Because {
     ResourcePolicy,
 }
 
-impl Because {
+impl DenialReason {
     /// AWS's sentence about it.
     pub(crate) fn message(self, caller: &Caller, ask: Ask<'_>) -> String {
         let Ask { action, resource, .. } = ask;
         let arn = caller.names().arn;
         let because = match self {
-            Because::ExplicitDeny => "with an explicit deny in a policy".to_owned(),
-            Because::SessionPolicy => format!("because no session policy allows the {action} action"),
-            Because::IdentityPolicy => format!("because no identity-based policy allows the {action} action"),
-            Because::ResourcePolicy => format!("because no resource-based policy allows the {action} action"),
+            DenialReason::ExplicitDeny => "with an explicit deny in a policy".to_owned(),
+            DenialReason::SessionPolicy => format!("because no session policy allows the {action} action"),
+            DenialReason::IdentityPolicy => format!("because no identity-based policy allows the {action} action"),
+            DenialReason::ResourcePolicy => format!("because no resource-based policy allows the {action} action"),
         };
         format!("User: {arn} is not authorized to perform: {action} on resource: \"{resource}\" {because}")
     }
 }
 
 /// Whether the caller's own policies allow it: both of them, if it is a session with one.
-pub(crate) fn by_identity(accounts: &Accounts, caller: &Caller, ask: Ask<'_>) -> Result<(), Because> {
+pub(crate) fn by_identity(accounts: &Accounts, caller: &Caller, ask: Ask<'_>) -> Result<(), DenialReason> {
     within_session(caller, ask)?;
     let own = caller.policy(accounts);
     match own.map_or(Verdict::Silent, |policy| policy.evaluate(ask, caller.names())) {
-        Verdict::Denied => Err(Because::ExplicitDeny),
-        Verdict::Silent => Err(Because::IdentityPolicy),
+        Verdict::Denied => Err(DenialReason::ExplicitDeny),
+        Verdict::Silent => Err(DenialReason::IdentityPolicy),
         Verdict::Allowed(_) => Ok(()),
     }
 }
 
-fn within_session(caller: &Caller, ask: Ask<'_>) -> Result<(), Because> {
+fn within_session(caller: &Caller, ask: Ask<'_>) -> Result<(), DenialReason> {
     let verdict = caller.session_policy().map(|p| p.evaluate(ask, caller.names()));
     match verdict {
-        Some(Verdict::Denied) => Err(Because::ExplicitDeny),
-        Some(Verdict::Silent) => Err(Because::SessionPolicy),
+        Some(Verdict::Denied) => Err(DenialReason::ExplicitDeny),
+        Some(Verdict::Silent) => Err(DenialReason::SessionPolicy),
         Some(Verdict::Allowed(_)) | None => Ok(()),
     }
 }
@@ -58,18 +58,23 @@ fn within_session(caller: &Caller, ask: Ask<'_>) -> Result<(), Because> {
 /// Whether the caller may do it to a bucket or an object in it: within its account, its own
 /// policy or the bucket's is enough; across accounts, both are needed. A session's policy
 /// limits it whatever allows it.
-pub(crate) fn on_bucket(accounts: &Accounts, caller: &Caller, bucket: &Bucket, ask: Ask<'_>) -> Result<(), Because> {
+pub(crate) fn on_bucket(
+    accounts: &Accounts,
+    caller: &Caller,
+    bucket: &Bucket,
+    ask: Ask<'_>,
+) -> Result<(), DenialReason> {
     let policy = bucket.policy.as_ref();
     let verdict = policy.map_or(Verdict::Silent, |p| p.evaluate(ask, caller.names()));
     let by_identity = by_identity(accounts, caller, ask);
-    if verdict == Verdict::Denied || by_identity == Err(Because::ExplicitDeny) {
-        return Err(Because::ExplicitDeny);
+    if verdict == Verdict::Denied || by_identity == Err(DenialReason::ExplicitDeny) {
+        return Err(DenialReason::ExplicitDeny);
     }
     if caller.names().account != bucket.owner {
         by_identity?;
         return match verdict {
             Verdict::Allowed(_) => Ok(()),
-            Verdict::Silent | Verdict::Denied => Err(Because::ResourcePolicy),
+            Verdict::Silent | Verdict::Denied => Err(DenialReason::ResourcePolicy),
         };
     }
     match verdict {
@@ -81,13 +86,13 @@ pub(crate) fn on_bucket(accounts: &Accounts, caller: &Caller, bucket: &Bucket, a
 
 /// Whether the caller may assume a role: the trust policy has to say so, and the caller's
 /// own too, unless the trust policy names a caller of the same account itself.
-pub(crate) fn on_role(accounts: &Accounts, caller: &Caller, role: &Role, ask: Ask<'_>) -> Result<(), Because> {
+pub(crate) fn on_role(accounts: &Accounts, caller: &Caller, role: &Role, ask: Ask<'_>) -> Result<(), DenialReason> {
     let by_identity = by_identity(accounts, caller, ask);
     let same_account = caller.names().account == role.account;
     match role.trust.evaluate(ask, caller.names()) {
-        Verdict::Denied => Err(Because::ExplicitDeny),
-        Verdict::Silent => Err(Because::ResourcePolicy),
-        Verdict::Allowed(Naming::Direct) if same_account && by_identity == Err(Because::IdentityPolicy) => Ok(()),
+        Verdict::Denied => Err(DenialReason::ExplicitDeny),
+        Verdict::Silent => Err(DenialReason::ResourcePolicy),
+        Verdict::Allowed(Naming::Direct) if same_account && by_identity == Err(DenialReason::IdentityPolicy) => Ok(()),
         Verdict::Allowed(_) => by_identity,
     }
 }

@@ -3,28 +3,19 @@
 
 mod signed;
 
-use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use hyper::{HeaderMap, Uri};
 use s3s::auth::SecretKey;
 use signed::Signed;
 
-use crate::accounts::{Accounts, User};
-use crate::policy::{Names, Policy};
-use crate::sessions::Session;
-use crate::shared::Shared;
+use crate::call_context::Skew;
+use crate::caller::Caller;
+use crate::state::ServerState;
 
 /// How far a request's time may be from ours.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html>
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
-
-/// Who calls.
-#[derive(Clone)]
-pub(crate) enum Caller {
-    User(Arc<User>),
-    Session(Arc<Session>),
-}
 
 /// Why a request with a right signature is refused all the same.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,75 +34,34 @@ pub(crate) enum Refused {
     NotVersion4,
 }
 
-/// The two times that are too far apart.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct Skew {
-    /// When the request was signed, in the signature's own format.
-    pub(crate) signed: String,
-    /// When it was received.
-    pub(crate) received: SystemTime,
-    /// Whether it was signed later than it may have been, rather than earlier.
-    pub(crate) in_future: bool,
-}
-
-impl Caller {
-    pub(crate) fn names(&self) -> Names<'_> {
-        match self {
-            Caller::User(user) => Names { account: &user.account, arn: &user.arn, role_arn: None },
-            Caller::Session(session) => {
-                Names { account: &session.account, arn: &session.assumed_role_arn, role_arn: Some(&session.role_arn) }
-            }
-        }
-    }
-
-    /// The policy of the user or role, as it is in `accounts` now.
-    pub(crate) fn policy<'a>(&'a self, accounts: &'a Accounts) -> Option<&'a Policy> {
-        match self {
-            Caller::User(user) => Some(&user.policy),
-            Caller::Session(session) => accounts.roles.get(&session.role_arn).map(|r| &r.policy),
-        }
-    }
-
-    /// What narrows that policy down for this session.
-    pub(crate) fn session_policy(&self) -> Option<&Policy> {
-        match self {
-            Caller::User(_) => None,
-            Caller::Session(session) => session.policy.as_ref(),
-        }
-    }
-
-    /// The session, where the caller is one.
-    pub(crate) fn session(&self) -> Option<&Session> {
-        match self {
-            Caller::User(_) => None,
-            Caller::Session(session) => Some(session),
-        }
-    }
-}
-
 /// The secret that belongs to an access key id, ended sessions' included: that they have
 /// ended is told once the signature is known to be theirs.
-pub(crate) fn secret(shared: &Shared, access_key_id: &str) -> Option<SecretKey> {
-    find(shared, access_key_id).map(|caller| match caller {
+pub(crate) fn secret(state: &ServerState, access_key_id: &str) -> Option<SecretKey> {
+    find(state, access_key_id).map(|caller| match caller {
         Caller::User(user) => user.secret.clone(),
         Caller::Session(session) => session.secret.clone(),
     })
 }
 
-fn find(shared: &Shared, access_key_id: &str) -> Option<Caller> {
-    if let Some(session) = shared.sessions.get(access_key_id) {
-        let exists = shared.accounts().roles.contains_key(&session.role_arn);
+fn find(state: &ServerState, access_key_id: &str) -> Option<Caller> {
+    if let Some(session) = state.sessions.get(access_key_id) {
+        let exists = state.accounts().roles.contains_key(&session.role_arn);
         return exists.then_some(Caller::Session(session));
     }
-    let accounts = shared.accounts();
+    let accounts = state.accounts();
     accounts.users.get(access_key_id).cloned().map(Caller::User)
 }
 
 /// Who the holder of `access_key_id` is, if the rest of the request bears it out.
-pub(crate) fn caller(shared: &Shared, access_key_id: &str, headers: &HeaderMap, uri: &Uri) -> Result<Caller, Refused> {
+pub(crate) fn caller(
+    state: &ServerState,
+    access_key_id: &str,
+    headers: &HeaderMap,
+    uri: &Uri,
+) -> Result<Caller, Refused> {
     let signed = Signed::of(headers, uri).ok_or(Refused::NotVersion4)?;
-    let caller = find(shared, access_key_id).ok_or(Refused::UnknownKey)?;
-    let now = shared.clock.now();
+    let caller = find(state, access_key_id).ok_or(Refused::UnknownKey)?;
+    let now = state.clock.now();
     match (&caller, signed.token.as_deref()) {
         (Caller::Session(session), Some(token)) if token == session.token => {
             // Before the time of the request: a clock that was set ahead ends sessions,

@@ -16,22 +16,26 @@ mod accounts;
 mod answer;
 mod arn;
 mod authorize;
+mod call_context;
+mod caller;
 mod calls;
 mod clock;
+mod error_body;
+mod error_codes;
+mod fault;
 mod faults;
 mod host;
 mod identity;
 mod oidc;
 mod pod_identity;
 mod policy;
-mod repair;
-mod request;
 mod s3;
 mod server;
 mod sessions;
-mod shared;
+mod state;
 mod store;
 mod sts;
+mod target;
 
 use std::future::Future;
 use std::sync::Arc;
@@ -48,12 +52,12 @@ use tokio_rustls::rustls::ServerConfig;
 pub use accounts::{Accounts, AccountsError};
 pub use calls::{Call, Counts, Service};
 pub use clock::Clock;
-pub use faults::{Action, CannedResponse, Fault};
+pub use fault::{Action, CannedResponse, Fault};
 pub use store::{Store, StoredObject};
 
 use host::Hosts;
 use server::Server;
-use shared::Shared;
+use state::ServerState;
 
 /// What a server is made of.
 #[derive(Debug)]
@@ -100,9 +104,9 @@ impl LocalAws {
     #[must_use]
     pub fn new(options: Options) -> LocalAws {
         let Options { accounts, store, clock, record_calls, idle_timeout, base_domains } = options;
-        let shared = Arc::new(Shared::new(accounts, store, clock, record_calls));
+        let state = Arc::new(ServerState::new(accounts, store, clock, record_calls));
         let hosts = Hosts::new(base_domains);
-        let hooks = s3::Hooks(Arc::clone(&shared));
+        let hooks = s3::Hooks(Arc::clone(&state));
         let mut config = S3Config::default();
         // The library goes by the machine's clock; ours is looked at after it.
         config.presigned_url_max_skew_time_secs = u32::MAX;
@@ -115,7 +119,7 @@ impl LocalAws {
         let counter = || Arc::<AtomicU64>::default();
         let (requests, connections) = (counter(), counter());
         LocalAws(Server {
-            shared,
+            state,
             service: builder.build(),
             hosts: Arc::new(hosts),
             idle_timeout,
@@ -138,41 +142,41 @@ impl LocalAws {
     /// Puts other accounts in place, and their faults. Sessions of roles that are still
     /// there go on, under the policies as they are now.
     pub fn set_accounts(&self, accounts: Accounts) {
-        self.0.shared.set_accounts(accounts);
+        self.0.state.set_accounts(accounts);
     }
 
     /// Puts other faults in place, their counts at the start.
     pub fn set_faults(&self, faults: Vec<Fault>) {
-        self.0.shared.faults.set(faults);
+        self.0.state.faults.set(faults);
     }
 
     /// The latest calls, oldest first, at most 10,000; none unless they are recorded.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
-        self.0.shared.calls.latest()
+        self.0.state.calls.latest()
     }
 
     /// How many calls there were, of each kind and outcome, since the start.
     #[must_use]
     pub fn counts(&self) -> Counts {
-        self.0.shared.calls.counts()
+        self.0.state.calls.counts()
     }
 
     /// Calls as they are answered; nothing unless they are recorded.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Call>> {
-        self.0.shared.calls.subscribe()
+        self.0.state.calls.subscribe()
     }
 
     /// All objects of a memory store, by bucket and key.
     #[must_use]
     pub fn objects(&self) -> Vec<StoredObject> {
-        self.0.shared.store.objects()
+        self.0.state.store.objects()
     }
 
     /// The clock in use.
     #[must_use]
     pub fn clock(&self) -> &Clock {
-        &self.0.shared.clock
+        &self.0.state.clock
     }
 }

@@ -10,37 +10,34 @@ use hyper::{HeaderMap, Method, Response, StatusCode};
 use s3s::Body;
 
 use crate::answer;
+use crate::call_context::CallContext;
 use crate::calls::Service;
-use crate::request::Note;
+use crate::clock::iso8601;
 use crate::sessions::NewSession;
-use crate::shared::Shared;
-use crate::sts::iso8601;
-
-/// Where it answers, as the agent on a node does.
-pub(crate) const PATH: &str = "/v1/credentials";
+use crate::state::ServerState;
 
 /// How long its credentials last.
 const LIFETIME: Duration = Duration::from_secs(6 * 3600);
 
 /// The ARN of the role that the request's token is for.
-pub(crate) fn role(shared: &Shared, headers: &HeaderMap) -> Option<String> {
+pub(crate) fn role(state: &ServerState, headers: &HeaderMap) -> Option<String> {
     let token = headers.get(AUTHORIZATION)?.to_str().ok()?;
-    shared.accounts().pod_identities.get(token).cloned()
+    state.accounts().pod_identities.get(token).cloned()
 }
 
-pub(crate) fn answer(shared: &Shared, parts: &Parts, note: &Note) -> Response<Body> {
-    let fail = |code, message| answer::error(Service::PodIdentity, code, message, &note.request_id);
+pub(crate) fn answer(state: &ServerState, parts: &Parts, context: &CallContext) -> Response<Body> {
+    let fail = |code, message| answer::error(Service::PodIdentity, code, message, &context.request_id);
     if parts.method != Method::GET {
         return fail("InvalidRequestException", "credentials are fetched with GET");
     }
-    let accounts = shared.accounts();
-    let arn = role(shared, &parts.headers);
+    let accounts = state.accounts();
+    let arn = role(state, &parts.headers);
     let Some(role) = arn.and_then(|arn| accounts.roles.get(&arn)) else {
         return fail("InvalidTokenException", "the token is missing or not a pod's");
     };
-    let now = shared.clock.now();
+    let now = state.clock.now();
     let new = NewSession { role, name: "eks-local-pod", expires: now + LIFETIME, policy: None, transitive_tags: true };
-    let session = shared.sessions.issue(new, now);
+    let session = state.sessions.issue(new, now);
     let body = serde_json::json!({
         "AccessKeyId": session.access_key_id,
         "SecretAccessKey": session.secret.expose(),

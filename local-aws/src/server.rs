@@ -25,12 +25,15 @@ use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::{TcpListener, TcpStream};
 use tokio_rustls::TlsAcceptor;
 
+use crate::call_context::CallContext;
 use crate::calls::{Call, Service};
-use crate::faults::{Action, Plan};
+use crate::fault::Action;
+use crate::faults::Plan;
 use crate::host::Hosts;
-use crate::request::{Form, Note, Target};
-use crate::shared::Shared;
-use crate::{answer, pod_identity, repair};
+use crate::state::ServerState;
+use crate::target::Form;
+use crate::target::Target;
+use crate::{answer, error_body, pod_identity};
 
 /// Bytes of a request's body. Objects are read into memory: AWS takes up to 5 GiB in one
 /// piece, which nothing here sends.
@@ -45,7 +48,7 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 /// One server: its state and the protocol library's service on top.
 #[derive(Clone)]
 pub(crate) struct Server {
-    pub(crate) shared: Arc<Shared>,
+    pub(crate) state: Arc<ServerState>,
     pub(crate) service: S3Service,
     pub(crate) hosts: Arc<Hosts>,
     /// How long a connection may wait for its next request.
@@ -157,18 +160,18 @@ impl Server {
         };
         let (mut target, form) = Target::of(&parts, &body, &self.hosts);
         if target.service == Service::PodIdentity {
-            target.role = pod_identity::role(&self.shared, &parts.headers);
+            target.role = pod_identity::role(&self.state, &parts.headers);
         }
         let number = self.requests.fetch_add(1, Ordering::Relaxed);
-        let note = Arc::new(Note::new(format!("{number:016X}")));
+        let context = Arc::new(CallContext::new(format!("{number:016X}")));
         let length = body.len();
 
-        let plan = self.shared.faults.plan(&target);
+        let plan = self.state.faults.plan(&target);
         if !plan.latency.is_zero() {
-            tokio::time::sleep(self.shared.clock.real_duration(plan.latency)).await;
+            tokio::time::sleep(self.state.clock.real_duration(plan.latency)).await;
         }
-        let answered = self.carry_out(plan, &target, (parts, form, body), &note).await;
-        self.record(target, connection, &note, length, answered.as_ref().ok());
+        let answered = self.carry_out(plan, &target, (parts, form, body), &context).await;
+        self.record(target, connection, &context, length, answered.as_ref().ok());
         answered
     }
 
@@ -178,7 +181,7 @@ impl Server {
         plan: Plan,
         target: &Target,
         (parts, form, body): (Parts, Option<Form>, Bytes),
-        note: &Arc<Note>,
+        context: &Arc<CallContext>,
     ) -> Result<Response<Body>, Cut> {
         let response = match &plan.action {
             Some(Action::Refuse) => return Err(Cut),
@@ -186,19 +189,19 @@ impl Server {
             Some(Action::Respond(response)) => return Ok(answer::canned(response)),
             Some(Action::Error(code)) => {
                 let message = "This error was asked for.";
-                answer::error(target.service, code, message, &note.request_id)
+                answer::error(target.service, code, message, &context.request_id)
             }
-            _ if target.service == Service::PodIdentity => pod_identity::answer(&self.shared, &parts, note),
+            _ if target.service == Service::PodIdentity => pod_identity::answer(&self.state, &parts, context),
             _ => {
                 let mut request = Request::from_parts(parts, Body::from(body));
-                request.extensions_mut().insert(Arc::clone(note));
+                request.extensions_mut().insert(Arc::clone(context));
                 if let Some(form) = form {
                     request.extensions_mut().insert(form);
                 }
                 self.service.call(request).await.map_err(|_| Cut)?
             }
         };
-        let mut response = repair::finished(response, target, note);
+        let mut response = error_body::finished(response, target, context);
         match plan.action {
             Some(Action::StoreThenDrop) => return Err(Cut),
             Some(Action::InvalidBody) => *response.body_mut() = Body::from("<not xml".to_owned()),
@@ -215,7 +218,7 @@ impl Server {
             }
             _ => {}
         }
-        if let Ok(id) = HeaderValue::from_str(&note.request_id) {
+        if let Ok(id) = HeaderValue::from_str(&context.request_id) {
             let name = match target.service {
                 Service::S3 => "x-amz-request-id",
                 Service::Sts | Service::PodIdentity => "x-amzn-requestid",
@@ -223,7 +226,7 @@ impl Server {
             response.headers_mut().insert(name, id);
         }
         // The SDKs set their clocks by it, and sign by those.
-        let now = jiff::Timestamp::try_from(self.shared.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let now = jiff::Timestamp::try_from(self.state.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
         if let Some(date) = date.ok().and_then(|date| HeaderValue::from_str(&date).ok()) {
             response.headers_mut().insert(DATE, date);
@@ -235,22 +238,22 @@ impl Server {
         &self,
         target: Target,
         connection: Connection,
-        note: &Note,
+        context: &CallContext,
         bytes: usize,
         response: Option<&Response<Body>>,
     ) {
         let status = response.map(|response| response.status().as_u16());
         let failed = status.is_some_and(|status| status >= 300);
-        let error_code = response.filter(|_| failed).map(repair::code);
+        let error_code = response.filter(|_| failed).map(error_body::code);
         let outcome = match (&error_code, status) {
             (Some(code), _) => Cow::Owned(code.clone()),
             (None, Some(_)) => Cow::Borrowed("ok"),
             (None, None) => Cow::Borrowed("cut"),
         };
         let (service, operation) = (target.service, target.operation);
-        let caller = note.caller.get();
-        self.shared.calls.add(service, operation, outcome, || Call {
-            time: self.shared.clock.now(),
+        let caller = context.caller.get();
+        self.state.calls.add(service, operation, outcome, || Call {
+            time: self.state.clock.now(),
             service,
             operation,
             caller: caller.map(|caller| caller.names().arn.to_owned()),
@@ -259,7 +262,7 @@ impl Server {
             external_id: target.external_id,
             session_policy: target.session_policy,
             bucket: target.bucket,
-            key: note.key.get().cloned(),
+            key: context.key.get().cloned(),
             host: target.host,
             tls_name: connection.tls_name,
             connection: connection.number,

@@ -6,7 +6,7 @@ use s3s::auth::SecretKey;
 use serde::Deserialize;
 
 use crate::arn::Partition;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::oidc::Provider;
 use crate::policy::Policy;
 

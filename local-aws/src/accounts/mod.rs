@@ -13,7 +13,7 @@ use std::time::{Duration, SystemTime};
 use s3s::auth::SecretKey;
 
 use crate::arn::Partition;
-use crate::faults::Fault;
+use crate::fault::Fault;
 use crate::oidc::Provider;
 use crate::policy::Policy;
 

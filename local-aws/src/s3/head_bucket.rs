@@ -3,23 +3,23 @@
 use s3s::dto::{HeadBucketInput, HeadBucketOutput};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
-use super::place;
+use super::region;
 use crate::policy::Ask;
-use crate::shared::Shared;
+use crate::state::ServerState;
 use crate::{arn, authorize};
 
-pub(super) fn answer(shared: &Shared, req: &S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
-    let note = super::note(&req.extensions)?;
-    let caller = super::caller(&note)?;
-    let accounts = shared.accounts();
+pub(super) fn answer(state: &ServerState, req: &S3Request<HeadBucketInput>) -> S3Result<S3Response<HeadBucketOutput>> {
+    let context = super::context(&req.extensions)?;
+    let caller = super::caller(&context)?;
+    let accounts = state.accounts();
     let name = &req.input.bucket;
-    let bucket = place::bucket(&accounts, name)?;
+    let bucket = region::bucket(&accounts, name)?;
     let told = |mut error: S3Error| {
-        error.set_headers(place::region_header(bucket));
+        error.set_headers(region::region_header(bucket));
         error
     };
-    if !place::is_right(req, bucket)? {
-        return Err(told(place::redirect()));
+    if !region::is_signed_for(req, bucket)? {
+        return Err(told(region::redirect()));
     }
     let ask = Ask {
         action: "s3:ListBucket",

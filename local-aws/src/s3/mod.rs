@@ -2,8 +2,8 @@
 
 mod content;
 mod head_bucket;
-mod place;
 mod put_object;
+mod region;
 mod tags;
 
 use std::sync::Arc;
@@ -18,16 +18,19 @@ use s3s::path::S3Path;
 use s3s::route::S3Route;
 use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_error};
 
-use crate::identity::{self, Caller, Refused};
-use crate::request::{Form, Note};
-use crate::shared::Shared;
+use crate::call_context::CallContext;
+use crate::caller::Caller;
+use crate::identity::Refused;
+use crate::identity::{self};
+use crate::state::ServerState;
 use crate::sts;
+use crate::target::Form;
 
-pub(crate) use place::BUCKET_REGION;
+pub(crate) use region::BUCKET_REGION;
 
 /// Every hook of the protocol library, on one server's state.
 #[derive(Clone)]
-pub(crate) struct Hooks(pub(crate) Arc<Shared>);
+pub(crate) struct Hooks(pub(crate) Arc<ServerState>);
 
 /// The secrets that signatures are checked with.
 #[async_trait]
@@ -41,9 +44,9 @@ impl S3Auth for Hooks {
 #[async_trait]
 impl S3Access for Hooks {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
-        let note = note(cx.extensions_mut())?;
+        let context = context(cx.extensions_mut())?;
         if let S3Path::Object { key, .. } = cx.s3_path() {
-            note.key.get_or_init(|| String::from(&**key));
+            context.key.get_or_init(|| String::from(&**key));
         }
         let Some(credentials) = cx.credentials() else {
             return Err(s3_error!(AccessDenied, "Access Denied"));
@@ -51,11 +54,11 @@ impl S3Access for Hooks {
         let caller = identity::caller(&self.0, &credentials.access_key, cx.headers(), cx.uri());
         let caller = caller.map_err(|refused| {
             if let Refused::Skewed(skew) = &refused {
-                note.skew.get_or_init(|| skew.clone());
+                context.skew.get_or_init(|| skew.clone());
             }
             refusal(refused)
         })?;
-        note.caller.get_or_init(|| caller);
+        context.caller.get_or_init(|| caller);
         Ok(())
     }
 }
@@ -73,9 +76,9 @@ impl S3Route for Hooks {
     }
 
     async fn call(&self, req: S3Request<Body>) -> S3Result<S3Response<Body>> {
-        let note = note(&req.extensions)?;
+        let context = context(&req.extensions)?;
         let form = req.extensions.get::<Form>().cloned().unwrap_or_default();
-        let (parts, body) = sts::answer(&self.0, &req, &form, &note).into_parts();
+        let (parts, body) = sts::answer(&self.0, &req, &form, &context).into_parts();
         let mut response = S3Response::with_status(body, parts.status);
         response.headers = parts.headers;
         Ok(response)
@@ -94,13 +97,13 @@ impl S3 for Hooks {
 }
 
 /// The note that the server put into every request.
-fn note(extensions: &Extensions) -> S3Result<Arc<Note>> {
-    let note = extensions.get::<Arc<Note>>().cloned();
-    note.ok_or_else(|| s3_error!(InternalError, "the request did not come through the server"))
+fn context(extensions: &Extensions) -> S3Result<Arc<CallContext>> {
+    let context = extensions.get::<Arc<CallContext>>().cloned();
+    context.ok_or_else(|| s3_error!(InternalError, "the request did not come through the server"))
 }
 
-fn caller(note: &Note) -> S3Result<&Caller> {
-    let caller = note.caller.get();
+fn caller(context: &CallContext) -> S3Result<&Caller> {
+    let caller = context.caller.get();
     caller.ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
 }
 

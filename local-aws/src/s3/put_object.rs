@@ -3,11 +3,11 @@
 use s3s::dto::{ETag, ETagCondition, PutObjectInput, PutObjectOutput, StorageClass};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
-use super::{content, place, tags};
+use super::{content, region, tags};
 use crate::accounts::{Accounts, Bucket};
-use crate::identity::Caller;
+use crate::caller::Caller;
 use crate::policy::Ask;
-use crate::shared::Shared;
+use crate::state::ServerState;
 use crate::store::{PutError, StoredObject};
 use crate::{arn, authorize};
 
@@ -24,17 +24,17 @@ const STORAGE_CLASSES: [&str; 8] = [
 ];
 
 pub(super) async fn answer(
-    shared: &Shared,
+    state: &ServerState,
     mut req: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
     // Read whatever comes of it, and judged only after the right to write has been.
     let content = content::receive(&mut req.input, req.trailing_headers.as_ref()).await;
-    let note = super::note(&req.extensions)?;
-    let caller = super::caller(&note)?;
-    let accounts = shared.accounts();
-    let bucket = place::bucket(&accounts, &req.input.bucket)?;
-    if !place::is_right(&req, bucket)? {
-        return Err(place::elsewhere(&req, bucket));
+    let context = super::context(&req.extensions)?;
+    let caller = super::caller(&context)?;
+    let accounts = state.accounts();
+    let bucket = region::bucket(&accounts, &req.input.bucket)?;
+    if !region::is_signed_for(&req, bucket)? {
+        return Err(region::elsewhere(&req, bucket));
     }
     let input = req.input;
     let encryption = Encryption::of(&input, caller, bucket)?;
@@ -55,7 +55,7 @@ pub(super) async fn answer(
         storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
         puts: 0,
     };
-    shared.store.put(object, if_absent).await.map_err(unstored)?;
+    state.store.put(object, if_absent).await.map_err(unstored)?;
     let checksum = content.checksum;
     Ok(S3Response::new(PutObjectOutput {
         e_tag: Some(ETag::Strong(content.etag)),

@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use super::grant::{Wish, text};
+use super::grant::{AssumeRoleRequest, text};
 use super::{Answer, StsError, error};
 use crate::authorize;
-use crate::identity::Caller;
+use crate::caller::Caller;
 use crate::policy::Ask;
-use crate::request::Form;
-use crate::shared::Shared;
+use crate::state::ServerState;
+use crate::target::Form;
 
 /// The longest session of a role assumed from a role.
 const LONGEST_CHAINED: Duration = Duration::from_secs(3600);
@@ -16,11 +16,11 @@ const LONGEST_CHAINED: Duration = Duration::from_secs(3600);
 /// AWS's and values of ours, all small.
 const POD_TAG_BYTES: usize = 300;
 
-pub(super) fn answer(shared: &Shared, form: &Form, caller: &Caller) -> Answer {
+pub(super) fn answer(state: &ServerState, form: &Form, caller: &Caller) -> Answer {
     let inherits_tags = caller.session().is_some_and(|session| session.transitive_tags);
     let own_tags: usize = tags(form).map(|(name, value)| name.len() + value.len()).sum();
     let tag_bytes = own_tags + if inherits_tags { POD_TAG_BYTES } else { 0 };
-    let wish = Wish::of(form, tag_bytes)?;
+    let wish = AssumeRoleRequest::of(form, tag_bytes)?;
     let external_id = match form.get("ExternalId") {
         None => None,
         Some(_) => Some(text(form, "ExternalId", "externalId", 2..=1224, |c| {
@@ -28,7 +28,7 @@ pub(super) fn answer(shared: &Shared, form: &Form, caller: &Caller) -> Answer {
         })?),
     };
 
-    let accounts = shared.accounts();
+    let accounts = state.accounts();
     // One answer for an unknown role, an untrusted caller and a wrong external ID, so that
     // nobody learns from it which roles there are.
     let denied = |action| denied(caller, wish.role_arn, action);
@@ -49,7 +49,7 @@ pub(super) fn answer(shared: &Shared, form: &Form, caller: &Caller) -> Answer {
         ));
     }
     let transitive = form.contains_key("TransitiveTagKeys.member.1");
-    wish.grant(shared, role, inherits_tags || transitive)
+    wish.grant(state, role, inherits_tags || transitive)
 }
 
 fn context<'a>(

@@ -3,15 +3,16 @@
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
-use std::time::{Duration, SystemTime};
+use std::time::Duration;
 
 use super::{StsError, error};
 use crate::accounts::Role;
 use crate::answer::escape;
+use crate::clock::iso8601;
 use crate::policy::{Kind, Policy};
-use crate::request::Form;
 use crate::sessions::{NewSession, Session};
-use crate::shared::Shared;
+use crate::state::ServerState;
+use crate::target::Form;
 
 /// Characters: the longest session policy.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
@@ -27,7 +28,7 @@ const SHORTEST_SECONDS: u64 = 900;
 const LONGEST_SECONDS: u64 = 43_200;
 
 /// The fields of a request that were found right by themselves.
-pub(super) struct Wish<'a> {
+pub(super) struct AssumeRoleRequest<'a> {
     pub(super) role_arn: &'a str,
     pub(super) session_name: &'a str,
     pub(super) duration: Duration,
@@ -36,8 +37,8 @@ pub(super) struct Wish<'a> {
     packed: usize,
 }
 
-impl<'a> Wish<'a> {
-    pub(super) fn of(form: &'a Form, tag_bytes: usize) -> Result<Wish<'a>, StsError> {
+impl<'a> AssumeRoleRequest<'a> {
+    pub(super) fn of(form: &'a Form, tag_bytes: usize) -> Result<AssumeRoleRequest<'a>, StsError> {
         let role_arn = text(form, "RoleArn", "roleArn", 20..=2048, |_| true)?;
         let session_name = text(form, "RoleSessionName", "roleSessionName", 2..=64, |c| {
             c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
@@ -55,7 +56,7 @@ impl<'a> Wish<'a> {
                 format!("Packed policy consumes {packed}% of allotted space, please use smaller policy."),
             ));
         }
-        Ok(Wish {
+        Ok(AssumeRoleRequest {
             role_arn,
             session_name,
             duration: Duration::from_secs(duration),
@@ -65,14 +66,14 @@ impl<'a> Wish<'a> {
     }
 
     /// Makes the session and shows it as the answer's elements.
-    pub(super) fn grant(self, shared: &Shared, role: &Role, transitive_tags: bool) -> Result<String, StsError> {
+    pub(super) fn grant(self, state: &ServerState, role: &Role, transitive_tags: bool) -> Result<String, StsError> {
         if self.duration > role.max_session {
             return Err(error(
                 "ValidationError",
                 "The requested DurationSeconds exceeds the MaxSessionDuration set for this role.",
             ));
         }
-        let now = shared.clock.now();
+        let now = state.clock.now();
         let new = NewSession {
             role,
             name: self.session_name,
@@ -80,7 +81,7 @@ impl<'a> Wish<'a> {
             policy: self.policy,
             transitive_tags,
         };
-        Ok(show(&shared.sessions.issue(new, now), self.packed))
+        Ok(show(&state.sessions.issue(new, now), self.packed))
     }
 }
 
@@ -151,13 +152,6 @@ fn show(session: &Session, packed: usize) -> String {
         token = session.token,
         expiration = iso8601(session.expires),
     )
-}
-
-/// A time to the second, in UTC.
-pub(crate) fn iso8601(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
 }
 
 /// The id that IAM gives a role or user, the same for the same ARN.

@@ -6,15 +6,19 @@ mod web_identity;
 
 use std::time::SystemTime;
 
-pub(crate) use grant::iso8601;
 use hyper::{Response, StatusCode};
 use s3s::{Body, S3Request};
 
 use crate::answer::{self, STS_NAMESPACE, escape};
+use crate::call_context::CallContext;
+use crate::call_context::Skew;
+use crate::caller::Caller;
 use crate::calls::Service;
-use crate::identity::{self, Caller, MAX_SKEW, Refused, Skew};
-use crate::request::{Form, Note};
-use crate::shared::Shared;
+use crate::identity::MAX_SKEW;
+use crate::identity::Refused;
+use crate::identity::{self};
+use crate::state::ServerState;
+use crate::target::Form;
 
 /// An error as STS words it; `code` decides the status.
 #[derive(Debug)]
@@ -31,17 +35,17 @@ fn error(code: &'static str, message: impl Into<String>) -> StsError {
 }
 
 /// Answers a request whose signature, if it has one, is right.
-pub(crate) fn answer(shared: &Shared, req: &S3Request<Body>, form: &Form, note: &Note) -> Response<Body> {
+pub(crate) fn answer(state: &ServerState, req: &S3Request<Body>, form: &Form, context: &CallContext) -> Response<Body> {
     let action = form.get("Action").map_or("", String::as_str);
     let outcome = match action {
-        "AssumeRoleWithWebIdentity" => web_identity::answer(shared, form),
-        _ => caller(shared, req, note).and_then(|caller| match action {
-            "AssumeRole" => assume_role::answer(shared, form, caller),
+        "AssumeRoleWithWebIdentity" => web_identity::answer(state, form),
+        _ => caller(state, req, context).and_then(|caller| match action {
+            "AssumeRole" => assume_role::answer(state, form, caller),
             "GetCallerIdentity" => Ok(caller_identity(caller)),
             other => Err(error("InvalidAction", format!("Could not find operation {other} for version 2011-06-15"))),
         }),
     };
-    let id = &note.request_id;
+    let id = &context.request_id;
     match outcome {
         Ok(result) => {
             let body = format!(
@@ -55,15 +59,15 @@ pub(crate) fn answer(shared: &Shared, req: &S3Request<Body>, form: &Form, note: 
 }
 
 /// Who signed the request.
-fn caller<'a>(shared: &Shared, req: &S3Request<Body>, note: &'a Note) -> Result<&'a Caller, StsError> {
+fn caller<'a>(state: &ServerState, req: &S3Request<Body>, context: &'a CallContext) -> Result<&'a Caller, StsError> {
     let Some(credentials) = &req.credentials else {
         return Err(error("MissingAuthenticationToken", "Request is missing Authentication Token"));
     };
     if req.service.as_deref() != Some("sts") {
         return Err(error("SignatureDoesNotMatch", "Credential should be scoped to correct service: 'sts'."));
     }
-    match identity::caller(shared, &credentials.access_key, &req.headers, &req.uri) {
-        Ok(caller) => Ok(note.caller.get_or_init(|| caller)),
+    match identity::caller(state, &credentials.access_key, &req.headers, &req.uri) {
+        Ok(caller) => Ok(context.caller.get_or_init(|| caller)),
         Err(refused) => Err(refusal(refused)),
     }
 }

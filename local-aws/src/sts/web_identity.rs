@@ -1,26 +1,26 @@
 //! AssumeRoleWithWebIdentity: unsigned; who holds one of the role's tokens gets a session.
 
-use super::grant::{Wish, text};
+use super::grant::{AssumeRoleRequest, text};
 use super::{Answer, StsError, error};
 use crate::accounts::{Accounts, Role};
 use crate::oidc::{self, Refused};
 use crate::policy::wildcard;
-use crate::request::Form;
-use crate::shared::Shared;
+use crate::state::ServerState;
+use crate::target::Form;
 
-pub(super) fn answer(shared: &Shared, form: &Form) -> Answer {
-    let wish = Wish::of(form, 0)?;
+pub(super) fn answer(state: &ServerState, form: &Form) -> Answer {
+    let wish = AssumeRoleRequest::of(form, 0)?;
     let token = text(form, "WebIdentityToken", "webIdentityToken", 4..=20_000, |_| true)?;
     // A token file usually ends in a newline, and some clients send it along.
     let token = token.trim_end();
-    let accounts = shared.accounts();
+    let accounts = state.accounts();
     let role = match known(&accounts, token, wish.role_arn) {
-        Some(Ok((role, end))) if end.is_none_or(|end| end > shared.clock.now()) => role,
+        Some(Ok((role, end))) if end.is_none_or(|end| end > state.clock.now()) => role,
         Some(Ok(_)) => return Err(expired()),
         Some(Err(denied)) => return Err(denied),
-        None => of_provider(shared, &accounts, token, wish.role_arn)?,
+        None => of_provider(state, &accounts, token, wish.role_arn)?,
     };
-    wish.grant(shared, role, false)
+    wish.grant(state, role, false)
 }
 
 /// The role that a token of the file opens, and the token's end; nothing if it is none of them.
@@ -37,11 +37,16 @@ fn known<'a>(
 }
 
 /// The role, if a token of an identity provider opens it.
-fn of_provider<'a>(shared: &Shared, accounts: &'a Accounts, token: &str, role_arn: &str) -> Result<&'a Role, StsError> {
+fn of_provider<'a>(
+    state: &ServerState,
+    accounts: &'a Accounts,
+    token: &str,
+    role_arn: &str,
+) -> Result<&'a Role, StsError> {
     let role = accounts.roles.get(role_arn);
     let trusted = |account: &String| role.is_none_or(|role| role.account == *account);
     let providers = accounts.providers.iter().filter(|(account, _)| trusted(account)).map(|(_, provider)| provider);
-    let subject = oidc::subject(token, providers, shared.clock.now()).map_err(|refused| match refused {
+    let subject = oidc::subject(token, providers, state.clock.now()).map_err(|refused| match refused {
         Refused::Invalid => error(
             "InvalidIdentityToken",
             "The ID Token provided is not a valid JWT. (You may see this error if you sent an Access Token)",

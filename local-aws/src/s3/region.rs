@@ -17,7 +17,7 @@ pub(super) fn bucket<'a>(accounts: &'a Accounts, name: &str) -> S3Result<&'a Buc
 }
 
 /// Whether the request is signed for S3 in the bucket's region.
-pub(super) fn is_right<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Result<bool> {
+pub(super) fn is_signed_for<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Result<bool> {
     if req.service.as_deref() != Some("s3") {
         return Err(s3_error!(
             AuthorizationHeaderMalformed,

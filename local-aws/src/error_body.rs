@@ -8,30 +8,33 @@ use s3s::Body;
 
 use crate::answer::{self, element, escape};
 use crate::arn::Partition;
+use crate::call_context::CallContext;
+use crate::call_context::Skew;
 use crate::calls::Service;
-use crate::identity::{MAX_SKEW, Skew};
-use crate::request::{Note, Target};
+use crate::clock::iso8601;
+use crate::identity::MAX_SKEW;
 use crate::s3::BUCKET_REGION;
 use crate::sts;
+use crate::target::Target;
 
 /// The answer as the service asked would give it.
-pub(crate) fn finished(response: Response<Body>, target: &Target, note: &Note) -> Response<Body> {
+pub(crate) fn finished(response: Response<Body>, target: &Target, context: &CallContext) -> Response<Body> {
     if response.status().as_u16() < 300 {
         return response;
     }
     let body = answer::whole(&response);
     let xml = String::from_utf8_lossy(&body);
     match target.service {
-        Service::S3 => complete(response, &xml, target, note),
+        Service::S3 => complete(response, &xml, target, context),
         Service::Sts if !xml.contains("<ErrorResponse") => {
             let error = sts::translate(element(&xml, "Code").unwrap_or_default());
-            answer::error(Service::Sts, error.code, &error.message, &note.request_id)
+            answer::error(Service::Sts, error.code, &error.message, &context.request_id)
         }
         Service::Sts | Service::PodIdentity => response,
     }
 }
 
-fn complete(mut response: Response<Body>, xml: &str, target: &Target, note: &Note) -> Response<Body> {
+fn complete(mut response: Response<Body>, xml: &str, target: &Target, context: &CallContext) -> Response<Body> {
     let code = element(xml, "Code").unwrap_or_default();
     let region = response.headers().get(BUCKET_REGION).and_then(|region| region.to_str().ok());
     let mut more = String::new();
@@ -48,8 +51,8 @@ fn complete(mut response: Response<Body>, xml: &str, target: &Target, note: &Not
             more.push_str(&format!("<Endpoint>{bucket}.s3.{region}.{suffix}</Endpoint><Bucket>{bucket}</Bucket>"));
         }
         ("RequestTimeTooSkewed", _) => {
-            if let Some(Skew { signed, received, .. }) = note.skew.get() {
-                let (signed, received) = (escape(signed), sts::iso8601(*received));
+            if let Some(Skew { signed, received, .. }) = context.skew.get() {
+                let (signed, received) = (escape(signed), iso8601(*received));
                 let most = MAX_SKEW.as_millis();
                 more.push_str(&format!(
                     "<RequestTime>{signed}</RequestTime><ServerTime>{received}</ServerTime>\
@@ -59,7 +62,7 @@ fn complete(mut response: Response<Body>, xml: &str, target: &Target, note: &Not
         }
         _ => {}
     }
-    more.push_str(&format!("<RequestId>{}</RequestId></Error>", note.request_id));
+    more.push_str(&format!("<RequestId>{}</RequestId></Error>", context.request_id));
     let xml = xml.replacen("</Error>", &more, 1);
     *response.body_mut() = Body::from(Bytes::from(xml));
     let kind = HeaderValue::from_static("application/xml");

@@ -12,7 +12,7 @@ use crate::sessions::Sessions;
 use crate::store::Store;
 
 /// The state of one server.
-pub(crate) struct Shared {
+pub(crate) struct ServerState {
     accounts: RwLock<Arc<Accounts>>,
     pub(crate) sessions: Sessions,
     pub(crate) store: Store,
@@ -21,9 +21,9 @@ pub(crate) struct Shared {
     pub(crate) calls: Calls,
 }
 
-impl Shared {
-    pub(crate) fn new(accounts: Accounts, store: Store, clock: Clock, recording: bool) -> Shared {
-        Shared {
+impl ServerState {
+    pub(crate) fn new(accounts: Accounts, store: Store, clock: Clock, recording: bool) -> ServerState {
+        ServerState {
             faults: Faults::new(accounts.faults.clone()),
             accounts: RwLock::new(Arc::new(accounts)),
             sessions: Sessions::default(),

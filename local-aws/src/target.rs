@@ -2,7 +2,7 @@
 //! of it is checked: faults go by it, and the record of calls.
 
 use std::collections::HashMap;
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 
 use bytes::Bytes;
 use hyper::Method;
@@ -11,8 +11,9 @@ use hyper::http::request::Parts;
 
 use crate::calls::Service;
 use crate::host::Hosts;
-use crate::identity::{Caller, Skew};
-use crate::pod_identity;
+
+/// The path of the credentials endpoint of EKS Pod Identity.
+pub(crate) const POD_IDENTITY_PATH: &str = "/v1/credentials";
 
 /// The operations told apart; everything else is `Other`.
 pub(crate) const OPERATIONS: [&str; 7] = [
@@ -49,24 +50,6 @@ pub(crate) struct Target {
 /// The fields of an STS request.
 pub(crate) type Form = Arc<HashMap<String, String>>;
 
-/// What is learnt of a request on its way, for the record and for the next stage.
-pub(crate) struct Note {
-    /// The answer's request id.
-    pub(crate) request_id: String,
-    /// Who signed it.
-    pub(crate) caller: OnceLock<Caller>,
-    /// The object's key, decoded.
-    pub(crate) key: OnceLock<String>,
-    /// What was wrong with its time, which S3's answer shows.
-    pub(crate) skew: OnceLock<Skew>,
-}
-
-impl Note {
-    pub(crate) fn new(request_id: String) -> Note {
-        Note { request_id, caller: OnceLock::new(), key: OnceLock::new(), skew: OnceLock::new() }
-    }
-}
-
 impl Target {
     pub(crate) fn new(service: Service, operation: &'static str) -> Target {
         Target {
@@ -93,7 +76,7 @@ impl Target {
     /// The same, where `bucket` is what the host name says.
     fn at(bucket: Option<&str>, parts: &Parts, body: &Bytes) -> (Target, Option<Form>) {
         let path = parts.uri.path();
-        if bucket.is_none() && path == pod_identity::PATH {
+        if bucket.is_none() && path == POD_IDENTITY_PATH {
             return (Target::new(Service::PodIdentity, "GetCredentials"), None);
         }
         if bucket.is_none() && path == "/" && parts.method == Method::POST {

@@ -1,0 +1,49 @@
+//! Who calls, and what that is allowed to do by itself.
+
+use std::sync::Arc;
+
+use crate::accounts::{Accounts, User};
+use crate::policy::{Names, Policy};
+use crate::sessions::Session;
+
+/// Who calls.
+#[derive(Clone)]
+pub(crate) enum Caller {
+    User(Arc<User>),
+    Session(Arc<Session>),
+}
+
+impl Caller {
+    pub(crate) fn names(&self) -> Names<'_> {
+        match self {
+            Caller::User(user) => Names { account: &user.account, arn: &user.arn, role_arn: None },
+            Caller::Session(session) => {
+                Names { account: &session.account, arn: &session.assumed_role_arn, role_arn: Some(&session.role_arn) }
+            }
+        }
+    }
+
+    /// The policy of the user or role, as it is in `accounts` now.
+    pub(crate) fn policy<'a>(&'a self, accounts: &'a Accounts) -> Option<&'a Policy> {
+        match self {
+            Caller::User(user) => Some(&user.policy),
+            Caller::Session(session) => accounts.roles.get(&session.role_arn).map(|r| &r.policy),
+        }
+    }
+
+    /// What narrows that policy down for this session.
+    pub(crate) fn session_policy(&self) -> Option<&Policy> {
+        match self {
+            Caller::User(_) => None,
+            Caller::Session(session) => session.policy.as_ref(),
+        }
+    }
+
+    /// The session, where the caller is one.
+    pub(crate) fn session(&self) -> Option<&Session> {
+        match self {
+            Caller::User(_) => None,
+            Caller::Session(session) => Some(session),
+        }
+    }
+}

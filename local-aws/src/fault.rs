@@ -1,0 +1,151 @@
+//! A rule that makes calls go wrong on demand: errors, lost answers, broken answers and latency.
+
+use std::collections::BTreeMap;
+
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer};
+
+use crate::calls::Service;
+use crate::error_codes::status_of;
+use crate::target::{OPERATIONS, Target};
+
+/// A rule: which calls it hits, what it does to them, and how often. The fields left out
+/// match everything.
+#[derive(Clone, Debug, Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+pub struct Fault {
+    /// The service called.
+    pub service: Option<Service>,
+    /// The operation called, as `PutObject`.
+    #[serde(default, deserialize_with = "operation")]
+    pub operation: Option<String>,
+    /// The bucket asked for.
+    pub bucket: Option<String>,
+    /// The ARN of the role asked for, of AssumeRole and its like.
+    pub role: Option<String>,
+    /// What the object's key begins with, as it stands in the request's path.
+    pub key_prefix: Option<String>,
+    /// Whether the call carries `If-None-Match`.
+    pub conditional: Option<bool>,
+    /// What happens.
+    #[serde(with = "serde_yaml::with::singleton_map")]
+    pub action: Action,
+    /// The share of the calls that it happens to, 0 to 1; absent: all.
+    #[serde(default, deserialize_with = "probability")]
+    pub probability: Option<f64>,
+    /// How many times it happens; absent: for ever.
+    pub count: Option<u64>,
+}
+
+/// What a fault does.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum Action {
+    /// The service's error of this code, as `SlowDown`, with the status that AWS gives it.
+    #[serde(deserialize_with = "code")]
+    Error(String),
+    /// The connection is cut before anything is done.
+    Refuse,
+    /// The call is done, so that PutObject has stored, and the connection is cut instead
+    /// of an answer.
+    StoreThenDrop,
+    /// The call is done and the connection is cut in the middle of the answer's body.
+    CutBody,
+    /// The call is done and the answer is good HTTP whose body ends in the middle.
+    TruncateBody,
+    /// The call is done and the answer's body is no XML (nor JSON).
+    InvalidBody,
+    /// The call is not done, and this is the whole answer: what a proxy or another server would say.
+    Respond(CannedResponse),
+    /// Nothing is done and no answer comes, until the client ends the connection.
+    Hang,
+    /// The call takes this many milliseconds more; rules that follow apply too.
+    LatencyMs(u64),
+}
+
+/// An answer to give as it stands, without the headers that AWS adds to its own.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct CannedResponse {
+    /// The HTTP status.
+    pub status: u16,
+    /// The headers, by name.
+    #[serde(default)]
+    pub headers: BTreeMap<String, String>,
+    /// The body.
+    #[serde(default)]
+    pub body: String,
+}
+
+impl Fault {
+    /// A fault that hits every call, to be narrowed by its fields.
+    #[must_use]
+    pub fn new(action: Action) -> Fault {
+        Fault {
+            service: None,
+            operation: None,
+            bucket: None,
+            role: None,
+            key_prefix: None,
+            conditional: None,
+            action,
+            probability: None,
+            count: None,
+        }
+    }
+
+    /// Whether it is for this call.
+    pub(crate) fn hits(&self, target: &Target) -> bool {
+        fn fits(wanted: Option<&String>, actual: Option<&str>) -> bool {
+            wanted.is_none_or(|wanted| Some(wanted.as_str()) == actual)
+        }
+        self.service.is_none_or(|service| service == target.service)
+            && fits(self.operation.as_ref(), Some(target.operation))
+            && fits(self.bucket.as_ref(), target.bucket.as_deref())
+            && fits(self.role.as_ref(), target.role.as_deref())
+            && self.key_prefix.as_ref().is_none_or(|prefix| target.key.starts_with(prefix.as_str()))
+            && self.conditional.is_none_or(|conditional| conditional == target.conditional)
+    }
+}
+
+fn operation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String>, D::Error> {
+    let name = String::deserialize(deserializer)?;
+    if OPERATIONS.contains(&name.as_str()) {
+        Ok(Some(name))
+    } else {
+        Err(D::Error::custom(format!("operation {name:?} is none of {}", OPERATIONS.join(", "))))
+    }
+}
+
+fn probability<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<f64>, D::Error> {
+    let share = f64::deserialize(deserializer)?;
+    if (0.0..=1.0).contains(&share) {
+        Ok(Some(share))
+    } else {
+        Err(D::Error::custom(format!("probability {share} is not from 0 to 1")))
+    }
+}
+
+fn code<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    let code = String::deserialize(deserializer)?;
+    let known = [Service::S3, Service::Sts].map(|service| status_of(service, &code));
+    if known.iter().any(Option::is_some) {
+        Ok(code)
+    } else {
+        Err(D::Error::custom(format!("error code {code:?} is not one of S3's or STS's")))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_answer_is_read_from_a_file() {
+        let text = "action: {respond: {status: 200, headers: {content-type: text/html}, body: <html>}}";
+        let fault: Fault = serde_yaml::from_str(text).unwrap();
+        let headers = BTreeMap::from([("content-type".to_owned(), "text/html".to_owned())]);
+        assert_eq!(fault.action, Action::Respond(CannedResponse { status: 200, headers, body: "<html>".to_owned() }));
+        assert_eq!(serde_yaml::from_str::<Fault>("action: hang").unwrap().action, Action::Hang);
+    }
+}
