@@ -9,10 +9,10 @@ use serde_json::value::RawValue;
 
 use super::envelope::{Known, read_frame};
 use super::field::Field;
-use super::found::FoundEvents;
 use super::merge::Shared;
 use super::rejection::{Code, Rejection};
 use super::stamp::RequestContext;
+use super::unparsed::UnparsedEvents;
 use super::validate::TypeRule;
 use super::value::{Value, body_text};
 use super::{Limits, validate};
@@ -22,7 +22,7 @@ use super::{Limits, validate};
 /// # Errors
 /// The batch as a whole can't be taken: its frame is no JSON object with an
 /// array `batch`, or it is empty or over a limit.
-pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<FoundEvents<'a>, Rejection> {
+pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
     let frame = read_frame(body_text(body)?)?;
     let Some(value) = frame.get(Field::Batch) else {
         let message = "batch is missing: it is an array of events";
@@ -37,7 +37,7 @@ pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Res
         ..RequestContext::new(received_at)
     };
 
-    Ok(FoundEvents::several(items, TypeRule::Six, request, limits))
+    Ok(UnparsedEvents::several(items, TypeRule::Six, request, limits))
 }
 
 fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> Result<Option<Shared<'a>>, Rejection> {
@@ -95,7 +95,7 @@ impl<'de> Visitor<'de> for Items {
 #[cfg(test)]
 mod tests {
     use super::{Code, Limits, batch};
-    use crate::event::{Batch, FoundEvents};
+    use crate::event::{ParsedEvents, UnparsedEvents};
 
     const GOOD: &str = r#"{"type":"track","userId":1,"event":"e","messageId":"m"}"#;
 
@@ -103,10 +103,10 @@ mod tests {
         Limits { event_bytes: 400, batch_events: 5, batch_stored_bytes: 2_000, ..Limits::default() }
     }
 
-    fn take(json: &str) -> Result<Batch, (Code, String)> {
+    fn take(json: &str) -> Result<ParsedEvents, (Code, String)> {
         let received_at = "2026-11-23T12:00:00Z".parse().unwrap();
         let found = batch(json.as_bytes(), received_at, &limits());
-        found.and_then(FoundEvents::read).map_err(|error| (error.code, error.message))
+        found.and_then(UnparsedEvents::parse).map_err(|error| (error.code, error.message))
     }
 
     /// The only event, as stored.

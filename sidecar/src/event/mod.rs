@@ -20,16 +20,16 @@ mod batch;
 mod envelope;
 mod event_type;
 mod field;
-mod found;
-mod intake;
 mod merge;
 mod message_id;
 mod object;
+mod parse;
 #[cfg(test)]
 mod property_tests;
 mod rejection;
 mod stamp;
 mod time;
+mod unparsed;
 mod validate;
 mod value;
 mod webhook;
@@ -42,8 +42,8 @@ use jiff::Timestamp;
 
 pub use batch::batch;
 pub use event_type::EventType;
-pub use found::{Batch, FoundEvents};
 pub use rejection::{Code, Rejected, Rejection};
+pub use unparsed::{ParsedEvents, UnparsedEvents};
 pub use webhook::webhook;
 
 pub(crate) use webhook::first_of_array;
@@ -133,9 +133,9 @@ pub fn single<'a>(
     event_type: EventType,
     received_at: Timestamp,
     limits: &Limits,
-) -> Result<FoundEvents<'a>, Rejection> {
+) -> Result<UnparsedEvents<'a>, Rejection> {
     let text = Value::new(value::body_text(body)?);
-    Ok(FoundEvents::alone(text, TypeFrom::Path(event_type), RequestContext::new(received_at), limits))
+    Ok(UnparsedEvents::alone(text, TypeFrom::Path(event_type), RequestContext::new(received_at), limits))
 }
 
 /// The write key in a body that is one event or a batch, for a caller that has to find it before the

@@ -1,4 +1,4 @@
-//! One event's way from its text to what is stored.
+//! Parses one event: its text is checked, validated and stamped into what is stored. Pure.
 
 use super::envelope::Envelope;
 use super::event_type::EventType;
@@ -14,7 +14,10 @@ use super::{Event, Limits};
 /// White space of JSON.
 pub(super) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// Takes the event `json`.
+/// Parses the event `json`.
+///
+/// # Errors
+/// The first rule that it breaks.
 pub(super) fn event(
     json: &str,
     type_from: &TypeFrom,
@@ -55,13 +58,13 @@ pub(super) fn event(
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{Code, Event, EventType, FoundEvents, Limits, Rejection, single};
+    use crate::event::{Code, Event, EventType, Limits, Rejection, UnparsedEvents, single};
 
     fn take(json: &str, kind: &str) -> Result<Event, Rejection> {
         let limits = Limits { event_bytes: 1_000, ..Limits::default() };
         let event_type = EventType::parse(kind).unwrap();
         let found = single(json.as_bytes(), event_type, "2026-11-23T12:00:00Z".parse().unwrap(), &limits);
-        found.and_then(FoundEvents::read).map(|mut batch| batch.events.remove(0))
+        found.and_then(UnparsedEvents::parse).map(|mut batch| batch.events.remove(0))
     }
 
     #[test]

@@ -161,13 +161,13 @@ fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{Event, EventType, FoundEvents, Limits, single};
+    use crate::event::{Event, EventType, Limits, UnparsedEvents, single};
 
     const RECEIVED: &str = "2026-11-23T12:00:00.123456Z";
 
     fn taken(json: &str) -> Event {
         let found = single(json.as_bytes(), EventType::Track, RECEIVED.parse().unwrap(), &Limits::default());
-        found.and_then(FoundEvents::read).unwrap().events.remove(0)
+        found.and_then(UnparsedEvents::parse).unwrap().events.remove(0)
     }
 
     /// What becomes of these members; only those around them are cut away.

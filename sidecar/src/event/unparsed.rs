@@ -1,4 +1,4 @@
-//! The events of a body, found and not read yet: how much memory they will take is known before any of
+//! The events of a body, found and not parsed yet: how much memory they will take is known before any of
 //! it is allocated.
 //!
 //! A batch's `context` is copied into every event, and an event of many members takes several times its
@@ -10,7 +10,7 @@ use super::rejection::{Code, Rejected, Rejection};
 use super::stamp::RequestContext;
 use super::validate::{TypeFrom, TypeRule};
 use super::value::Value;
-use super::{EVENT_OVERHEAD_BYTES, Event, Limits, intake};
+use super::{EVENT_OVERHEAD_BYTES, Event, Limits, parse};
 
 /// Bytes that reading takes for each byte of JSON, at most: a member has at least 5 bytes (`"":1,`), and
 /// 64 of its own in a list that doubles as it grows, or in a set of keys.
@@ -19,7 +19,7 @@ const READING_FACTOR: usize = 26;
 /// What became of a request's events. Where no event is good, `events` is empty, and the whole request
 /// is to be refused.
 #[derive(Debug)]
-pub struct Batch {
+pub struct ParsedEvents {
     /// The events taken, in the order they came.
     pub events: Vec<Event>,
     /// Those refused, by their place.
@@ -27,7 +27,7 @@ pub struct Batch {
 }
 
 /// The events of one body, and what they share.
-pub struct FoundEvents<'a> {
+pub struct UnparsedEvents<'a> {
     items: Vec<Value<'a>>,
     /// Whether the body is the event: then a bad one is an error and no rejected part of a batch.
     is_alone: bool,
@@ -36,7 +36,7 @@ pub struct FoundEvents<'a> {
     limits: Limits,
 }
 
-impl<'a> FoundEvents<'a> {
+impl<'a> UnparsedEvents<'a> {
     /// A body that is one event.
     pub(super) fn alone(item: Value<'a>, type_from: TypeFrom, request: RequestContext<'a>, limits: &Limits) -> Self {
         Self { items: vec![item], is_alone: true, type_from, request, limits: *limits }
@@ -47,7 +47,7 @@ impl<'a> FoundEvents<'a> {
         Self { items, is_alone: false, type_from: TypeFrom::Event(rule), request, limits: *limits }
     }
 
-    /// The most bytes that [`read`](Self::read) allocates, the result included.
+    /// The most bytes that [`parse`](Self::parse) allocates, the result included.
     pub fn memory_bound(&self) -> usize {
         let RequestContext { context, integrations, sent_at, .. } = &self.request;
         let shared_json: usize = [context, integrations].into_iter().flatten().map(Shared::len).sum();
@@ -64,17 +64,17 @@ impl<'a> FoundEvents<'a> {
         stored + names + reading + self.items.len() * EVENT_OVERHEAD_BYTES
     }
 
-    /// Reads the events one by one: a bad one of several is rejected alone.
+    /// Parses the events one by one: a bad one of several is rejected alone.
     ///
     /// # Errors
     /// The only event is bad, or all together are too long as they would be stored.
-    pub fn read(self) -> Result<Batch, Rejection> {
+    pub fn parse(self) -> Result<ParsedEvents, Rejection> {
         let Self { items, is_alone, type_from, request, limits } = self;
-        let mut batch = Batch { events: Vec::with_capacity(items.len()), rejected: Vec::new() };
+        let mut batch = ParsedEvents { events: Vec::with_capacity(items.len()), rejected: Vec::new() };
         let mut stored_bytes = 0_usize;
         for (index, item) in items.into_iter().enumerate() {
             let event = if is_alone || item.is_object() {
-                intake::event(item.raw(), &type_from, &request, &limits)
+                parse::event(item.raw(), &type_from, &request, &limits)
             } else {
                 Err(Rejection::new(Code::EventNotObject, format!("the event is {item}, not an object")))
             };
@@ -124,15 +124,15 @@ mod tests {
     fn the_bound_holds_the_events_that_are_read() {
         let events = ["{}", r#"{"type":"page","userId":1,"context":{"b":2},"messageId":"m"}"#].repeat(20).join(",");
         let json = format!(r#"{{"batch":[{events}],"sentAt":"{}","context":{{"a":1}}}}"#, "9".repeat(500));
-        let found = batch(json.as_bytes(), jiff::Timestamp::UNIX_EPOCH, &Limits::default()).unwrap();
-        let bound = found.memory_bound();
-        let taken: usize = found.read().unwrap().events.iter().map(Event::memory_bytes).sum();
+        let unparsed = batch(json.as_bytes(), jiff::Timestamp::UNIX_EPOCH, &Limits::default()).unwrap();
+        let bound = unparsed.memory_bound();
+        let taken: usize = unparsed.parse().unwrap().events.iter().map(Event::memory_bytes).sum();
         assert!(taken > 20 * 500 && taken <= bound, "{taken} of {bound}");
     }
 
     #[test]
     fn a_lone_event_is_an_error_where_it_is_bad() {
-        let found = single(b"[1]", EventType::Page, jiff::Timestamp::UNIX_EPOCH, &Limits::default()).unwrap();
-        assert_eq!(found.read().unwrap_err().code, Code::InvalidJson);
+        let unparsed = single(b"[1]", EventType::Page, jiff::Timestamp::UNIX_EPOCH, &Limits::default()).unwrap();
+        assert_eq!(unparsed.parse().unwrap_err().code, Code::InvalidJson);
     }
 }

@@ -10,10 +10,10 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::batch;
-use super::found::FoundEvents;
-use super::intake::SPACE;
+use super::parse::SPACE;
 use super::rejection::{Code, Rejection};
 use super::stamp::RequestContext;
+use super::unparsed::UnparsedEvents;
 use super::validate::{TypeFrom, TypeRule};
 use super::value::{Value, body_text};
 use super::{Limits, object};
@@ -22,16 +22,16 @@ use super::{Limits, object};
 ///
 /// # Errors
 /// The array as a whole can't be taken: it is no JSON, empty or over a limit.
-pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<FoundEvents<'a>, Rejection> {
+pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
     let text = body_text(body)?.trim_matches(SPACE);
     let request = RequestContext { keeps_times: true, ..RequestContext::new(received_at) };
     if !text.starts_with('[') {
-        return Ok(FoundEvents::alone(Value::new(text), TypeFrom::Event(TypeRule::AnyWord), request, limits));
+        return Ok(UnparsedEvents::alone(Value::new(text), TypeFrom::Event(TypeRule::AnyWord), request, limits));
     }
     let array: &RawValue = serde_json::from_str(text)
         .map_err(|error| Rejection::new(Code::InvalidJson, format!("{}{error}", object::NOT_JSON)))?;
     let items = batch::items("the body", Value::new(array.get()), limits.webhook_events)?;
-    Ok(FoundEvents::several(items, TypeRule::AnyWord, request, limits))
+    Ok(UnparsedEvents::several(items, TypeRule::AnyWord, request, limits))
 }
 
 /// The text of an array's first item, just as it came: what a webhook's signature covers.
@@ -60,13 +60,13 @@ impl<'de> Visitor<'de> for First {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::Batch;
+    use crate::event::ParsedEvents;
 
-    fn take(json: &str) -> Result<Batch, (Code, String)> {
+    fn take(json: &str) -> Result<ParsedEvents, (Code, String)> {
         let limits = Limits { webhook_events: 3, ..Limits::default() };
         let received_at = "2026-11-23T12:00:00Z".parse().unwrap();
         let found = webhook(json.as_bytes(), received_at, &limits);
-        found.and_then(FoundEvents::read).map_err(|error| (error.code, error.message))
+        found.and_then(UnparsedEvents::parse).map_err(|error| (error.code, error.message))
     }
 
     fn stored(json: &str) -> String {

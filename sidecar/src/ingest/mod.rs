@@ -25,7 +25,7 @@ use tributary_crds::function::DestinationFunctionSpec;
 
 use crate::clock::Clock;
 use crate::delivery::{Delivery, NotStored};
-use crate::event::{self, Batch, Event, Rejection};
+use crate::event::{self, Event, ParsedEvents, Rejection};
 use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent, RejectedEvents};
 use crate::memory::{Budget, Reservation};
 use crate::status::metrics::Metrics;
@@ -202,7 +202,7 @@ impl Ingest {
 
     /// The events of a body, with a reservation of the memory that they take. A body that is a single
     /// event is refused if that is a bad one.
-    fn read(&self, route: &Route, body: ReadBody) -> Result<(Batch, Reservation), Answer> {
+    fn read(&self, route: &Route, body: ReadBody) -> Result<(ParsedEvents, Reservation), Answer> {
         let ReadBody { bytes, mut reservation } = body;
         let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let found = match route {
@@ -222,7 +222,7 @@ impl Ingest {
         if !reservation.grow(found.memory_bound()) {
             return Err(bad_body(&BodyError::OutOfBudget));
         }
-        let batch = found.read().map_err(refuse)?;
+        let batch = found.parse().map_err(refuse)?;
         // What was made of the body stands for it from here.
         drop(bytes);
         reservation.keep(memory_bytes(&batch));
@@ -231,8 +231,8 @@ impl Ingest {
 
     /// Stores the good events. If one can't be stored the whole request fails: the client sends it
     /// again.
-    async fn store(&self, batch: Batch, reservation: Reservation, deadline: Instant) -> Answer {
-        let Batch { mut events, rejected } = batch;
+    async fn store(&self, batch: ParsedEvents, reservation: Reservation, deadline: Instant) -> Answer {
+        let ParsedEvents { mut events, rejected } = batch;
         for event in &events {
             self.metrics.received(&event.event_type);
         }
@@ -307,7 +307,7 @@ fn known_method(method: &Method) -> &'static str {
 }
 
 /// Memory that a batch's events hold, and what is said about those refused.
-fn memory_bytes(batch: &Batch) -> usize {
+fn memory_bytes(batch: &ParsedEvents) -> usize {
     let events = batch.events.iter().map(Event::memory_bytes);
     let rejected = batch.rejected.iter().map(|rejected| rejected.rejection.message.len() + REJECTED_OVERHEAD_BYTES);
     events.chain(rejected).sum()

@@ -11,7 +11,7 @@ use proptest::prelude::*;
 use serde_json::value::RawValue;
 
 use super::value::Value;
-use super::{Batch, Event, EventType, FoundEvents, Limits, batch, single};
+use super::{Event, EventType, Limits, ParsedEvents, UnparsedEvents, batch, single};
 use events::{any_event, any_json, any_key};
 use json::{Json, Members, get, written};
 
@@ -26,11 +26,11 @@ fn limits() -> Limits {
 fn take(json: &[u8], kind: &str) -> Option<Event> {
     let event_type = EventType::parse(kind).unwrap();
     let found = single(json, event_type, RECEIVED.parse().unwrap(), &limits());
-    found.and_then(FoundEvents::read).ok().map(|mut batch| batch.events.remove(0))
+    found.and_then(UnparsedEvents::parse).ok().map(|mut batch| batch.events.remove(0))
 }
 
-fn take_batch(json: &[u8]) -> Option<Batch> {
-    batch(json, RECEIVED.parse().unwrap(), &limits()).and_then(FoundEvents::read).ok()
+fn take_batch(json: &[u8]) -> Option<ParsedEvents> {
+    batch(json, RECEIVED.parse().unwrap(), &limits()).and_then(UnparsedEvents::parse).ok()
 }
 
 /// What is stored, and that it is JSON as a stricter reader sees it.
