@@ -1,9 +1,9 @@
-//! Errors of the API server for people: kube's own text is the whole answer, twice.
+//! Texts and metric reasons for API server errors: kube's `Display` prints the whole `Status` twice.
 
 use kube::runtime::watcher;
 use tributary_telemetry::causes;
 
-/// What went wrong with a request.
+/// The text of a failed request: message, code and reason of the `Status`, else the chain of causes.
 pub fn error_text(error: &kube::Error) -> String {
     match error {
         kube::Error::Api(status) => format!("{} ({} {})", status.message, status.code, status.reason),
@@ -11,7 +11,7 @@ pub fn error_text(error: &kube::Error) -> String {
     }
 }
 
-/// What went wrong with a request, in words of a closed set.
+/// The reason of a failed request for metrics, from a closed set ([`REASONS`](crate::apply::REASONS)).
 pub fn api_reason(error: &kube::Error) -> &'static str {
     match error {
         kube::Error::Api(status) => match status.code {
@@ -27,7 +27,7 @@ pub fn api_reason(error: &kube::Error) -> &'static str {
     }
 }
 
-/// What went wrong with a watch.
+/// The text of a failed watch, as [`error_text`].
 pub fn watch_error_text(error: &watcher::Error) -> String {
     use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
     match error {
@@ -37,7 +37,7 @@ pub fn watch_error_text(error: &watcher::Error) -> String {
     }
 }
 
-/// Whether a request came too late: its namespace is being deleted, and all that is in it.
+/// Whether a request was refused because its namespace is being deleted.
 pub fn namespace_ends(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     let causes = status.details.iter().flat_map(|details| &details.causes);

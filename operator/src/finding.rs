@@ -1,32 +1,32 @@
-//! What is found out about a function: conditions that have no time yet, and what keeps it from running.
+//! Findings about a function: conditions that have no transition time yet, and problems that keep it from running.
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
-/// A condition, before it is known since when it has been so.
+/// A condition without `lastTransitionTime`, which the status adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Finding {
     /// The condition's type.
     pub r#type: ConditionType,
-    /// Whether it holds.
+    /// Whether the condition holds.
     pub status: Truth,
-    /// Why, for machines.
+    /// The condition's reason, for machines.
     pub reason: Reason,
-    /// Why, for people, and what to do.
+    /// The condition's message, for people: the cause and what to do.
     pub message: String,
 }
 
 impl Finding {
-    /// A condition of this type.
+    /// A finding from its four parts.
     pub fn new(r#type: ConditionType, status: Truth, reason: Reason, message: impl Into<String>) -> Self {
         Self { r#type, status, reason, message: message.into() }
     }
 }
 
-/// Something that keeps a function from running, and is nothing of the sidecar's.
+/// What keeps a function from running, or soon will, and isn't reported by the sidecar.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// For machines.
+    /// The reason of the conditions that report it.
     pub reason: Reason,
-    /// For people, with what to do.
+    /// Their message, for people, with what to do.
     pub message: String,
 }

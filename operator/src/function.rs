@@ -1,4 +1,4 @@
-//! Functions as the operator's parts speak of them.
+//! References to functions, also from their children.
 
 use std::fmt;
 
@@ -10,11 +10,11 @@ use tributary_crds::DestinationFunction;
 use crate::names::label;
 use crate::owner_references::controller;
 
-/// A function as it was read: one that can't be understood, stored under other rules, is its own
-/// trouble and nobody else's.
+/// A function as the watch reads it. One that doesn't deserialize, stored under another schema, doesn't
+/// fail the watch.
 pub type Guarded = DeserializeGuard<DestinationFunction>;
 
-/// Which function.
+/// The namespace and name of a function.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FunctionRef {
     /// Its namespace.
@@ -24,25 +24,25 @@ pub struct FunctionRef {
 }
 
 impl FunctionRef {
-    /// The function of this name.
+    /// The function of this name, which need not exist.
     pub fn new(namespace: impl Into<String>, name: impl Into<String>) -> Self {
         Self { namespace: namespace.into(), name: name.into() }
     }
 
-    /// The function that this is.
+    /// The reference to this function, guarded or not.
     pub fn of<K: Resource>(function: &K) -> Self {
         Self::new(function.namespace().unwrap_or_default(), function.name_any())
     }
 
-    /// The function that a child belongs to, or a pod is labelled with. Owners go before labels, which
-    /// are sooner edited by hand.
+    /// The function of a child or pod: by its owner reference, else by its label, which is more often edited
+    /// by hand.
     pub fn of_child<K: ResourceExt>(child: &K) -> Option<Self> {
         let owner = controller(child.meta()).filter(|owner| owner.kind == "DestinationFunction");
         let name = owner.map(|owner| &owner.name).or_else(|| child.labels().get(label::FUNCTION))?;
         Some(Self::new(child.namespace().unwrap_or_default(), name))
     }
 
-    /// An object of the namespace, as stores look it up.
+    /// A key for a store: the object of this name in the function's namespace.
     pub fn sibling<K: Resource<DynamicType = ()>>(&self, name: &str) -> ObjectRef<K> {
         ObjectRef::new(name).within(&self.namespace)
     }

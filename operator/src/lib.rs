@@ -1,20 +1,20 @@
-//! The operator: makes a running sidecar of every destination function, and keeps its status true.
+//! The operator: runs sidecars for every DestinationFunction and keeps the function's status current.
 //!
-//! What becomes of a function, in this order:
+//! The steps of a reconcile, and the module of each:
 //!
-//! 1. [`watch`] knows what is in the cluster, and says which function a change concerns;
-//! 2. [`validate`] says whether the platform allows the function: pure;
-//! 3. [`build`] says what its children should be: pure;
-//! 4. [`apply`] makes them so, where they differ;
-//! 5. [`observe`] sees what its sidecars do, and asks them;
-//! 6. [`status`] computes the conditions, and writes them, with Events and lines of the log.
+//! 1. [`watch`] caches what is in the cluster and maps each change to the function it concerns;
+//! 2. [`validate`] decides whether the platform allows the function: pure;
+//! 3. [`build`] computes the function's children: pure;
+//! 4. [`apply`] writes the children that differ;
+//! 5. [`observe`] reads the state of the sidecars from the caches and from their `/status`;
+//! 6. [`status`] computes the conditions and writes them, with Events and log lines.
 //!
-//! [`controller`] does that for a function whenever something has changed, decides whose turn it is when the platform
-//! changes all sidecars, and backs off after failures. [`leader`] sees to it that only one process writes, with the help
-//! of [`client`]; [`platform`] is what the cluster's owner says, and [`process`] what surrounds all of it.
+//! [`controller`] reconciles a function when something has changed, assigns rollout slots when the platform changes all
+//! sidecars, and backs off after failures. [`leader`] and [`client`] ensure that only one process writes; [`platform`]
+//! holds the platform owner's settings, [`process`] the flags, the health checks and the admin port.
 //!
-//! No module uses one that stands for a later step. The operator has no access to Secrets: the kubelet mounts them into
-//! sidecars, which read them.
+//! No module depends on one of a later step. The operator has no access to Secrets: the kubelet mounts them into the
+//! sidecars.
 
 mod api_error;
 pub mod apply;

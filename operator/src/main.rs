@@ -1,4 +1,4 @@
-//! The operator's process: flags, platform, logs, port, then lead or stand by until the end.
+//! The operator's process: flags, platform file, logs, admin port, then lead or stand by until a signal.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -19,7 +19,7 @@ use tributary_operator::process::health::Health;
 use tributary_operator::status::events::Events;
 use tributary_telemetry as telemetry;
 
-/// sysexits.h EX_USAGE: wrong flags or configuration.
+/// Exit code for wrong flags or a wrong platform file: EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
 
 fn main() -> ExitCode {
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error.to_string()),
     };
     telemetry::start(telemetry::targets(flags.log_level), flags.log_format);
-    // The first thing that needs TLS would otherwise have to choose.
+    // rustls needs one process-wide provider before the first use of TLS.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     info!(version = env!("CARGO_PKG_VERSION"), identity = flags.identity, sidecar = platform.sidecar.image, "starting");
     match run(&flags, platform) {
@@ -48,7 +48,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Says on one line what is wrong with the flags or the platform's file.
+/// Prints on one line what is wrong with the flags or the platform file.
 fn usage(error: &str) -> ExitCode {
     eprintln!("tributary-operator: {}", telemetry::one_line(error));
     ExitCode::from(USAGE)
@@ -67,7 +67,7 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
 
     let namespace = flags.lease_namespace.clone().unwrap_or_else(|| config.default_namespace.clone());
-    // A client of its own, without a fence: a process that doesn't lead must be able to ask for it.
+    // A separate client without the leadership fence: a standby must be able to acquire the Lease.
     let leases = Api::namespaced(Client::try_from(without_retries(&config))?, &namespace);
     let mut elector = Elector::new(leases, flags.lease.clone(), flags.identity.clone(), leadership.clone());
     let counted = Arc::clone(&metrics);

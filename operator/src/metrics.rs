@@ -1,5 +1,5 @@
-//! What the operator counts. Names and labels are public; labels come from closed sets. What alerts
-//! take the rate of begins at 0: Prometheus' `rate()` does not see a first sample as an increase.
+//! The operator's metrics. Names and labels are public; labels come from closed sets. Counters that alerts
+//! take the rate of start at 0: Prometheus' `rate()` does not count the first sample as an increase.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -21,7 +21,7 @@ use crate::client::ApiRequest;
 use crate::finding::Finding;
 use crate::function::FunctionRef;
 
-/// Seconds: from a look that finds nothing to do to the time limit of one.
+/// Histogram buckets in seconds: from a reconcile that changes nothing to its time limit.
 const SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0];
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -29,7 +29,7 @@ struct ReadyLabel {
     ready: &'static str,
 }
 
-/// A condition of a function's as it is now. Prometheus' own label `namespace` is the operator's.
+/// A function's current condition. Prometheus sets the label `namespace` to the operator's own.
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ConditionLabels {
     function_namespace: String,
@@ -55,37 +55,37 @@ struct CallLabels {
     kind: &'static str,
 }
 
-/// What metrics tell of a function.
+/// What the metrics show of a function.
 #[derive(Clone, Debug, PartialEq)]
 struct Reported {
     ready: Truth,
     conditions: Vec<ConditionLabels>,
 }
 
-/// The conditions of which metrics tell: whether it stores events, whether the platform allows it, and whether it is
-/// what was asked for.
+/// The conditions that metrics show: whether the function stores events, whether the platform allows it, and whether
+/// its sidecars are what its spec asks for.
 const REPORTED: [ConditionType; 3] = [ConditionType::Ready, ConditionType::Accepted, ConditionType::UpToDate];
 
-/// How many functions are where in the rollout of the platform's sidecar.
+/// The number of functions per state of the platform's rollout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RolloutCounts {
-    /// Holding a slot.
+    /// Functions that hold a slot.
     pub rolling: usize,
-    /// Waiting for one.
+    /// Functions that wait for a slot.
     pub waiting: usize,
-    /// Whose roll failed.
+    /// Functions whose rollout failed.
     pub failed: usize,
-    /// Whether no other begins.
+    /// Whether no other rollout starts, since too many failed.
     pub halted: bool,
 }
 
-/// Everything that the operator counts.
+/// The registry and all metrics of the operator.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
     functions: Family<ReadyLabel, Gauge>,
     function_conditions: Family<ConditionLabels, Gauge>,
-    /// What is told of each function now.
+    /// What the gauges now show of each function.
     known: Mutex<HashMap<FunctionRef, Reported>>,
     reconcile_duration: Histogram,
     reconcile_errors: Family<ReasonLabel, Counter>,
@@ -96,7 +96,7 @@ pub struct Metrics {
 }
 
 impl Metrics {
-    /// All at zero.
+    /// Registers all metrics.
     pub fn new() -> Arc<Self> {
         let mut registry = Registry::with_prefix("tributary");
         registry.register("build", "What runs", Info::new([("version", env!("CARGO_PKG_VERSION"))]));
@@ -151,22 +151,22 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    /// A request is begun.
+    /// Counts a request to the API server; called before it is sent.
     pub fn api_request(&self, ApiRequest { verb, kind }: ApiRequest) {
         self.api_requests.get_or_create(&CallLabels { verb, kind }).inc();
     }
 
-    /// A function was looked at.
+    /// Records the duration of a reconcile, failed or not.
     pub fn reconciled(&self, took: Duration) {
         self.reconcile_duration.observe(took.as_secs_f64());
     }
 
-    /// A look at a function failed.
+    /// Counts a failed reconcile; `reason` is one of [`REASONS`].
     pub fn reconcile_error(&self, reason: &'static str) {
         self.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// What is found of a function; nothing, when it is gone.
+    /// Replaces what the metrics show of a function; empty `findings` remove it.
     pub fn function(&self, function: &FunctionRef, findings: &[Finding]) {
         let now = reported(function, findings);
         let mut known = self.known();
@@ -186,7 +186,7 @@ impl Metrics {
         conditions.iter().for_each(|labels| _ = self.function_conditions.remove(labels));
     }
 
-    /// How many functions are where in the platform's rollout.
+    /// Sets the gauges of the platform's rollout.
     pub fn rollouts(&self, counts: RolloutCounts) {
         let RolloutCounts { rolling, waiting, failed, halted } = counts;
         for (state, count) in [("rolling", rolling), ("waiting", waiting), ("failed", failed)] {
@@ -195,7 +195,7 @@ impl Metrics {
         self.rollout_halted.set(i64::from(halted));
     }
 
-    /// This process leads, or not. Who doesn't knows nothing of functions.
+    /// Sets whether this process leads. A standby shows no functions and no rollouts.
     pub fn leads(&self, leads: bool) {
         self.leader.set(i64::from(leads));
         if !leads {
@@ -204,7 +204,7 @@ impl Metrics {
         }
     }
 
-    /// All of them, as text.
+    /// All metrics, in the format that the scraper asked for.
     pub fn encode(&self, format: Format) -> String {
         format.encode(&self.registry)
     }

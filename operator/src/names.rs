@@ -1,59 +1,59 @@
-//! The names by which the operator knows its own objects: field manager, labels, annotations.
+//! Names that the operator writes on its objects: field manager, labels, annotations; and the hash they use.
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-/// The field manager of all that the operator writes.
+/// The operator's field manager, and the value of [`label::MANAGED_BY`].
 pub const MANAGER: &str = "tributary";
 
-/// Labels.
+/// Label keys.
 pub mod label {
-    /// Of every child: what the operator's watches select.
+    /// On every child: the operator's watches select by it.
     pub const MANAGED_BY: &str = "app.kubernetes.io/managed-by";
-    /// Of every child: what it is.
+    /// On every child: always [`SIDECAR`](super::SIDECAR).
     pub const NAME: &str = "app.kubernetes.io/name";
-    /// Of every child: its function's name.
+    /// On every child: the function's name.
     pub const FUNCTION: &str = "tributary.dev/function";
-    /// Of pods and ConfigMaps: the hash of the configuration.
+    /// On pods and ConfigMaps: the hash of the sidecar's configuration.
     pub const CONFIG: &str = "tributary.dev/config";
 }
 
-/// The value of [`label::NAME`].
+/// The value of [`label::NAME`] on every child.
 pub const SIDECAR: &str = "tributary-sidecar";
 
-/// Annotations.
+/// Annotation keys.
 pub mod annotation {
-    /// What the names of all of them begin with.
+    /// The prefix of all annotations that the operator writes.
     pub const PREFIX: &str = "tributary.dev/";
-    /// Of every child: the hash of what the operator last applied. What is no longer wanted is seen by
-    /// it alone.
+    /// On every child: the hash of what the operator last applied. Only this shows that a field is no
+    /// longer wanted.
     pub const APPLIED: &str = "tributary.dev/applied";
-    /// Of Deployments: the hash of the pod template.
+    /// On Deployments: the hash of the pod template.
     pub const TEMPLATE: &str = "tributary.dev/template";
-    /// Of pods: the base identity, where EKS gives it to them at their beginning.
+    /// On pods: the base identity that EKS's webhooks inject at creation; another one rolls the pods.
     pub const BASE_IDENTITY: &str = "tributary.dev/base-identity";
-    /// Of Deployments: the hash of what the function's owner has a say in. A template that changes
-    /// while this does not is the platform's doing.
+    /// On Deployments: the hash of what the function's owner controls. If the template changes and this
+    /// does not, the platform made the change.
     pub const FUNCTION: &str = "tributary.dev/function-hash";
-    /// Of Deployments: the hash of what the platform demands of the namespace for its security, if anything. When
-    /// it changes, the roll waits for no other.
+    /// On Deployments: the hash of the external ID prefix that the platform enforces in the namespace, if any. When it
+    /// changes, the rollout does not wait for a slot.
     pub const DEMANDS: &str = "tributary.dev/demands-hash";
-    /// Of Deployments: the operator that wrote them, as the namespace and name of its Lease.
+    /// On Deployments: the operator that wrote them, as `NAMESPACE/LEASE`.
     pub const OPERATOR: &str = "tributary.dev/operator";
-    /// Of Deployments: `spec.resources` as it was taken up, in JSON. The rest of the function's is in the ConfigMap.
+    /// On Deployments: `spec.resources` as last accepted, in JSON. The rest of the accepted spec is in the ConfigMap.
     pub const RESOURCES: &str = "tributary.dev/resources";
 }
 
-/// Pairs as Kubernetes' maps.
+/// A map of labels or annotations from pairs.
 pub fn labels<const N: usize>(pairs: [(&str, &str); N]) -> BTreeMap<String, String> {
     pairs.into_iter().map(|(key, value)| (key.to_owned(), value.to_owned())).collect()
 }
 
-/// A hash of what a value says: 10 characters, fit for names and labels.
+/// A hash of a value: 10 hex characters of SHA-256, short enough for names and labels.
 pub fn hash(value: &impl Serialize) -> String {
-    // Structs are written in the order of their fields, and maps are sorted: the text is the value's.
+    // Deterministic: struct fields are in declaration order and the maps are sorted.
     let text = serde_json::to_vec(value).expect("Kubernetes' types are JSON");
     hex::encode(&Sha256::digest(text)[..5])
 }

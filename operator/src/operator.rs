@@ -1,4 +1,4 @@
-//! The operator while it leads: a controller for each scope.
+//! Runs one controller per scope while this process leads.
 
 use std::sync::Arc;
 
@@ -15,7 +15,7 @@ use crate::process::health::Health;
 use crate::status::events::Events;
 use crate::watch::Scope;
 
-/// What leads, or stands by.
+/// What the controllers need, kept while leadership comes and goes.
 pub struct Operator {
     client: Client,
     platform: Arc<Platform>,
@@ -27,7 +27,7 @@ pub struct Operator {
 }
 
 impl Operator {
-    /// One that stands by.
+    /// An operator that stands by.
     pub fn new(
         client: Client,
         flags: &Flags,
@@ -47,7 +47,7 @@ impl Operator {
         }
     }
 
-    /// Looks after all functions, for as long as it is polled.
+    /// Reconciles all functions for as long as it is polled. Every call starts with empty caches.
     pub async fn look_after_functions(&self) {
         self.metrics.leads(true);
         let shared = Shared {
@@ -59,7 +59,7 @@ impl Operator {
             metrics: Arc::clone(&self.metrics),
             watch_timeout: self.watch_timeout,
         };
-        // They end with this future.
+        // Dropped with this future, which aborts the controllers.
         let mut controllers = JoinSet::new();
         let mut all_synced = Vec::new();
         for scope in &self.scopes {
@@ -71,7 +71,7 @@ impl Operator {
         while controllers.join_next().await.is_some() {}
     }
 
-    /// Leads no more.
+    /// Resets metrics and health once this process no longer leads.
     pub fn stand_by(&self) {
         self.metrics.leads(false);
         self.health.stands_by();

@@ -1,4 +1,4 @@
-//! Whose an object is. Pure.
+//! Decides whether an object belongs to a function. Pure.
 
 use std::collections::BTreeMap;
 
@@ -6,24 +6,24 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::{ObjectMeta, OwnerReference}
 
 use crate::names::{MANAGER, annotation, label};
 
-/// Whose.
+/// Whether an object belongs to the function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Ownership {
-    /// The function's.
+    /// It is the function's child.
     Ours,
-    /// A function's of the same name that is gone: the garbage collector will come for it.
+    /// It belonged to a deleted function of the same name; the garbage collector removes it.
     Orphaned,
-    /// Somebody else's; who that is, in words.
+    /// It belongs to something else, named in the text.
     Foreign(String),
 }
 
-/// Whose an object is, to the function of this name and uid.
+/// Whether an object belongs to the function of this name and uid.
 pub fn ownership(object: &ObjectMeta, name: &str, uid: &str) -> Ownership {
     match controller(object) {
         Some(owner) if owner.uid == uid => Ownership::Ours,
         Some(owner) if owner.kind == "DestinationFunction" && owner.name == name => Ownership::Orphaned,
         Some(owner) => Ownership::Foreign(format!("it belongs to the {} {}", owner.kind, owner.name)),
-        // Somebody has taken its owner away by hand; all the rest says whose it is.
+        // Somebody removed the owner reference by hand; labels and annotation remain.
         None if is_marked(object, name) => Ownership::Ours,
         None => Ownership::Foreign("it belongs to no function".to_owned()),
     }
@@ -36,7 +36,7 @@ fn is_marked(object: &ObjectMeta, name: &str) -> bool {
         && value(&object.annotations, annotation::APPLIED).is_some()
 }
 
-/// The owner that manages an object.
+/// The owner reference with `controller: true`; Kubernetes allows at most one.
 pub fn controller(object: &ObjectMeta) -> Option<&OwnerReference> {
     object.owner_references.as_ref()?.iter().find(|owner| owner.controller == Some(true))
 }

@@ -1,7 +1,7 @@
-//! Resource versions as numbers, by which an object is older or younger: since Kubernetes 1.35 by contract and before it
-//! in fact (KEP-5504).
+//! Resource versions as numbers, which order the versions of an object: by contract since Kubernetes 1.35, in practice
+//! before (KEP-5504).
 
-/// The number; nothing of a version that is none, of which nobody can say whether it is older.
+/// The version as a number; `None` if it is absent or no number, and so can't be compared.
 pub fn number(version: Option<&str>) -> Option<u64> {
     version?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The kinds of children, and what is particular to each.
+//! The kinds of children, and how each differs when it is applied.
 
 use std::fmt::Debug;
 
@@ -11,34 +11,33 @@ use serde_json::{Value, json};
 
 use crate::build::holds;
 
-/// A kind of child.
+/// A kind of child; the defaults are for one that needs nothing special.
 pub trait Child:
     Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync
 {
-    /// Whether it has `spec.replicas`, and they are left to others.
+    /// Whether the kind has `spec.replicas` and this object leaves them to others.
     fn leaves_replicas(&self) -> bool {
         false
     }
 
-    /// What is desired, where `live` is there already.
+    /// The object to apply, given that `live` exists.
     fn beside(&self, _live: &Self) -> Self {
         self.clone()
     }
 
-    /// Whether `live` can't become what is desired, and must go for it.
+    /// Whether `live` can't become this object and must be deleted and created again.
     fn excludes(&self, _live: &Self) -> bool {
         false
     }
 
-    /// What takes away from `live` what others added to it and may not stay, as a merge patch; nothing, if there is
-    /// nothing of the kind.
+    /// A merge patch that removes from `live` what others added and may not stay; `None` if there is no such thing.
     fn cleaning(&self, _live: &Self) -> Option<Value> {
         None
     }
 }
 
 impl Child for k8s_openapi::api::core::v1::ConfigMap {
-    /// What it was made with, for good.
+    /// The data it was created with: it is immutable.
     fn beside(&self, live: &Self) -> Self {
         Self { data: live.data.clone(), ..self.clone() }
     }
@@ -56,8 +55,8 @@ impl Child for k8s_openapi::api::apps::v1::Deployment {
         self.spec.as_ref().is_some_and(|spec| spec.replicas.is_none())
     }
 
-    /// Other containers: they would run with the function's Secrets, and with them the Deployment could not be written
-    /// any more, as admission holds the operator's account to the sidecar.
+    /// Removes other containers: they would run with the function's Secrets, and admission, which restricts the
+    /// operator's account to the sidecar, would refuse every further write of the Deployment.
     fn cleaning(&self, live: &Self) -> Option<Value> {
         let pod = |deployment: &Self| Some(deployment.spec.as_ref()?.template.spec.clone().unwrap_or_default());
         let (desired, live) = (pod(self)?, pod(live)?);

@@ -1,9 +1,9 @@
-//! Whether an object in the cluster already is what is wanted. Pure.
+//! Compares an object in the cluster with the desired one. Pure.
 //!
-//! Asking the API server would be a request for every child at every look; so the comparison is
-//! made here. What is wanted must be there; what others added, and what the API server fills in,
-//! does not count. What was wanted once and is no more can't be seen this way: the hash of what was
-//! applied last tells ([`annotation::APPLIED`]).
+//! A dry run on the API server would cost one request per child and reconcile, so the comparison is
+//! made here. All that is desired must be there; what others added and what the API server fills in
+//! does not count. A field that is no longer desired can't be seen this way: the hash of the last
+//! applied object shows it ([`annotation::APPLIED`]).
 
 use kube::ResourceExt;
 use serde::Serialize;
@@ -12,7 +12,7 @@ use tributary_crds::values::Quantity;
 
 use crate::names::annotation;
 
-/// Lists whose elements Kubernetes tells apart by a field; others may have added elements of theirs.
+/// Lists whose elements are matched by a key field, to which others may have added elements.
 /// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy>
 const KEYED: [(&str, &str); 8] = [
     ("containers", "name"),
@@ -25,7 +25,7 @@ const KEYED: [(&str, &str); 8] = [
     ("volumes", "name"),
 ];
 
-/// Whether `live` is what `desired` says, and was made so by it.
+/// Whether `live` has all of `desired`, and was last applied from it.
 pub fn is_current<K: ResourceExt + Serialize>(live: &K, desired: &K) -> bool {
     let applied = |object: &K| object.annotations().get(annotation::APPLIED).cloned();
     if applied(live) != applied(desired) {
@@ -35,7 +35,7 @@ pub fn is_current<K: ResourceExt + Serialize>(live: &K, desired: &K) -> bool {
     covers(&json(live), &json(desired), Place::default())
 }
 
-/// Where in an object a value stands, as far as it matters.
+/// The field of a value, and whether it is below `resources`, where strings are quantities.
 #[derive(Clone, Copy, Default)]
 struct Place<'a> {
     field: &'a str,
@@ -46,11 +46,11 @@ fn covers(live: &Value, desired: &Value, place: Place<'_>) -> bool {
     match (live, desired) {
         (Value::Object(live), Value::Object(desired)) => desired.iter().all(|(field, desired)| {
             let live = live.get(field).unwrap_or(&Value::Null);
-            // Amounts are written in another way than they were given.
+            // The API server may rewrite a quantity, for example 1000m as 1.
             covers(live, desired, Place { field, amounts: place.amounts || field == "resources" })
         }),
         (Value::Array(live), Value::Array(desired)) => match key_of(place.field) {
-            // Not all lists of the name are: a NetworkPolicy's ports have no names.
+            // Not every list of this name has keys: a NetworkPolicy's ports have no names.
             Some(key) if desired.iter().all(|desired| !desired[key].is_null()) => desired.iter().all(|desired| {
                 let mut same = live.iter().filter(|live| live[key] == desired[key]);
                 same.any(|live| covers(live, desired, place))
@@ -60,7 +60,7 @@ fn covers(live: &Value, desired: &Value, place: Place<'_>) -> bool {
                     && live.iter().zip(desired).all(|(live, desired)| covers(live, desired, place))
             }
         },
-        // What is empty is not kept.
+        // The API server drops empty values.
         (Value::Null, Value::Object(desired)) => desired.is_empty(),
         (Value::Null, Value::Array(desired)) => desired.is_empty(),
         (Value::Null, Value::String(desired)) => desired.is_empty(),

@@ -1,4 +1,4 @@
-//! Why a child is not what it should be.
+//! Why applying a child failed, with the reason for conditions and metrics.
 
 use kube::Resource;
 use tributary_crds::conditions::Reason;
@@ -6,22 +6,22 @@ use tributary_crds::conditions::Reason;
 use crate::api_error::{api_reason, error_text};
 use crate::finding::Problem;
 
-/// Why a child is not what it should be.
+/// Why a child could not be applied or deleted.
 #[derive(Debug, thiserror::Error)]
 pub enum ApplyError {
-    /// Somebody else has an object of that name.
+    /// An object that isn't the function's has the child's name.
     #[error(
         "the name {name} is taken: there is a {kind} {name} in the namespace, and {who}; delete or rename it, or name the function otherwise"
     )]
     Clash {
-        /// The object's kind.
+        /// The kind of that object.
         kind: String,
         /// Its name.
         name: String,
-        /// Whose it is.
+        /// What it belongs to, for the message.
         who: String,
     },
-    /// A function of that name is gone, and its child not yet.
+    /// The child of a deleted function of the same name still exists.
     #[error(
         "the {kind} {name} of a function of the same name that was deleted is still there; the garbage collector removes it"
     )]
@@ -31,14 +31,14 @@ pub enum ApplyError {
         /// Its name.
         name: String,
     },
-    /// The API server said no, or nothing.
+    /// The API server refused, or did not answer.
     #[error("the {kind} {name} can't be written: {}", error_text(source))]
     Api {
         /// The child's kind.
         kind: String,
         /// Its name.
         name: String,
-        /// What it said.
+        /// Its answer, or why there is none.
         source: kube::Error,
     },
 }
@@ -48,14 +48,14 @@ impl ApplyError {
         Self::Api { kind: K::kind(&()).into_owned(), name: name.to_owned(), source }
     }
 
-    /// What to say of it in the function's conditions; nothing, if it passes by itself.
+    /// The problem to report in the function's conditions; `None` if a retry is expected to succeed.
     pub fn problem(&self) -> Option<Problem> {
         let problem = |reason, message| Some(Problem { reason, message });
         match self {
             Self::Clash { .. } => problem(Reason::NameClash, self.to_string()),
             Self::Orphaned { .. } => problem(Reason::Progressing, self.to_string()),
             Self::Api { source: kube::Error::Api(status), kind, name } => match status.code {
-                // A race that the next look settles, or a server that is not well.
+                // A race that the next reconcile settles, or an overloaded or failing API server.
                 409 | 429 | 500.. => None,
                 403 if status.message.contains("exceeded quota") => problem(
                     Reason::QuotaExceeded,
@@ -70,7 +70,7 @@ impl ApplyError {
         }
     }
 
-    /// For metrics: a closed set.
+    /// The reason for metrics, one of [`REASONS`].
     pub fn reason(&self) -> &'static str {
         match self {
             Self::Clash { .. } => "NameClash",
@@ -80,8 +80,7 @@ impl ApplyError {
     }
 }
 
-/// Every reason of a look at a function that failed: those of [`ApplyError::reason`], of [`api_reason`],
-/// and `Timeout`.
+/// All reasons of a failed reconcile: those of [`ApplyError::reason`], of [`api_reason`], and `Timeout`.
 pub const REASONS: [&str; 11] = [
     "Conflict",
     "Forbidden",

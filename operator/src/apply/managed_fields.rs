@@ -1,9 +1,9 @@
-//! Who owns which field of an object, in server-side apply's books. Pure.
+//! Prepares an object's managed fields for server-side apply. Pure.
 //!
-//! A child is created by a plain POST, which never takes over what somebody else has; but in the
-//! books that is an update, whose fields no later apply gives up. So before the first apply the
-//! entry is turned into one of an apply's, as kubectl does when it migrates an object. Replicas
-//! that are nobody's business any more are struck from it, or giving them up would reset them.
+//! A child is created by a plain POST, which never takes over an existing object; but managed fields
+//! record that as an update, whose fields no later apply gives up. So before the first apply the
+//! entry is turned into an apply's, as kubectl does when it migrates an object. Replicas that the
+//! operator no longer sets are removed from it, or giving them up would reset them.
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership>
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -11,8 +11,8 @@ use serde_json::Value;
 
 use crate::names::MANAGER;
 
-/// The books as they must be before an apply, if they must be changed. `leaves_replicas` says that
-/// what is applied has no `spec.replicas`.
+/// The managed fields to write before an apply; `None` if they can stay. `leaves_replicas` says that
+/// the object to apply leaves `spec.replicas` to others.
 pub fn prepared(books: &[ManagedFieldsEntry], leaves_replicas: bool) -> Option<Vec<ManagedFieldsEntry>> {
     let applied = books.iter().any(|entry| is_ours(entry) && is(entry, "Apply"));
     let mut prepared = Vec::with_capacity(books.len());

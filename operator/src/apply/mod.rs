@@ -1,8 +1,8 @@
-//! Brings a child to what it should be, with as few requests as possible.
+//! Creates, applies and deletes children, with as few requests as possible.
 //!
-//! A child that isn't there is created by a plain POST, which takes nothing over; what is there is
-//! applied under one field manager, with its uid, so that nothing that came in its place is touched.
-//! Where nothing differs nothing is asked.
+//! A missing child is created by a plain POST, which takes over no existing object. An existing one
+//! is applied under one field manager, with its uid, so that an object that has replaced it is not
+//! touched. If the cached child already is as desired, no request is sent.
 
 mod child;
 pub mod difference;
@@ -31,11 +31,11 @@ use difference::is_current;
 pub use child::Child;
 pub use error::{ApplyError, REASONS};
 
-/// What writes children.
+/// Writes children, and remembers the last write of each.
 pub struct Applier {
     client: Client,
-    /// What was applied last, and what came of it: of objects that somebody else changes back at
-    /// once, and of caches that are behind.
+    /// The last write per child and its result: to notice a cache that is behind, and an object that
+    /// something changes back at once. The inner key is `KIND/NAME`.
     written: Mutex<HashMap<FunctionRef, HashMap<String, Written>>>,
 }
 
@@ -43,25 +43,25 @@ pub struct Applier {
 struct Written {
     applied: Option<String>,
     resource_version: Option<String>,
-    /// How often in a row it did not become what was applied.
+    /// How often in a row the result differed from what was applied.
     in_vain: u32,
-    /// The generation that would not become what it should be, whatever was applied.
+    /// The generation at which the operator has given up, after [`ATTEMPTS`] results that differed.
     futile: Option<i64>,
 }
 
-/// How often a child is applied before the operator gives in to what changes it back: once may be a coincidence.
+/// How often a child that something changes back is applied before the operator gives up: once may be a coincidence.
 const ATTEMPTS: u32 = 3;
 
 impl Applier {
-    /// Writes with this client.
+    /// An applier that has written nothing yet.
     pub fn new(client: Client) -> Self {
         Self { client, written: Mutex::default() }
     }
 
-    /// Brings the child to what is desired. `cached` is what is known of it.
+    /// Creates or applies the child, unless `cached`, its cached state, already is as desired.
     ///
     /// # Errors
-    /// When the name is somebody else's, or the API server refuses.
+    /// If an object that isn't the function's has the name, or the API server refuses.
     pub async fn ensure<K: Child>(&self, meta: &ChildMeta, desired: &K, cached: Option<&K>) -> Result<(), ApplyError> {
         let name = desired.name_any();
         let api: Api<K> = Api::namespaced(self.client.clone(), &meta.namespace);
@@ -78,7 +78,7 @@ impl Applier {
                 created => return created.map_err(fail),
             }
         }
-        // The cache has no books, and may be behind.
+        // The cache has no managed fields, and may be behind.
         let live = api.get(&name).await.map_err(fail)?;
         check_owned(&live, meta)?;
         if desired.excludes(&live) {
@@ -112,50 +112,49 @@ impl Applier {
         Ok(())
     }
 
-    /// The child of that name, whether or not the caches know it: somebody may have taken its labels away, by which
-    /// watches find it.
+    /// The function's child of that name, read from the API server: the caches miss a child whose labels somebody has
+    /// removed. `None` if there is none or it isn't the function's.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses.
     pub async fn find<K: Child>(&self, meta: &ChildMeta, name: &str) -> Result<Option<K>, ApplyError> {
         let api: Api<K> = Api::namespaced(self.client.clone(), &meta.namespace);
         let live = api.get_opt(name).await.map_err(|source| ApplyError::api::<K>(name, source))?;
         Ok(live.filter(|live| ownership(live.meta(), &meta.name, &meta.uid) == Ownership::Ours))
     }
 
-    /// Removes the child of that name, if there is one ([`find`](Self::find)). Whether there is none of the function's
-    /// any more.
+    /// Deletes the child of that name, if [`find`](Self::find) finds one. Returns true once it finds none.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses.
     pub async fn remove_named<K: Child>(&self, meta: &ChildMeta, name: &str) -> Result<bool, ApplyError> {
         let ours: Option<K> = self.find(meta, name).await?;
         self.remove(meta, ours.as_ref()).await?;
         Ok(ours.is_none())
     }
 
-    /// Writes how many sidecars there are into a function that doesn't say: [`scale`](crate::build::replicas) says why.
+    /// Sets `spec.replicas` of a function that leaves it out: [`replicas`](crate::build::replicas) says why.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses.
     pub async fn fill_in(&self, function: &DestinationFunction, replicas: i32) -> Result<(), ApplyError> {
         let name = function.name_any();
         let api: Api<DestinationFunction> =
             Api::namespaced(self.client.clone(), &function.namespace().unwrap_or_default());
-        // Of this version: somebody may have said a number since.
+        // Only at this version: somebody may have set a number since.
         let metadata = json!({"resourceVersion": function.resource_version()});
         let patch = Patch::Merge(json!({"metadata": metadata, "spec": {"replicas": replicas}}));
         match api.patch_scale(&name, &by_us(), &patch).await {
-            // The next look, at the next version, goes by it; or the function is gone.
+            // It has changed, which triggers a reconcile, or it is gone.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             filled => filled.map(|_| ()).map_err(|source| ApplyError::api::<DestinationFunction>(&name, source)),
         }
     }
 
-    /// Writes `spec.replicas` alone, of a Deployment that must not change otherwise yet.
+    /// Patches only `spec.replicas` of a Deployment that waits for its rollout.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses.
     pub async fn scale(&self, meta: &ChildMeta, replicas: i32) -> Result<(), ApplyError> {
         type Deployment = k8s_openapi::api::apps::v1::Deployment;
         let api: Api<Deployment> = Api::namespaced(self.client.clone(), &meta.namespace);
@@ -164,10 +163,10 @@ impl Applier {
         scaled.map(|_| ()).map_err(|source| ApplyError::api::<Deployment>(&meta.name, source))
     }
 
-    /// Deletes a child that is no longer wanted, if it is the function's.
+    /// Deletes the child `cached` if it is the function's, and only the object with its uid.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses, unless the child is already gone.
     pub async fn remove<K>(&self, meta: &ChildMeta, cached: Option<&K>) -> Result<(), ApplyError>
     where
         K: Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned,
@@ -189,7 +188,7 @@ impl Applier {
         }
     }
 
-    /// Whether what is cached is older than what was written, or is what came of writing this already.
+    /// Whether not to apply again: `cached` is no newer than the last write of `desired`, or the operator has given up.
     fn is_behind<K: Child>(&self, meta: &ChildMeta, cached: &K, desired: &K) -> bool {
         let Some(written) = self.written(meta, desired).filter(|written| written.applied == applied(desired)) else {
             return false;
@@ -200,13 +199,13 @@ impl Applier {
         }
     }
 
-    /// Whether the child is younger than what was written of it here.
+    /// Whether the child is newer than this operator's last write of it, if there is one.
     pub fn is_younger<K: Child>(&self, meta: &ChildMeta, live: &K) -> bool {
         let written = self.written(meta, live).and_then(|written| number(written.resource_version.as_deref()));
         written.zip(version(live)).is_some_and(|(written, live)| written < live)
     }
 
-    /// What was written last of a child, if this operator has written it.
+    /// The last write of a child since this process leads, if any.
     fn written<K: Child>(&self, meta: &ChildMeta, child: &K) -> Option<Written> {
         self.lock().get(&meta.function())?.get(&key(child)).cloned()
     }
@@ -222,7 +221,7 @@ impl Applier {
         children.insert(key(desired), written);
     }
 
-    /// Forgets a function that is gone.
+    /// Forgets the writes of a function that is gone.
     pub fn forget(&self, function: &FunctionRef) {
         self.lock().remove(function);
     }
@@ -232,12 +231,12 @@ impl Applier {
     }
 }
 
-/// Whether nothing is to be done.
+/// Whether there is nothing to apply and nothing to remove.
 fn is_settled<K: Child>(live: &K, desired: &K) -> bool {
     is_current(live, desired) && desired.cleaning(live).is_none()
 }
 
-/// Takes away from the very object that is there what others added and may not stay: an apply leaves it.
+/// Removes what others added and may not stay, which an apply leaves. Only at the version of `live`.
 async fn clean<K: Child>(api: &Api<K>, live: &K, mut patch: Value) -> kube::Result<K> {
     patch["metadata"] = json!({"resourceVersion": live.resource_version()});
     let name = live.name_any();
@@ -246,7 +245,7 @@ async fn clean<K: Child>(api: &Api<K>, live: &K, mut patch: Value) -> kube::Resu
     Ok(cleaned)
 }
 
-/// Applies what is desired to the very object that is there.
+/// Applies the desired object, only to the object with the uid of `live`.
 async fn apply<K: Child>(api: &Api<K>, live: &K, desired: &K) -> kube::Result<K> {
     let name = desired.name_any();
     if let Some(books) = managed_fields::prepared(live.managed_fields(), desired.leaves_replicas()) {

@@ -1,5 +1,5 @@
-//! The ConfigMap: what the sidecar is started with. It holds no secret, and never changes: another
-//! configuration is another ConfigMap, so that a pod that starts late starts as its template says.
+//! Builds the ConfigMap with the sidecar's configuration. It holds no secret and is immutable: another
+//! configuration is another ConfigMap, so that a pod that starts late starts with its template's.
 
 use std::collections::BTreeMap;
 
@@ -12,21 +12,21 @@ use super::child_meta::ChildMeta;
 use crate::names::label;
 use crate::platform::Platform;
 
-/// The file in it, which the sidecar reads.
+/// The only key of the data: the file that the sidecar reads.
 pub const FILE: &str = "function.yaml";
 
-/// Characters of a digest that are enough of a name.
+/// The length of the configuration hash, in characters of the digest.
 const SHORT: usize = 10;
 
-/// What the function's sidecars are started with.
+/// The configuration of the function's sidecars, with the hash that names its ConfigMap.
 pub fn config(function: &DestinationFunction, meta: &ChildMeta, platform: &Platform) -> SidecarConfig {
     let mut spec = function.spec.clone();
-    // These are no business of a sidecar, and no reason for a new one.
+    // A sidecar doesn't read these, so they make no new configuration.
     spec.replicas = None;
     spec.resources = None;
     spec.paused = false;
-    // More than this is asked for while the sidecar runs, with its status (observe::asking). Less is
-    // not, and stays here: the sidecar's port has no credentials, and a stranger could silence it.
+    // More detail is set at run time, with the request for its status (observe::poller). Less must be set
+    // here: the sidecar's port is unauthenticated, and anyone could silence its log.
     spec.log_level = spec.log_level.min(LogLevel::Info);
     let prefix = platform.policy.external_id_prefix(&meta.namespace);
     let mut config = SidecarConfig {
@@ -43,22 +43,22 @@ pub fn config(function: &DestinationFunction, meta: &ChildMeta, platform: &Platf
     config
 }
 
-/// The ConfigMap of a configuration, less its data: of functions that differ in nothing that sidecars
-/// are told, the generations differ, and the ConfigMap stays the one that it was.
+/// The ConfigMap of a configuration, without its data: they contain the generation, which alone must
+/// not change the hash of the ConfigMap.
 pub fn config_map(config: &SidecarConfig, meta: &ChildMeta) -> ConfigMap {
     let mut metadata = meta.metadata(name(&meta.name, &config.config_hash));
     metadata.labels.get_or_insert_default().insert(label::CONFIG.to_owned(), config.config_hash.clone());
     ConfigMap { metadata, immutable: Some(true), ..ConfigMap::default() }
 }
 
-/// What it holds from its creation on.
+/// The data of the ConfigMap, fixed at its creation.
 pub fn data(config: &SidecarConfig) -> BTreeMap<String, String> {
     let text = serde_yaml::to_string(config).expect("a configuration is made of what YAML can hold");
     BTreeMap::from([(FILE.to_owned(), text)])
 }
 
-/// Whether a ConfigMap holds the configuration that is desired, whichever generation it was made for. One
-/// that does not was put there by somebody else: what it holds can't be changed any more.
+/// Whether a ConfigMap holds the desired configuration, for whichever generation. If not, somebody else
+/// created it: the operator's own are immutable and named after their hash.
 pub fn holds(live: &ConfigMap, desired: &ConfigMap) -> bool {
     if live.data == desired.data {
         return true;
@@ -68,7 +68,7 @@ pub fn holds(live: &ConfigMap, desired: &ConfigMap) -> bool {
     live.is_some() && live == digest(desired)
 }
 
-/// What sidecars are started with that mount this ConfigMap; nothing, if it is none of the operator's.
+/// The configuration in a ConfigMap; `None` if it has other keys, is not valid, or doesn't match its hash.
 pub fn started_with(map: &ConfigMap) -> Option<SidecarConfig> {
     let data = map.data.as_ref().filter(|data| data.len() == 1)?;
     let config: SidecarConfig = serde_yaml::from_str(data.get(FILE)?).ok()?;
@@ -76,7 +76,7 @@ pub fn started_with(map: &ConfigMap) -> Option<SidecarConfig> {
     is_whole.then_some(config)
 }
 
-/// How the ConfigMap of a configuration is called.
+/// The name of the ConfigMap for a configuration hash: `FUNCTION-HASH`.
 pub fn name(function: &str, config_hash: &str) -> String {
     format!("{function}-{config_hash}")
 }

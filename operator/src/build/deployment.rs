@@ -1,4 +1,4 @@
-//! The Deployment: the function's sidecars.
+//! Builds the Deployment of the function's sidecars.
 
 use k8s_openapi::api::apps::v1::{Deployment, DeploymentSpec, DeploymentStrategy, RollingUpdateDeployment};
 use k8s_openapi::api::core::v1::PodTemplateSpec;
@@ -8,22 +8,22 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use super::child_meta::ChildMeta;
 use crate::names::{annotation, hash, labels};
 
-/// Seconds until a roll that makes no progress is said to be stuck.
+/// Seconds without progress after which Kubernetes reports a rollout as stuck.
 const PROGRESS_DEADLINE: i32 = 120;
 
-/// Who has a say in a Deployment's template.
+/// Values of annotations that tell the owner's changes of the template from the platform's.
 pub struct Origins<'a> {
-    /// The hash of what the function's owner says.
+    /// The hash of what the function's owner controls ([`annotation::FUNCTION`]).
     pub function: &'a str,
-    /// The hash of what the platform demands for security.
+    /// The hash of the external ID prefix that the platform enforces ([`annotation::DEMANDS`]).
     pub demands: Option<&'a str>,
-    /// What the function's owner says of resources, in JSON.
+    /// `spec.resources` in JSON ([`annotation::RESOURCES`]).
     pub resources: Option<&'a str>,
-    /// The operator that writes it.
+    /// The operator that writes the Deployment ([`annotation::OPERATOR`]).
     pub operator: Option<&'a str>,
 }
 
-/// The function's Deployment. Without `replicas` they are nobody's business here.
+/// The function's Deployment. Without `replicas` it leaves them to an autoscaler or a person.
 pub fn deployment(
     meta: &ChildMeta,
     template: PodTemplateSpec,
@@ -44,7 +44,7 @@ pub fn deployment(
             selector: LabelSelector { match_labels: Some(meta.selector()), ..LabelSelector::default() },
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".to_owned()),
-                // No sidecar goes before another is ready: a roll refuses no event.
+                // No sidecar ends before a new one is ready, so that a rollout refuses no event.
                 rolling_update: Some(RollingUpdateDeployment {
                     max_unavailable: Some(IntOrString::Int(0)),
                     max_surge: Some(IntOrString::String("25%".to_owned())),
@@ -59,7 +59,7 @@ pub fn deployment(
     }
 }
 
-/// The Deployment whose roll waits for nothing: no sidecar of another template goes on.
+/// The Deployment with a rollout that ends all old sidecars at once, without waiting for new ones.
 pub fn at_once(mut deployment: Deployment) -> Deployment {
     let strategy = deployment.spec.as_mut().and_then(|spec| spec.strategy.as_mut());
     if let Some(rolling) = strategy.and_then(|strategy| strategy.rolling_update.as_mut()) {

@@ -1,5 +1,5 @@
-//! The PodDisruptionBudget: drained nodes take one sidecar at a time. For a single one there is
-//! none, since it could never be taken.
+//! Builds the PodDisruptionBudget: node drains evict one sidecar at a time. A single sidecar has no budget,
+//! since this one would allow its eviction anyway.
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -7,14 +7,14 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::child_meta::ChildMeta;
 
-/// The function's PodDisruptionBudget, if it has several sidecars.
+/// The function's PodDisruptionBudget, if it has more than one sidecar.
 pub fn disruption_budget(meta: &ChildMeta, replicas: i32) -> Option<PodDisruptionBudget> {
     (replicas > 1).then(|| PodDisruptionBudget {
         metadata: meta.metadata(meta.name.clone()),
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(LabelSelector { match_labels: Some(meta.selector()), ..LabelSelector::default() }),
-            // Pods that are not ready take no events: they may go, or a broken function holds up a drain.
+            // Unready pods take no events; without this a broken function would block a drain.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),

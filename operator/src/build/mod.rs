@@ -1,8 +1,8 @@
-//! What a function becomes: its children, as they should be. Pure.
+//! Builds the desired children of a function. Pure.
 //!
-//! A file for each kind. Nothing of a function reaches a pod but through here, and only its
-//! configuration, its Secrets' names and its resources do: image, service account, environment and
-//! the rest are the platform's.
+//! One file per kind. Nothing of a function reaches a pod by another way, and only its configuration,
+//! its Secrets' names and its resources do: image, service account, environment and the rest are the
+//! platform's.
 
 mod child_meta;
 mod config_map;
@@ -33,31 +33,31 @@ pub use child_meta::ChildMeta;
 pub use config_map::{holds, name as config_map_name, started_with};
 pub use pod::{CONTAINER, PLATFORM_PORT};
 
-/// All that a function has in the cluster.
+/// All children of a function, as they should be.
 #[derive(Clone, Debug)]
 pub struct Children {
-    /// The names that they share.
+    /// The metadata that they share.
     pub meta: ChildMeta,
-    /// The hash of the sidecars' configuration.
+    /// The hash of the sidecars' configuration, part of the ConfigMap's name.
     pub config_hash: String,
-    /// Where applications send events.
+    /// The URL for events, within the cluster.
     pub url: String,
-    /// What the sidecars are started with.
+    /// The sidecars' configuration.
     pub config_map: ConfigMap,
-    /// Whom AWS knows them as.
+    /// The account to which AWS assigns the base identity.
     pub service_account: ServiceAccount,
-    /// How they are reached.
+    /// The address of the sidecars.
     pub service: Service,
-    /// Who may talk to whom, if the platform says so.
+    /// The allowed traffic, if the platform enables policies.
     pub network_policy: Option<NetworkPolicy>,
-    /// How many may go at once, if there are several.
+    /// The limit on evictions, if there is more than one sidecar.
     pub disruption_budget: Option<PodDisruptionBudget>,
-    /// The sidecars.
+    /// The sidecars themselves.
     pub deployment: Deployment,
 }
 
-/// The function's children. `running` is how many sidecars its Deployment has now, which is what
-/// counts where the function doesn't say.
+/// The function's children. `running` is the live Deployment's `spec.replicas`, which counts where
+/// the function doesn't set its own.
 pub fn children(function: &DestinationFunction, platform: &Platform, running: Option<i32>) -> Children {
     let (meta, spec) = (ChildMeta::of(function), &function.spec);
     let identity = platform.base_identity.of(&meta.function());
@@ -91,22 +91,22 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
     }
 }
 
-/// The NetworkPolicy until no sidecar of before is left: those must reach what they reach now.
+/// The NetworkPolicy during a rollout: old sidecars must still reach what they reach now.
 pub fn while_rolling(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
     let mut widened = network_policy::widened(desired, live);
-    // As it is before it is sealed.
+    // The hash is of an object without annotations.
     widened.metadata.annotations = None;
     sealed(widened)
 }
 
-/// The Deployment that ends sidecars of other templates before its own are ready.
+/// The Deployment that ends old sidecars before new ones are ready.
 pub fn rolled_at_once(desired: &Deployment) -> Deployment {
     let mut deployment = deployment::at_once(desired.clone());
     deployment.annotations_mut().remove(annotation::APPLIED);
     sealed(deployment)
 }
 
-/// A child with the hash of all that it says.
+/// The child, annotated with the hash of everything else in it ([`annotation::APPLIED`]).
 fn sealed<K: ResourceExt + Serialize>(mut child: K) -> K {
     let applied = hash(&child);
     child.annotations_mut().insert(annotation::APPLIED.to_owned(), applied);

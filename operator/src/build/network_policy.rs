@@ -1,5 +1,5 @@
-//! The NetworkPolicy, where the platform asks for it: who may talk to the function's sidecars, and
-//! to whom they may talk. It takes a network that enforces it.
+//! Builds the NetworkPolicy, if the platform enables it: who may connect to the function's sidecars, and what
+//! they may connect to. The cluster's network plugin must enforce it.
 
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
@@ -13,15 +13,15 @@ use super::child_meta::ChildMeta;
 use super::pod::{EVENTS, PLATFORM_PORT};
 use crate::platform::{BaseIdentity, NetworkPolicies};
 
-/// Everywhere, less the addresses at which a node answers its own machines: the metadata of
-/// instances among them, which lend the node's role.
+/// All addresses, except those local to a node: among them the instance metadata service, which hands
+/// out the node's role.
 const ELSEWHERE: [(&str, &str); 2] = [("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fd00:ec2::/32")];
 
-/// Where EKS Pod Identity's agent answers.
+/// The addresses of the EKS Pod Identity agent.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html>
 const POD_IDENTITY: [&str; 2] = ["169.254.170.23/32", "fd00:ec2::23/128"];
 
-/// The function's NetworkPolicy, if functions have one.
+/// The function's NetworkPolicy, if the platform enables them.
 pub fn network_policy(
     meta: &ChildMeta,
     spec: &DestinationFunctionSpec,
@@ -39,8 +39,8 @@ pub fn network_policy(
     })
 }
 
-/// What is desired, and what the sidecars of before need in addition: the ports of the function's endpoints, and
-/// the agent of its base identity, as `live` has them. What the platform itself allows or forbids is not kept.
+/// The desired policy, plus what old sidecars need: the ports of the function's endpoints and the agent of its base
+/// identity, as in `live`. The platform's own rules in `live` are not kept.
 pub fn widened(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
     let mut widened = desired.clone();
     let Some(rules) = widened.spec.as_mut().and_then(|spec| spec.egress.as_mut()) else { return widened };
@@ -50,7 +50,7 @@ pub fn widened(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
     widened
 }
 
-/// Whether a rule is there for the function's endpoints or its base identity.
+/// Whether a rule is for the function's endpoints or its base identity, by its peers.
 fn is_functions(rule: &NetworkPolicyEgressRule) -> bool {
     rule.to.as_ref().is_some_and(|to| *to == elsewhere() || *to == pod_identity())
 }
@@ -72,7 +72,7 @@ fn ingress(platform: &NetworkPolicies) -> Vec<NetworkPolicyIngressRule> {
         from: Some(platform.platform_from.clone()),
         ports: Some(vec![tcp(IntOrString::Int(PLATFORM_PORT))]),
     };
-    // A rule from nobody would be a rule from everybody.
+    // An empty `from` would allow everyone.
     if platform.platform_from.is_empty() { vec![events] } else { vec![events, asking] }
 }
 
@@ -97,7 +97,7 @@ fn egress(
     rules
 }
 
-/// HTTPS, and the ports of the function's own endpoints.
+/// 443, for AWS, and the ports of the function's own endpoints.
 fn ports(spec: &DestinationFunctionSpec) -> Vec<i32> {
     let endpoints = [spec.s3.endpoint.as_ref(), spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref())];
     let mut ports: Vec<_> = endpoints.into_iter().flatten().map(|endpoint| i32::from(endpoint.port())).collect();

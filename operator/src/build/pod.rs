@@ -1,5 +1,5 @@
-//! The pod template: one sidecar, hardened as the Pod Security Standard "restricted" wants it, with
-//! no credential of Kubernetes.
+//! Builds the pod template: one sidecar, hardened to the Pod Security Standard "restricted", without a
+//! Kubernetes credential.
 
 use std::collections::BTreeMap;
 
@@ -18,27 +18,27 @@ use super::volumes::{self, Mounts};
 use crate::names::{annotation, label};
 use crate::platform::{BaseIdentity, SidecarTemplate};
 
-/// The sidecar's container.
+/// The name of the pod's only container.
 pub const CONTAINER: &str = "sidecar";
-/// The port for events, by its name and number.
+/// The name of the port for events.
 pub const EVENTS: &str = "events";
 const EVENTS_PORT: i32 = 8080;
-/// The platform's port: health, metrics, status.
+/// The name of the platform's port: health, metrics, status.
 const PLATFORM: &str = "platform";
-/// Its number.
+/// The number of the platform's port, which the operator polls.
 pub const PLATFORM_PORT: i32 = 8081;
 
-/// The variable that tells the sidecar which configuration is meant (its flag `--config-sha256`).
+/// The variable with the digest of the configuration that the sidecar must find (its flag `--config-sha256`).
 const DIGEST: &str = "TRIBUTARY_CONFIG_SHA256";
 
-/// The image's user, which owns nothing; the group that Secrets are readable for.
+/// The image's user, which owns no files, and the group that can read the Secrets.
 const NOBODY: i64 = 65_532;
 
-/// Seconds that a pod has to end: the sidecar goes on accepting for 5 and answers what it has begun
-/// for at most 20 more.
+/// The pod's grace period in seconds: the sidecar accepts requests for 5 more, then takes at most 20 to
+/// answer those under way.
 const GRACE: i64 = 30;
 
-/// The pod template of a function's sidecars.
+/// The pod template of a function's sidecars. Any change of it rolls them.
 pub fn template(
     meta: &ChildMeta,
     spec: &DestinationFunctionSpec,
@@ -52,7 +52,7 @@ pub fn template(
         spec: Some(PodSpec {
             service_account_name: Some(meta.name.clone()),
             automount_service_account_token: Some(false),
-            // Names of other Services in the environment are of no use to it.
+            // A sidecar doesn't use variables about other Services.
             enable_service_links: Some(false),
             termination_grace_period_seconds: Some(GRACE),
             security_context: Some(PodSecurityContext {
@@ -81,7 +81,7 @@ pub fn template(
 
 fn metadata(meta: &ChildMeta, config_hash: &str, sidecar: &SidecarTemplate, identity: &BaseIdentity) -> ObjectMeta {
     let mut labels = sidecar.labels.clone();
-    // Ours count: the watches and the Service go by them.
+    // The operator's labels override: watches and the Service select by them.
     labels.extend(meta.labels());
     labels.insert(label::CONFIG.to_owned(), config_hash.to_owned());
     let mut annotations = sidecar.annotations.clone();
@@ -90,7 +90,7 @@ fn metadata(meta: &ChildMeta, config_hash: &str, sidecar: &SidecarTemplate, iden
     ObjectMeta { labels: Some(labels), annotations, ..ObjectMeta::default() }
 }
 
-/// A base identity that EKS's webhooks put into a pod when it is made: another one takes another pod.
+/// The base identity that EKS's webhooks inject when the pod is created: another identity needs a new pod.
 fn injected(identity: &BaseIdentity) -> Option<String> {
     match identity {
         BaseIdentity::Irsa { role_arn, mount_token: false } => Some(role_arn.to_string()),
@@ -118,11 +118,11 @@ fn container(
         env: Some(environment),
         ports: Some(vec![port(EVENTS, EVENTS_PORT), port(PLATFORM, PLATFORM_PORT)]),
         resources: Some(resources(&sidecar.resources(spec.resources.as_ref()))),
-        // Often and soon: a roll waits for it, and it costs the sidecar next to nothing.
+        // A short period: a rollout waits for readiness, and the probe costs the sidecar next to nothing.
         readiness_probe: Some(probe("/readyz", 2, 2)),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         volume_mounts: Some(mounts.mounts.clone()),
-        // What one says that can't go on is then in the pod's status, and so in the function's.
+        // The last log lines of a failed sidecar are then in the pod's status, and so in the function's.
         termination_message_policy: Some("FallbackToLogsOnError".to_owned()),
         security_context: Some(SecurityContext {
             allow_privilege_escalation: Some(false),
@@ -138,19 +138,19 @@ fn container(
 fn environment(config: &SidecarConfig, sidecar: &SidecarTemplate, identity: &BaseIdentity) -> Vec<EnvVar> {
     let variable =
         |name: &str, value: &str| EnvVar { name: name.to_owned(), value: Some(value.to_owned()), ..EnvVar::default() };
-    // The role of the node is nobody's base identity.
+    // A sidecar must not fall back to the node's role.
     let mut all = vec![variable("AWS_EC2_METADATA_DISABLED", "true")];
     if let Some(region) = &sidecar.region {
         all.push(variable("AWS_REGION", region.as_str()));
     }
     all.extend(volumes::identity_files(identity).into_iter().map(|(name, value)| variable(name, &value)));
-    // The platform's own count, above all of these but the last.
+    // The platform's variables override these, except the digest, which is set last.
     for own in &sidecar.env {
         all.retain(|var| var.name != own.name);
         all.push(variable(&own.name, &own.value));
     }
     all.retain(|var| var.name != DIGEST);
-    // Anyone who can write ConfigMaps can replace the function's: the sidecar refuses another one.
+    // Anyone who can write ConfigMaps can replace the function's: the sidecar refuses another digest.
     all.push(variable(DIGEST, &config.digest()));
     all
 }
@@ -188,7 +188,7 @@ fn pull_secret(name: &str) -> LocalObjectReference {
     LocalObjectReference { name: name.to_owned() }
 }
 
-/// Constraints without a selector are about the function's own pods.
+/// The platform's constraints; those without a selector apply to the function's own pods.
 fn spread(meta: &ChildMeta, sidecar: &SidecarTemplate) -> Vec<TopologySpreadConstraint> {
     let own = || LabelSelector { match_labels: Some(meta.selector()), ..LabelSelector::default() };
     let mut constraints = sidecar.topology_spread_constraints.clone();

@@ -1,14 +1,14 @@
-//! Whose the number of sidecars is. Pure.
+//! Decides whether the function or its Deployment controls the number of sidecars. Pure.
 //!
-//! A function that doesn't say how many leaves that to the autoscaler or person that scales it or its Deployment. But an
-//! autoscaler of the function can't begin without a number: the API server answers 500 for the scale
-//! of a resource that has none. So the operator fills in the number there is, and notes in the status,
-//! before, that it did: the API server keeps no books of who writes the scale of a custom resource.
+//! A function without `spec.replicas` leaves the number to the autoscaler or person that scales it or its Deployment.
+//! But an autoscaler of the function can't start without a number: the API server answers 500 for the scale of a
+//! resource that has none. So the operator fills in the current number, after it has noted it in the status: the API
+//! server keeps no managed fields for the scale of a custom resource.
 
 use tributary_crds::DestinationFunction;
 
-/// How many the function's owner or its autoscaler wants, if anybody has said. A function whose Deployment has `running`
-/// now, namely none, since its owner said so, gets one when its owner says nothing any more.
+/// The number that the function's owner or autoscaler has set; `None` if there is none but the operator's default. A
+/// function that its owner had scaled to 0 gets 1 when the owner removes `spec.replicas`.
 pub fn owners(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
     match function.spec.replicas {
         None => was_switched_off(function, running).then_some(1),
@@ -16,24 +16,24 @@ pub fn owners(function: &DestinationFunction, running: Option<i32>) -> Option<i3
     }
 }
 
-/// No autoscaler would begin with 0, and anyone who scales the Deployment itself finds a number noted.
+/// Without a noted default a 0 was the owner's: no autoscaler starts with 0, and the first reconcile notes a default.
 fn was_switched_off(function: &DestinationFunction, running: Option<i32>) -> bool {
     running == Some(0) && noted(function).is_none()
 }
 
-/// The number that the status is to note, of a function whose Deployment has `running` now.
+/// The default to note in the status, if the live Deployment has `running` replicas.
 pub fn to_note(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
     match function.spec.replicas {
-        // What is noted is filled in by this look: another number now would make that one its owner's.
+        // This reconcile fills in the noted number: if the note changed now, that number would count as the owner's.
         None if noted(function).is_some() => noted(function),
         None if was_switched_off(function, running) => Some(1),
         None => Some(running.unwrap_or(1)),
-        // Somebody's from here on, whichever it is.
+        // Any other number is the owner's, and so is the noted one if it is set again later.
         Some(replicas) => noted(function).filter(|noted| *noted == replicas),
     }
 }
 
-/// The number to fill in.
+/// The noted default to write into `spec.replicas`, if the function has none.
 pub fn to_fill_in(function: &DestinationFunction) -> Option<i32> {
     noted(function).filter(|_| function.spec.replicas.is_none())
 }
@@ -61,7 +61,7 @@ mod tests {
 
     #[test]
     fn a_number_that_the_operator_filled_in_is_nobodys() {
-        // Noted, filled in, and nobody's.
+        // Noted, filled in, and not the owner's.
         assert_eq!(to_note(&function(None, None), Some(4)), Some(4));
         assert_eq!(to_fill_in(&function(None, None)), None);
         assert_eq!(to_fill_in(&function(None, Some(4))), Some(4));
@@ -69,7 +69,7 @@ mod tests {
         assert_eq!(to_note(&function(Some(4), Some(4)), Some(7)), Some(4));
         assert_eq!(to_fill_in(&function(Some(4), Some(4))), None);
         assert_eq!(to_note(&function(None, None), None), Some(1));
-        // Whatever it is scaled to meanwhile.
+        // Even if the Deployment is scaled meanwhile.
         assert_eq!(to_note(&function(None, Some(4)), Some(7)), Some(4));
     }
 
@@ -89,7 +89,7 @@ mod tests {
         assert_eq!(owners(&function(Some(0), None), Some(0)), Some(0));
         let taken_back = function(None, None);
         assert_eq!((owners(&taken_back, Some(0)), to_note(&taken_back, Some(0))), (Some(1), Some(1)));
-        // From then on the number is nobody's, and anyone may scale the Deployment to none.
+        // From then on the number is a default, and anyone may scale the Deployment to 0.
         let noted = function(None, Some(1));
         assert_eq!((owners(&noted, Some(0)), to_note(&noted, Some(0)), to_fill_in(&noted)), (None, Some(1), Some(1)));
     }

@@ -1,4 +1,4 @@
-//! The Service: the address that applications send events to.
+//! Builds the Service to which applications send events, and its URL.
 
 use k8s_openapi::api::core::v1::{Service, ServicePort, ServiceSpec};
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
@@ -7,7 +7,7 @@ use tributary_crds::function::DestinationFunctionSpec;
 use super::child_meta::ChildMeta;
 use super::pod::EVENTS;
 
-/// The function's Service. It leads to the port for events only, never to the platform's.
+/// The function's Service. It exposes only the port for events, never the platform's.
 pub fn service(meta: &ChildMeta, spec: &DestinationFunctionSpec) -> Service {
     let (name, port) = if has_tls(spec) { ("https", 443) } else { ("http", 80) };
     Service {
@@ -28,7 +28,7 @@ pub fn service(meta: &ChildMeta, spec: &DestinationFunctionSpec) -> Service {
     }
 }
 
-/// Where applications in the cluster send events.
+/// The URL for applications in the cluster: HTTPS if the function has a TLS Secret.
 pub fn url(meta: &ChildMeta, spec: &DestinationFunctionSpec) -> String {
     let scheme = if has_tls(spec) { "https" } else { "http" };
     format!("{scheme}://{}.{}.svc", meta.name, meta.namespace)

@@ -1,4 +1,4 @@
-//! The ServiceAccount: a name for AWS to know the sidecar by. It gives no access to Kubernetes.
+//! Builds the ServiceAccount to which AWS assigns the base identity. It gives no access to Kubernetes.
 
 use k8s_openapi::api::core::v1::ServiceAccount;
 
@@ -6,10 +6,10 @@ use super::child_meta::ChildMeta;
 use crate::names::labels;
 use crate::platform::BaseIdentity;
 
-/// What EKS's webhook goes by.
+/// The annotation that EKS's IRSA webhook reads.
 const ROLE: &str = "eks.amazonaws.com/role-arn";
 
-/// The function's ServiceAccount.
+/// The function's ServiceAccount; with IRSA it names the role.
 pub fn service_account(meta: &ChildMeta, identity: &BaseIdentity) -> ServiceAccount {
     let mut metadata = meta.metadata(meta.name.clone());
     if let BaseIdentity::Irsa { role_arn, .. } = identity {

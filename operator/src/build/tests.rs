@@ -1,4 +1,4 @@
-//! A function with nothing but what it needs, and one with everything, with all that they become.
+//! Compares the children of a minimal and a full function with the files in `tests/`, and tests single rules.
 
 use std::fmt::Write;
 use std::path::Path;
@@ -12,7 +12,7 @@ use super::*;
 const SMALL: &str = include_str!("tests/small.yaml");
 const LARGE: &str = include_str!("tests/large.yaml");
 
-/// The function and the platform of a file's two documents.
+/// The function and the platform, from a file's two documents.
 fn read(text: &str) -> (DestinationFunction, Platform) {
     let (function, platform) = text.split_once("\n---\n").unwrap();
     (serde_yaml::from_str(function).unwrap(), serde_yaml::from_str(platform).unwrap())
@@ -23,7 +23,7 @@ fn small() -> (DestinationFunction, Platform) {
 }
 
 fn print(children: &Children) -> String {
-    let mut text = "# Generated: UPDATE=1 cargo test --workspace --lib desired writes it again.\n".to_owned();
+    let mut text = "# Generated: UPDATE=1 cargo test --workspace --lib build writes it again.\n".to_owned();
     let mut add = |document: Result<String, serde_yaml::Error>| {
         write!(text, "---\n{}", document.unwrap()).unwrap();
     };
@@ -48,7 +48,7 @@ fn functions_become_what_the_files_say() {
         let file = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             printed == file,
-            "{} is not current; look at: UPDATE=1 cargo test --workspace --lib desired",
+            "{} is not current; look at: UPDATE=1 cargo test --workspace --lib build",
             path.display()
         );
     }
@@ -190,7 +190,7 @@ fn a_single_sidecar_has_no_disruption_budget_and_running_ones_count() {
     assert!(children(&function, &platform, None).disruption_budget.is_none());
     assert!(children(&function, &platform, Some(1)).disruption_budget.is_none());
     assert!(children(&function, &platform, Some(4)).disruption_budget.is_some());
-    // How many there are is said at creation by nobody, and so Kubernetes makes one.
+    // The replicas of a new Deployment are left unset, and Kubernetes defaults them to 1.
     assert_eq!(children(&function, &platform, Some(4)).deployment.spec.unwrap().replicas, None);
 }
 
@@ -218,7 +218,7 @@ fn a_network_policy_is_widened_for_the_sidecars_of_before_and_never_by_the_platf
     assert!(text.contains("9000") && text.contains("169.254.170.23"), "{text}");
     assert!(!text.contains("8125"), "the platform's own change is not waited with: {text}");
     assert!(rules(&after).iter().all(|rule| rules(&rolling).contains(rule)));
-    // Still, after another look at it; and no more when all are rolled.
+    // Unchanged by another reconcile; narrowed when the rollout is complete.
     assert_eq!(while_rolling(&after, &rolling), rolling);
     assert!(!serde_yaml::to_string(&rules(&after)).unwrap().contains("9000"));
 }

@@ -1,7 +1,7 @@
-//! What is mounted into a sidecar.
+//! Builds the volumes of a sidecar: configuration, Secrets, base identity.
 //!
-//! Secrets are mounted whole and `optional`: a pod starts without them, and tells which one it
-//! misses. Whole, not by subPath or into the environment, so that the kubelet brings their changes.
+//! Secrets are `optional`: a pod starts without them and reports which one is missing. They are mounted
+//! whole, not by subPath or into the environment, so that the kubelet updates them.
 
 use std::collections::BTreeMap;
 
@@ -16,29 +16,29 @@ use super::child_meta::ChildMeta;
 use super::config_map;
 use crate::platform::BaseIdentity;
 
-/// Where the sidecar looks for its function (its flag `--config`).
+/// The folder of the sidecar's configuration (its flag `--config`).
 const FUNCTION: &str = "/etc/tributary";
-/// Where the sidecar looks for the function's Secrets (its flag `--secrets-dir`).
+/// The folder of the function's Secrets (the sidecar's flag `--secrets-dir`).
 const SECRETS: &str = "/var/run/secrets/tributary";
-/// Where the base identity's credentials are.
+/// The folder of the base identity's credentials.
 const BASE: &str = "/var/run/secrets/aws";
-/// The key of a base identity's Secret: AWS's shared credentials file.
+/// The key of a base identity's Secret, which holds AWS's shared credentials file.
 const CREDENTIALS: &str = "credentials";
-/// The file of a base identity's token.
+/// The file name of a base identity's token.
 const TOKEN: &str = "token";
-/// Whom the token is for.
+/// The token's audience.
 const AUDIENCE: &str = "sts.amazonaws.com";
-/// Seconds that the token is good for, as EKS's webhook has it. The kubelet renews it in time.
+/// The token's lifetime in seconds, as EKS's webhook sets it. The kubelet renews it in time.
 const TOKEN_LIFE: i64 = 86_400;
-/// Files are readable for the pod's group, and for nobody else.
+/// File mode: root and the pod's group can read, nobody else.
 const MODE: i32 = 0o440;
 
-/// Volumes, and where they are mounted.
+/// Volumes, and their read-only mounts.
 #[derive(Clone, Debug)]
 pub struct Mounts {
-    /// The pod's volumes.
+    /// The pod's volumes, each once.
     pub volumes: Vec<Volume>,
-    /// The sidecar's mounts.
+    /// The sidecar's mounts; a volume may have several.
     pub mounts: Vec<VolumeMount>,
 }
 
@@ -58,7 +58,7 @@ impl Mounts {
     }
 }
 
-/// What the function's sidecars are given.
+/// The volumes and mounts of the function's sidecars.
 pub fn mounts(meta: &ChildMeta, spec: &DestinationFunctionSpec, config_hash: &str, identity: &BaseIdentity) -> Mounts {
     let mut all = Mounts { volumes: Vec::new(), mounts: Vec::new() };
     let function = Volume {
@@ -71,7 +71,7 @@ pub fn mounts(meta: &ChildMeta, spec: &DestinationFunctionSpec, config_hash: &st
         ..Volume::default()
     };
     all.add(function, FUNCTION);
-    // A Secret that has several uses is one volume: volumes are called after their first.
+    // A Secret with several uses is one volume, named after its first use.
     let mut volumes: BTreeMap<&SecretName, &str> = BTreeMap::new();
     for (r#use, name) in spec.secrets() {
         let path = format!("{SECRETS}/{}", r#use.folder());
@@ -91,7 +91,7 @@ pub fn mounts(meta: &ChildMeta, spec: &DestinationFunctionSpec, config_hash: &st
     all
 }
 
-/// The environment variables that tell AWS's SDK of what is mounted; EKS's webhooks set their own.
+/// The environment variables that point AWS's SDK to the mounted files; EKS's webhooks set their own.
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-assume-role-credentials.html>
 pub fn identity_files(identity: &BaseIdentity) -> Vec<(&'static str, String)> {
     match identity {

@@ -1,4 +1,4 @@
-//! The client for all that the leader does: kube's, with a fence, a meter and a pulse.
+//! The leader's Kubernetes client: refuses requests without leadership, counts them, records watch activity.
 
 mod request;
 mod watch_activity;
@@ -15,16 +15,16 @@ use crate::leader::Leadership;
 pub use request::ApiRequest;
 pub use watch_activity::WatchActivity;
 
-/// A request that was not begun.
+/// A request was not sent, since this process does not lead.
 #[derive(Debug, thiserror::Error)]
 #[error("this process doesn't lead any more, and begins no request")]
 struct Fenced;
 
-/// A client that begins requests only while `leadership` holds, reports each to `count`, and tells `activity` what
-/// it hears on its watches. It retries nothing: its callers do, each when it suits them.
+/// A client that sends requests only while `leadership` holds, passes each to `count`, and records in `activity` when
+/// its watches receive data. It retries nothing: the callers have their own backoff.
 ///
 /// # Errors
-/// When the configuration is wrong.
+/// If the configuration is invalid.
 pub fn connect(
     config: &Config,
     leadership: &Leadership,
@@ -46,7 +46,7 @@ pub fn connect(
     Ok(client.build())
 }
 
-/// A configuration with which nothing is tried again behind the caller's back.
+/// The configuration without kube's own retries, which the caller's backoff would not see.
 pub fn without_retries(config: &Config) -> Config {
     let mut config = config.clone();
     config.default_retry = false;

@@ -1,17 +1,17 @@
-//! What a request asks of the API server, in words of two closed sets. Pure.
+//! Classifies requests to the API server by verb and kind, from two closed sets, for metrics. Pure.
 
 use hyper::{Method, Request};
 
-/// A verb, as RBAC calls it, and a kind, as its API calls it.
+/// A verb as in RBAC and a kind as in manifests, or `other`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct ApiRequest {
-    /// What is to be done.
+    /// The verb, for example `patch`.
     pub verb: &'static str,
-    /// To what.
+    /// The kind, for example `Deployment`.
     pub kind: &'static str,
 }
 
-/// Plurals, in requests, and their kinds.
+/// The plurals in request paths, and their kinds.
 const KINDS: [(&str, &str); 11] = [
     ("configmaps", "ConfigMap"),
     ("deployments", "Deployment"),
@@ -26,7 +26,7 @@ const KINDS: [(&str, &str); 11] = [
     ("services", "Service"),
 ];
 
-/// What a request asks for.
+/// The verb and kind of a request; subresources count as their kind.
 pub fn describe<B>(request: &Request<B>) -> ApiRequest {
     let path = Path::of(request.uri().path());
     let kind = KINDS.iter().find(|(plural, _)| *plural == path.plural).map_or("other", |(_, kind)| kind);
@@ -43,7 +43,7 @@ pub fn describe<B>(request: &Request<B>) -> ApiRequest {
     ApiRequest { verb, kind }
 }
 
-/// Whether it is a watch.
+/// Whether the request has the query parameter `watch=true`.
 pub fn is_watch<B>(request: &Request<B>) -> bool {
     request.uri().query().is_some_and(|query| query.split('&').any(|pair| pair == "watch=true"))
 }
@@ -54,7 +54,7 @@ struct Path<'a> {
 }
 
 impl<'a> Path<'a> {
-    /// `/api/v1/…` or `/apis/group/version/…`, then, of namespaces, `namespaces/name/…`.
+    /// Parses `/api/v1/…` or `/apis/group/version/…`, with `namespaces/name/…` for namespaced objects.
     fn of(path: &'a str) -> Self {
         let mut segments = path.split('/').filter(|segment| !segment.is_empty());
         let skipped = if segments.next() == Some("apis") { 2 } else { 1 };

@@ -1,8 +1,8 @@
-//! Whether watches are alive: when anything was last heard on each.
+//! Records when each watch last received data, to detect dead watches.
 //!
-//! A connection that was dropped in silence looks like a cluster in which nothing happens. But the
-//! API server sends a bookmark about every minute, and ends every watch at its time limit, after
-//! which a new one begins: a watch on which nothing at all is heard for longer is deaf.
+//! A silently dropped connection looks like a cluster in which nothing changes. But the API server
+//! sends a bookmark about every minute and ends every watch at its timeout, after which a new one
+//! starts: a watch that receives nothing for longer is dead.
 
 use std::collections::BTreeMap;
 use std::pin::Pin;
@@ -21,18 +21,18 @@ use tower::{BoxError, Service};
 
 use super::request::is_watch;
 
-/// When anything was last heard on each watch. Clones are of the same.
+/// When each watch last received data, by request path. Clones share it.
 #[derive(Clone, Debug, Default)]
 pub struct WatchActivity(Arc<Mutex<BTreeMap<String, Instant>>>);
 
 impl WatchActivity {
-    /// The watches, by path, on which nothing was heard for longer than `most`.
+    /// The paths of the watches that have received nothing for longer than `most`.
     pub fn silent(&self, most: Duration) -> Vec<String> {
         let heard = self.heard();
         heard.iter().filter(|(_, at)| at.elapsed() > most).map(|(watch, _)| watch.clone()).collect()
     }
 
-    /// Forgets all watches: they have ended.
+    /// Forgets all watches: a standby process has none.
     pub fn forget(&self) {
         self.heard().clear();
     }
@@ -46,7 +46,7 @@ impl WatchActivity {
     }
 }
 
-/// A client that listens in on its watches.
+/// Middleware that records the time of a watch's data.
 #[derive(Clone, Debug)]
 pub struct Listening<S> {
     pub(super) inner: S,
@@ -75,7 +75,7 @@ where
         let watch = is_watch(&request).then(|| request.uri().path().to_owned());
         let activity = self.activity.clone();
         if let Some(watch) = &watch {
-            // One that never comes about is to be missed, too.
+            // So that a watch that never gets an answer counts as silent, too.
             activity.heard().entry(watch.clone()).or_insert_with(Instant::now);
         }
         let answer = self.inner.call(request);

@@ -1,4 +1,4 @@
-//! How long to let a function be after a failure: longer each time, until it succeeds or changes.
+//! Retry delays after failed reconciles: exponential per function, until it succeeds or its generation changes.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -10,7 +10,7 @@ use crate::function::FunctionRef;
 const FIRST: Duration = Duration::from_secs(1);
 const LONGEST: Duration = Duration::from_secs(300);
 
-/// Failures in a row, by function.
+/// Counts each function's consecutive failures.
 #[derive(Debug, Default)]
 pub struct Backoff(Mutex<HashMap<FunctionRef, Failures>>);
 
@@ -21,7 +21,7 @@ struct Failures {
 }
 
 impl Backoff {
-    /// It failed once more: how long to wait. Half of it is by chance.
+    /// Records a failure and returns the delay before the retry: 1 s, doubled per failure up to 300 s, less up to half.
     pub fn failed(&self, function: &FunctionRef, generation: Option<i64>) -> Duration {
         let mut all = self.lock();
         let failures = all.entry(function.clone()).or_insert(Failures { generation, count: 0 });
@@ -33,7 +33,7 @@ impl Backoff {
         pause.mul_f64(0.5 + 0.5 * fastrand::f64())
     }
 
-    /// It succeeded, or is gone.
+    /// Forgets a function's failures, after a success or when it is deleted.
     pub fn reset(&self, function: &FunctionRef) {
         self.lock().remove(function);
     }

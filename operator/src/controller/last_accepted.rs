@@ -1,6 +1,6 @@
-//! What goes on of a function whose changes are not taken up, since it is paused or asks for too much: its owner's part,
-//! as it was taken up last. The platform's part is applied to that like to any function, so that no pause evades it.
-//! Pure.
+//! Reconstructs a function as it was last accepted, from its live Deployment and ConfigMap. Used while its owner's
+//! changes are not applied, because it is paused or asks for too many resources; the platform's changes still are, so
+//! that a pause can't evade them. Pure.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::ConfigMap;
@@ -11,8 +11,8 @@ use tributary_crds::function::Resources;
 use crate::build::started_with;
 use crate::names::{annotation, label};
 
-/// The function as its sidecars have it now, of which `live` is the Deployment and `configuration` what they are started
-/// with. Nothing, if that is not to be seen there: what is not known can't be held.
+/// The function with the spec that the sidecars of `live` run. `None` if `configuration` is not the ConfigMap that they
+/// were started with, is not intact, or the annotation with the resources can't be parsed.
 pub fn last_accepted(
     function: &DestinationFunction,
     live: &Deployment,
@@ -31,13 +31,13 @@ pub fn last_accepted(
     Some(accepted)
 }
 
-/// The hash of the configuration that a Deployment's sidecars are started with.
+/// The hash of the configuration that a Deployment's pods are started with, from the template's label.
 pub fn config_hash(deployment: &Deployment) -> Option<&String> {
     deployment.spec.as_ref()?.template.metadata.as_ref()?.labels.as_ref()?.get(label::CONFIG)
 }
 
-/// Whether the owner's part differs between two Deployments of the function: the one that would be, and the one that is
-/// to go on. Of replicas only what somebody wants counts.
+/// Whether the part that the function's owner decides differs between the Deployment of the current spec, `asked`, and
+/// that of the last accepted one. Replicas that `asked` leaves unset don't count.
 pub fn differs(asked: &Deployment, accepted: &Deployment) -> bool {
     let owners = |deployment: &Deployment| deployment.annotations().get(annotation::FUNCTION).cloned();
     let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);

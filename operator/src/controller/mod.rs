@@ -1,4 +1,4 @@
-//! The controller of one scope: watches, questions, looks.
+//! The controller of one scope: fills the caches, polls the sidecars, and reconciles each function that changes.
 
 pub mod backoff;
 pub mod last_accepted;
@@ -31,38 +31,37 @@ use crate::status::events::Events;
 use crate::status::writer::StatusWriter;
 use crate::watch::{Scope, fill};
 
-/// Functions looked at at once.
+/// Maximum number of functions reconciled concurrently, per scope.
 const CONCURRENCY: u16 = 16;
-/// What is asked for together is done together.
+/// Requests for the same function that follow each other this closely become one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
-/// What the controllers of all scopes share.
+/// The dependencies that the controllers of all scopes share.
 #[derive(Clone)]
 pub struct Shared {
-    /// The leader's client.
+    /// The client that sends requests only while this process leads.
     pub client: Client,
-    /// What the platform says.
+    /// The platform's settings.
     pub platform: Arc<Platform>,
-    /// What writes Events.
+    /// Publishes Events on functions and on the operator's Lease.
     pub events: Events,
-    /// Whose turn it is to roll.
+    /// The rollout slots, which all scopes share.
     pub rollouts: Arc<Rollouts>,
-    /// How they hear of it.
+    /// Requeues functions whose rollout decision may have changed, in any scope.
     pub requeue: RequeueRequests,
-    /// What is counted.
+    /// The operator's metrics.
     pub metrics: Arc<Metrics>,
-    /// Seconds after which a watch is begun anew.
+    /// Seconds after which a watch is restarted.
     pub watch_timeout: u32,
 }
 
-/// Looks after the functions of a scope, for as long as it is polled. `synced` is told when all that
-/// there is is known.
+/// Reconciles the functions of a scope for as long as it is polled. Sets `synced` once the caches are complete.
 pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     let (triggers, mut triggered) = mpsc::unbounded_channel::<FunctionRef>();
     let (caches, watches) = fill(&shared.client, &scope, shared.watch_timeout, &triggers);
     shared.requeue.subscribe(scope.clone(), triggers.clone());
     let reports = Reports::default();
-    // Ends with this future.
+    // Dropping it aborts the watches and the poller with this future.
     let mut tasks = JoinSet::new();
     for watch in watches {
         tasks.spawn(watch);
@@ -105,7 +104,7 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     pin_mut!(looks);
     while let Some(look) = looks.next().await {
         match look {
-            // Each has said so itself.
+            // `retry` has logged and counted the failure.
             Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
             Err(Error::ObjectNotFound(function)) => {
                 let reference = FunctionRef::new(function.namespace.clone().unwrap_or_default(), &function.name);

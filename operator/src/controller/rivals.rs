@@ -1,9 +1,9 @@
-//! Notices that another release's operator looks after the same functions. Each would change back what the other has
-//! just changed, for ever, and the sidecars would roll with every change.
+//! Detects that another release's operator manages the same functions. Each would revert the other's changes, for ever,
+//! and the sidecars would roll with every change.
 //!
-//! A Deployment is marked with the operator that wrote it ([`annotation::OPERATOR`]). The mark of one that is gone is
-//! written over; one that comes in the place of this operator's own is a rival's. Then this one writes once more, so
-//! that the rival notices too, and lets the function be for a while.
+//! Every Deployment is annotated with the operator that wrote it ([`annotation::OPERATOR`]). The mark of an operator
+//! that is gone is overwritten. A mark that replaces this operator's own is a rival's: this operator then writes once
+//! more, so that the rival notices too, and leaves the function alone for a while.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -15,10 +15,10 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::function::FunctionRef;
 use crate::names::annotation;
 
-/// How long a function is let be. Then it is tried whether the rival is gone.
+/// How long a contested function is left alone, before a write tests whether the rival is gone.
 const PAUSE: Duration = Duration::from_secs(10 * 60);
 
-/// What is known of other operators.
+/// Tracks, per function, whose mark its Deployment carried last.
 #[derive(Debug)]
 pub struct Rivals {
     own: String,
@@ -27,31 +27,31 @@ pub struct Rivals {
 
 #[derive(Clone, Debug)]
 enum Seen {
-    /// The Deployment was this operator's.
+    /// The Deployment carried this operator's mark.
     Ours,
-    /// It was another's just after.
+    /// Another operator's mark replaced it. `is_told`: whether the rival was reported.
     Contested { rival: String, until: Instant, is_told: bool },
 }
 
-/// Somebody else's operator, to which a function is left for now.
+/// Another operator that manages the same function, so that this one leaves it alone for now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Rival {
-    /// For people.
+    /// The message for the function's conditions: both operators, and the fix.
     pub message: String,
-    /// Whether that was not said before.
+    /// Whether this is the first report of the rival in this pause.
     pub is_news: bool,
-    /// When to look again.
+    /// When to reconcile again: what is left of the pause.
     pub pause: Duration,
 }
 
 impl Rivals {
-    /// Those of this operator, by the name that it marks Deployments with.
+    /// The rivals of the operator that marks Deployments with `own` (NAMESPACE/LEASE).
     pub fn of(own: &str) -> Self {
         Self { own: own.to_owned(), seen: Mutex::default() }
     }
 
-    /// The operator that the function is left to now, if there is one. `wrote` says whether the Deployment is younger
-    /// than what this operator has written of it.
+    /// The rival because of which the function is to be left alone now, if any. `wrote` says whether this operator has
+    /// written the Deployment, and `live` is newer than that write.
     pub fn detect(
         &self,
         function: &FunctionRef,
@@ -79,12 +79,12 @@ impl Rivals {
         None
     }
 
-    /// Forgets a function that is gone.
+    /// Drops what is known of a deleted function.
     pub fn forget(&self, function: &FunctionRef) {
         self.lock().remove(function);
     }
 
-    /// The same from both of them: they write it in turn.
+    /// Names both in sorted order: both operators write this message, and must not change each other's.
     fn message(&self, rival: &str) -> String {
         let mut both = [self.own.as_str(), rival];
         both.sort_unstable();
@@ -130,10 +130,10 @@ mod tests {
         assert_eq!(detect("b/tributary", 1), None, "it is written once more");
         let told = detect("b/tributary", 2).unwrap();
         assert!(told.is_news && told.message.contains("a/tributary and b/tributary"), "{told:?}");
-        // Whosever it is now.
+        // The pause holds whoever's mark the Deployment carries now.
         let again = detect("a/tributary", 3).unwrap();
         assert_eq!((again.is_news, again.message), (false, told.message));
-        // The other is gone: it is taken over, and stays so.
+        // The pause is over and the rival gone: this operator takes the Deployment over, and keeps it.
         assert_eq!(detect("b/tributary", 700), None);
         assert_eq!(detect("a/tributary", 701), None);
     }
@@ -142,7 +142,7 @@ mod tests {
     fn what_was_never_ones_own_is_taken_over() {
         let (rivals, now) = (Rivals::of("a/tributary"), Instant::now());
         for _ in 0..3 {
-            // It may wait for its turn.
+            // The old mark stays while the function waits for a rollout slot.
             assert_eq!(rivals.detect(&orders(), Some(&marked("gone/tributary")), false, now), None);
         }
         assert_eq!(rivals.detect(&orders(), Some(&Deployment::default()), true, now), None);

@@ -1,4 +1,4 @@
-//! What to do about the Lease, from what was seen of it. Pure.
+//! Decides whether to create, take over or wait for the Lease. Pure.
 
 use std::time::Duration;
 
@@ -6,23 +6,23 @@ use k8s_openapi::api::coordination::v1::Lease;
 
 use super::DURATION;
 
-/// The Lease as it was last seen, and since when it has been so, on a clock that never jumps.
+/// The Lease as last observed, and the time on a monotonic clock since which it has been unchanged.
 #[derive(Clone, Debug, Default)]
 pub struct Seen(Option<(Lease, Duration)>);
 
-/// What to do about the Lease.
+/// What a candidate does next about the Lease.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// There is none: make it.
+    /// There is none: create it.
     Create,
-    /// It is free, has run out, or is ours from before: write it over, if it still is this one.
+    /// It is free, expired, or left from an earlier run of this process: overwrite it, if it is still this version.
     Take(Box<Lease>),
-    /// It is somebody else's.
+    /// Another process holds it.
     Wait,
 }
 
 impl Seen {
-    /// Takes in what is there now.
+    /// Records the Lease as it is at `now`.
     pub fn look(&mut self, lease: Option<Lease>, now: Duration) {
         let version = |lease: &Lease| lease.metadata.resource_version.clone();
         let unchanged = match (&self.0, &lease) {
@@ -34,14 +34,14 @@ impl Seen {
         }
     }
 
-    /// What `identity` is to do now.
+    /// What the candidate `identity` does at `now`.
     pub fn step(&self, identity: &str, now: Duration) -> Step {
         let Some((lease, since)) = &self.0 else { return Step::Create };
         let spec = lease.spec.as_ref();
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
         let seconds = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
         let duration = seconds.map_or(DURATION, Duration::from_secs);
-        // A process that has just started can't have left another of its name running.
+        // Identities are unique among running processes, so an own Lease is from an earlier run.
         if holder.is_empty() || holder == identity || now >= *since + duration {
             return Step::Take(Box::new(lease.clone()));
         }

@@ -1,4 +1,4 @@
-//! Asks for the Lease, keeps it, gives it back.
+//! Acquires the Lease, renews it, releases it.
 
 use std::time::Instant;
 
@@ -13,7 +13,7 @@ use super::decision::{Seen, Step};
 use super::{DEADLINE, DURATION, Leadership, REQUEST, RETRY};
 use crate::api_error::error_text;
 
-/// A candidate, or the leader.
+/// A candidate for the Lease, or its holder.
 #[derive(Debug)]
 pub struct Elector {
     leases: Api<Lease>,
@@ -22,11 +22,11 @@ pub struct Elector {
     leadership: Leadership,
     start: Instant,
     seen: Seen,
-    /// The Lease as this process last wrote it.
+    /// The Lease as this process last wrote or read it.
     held: Option<Lease>,
 }
 
-/// Why the Lease could not be asked for or written.
+/// Why the Lease could not be read or written.
 #[derive(Debug, thiserror::Error)]
 enum LeaseError {
     #[error("no answer in {REQUEST:?}")]
@@ -36,20 +36,20 @@ enum LeaseError {
 }
 
 impl LeaseError {
-    /// Somebody else has written it in the meantime.
+    /// Whether another process has written it in the meantime.
     fn is_conflict(&self) -> bool {
         matches!(self, Self::Api(kube::Error::Api(status)) if status.code == 409)
     }
 }
 
 impl Elector {
-    /// A candidate for the Lease of this name. No two processes that run at once may have the same
+    /// A candidate for the Lease of this name. Two processes that run at the same time must not share an
     /// `identity`.
     pub fn new(leases: Api<Lease>, name: String, identity: String, leadership: Leadership) -> Self {
         Self { leases, name, identity, leadership, start: Instant::now(), seen: Seen::default(), held: None }
     }
 
-    /// Ends when this process leads.
+    /// Waits until this process leads; errors are logged and retried.
     pub async fn acquire(&mut self) {
         info!(lease = self.name, identity = self.identity, "waiting to lead");
         loop {
@@ -59,7 +59,7 @@ impl Elector {
                 Err(error) if error.is_conflict() => debug!(%error, "another one was faster"),
                 Err(error) => warn!(%error, lease = self.name, "the Lease can't be had"),
             }
-            // By chance a little longer: candidates that see the same end are not to come at once.
+            // Jitter: candidates that see the same expiry must not all write at once.
             sleep(RETRY.mul_f64(1.0 + 0.2 * fastrand::f64())).await;
         }
     }
@@ -86,11 +86,11 @@ impl Elector {
         }
     }
 
-    /// Renews the Lease for as long as it can be. Ends when this process leads no more.
+    /// Renews the Lease; returns when this process no longer leads.
     pub async fn keep(&mut self) {
         loop {
             sleep(RETRY.min(self.leadership.left())).await;
-            // Also after a sleep that took longer than it should have: the process may have been frozen.
+            // The process may have been frozen, so that the sleep took too long.
             if !self.leadership.holds() {
                 return self.lose("it could not be renewed in time");
             }
@@ -107,7 +107,7 @@ impl Elector {
         }
     }
 
-    /// Looks at a Lease that is not as it was left: a renewal may have come through without its answer.
+    /// Reads the Lease after a conflict: an earlier renewal may have succeeded although its answer was lost.
     async fn still_ours(&mut self) -> Result<bool, LeaseError> {
         let found = bounded(self.leases.get_opt(&self.name)).await?;
         let holder = |lease: &Lease| lease.spec.as_ref()?.holder_identity.clone();
@@ -116,7 +116,7 @@ impl Elector {
         Ok(ours)
     }
 
-    /// Gives the Lease back, so that another may lead at once.
+    /// Releases the Lease if this process holds it, so that another can lead at once.
     pub async fn release(&mut self) {
         let Some(mut lease) = self.held.take() else { return };
         let still = self.leadership.holds();
@@ -130,7 +130,7 @@ impl Elector {
         }
     }
 
-    /// Writes the Lease over, if it still is as `old` says: its resourceVersion goes along.
+    /// Overwrites the Lease if it is still `old`: the request carries its resourceVersion.
     async fn write(&mut self, old: Lease) -> Result<(), LeaseError> {
         let spec = self.claim(old.spec.as_ref());
         let lease = Lease { spec: Some(spec), ..old };

@@ -1,10 +1,10 @@
-//! Whether this process leads, at this moment.
+//! Tells whether this process leads: until a deadline, which every renewal extends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
-/// Whether this process leads; clones tell of the same.
+/// Whether this process leads now. Clones share the state; only the elector changes it.
 #[derive(Clone, Debug)]
 pub struct Leadership(Arc<State>);
 
@@ -16,27 +16,27 @@ struct State {
 }
 
 impl Leadership {
-    /// Of a process that doesn't lead yet.
+    /// The state of a process that does not lead yet.
     pub fn none() -> Self {
         Self(Arc::new(State { start: Instant::now(), until: AtomicU64::new(0) }))
     }
 
-    /// Whether it leads now. The clock goes on while a process is frozen.
+    /// Whether this process leads now. The clock runs on while the process is frozen.
     pub fn holds(&self) -> bool {
         self.millis(Instant::now()) < self.0.until.load(Ordering::Acquire)
     }
 
-    /// It leads until then.
+    /// Lets this process lead until this time.
     pub(super) fn extend(&self, until: Instant) {
         self.0.until.store(self.millis(until), Ordering::Release);
     }
 
-    /// It leads no more.
+    /// Ends leadership at once.
     pub(super) fn end(&self) {
         self.0.until.store(0, Ordering::Release);
     }
 
-    /// How long it still leads, if nothing is done.
+    /// The time until leadership ends, unless it is extended.
     pub(super) fn left(&self) -> Duration {
         let until = self.0.until.load(Ordering::Acquire);
         Duration::from_millis(until.saturating_sub(self.millis(Instant::now())))

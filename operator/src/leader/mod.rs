@@ -1,12 +1,12 @@
-//! Who leads: of several replicas one writes, the one that holds a Lease.
+//! Leader election: of several replicas only the one that holds a Lease writes.
 //!
-//! Nobody's wall clock counts. A candidate measures on its own monotonic clock since when it has
-//! seen the Lease unchanged, and takes it over after the Lease's duration; a holder counts from
-//! before it sent its last renewal, and stops for good well before anybody can take over. Machines
-//! whose clocks differ, and a process that was frozen in between, change nothing about that.
+//! No decision depends on a wall clock. A candidate measures on its own monotonic clock for how long
+//! it has seen the Lease unchanged, and takes it over after the Lease's duration; the holder counts
+//! from before it sent its last renewal, and stops well before anyone can take over. So clock skew
+//! and a frozen process do no harm.
 //!
-//! The API server has no fence for a former leader, so the client has one: past its deadline it
-//! begins no request ([`Leadership::holds`], asked before every request).
+//! The API server does not fence off a former leader, so the client does: past its deadline it
+//! sends no request ([`Leadership::holds`], checked before each).
 
 mod decision;
 mod elector;
@@ -17,11 +17,11 @@ use std::time::Duration;
 pub use elector::Elector;
 pub use leadership::Leadership;
 
-/// How long a Lease that nobody renews is its holder's.
+/// After this time without a renewal others take the Lease over.
 const DURATION: Duration = Duration::from_secs(15);
-/// How long its holder counts on it, from before it asked for it.
+/// How long the holder leads after a renewal, counted from before the request was sent.
 const DEADLINE: Duration = Duration::from_secs(10);
-/// How often it is renewed, or looked at.
+/// How often the holder renews the Lease and candidates read it.
 const RETRY: Duration = Duration::from_secs(2);
-/// How long a request about it may take.
+/// The time limit of a request for the Lease.
 const REQUEST: Duration = Duration::from_secs(4);

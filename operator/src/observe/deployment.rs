@@ -1,4 +1,4 @@
-//! A Deployment, as far as it matters. Pure.
+//! Reads a Deployment's rollout state: ready pods, completion, and why pods can't be created. Pure.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
@@ -8,7 +8,7 @@ use super::observed::Rollout;
 use crate::finding::Problem;
 use crate::names::annotation;
 
-/// What a Deployment says of its roll to what is desired.
+/// The rollout state of `deployment`, on its way to the template of `desired`.
 pub fn rollout(deployment: &Deployment, desired: &Deployment) -> Rollout {
     let template = |deployment: &Deployment| deployment.annotations().get(annotation::TEMPLATE).cloned();
 
@@ -31,7 +31,7 @@ pub fn rollout(deployment: &Deployment, desired: &Deployment) -> Rollout {
     }
 }
 
-/// Whether all of its pods run what it says, and are available.
+/// Whether all pods of the Deployment run its current template and are available.
 pub fn is_complete(deployment: &Deployment) -> bool {
     let status = deployment.status.clone().unwrap_or_default();
     let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
@@ -41,7 +41,7 @@ pub fn is_complete(deployment: &Deployment) -> bool {
         && status.available_replicas.unwrap_or_default() == wanted
 }
 
-/// Why pods are not made.
+/// Turns the message of the condition ReplicaFailure into a problem with its fix.
 fn refused(said: &str) -> Problem {
     let quota = |message: String| Problem { reason: Reason::QuotaExceeded, message };
     if said.contains("exceeded quota") {

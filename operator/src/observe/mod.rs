@@ -1,4 +1,4 @@
-//! What is seen of a function's sidecars: by Kubernetes, and by asking them.
+//! Observes a function's sidecars: what Kubernetes reports of them, and what they answer when polled.
 
 mod deployment;
 mod observed;

@@ -1,122 +1,122 @@
-//! What is known of a function at one moment: what its conditions are computed from.
+//! The input of the conditions: everything that is known of a function at one moment.
 
 use tributary_crds::conditions::{ConditionType, SidecarCondition, SidecarStatus, Truth};
 
 use crate::finding::{Finding, Problem};
 use crate::validate::Refusal;
 
-/// What is known of a function at one moment.
+/// Everything that a function's conditions are computed from.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// What the platform does not allow.
+    /// What the platform does not allow, of the spec or of what runs.
     pub refusal: Option<Refusal>,
-    /// What the platform would not allow if it enforced its grants.
+    /// What the platform would not allow if it enforced its grants instead of auditing them.
     pub audited: Option<Refusal>,
-    /// Whether its owner wants nothing of it changed.
+    /// Whether `spec.paused` is true.
     pub paused: bool,
-    /// Whether the function asks for something that is not taken up, since it is paused or asks for too much.
+    /// Whether the function asks for something that is not applied, since it is paused or not allowed.
     pub held_back: bool,
-    /// Whether there is no Deployment any more, of a function whose sidecars are to end.
+    /// Whether sidecars that had to be stopped are gone: their Deployment no longer exists.
     pub stopped: bool,
-    /// What kept a child from being written.
+    /// What kept a child from being written: a name clash, a quota, a rival operator and the like.
     pub problem: Option<Problem>,
-    /// Whether a role that is given away without the external ID is used all the same.
+    /// Whether `spec.externalIdEnforcement` is `Warn`: a role that STS grants without the external ID is still used.
     pub enforcement_only_warns: bool,
-    /// Where the function is in the platform's rollout.
+    /// The function's place in the platform's rollout.
     pub decision: RolloutDecision,
-    /// The Deployment, if there is one.
+    /// The Deployment's rollout state, if there is a Deployment.
     pub rollout: Option<Rollout>,
-    /// The pods that run the current configuration, by name.
+    /// The pods that run the current configuration, sorted by name.
     pub pods: Vec<Pod>,
-    /// The pods of other configurations that take events.
+    /// The ready pods of other configurations, sorted by name.
     pub pods_before: Vec<Pod>,
-    /// Where sidecars have their base identity from, for people.
+    /// Where sidecars get their base identity and what to check there, for messages.
     pub identity_source: String,
-    /// What the status says of this generation already.
+    /// The conditions that the status already records for this generation.
     pub recorded: Vec<Finding>,
-    /// How many sidecars a function is said to want that doesn't say itself.
+    /// The number that the operator fills into `spec.replicas` of a function that sets none.
     pub defaulted_replicas: Option<i32>,
-    /// Where applications send events.
+    /// The URL to which applications send events.
     pub url: String,
 }
 
-/// A Deployment, as far as it matters.
+/// A Deployment's rollout state.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Rollout {
-    /// How many sidecars there should be.
+    /// How many sidecars the Deployment asks for.
     pub wanted: i32,
     /// How many pods there are, of any configuration.
     pub replicas: i32,
-    /// How many of them are ready.
+    /// How many of those pods are ready.
     pub ready: i32,
-    /// Why pods can't be made.
+    /// Why Kubernetes can't create pods, for example a quota.
     pub problem: Option<Problem>,
-    /// The roll makes no progress.
+    /// Whether the rollout exceeded the Deployment's progress deadline.
     pub stuck: bool,
-    /// All pods are what the Deployment asks for.
+    /// Whether the Deployment has the desired template, and all pods run it and are available.
     pub complete: bool,
 }
 
-/// A pod of the current configuration.
+/// A sidecar's pod, as Kubernetes and the sidecar itself report it.
 #[derive(Clone, Debug)]
 pub struct Pod {
-    /// Its name.
+    /// The pod's name.
     pub name: String,
-    /// Whether it takes events.
+    /// Whether it is ready, and so receives events.
     pub ready: bool,
-    /// Why it doesn't run, or soon won't.
+    /// Why it doesn't run or, if it is ready, may be killed again.
     pub problem: Option<Problem>,
-    /// What it says of itself.
+    /// The last result of polling it.
     pub answer: SidecarAnswer,
 }
 
-/// What is heard of a sidecar.
+/// The last result of polling a sidecar's `/status`.
 #[derive(Clone, Debug)]
 pub enum SidecarAnswer {
-    /// It can't be asked yet.
+    /// It can't be polled: its pod doesn't run, has no IP address, or is terminating.
     NotAsked,
-    /// It runs, and its first answer to this operator is still to come.
+    /// It runs, but this operator has no result of a poll yet.
     Awaited,
-    /// It gave no answer, and why.
+    /// It gave no valid answer, for this reason.
     Failed(String),
-    /// What it says.
+    /// It answered with its status.
     Status(Box<SidecarStatus>),
 }
 
-/// Where a function is in the rollout.
+/// A function's place in the platform's rollout.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RolloutDecision {
-    /// Its Deployment may be written.
+    /// Its Deployment may be written, or has been.
     Proceed,
-    /// Others roll, so many; its turn will come.
+    /// It waits for a slot; this many other functions roll.
     Wait(usize),
-    /// So many failed that no other begins.
+    /// No other rollout begins, after this many failures.
     Halted(usize),
-    /// Its Deployment was written, and its roll failed.
+    /// Its Deployment was written, but its rollout failed.
     Failed,
 }
 
 impl RolloutDecision {
-    /// Whether the Deployment stays as it is for now.
+    /// Whether the Deployment must not be written for now.
     pub fn waits(&self) -> bool {
         matches!(self, Self::Wait(_) | Self::Halted(_))
     }
 }
 
 impl Observed {
-    /// A condition as it is recorded, while it stands: an operator that has just begun to lead knows
-    /// nothing of sidecars that run, until each was asked once, and that is no news about them.
+    /// The recorded condition, while a pod of the current configuration awaits its first poll: a new leader knows
+    /// nothing of running sidecars until it has polled each once, and that must not change the status.
     pub fn standing(&self, r#type: ConditionType) -> Option<&Finding> {
         let awaited = self.pods.iter().any(|pod| matches!(pod.answer, SidecarAnswer::Awaited));
         self.recorded.iter().find(|finding| awaited && finding.r#type == r#type)
     }
 
-    /// The pods that take events, of whatever configuration.
+    /// The ready pods, of any configuration.
     pub fn serving(&self) -> Vec<&Pod> {
         self.pods.iter().filter(|pod| pod.ready).chain(&self.pods_before).collect()
     }
 
-    /// What a sidecar that is not ready says is wrong with the function itself, if one does.
+    /// The first fault of the function itself that an unready sidecar of the current configuration reports.
     pub fn fault_of_new_sidecar(&self) -> Option<&SidecarCondition> {
         let unready = self.pods.iter().filter(|pod| !pod.ready);
         let mut faults = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
@@ -125,7 +125,7 @@ impl Observed {
 }
 
 impl Pod {
-    /// What it says of itself, if it has answered.
+    /// The sidecar's status, if its last answer still counts.
     pub fn status(&self) -> Option<&SidecarStatus> {
         match &self.answer {
             SidecarAnswer::Status(status) => Some(status),

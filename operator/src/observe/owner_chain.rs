@@ -1,4 +1,4 @@
-//! Whether a pod is a function's, by its owners: labels are anybody's to write.
+//! Decides by owner references whether a pod belongs to a function: anyone who can create pods can label them.
 
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
@@ -8,18 +8,18 @@ use crate::function::FunctionRef;
 use crate::owner_references::controller;
 use crate::watch::{self, Caches};
 
-/// The owners between a function and its pods.
+/// The owners of a pod, from the function down to the ReplicaSet.
 #[derive(Clone, Copy, Debug)]
 struct Chain<'a> {
-    /// The function's.
+    /// The function's uid.
     function_uid: &'a str,
     /// The function's Deployment.
     deployment: &'a ObjectMeta,
-    /// The pod's ReplicaSet, by the name that the pod gives.
+    /// The ReplicaSet that the pod's owner reference names.
     replica_set: &'a ObjectMeta,
 }
 
-/// Whether the pod is made by the ReplicaSet, that by the Deployment, and that for the function.
+/// Whether the pod is controlled by the ReplicaSet, that by the Deployment, and that by the function.
 fn belongs(pod: &ObjectMeta, chain: Chain<'_>) -> bool {
     let made_by = |object: &ObjectMeta, owner: Option<&str>| {
         owner.is_some() && controller(object).map(|owner| owner.uid.as_str()) == owner
@@ -29,7 +29,7 @@ fn belongs(pod: &ObjectMeta, chain: Chain<'_>) -> bool {
         && made_by(chain.deployment, Some(chain.function_uid))
 }
 
-/// Whether it is so by what is known of the cluster.
+/// Whether the pod belongs to the function, by the caches and by uid: an object re-created under a name does not count.
 pub fn is_of(caches: &Caches, function: &FunctionRef, pod: &Pod) -> bool {
     let function_uid = caches.functions.get(&function.clone().into()).and_then(|function| function.uid());
     let deployment = watch::get(&caches.deployments, function);

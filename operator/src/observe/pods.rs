@@ -1,4 +1,4 @@
-//! A pod, as far as it matters. Pure.
+//! Reads a pod's state: whether it counts, whether it is ready, where to poll it, and why it doesn't run. Pure.
 
 use std::net::{IpAddr, SocketAddr};
 
@@ -13,7 +13,7 @@ use crate::build::{CONTAINER, PLATFORM_PORT};
 use crate::finding::Problem;
 use crate::names::label;
 
-/// Reasons of the kubelet's for an image that does not come.
+/// The kubelet's reasons for an image that can't be pulled.
 /// <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/images/types.go>
 const IMAGE: [&str; 6] = [
     "ErrImagePull",
@@ -24,25 +24,25 @@ const IMAGE: [&str; 6] = [
     "RegistryUnavailable",
 ];
 
-/// How long an end for want of memory is told of. It recurs with the load, which may take its time.
+/// How long an OOM kill is reported after the sidecar is ready again: it recurs with the load, which may take a while.
 const OOM_TOLD: SignedDuration = SignedDuration::from_hours(1);
 
-/// Whether a pod runs this configuration, and is to go on.
+/// Whether a pod has this configuration, and has neither ended nor is being deleted.
 pub fn is_current(pod: &KubePod, config_hash: &str) -> bool {
     goes_on(pod) && pod.labels().get(label::CONFIG).is_some_and(|config| config == config_hash)
 }
 
-/// Whether a pod is to go on.
+/// Whether a pod has neither ended nor is being deleted.
 pub fn goes_on(pod: &KubePod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !has_ended(pod)
 }
 
-/// Whether nothing of the pod runs any more.
+/// Whether all of the pod's containers have ended, for good.
 pub fn has_ended(pod: &KubePod) -> bool {
     matches!(phase(pod), "Failed" | "Succeeded")
 }
 
-/// A pod and what was heard of it, if it was asked.
+/// Summarizes a pod. `answer` is the last result of polling it, if it was polled.
 pub fn pod(pod: &KubePod, answer: Option<SidecarAnswer>, now: Timestamp) -> Pod {
     let unheard = if address(pod).is_some() { SidecarAnswer::Awaited } else { SidecarAnswer::NotAsked };
     let ready = condition(pod, "Ready").is_some_and(|ready| ready.0);
@@ -54,7 +54,7 @@ pub fn pod(pod: &KubePod, answer: Option<SidecarAnswer>, now: Timestamp) -> Pod 
     }
 }
 
-/// Where a pod that runs is asked.
+/// The address of the platform port, if the pod runs and is not being deleted.
 pub fn address(pod: &KubePod) -> Option<SocketAddr> {
     let running = phase(pod) == "Running" && pod.metadata.deletion_timestamp.is_none();
     let ip: IpAddr = pod.status.as_ref().filter(|_| running)?.pod_ip.as_ref()?.parse().ok()?;
@@ -65,7 +65,7 @@ fn phase(pod: &KubePod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
 }
 
-/// Whether a condition holds, and if not, why.
+/// Whether a condition is True, with its reason and message.
 fn condition<'a>(pod: &'a KubePod, r#type: &str) -> Option<(bool, &'a str, &'a str)> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let condition = conditions.iter().find(|condition| condition.type_ == r#type)?;
@@ -78,7 +78,7 @@ fn container(pod: &KubePod) -> Option<&ContainerStatus> {
     statuses.iter().find(|status| status.name == CONTAINER)
 }
 
-/// Why the pod doesn't run.
+/// Why the pod doesn't run, and how to fix it.
 fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     if let Some((false, "Unschedulable", message)) = condition(pod, "PodScheduled") {
         return Some(Problem {
@@ -119,7 +119,7 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
             ),
         });
     }
-    // Whatever else the kubelet can't do: mount, create, start.
+    // The kubelet's other errors, such as CreateContainerConfigError and RunContainerError.
     let failing = why.ends_with("Error");
     failing.then(|| Problem {
         reason: Reason::Progressing,
@@ -127,7 +127,7 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     })
 }
 
-/// That the kernel ended the container for want of memory: of one that is ready again, for a while.
+/// The OOM kill that ended the container, while it is not ready and for `OOM_TOLD` after the kill.
 fn out_of_memory(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     let container = container(pod)?;
     let terminated = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());
@@ -156,12 +156,12 @@ fn memory_limit(pod: &KubePod) -> Option<&str> {
     Some(container.resources.as_ref()?.limits.as_ref()?.get("memory")?.0.as_str())
 }
 
-/// How the container ended, if it does so again and again.
+/// How the container ended, if it keeps crashing.
 fn crash(container: &ContainerStatus, why: &str) -> Option<String> {
     let state = container.state.as_ref();
     let now = state.and_then(|state| state.terminated.as_ref());
     let again = now.is_some() && container.restart_count > 0;
-    // Between two crashes it runs for a while: that is no better.
+    // It runs between two crashes, but never becomes ready.
     let still = state.is_some_and(|state| state.running.is_some()) && !container.ready && container.restart_count > 1;
     if why != "CrashLoopBackOff" && !again && !still {
         return None;
@@ -170,10 +170,10 @@ fn crash(container: &ContainerStatus, why: &str) -> Option<String> {
     let end = now.or(before)?;
     let reason = end.reason.as_deref().unwrap_or("Error");
     let message = end.message.as_deref().unwrap_or_default();
-    // With less than some MiB not even a start comes to its end.
+    // With a limit of a few MiB, the container runtime can't even start the process.
     let lacks_memory = message.contains("memory limit too low");
     let hint = if lacks_memory { ": raise spec.resources.limits.memory" } else { "" };
-    // Of its log the last line, which says why it can't go on.
+    // The last line of the log (FallbackToLogsOnError) says why the sidecar exited.
     let last = message.lines().rev().map(str::trim).find(|line| !line.is_empty()).filter(|_| !lacks_memory);
     let said = last.map(|line| format!(" and \"{}\"", safe(line))).unwrap_or_default();
     Some(format!("with exit code {} ({reason}{hint}){said}", end.exit_code))

@@ -1,7 +1,7 @@
-//! Asks sidecars for their `/status`, and says with it how much their function wants logged.
+//! Polls sidecars for their `/status`, and passes them their function's log level with the request.
 //!
-//! Anyone who can create pods can answer here: only pods in a function's chain of owners are asked, little
-//! is read, soon, no redirect is followed, and text is made safe for terminals and for `kubectl`.
+//! Anyone who can create pods can answer here. So only pods in a function's owner chain are polled, answers are limited
+//! in size and time, redirects are not followed, and text is made safe for terminals and for `kubectl`.
 
 use std::collections::HashMap;
 use std::net::SocketAddr;
@@ -27,31 +27,31 @@ use super::{Reports, is_of};
 use crate::function::FunctionRef;
 use crate::watch::Caches;
 
-/// How often a sidecar is asked.
+/// Time between two polls of a sidecar, varied by 10 %.
 const INTERVAL: Duration = Duration::from_secs(5);
-/// How often it is looked for sidecars to ask: new ones among them.
+/// How often the poller looks for sidecars that are due, new ones included.
 const LOOK: Duration = Duration::from_millis(500);
-/// How long an answer may take.
+/// How long a poll may take, connecting included.
 const ANSWER: Duration = Duration::from_secs(2);
-/// Bytes of an answer.
+/// Maximum size of an answer, in bytes.
 const LONGEST_ANSWER: usize = 64 << 10;
-/// Questions under way at once: enough for some thousands of sidecars.
+/// Maximum number of polls at once: enough for some thousands of sidecars.
 const QUESTIONS: usize = 256;
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
-/// What asks.
+/// Polls the sidecars of one scope.
 #[derive(Debug)]
 pub struct SidecarPoller {
     caches: Caches,
     reports: Reports,
     triggers: mpsc::UnboundedSender<FunctionRef>,
     http: HttpClient,
-    /// When each pod is to be asked next, by uid.
+    /// When each pod is to be polled next, by uid.
     due: HashMap<String, Instant>,
 }
 
-/// A pod to ask.
+/// A pod to poll.
 #[derive(Debug)]
 struct Target {
     function: FunctionRef,
@@ -61,17 +61,17 @@ struct Target {
 }
 
 impl SidecarPoller {
-    /// Asks the pods of `caches`, puts what they say into `reports`, and the functions of which it says
-    /// something new into `triggers`.
+    /// Polls the pods of `caches`, records the answers in `reports`, and sends the functions whose answers changed to
+    /// `triggers`.
     pub fn new(caches: Caches, reports: Reports, triggers: mpsc::UnboundedSender<FunctionRef>) -> Self {
         let mut connector = HttpConnector::new();
         connector.set_connect_timeout(Some(ANSWER));
-        // A connection for each question: thousands of idle ones would cost more.
+        // One connection per poll: thousands of idle connections would cost more.
         let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         Self { caches, reports, triggers, http, due: HashMap::new() }
     }
 
-    /// Asks for as long as it is polled.
+    /// Polls sidecars for as long as this future runs.
     pub async fn run(mut self) {
         let mut look = tokio::time::interval(LOOK);
         look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
@@ -89,7 +89,7 @@ impl SidecarPoller {
                 }
                 Some(Ok((target, answer))) = questions.join_next() => {
                     if self.reports.take(&target.uid, answer) {
-                        // Nobody looks after functions any more.
+                        // Fails only once the controller has ended.
                         let _ = self.triggers.send(target.function);
                     }
                 }
@@ -97,7 +97,7 @@ impl SidecarPoller {
         }
     }
 
-    /// At most so many pods that are to be asked now.
+    /// At most `most` pods that are due now. Sets when each is due next, and forgets pods that are gone.
     fn targets(&mut self, most: usize) -> Vec<Target> {
         let now = Instant::now();
         let pods = self.caches.pods.all();
@@ -108,7 +108,7 @@ impl SidecarPoller {
             let next = self.due.get(&uid).copied();
             known.extend(next.map(|next| (uid.clone(), next)));
             if let Some(address) = address(&pod).filter(|_| next.is_none_or(|next| next <= now)) {
-                // One that can't be asked yet is due as soon as it can.
+                // A pod whose owners are not cached yet gets no due time, and so is polled as soon as they are.
                 if is_of(&self.caches, &function, &pod) {
                     let log_level = log_level(&self.caches, &function);
                     due.push((next, Target { function, uid, address, log_level }));
@@ -125,20 +125,20 @@ impl SidecarPoller {
     }
 }
 
-/// At most so many, those first that were never asked, and then those that have waited longest: where
-/// there are more of them than can be asked in time, each has its turn all the same.
+/// At most `most` of the due pods: those first that were never polled, then the longest overdue, so that an overloaded
+/// poller still reaches every pod.
 fn longest_due<T>(mut due: Vec<(Option<Instant>, T)>, most: usize) -> Vec<T> {
     due.sort_by_key(|(since, _)| *since);
     due.into_iter().take(most).map(|(_, target)| target).collect()
 }
 
-/// How much the function wants logged.
+/// The function's `spec.logLevel`, or the default if the function can't be read.
 fn log_level(caches: &Caches, function: &FunctionRef) -> LogLevel {
     let function = caches.functions.get(&function.clone().into());
     function.and_then(|function| Some(function.0.as_ref().ok()?.spec.log_level)).unwrap_or_default()
 }
 
-/// Asks one sidecar.
+/// Polls one sidecar. The error says why it gave no status.
 async fn ask(http: &HttpClient, address: SocketAddr, log_level: LogLevel) -> Result<SidecarStatus, String> {
     let exchange = async {
         let request = Request::get(format!("http://{address}/status"))

@@ -1,4 +1,4 @@
-//! What sidecars said last.
+//! Stores the last result of polling each sidecar, and tells whether a new one changes anything.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,11 +8,11 @@ use tributary_crds::conditions::SidecarStatus;
 
 use super::observed::SidecarAnswer;
 
-/// Times that a sidecar may leave a question unanswered before what it said last counts no more: what
-/// is wrong is to be in the status within 15 s.
+/// Failed polls in a row after which a sidecar's last status no longer counts: a fault must be in the function's status
+/// within 15 s.
 const MISSES: u32 = 2;
 
-/// What sidecars said last, by the uids of their pods. Clones are of the same.
+/// The last result of polling each sidecar, by its pod's uid. Clones share the results.
 #[derive(Clone, Debug, Default)]
 pub struct Reports(Arc<Mutex<HashMap<String, Report>>>);
 
@@ -23,12 +23,12 @@ struct Report {
 }
 
 impl Reports {
-    /// What a pod said last; nothing before it was asked.
+    /// A pod's last result, or `None` before its first poll.
     pub fn of(&self, pod_uid: &str) -> Option<SidecarAnswer> {
         self.lock().get(pod_uid).map(|report| report.answer.clone())
     }
 
-    /// Takes in an answer, or why there was none. True when that says something new.
+    /// Records a status, or why there was none. Returns whether the function's conditions may change by it.
     pub fn take(&self, pod_uid: &str, answer: Result<SidecarStatus, String>) -> bool {
         let mut reports = self.lock();
         let report = reports.entry(pod_uid.to_owned()).or_insert(Report { answer: SidecarAnswer::Awaited, misses: 0 });
@@ -52,7 +52,7 @@ impl Reports {
         }
     }
 
-    /// Forgets all but these.
+    /// Drops the results of all pods but those that `pod_uids` selects.
     pub fn keep(&self, pod_uids: impl Fn(&str) -> bool) {
         self.lock().retain(|uid, _| pod_uids(uid));
     }

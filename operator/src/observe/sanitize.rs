@@ -1,9 +1,9 @@
-//! Text that others wrote, to be shown in a status. Pure.
+//! Makes text that pods wrote safe to show in a status. Pure.
 
-/// Characters of a message. The API server takes 32,768 in a condition, and 1,024 in an Event.
+/// Maximum characters of a message. The API server accepts 32,768 in a condition, and 1,024 in an Event.
 const LONGEST: usize = 1_000;
 
-/// A text on one line, without what terminals act upon.
+/// The text on one line, without control characters, cut to `LONGEST` characters.
 pub fn safe(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect()
 }

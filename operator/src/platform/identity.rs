@@ -1,4 +1,4 @@
-//! The base identity: what a sidecar is before it assumes its function's role.
+//! The base identity: the AWS identity with which a sidecar assumes its function's role.
 
 use std::collections::BTreeMap;
 
@@ -7,58 +7,58 @@ use tributary_crds::values::{RoleArn, SecretName};
 
 use crate::function::FunctionRef;
 
-/// Base identities by namespace. One that namespaces share is no boundary between them: what keeps
-/// them apart then is the policy's list of roles, and the external IDs.
+/// Base identities by function, namespace and default, in this order of precedence. An identity shared by several
+/// namespaces does not isolate them from one another; then only the policy's role list and the external IDs do.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct BaseIdentities {
-    /// Of namespaces that are not named.
+    /// For namespaces that are not listed.
     #[serde(default)]
     default: BaseIdentity,
-    /// Of namespaces by name.
+    /// For namespaces, by name.
     #[serde(default)]
     namespaces: BTreeMap<String, BaseIdentity>,
-    /// Of single functions, as `namespace/name`: of the chart's own, for its test.
+    /// For single functions, as `namespace/name`: the chart uses it for the function of `helm test`.
     #[serde(default)]
     functions: BTreeMap<String, BaseIdentity>,
 }
 
 impl BaseIdentities {
-    /// The function's.
+    /// The identity of the function's sidecars.
     pub fn of(&self, function: &FunctionRef) -> &BaseIdentity {
         let own = self.functions.get(&function.to_string());
         own.or_else(|| self.namespaces.get(&function.namespace)).unwrap_or(&self.default)
     }
 }
 
-/// Where a base identity comes from.
+/// How sidecars get their base identity.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(try_from = "Entry")]
 pub enum BaseIdentity {
-    /// From nowhere that the operator knows of.
+    /// The operator configures none.
     #[default]
     None,
     /// IAM roles for service accounts.
     /// <https://docs.aws.amazon.com/eks/latest/userguide/iam-roles-for-service-accounts.html>
     Irsa {
-        /// The role, which the sidecar's service account is annotated with.
+        /// The role with which the operator annotates the sidecar's ServiceAccount.
         role_arn: RoleArn,
-        /// Whether the operator mounts the token itself, where no webhook of EKS does.
+        /// Whether the operator mounts the token itself, for clusters without EKS's webhook.
         mount_token: bool,
     },
-    /// EKS Pod Identity: its agent and webhook do all, by associations with service accounts.
+    /// EKS Pod Identity: its webhook and agent provide the credentials, by associations with ServiceAccounts.
     /// <https://docs.aws.amazon.com/eks/latest/userguide/pod-identities.html>
     PodIdentity,
     /// A Secret in the function's namespace, with AWS's shared credentials file under the key
     /// `credentials`.
     Secret {
-        /// The Secret.
+        /// The Secret's name.
         name: SecretName,
     },
 }
 
 impl BaseIdentity {
-    /// Where the function's sidecars look for it, for a person who is to fix it.
+    /// Why the function's sidecars may lack this identity and what to check, for a condition's message.
     pub fn source(&self, function: &FunctionRef) -> String {
         let FunctionRef { namespace, name } = function;
         match self {
@@ -82,7 +82,7 @@ impl BaseIdentity {
     }
 }
 
-/// A base identity that is none, or several.
+/// An entry that names several kinds of base identity, and how many.
 #[derive(Debug, thiserror::Error)]
 #[error("a base identity is one of irsa, podIdentity and secret, and this one has {0}")]
 pub struct InvalidIdentity(usize);

@@ -1,4 +1,4 @@
-//! What the platform says: the file that the chart makes of its values, read once, whole.
+//! The platform's settings: the file that the Helm chart renders from its values, read once at startup.
 //!
 //! Everything here is decided by the platform's owner, never by a function.
 
@@ -16,28 +16,28 @@ pub use network::NetworkPolicies;
 pub use policy::{Grant, Policy};
 pub use template::{EnvVar, MostResources, SidecarTemplate};
 
-/// The platform's file.
+/// The platform's settings, as its file has them. Unknown fields are an error.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Platform {
-    /// How sidecars run.
+    /// What the sidecars' pods have in common.
     pub sidecar: SidecarTemplate,
-    /// What sidecars are before they assume their function's role.
+    /// The AWS identities with which sidecars assume their functions' roles.
     #[serde(default)]
     pub base_identity: BaseIdentities,
-    /// What functions may use.
+    /// Which endpoints, roles and external IDs functions may use.
     #[serde(default)]
     pub policy: Policy,
-    /// Who may talk to sidecars, and to whom they may talk.
+    /// The functions' NetworkPolicies.
     #[serde(default)]
     pub network_policy: NetworkPolicies,
-    /// How many functions roll at once to a sidecar that the platform changed.
+    /// How many functions may roll at once after the platform changed the sidecar; at least 1.
     #[serde(default = "max_concurrent_rollouts")]
     pub max_concurrent_rollouts: usize,
-    /// How many of them may fail before no other begins.
+    /// After how many failed rollouts no other begins; at least 1.
     #[serde(default = "max_failed_rollouts")]
     pub max_failed_rollouts: usize,
-    /// What this operator marks Deployments with, as the namespace and name of its Lease; not in the file.
+    /// This operator's mark on Deployments: NAMESPACE/NAME of its Lease. Not in the file.
     #[serde(skip)]
     pub operator: Option<String>,
 }
@@ -53,37 +53,37 @@ fn max_failed_rollouts() -> usize {
 /// Why the platform's file can't be used.
 #[derive(Debug, thiserror::Error)]
 pub enum PlatformError {
-    /// It can't be read.
+    /// The file can't be read.
     #[error("{}: {source}", path.display())]
     Read {
         /// The file.
         path: PathBuf,
-        /// What the system or the parser says.
+        /// The error of the file system.
         source: std::io::Error,
     },
-    /// It is not such a file.
+    /// The file is not valid YAML, or not valid settings.
     #[error("{}: {source}", path.display())]
     Parse {
         /// The file.
         path: PathBuf,
-        /// What the system or the parser says.
+        /// The parser's error.
         source: serde_yaml::Error,
     },
-    /// It lets nothing roll.
+    /// A limit of the rollout is 0, so that nothing could ever roll.
     #[error("{}: {field} is 0, which no change of the sidecar would ever get past; write 1 or more", path.display())]
     NoRollouts {
-        /// Which file.
+        /// The file.
         path: PathBuf,
-        /// Which of its fields.
+        /// The field that is 0.
         field: &'static str,
     },
 }
 
 impl Platform {
-    /// Reads the file.
+    /// Reads and checks the platform's file.
     ///
     /// # Errors
-    /// When it can't be read or is not right.
+    /// When the file can't be read or parsed, or a limit of the rollout is 0.
     pub fn load(path: &Path) -> Result<Self, PlatformError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| PlatformError::Read { path: path.to_owned(), source })?;

@@ -1,22 +1,22 @@
-//! Who may talk to sidecars, and to whom they may talk.
+//! The platform's settings for NetworkPolicies: who may reach sidecars, and what sidecars may reach.
 
 use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyPeer};
 use serde::Deserialize;
 
-/// Whether and how each function has a NetworkPolicy.
+/// Whether each function gets a NetworkPolicy, and what it allows.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NetworkPolicies {
-    /// Whether there are any.
+    /// Whether functions get a NetworkPolicy.
     #[serde(default)]
     pub enabled: bool,
-    /// Who may send events; empty, anybody.
+    /// Peers that may send events. If empty, everyone may.
     #[serde(default)]
     pub events_from: Vec<NetworkPolicyPeer>,
-    /// Who may ask for status and metrics: the operator, the scraper.
+    /// Peers that may reach the platform port, for status and metrics: the operator, the scraper. If empty, no one may.
     #[serde(default)]
     pub platform_from: Vec<NetworkPolicyPeer>,
-    /// What sidecars may reach in addition to names, AWS and their function's endpoints.
+    /// What sidecars may reach in addition to DNS, AWS and their function's endpoints.
     #[serde(default)]
     pub egress: Vec<NetworkPolicyEgressRule>,
 }

@@ -1,5 +1,5 @@
-//! What the platform lets functions use. The chart's admission policies say the same at
-//! `kubectl apply`; the operator says it of functions that are older than the policy, too.
+//! The platform's policy: which endpoints, roles and external IDs functions may use. The chart's admission policies
+//! enforce the same at `kubectl apply`; the operator also enforces it for functions older than the policy.
 
 use std::collections::BTreeMap;
 
@@ -8,57 +8,57 @@ use tributary_crds::values::{Endpoint, ExternalIdPrefix, RoleArn, RoleArnPattern
 
 use crate::function::FunctionRef;
 
-/// The platform's policy.
+/// The platform's policy, from the platform's file.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Policy {
-    /// The endpoints that functions may name instead of AWS's; none, unless the platform says so.
+    /// The endpoints that functions may use instead of AWS's; by default none.
     #[serde(default)]
     allowed_endpoints: Vec<Endpoint>,
-    /// Those of single functions, as `namespace/name`: of the chart's own, for its test.
+    /// Endpoints for single functions, as `namespace/name`: the chart uses it for the function of `helm test`.
     #[serde(default)]
     function_endpoints: BTreeMap<String, Vec<Endpoint>>,
-    /// What each namespace may use. Without it, all: every role that trusts the base identity.
+    /// What each namespace may use. Without it, namespaces may use every role that trusts the base identity.
     grants: Option<Grants>,
-    /// What becomes of what the grants do not allow.
+    /// What happens to functions that the grants do not allow.
     #[serde(default)]
     grants_mode: GrantsMode,
 }
 
-/// What becomes of what the grants do not allow.
+/// What happens to functions that the grants do not allow.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 enum GrantsMode {
-    /// It is refused, and stopped where it runs.
+    /// They are refused, and their sidecars stopped.
     #[default]
     Enforce,
-    /// It is told, and nothing else.
+    /// They are only reported.
     Audit,
 }
 
-/// What namespaces may use.
+/// The grants of all namespaces.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 struct Grants {
-    /// Namespaces that are not named: without it they may use nothing.
+    /// For namespaces that are not listed. Without it, they may use no role.
     default: Option<Grant>,
-    /// Namespaces by name.
+    /// For namespaces, by name.
     #[serde(default)]
     namespaces: BTreeMap<String, Grant>,
 }
 
-/// What a namespace may use.
+/// What the functions of a namespace may use.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Grant {
-    /// The roles, with `*` for any text.
+    /// The roles they may assume; `*` matches any text.
     #[serde(default)]
     pub role_arns: Vec<RoleArnPattern>,
-    /// What its external IDs must begin with.
+    /// The prefix that their external IDs must have.
     pub external_id_prefix: Option<ExternalIdPrefix>,
 }
 
 impl Policy {
-    /// Whether the function may name this endpoint.
+    /// Whether the function may use this endpoint: it must equal an allowed one.
     pub fn allows_endpoint(&self, function: &FunctionRef, endpoint: &Endpoint) -> bool {
         let own = self.function_endpoints.get(&function.to_string());
         self.allowed_endpoints.iter().chain(own.into_iter().flatten()).any(|allowed| allowed == endpoint)
@@ -70,22 +70,22 @@ impl Policy {
             || self.grant(namespace).is_some_and(|grant| grant.role_arns.iter().any(|pattern| pattern.matches(role)))
     }
 
-    /// Whether what the grants do not allow is told, and nothing else.
+    /// Whether violations of the grants are only reported.
     pub fn audits_grants(&self) -> bool {
         self.grants_mode == GrantsMode::Audit
     }
 
-    /// What external IDs in `namespace` must begin with to be used.
+    /// The prefix without which an external ID in `namespace` is refused; `None` while grants are only audited.
     pub fn demanded_external_id_prefix(&self, namespace: &str) -> Option<&ExternalIdPrefix> {
         self.external_id_prefix(namespace).filter(|_| !self.audits_grants())
     }
 
-    /// What external IDs in `namespace` are to begin with.
+    /// The prefix that external IDs in `namespace` should have, whether it is enforced or audited.
     pub fn external_id_prefix(&self, namespace: &str) -> Option<&ExternalIdPrefix> {
         self.grant(namespace)?.external_id_prefix.as_ref()
     }
 
-    /// The roles that `namespace` may use, as the policy has them, for messages.
+    /// The role patterns granted to `namespace`, as text for messages.
     pub fn roles(&self, namespace: &str) -> String {
         let patterns = self.grant(namespace).map(|grant| grant.role_arns.as_slice()).unwrap_or_default();
         let patterns: Vec<_> = patterns.iter().map(RoleArnPattern::as_str).collect();

@@ -1,4 +1,4 @@
-//! How sidecars run: what all of them have in common.
+//! The platform's settings for sidecar pods: image, resources and their limits, environment, scheduling.
 
 use std::collections::BTreeMap;
 
@@ -7,71 +7,71 @@ use serde::Deserialize;
 use tributary_crds::function::{Amounts, Resources};
 use tributary_crds::values::{Quantity, Region};
 
-/// What every sidecar's pod has.
+/// What the pods of all functions have in common.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SidecarTemplate {
-    /// The image, by its full name.
+    /// The sidecar's image, with registry and tag or digest.
     pub image: String,
-    /// When the kubelet pulls it; by default as Kubernetes does for its tag.
+    /// When the kubelet pulls the image; by default Kubernetes decides by its tag.
     pub image_pull_policy: Option<String>,
-    /// Secrets of type kubernetes.io/dockerconfigjson, by name, in every function's namespace.
+    /// Names of Secrets of type kubernetes.io/dockerconfigjson, which every function's namespace must have.
     #[serde(default)]
     pub image_pull_secrets: Vec<String>,
-    /// The region whose STS is asked, unless the function names one.
+    /// The region whose STS sidecars use, unless the function sets one.
     pub region: Option<Region>,
-    /// The platform's own environment variables: they take the place of the operator's.
+    /// The platform's environment variables, which override the operator's except the configuration's digest.
     #[serde(default)]
     pub env: Vec<EnvVar>,
-    /// What a sidecar is given where its function says nothing.
+    /// The requests and limits of a function that sets none.
     #[serde(default)]
     pub resources: Resources,
-    /// The most that a function may ask for.
+    /// The most that a function may ask for; more is refused.
     #[serde(default)]
     pub max_resources: MostResources,
-    /// More labels of the pods.
+    /// Additional labels of the pods; the operator's own take precedence.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
-    /// More annotations of the pods.
+    /// Additional annotations of the pods.
     #[serde(default)]
     pub annotations: BTreeMap<String, String>,
-    /// Labels that a node must have.
+    /// Labels that the pods' nodes must have.
     #[serde(default)]
     pub node_selector: BTreeMap<String, String>,
-    /// Taints of nodes that the pods bear.
+    /// Node taints that the pods tolerate.
     #[serde(default)]
     pub tolerations: Vec<Toleration>,
-    /// Which nodes and neighbours the pods like.
+    /// Affinity of the pods to nodes and to other pods.
     pub affinity: Option<Affinity>,
-    /// How a function's pods are spread; a constraint without a selector is about the function's own.
+    /// How a function's pods are spread. A constraint without a label selector applies to the function's own pods.
     #[serde(default)]
     pub topology_spread_constraints: Vec<TopologySpreadConstraint>,
-    /// The pods' priority.
+    /// The pods' PriorityClass.
     pub priority_class_name: Option<String>,
 }
 
-/// An environment variable.
+/// An environment variable of the sidecar, with a literal value.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct EnvVar {
-    /// Its name.
+    /// The variable's name.
     pub name: String,
-    /// Its value.
+    /// The variable's value.
     pub value: String,
 }
 
-/// The most that a function may ask for, as request or limit; without a value, anything.
+/// Upper bounds of a function's requests and limits; without a value there is no bound.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct MostResources {
-    /// Cores.
+    /// CPU, in cores.
     pub cpu: Option<Quantity>,
-    /// Bytes.
+    /// Memory, in bytes.
     pub memory: Option<Quantity>,
 }
 
 impl SidecarTemplate {
-    /// What a sidecar gets: what its function asks for, else the platform's default.
+    /// A sidecar's resources: per amount what the function asks for, otherwise the platform's default.
     pub fn resources(&self, asked: Option<&Resources>) -> Resources {
         let amounts = |of: fn(&Resources) -> Option<&Amounts>| {
             let (asked, default) = (asked.and_then(of), of(&self.resources));
@@ -92,14 +92,14 @@ impl SidecarTemplate {
     }
 }
 
-/// What is asked for of an amount, and what there is without.
+/// What the function asks for of one amount, and the platform's default.
 #[derive(Clone, Copy)]
 struct Pick<'a> {
     asked: Option<&'a Quantity>,
     default: Option<&'a Quantity>,
 }
 
-/// The request and the limit: of two that don't go together, the one that nobody asked for gives way.
+/// The request and the limit. If the request exceeds the limit, the one that is a default is set to the other.
 fn settle(request: Pick<'_>, limit: Pick<'_>) -> (Option<Quantity>, Option<Quantity>) {
     let (mut least, mut most) = (request.asked.or(request.default), limit.asked.or(limit.default));
     if least.zip(most).is_some_and(|(least, most)| least.thousandths() > most.thousandths()) {

@@ -1,4 +1,4 @@
-//! The platform's port: `/healthz`, `/readyz`, `/metrics`.
+//! Serves the platform port: `/healthz`, `/readyz`, `/metrics`.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use tributary_telemetry::port::{Answer, TEXT, answer, serve as serve_port, verdi
 use crate::metrics::Metrics;
 use crate::process::health::Health;
 
-/// Answers for as long as it is polled.
+/// Answers requests for as long as it is polled: `/healthz` and `/readyz` with 200 or, with the reason, 503.
 pub async fn serve(listener: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
     serve_port(listener, move |request| std::future::ready(tell(&request, &health, &metrics))).await;
 }

@@ -1,4 +1,4 @@
-//! What the process is started with.
+//! Command-line flags. Their doc comments are the text of `--help`.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,46 +9,45 @@ use tributary_telemetry::LogFormat;
 
 use crate::watch::Scope;
 
-/// Makes a running sidecar of every DestinationFunction, and keeps its status true.
+/// Runs the sidecars of every DestinationFunction, and keeps its status up to date.
 ///
 /// The Helm chart starts it. Several replicas may run: one leads, the others stand by.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tributary-operator", version)]
 pub struct Flags {
-    /// What the platform says: images, bounds, base identities, policy; YAML, as the chart writes it.
+    /// The platform's settings: images, limits, base identities, policy; YAML, as the chart writes it.
     #[arg(long, value_name = "FILE", default_value = "/etc/tributary/platform.yaml")]
     pub platform: PathBuf,
 
-    /// A namespace to look after functions in; may be given several times. Without it, all.
+    /// A namespace whose functions to manage; may be repeated. Without it, all namespaces.
     #[arg(long = "namespace", value_name = "NAMESPACE")]
     pub namespaces: Vec<String>,
 
-    /// The Lease that the leader holds.
+    /// Name of the Lease that the leader holds.
     #[arg(long, value_name = "NAME", default_value = "tributary-operator")]
     pub lease: String,
 
-    /// The Lease's namespace; by default the process's own.
+    /// Namespace of the Lease; by default the process's own.
     #[arg(long, value_name = "NAMESPACE")]
     pub lease_namespace: Option<String>,
 
-    /// What the process is called in the Lease: no two at once may be called the same.
+    /// Identity of the process in the Lease; must be unique among the replicas.
     #[arg(long, env = "HOSTNAME", value_name = "NAME")]
     pub identity: String,
 
-    /// Where the platform asks: /healthz, /readyz, /metrics.
+    /// Address of the platform port: /healthz, /readyz, /metrics.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// Seconds after which a watch is begun anew. Load balancers drop connections that say nothing for
-    /// longer than about 240.
+    /// Seconds after which a watch is restarted. Load balancers drop connections that are idle for more than about 240.
     #[arg(long, value_name = "SECONDS", default_value_t = 200, value_parser = clap::value_parser!(u32).range(1..=290))]
     pub watch_timeout: u32,
 
-    /// How much is logged.
+    /// Log level: error, warn, info, debug or trace.
     #[arg(long, value_name = "LEVEL", default_value = "info", value_parser = log_level)]
     pub log_level: LogLevel,
 
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
 }
@@ -58,7 +57,7 @@ fn log_level(text: &str) -> Result<LogLevel, String> {
 }
 
 impl Flags {
-    /// Where functions are looked after.
+    /// One scope per namespace given, without duplicates; the whole cluster if none is.
     pub fn scopes(&self) -> Vec<Scope> {
         if self.namespaces.is_empty() {
             return vec![Scope::Cluster];

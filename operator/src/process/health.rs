@@ -1,4 +1,4 @@
-//! Whether the process is well.
+//! Liveness and readiness of the process: whether its watches are alive, and whether its caches are complete.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,42 +9,42 @@ use tokio::sync::watch;
 use crate::client::WatchActivity;
 use crate::leader::Leadership;
 
-/// What is known of the process.
+/// What liveness and readiness are computed from.
 #[derive(Debug)]
 pub struct Health {
     leadership: Leadership,
     activity: WatchActivity,
-    /// A watch on which nothing was heard for so long is deaf.
+    /// A watch that receives nothing for this long is broken.
     silence: Duration,
-    /// Whether each scope's caches are complete; nothing while another process leads.
+    /// Whether each scope's caches are complete; empty while this process stands by.
     synced: Mutex<Vec<watch::Receiver<bool>>>,
 }
 
 impl Health {
-    /// Of a process that doesn't lead yet. `watch_timeout` is how long a watch lasts at most, in
-    /// seconds: then a new one begins, and is heard of.
+    /// The health of a process that stands by. `watch_timeout` is how long a watch lasts at most, in seconds; its
+    /// restart counts as activity.
     pub fn new(leadership: Leadership, activity: WatchActivity, watch_timeout: u32) -> Arc<Self> {
-        // Half again for a connection that was dropped in silence to be given up, and for pauses.
+        // The excess leaves time to give up a connection that was dropped silently, and for pauses between retries.
         let silence = Duration::from_secs(u64::from(watch_timeout)) * 3 / 2 + Duration::from_secs(10);
         Arc::new(Self { leadership, activity, silence, synced: Mutex::default() })
     }
 
-    /// The process leads, and these scopes are looked after.
+    /// Records that this process leads. Each receiver says whether the caches of one scope are complete.
     pub fn looks_after(&self, synced: Vec<watch::Receiver<bool>>) {
         *self.lock() = synced;
     }
 
-    /// The process leads no more.
+    /// Records that this process stands by: its watches have ended.
     pub fn stands_by(&self) {
         self.lock().clear();
         self.activity.forget();
     }
 
-    /// Whether it is alive; if not, why. While the Lease is kept the API server answers: a watch that is
-    /// silent all the same is one to start anew for.
+    /// Liveness. While this process holds the Lease, the API server answers it; a watch that is silent nevertheless is
+    /// broken, and a restart of the process fixes it.
     ///
     /// # Errors
-    /// What is wrong.
+    /// Which watches are silent, and for how long.
     pub fn alive(&self) -> Result<(), String> {
         if !self.leadership.holds() {
             return Ok(());
@@ -56,10 +56,10 @@ impl Health {
         Err(format!("nothing was heard for {:?} on the watches of {}", self.silence, silent.join(", ")))
     }
 
-    /// Whether it does what it is for: a process that stands by does.
+    /// Readiness: the caches are complete, or the process stands by.
     ///
     /// # Errors
-    /// What is still missing.
+    /// That a cache is not complete yet.
     pub fn ready(&self) -> Result<(), String> {
         if self.lock().iter().all(|synced| *synced.borrow()) {
             return Ok(());

@@ -1,4 +1,4 @@
-//! The process around the controllers: flags, the platform port, and whether the process is healthy.
+//! The process around the controllers: command-line flags, the platform port, and health checks.
 
 pub mod admin;
 pub mod flags;

@@ -1,4 +1,4 @@
-//! Tells the function's owner of what changed, by Events on the function.
+//! Publishes Events: on a function about its conditions, and on the operator's Lease about the platform.
 
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -13,19 +13,19 @@ use tributary_crds::conditions::ConditionType;
 use super::function_status::needs_a_person;
 use crate::api_error::{error_text, namespace_ends};
 
-/// Bytes that the API server takes in an Event, or nearly.
+/// Maximum bytes of an Event's note; the API server accepts 1,024.
 const LONGEST_NOTE: usize = 1_000;
 
-/// What writes Events: one in the process, since it is what gathers those that repeat.
+/// Publishes Events. The process needs only one: its recorder aggregates Events that repeat.
 #[derive(Clone)]
 pub struct Events {
     recorder: Recorder,
-    /// The operator's Lease: what concerns the platform is told of it.
+    /// The operator's Lease, which Events about the platform refer to.
     lease: ObjectReference,
 }
 
 impl Events {
-    /// Writes with this client, in the name of this replica.
+    /// Publishes with `client`, as the replica `identity`.
     pub fn new(client: Client, identity: &str, lease: &str, lease_namespace: &str) -> Self {
         let reporter = Reporter { controller: "tributary-operator".to_owned(), instance: Some(identity.to_owned()) };
         let lease = ObjectReference {
@@ -38,8 +38,8 @@ impl Events {
         Self { recorder: Recorder::new(client, reporter), lease }
     }
 
-    /// Tells of conditions that have turned. An Event that can't be written is no reason to do
-    /// anything again: the status says the same.
+    /// Publishes one Event per changed condition. A failure ends this, is logged and is not retried: the status says
+    /// the same.
     pub async fn publish(&self, function: &DestinationFunction, turned: &[Condition]) {
         for condition in turned {
             if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
@@ -48,7 +48,7 @@ impl Events {
         }
     }
 
-    /// Warns the platform's owner, by an Event on the operator's Lease.
+    /// Warns the platform's owner by an Event on the operator's Lease. A failure is only logged.
     pub async fn publish_for_platform(&self, reason: &str, note: String) {
         let event = Event {
             type_: EventType::Warning,
@@ -81,7 +81,7 @@ fn event(condition: &Condition) -> Event {
     let is_ready = condition.type_ == ConditionType::Ready.to_string();
     let (reason, note) = match (holds, warns, is_ready) {
         (true, false, _) => (condition.type_.clone(), condition.message.clone()),
-        // The condition that it comes from has an Event of its own, with the reason.
+        // The condition that causes it has an Event of its own, with the reason.
         (_, _, true) => {
             let reason = if holds { "Ready" } else { "NotReady" };
             (reason.to_owned(), format!("{}: {}", condition.reason, condition.message))

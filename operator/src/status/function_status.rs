@@ -1,4 +1,4 @@
-//! The function's `status`: conditions with the time they turned at, and what goes with them.
+//! Builds a function's `status`, and decides which changes of it are written at once and which deserve an Event. Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -8,8 +8,8 @@ use super::conditions::conditions;
 use crate::finding::Finding;
 use crate::observe::Observed;
 
-/// The status of a function's generation. `before` is the one that it has now: what has not turned
-/// keeps its time.
+/// Builds the status of a function's generation. A condition whose status is the same in `before`, the current status,
+/// keeps its transition time.
 pub fn status(
     observed: &Observed,
     generation: Option<i64>,
@@ -33,13 +33,13 @@ pub fn status(
     }
 }
 
-/// What a status says of a function's generation: nothing, where it speaks of another one.
+/// The conditions that a status records for a generation; none if it was written for another one.
 pub fn recorded(status: &FunctionStatus, generation: Option<i64>) -> Vec<Finding> {
     let of_generation = status.conditions.iter().filter(|_| status.observed_generation == generation);
     of_generation.filter_map(finding).collect()
 }
 
-/// A condition as it was written; none, if these are not words of this version.
+/// Parses a condition; `None` if this version doesn't know its type, status or reason.
 fn finding(condition: &Condition) -> Option<Finding> {
     Some(Finding {
         r#type: serde_json::from_value(condition.type_.as_str().into()).ok()?,
@@ -63,19 +63,18 @@ fn condition(finding: Finding, generation: Option<i64>, before: &[Condition], no
     }
 }
 
-/// How much a status differs from the one before.
+/// How a status differs from the previous one.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Change {
-    /// Not at all.
+    /// It is equal.
     None,
-    /// In what is said, but not in what it means: some sentences hold keys of objects, which change
-    /// with every event.
+    /// Only messages differ: some contain keys of S3 objects, which change with every event.
     Words,
-    /// In more; these conditions have changed in a way that the function's owner is to hear of.
+    /// More than messages differs. These conditions, possibly none, deserve an Event.
     Turned(Vec<Condition>),
 }
 
-/// What has changed from `before` to `after`.
+/// Compares `after` with the previous status, if there is one.
 pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Change {
     if before == Some(after) {
         return Change::None;
@@ -96,8 +95,8 @@ pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Chang
     Change::Turned(news.cloned().collect())
 }
 
-/// Whether a condition is worth an Event: the steps of a start or of a roll that goes well are not, so that
-/// what is left is read.
+/// Whether a condition's change deserves an Event. The steps of a normal start or rollout do not, so that people read
+/// those that remain.
 fn is_news(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool {
     if old.is_some_and(|old| old.status == new.status && old.reason == new.reason) {
         return false;
@@ -108,38 +107,38 @@ fn is_news(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool 
     }
     match new.status.as_str() {
         "True" if has_type(ConditionType::Ready) || is_warning(new) => true,
-        // What was wrong is right again.
+        // A fault or a warning has ended.
         "True" => old.is_some_and(|old| is_fault(old) || is_warning(old)),
         "False" if has_type(ConditionType::UpToDate) => {
-            // The same cause has an Event already.
+            // The condition that causes it has an Event already.
             let mut others = all.iter().filter(|other| other.type_ != new.type_ && !repeats(other));
             let told = others.any(|other| other.reason == new.reason);
             is_fault(new) && !told
         }
         "False" => is_fault(new),
-        // Not known any more.
+        // Unknown: an Event only if the condition was True or a fault before.
         _ => old.is_some_and(|old| old.status == "True" || is_fault(old)),
     }
 }
 
-/// Whether something is wrong, and not only under way.
+/// Whether the condition is False for another reason than progress.
 fn is_fault(condition: &Condition) -> bool {
     condition.status == "False" && !reason(condition).is_some_and(Reason::is_progress)
 }
 
-/// Whether it says nothing that the others don't.
+/// Whether it only repeats other conditions, for kstatus.
 fn repeats(condition: &Condition) -> bool {
     let types = [ConditionType::Reconciling, ConditionType::Stalled];
     types.iter().any(|r#type| condition.type_ == r#type.to_string())
 }
 
-/// Whether it needs a person, as far as an Event or a line of the log is to say so.
+/// Whether a person must act, so that its Event and its log line are warnings.
 pub fn needs_a_person(condition: &Condition) -> bool {
     let is_wanted = reason(condition).is_some_and(Reason::is_wanted);
     is_warning(condition) || (condition.status == "False" && !is_wanted)
 }
 
-/// Whether it holds, and needs a person all the same.
+/// Whether it is True, but with a reason that needs a person.
 fn is_warning(condition: &Condition) -> bool {
     condition.status == "True" && reason(condition).is_some_and(|reason| reason.warns(Truth::True))
 }

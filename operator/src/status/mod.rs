@@ -1,7 +1,7 @@
-//! What is said of a function: computed from what was observed, written when it has changed.
+//! The functions' statuses: computed from what was observed, and written when they have changed.
 //!
-//! [`conditions`] and the status around them ([`function_status`]) are pure. [`writer`] writes them to the function, and
-//! says in the log and by [`events`] what has turned.
+//! [`conditions`] and the status around them ([`function_status`]) are pure. [`writer`] writes the status, and reports
+//! changes in the log and as [`events`].
 
 pub mod conditions;
 pub mod events;

@@ -1,4 +1,4 @@
-//! Writes what is said about functions, when it has changed.
+//! Writes functions' statuses when they have changed, and reports the changes by log and Events.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
@@ -23,14 +23,14 @@ use crate::names::MANAGER;
 use crate::observe::Observed;
 use crate::resource_version::number;
 
-/// How often sentences are written anew of which nothing but the words changed.
+/// Minimum time between two writes of a status of which only messages changed.
 const WORDS: Duration = Duration::from_secs(60);
 
-/// What writes statuses, and Events of what has turned.
+/// Writes statuses, and publishes Events about changed conditions.
 pub struct StatusWriter {
     client: Client,
     events: Events,
-    /// What was written last: the cache may not have it yet, and what is said twice is written once.
+    /// The last write per function. The cache may lag behind it, which would cause a second, equal write.
     written: Mutex<HashMap<FunctionRef, Written>>,
 }
 
@@ -39,18 +39,18 @@ struct Written {
     uid: Option<String>,
     resource_version: Option<String>,
     status: FunctionStatus,
-    /// When nothing but words was written last.
+    /// When a status of which only messages changed was written last.
     words: Option<Instant>,
 }
 
 impl StatusWriter {
-    /// Writes with this client.
+    /// Writes statuses with `client`, and Events with `events`.
     pub fn new(client: Client, events: Events) -> Self {
         Self { client, events, written: Mutex::default() }
     }
 
-    /// Says of a function what was observed, if that is not what is said of it already: `before`, its
-    /// [`current`](Self::current) status. When to come again, if there is something that is to be said later.
+    /// Writes the status for `observed`, if it differs from `before`, the function's [`current`](Self::current) one.
+    /// Returns how long to wait before the next attempt, if a change of messages is not due yet.
     ///
     /// # Errors
     /// When the API server refuses, or does not answer.
@@ -80,14 +80,14 @@ impl StatusWriter {
         let body = json!({
             "apiVersion": "tributary.dev/v1alpha1",
             "kind": "DestinationFunction",
-            // Of this very function, not of one that has come in its place.
+            // The API server refuses the write if the function was re-created in the meantime.
             "metadata": {"uid": function.uid()},
             "status": after,
         });
         let params = PatchParams::apply(MANAGER).force();
         match api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
             Ok(written) => self.record(reference, &written, after, words),
-            // It was deleted meanwhile, or another has come in its place.
+            // The function was deleted in the meantime, or re-created.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
             Err(error) => return Err(error),
         }
@@ -96,7 +96,7 @@ impl StatusWriter {
         Ok(None)
     }
 
-    /// The function's status as it is now: what was written last, where the cache does not have it yet.
+    /// The function's current status: the last one written, if the cache lags behind it.
     pub fn current(&self, function: &DestinationFunction, reference: &FunctionRef) -> Option<FunctionStatus> {
         match self.last(function, reference) {
             Some(last) if is_behind(function, &last) => Some(last.status),
@@ -108,7 +108,7 @@ impl StatusWriter {
         self.lock().get(reference).cloned().filter(|last| last.uid == function.uid())
     }
 
-    /// Says of a function that it can't be understood: stored under other rules than today's.
+    /// Writes the status of a function that can't be deserialized: its schema has changed. A failure is only logged.
     pub async fn write_invalid(&self, reference: &FunctionRef, invalid: &InvalidObject) {
         warn!(function = %reference, error = invalid.error, "this function can't be understood, and is left as it is");
         let message = format!(
@@ -139,7 +139,7 @@ impl StatusWriter {
         }
     }
 
-    /// Forgets a function that is gone.
+    /// Drops the last write of a deleted function.
     pub fn forget(&self, reference: &FunctionRef) {
         self.lock().remove(reference);
     }
@@ -160,7 +160,7 @@ impl StatusWriter {
     }
 }
 
-/// Says in the log what an Event says to the function's owner.
+/// Logs a changed condition, as its Event reports it.
 fn log(function: &FunctionRef, condition: &Condition) {
     let Condition { type_, status, reason, message, .. } = condition;
     if function_status::needs_a_person(condition) {
@@ -170,7 +170,7 @@ fn log(function: &FunctionRef, condition: &Condition) {
     }
 }
 
-/// Whether the function, as it is cached, is older than what was written.
+/// Whether the cached function is older than the last write.
 fn is_behind(function: &DestinationFunction, last: &Written) -> bool {
     let cached = function.metadata.resource_version.as_deref();
     match (number(cached), number(last.resource_version.as_deref())) {

@@ -1,7 +1,7 @@
-//! Whether the platform allows a function, as it stands. Pure.
+//! Validates a function against the platform's policy and resource bounds. Pure.
 //!
-//! Admission policies say so too, when a function is written. This is for functions that are older
-//! than the policy, and for clusters where the policies were not installed.
+//! Admission policies do the same when a function is written. This covers functions that are older
+//! than the policy, and clusters where the admission policies are not installed.
 
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Reason;
@@ -12,39 +12,39 @@ use tributary_crds::values::{Endpoint, Quantity, SessionName};
 use crate::function::FunctionRef;
 use crate::platform::{Platform, SidecarTemplate};
 
-/// Why a function is not as the platform wants it.
+/// Why the platform does not allow a function.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
-    /// For machines.
+    /// The reason of the condition `Accepted`.
     pub reason: Reason,
-    /// For people, with what to do.
+    /// Its message: which value is wrong, and what to do.
     pub message: String,
-    /// What becomes of its sidecars.
+    /// What happens to the function's sidecars.
     pub effect: RefusalEffect,
 }
 
-/// What becomes of the sidecars of a function that is not accepted.
+/// What happens to the sidecars of a function that is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalEffect {
-    /// They end: they could reach what the namespace was not given. The condition says when they have.
+    /// They are stopped: they could reach what the namespace was not granted. The condition says when they have ended.
     Stop,
-    /// They go on as the function was taken up last, and no change of it is taken up.
+    /// They keep running as last accepted; the function's changes are not applied, the platform's are.
     Freeze,
 }
 
-/// What the platform says of the function.
+/// Checks all that the platform bounds, including resources.
 ///
 /// # Errors
-/// The first thing that it does not allow.
+/// The first violation.
 pub fn check(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
     check_reach(function, platform)?;
     resources(&function.spec, &platform.sidecar)
 }
 
-/// What the platform says of where the function's events may go.
+/// Checks role, unless grants are only audited, session name and endpoints.
 ///
 /// # Errors
-/// The first thing that it does not allow.
+/// The first violation; its effect is always [`RefusalEffect::Stop`].
 pub fn check_reach(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
     let (spec, reference) = (&function.spec, FunctionRef::of(function));
     if !platform.policy.audits_grants() {
@@ -67,10 +67,10 @@ fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) ->
     Err(Refusal { reason: Reason::RoleNotAllowed, message, effect: RefusalEffect::Stop })
 }
 
-/// What the platform would say if it enforced its grants.
+/// Checks the role where grants are only audited, for a warning.
 ///
 /// # Errors
-/// What it would not allow.
+/// What enforced grants would refuse.
 pub fn audit(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
     if !platform.policy.audits_grants() {
         return Ok(());
@@ -78,7 +78,7 @@ pub fn audit(function: &DestinationFunction, platform: &Platform) -> Result<(), 
     role(&function.spec, &FunctionRef::of(function).namespace, platform)
 }
 
-/// The default is `NAMESPACE.NAME`, by which the role's owner knows the function in CloudTrail. No namespace has a dot.
+/// The default is `NAMESPACE.NAME`, which identifies the function in CloudTrail. No namespace contains a dot.
 fn session_name(spec: &DestinationFunctionSpec, namespace: &str) -> Result<(), Refusal> {
     let named = spec.session_name.as_ref().map(SessionName::as_str).unwrap_or_default();
     let own = format!("{namespace}.");
@@ -109,8 +109,8 @@ fn endpoints(spec: &DestinationFunctionSpec, reference: &FunctionRef, platform: 
     Ok(())
 }
 
-/// What Kubernetes would refuse is refused here, with a better sentence; so is a memory limit in which the sidecar can't
-/// keep its budgets.
+/// Checks the platform's maxima, that no request exceeds its limit (Kubernetes' own message is worse), and that the
+/// memory limit suffices for the sidecar's budgets.
 fn resources(spec: &DestinationFunctionSpec, template: &SidecarTemplate) -> Result<(), Refusal> {
     let refusal =
         |message| Err(Refusal { reason: Reason::ResourcesOutOfBounds, message, effect: RefusalEffect::Freeze });
@@ -166,7 +166,7 @@ mod tests {
           grants: {namespaces: {shop: {roleArns: ['arn:aws:iam::123456789012:role/shop-*']}}}
     ";
 
-    /// What is said of a function with these fields in its spec.
+    /// Checks a function with these fields in its spec.
     fn judged(fields: &Value) -> Result<(), Refusal> {
         judged_by(&serde_yaml::from_str(PLATFORM).unwrap(), fields)
     }
@@ -232,7 +232,7 @@ mod tests {
         platform["policy"]["grantsMode"] = json!("Audit");
         assert_eq!(audited(&platform, &other), (Ok(()), Err(Reason::RoleNotAllowed)));
         assert_eq!(audited(&platform, &json!({})), (Ok(()), Ok(())));
-        // Endpoints are no grant.
+        // Endpoints are not part of the grants.
         assert!(audited(&platform, &json!({"s3": at("https://evil.example.com")})).0.is_err());
     }
 
@@ -290,14 +290,14 @@ mod tests {
                 RefusalEffect::Freeze,
                 "a memory limit of 16Mi is too small: the function needs 136Mi: 24Mi for the process",
             ),
-            // The platform's default is a limit like any other.
+            // The platform's default limit counts too.
             (
                 json!({"delivery": large_batches()}),
                 ResourcesOutOfBounds,
                 RefusalEffect::Freeze,
                 "raise spec.resources.limits.memory to at least 280Mi, or lower spec.delivery.batch.maxBytes",
             ),
-            // A function that must stop stops though it is paused.
+            // A pause does not keep a function from being stopped.
             (
                 json!({"paused": true, "sts": {"endpoint": "https://evil.example.com"}}),
                 EndpointNotAllowed,

@@ -1,4 +1,4 @@
-//! All caches of one scope.
+//! The caches of one scope, each filled by a watch that also triggers reconciles.
 
 use std::fmt::Debug;
 use std::hash::Hash;
@@ -21,17 +21,17 @@ use super::{listener, prune};
 use crate::function::{FunctionRef, Guarded};
 use crate::names::{MANAGER, label};
 
-/// Where functions are looked after.
+/// The namespaces in which one controller reconciles functions.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Scope {
-    /// In all namespaces.
+    /// All namespaces.
     Cluster,
-    /// In this one.
+    /// A single namespace.
     Namespace(String),
 }
 
 impl Scope {
-    /// Whether the function is looked after here.
+    /// Whether the function is in this scope.
     pub fn has(&self, function: &FunctionRef) -> bool {
         match self {
             Self::Cluster => true,
@@ -39,7 +39,7 @@ impl Scope {
         }
     }
 
-    /// The API for a kind, within the scope.
+    /// The API of a kind, cluster-wide or in the one namespace.
     pub fn api<K>(&self, client: &Client) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope>,
@@ -52,10 +52,10 @@ impl Scope {
     }
 }
 
-/// What is in the cluster, of functions, their children and their pods.
+/// Caches of the functions, their children and their pods. Clones share the contents.
 #[derive(Clone, Debug)]
 pub struct Caches {
-    /// The functions.
+    /// All functions of the scope.
     pub functions: Store<Guarded>,
     /// The functions' Deployments.
     pub deployments: Store<Deployment>,
@@ -67,17 +67,17 @@ pub struct Caches {
     pub network_policies: Store<NetworkPolicy>,
     /// The functions' PodDisruptionBudgets.
     pub disruption_budgets: Store<PodDisruptionBudget>,
-    /// Configurations, of which a function may have several while it rolls.
+    /// The sidecars' configurations; a function may have several during a rollout.
     pub config_maps: Grouped<ConfigMap>,
-    /// Between Deployments and pods.
+    /// The owners between pods and Deployments.
     pub replica_sets: Grouped<PartialObjectMeta<ReplicaSet>>,
-    /// The sidecars.
+    /// The sidecars' pods.
     pub pods: Grouped<Pod>,
     complete: Vec<watch::Receiver<bool>>,
 }
 
-/// Makes the caches, and what keeps them current while it is polled: a future for each kind.
-/// Functions that a change concerns go into `triggers`.
+/// Creates the caches and the watches, one per kind, which keep them current while polled. `watch_timeout` is in
+/// seconds. Functions that a change concerns go into `triggers`.
 pub fn fill(
     client: &Client,
     scope: &Scope,
@@ -112,10 +112,10 @@ pub fn fill(
 }
 
 impl Caches {
-    /// Ends when all are complete: before, what is not there may just not be known.
+    /// Waits until all caches are complete: before, an absent object may just not be listed yet.
     pub async fn complete(&self) {
         for complete in &self.complete {
-            // Never an error while the watches are polled; and if they are not, nothing is looked after.
+            // Fails only once the watches are dropped, and then nothing is reconciled either.
             let _ = complete.clone().wait_for(|complete| *complete).await;
         }
     }
@@ -178,7 +178,7 @@ impl Filling<'_> {
         groups
     }
 
-    /// Adds a watch.
+    /// Adds a watch that passes events to `keep` and triggers functions.
     fn listen<K>(
         &mut self,
         config: watcher::Config,
@@ -209,21 +209,21 @@ impl Filling<'_> {
                 }
                 Event::InitDone => {
                     let listed_again = complete.send_replace(true);
-                    // What went away while nobody listened is in no event.
+                    // No event reports an object that was deleted while the watch was down.
                     let functions = functions.iter().filter(|_| listed_again).flat_map(Store::state);
                     functions.map(|function| FunctionRef::of(&*function)).collect()
                 }
                 Event::Init => Vec::new(),
             };
             for function in concerned {
-                // Nobody looks after functions any more.
+                // Fails only once the controller has ended.
                 let _ = triggers.send(function);
             }
         })));
     }
 }
 
-/// Stores are looked into by name.
+/// The function's child of this kind, which has the function's name.
 pub fn get<K>(store: &Store<K>, function: &FunctionRef) -> Option<std::sync::Arc<K>>
 where
     K: Resource<DynamicType = ()> + Clone + 'static,

@@ -1,4 +1,4 @@
-//! A cache of objects by the function that they are labelled with.
+//! A cache for kinds of which a function has several objects.
 
 use std::collections::{BTreeMap, HashMap};
 use std::mem;
@@ -10,7 +10,7 @@ use parking_lot::{RwLock, RwLockReadGuard, RwLockWriteGuard};
 
 use crate::function::FunctionRef;
 
-/// Objects by function, and by name. Clones are of the same.
+/// Objects by function, then by name. Clones share the contents.
 #[derive(Debug)]
 pub struct Grouped<K>(Arc<RwLock<Groups<K>>>);
 
@@ -29,17 +29,17 @@ impl<K> Default for Grouped<K> {
 }
 
 impl<K: ResourceExt> Grouped<K> {
-    /// The function's, by name.
+    /// The function's objects, sorted by name.
     pub fn of(&self, function: &FunctionRef) -> Vec<Arc<K>> {
         self.read().get(function).map(|group| group.values().cloned().collect()).unwrap_or_default()
     }
 
-    /// The function's of this name.
+    /// The function's object of this name.
     pub fn get(&self, function: &FunctionRef, name: &str) -> Option<Arc<K>> {
         self.read().get(function)?.get(name).cloned()
     }
 
-    /// All.
+    /// All objects, with their functions.
     pub fn all(&self) -> Vec<(FunctionRef, Arc<K>)> {
         let groups = self.read();
         let each = groups.iter().flat_map(|(function, group)| group.values().map(move |object| (function, object)));
@@ -55,7 +55,7 @@ impl<K: ResourceExt> Grouped<K> {
     }
 }
 
-/// Feeds a [`Grouped`]: there is one for each.
+/// Writes watch events into a [`Grouped`]; each has exactly one.
 #[derive(Debug)]
 pub(super) struct Feeder<K> {
     groups: Grouped<K>,
@@ -89,7 +89,7 @@ fn put<K: ResourceExt + Clone>(groups: &mut Groups<K>, object: &K) {
     }
 }
 
-/// Out of its group: an object may have been labelled with another function meanwhile.
+/// Removes an object from its group: another function's, if its owner or label has changed meanwhile.
 fn remove<K: ResourceExt>(groups: &mut Groups<K>, object: &K) {
     let name = object.name_any();
     let namespace = object.namespace().unwrap_or_default();
@@ -152,7 +152,7 @@ mod tests {
         assert_eq!((names(&pods, "one"), names(&pods, "two")), (vec!["b".into()], vec!["a".into()]));
         assert!(pods.get(&FunctionRef::new("shop", "two"), "a").is_some());
 
-        // A new list counts alone.
+        // A new list replaces the old contents.
         feeder.feed(&Event::Init);
         feeder.feed(&Event::InitApply(pod("d", "one")));
         feeder.feed(&Event::InitDone);

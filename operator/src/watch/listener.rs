@@ -1,4 +1,4 @@
-//! One watch, for as long as it is polled.
+//! Runs one watch and retries it with backoff, for as long as it is polled.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -13,12 +13,12 @@ use tracing::{info, warn};
 
 use crate::api_error::watch_error_text;
 
-/// After a failure: doubled each time. The longest is well below the client's own time limits, so
-/// that what is under way is not given up unlooked at.
+/// The pause after a failure, doubled each time. The longest is well below the client's own timeouts, into
+/// which a request that isn't polled meanwhile could run.
 const FIRST_PAUSE: Duration = Duration::from_millis(200);
 const LONGEST_PAUSE: Duration = Duration::from_secs(5);
 
-/// Watches, and hands every event to `take`.
+/// Passes every event to `take`, and retries failures with backoff and jitter.
 pub async fn listen<K>(api: Api<K>, config: watcher::Config, mut take: impl FnMut(Event<K>))
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
@@ -31,7 +31,7 @@ where
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                // A list that begins is no success yet.
+                // A list that has only started is no success yet.
                 if !matches!(event, Event::Init) {
                     if failing {
                         info!(%kind, "the watch goes on");

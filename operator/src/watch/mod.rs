@@ -1,9 +1,9 @@
-//! What is in the cluster, as far as it concerns functions: caches that watches keep current, and
-//! the functions that a change concerns.
+//! Watches functions, their children and pods, caches them, and triggers a reconcile of each function
+//! that a change concerns.
 //!
-//! Each kind is watched by itself, with pauses of its own after failures: one watch that can't be
-//! had leaves the others going (stackabletech/trino-operator#936). Children are watched by label; a
-//! child that loses its label is one that has gone, and is put back.
+//! Each kind has its own watch with its own backoff: a watch that fails does not stop the others
+//! (stackabletech/trino-operator#936). Children are watched by label; a child that loses its label
+//! counts as deleted, and the label is restored.
 
 mod caches;
 mod grouped;

@@ -1,16 +1,16 @@
-//! What of an object is not kept: nobody here asks for it, and with thousands of functions it is
-//! most of the operator's memory.
+//! Drops the parts of cached objects that the operator doesn't read: with thousands of functions they
+//! would be most of its memory.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, Pod, PodSpec};
 use kube::ResourceExt;
 
-/// Of any object, whose fields are whose.
+/// Drops the managed fields of any object.
 pub fn books<K: ResourceExt>(object: &mut K) {
     object.managed_fields_mut().clear();
 }
 
-/// Of a pod, what it was made of, but for what its containers may use.
+/// Drops a pod's annotations and its spec, except node, container names and resources.
 pub fn pod(pod: &mut Pod) {
     books(pod);
     pod.annotations_mut().clear();
@@ -26,7 +26,7 @@ pub fn pod(pod: &mut Pod) {
     });
 }
 
-/// Of a Deployment, nothing that the comparison needs.
+/// Drops only the managed fields: comparing Deployments needs the rest.
 pub fn deployment(deployment: &mut Deployment) {
     books(deployment);
 }

@@ -1,4 +1,4 @@
-//! Makes a function's children what they should be.
+//! Applies a function's children in order, and deletes those that it no longer needs.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
@@ -15,7 +15,7 @@ use crate::observe;
 use crate::observe::RolloutDecision;
 use crate::watch;
 
-/// Makes the children what they should be, the sidecars last.
+/// Applies the children, the Deployment last; while `decision` says to wait, only the Deployment's replicas.
 pub(super) async fn apply_children(
     function: &DestinationFunction,
     children: &Children,
@@ -59,7 +59,7 @@ pub(super) async fn apply_children(
     drop_old_configurations(&configuration, live, reference, children, context).await
 }
 
-/// Whether all sidecars are of the template that is desired, those that are ending included.
+/// Whether the rollout is complete and no pod of another configuration is left, not even one that is terminating.
 fn is_rolled(children: &Children, live: Option<&Deployment>, reference: &FunctionRef, context: &Context) -> bool {
     let Some(live) = live else { return true };
     let pods = context.caches.pods.of(reference);
@@ -68,7 +68,7 @@ fn is_rolled(children: &Children, live: Option<&Deployment>, reference: &Functio
     observe::rollout(live, &children.deployment).complete && all_are_new
 }
 
-/// A Deployment that waits for its turn follows its function's replicas all the same.
+/// Scales a Deployment that waits for a rollout slot: new replicas need no slot.
 async fn follow_replicas(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
     let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
     match (live.and_then(replicas), replicas(&children.deployment)) {
@@ -77,8 +77,8 @@ async fn follow_replicas(children: &Children, live: Option<&Deployment>, context
     }
 }
 
-/// Configurations that no pod runs or will run. Until a roll is through, one of the one before may
-/// still be started.
+/// Deletes the ConfigMaps that no pod runs or will run. Not before the rollout is complete: until then, pods of the
+/// previous configuration may still be started.
 async fn drop_old_configurations(
     current: &str,
     live: Option<&Deployment>,

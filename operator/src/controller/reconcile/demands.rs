@@ -1,7 +1,7 @@
-//! Whether sidecars that lack what the platform demands must end before others are ready.
+//! Decides whether sidecars that don't meet the platform's demands must end before their replacements are ready.
 //!
-//! A new demand is rolled like any change, so that a function that meets it refuses no event. But a sidecar that can't
-//! meet it never becomes ready, and the one of before would go on without it.
+//! A new demand is rolled like any change, so that a function that meets it refuses no event. But a new sidecar that
+//! can't meet it never becomes ready, and the old one would continue without it.
 
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
@@ -15,8 +15,8 @@ use crate::observe;
 use crate::observe::Observed;
 use crate::status::conditions::new_sidecar_fails_for;
 
-/// Whether there are such sidecars, and the new ones say that they can't take their place, or have not done so within
-/// the Deployment's deadline.
+/// Whether there are such sidecars, and their replacements either report that they can't meet the demand, or did not
+/// become ready within the Deployment's deadline.
 pub(super) fn must_be_met_now(
     observed: &Observed,
     children: &Children,
@@ -28,7 +28,7 @@ pub(super) fn must_be_met_now(
     fails && falls_short(children, reference, context)
 }
 
-/// Whether a pod runs without what is demanded now.
+/// Whether a pod runs whose configuration lacks the external ID prefix that the platform demands now.
 fn falls_short(children: &Children, reference: &FunctionRef, context: &Context) -> bool {
     let Some(demanded) = context.platform.policy.demanded_external_id_prefix(&reference.namespace) else {
         return false;

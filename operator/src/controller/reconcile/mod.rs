@@ -1,7 +1,7 @@
-//! One look at a function: what there is, what there should be, what is to be done, what is said.
+//! Reconciles one function: plans its children, applies or stops them, and writes its status.
 //!
-//! All but the doing is pure, from caches; where nothing differs, no request is made. Whatever goes
-//! wrong is in the status before anybody hears of it otherwise.
+//! It reads from the caches, and writes only what differs. A failed write of a child is recorded in the status before
+//! the reconcile returns the error and is retried.
 
 mod children;
 mod demands;
@@ -42,44 +42,44 @@ use crate::status::{conditions, function_status};
 use crate::validate;
 use crate::watch::Caches;
 
-/// How long one look may take: the client's own time limits are far longer.
+/// How long one reconcile may take: the client's own timeouts are far longer.
 const LONGEST: Duration = Duration::from_secs(30);
-/// When to look again at a function of which nothing was heard.
+/// How long at most until a function is reconciled again without a change.
 const RESYNC: Duration = Duration::from_secs(30 * 60);
 
-/// When to look again whether sidecars that were stopped are gone.
+/// How often a reconcile checks whether stopped sidecars are gone.
 const STOPPING: Duration = Duration::from_secs(2);
 
-/// Functions that are named of those whose roll failed.
+/// How many of the failed functions the Event about a halted rollout names.
 const NAMED: usize = 5;
 
-/// What a look needs.
+/// The dependencies of a reconcile, one set per scope.
 pub struct Context {
-    /// What the platform says.
+    /// The platform's settings.
     pub platform: Arc<Platform>,
-    /// What is in the cluster.
+    /// The scope's functions, children and pods, as the watches last reported them.
     pub caches: Caches,
-    /// What the sidecars say.
+    /// The sidecars' last answers.
     pub reports: Reports,
-    /// What writes children.
+    /// Writes children.
     pub applier: Applier,
-    /// What writes statuses.
+    /// Writes the functions' statuses.
     pub status_writer: StatusWriter,
-    /// Whose turn it is to roll.
+    /// The rollout slots, which all scopes share.
     pub rollouts: Arc<Rollouts>,
-    /// How long to let a function be that failed.
+    /// The retry delays of functions whose reconcile failed.
     pub backoff: Backoff,
-    /// What writes Events about the platform.
+    /// Publishes Events for the platform's owner.
     pub events: Events,
-    /// Other operators that look after the same functions.
+    /// Detects other operators that manage the same functions.
     pub rivals: Rivals,
-    /// What has other functions looked at.
+    /// Requeues other functions, in any scope.
     pub requeue: RequeueRequests,
-    /// What is counted.
+    /// The operator's metrics.
     pub metrics: Arc<Metrics>,
 }
 
-/// Why a look failed.
+/// Why a reconcile failed.
 #[derive(Debug, thiserror::Error)]
 pub enum ReconcileError {
     /// A child could not be written.
@@ -88,7 +88,7 @@ pub enum ReconcileError {
     /// The status could not be written.
     #[error("the status can't be written: {}", error_text(.0))]
     Status(#[source] kube::Error),
-    /// It took too long.
+    /// The reconcile exceeded its time limit.
     #[error("it took longer than {LONGEST:?}")]
     Timeout,
 }
@@ -103,10 +103,10 @@ impl ReconcileError {
     }
 }
 
-/// Looks at a function.
+/// Reconciles one function. One that can't be deserialized only gets a status that says so.
 ///
 /// # Errors
-/// When something could not be written; what is said of it is in the status.
+/// When a child or the status could not be written, or the time limit was exceeded.
 pub async fn reconcile(function: Arc<Guarded>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let (reference, begun) = (FunctionRef::of(&*function), Instant::now());
     let work = async {
@@ -126,20 +126,20 @@ pub async fn reconcile(function: Arc<Guarded>, context: Arc<Context>) -> Result<
     result
 }
 
-/// How long to let a function be that failed.
-// Its signature is what the controller asks for.
+/// Logs and counts a failed reconcile, and requeues the function after its backoff.
+// kube prescribes the signature.
 #[allow(clippy::needless_pass_by_value)]
 pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let reference = FunctionRef::of(&*function);
     context.metrics.reconcile_error(error.reason());
-    // No watch reports an object that isn't ours, so a name that was taken is looked for again, too.
+    // A name clash is retried too: no watch reports that someone else's object is gone.
     let pause = context.backoff.failed(&reference, function.meta_generation());
     match error {
-        // The status says so, and it is the tenant's.
+        // No warning: the status says so, and the function's owner must act, or the garbage collector.
         ReconcileError::Child(ApplyError::Clash { .. } | ApplyError::Orphaned { .. }) => {
             debug!(function = %reference, %error, ?pause, "a name is taken");
         }
-        // It goes with its namespace.
+        // The function is about to be deleted with its namespace.
         ReconcileError::Child(ApplyError::Api { source, .. }) | ReconcileError::Status(source)
             if namespace_ends(source) =>
         {
@@ -150,7 +150,7 @@ pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Contex
     Action::requeue(pause)
 }
 
-/// What is to be forgotten of a function that is gone.
+/// Drops all state of a deleted function, and frees its rollout slot.
 pub async fn forget(reference: &FunctionRef, context: &Context) {
     context.applier.forget(reference);
     context.status_writer.forget(reference);
@@ -160,7 +160,7 @@ pub async fn forget(reference: &FunctionRef, context: &Context) {
     act_on(context.rollouts.forget(reference), context).await;
 }
 
-/// Does what follows for others from what a function has come to.
+/// Acts on a change of the rollout state: updates metrics, reports a halt by log and Event, and requeues functions.
 async fn act_on(consequences: Consequences, context: &Context) {
     context.metrics.rollouts(context.rollouts.counts());
     if let Some(failed) = consequences.halted_by {
@@ -192,7 +192,7 @@ async fn reconcile_function(
     reference: &FunctionRef,
     context: &Context,
 ) -> Result<Action, ReconcileError> {
-    // The garbage collector takes the children.
+    // The garbage collector deletes the children.
     if function.metadata.deletion_timestamp.is_some() {
         act_on(context.rollouts.forget(reference), context).await;
         return Ok(Action::await_change());
@@ -214,7 +214,7 @@ async fn reconcile_function(
         problem: None,
         enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
         decision: RolloutDecision::Proceed,
-        // As it was found: what is written below tells of itself soon.
+        // As found: the watch will report what is written below, and so requeue the function.
         rollout: live.as_deref().map(|live| observe::rollout(live, &children.deployment)),
         pods: pods(reference, context, |pod| observe::is_current(pod, &children.config_hash)),
         pods_before: pods_before(&children.config_hash, reference, context),
@@ -249,7 +249,7 @@ async fn reconcile_function(
             done
         }
         ChildrenAction::Stop | ChildrenAction::Leave => {
-            // Nothing of it rolls on, and others needn't wait for it.
+            // Its rollout does not continue, so others need not wait for it.
             act_on(context.rollouts.forget(reference), context).await;
             match action {
                 ChildrenAction::Stop => stop(&children, context).await.map(|stopped| observed.stopped = stopped),
@@ -261,18 +261,18 @@ async fn reconcile_function(
     if let Some(Rival { message, is_news, .. }) = &rival {
         let reason = Reason::RivalOperator;
         if *is_news {
-            // The other one may have said so in the status already.
+            // If the rival has written this into the status already, the status writer logs nothing.
             warn!(function = %reference, %reason, "{message}");
         }
         observed.problem = Some(Problem { reason, message: message.clone() });
     }
     if observed.decision.waits() {
-        // Until then, its sidecars are those that it has.
+        // While it waits, the pods of the live configuration are the current ones.
         let hash = live.as_deref().and_then(config_hash).cloned().unwrap_or_default();
         observed.pods = pods(reference, context, |pod| observe::is_current(pod, &hash));
         observed.pods_before = pods_before(&hash, reference, context);
     }
-    // Beside a rival once: to write in turn is what is to end.
+    // Beside a rival, write the status once: both writing in turn is what must end.
     let said = if rival.as_ref().is_none_or(|rival| rival.is_news) {
         let selector = children.meta.selector_text();
         context.status_writer.write(function, reference, &observed, selector, status.as_ref()).await
@@ -286,14 +286,14 @@ async fn reconcile_function(
         return Ok(Action::requeue(rival.pause));
     }
     if action == ChildrenAction::Stop && !observed.stopped {
-        // The caches may not tell.
+        // No watch may report it: the Deployment could have lost its labels.
         return Ok(Action::requeue(STOPPING));
     }
-    // By chance sooner: those that began together are not to go on together.
+    // Jitter, so that functions reconciled together are not reconciled together again.
     Ok(Action::requeue(again.unwrap_or_else(|| RESYNC.mul_f64(0.75 + 0.25 * fastrand::f64()))))
 }
 
-/// Ends the sidecars. Their address stays: to be refused is an answer, too. Whether they have ended.
+/// Deletes the Deployment, and returns whether it is gone. The Service stays, so that its name still resolves.
 async fn stop(children: &Children, context: &Context) -> Result<bool, ApplyError> {
     context.applier.remove_named::<Deployment>(&children.meta, &children.deployment.name_any()).await
 }
@@ -304,7 +304,7 @@ fn pods(reference: &FunctionRef, context: &Context, which: impl Fn(&Pod) -> bool
     picked.map(|pod| observe::pod(pod, context.reports.of(&pod.uid().unwrap_or_default()), now)).collect()
 }
 
-/// The pods of other configurations that take events.
+/// The ready pods of other configurations.
 fn pods_before(config_hash: &str, reference: &FunctionRef, context: &Context) -> Vec<observe::Pod> {
     let others = |pod: &Pod| observe::goes_on(pod) && !observe::is_current(pod, config_hash);
     let mut pods = pods(reference, context, others);

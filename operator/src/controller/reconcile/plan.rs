@@ -1,4 +1,4 @@
-//! What is to become of a function's children, by what it asks for, what it has, and what the platform says to both.
+//! Plans what to do with a function's children: apply (by the current or last accepted spec), leave, or stop them.
 
 use std::sync::Arc;
 
@@ -16,8 +16,8 @@ use crate::names::annotation;
 use crate::validate::{self, Refusal, RefusalEffect};
 use crate::watch;
 
-/// The function's Deployment. One whose labels somebody took away is not in the cache: an owner could keep it from the
-/// platform by that, together with a pause or something that is refused.
+/// The function's Deployment. For a paused or refused function that has none in the cache, the API server is asked: its
+/// owner could otherwise hide the sidecars from the platform by removing the Deployment's labels.
 pub(super) async fn live_deployment(
     function: &DestinationFunction,
     reference: &FunctionRef,
@@ -32,30 +32,30 @@ pub(super) async fn live_deployment(
     Ok(found.map(Arc::new))
 }
 
-/// What is to become of a function's children.
+/// What to do with a function's children.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum ChildrenAction {
-    /// They are to be as they are desired.
+    /// Apply the plan's children.
     Apply,
-    /// They are left as they are.
+    /// Leave them as they are.
     Leave,
-    /// The sidecars are to end.
+    /// Stop the sidecars: delete the Deployment.
     Stop,
 }
 
-/// What is to be of a function.
+/// The result of [`plan`].
 pub(super) struct Plan {
-    /// The children that are to be there.
+    /// The children of the function's spec, or of its last accepted one.
     pub(super) children: Children,
-    /// Whether the function asks for others.
+    /// Whether the function asks for something that is not applied.
     pub(super) held_back: bool,
-    /// What the platform does not allow, of what is asked for or of what runs.
+    /// What the platform does not allow: of the spec, or of what runs if the sidecars must stop for it.
     pub(super) refusal: Option<Refusal>,
-    /// What is to become of them.
+    /// What to do with the children.
     pub(super) action: ChildrenAction,
 }
 
-/// What is to be, by what the function asks for, what it has, and what the platform says to both.
+/// Decides by the function's spec, its live Deployment, and what the platform allows of each.
 pub(super) fn plan(
     function: &DestinationFunction,
     live: Option<&Deployment>,
@@ -81,7 +81,7 @@ pub(super) fn plan(
         last_accepted(function, live, &*context.caches.config_maps.get(reference, &name)?)
     });
     let Some(accepted) = accepted else {
-        // What the platform demands of sidecars can't be met by those whose configuration nobody knows.
+        // What the sidecars run is unknown, so they can't be updated to meet the platform's demands.
         let demands = |deployment: &Deployment| deployment.annotations().get(annotation::DEMANDS).cloned();
         let is_short = live.is_some_and(|live| demands(live) != demands(&asked.deployment));
         let action = if is_short { ChildrenAction::Stop } else { ChildrenAction::Leave };

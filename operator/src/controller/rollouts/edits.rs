@@ -1,8 +1,7 @@
-//! Whether somebody else has edited a Deployment while it waited for its rollout.
+//! Detects edits by others of a Deployment that waits for a rollout slot.
 //!
-//! What the operator once wrote can't be computed any more: another version of it did, with other values of the chart.
-//! So the Deployment is compared with what it was when the wait began. An edit from before that is seen only if it
-//! added a container.
+//! What the operator wrote before can't be recomputed: it was another version, or the chart had other values. So the
+//! Deployment is compared with its state when the wait began. An earlier edit is detected only if it added a container.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::PodSpec;
@@ -12,7 +11,7 @@ use crate::apply::difference::is_current;
 use crate::build::CONTAINER;
 use crate::names::annotation;
 
-/// Whether `live` lacks something of what was `found`, or has containers that aren't the operator's.
+/// Whether `live` differs from what was `found` when the wait began, or has containers that aren't the operator's.
 pub fn is_edited(live: &Deployment, found: &Deployment) -> bool {
     let pod = live.spec.as_ref().and_then(|spec| spec.template.spec.as_ref());
     pod.is_some_and(has_containers_of_others) || !is_current(live, &lasting_part(found))
@@ -23,7 +22,7 @@ fn has_containers_of_others(pod: &PodSpec) -> bool {
         || pod.init_containers.as_ref().is_some_and(|all| !all.is_empty())
 }
 
-/// Without what others may change: replicas, the annotations by which kubectl restarts pods, and the like.
+/// `found` without what others may change: replicas, the annotation by which `kubectl rollout restart` works, and more.
 fn lasting_part(found: &Deployment) -> Deployment {
     let mut part = found.clone();
     part.status = None;

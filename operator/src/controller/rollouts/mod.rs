@@ -1,14 +1,13 @@
-//! How the platform's change of the sidecar reaches all functions: a few at a time, and no further when it fails.
+//! Rollout slots: how many functions may roll at once after the platform changes the sidecar, and when to halt.
 //!
-//! What a function's owner changes is rolled at once. What the platform changes would roll all functions
-//! together, so each takes a slot until its roll is through, and the others wait. A function that does not
-//! store events before its roll can't be made worse, and takes no slot; what matters for security waits for
-//! nobody. A roll that makes no progress within the Deployment's deadline gives its slot back and counts as
-//! failed; when too many have failed, no other begins until the platform's owner has fixed the cause.
-//! A Deployment that somebody edits while it waits is written at once, as the platform wants it now.
+//! A change by a function's owner rolls at once. A change by the platform would roll all functions together, so each
+//! takes a slot until its rollout is complete, and the others wait. A function that stores no events can't be made
+//! worse, and takes no slot; nor does a change that the platform demands for security. A rollout that exceeds the
+//! Deployment's progress deadline frees its slot and counts as failed; after too many failures no other begins until
+//! the platform's owner has fixed the cause. A Deployment that someone edits while it waits is overwritten at once.
 //!
-//! Which rolls failed is in the functions' statuses ([`Reason::RolloutFailed`]), so that another leader knows.
-//! Pure, but for its memory.
+//! Functions' statuses record failed rollouts ([`Reason::RolloutFailed`]), from which a new leader restores them.
+//! Pure, except for its state.
 
 mod edits;
 mod requeue;
@@ -34,7 +33,7 @@ use crate::status::function_status;
 use edits::is_edited;
 pub use requeue::RequeueRequests;
 
-/// All rolls for the platform's sake.
+/// All rollouts that the platform caused: running, waiting and failed.
 #[derive(Debug)]
 pub struct Rollouts {
     max_concurrent: usize,
@@ -44,47 +43,47 @@ pub struct Rollouts {
 
 #[derive(Debug, Default)]
 struct State {
-    /// Who holds a slot.
+    /// The functions that hold a slot.
     rolling: HashSet<FunctionRef>,
-    /// Who waits for one, with their Deployments as they were when that began.
+    /// The functions that wait for a slot, with their Deployments as they were when the wait began.
     waiting: BTreeMap<FunctionRef, Arc<Deployment>>,
     failed: HashMap<FunctionRef, Cause>,
 }
 
-/// What a roll failed for.
+/// Why a rollout failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// The new sidecar runs and says what is wrong with the function: that counts once per namespace, so that
-    /// no tenant can stop the rollout, and the platform's own mistake, which every namespace shows, does.
+    /// The new sidecar runs and reports a fault of the function. Counts once per namespace: no single tenant can halt
+    /// the rollout, but a mistake of the platform, which shows in every namespace, does.
     Function,
-    /// Anything else.
+    /// Any other cause. Counts once per function.
     Sidecar,
 }
 
-/// A function and its Deployment, at one look.
+/// A function's Deployments and health, at one reconcile.
 #[derive(Clone, Copy, Debug)]
 pub struct Roll<'a> {
-    /// The Deployment that there is.
+    /// The Deployment in the cluster, if there is one.
     pub live: Option<&'a Arc<Deployment>>,
-    /// The Deployment that should be.
+    /// The Deployment to apply.
     pub desired: &'a Deployment,
-    /// Whether the function stores events now, and will when its sidecars have to start again.
+    /// Whether the function stores events now, and would after its sidecars restart: see `is_healthy`.
     pub is_healthy: bool,
-    /// Whether a new sidecar runs and says what is wrong with the function.
+    /// Whether a new sidecar runs and reports a fault of the function.
     pub fails_by_function: bool,
 }
 
-/// What follows for others from what a function has come to.
+/// The effects on other functions of a change of the rollout state.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub struct Consequences {
-    /// Whom to look at again.
+    /// The functions to reconcile again, since their decision may have changed.
     pub requeue: Vec<FunctionRef>,
-    /// The functions that failed, if no other begins from now on.
+    /// All failed functions, in order, if this change halted the rollout.
     pub halted_by: Option<Vec<FunctionRef>>,
 }
 
 impl Rollouts {
-    /// With the platform's bounds.
+    /// No rollouts yet, with the limits of `platform`.
     pub fn new(platform: &Platform) -> Self {
         Self {
             max_concurrent: platform.max_concurrent_rollouts,
@@ -93,8 +92,8 @@ impl Rollouts {
         }
     }
 
-    /// Takes note, when this process begins to lead, of what another leader has begun: rolls that are
-    /// under way, and those that failed.
+    /// Restores what an earlier leader began, when this process becomes the leader: failed rollouts from the status,
+    /// rollouts in progress from the Deployment.
     pub fn restore(&self, function: &FunctionRef, status: Option<&FunctionStatus>, live: &Deployment) {
         let mut state = self.lock();
         if let Some(cause) = status.and_then(recorded_failure) {
@@ -104,8 +103,8 @@ impl Rollouts {
         }
     }
 
-    /// Whether the function's Deployment may be made what is desired now; and what follows for others from
-    /// what this one has come to.
+    /// Decides whether the function's desired Deployment may be written now. Takes or frees the function's slot, and
+    /// returns the effects on others.
     pub fn decide(&self, function: &FunctionRef, roll: Roll<'_>) -> (RolloutDecision, Consequences) {
         let mut decision = RolloutDecision::Proceed;
         let consequences = self.change(|state| {
@@ -118,7 +117,7 @@ impl Rollouts {
         (decision, consequences)
     }
 
-    /// The Deployment could not be written: others needn't wait for a roll that has not begun.
+    /// Frees the slot after a failed write, if the rollout has not begun: others need not wait for it.
     pub fn denied(&self, function: &FunctionRef, roll: Roll<'_>) -> Consequences {
         self.change(|state| {
             if is_platforms_roll(&roll) {
@@ -127,7 +126,7 @@ impl Rollouts {
         })
     }
 
-    /// The function is gone, or rolls no more.
+    /// Removes a function that is deleted or no longer rolls, and frees its slot.
     pub fn forget(&self, function: &FunctionRef) -> Consequences {
         self.change(|state| {
             state.waiting.remove(function);
@@ -136,7 +135,7 @@ impl Rollouts {
         })
     }
 
-    /// How many are where.
+    /// How many functions roll, wait and have failed, for the metrics.
     pub fn counts(&self) -> RolloutCounts {
         let state = self.lock();
         RolloutCounts {
@@ -147,9 +146,9 @@ impl Rollouts {
         }
     }
 
-    /// Its Deployment is not yet as the platform wants it.
+    /// Decides for a function whose live Deployment still has the platform's previous template.
     fn begin(&self, state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> RolloutDecision {
-        // What failed was another sidecar.
+        // A recorded failure was that of an earlier template.
         state.failed.remove(function);
         let has_slot = state.rolling.contains(function);
         let needs_slot = |live: &&Arc<Deployment>| roll.is_healthy && takes_events(live) && !is_urgent(roll);
@@ -164,8 +163,8 @@ impl Rollouts {
             };
             if let Some(decision) = waits {
                 let found = state.waiting.entry(function.clone()).or_insert_with(|| live.clone());
-                // What somebody made of it meanwhile is not to run until its turn, and its pods are replaced
-                // already. It stays noted until the cache shows it written.
+                // An edit must not run until a slot is free, and the pods are being replaced already: no slot needed.
+                // The entry stays until the cache shows the write, should it fail.
                 return if is_edited(live, found) { RolloutDecision::Proceed } else { decision };
             }
             state.rolling.insert(function.clone());
@@ -174,14 +173,14 @@ impl Rollouts {
         RolloutDecision::Proceed
     }
 
-    /// Changes the state, and says what follows for those who wait.
+    /// Changes the state, and returns the effects on the waiting functions.
     fn change(&self, change: impl FnOnce(&mut State)) -> Consequences {
         let mut state = self.lock();
         let (was_halted, before) = (state.is_halted(self.max_failed), self.free_slots(&state));
         change(&mut state);
         let is_halted = state.is_halted(self.max_failed);
         let requeue = if is_halted != was_halted {
-            // Each says so in its status.
+            // The status of each waiting function says whether the rollout is halted.
             state.waiting.keys().cloned().collect()
         } else {
             let free = self.free_slots(&state);
@@ -195,8 +194,8 @@ impl Rollouts {
         Consequences { requeue, halted_by }
     }
 
-    /// How many more may begin: no more roll at once than may still fail, so that a sidecar that does not come up
-    /// reaches no more functions than the platform allows to fail.
+    /// How many more rollouts may begin. No more run at once than may still fail, so that a sidecar that never becomes
+    /// ready reaches no more functions than the platform allows to fail.
     fn free_slots(&self, state: &State) -> usize {
         let may_fail = self.max_failed.saturating_sub(state.failures());
         self.max_concurrent.min(may_fail).saturating_sub(state.rolling.len())
@@ -207,7 +206,7 @@ impl Rollouts {
     }
 }
 
-/// Its Deployment is written as the platform wants it.
+/// Decides for a function that needs no new slot: the platform's template is written, or its owner changes it too.
 fn go_on(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> RolloutDecision {
     state.waiting.remove(function);
     let Some(live) = roll.live.filter(|live| !is_complete(live)) else {
@@ -218,7 +217,7 @@ fn go_on(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> RolloutD
     let (holds_slot, now) = (state.rolling.contains(function), rollout(live, live));
     if holds_slot && now.stuck {
         state.rolling.remove(function);
-        // A namespace's quota is nothing of the sidecar's.
+        // Refused pods, for example by a namespace's quota, are no fault of the new sidecar.
         if now.problem.is_none() {
             let cause = if roll.fails_by_function { Cause::Function } else { Cause::Sidecar };
             state.failed.insert(function.clone(), cause);
@@ -240,8 +239,8 @@ impl State {
     }
 }
 
-/// Whether a function stores events now, and will when its sidecars have to start again. Nothing is known of
-/// one whose sidecars the operator can't ask, so that counts as healthy.
+/// Whether a function stores events now, and would after its sidecars restart without their present session. One whose
+/// sidecars the operator can't poll may store events, so it counts as healthy.
 pub fn is_healthy(status: Option<&FunctionStatus>) -> bool {
     let ready = status.and_then(|status| recorded(status).find(|finding| finding.r#type == ConditionType::Ready));
     let ends_with_its_session = |reason: Reason| {
@@ -250,7 +249,7 @@ pub fn is_healthy(status: Option<&FunctionStatus>) -> bool {
     ready.is_none_or(|ready| ready.status != Truth::False && !ends_with_its_session(ready.reason))
 }
 
-/// Why a function's roll failed, if its status says that it did.
+/// Why a function's rollout failed, if its status records a failure.
 fn recorded_failure(status: &FunctionStatus) -> Option<Cause> {
     let has_failed = recorded(status).any(|finding| finding.reason == Reason::RolloutFailed);
     let by_function = recorded(status).any(|finding| finding.reason.is_of_function());
@@ -261,12 +260,12 @@ fn recorded(status: &FunctionStatus) -> impl Iterator<Item = Finding> {
     function_status::recorded(status, status.observed_generation).into_iter()
 }
 
-/// Whether the template would change, and nothing that the function's owner has a say in.
+/// Whether the pod template would change, but nothing that the function's owner decides.
 fn is_platforms_roll(roll: &Roll<'_>) -> bool {
     differs(roll, annotation::TEMPLATE) && !differs(roll, annotation::FUNCTION)
 }
 
-/// Whether what changes is what the platform demands of the namespace.
+/// Whether the platform's security demands of the namespace change.
 fn is_urgent(roll: &Roll<'_>) -> bool {
     differs(roll, annotation::DEMANDS)
 }

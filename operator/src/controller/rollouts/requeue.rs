@@ -1,4 +1,4 @@
-//! Has functions looked at whose turn to roll has come.
+//! Requeues functions whose rollout decision may have changed, in the controller of their scope.
 
 use std::sync::Arc;
 
@@ -8,24 +8,24 @@ use tokio::sync::mpsc;
 use crate::function::FunctionRef;
 use crate::watch::Scope;
 
-/// Calls functions whose turn has come, wherever they are looked after. Clones are of the same.
+/// Passes requeue requests to the controller of each function's scope. Clones share their subscriptions.
 #[derive(Clone, Debug, Default)]
 pub struct RequeueRequests(Arc<Mutex<Vec<Subscription>>>);
 
 type Subscription = (Scope, mpsc::UnboundedSender<FunctionRef>);
 
 impl RequeueRequests {
-    /// Calls to functions of the scope go here.
+    /// Sends the requests for functions of `scope` to `triggers` from now on.
     pub fn subscribe(&self, scope: Scope, triggers: mpsc::UnboundedSender<FunctionRef>) {
         self.0.lock().push((scope, triggers));
     }
 
-    /// Calls the functions.
+    /// Requeues the functions. Requests for a scope without a controller are dropped.
     pub fn send(&self, functions: Vec<FunctionRef>) {
         let scopes = self.0.lock();
         for function in functions {
             if let Some((_, triggers)) = scopes.iter().find(|(scope, _)| scope.has(&function)) {
-                // Nobody looks after functions any more.
+                // Fails only once the controller has ended.
                 let _ = triggers.send(function);
             }
         }

@@ -1,4 +1,4 @@
-//! Rollouts step by step, and with any number of functions that do anything.
+//! Tests of the rollout slots: scenarios step by step, and random sequences.
 
 use k8s_openapi::api::apps::v1::Deployment;
 use proptest::prelude::*;
@@ -14,7 +14,7 @@ fn rollouts(max_concurrent: usize, max_failed: usize) -> Rollouts {
     Rollouts { max_concurrent, max_failed, state: Mutex::default() }
 }
 
-/// A Deployment that is through, with this template and owner's part.
+/// A completely rolled Deployment with these hashes of its template and of its owner's part.
 fn deployment(template: &str, owner: &str) -> Arc<Deployment> {
     let mut deployment: Deployment = serde_yaml::from_str(
         "{metadata: {generation: 1}, spec: {replicas: 1, selector: {}, template: {}}, status: \
@@ -25,7 +25,7 @@ fn deployment(template: &str, owner: &str) -> Arc<Deployment> {
     Arc::new(deployment)
 }
 
-/// The same, whose new pod is not ready, with these conditions.
+/// A Deployment whose new pod is not ready, with these conditions.
 fn rolling(template: &str, conditions: &[&str]) -> Arc<Deployment> {
     let mut deployment = deployment(template, "f");
     let status = Arc::make_mut(&mut deployment).status.as_mut().unwrap();
@@ -58,19 +58,19 @@ fn the_platforms_change_rolls_a_few_at_a_time() {
     };
     assert_eq!(decision(&a, &old), (RolloutDecision::Proceed, vec![]));
     assert_eq!(decision(&b, &old), (RolloutDecision::Wait(1), vec![]));
-    // Asked again before it is seen written: it still holds its slot.
+    // Decided again before the cache shows the write: it still holds its slot.
     assert_eq!(decision(&a, &old), (RolloutDecision::Proceed, vec![]));
     assert_eq!(decision(&a, &rolling("2", &[])), (RolloutDecision::Proceed, vec![]));
     assert_eq!(decision(&c, &old), (RolloutDecision::Wait(1), vec![]));
     assert_eq!(rollouts.counts(), RolloutCounts { rolling: 1, waiting: 2, failed: 0, halted: false });
-    // Through: the next one is called.
+    // Complete: the next function is requeued.
     assert_eq!(decision(&a, &new), (RolloutDecision::Proceed, vec![b.clone()]));
     assert_eq!(decision(&b, &old), (RolloutDecision::Proceed, vec![]));
-    // Gone, or not allowed any more.
+    // Deleted, or no longer accepted.
     assert_eq!(rollouts.forget(&b).requeue, std::slice::from_ref(&c));
     assert_eq!(decision(&c, &old), (RolloutDecision::Proceed, vec![]));
     assert_eq!(decision(&a, &old), (RolloutDecision::Wait(1), vec![]));
-    // What admission denies has not begun.
+    // A rollout whose write admission denies has not begun.
     assert_eq!(rollouts.denied(&c, healthy(&old, &new)).requeue, [a]);
 }
 
@@ -102,7 +102,7 @@ fn a_roll_that_fails_gives_its_slot_away_until_too_many_have_failed() {
     assert_eq!(consequences.halted_by, Some(vec![a.clone(), b.clone()]));
     assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Halted(2));
     assert_eq!(rollouts.counts(), RolloutCounts { rolling: 0, waiting: 1, failed: 2, halted: true });
-    // One of them comes through after all: it goes on.
+    // One of them completes after all: the rollout continues.
     assert_eq!(rollouts.decide(&a, healthy(&new, &new)).1.requeue, std::slice::from_ref(&c));
     assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Proceed);
 }
@@ -145,7 +145,7 @@ fn what_is_edited_while_it_waits_is_written_at_once_and_counts_for_nobody() {
     }
 }
 
-/// What its owner changes, what stores no events anyway, and what the platform demands for security.
+/// The owner's changes, functions that store no events, and the platform's security demands.
 #[test]
 fn some_wait_for_nobody() {
     let rollouts = rollouts(1, 1);
@@ -169,7 +169,7 @@ fn some_wait_for_nobody() {
         for (i, roll) in urgent.into_iter().enumerate() {
             let name = function(&format!("f-{i}"));
             assert_eq!(rollouts.decide(&name, roll).0, RolloutDecision::Proceed, "{i}");
-            // And holds nobody back, however it ends.
+            // It takes no slot and counts as no failure, however it ends.
             assert_eq!(rollouts.decide(&name, healthy(&stuck, &new)).0, RolloutDecision::Proceed, "{i}");
         }
         assert_eq!(rollouts.counts().halted, halted);
@@ -198,7 +198,7 @@ fn a_namespace_without_room_holds_back_nobody_for_longer_than_the_deadline() {
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
     let (a, b) = (function("a"), function("b"));
     rollouts.decide(&a, healthy(&old, &new));
-    // Pods of its namespace may go and leave room.
+    // Other pods of its namespace may end and leave room, so it keeps its slot until the deadline.
     assert_eq!(rollouts.decide(&a, healthy(&rolling("2", &[REFUSED]), &new)).0, RolloutDecision::Proceed);
     assert_eq!(rollouts.decide(&b, healthy(&old, &new)).0, RolloutDecision::Wait(1));
     let (decision, consequences) = rollouts.decide(&a, healthy(&rolling("2", &[REFUSED, STUCK]), &new));
@@ -242,7 +242,7 @@ fn health_is_what_the_status_says() {
         (("Ready", "True", "ConditionalWritesUnsupported"), true),
         (("Ready", "True", "RenewalFailing"), false),
         (("Ready", "False", "AccessDenied"), false),
-        // Events may be stored all the same.
+        // The sidecar may store events although the operator can't poll it.
         (("Ready", "Unknown", "SidecarUnreachable"), true),
     ] {
         assert_eq!(is_healthy(Some(&status(&[ready]))), is_so, "{ready:?}");
@@ -250,14 +250,14 @@ fn health_is_what_the_status_says() {
     assert!(is_healthy(None));
 }
 
-/// What happens to one of the functions next.
+/// What happens to a function in one step of a random sequence.
 #[derive(Clone, Copy, Debug)]
 enum Step {
-    /// It is looked at.
+    /// It is reconciled.
     Look,
     /// Its new pods become ready, if it rolls.
     Succeed,
-    /// Its roll meets the deadline, if it rolls.
+    /// Its rollout exceeds the progress deadline, if it rolls.
     Fail,
     /// It is deleted.
     Delete,
@@ -297,7 +297,7 @@ proptest! {
             prop_assert!(counts.rolling <= max_concurrent, "{counts:?}");
             prop_assert!(counts.rolling + counts.failed <= max_failed, "{counts:?}");
         }
-        // Whatever happened, all of those that can come through do, unless it is halted.
+        // In the end every function is on the new template, unless the rollout is halted.
         for _ in 0..200 {
             for (name, live) in &mut all {
                 let Some(now) = live.clone() else { continue };

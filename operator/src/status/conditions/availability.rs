@@ -1,15 +1,15 @@
-//! Whether the function's sidecars run, as Kubernetes sees it, and can be asked.
+//! SidecarAvailable: whether a sidecar is ready, as Kubernetes sees it, and answers when polled.
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use crate::finding::{Finding, Problem};
 use crate::observe::{Observed, Pod, Rollout, SidecarAnswer};
 
-/// SidecarAvailable: of whatever configuration.
+/// SidecarAvailable, for sidecars of any configuration.
 pub fn condition(observed: &Observed) -> Finding {
     let say = |status, reason, message: String| Finding::new(ConditionType::SidecarAvailable, status, reason, message);
     let problem = |problem: &Problem| say(Truth::False, problem.reason, problem.message.clone());
-    // A change that can't be written leaves those that serve.
+    // A child that can't be written doesn't stop the sidecars that serve.
     if let Some(found) = observed.problem.as_ref().filter(|_| observed.serving().is_empty()) {
         return problem(found);
     }
@@ -23,7 +23,7 @@ pub fn condition(observed: &Observed) -> Finding {
     }
     let serving = observed.serving();
     if serving.is_empty() {
-        // What keeps one from starting most likely keeps the others.
+        // What keeps one pod from starting most likely affects the others too.
         if let Some(found) = rollout.problem.as_ref().or_else(|| first_problem(&observed.pods)) {
             return problem(found);
         }
@@ -34,7 +34,7 @@ pub fn condition(observed: &Observed) -> Finding {
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::SidecarUnreachable) {
         return standing.clone();
     }
-    // What runs and has a problem all the same was killed not long ago, and may be killed again.
+    // A problem of a ready pod is a recent OOM kill, which may recur.
     if let Some(found) = serving.iter().find_map(|pod| pod.problem.as_ref()) {
         return say(Truth::True, found.reason, found.message.clone());
     }
@@ -53,12 +53,12 @@ pub(super) fn count_ready(pods: &[Pod]) -> i32 {
     i32::try_from(count).unwrap_or(i32::MAX)
 }
 
-/// What is wrong with the first pod that something is wrong with, of those that are not ready.
+/// The first problem of a pod that is not ready.
 pub(super) fn first_problem(pods: &[Pod]) -> Option<&Problem> {
     pods.iter().filter(|pod| !pod.ready).find_map(|pod| pod.problem.as_ref())
 }
 
-/// Why there are no sidecars.
+/// Why there is no Deployment.
 fn no_deployment(observed: &Observed) -> (Reason, &'static str) {
     match &observed.refusal {
         Some(refusal) => (refusal.reason, "there are no sidecars: see the condition Accepted"),
@@ -85,7 +85,7 @@ fn running(ready: usize, rollout: &Rollout) -> String {
     }
 }
 
-/// Why, if all that could be asked were, and none answered.
+/// Why polling failed, if it failed for all of these pods.
 fn nobody_answers<'a>(pods: &[&'a Pod]) -> Option<&'a str> {
     let mut why = None;
     for pod in pods {

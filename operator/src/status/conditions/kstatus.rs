@@ -1,18 +1,18 @@
-//! The two conditions by which kstatus judges any resource: whether it is on its way, and whether it is stuck. Flux
-//! needs nothing else of ours.
+//! Reconciling and Stalled: the two conditions by which kstatus judges whether any resource is in progress or has
+//! failed. Flux needs no others.
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
 use crate::finding::Finding;
 
-/// Reconciling and Stalled, of all the others. At most one of them is True: kstatus looks at Reconciling first, and
-/// what is stuck is not on its way.
+/// Reconciling and Stalled, computed from the other conditions. At most one of them is True: kstatus looks at
+/// Reconciling first, which would hide that the function is stalled.
 pub fn conditions(others: &[Finding]) -> [Finding; 2] {
     let judged = [ConditionType::Ready, ConditionType::UpToDate];
     let not = |finding: &&Finding| judged.contains(&finding.r#type) && finding.status == Truth::False;
     let is_stuck = |finding: &&Finding| !finding.reason.is_progress() && !finding.reason.is_wanted();
     let stuck = others.iter().filter(not).find(is_stuck);
-    // The platform's own rollout is nothing that the function's owner waits for.
+    // Waiting for the platform's rollout does not count: the function's owner doesn't wait for it.
     let is_under_way = |finding: &&Finding| matches!(finding.reason, Reason::Pending | Reason::Progressing);
     let under_way = others.iter().filter(not).find(is_under_way).filter(|_| stuck.is_none());
     [

@@ -1,11 +1,11 @@
-//! What is said about a function: from what was observed to its conditions. Pure.
+//! Computes a function's conditions from what was observed. Pure.
 //!
-//! Three kinds of things are known: what the platform says ([`acceptance`](crate::validate)), what
-//! the sidecars say of themselves (`sidecars`), and what Kubernetes says of the sidecars
-//! (`availability`). Every condition is there from the first look, `Unknown` until it is known.
+//! They have three sources: what the platform allows ([`validate`](crate::validate)), what the sidecars report of
+//! themselves (`sidecars`), and what Kubernetes reports of the sidecars (`availability`). The first reconcile writes
+//! every condition, those that are not known yet as `Unknown`.
 //!
-//! Two questions are kept apart: whether events are stored now (`ready`), by whichever sidecars serve, and
-//! whether the sidecars are what is asked for (`up_to_date`).
+//! Two questions are kept apart: whether events are stored now, by any sidecars (`ready`), and whether the sidecars are
+//! what is asked for (`up_to_date`).
 
 mod availability;
 mod kstatus;
@@ -19,12 +19,12 @@ use crate::finding::Finding;
 use crate::observe::Observed;
 use crate::validate::{Refusal, RefusalEffect};
 
-/// Whether a sidecar of the current configuration can't work for this reason.
+/// Whether a sidecar of the current configuration reports a condition as False for this reason.
 pub fn new_sidecar_fails_for(observed: &Observed, reason: Reason) -> bool {
     sidecars::says(observed, Truth::False, reason).is_some()
 }
 
-/// All conditions, in their order.
+/// All conditions, in the order of [`ConditionType`].
 pub fn conditions(observed: &Observed) -> Vec<Finding> {
     let mut all = vec![accepted(observed)];
     all.extend(sidecars::conditions(observed));
@@ -44,7 +44,7 @@ fn accepted(observed: &Observed) -> Finding {
             RefusalEffect::Stop => not(*reason, &format!("{message}; its sidecars are being stopped")),
         };
     }
-    // The external ID is none of the operator's business: the sidecar judges it.
+    // Only the sidecar reads the external ID, so it decides whether its prefix is allowed.
     let standing = observed.standing(ConditionType::Accepted);
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::ExternalIdNotAllowed) {
         return standing.clone();

@@ -1,5 +1,5 @@
-//! Ready: events are taken and stored now. Whether the sidecars that do so are those that are asked for is
-//! [UpToDate](super::up_to_date)'s.
+//! Ready: whether events are accepted and stored now, by sidecars of any configuration. Whether these are the ones
+//! asked for is [UpToDate](super::up_to_date).
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
@@ -7,9 +7,9 @@ use super::sidecars;
 use crate::finding::Finding;
 use crate::observe::{Observed, Pod, SidecarAnswer};
 
-/// Ready, of all the others in their order: the first that is False, else the first that is Unknown,
-/// of those that keep events from being stored. Of sidecars that can't be asked nothing else is known, so that
-/// comes before what is unknown because of it.
+/// Ready, from the other conditions in their order: of those that keep events from being stored, the first that is
+/// False, otherwise the first that is Unknown. SidecarAvailable goes before the others that are Unknown, since sidecars
+/// that can't be polled leave them Unknown too.
 pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
     let serving = observed.serving();
     let awaited = serving.iter().any(|pod| matches!(pod.answer, SidecarAnswer::Awaited));
@@ -25,7 +25,7 @@ pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
         Some(Finding { status, reason, message, .. }) => {
             Finding::new(ConditionType::Ready, *status, *reason, message.as_str())
         }
-        // An operator that has just begun to lead has not asked them yet.
+        // A new leader has not polled them yet: keep what is recorded.
         None if awaited => of(&observed.recorded, ConditionType::Ready).cloned().unwrap_or_else(|| {
             Finding::new(ConditionType::Ready, Truth::Unknown, Reason::Pending, "no sidecar has said anything yet")
         }),
@@ -33,14 +33,14 @@ pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
     }
 }
 
-/// Those that are no sidecar's to say.
+/// The conditions that don't depend on the sidecars' answers.
 fn of_kubernetes(others: &[Finding]) -> Vec<Finding> {
     let types = [ConditionType::Accepted, ConditionType::SidecarAvailable];
     others.iter().filter(|finding| types.contains(&finding.r#type)).cloned().collect()
 }
 
-/// All conditions as those sidecars have them that take events: one that starts says nothing against them, nor does
-/// one that fails to.
+/// All conditions as the ready sidecars report them. A sidecar that is starting, or fails to start, does not count
+/// against these.
 fn of_serving(others: &[Finding], serving: &[&Pod]) -> Vec<Finding> {
     let said = |finding: &Finding| {
         let statuses = serving.iter().filter_map(|pod| pod.status());
@@ -49,8 +49,8 @@ fn of_serving(others: &[Finding], serving: &[&Pod]) -> Vec<Finding> {
     others.iter().map(said).collect()
 }
 
-/// Ready is True: with the reason of the first condition that will not hold for long, or that its owner wants, if
-/// there is one.
+/// Ready as True, with the reason of the first condition that needs a person or, if there is none, of the first with
+/// another reason than Ok.
 fn ready(serving: &[Finding], observed: &Observed) -> Finding {
     let stored = format!("events sent to {} are stored", observed.url);
     let is = |reason, message| Finding::new(ConditionType::Ready, Truth::True, reason, message);
@@ -68,7 +68,7 @@ fn ready(serving: &[Finding], observed: &Observed) -> Finding {
     }
 }
 
-/// When the first session ends of those that events are stored with.
+/// When the first of the ready sidecars' sessions ends.
 fn session_end(observed: &Observed) -> String {
     let serving = observed.serving();
     let sessions = serving.iter().filter_map(|pod| pod.status()?.session.as_ref());
@@ -83,14 +83,14 @@ fn of(findings: &[Finding], r#type: ConditionType) -> Option<&Finding> {
 fn forbids(finding: &Finding, all: &[Finding], observed: &Observed) -> bool {
     match (finding.r#type, finding.status) {
         (_, Truth::True) | (ConditionType::UpToDate, _) => false,
-        // What is asked for is not taken up, and what was asked for before goes on.
+        // The last accepted spec stays in effect, so events are stored if its sidecars are ready.
         (ConditionType::Accepted, _) if finding.reason == Reason::ResourcesOutOfBounds => observed.serving().is_empty(),
-        // Its session lives on without it.
+        // A sidecar without the external ID continues until its session ends.
         (ConditionType::ExternalIdAvailable, _) => {
             of(all, ConditionType::RoleAssumed).is_none_or(|session| session.status != Truth::True)
         }
         (ConditionType::ExternalIdEnforced, _) => !observed.enforcement_only_warns,
-        // Until the first event nobody can know, and to wait for it would be to wait for ever.
+        // Not known before the first event, which might never come if Ready waited for it.
         (ConditionType::BucketWritable, Truth::Unknown) => finding.reason != Reason::NotYetWritten,
         _ => true,
     }

@@ -1,12 +1,12 @@
-//! What the sidecars say of themselves. The worst of them counts: a function whose sidecars
-//! disagree is wrong somewhere.
+//! The conditions that the sidecars report of themselves. If they disagree, something is wrong, so the worst report
+//! counts.
 
 use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus, Truth};
 
 use crate::finding::Finding;
 use crate::observe::{Observed, Pod, SidecarAnswer};
 
-/// The conditions that sidecars know.
+/// The conditions that sidecars report.
 const TYPES: [ConditionType; 5] = [
     ConditionType::ExternalIdAvailable,
     ConditionType::IngestConfigured,
@@ -15,7 +15,7 @@ const TYPES: [ConditionType; 5] = [
     ConditionType::BucketWritable,
 ];
 
-/// What the sidecars say, a condition each.
+/// The sidecars' conditions, one per type, also for types that no sidecar has reported yet.
 pub fn conditions(observed: &Observed) -> impl Iterator<Item = Finding> {
     TYPES.into_iter().map(|r#type| condition(r#type, observed))
 }
@@ -29,21 +29,21 @@ fn condition(r#type: ConditionType, observed: &Observed) -> Finding {
         Finding::new(r#type, Truth::Unknown, reason, message)
     });
     if found.reason == Reason::NoBaseIdentity {
-        // What the SDK has looked for in vain is a long list, of which the platform gives its sidecars one.
+        // The sidecar's message lists all sources that the SDK tried; the platform configures only one of them.
         found.message = format!("the sidecar has no base identity: {}", observed.identity_source);
     }
     found
 }
 
-/// What the sidecars say of a condition that they know: the worst, and the first of several. Pods come by name, so that
-/// two that disagree don't take turns.
+/// The worst of these reports of a condition, and of equally bad ones the first. Pods are sorted by name, so that the
+/// result does not alternate between two of them.
 pub(super) fn worst<'a>(r#type: ConditionType, statuses: impl Iterator<Item = &'a SidecarStatus>) -> Option<Finding> {
     let worst = statuses.filter_map(|status| of(status, r#type)).min_by_key(|condition| rank(condition))?;
     let SidecarCondition { status, reason, message, .. } = worst;
     Some(Finding::new(r#type, *status, *reason, message.as_str()))
 }
 
-/// What a sidecar says of a condition with this status and reason, if one does.
+/// The message of the first condition with this status and reason that a sidecar of the current configuration reports.
 pub fn says(observed: &Observed, status: Truth, reason: Reason) -> Option<&str> {
     let mut conditions = statuses(observed).flat_map(|status| &status.conditions);
     let found = conditions.find(|condition| condition.status == status && condition.reason == reason);
@@ -58,21 +58,21 @@ fn of(status: &SidecarStatus, r#type: ConditionType) -> Option<&SidecarCondition
     status.conditions.iter().find(|condition| condition.r#type == r#type)
 }
 
-/// The less, the worse.
+/// How bad a report is; less is worse.
 fn rank(condition: &SidecarCondition) -> u8 {
     match (condition.status, condition.reason) {
         (Truth::False, _) => 0,
-        // A sidecar that has not begun knows less than one that could not find out.
+        // Pending, or it could not be found out.
         (Truth::Unknown, reason) if reason != Reason::NotYetWritten => 1,
-        // What holds here and needs a person says more than what holds elsewhere.
+        // True but in need of a person: worse than plainly True.
         (status, reason) if reason.warns(status) => 2,
         (Truth::True, _) => 3,
-        // A sidecar that has had no event yet says nothing against one that has stored some.
+        // NotYetWritten: a sidecar without events so far doesn't contradict one that has stored some.
         (Truth::Unknown, _) => 4,
     }
 }
 
-/// Why nothing is known of the sidecars.
+/// Why no sidecar has reported a condition.
 fn unknown(observed: &Observed) -> (Reason, &'static str) {
     if observed.pods.iter().any(|pod| matches!(pod.answer, SidecarAnswer::Failed(_))) {
         return (Reason::SidecarUnreachable, "no sidecar answers the operator: see the condition SidecarAvailable");

@@ -1,4 +1,4 @@
-//! Every reason of every condition, and which of them Ready gives.
+//! Tests of every condition's reasons, and of how Ready, kstatus's conditions and Events follow from them.
 
 use jiff::Timestamp;
 use tributary_crds::conditions::{SessionTimes, SidecarCondition, SidecarStatus};
@@ -9,7 +9,7 @@ use crate::observe::{Pod, Rollout, RolloutDecision, SidecarAnswer};
 use crate::status::function_status::{Change, changes, recorded, status};
 use crate::validate::RefusalEffect;
 
-/// A function of one sidecar that stores events.
+/// A function with one sidecar, which stores events.
 fn fine() -> Observed {
     Observed {
         refusal: None,
@@ -56,7 +56,7 @@ fn pod(name: &str, ready: bool) -> Pod {
     Pod { name: name.to_owned(), ready, problem: None, answer: SidecarAnswer::Status(Box::new(status)) }
 }
 
-/// The pod says this of a condition.
+/// The pod, with this report of a condition.
 fn saying(mut pod: Pod, r#type: ConditionType, status: Truth, reason: Reason) -> Pod {
     let SidecarAnswer::Status(said) = &mut pod.answer else { panic!("it says nothing") };
     let condition = said.conditions.iter_mut().find(|condition| condition.r#type == r#type).unwrap();
@@ -79,7 +79,7 @@ fn get(all: &[Finding], r#type: ConditionType) -> &Finding {
     all.iter().find(|finding| finding.r#type == r#type).unwrap()
 }
 
-/// A condition and Ready.
+/// The status and reason of a condition, and of Ready.
 fn judged(observed: &Observed, r#type: ConditionType) -> [(Truth, Reason); 2] {
     let all = conditions(observed);
     let of = |r#type| {
@@ -173,7 +173,7 @@ fn what_is_not_taken_up_leaves_ready_to_what_goes_on() {
     assert_eq!(stuck_or_under_way(&never_ran), None);
 }
 
-/// Which of kstatus's conditions holds, and why.
+/// Which of kstatus's conditions is True, and why.
 fn stuck_or_under_way(observed: &Observed) -> Option<(ConditionType, Reason)> {
     let all = conditions(observed);
     let mut holding = all[9..].iter().filter(|finding| finding.status == Truth::True);
@@ -275,12 +275,12 @@ fn sidecars_of_before_keep_it_ready_whatever_the_new_ones_say() {
     assert_eq!(judged(&rolling, SidecarAvailable)[0], (Truth::True, Reason::Ok));
     assert_eq!(judged(&rolling, UpToDate)[0], (Truth::False, Reason::AccessDenied));
     assert_eq!(stuck_or_under_way(&rolling), Some((ConditionType::Stalled, Reason::AccessDenied)));
-    // After a restart, too.
+    // The conditions are the same after a restart of the operator.
     let mut restarted = rolling.clone();
     restarted.recorded = recorded_of(&rolling);
     restarted.pods.iter_mut().chain(&mut restarted.pods_before).for_each(|pod| pod.answer = SidecarAnswer::Awaited);
     assert_eq!(conditions(&restarted), conditions(&rolling));
-    // What they say counts, and not what the new ones do.
+    // The previous sidecars' reports count, not those of the new ones.
     rolling.pods_before = vec![saying(pod("old", true), BucketWritable, Truth::False, Reason::NoSuchBucket)];
     assert_eq!(judged(&rolling, RoleAssumed)[1], (Truth::False, Reason::NoSuchBucket));
 }
@@ -330,14 +330,14 @@ fn a_renewal_that_fails_leaves_it_ready_and_is_shown_by_ready_too() {
     let said = ConditionType::RoleAssumed;
     let failing = |name| saying(pod(name, true), said, Truth::True, Reason::RenewalFailing);
     let both = [(Truth::True, Reason::RenewalFailing); 2];
-    // Whichever of the sidecars it is.
+    // It does not matter which of the sidecars it is.
     for pods in [vec![failing("a")], vec![failing("a"), pod("b", true)], vec![pod("a", true), failing("b")]] {
         let observed = with(|observed| observed.pods = pods);
         assert_eq!(judged(&observed, said), both);
         let all = conditions(&observed);
         assert!(all[0].message.starts_with("RenewalFailing says"), "{}", all[0].message);
     }
-    // What forbids traffic comes first.
+    // A condition that forbids traffic goes first.
     let worse = with(|observed| {
         observed.pods = vec![failing("a"), saying(pod("b", true), said, Truth::False, Reason::AccessDenied)];
     });
@@ -483,12 +483,12 @@ fn a_status_keeps_the_time_of_what_has_not_turned() {
 
     let other = status(&denied("of another key"), Some(1), "a=b".to_owned(), Some(&one), at(400));
     assert_eq!(changes(Some(&one), &other), Change::Words);
-    // A generation that is observed is no news to people, but is written.
+    // A new observed generation is written, but deserves no Event.
     let seen = status(&denied("of one key"), Some(2), "a=b".to_owned(), Some(&one), at(500));
     assert_eq!(changes(Some(&one), &seen), Change::Turned(vec![]));
 }
 
-/// What the owner hears of, when this was observed one after the other.
+/// The Events about a function that was observed like this, one after the other.
 fn news(observed: &[Observed]) -> Vec<Vec<String>> {
     let mut before = None;
     let told = observed.iter().map(|observed| {
@@ -551,12 +551,12 @@ fn a_fault_is_told_once_and_its_end_once() {
     assert!(news(&[fine(), silent])[1].contains(&"SidecarAvailable SidecarUnreachable".to_owned()));
 }
 
-/// What the function's status says, written from what was observed then.
+/// The conditions that a status written from `observed` records.
 fn recorded_of(observed: &Observed) -> Vec<Finding> {
     recorded(&status(observed, Some(1), String::new(), None, Timestamp::UNIX_EPOCH), Some(1))
 }
 
-/// The states that sidecars can be in when an operator begins to lead.
+/// The states that sidecars can be in when an operator becomes the leader.
 fn states() -> Vec<Observed> {
     let saying = |r#type, status, reason| {
         with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason), pod("b", true)])
@@ -579,7 +579,7 @@ fn what_is_recorded_stands_until_each_sidecar_was_asked() {
         after_a_restart.pods.iter_mut().for_each(|pod| pod.answer = SidecarAnswer::Awaited);
         after_a_restart.recorded = recorded_of(&before);
         assert_eq!(conditions(&after_a_restart), conditions(&before));
-        // One of them has answered, and says that all is well: the other may be what was recorded.
+        // Another sidecar has answered that all is well; what was recorded may still hold for the first.
         after_a_restart.pods.push(pod("c", true));
         assert_eq!(conditions(&after_a_restart), conditions(&before));
     }

@@ -1,4 +1,4 @@
-//! Whether what runs is what is asked for. It says nothing of events: those are stored by the sidecars of before.
+//! UpToDate: whether the sidecars are those asked for. If not, the previous ones may still store events.
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 
@@ -8,7 +8,7 @@ use crate::observe::RolloutDecision;
 use crate::observe::{Observed, Rollout};
 use crate::validate::RefusalEffect;
 
-/// UpToDate.
+/// UpToDate; if it is False, with the cause that keeps the rollout from completing.
 pub fn condition(observed: &Observed) -> Finding {
     let not = |reason, message: String| Finding::new(ConditionType::UpToDate, Truth::False, reason, message);
     if let Some(reason) = not_accepted(observed) {
@@ -21,7 +21,7 @@ pub fn condition(observed: &Observed) -> Finding {
     let Some(rollout) = observed.rollout.as_ref() else {
         return not(Reason::Progressing, "the sidecars are being made".to_owned());
     };
-    // Why a roll makes no progress its sidecars say again when they are asked.
+    // Sidecars that a new leader hasn't polled yet can't say why the rollout makes no progress: keep what is recorded.
     let standing = observed.standing(ConditionType::UpToDate).filter(|standing| standing.status == Truth::False);
     if let Some(standing) = standing.filter(|_| !rollout.complete && !observed.decision.waits()) {
         return standing.clone();
@@ -48,7 +48,7 @@ pub fn condition(observed: &Observed) -> Finding {
     }
 }
 
-/// Why something that the function asks for is not taken up, if so.
+/// Why something that the function asks for is not applied, if so.
 fn not_accepted(observed: &Observed) -> Option<Reason> {
     match &observed.refusal {
         Some(refusal) if refusal.effect == RefusalEffect::Stop || observed.held_back => Some(refusal.reason),
@@ -65,7 +65,7 @@ fn failure(found: Option<&Problem>, observed: &Observed) -> String {
     format!("the platform's new sidecar did not become ready within the Deployment's deadline{cause}")
 }
 
-/// A roll that nothing of Kubernetes' is in the way of.
+/// UpToDate of an incomplete rollout for which Kubernetes reports no problem.
 fn under_way(rollout: &Rollout, observed: &Observed) -> Finding {
     let ready = count_ready(&observed.pods).min(rollout.wanted);
     let progress = format!("{ready} of {} sidecars run what is asked for", rollout.wanted);
