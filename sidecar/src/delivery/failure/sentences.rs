@@ -1,0 +1,120 @@
+//! What is said of each failure, and what a person should do about it.
+
+use tributary_crds::conditions::Reason;
+
+use super::Target;
+use super::codes::{Kind, S3Error};
+use crate::blocker::Blocker;
+
+/// What is wrong, by the kind of error.
+pub(super) fn blocker(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Blocker {
+    let reason = match kind {
+        Kind::Throttled => Reason::Throttled,
+        Kind::NoSuchBucket => Reason::NoSuchBucket,
+        Kind::WrongRegion => Reason::WrongRegion,
+        Kind::Kms => Reason::KmsDenied,
+        Kind::Denied => Reason::AccessDenied,
+        _ => Reason::S3Error,
+    };
+    Blocker { reason, message: passing(kind, error, target).unwrap_or_else(|| lasting(kind, error, target)) }
+}
+
+/// Of what may be over without a person's doing.
+fn passing(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Option<String> {
+    let S3Error { status, code, message, .. } = *error;
+    let (Target { bucket, role, .. }, sentence) = (target, message.trim_end_matches('.'));
+    Some(match kind {
+        Kind::Conflict => format!("S3 answered {code} for a key in {bucket}: {message}"),
+        Kind::Damaged => {
+            format!("an object for {bucket} did not reach S3 as it was sent ({code}); it is sent again")
+        }
+        Kind::Redirected => format!(
+            "S3 redirects requests to {bucket} for now, as it does while a bucket is new; uploads are tried again \
+             until it takes them"
+        ),
+        Kind::DeadSession => format!("S3 does not accept the session of {role} ({code}: {sentence})"),
+        Kind::Throttled => format!("S3 asks for fewer requests to {bucket} ({code}); uploads go on more slowly"),
+        Kind::Unwell => {
+            format!("S3 answered {code} ({status}) for {bucket}: {sentence}; it is tried again until it can")
+        }
+        _ => return None,
+    })
+}
+
+/// Of what a person has to fix.
+fn lasting(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> String {
+    let S3Error { status, code, message, .. } = *error;
+    let Target { bucket, region, role, prefix, owner, .. } = target;
+    match kind {
+        Kind::UnknownHeader => format!(
+            "the store does not know a header of the request ({message}); for one without If-None-Match set \
+             spec.s3.conditionalWrites: false, for one without CRC32 spec.s3.checksum: WhenRequired"
+        ),
+        Kind::NoSuchBucket => {
+            format!("there is no bucket {bucket}; create it in {region}, or name the right one in spec.s3.bucket")
+        }
+        Kind::WrongRegion => {
+            let other = error.other_region(region);
+            let place = other.map_or_else(|| "in another region".to_owned(), |other| format!("in {other}"));
+            let right = other.unwrap_or("the bucket's region");
+            format!(
+                "the bucket {bucket} is {place}, not in {region}; set spec.s3.region to {right}. AWS said: {message}"
+            )
+        }
+        Kind::BadSignature => format!(
+            "S3 can't verify the signature of requests to {bucket} ({code}); check that no proxy before it changes \
+             requests, and for a store of your own that spec.s3.region is its region. AWS said: {message}"
+        ),
+        Kind::Kms => format!(
+            "KMS refused {role} the key that encrypts the object; allow kms:GenerateDataKey on it in the role's policy \
+             and in the key's. AWS said: {message}"
+        ),
+        Kind::Denied => {
+            let owner = owner.map_or_else(String::new, |owner| format!(", and that account {owner} owns the bucket"));
+            format!(
+                "S3 refused {role} to put objects into {bucket}; check in this order: that the role's policy allows \
+                 s3:PutObject on {bucket}/{prefix}*, that the bucket's policy does not deny it{owner}. AWS said: {message}"
+            )
+        }
+        _ => format!("S3 answered {} ({status}): {message}", if code.is_empty() { "without a code" } else { code }),
+    }
+}
+
+/// What is said where S3 lets uploads wait.
+pub(crate) fn no_answer(target: Target<'_>) -> Blocker {
+    let message = format!("S3 in {} did not answer in time; it is tried again until it does", target.region);
+    Blocker { reason: Reason::S3Unreachable, message }
+}
+
+pub(super) fn unreachable(why: &str, target: Target<'_>) -> Blocker {
+    let hint = if target.in_host_name && why.contains("dns error") {
+        "; for a store that has no host name for each bucket set spec.s3.forcePathStyle: true"
+    } else {
+        ""
+    };
+    let message = format!("S3 in {} can't be reached: {why}{hint}; it is tried again until it answers", target.region);
+    Blocker { reason: Reason::S3Unreachable, message }
+}
+
+/// What it means that S3 refuses one session after the other, by its refusal of the last one.
+pub(crate) fn sessions_refused(last: Blocker) -> Blocker {
+    if last.reason == Reason::ClockSkewed {
+        return last;
+    }
+    let Blocker { reason, message } = last;
+    let message = format!(
+        "{message}, nor the session that replaced it; check in this order: that spec.s3.endpoint and spec.sts.endpoint \
+         are of the same store, in the partition of the role's account; that the store accepts session tokens; and that \
+         spec.sts.endpoint is not STS's global endpoint, whose sessions some regions do not accept"
+    );
+    Blocker { reason, message }
+}
+
+/// What it means that a condition failed which was not set.
+pub(crate) fn condition_not_set() -> Blocker {
+    // Without the key, which names people: conditions are read by many.
+    let message = "the store answered 412 (PreconditionFailed) to a PUT without If-None-Match, which is what \
+                   spec.s3.conditionalWrites: false sends, so the object is not known to be stored; check whether a \
+                   proxy before the store adds a condition";
+    Blocker { reason: Reason::S3Error, message: message.to_owned() }
+}

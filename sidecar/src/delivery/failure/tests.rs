@@ -1,0 +1,222 @@
+//! A table of answers, and what each comes to.
+
+use std::time::Duration;
+
+use super::*;
+
+const TARGET: Target<'_> = Target {
+    bucket: "lake",
+    region: "us-west-2",
+    role: "arn:r",
+    prefix: "in/",
+    owner: Some("123456789012"),
+    in_host_name: false,
+};
+
+fn judge(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
+    judge_at(None, status, code, message, region)
+}
+
+fn judge_at(offset: Option<ClockOffset>, status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
+    let (code, message, region) = (code.to_owned(), message.to_owned(), region.map(str::to_owned));
+    let class = classify(&S3Answer::Error { status, code, message, region, offset }, TARGET);
+    if let ErrorClass::Retry(blocker)
+    | ErrorClass::Refresh(blocker)
+    | ErrorClass::Configuration(blocker)
+    | ErrorClass::Refused(blocker) = &class
+    {
+        assert!(REASONS.contains(&blocker.reason), "{} is not among the reasons", blocker.reason);
+    }
+    class
+}
+
+#[test]
+fn only_the_right_code_is_a_failed_precondition() {
+    assert_eq!(judge(412, "PreconditionFailed", "", None), ErrorClass::PreconditionFailed);
+    for (status, code) in [(412, ""), (412, "AccessDenied"), (200, "PreconditionFailed"), (400, "PreconditionFailed")] {
+        let ErrorClass::Refused(blocker) = judge(status, code, "no", None) else { panic!("{status} {code}") };
+        assert_eq!(blocker.reason, Reason::S3Error, "{status} {code}");
+    }
+}
+
+#[test]
+fn what_may_pass_by_itself_is_tried_again() {
+    for (status, code, reason) in [
+        (503, "SlowDown", Reason::Throttled),
+        (400, "Throttling", Reason::Throttled),
+        (400, "ThrottlingException", Reason::Throttled),
+        (400, "KMS.ThrottlingException", Reason::Throttled),
+        (503, "RequestLimitExceeded", Reason::Throttled),
+        (429, "TooManyRequests", Reason::Throttled),
+        (429, "", Reason::Throttled),
+        (200, "SlowDown", Reason::Throttled),
+        (200, "InternalError", Reason::S3Error),
+        (500, "InternalError", Reason::S3Error),
+        (500, "", Reason::S3Error),
+        (500, "KMS.InternalException", Reason::S3Error),
+        (502, "", Reason::S3Error),
+        (503, "ServiceUnavailable", Reason::S3Error),
+        (504, "SomethingNew", Reason::S3Error),
+        (408, "", Reason::S3Error),
+        (400, "RequestTimeout", Reason::S3Error),
+        (400, "ConnectionClosedByRequester", Reason::S3Error),
+        (400, "BadDigest", Reason::S3Error),
+        (400, "IncompleteBody", Reason::S3Error),
+        (400, "XAmzContentSHA256Mismatch", Reason::S3Error),
+        (400, "XAmzContentChecksumMismatch", Reason::S3Error),
+        (409, "ConditionalRequestConflict", Reason::S3Error),
+        (409, "OperationAborted", Reason::S3Error),
+        (409, "", Reason::S3Error),
+        (307, "TemporaryRedirect", Reason::S3Error),
+        (307, "Redirect", Reason::S3Error),
+        (307, "", Reason::S3Error),
+    ] {
+        let ErrorClass::Retry(blocker) = judge(status, code, "", None) else { panic!("{code} is not tried again") };
+        assert_eq!(blocker.reason, reason, "{code}");
+    }
+    for nothing in [S3Answer::Nothing("connection refused".to_owned()), S3Answer::Timeout] {
+        let class = classify(&nothing, TARGET);
+        assert!(matches!(class, ErrorClass::Retry(Blocker { reason: Reason::S3Unreachable, .. })), "{class:?}");
+    }
+}
+
+#[test]
+fn a_redirect_for_now_is_not_another_region() {
+    let ErrorClass::Retry(blocker) = judge(307, "TemporaryRedirect", "", Some("eu-west-1")) else { panic!() };
+    assert!(!blocker.message.contains("spec.s3.region"), "{}", blocker.message);
+}
+
+#[test]
+fn what_another_server_answers_is_quoted_and_tried_again_if_it_is_busy() {
+    let judge = |status| classify(&S3Answer::Foreign { status, start: "<html>hello".to_owned() }, TARGET);
+    for status in [101, 200, 201, 202, 204, 206, 302, 303, 308, 400, 401, 403, 404, 405, 407, 412, 413] {
+        let ErrorClass::Configuration(blocker) = judge(status) else { panic!("{status}") };
+        assert_eq!(blocker.reason, Reason::S3Error);
+        for part in ["<html>hello", "spec.s3.endpoint", &status.to_string()] {
+            assert!(blocker.message.contains(part), "{part}: {}", blocker.message);
+        }
+    }
+    for (status, reason) in
+        [(408, Reason::S3Error), (429, Reason::Throttled), (502, Reason::S3Error), (504, Reason::S3Error)]
+    {
+        let ErrorClass::Retry(blocker) = judge(status) else { panic!("{status}") };
+        assert_eq!(blocker.reason, reason);
+        assert!(blocker.message.contains("<html>hello"), "{}", blocker.message);
+    }
+}
+
+#[test]
+fn an_object_may_be_stored_unless_it_was_refused() {
+    let error =
+        |status| S3Answer::Error { status, code: String::new(), message: String::new(), region: None, offset: None };
+    for (answer, in_doubt) in [
+        (error(400), false),
+        (error(412), false),
+        (error(307), false),
+        (error(500), true),
+        (error(200), true),
+        (S3Answer::Foreign { status: 200, start: String::new() }, true),
+        (S3Answer::Foreign { status: 403, start: String::new() }, false),
+        (S3Answer::Nothing(String::new()), true),
+        (S3Answer::Timeout, true),
+    ] {
+        assert_eq!(answer.leaves_in_doubt(), in_doubt, "{answer:?}");
+    }
+}
+
+#[test]
+fn a_host_name_of_the_buckets_own_that_is_not_known_is_explained() {
+    let says = |why: &str, in_host_name| {
+        let answer = S3Answer::Nothing(why.to_owned());
+        match classify(&answer, Target { in_host_name, ..TARGET }) {
+            ErrorClass::Retry(blocker) => blocker.message.contains("forcePathStyle: true"),
+            other => panic!("{other:?}"),
+        }
+    };
+    assert!(says("dns error: no such name", true));
+    assert!(!says("dns error: no such name", false));
+    assert!(!says("connection refused", true));
+}
+
+#[test]
+fn a_dead_session_is_renewed() {
+    for (status, code) in [(400, "ExpiredToken"), (400, "InvalidToken"), (403, "InvalidAccessKeyId")] {
+        assert!(matches!(judge(status, code, "", None), ErrorClass::Refresh(_)), "{code}");
+    }
+}
+
+#[test]
+fn a_wrong_clock_is_blamed_for_what_it_causes_and_changes_nothing_about_what_is_done() {
+    let judge = |code: &str, status, said: &str, behind| {
+        judge_at(Some(ClockOffset::Behind(behind * Duration::from_secs(60))), status, code, said, None)
+    };
+    let ErrorClass::Retry(blocker) = judge("RequestTimeTooSkewed", 403, "too large", 20) else { panic!("no retry") };
+    assert_eq!(blocker.reason, Reason::ClockSkewed);
+    assert!(blocker.message.contains("20 minutes behind that of S3"), "{}", blocker.message);
+    for (code, said, behind, reason) in [
+        ("SignatureDoesNotMatch", "check your key", 20, Reason::ClockSkewed),
+        ("SignatureDoesNotMatch", "check your key", 1, Reason::S3Error),
+        ("AccessDenied", "Access Denied", 20, Reason::ClockSkewed),
+    ] {
+        let ErrorClass::Configuration(blocker) = judge(code, 403, said, behind) else { panic!("{code}") };
+        assert_eq!(blocker.reason, reason, "{code}: {said}");
+    }
+    for (said, reason) in [
+        ("u is not authorized to perform: s3:PutObject", Reason::AccessDenied),
+        ("u is not authorized to perform: kms:GenerateDataKey", Reason::KmsDenied),
+    ] {
+        let ErrorClass::Refused(blocker) = judge("AccessDenied", 403, said, 20) else { panic!("{said}") };
+        assert_eq!(blocker.reason, reason, "{said}");
+    }
+    let ErrorClass::Refresh(skewed) = judge("ExpiredToken", 400, "expired", 120) else { panic!("no refresh") };
+    assert_eq!(skewed.reason, Reason::ClockSkewed);
+    assert_eq!(sessions_refused(skewed.clone()), skewed);
+    let ErrorClass::Refresh(invalid) = judge("InvalidToken", 400, "malformed.", 0) else { panic!("no refresh") };
+    let message = sessions_refused(invalid).message;
+    assert!(message.starts_with("S3 does not accept the session of arn:r (InvalidToken: malformed), nor"), "{message}");
+}
+
+#[test]
+fn what_a_person_has_to_fix_says_how_and_whether_all_objects_are_affected() {
+    for (status, code, said, region, reason, says, whole_bucket) in [
+        (404, "NoSuchBucket", "", None, Reason::NoSuchBucket, "spec.s3.bucket", true),
+        (301, "PermanentRedirect", "", Some("eu-west-1"), Reason::WrongRegion, "set spec.s3.region to eu-west-1", true),
+        (301, "", "", None, Reason::WrongRegion, "another region", true),
+        (400, "", "", Some("eu-west-1"), Reason::WrongRegion, "set spec.s3.region to eu-west-1", true),
+        (400, "AuthorizationHeaderMalformed", "expecting 'eu-west-1'", None, Reason::WrongRegion, "eu-west-1", true),
+        (400, "IllegalLocationConstraintException", "no", None, Reason::WrongRegion, "spec.s3.region", true),
+        (501, "NotImplemented", "A header", None, Reason::S3Error, "conditionalWrites: false", true),
+        (403, "SignatureDoesNotMatch", "calculated", None, Reason::S3Error, "no proxy", true),
+        (403, "AccessDenied", "no", None, Reason::AccessDenied, "lake/in/*", false),
+        (403, "AccessDenied", "no", None, Reason::AccessDenied, "account 123456789012", false),
+        (403, "AllAccessDisabled", "no", None, Reason::AccessDenied, "lake/in/*", false),
+        (200, "AccessDenied", "no", None, Reason::AccessDenied, "lake/in/*", false),
+        (403, "", "no message", None, Reason::AccessDenied, "lake/in/*", false),
+        (403, "AccountProblem", "unpaid", None, Reason::S3Error, "AccountProblem (403): unpaid", false),
+        (403, "NotSignedUp", "nobody", None, Reason::S3Error, "nobody", false),
+        (
+            403,
+            "AccessDenied",
+            "not authorized to perform: kms:GenerateDataKey",
+            None,
+            Reason::KmsDenied,
+            "GenerateDataKey",
+            false,
+        ),
+        (400, "KMS.NotFoundException", "", None, Reason::KmsDenied, "key", false),
+        (400, "KMS.DisabledException", "", None, Reason::KmsDenied, "key", false),
+        (400, "InvalidStorageClass", "bad class", None, Reason::S3Error, "bad class", false),
+        (400, "KeyTooLongError", "too long", None, Reason::S3Error, "too long", false),
+        (400, "EntityTooLarge", "too large", None, Reason::S3Error, "too large", false),
+        (405, "MethodNotAllowed", "not against this", None, Reason::S3Error, "not against this", false),
+        (418, "SomethingNew", "new words", None, Reason::S3Error, "SomethingNew (418): new words", false),
+    ] {
+        let (blocker, whole) = match judge(status, code, said, region) {
+            ErrorClass::Configuration(blocker) => (blocker, true),
+            ErrorClass::Refused(blocker) => (blocker, false),
+            other => panic!("{code}: {other:?}"),
+        };
+        assert_eq!((blocker.reason, whole), (reason, whole_bucket), "{code}");
+        assert!(blocker.message.contains(says), "{code}: {}", blocker.message);
+    }
+}

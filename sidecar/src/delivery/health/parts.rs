@@ -1,0 +1,38 @@
+//! The parts of the key space that have a circuit breaker each.
+
+use crate::event::EventType;
+use crate::status::metrics::{TYPES, place};
+
+/// The part of the key space that holds the events of one type, as the metrics label it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(in crate::delivery) struct Part(pub(super) usize);
+
+impl Part {
+    pub(in crate::delivery) fn of(event_type: &EventType) -> Self {
+        Self(place(event_type))
+    }
+
+    pub(super) fn label(self) -> &'static str {
+        TYPES[self.0]
+    }
+
+    pub(super) fn all() -> impl Iterator<Item = Self> {
+        (0..TYPES.len()).map(Self)
+    }
+}
+
+/// A set of parts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(in crate::delivery) struct Parts(u8);
+
+impl FromIterator<Part> for Parts {
+    fn from_iter<I: IntoIterator<Item = Part>>(parts: I) -> Self {
+        Self(parts.into_iter().fold(0, |set, part| set | 1 << part.0))
+    }
+}
+
+impl Parts {
+    pub(super) fn contains(self, part: Part) -> bool {
+        self.0 & 1 << part.0 != 0
+    }
+}

@@ -1,0 +1,157 @@
+//! Scopes, what is said of them, and random histories.
+
+use std::time::Duration;
+
+use proptest::prelude::*;
+
+use super::super::circuit_breaker::WINDOW;
+use super::*;
+use crate::clock::MachineClock;
+use crate::event::EventType;
+use crate::memory::Budget;
+use crate::status::metrics::Series;
+
+fn health() -> BucketHealth {
+    let conditions = Arc::new(Conditions::new(Arc::new(MachineClock::new())));
+    BucketHealth::new("lake", conditions, Metrics::new(Budget::new(0), &Series::default()))
+}
+
+fn part(name: &str) -> Part {
+    Part::of(&EventType::parse(name).unwrap())
+}
+
+fn one(part: Part) -> Parts {
+    std::iter::once(part).collect()
+}
+
+fn denied() -> Blocker {
+    Blocker { reason: Reason::AccessDenied, message: "denied".to_owned() }
+}
+
+fn gone() -> Blocker {
+    Blocker { reason: Reason::NoSuchBucket, message: "gone".to_owned() }
+}
+
+fn said(health: &BucketHealth) -> (Truth, Reason, String) {
+    let condition = health.conditions.get(ConditionType::BucketWritable).unwrap();
+    (condition.status, condition.reason, condition.message)
+}
+
+fn seconds(seconds: u64) -> Duration {
+    Duration::from_secs(seconds)
+}
+
+#[test]
+fn a_part_that_is_refused_leaves_the_others_alone_and_is_named() {
+    let (health, start) = (health(), Instant::now());
+    let (track, identify) = (part("track"), part("identify"));
+    for second in 0..=10 {
+        health.stored(Some(track), true, start + seconds(second));
+        health.failed(Extent::Keys(Some(identify)), Evidence::OneKey, denied(), start + seconds(second));
+    }
+    let now = start + seconds(10);
+    let refusal = health.admit(one(identify), now).unwrap_err();
+    assert_eq!(refusal.message, "events of type identify only: denied");
+    assert_eq!(health.admit(one(track), now), Ok(()));
+    // A request with events of both is refused, and takes no probe away.
+    assert!(health.admit([track, identify].into_iter().collect(), now).is_err());
+    assert_eq!(said(&health), (Truth::False, Reason::AccessDenied, refusal.message));
+    health.stored(Some(identify), true, now + seconds(2));
+    assert_eq!(said(&health).1, Reason::Ok);
+}
+
+#[test]
+fn a_part_that_is_not_used_any_more_is_forgotten_once_others_store() {
+    let (health, start) = (health(), Instant::now());
+    health.failed(Extent::Keys(Some(part("identify"))), Evidence::OneKey, denied(), start);
+    health.stored(Some(part("track")), true, start + FORGET_AFTER - seconds(1));
+    assert_eq!(said(&health).0, Truth::False);
+    health.stored(Some(part("track")), true, start + FORGET_AFTER);
+    assert_eq!(said(&health).0, Truth::True);
+}
+
+#[test]
+fn a_fault_of_the_bucket_is_over_once_anything_is_stored_or_s3_answers_for_a_key() {
+    let (health, now) = (health(), Instant::now());
+    let everything: Parts = Part::all().collect();
+    health.failed(Extent::Bucket, Evidence::Conclusive, gone(), now);
+    assert_eq!(health.admit(everything, now), Err(gone()));
+    health.stored(Some(part("page")), true, now);
+    assert_eq!(health.admit(everything, now), Ok(()));
+    let later = now + WINDOW;
+    health.failed(Extent::Bucket, Evidence::Conclusive, gone(), later);
+    assert!(health.admit(one(part("page")), later).is_err());
+    health.failed(Extent::Keys(Some(part("identify"))), Evidence::OneKey, denied(), later);
+    assert_eq!(health.admit(one(part("page")), later), Ok(()));
+    assert_eq!(said(&health).1, Reason::AccessDenied);
+}
+
+#[test]
+fn a_key_that_fails_among_others_does_not_make_the_condition_flap() {
+    let (health, start) = (health(), Instant::now());
+    let track = Some(part("track"));
+    let mut turns = 0;
+    let mut last = said(&health).0;
+    for tick in 0..600_u64 {
+        let now = start + Duration::from_millis(100 * tick);
+        health.stored(track, true, now);
+        if tick % 25 == 3 {
+            health.failed(Extent::Keys(track), Evidence::OneKey, denied(), now);
+        }
+        assert_eq!(health.admit(one(part("track")), now), Ok(()));
+        let truth = said(&health).0;
+        turns += usize::from(truth != last);
+        last = truth;
+    }
+    // True with the first object, False with the first failure.
+    assert_eq!((turns, last), (2, Truth::False));
+}
+
+#[derive(Clone, Copy, Debug)]
+enum Step {
+    Stored(usize),
+    Failed(Option<usize>, Evidence),
+    Asked(usize),
+}
+
+fn step() -> impl Strategy<Value = (u64, Step)> {
+    let evidence = prop::sample::select(vec![Evidence::Conclusive, Evidence::OneKey, Evidence::Passing]);
+    let step = prop_oneof![
+        (0..3_usize).prop_map(Step::Stored),
+        (prop::option::of(0..3_usize), evidence).prop_map(|(part, evidence)| Step::Failed(part, evidence)),
+        (0..3_usize).prop_map(Step::Asked),
+    ];
+    (0..3_000_u64, step)
+}
+
+proptest! {
+    #[test]
+    fn no_part_is_refused_shortly_after_something_of_it_was_stored(steps in prop::collection::vec(step(), 1..200)) {
+        let health = health();
+        let mut now = Instant::now();
+        let mut stored = [None; 3];
+        for (gap, step) in steps {
+            now += Duration::from_millis(gap);
+            match step {
+                Step::Stored(index) => {
+                    health.stored(Some(Part(index)), true, now);
+                    stored[index] = Some(now);
+                }
+                Step::Failed(None, evidence) => {
+                    health.failed(Extent::Bucket, evidence, gone(), now);
+                }
+                Step::Failed(Some(index), evidence) => {
+                    health.failed(Extent::Keys(Some(Part(index))), evidence, denied(), now);
+                }
+                Step::Asked(index) => {
+                    let lately = stored[index].is_some_and(|stored| now - stored < WINDOW);
+                    let refused = health.admit(one(Part(index)), now).is_err();
+                    prop_assert!(!(lately && refused));
+                }
+            }
+            // What is said is what is.
+            let wrong = said(&health).0 == Truth::False;
+            prop_assert_eq!(wrong, health.lock().blocker().is_some());
+        }
+    }
+}

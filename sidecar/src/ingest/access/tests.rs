@@ -1,0 +1,182 @@
+//! What each combination of credentials and Secrets comes to.
+
+use hyper::header::{AUTHORIZATION, HeaderValue};
+
+use super::*;
+use crate::secret::Missing;
+
+const TRACK: &[u8] = br#"{"userId":"u","writeKey":"good","event":"e"}"#;
+const BARE: &[u8] = br#"{"userId":"u","event":"e"}"#;
+
+fn known<T>(value: Result<T, Blocker>) -> Option<Known<T>> {
+    Some(watch::channel(value).1)
+}
+
+fn gone() -> Blocker {
+    Blocker { reason: Reason::WriteKeyNotFound, message: "gone".to_owned() }
+}
+
+fn keys() -> Option<Known<WriteKeys>> {
+    known(Ok(write_keys::parse(b"good\nold\n").unwrap()))
+}
+
+fn secrets() -> Option<Known<SigningSecrets>> {
+    known(Ok(signature::parse(b"secret").unwrap()))
+}
+
+fn bearer(key: &str) -> HeaderMap {
+    HeaderMap::from_iter([(AUTHORIZATION, HeaderValue::from_str(&format!("Bearer {key}")).unwrap())])
+}
+
+#[test]
+fn without_a_secret_everybody_may_send() {
+    let access = Access { write_keys: None, signature: None };
+    assert_eq!(access.admit(Endpoint::Api, &HeaderMap::new(), BARE), Ok(()));
+    assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), b"not json"), Ok(()));
+}
+
+#[test]
+fn a_write_key_opens_every_path() {
+    let access = Access { write_keys: keys(), signature: secrets() };
+    for endpoint in [Endpoint::Api, Endpoint::Webhook] {
+        assert_eq!(access.admit(endpoint, &HeaderMap::new(), TRACK), Ok(()));
+        assert_eq!(access.admit(endpoint, &bearer("old"), BARE), Ok(()));
+        // An OAuth token in the header leaves the key in the body, as Segment has it.
+        assert_eq!(access.admit(endpoint, &bearer("token"), TRACK), Ok(()));
+        for body in [BARE, b"[]", b"not json", br#"{"writeKey":"go\u006fd","writeKey":"good"}"#] {
+            assert!(matches!(access.admit(endpoint, &bearer("bad"), body), Err(Denied::Unauthorized(_))), "{body:?}");
+        }
+    }
+}
+
+#[test]
+fn what_the_headers_show_is_known_before_the_body() {
+    use Credential::{Authorized, Unproven};
+    let unsigned = HeaderMap::new();
+    let signed = signature::tests::signed(b"another secret", BARE);
+    let (api, webhook) = (Endpoint::Api, Endpoint::Webhook);
+    let open = Access { write_keys: None, signature: None };
+    let keyed = Access { write_keys: keys(), signature: None };
+    let signing = Access { write_keys: None, signature: secrets() };
+    let both = Access { write_keys: keys(), signature: secrets() };
+    for (access, endpoint, headers, shown) in [
+        (&open, api, &bearer("any"), Ok(Authorized)),
+        (&open, webhook, &unsigned, Ok(Authorized)),
+        (&keyed, api, &bearer("good"), Ok(Authorized)),
+        (&keyed, webhook, &bearer("old"), Ok(Authorized)),
+        // An OAuth token in the header leaves the key in the body.
+        (&keyed, api, &bearer("token"), Ok(Unproven)),
+        (&keyed, api, &unsigned, Ok(Unproven)),
+        (&keyed, webhook, &signed, Ok(Unproven)),
+        // What a signature is worth, only the body says.
+        (&signing, webhook, &signed, Ok(Unproven)),
+        (&signing, webhook, &bearer("good"), Err(true)),
+        (&signing, api, &signed, Err(true)),
+        (&both, webhook, &bearer("good"), Ok(Authorized)),
+        (&both, webhook, &signed, Ok(Unproven)),
+        (&both, api, &signed, Ok(Unproven)),
+    ] {
+        let seen = access.check_head(endpoint, headers);
+        let seen = seen.map_err(|denied| matches!(denied, Denied::Unauthorized(_)));
+        assert_eq!(seen, shown, "{access:?} {endpoint:?} {headers:?}");
+    }
+}
+
+#[test]
+fn a_secret_that_cant_be_read_is_told_before_the_body_unless_another_may_prove_it() {
+    let signed = signature::tests::signed(b"secret", BARE);
+    let unavailable = Err(Denied::Unavailable(gone()));
+    let access = Access { write_keys: known(Err(gone())), signature: secrets() };
+    assert_eq!(access.check_head(Endpoint::Api, &bearer("good")), unavailable);
+    assert_eq!(access.check_head(Endpoint::Webhook, &bearer("good")), unavailable);
+    assert_eq!(access.check_head(Endpoint::Webhook, &signed), Ok(Credential::Unproven));
+    let access = Access { write_keys: keys(), signature: known(Err(gone())) };
+    assert_eq!(access.check_head(Endpoint::Webhook, &bearer("good")), Ok(Credential::Authorized));
+    assert_eq!(access.check_head(Endpoint::Webhook, &signed), Ok(Credential::Unproven));
+}
+
+#[test]
+fn a_signature_opens_the_webhooks_path_only() {
+    let access = Access { write_keys: None, signature: secrets() };
+    let headers = signature::tests::signed(b"secret", BARE);
+    assert_eq!(access.admit(Endpoint::Webhook, &headers, BARE), Ok(()));
+    assert!(matches!(access.admit(Endpoint::Webhook, &headers, TRACK), Err(Denied::Unauthorized(_))));
+    let Err(Denied::Unauthorized(says)) = access.admit(Endpoint::Api, &headers, BARE) else { panic!("it is let in") };
+    assert!(says.contains("writeKeySecretRef"));
+}
+
+#[test]
+fn a_secret_that_cant_be_read_is_not_the_clients_fault() {
+    let unavailable = Err(Denied::Unavailable(gone()));
+    let access = Access { write_keys: known(Err(gone())), signature: secrets() };
+    assert_eq!(access.admit(Endpoint::Api, &bearer("good"), BARE), unavailable);
+    // What the other one lets in is let in.
+    assert_eq!(access.admit(Endpoint::Webhook, &signature::tests::signed(b"secret", BARE), BARE), Ok(()));
+    assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), BARE), unavailable);
+
+    let access = Access { write_keys: keys(), signature: known(Err(gone())) };
+    assert_eq!(access.admit(Endpoint::Webhook, &bearer("good"), BARE), Ok(()));
+    assert_eq!(access.admit(Endpoint::Webhook, &bearer("bad"), BARE), unavailable);
+    assert!(matches!(access.admit(Endpoint::Api, &bearer("bad"), BARE), Err(Denied::Unauthorized(_))));
+}
+
+#[test]
+fn a_credential_that_is_missing_is_told_from_one_that_is_wrong() {
+    let (none, signed) = (HeaderMap::new(), signature::tests::signed(b"another secret", BARE));
+    let keyed = || Access { write_keys: keys(), signature: None };
+    let signing = || Access { write_keys: None, signature: secrets() };
+    let both = || Access { write_keys: keys(), signature: secrets() };
+    let wrong_key: &[u8] = br#"{"userId":"u","writeKey":"bad"}"#;
+    for (access, endpoint, headers, body, says) in [
+        (keyed(), Endpoint::Api, &none, BARE, "there is no write key"),
+        (keyed(), Endpoint::Api, &bearer(""), BARE, "there is no write key"),
+        (keyed(), Endpoint::Api, &none, br#"{"userId":"u","writeKey":""}"#, "there is no write key"),
+        (keyed(), Endpoint::Api, &bearer("bad"), BARE, "the write key in the request is none"),
+        (keyed(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is none"),
+        (signing(), Endpoint::Webhook, &none, BARE, "has no X-Signature"),
+        (signing(), Endpoint::Webhook, &signed, BARE, "the X-Signature is not that of the body"),
+        (signing(), Endpoint::Api, &signed, BARE, "webhooks on / only"),
+        (both(), Endpoint::Webhook, &none, BARE, "neither an X-Signature nor a write key"),
+        (both(), Endpoint::Webhook, &signed, BARE, "the X-Signature is not that of the body"),
+        (both(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is none"),
+        (both(), Endpoint::Api, &signed, BARE, "there is no write key"),
+    ] {
+        let Err(Denied::Unauthorized(said)) = access.admit(endpoint, headers, body) else { panic!("{says}") };
+        assert!(said.contains(says), "{endpoint:?} {headers:?}: {said}");
+    }
+    let Err(Denied::Unauthorized(said)) = signing().check_head(Endpoint::Webhook, &none) else { panic!("let in") };
+    assert!(said.contains("has no X-Signature"), "{said}");
+}
+
+#[test]
+fn while_one_of_two_secrets_can_be_read_some_requests_are_let_in() {
+    let (no_keys, no_secrets) = (known(Err(gone())), known(Err(gone())));
+    for (write_keys, signature, goes_on) in [
+        (keys(), no_secrets.clone(), "with a write key are taken"),
+        (no_keys.clone(), secrets(), "signed webhooks are taken"),
+        (no_keys.clone(), None, ""),
+        (None, no_secrets.clone(), ""),
+        (no_keys, no_secrets, ""),
+    ] {
+        let access = Access { write_keys, signature };
+        assert!(access.blocker().is_some());
+        let said = access.goes_on();
+        assert!(said.is_some() != goes_on.is_empty() && said.unwrap_or_default().contains(goes_on), "{access:?}");
+    }
+}
+
+#[test]
+fn what_a_person_should_do_is_said_without_the_value() {
+    let judge = |value: Value| judge(&value, SecretUse::WriteKey, "keys", "writeKey", write_keys::parse);
+    for (value, says) in [
+        (Err(Missing::Secret), "create it"),
+        (Err(Missing::Key), "spec.ingest.writeKeySecretRef.key"),
+        (Ok(b"\n\n".to_vec().into()), "it is empty"),
+        (Ok(b"good\nhunter 2".to_vec().into()), "line 2"),
+    ] {
+        let blocker = judge(value).unwrap_err();
+        assert_eq!(blocker.reason, Reason::WriteKeyNotFound);
+        assert!(blocker.message.contains(says), "{}", blocker.message);
+        assert!(!blocker.message.contains("hunter"));
+    }
+}
