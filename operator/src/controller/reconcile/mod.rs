@@ -3,43 +3,36 @@
 //! It reads from the caches, and writes only what differs. A failed write of a child is recorded in the status before
 //! the reconcile returns the error and is retried.
 
+mod act;
 mod children;
 mod demands;
+mod observation;
 mod plan;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use jiff::Timestamp;
-use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::Pod;
-use kube::ResourceExt;
 use kube::runtime::controller::Action;
-use tracing::{debug, error, warn};
+use tracing::{debug, warn};
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::Reason;
-use tributary_crds::function::ExternalIdEnforcement;
 
-use self::children::apply_children;
-use self::plan::{ChildrenAction, Plan, live_deployment, plan};
-use crate::api_error::api_reason;
-use crate::api_error::{error_text, namespace_ends};
+use self::act::{act, act_on};
+use self::observation::observe;
+use self::plan::{ChildrenAction, live_deployment, plan};
+use crate::api_error::{api_reason, error_text, namespace_ends};
 use crate::apply::{Applier, ApplyError};
-use crate::build::replicas;
-use crate::build::{self, Children};
 use crate::controller::backoff::Backoff;
-use crate::controller::last_accepted::config_hash;
 use crate::controller::rivals::{Rival, Rivals};
-use crate::controller::rollouts::{self, Consequences, RequeueRequests, Roll, Rollouts};
+use crate::controller::rollouts::{RequeueRequests, Rollouts};
 use crate::finding::Problem;
 use crate::function::{FunctionRef, Guarded};
 use crate::metrics::Metrics;
-use crate::observe::{self, Observed, Reports, RolloutDecision};
+use crate::observe::Reports;
 use crate::platform::Platform;
 use crate::status::events::Events;
 use crate::status::writer::StatusWriter;
-use crate::status::{conditions, function_status};
-use crate::validate;
+use crate::status::conditions;
 use crate::watch::Caches;
 
 /// How long one reconcile may take: the client's own timeouts are far longer.
@@ -49,9 +42,6 @@ const RESYNC: Duration = Duration::from_secs(30 * 60);
 
 /// How often a reconcile checks whether stopped sidecars are gone.
 const STOPPING: Duration = Duration::from_secs(2);
-
-/// How many of the failed functions the Event about a halted rollout names.
-const NAMED: usize = 5;
 
 /// The dependencies of a reconcile, one set per scope.
 pub struct Context {
@@ -145,7 +135,7 @@ pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Contex
         {
             debug!(function = %reference, %error, ?pause, "the namespace ends");
         }
-        _ => warn!(function = %reference, %error, ?pause, "a look at a function failed"),
+        _ => warn!(function = %reference, %error, ?pause, "reconciling a function failed"),
     }
     Action::requeue(pause)
 }
@@ -158,23 +148,6 @@ pub async fn forget(reference: &FunctionRef, context: &Context) {
     context.rivals.forget(reference);
     context.metrics.function(reference, &[]);
     act_on(context.rollouts.forget(reference), context).await;
-}
-
-/// Acts on a change of the rollout state: updates metrics, reports a halt by log and Event, and requeues functions.
-async fn act_on(consequences: Consequences, context: &Context) {
-    context.metrics.rollouts(context.rollouts.counts());
-    if let Some(failed) = consequences.halted_by {
-        let names: Vec<_> = failed.iter().take(NAMED).map(ToString::to_string).collect();
-        let message = format!(
-            "the rollout of the platform's sidecar is halted, since {} functions failed (kubectl describe says why): {}{}",
-            failed.len(),
-            names.join(", "),
-            if failed.len() > NAMED { ", …" } else { "" }
-        );
-        error!(failed = failed.len(), "{message}");
-        context.events.publish_for_platform("RolloutHalted", message).await;
-    }
-    context.requeue.send(consequences.requeue);
 }
 
 trait MetaGeneration {
@@ -198,65 +171,15 @@ async fn reconcile_function(
         return Ok(Action::await_change());
     }
     let live = live_deployment(function, reference, context).await?;
-    let running = live.as_ref().and_then(|live| live.spec.as_ref()?.replicas);
-    let Plan { children, held_back, refusal, action } = plan(function, live.as_deref(), reference, context);
-    let wrote = live.as_deref().is_some_and(|live| context.applier.is_younger(&children.meta, live));
+    let mut plan = plan(function, live.as_deref(), reference, context);
+    let wrote = live.as_deref().is_some_and(|live| context.applier.is_younger(&plan.children.meta, live));
     let rival = context.rivals.detect(reference, live.as_deref(), wrote, Instant::now());
-    let action = if rival.is_some() { ChildrenAction::Leave } else { action };
-
+    if rival.is_some() {
+        plan.action = ChildrenAction::Leave;
+    }
     let status = context.status_writer.current(function, reference);
-    let mut observed = Observed {
-        refusal,
-        audited: validate::audit(function, &context.platform).err(),
-        paused: function.spec.paused,
-        held_back,
-        stopped: false,
-        problem: None,
-        enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
-        decision: RolloutDecision::Proceed,
-        // As found: the watch will report what is written below, and so requeue the function.
-        rollout: live.as_deref().map(|live| observe::rollout(live, &children.deployment)),
-        pods: pods(reference, context, |pod| observe::is_current(pod, &children.config_hash)),
-        pods_before: pods_before(&children.config_hash, reference, context),
-        identity_source: context.platform.base_identity.of(reference).source(reference),
-        defaulted_replicas: replicas::to_note(function, running),
-        recorded: status
-            .as_ref()
-            .map(|status| function_status::recorded(status, function.metadata.generation))
-            .unwrap_or_default(),
-        url: children.url.clone(),
-    };
-    let done = match action {
-        ChildrenAction::Apply => {
-            let roll = Roll {
-                live: live.as_ref(),
-                desired: &children.deployment,
-                is_healthy: rollouts::is_healthy(status.as_ref()),
-                fails_by_function: observed.fault_of_new_sidecar().is_some(),
-            };
-            let (decision, consequences) = context.rollouts.decide(reference, roll);
-            act_on(consequences, context).await;
-            let at_once = demands::must_be_met_now(&observed, &children, reference, context).then(|| {
-                let deployment = build::rolled_at_once(&children.deployment);
-                Children { deployment, ..children.clone() }
-            });
-            let wanted = at_once.as_ref().unwrap_or(&children);
-            let done = apply_children(function, wanted, live.as_deref(), &decision, reference, context).await;
-            if done.is_err() {
-                act_on(context.rollouts.denied(reference, roll), context).await;
-            }
-            observed.decision = decision;
-            done
-        }
-        ChildrenAction::Stop | ChildrenAction::Leave => {
-            // Its rollout does not continue, so others need not wait for it.
-            act_on(context.rollouts.forget(reference), context).await;
-            match action {
-                ChildrenAction::Stop => stop(&children, context).await.map(|stopped| observed.stopped = stopped),
-                _ => Ok(()),
-            }
-        }
-    };
+    let mut observed = observe(function, &plan, live.as_deref(), status.as_ref(), reference, context);
+    let done = act(function, &plan, live.as_ref(), status.as_ref(), &mut observed, context).await;
     observed.problem = done.as_ref().err().and_then(ApplyError::problem);
     if let Some(Rival { message, is_news, .. }) = &rival {
         let reason = Reason::RivalOperator;
@@ -266,50 +189,25 @@ async fn reconcile_function(
         }
         observed.problem = Some(Problem { reason, message: message.clone() });
     }
-    if observed.decision.waits() {
-        // While it waits, the pods of the live configuration are the current ones.
-        let hash = live.as_deref().and_then(config_hash).cloned().unwrap_or_default();
-        observed.pods = pods(reference, context, |pod| observe::is_current(pod, &hash));
-        observed.pods_before = pods_before(&hash, reference, context);
-    }
     // Beside a rival, write the status once: both writing in turn is what must end.
-    let said = if rival.as_ref().is_none_or(|rival| rival.is_news) {
-        let selector = children.meta.selector_text();
+    let written = if rival.as_ref().is_none_or(|rival| rival.is_news) {
+        let selector = plan.children.meta.selector_text();
         context.status_writer.write(function, reference, &observed, selector, status.as_ref()).await
     } else {
         Ok(None)
     };
     context.metrics.function(reference, &conditions::conditions(&observed));
     done?;
-    let again = said.map_err(ReconcileError::Status)?;
+    let again = written.map_err(ReconcileError::Status)?;
     if let Some(rival) = rival {
         return Ok(Action::requeue(rival.pause));
     }
-    if action == ChildrenAction::Stop && !observed.stopped {
+    if plan.action == ChildrenAction::Stop && !observed.stopped {
         // No watch may report it: the Deployment could have lost its labels.
         return Ok(Action::requeue(STOPPING));
     }
     // Jitter, so that functions reconciled together are not reconciled together again.
     Ok(Action::requeue(again.unwrap_or_else(|| RESYNC.mul_f64(0.75 + 0.25 * fastrand::f64()))))
-}
-
-/// Deletes the Deployment, and returns whether it is gone. The Service stays, so that its name still resolves.
-async fn stop(children: &Children, context: &Context) -> Result<bool, ApplyError> {
-    context.applier.remove_named::<Deployment>(&children.meta, &children.deployment.name_any()).await
-}
-
-fn pods(reference: &FunctionRef, context: &Context, which: impl Fn(&Pod) -> bool) -> Vec<observe::Pod> {
-    let (pods, now) = (context.caches.pods.of(reference), Timestamp::now());
-    let picked = pods.iter().filter(|pod| which(pod) && observe::is_of(&context.caches, reference, pod));
-    picked.map(|pod| observe::pod(pod, context.reports.of(&pod.uid().unwrap_or_default()), now)).collect()
-}
-
-/// The ready pods of other configurations.
-fn pods_before(config_hash: &str, reference: &FunctionRef, context: &Context) -> Vec<observe::Pod> {
-    let others = |pod: &Pod| observe::goes_on(pod) && !observe::is_current(pod, config_hash);
-    let mut pods = pods(reference, context, others);
-    pods.retain(|pod| pod.ready);
-    pods
 }
 
 #[cfg(test)]

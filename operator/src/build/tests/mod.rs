@@ -9,8 +9,8 @@ use tributary_crds::sidecar_config::SidecarConfig;
 
 use super::*;
 
-const SMALL: &str = include_str!("tests/small.yaml");
-const LARGE: &str = include_str!("tests/large.yaml");
+const SMALL: &str = include_str!("small.yaml");
+const LARGE: &str = include_str!("large.yaml");
 
 /// The function and the platform, from a file's two documents.
 fn read(text: &str) -> (DestinationFunction, Platform) {

@@ -1,0 +1,76 @@
+//! Gathers from the caches what is known of a function at this moment.
+
+use jiff::Timestamp;
+use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::core::v1::Pod;
+use kube::ResourceExt;
+use tributary_crds::DestinationFunction;
+use tributary_crds::conditions::FunctionStatus;
+use tributary_crds::function::ExternalIdEnforcement;
+
+use super::Context;
+use super::plan::Plan;
+use crate::build::replicas;
+use crate::controller::last_accepted::config_hash;
+use crate::function::FunctionRef;
+use crate::observe::{self, Observed, RolloutDecision};
+use crate::status::function_status;
+use crate::validate;
+
+/// What is known before anything is written: the watches report what is written, and so requeue the function.
+pub(super) fn observe(
+    function: &DestinationFunction,
+    plan: &Plan,
+    live: Option<&Deployment>,
+    status: Option<&FunctionStatus>,
+    reference: &FunctionRef,
+    context: &Context,
+) -> Observed {
+    let Plan { children, held_back, refusal, .. } = plan;
+    let running = live.and_then(|live| live.spec.as_ref()?.replicas);
+    Observed {
+        refusal: refusal.clone(),
+        audited: validate::audit(function, &context.platform).err(),
+        paused: function.spec.paused,
+        held_back: *held_back,
+        stopped: false,
+        problem: None,
+        enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
+        decision: RolloutDecision::Proceed,
+        rollout: live.map(|live| observe::rollout(live, &children.deployment)),
+        pods: pods(reference, context, |pod| observe::is_current(pod, &children.config_hash)),
+        pods_before: pods_before(&children.config_hash, reference, context),
+        identity_source: context.platform.base_identity.of(reference).source(reference),
+        defaulted_replicas: replicas::to_note(function, running),
+        recorded: status
+            .map(|status| function_status::recorded(status, function.metadata.generation))
+            .unwrap_or_default(),
+        url: children.url.clone(),
+    }
+}
+
+/// While a function waits for its rollout, the pods of the live configuration are the current ones.
+pub(super) fn observe_waiting(
+    observed: &mut Observed,
+    live: Option<&Deployment>,
+    reference: &FunctionRef,
+    context: &Context,
+) {
+    let hash = live.and_then(config_hash).cloned().unwrap_or_default();
+    observed.pods = pods(reference, context, |pod| observe::is_current(pod, &hash));
+    observed.pods_before = pods_before(&hash, reference, context);
+}
+
+fn pods(reference: &FunctionRef, context: &Context, which: impl Fn(&Pod) -> bool) -> Vec<observe::Pod> {
+    let (pods, now) = (context.caches.pods.of(reference), Timestamp::now());
+    let picked = pods.iter().filter(|pod| which(pod) && observe::is_of(&context.caches, reference, pod));
+    picked.map(|pod| observe::pod(pod, context.reports.of(&pod.uid().unwrap_or_default()), now)).collect()
+}
+
+/// The ready pods of other configurations.
+fn pods_before(config_hash: &str, reference: &FunctionRef, context: &Context) -> Vec<observe::Pod> {
+    let others = |pod: &Pod| observe::goes_on(pod) && !observe::is_current(pod, config_hash);
+    let mut pods = pods(reference, context, others);
+    pods.retain(|pod| pod.ready);
+    pods
+}
