@@ -67,7 +67,7 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
         tasks.spawn(watch);
     }
     caches.complete().await;
-    info!(?scope, functions = caches.functions.len(), "all that there is is known");
+    info!(?scope, functions = caches.functions.len(), "the caches are complete");
     synced.send_replace(true);
     for deployment in caches.deployments.state() {
         let Some(reference) = FunctionRef::of_child(&*deployment) else { continue };
@@ -110,7 +110,7 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
                 let reference = FunctionRef::new(function.namespace.clone().unwrap_or_default(), &function.name);
                 forget(&reference, &context).await;
             }
-            Err(error) => warn!(%error, "a look could not begin"),
+            Err(error) => warn!(%error, "a function could not be reconciled"),
         }
     }
 }

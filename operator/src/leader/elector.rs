@@ -56,8 +56,8 @@ impl Elector {
             match self.try_to_acquire().await {
                 Ok(true) => return info!(lease = self.name, "leading"),
                 Ok(false) => {}
-                Err(error) if error.is_conflict() => debug!(%error, "another one was faster"),
-                Err(error) => warn!(%error, lease = self.name, "the Lease can't be had"),
+                Err(error) if error.is_conflict() => debug!(%error, "another replica was faster"),
+                Err(error) => warn!(%error, lease = self.name, "the Lease can't be acquired"),
             }
             // Jitter: candidates that see the same expiry must not all write at once.
             sleep(RETRY.mul_f64(1.0 + 0.2 * fastrand::f64())).await;
@@ -100,7 +100,7 @@ impl Elector {
                 Err(error) if error.is_conflict() => match self.still_ours().await {
                     Ok(true) => {}
                     Ok(false) => return self.lose("somebody else has it"),
-                    Err(error) => warn!(%error, lease = self.name, "the Lease could not be looked at"),
+                    Err(error) => warn!(%error, lease = self.name, "the Lease could not be read"),
                 },
                 Err(error) => warn!(%error, lease = self.name, "the Lease could not be renewed"),
             }
@@ -124,8 +124,8 @@ impl Elector {
         if let Some(spec) = lease.spec.as_mut().filter(|_| still) {
             spec.holder_identity = Some(String::new());
             match bounded(self.leases.replace(&self.name, &PostParams::default(), &lease)).await {
-                Ok(_) => info!(lease = self.name, "given back"),
-                Err(error) => warn!(%error, lease = self.name, "the Lease could not be given back"),
+                Ok(_) => info!(lease = self.name, "released"),
+                Err(error) => warn!(%error, lease = self.name, "the Lease could not be released"),
             }
         }
     }
@@ -163,7 +163,7 @@ impl Elector {
     fn lose(&mut self, why: &str) {
         self.leadership.end();
         self.held = None;
-        warn!(lease = self.name, "leading no more: {why}");
+        warn!(lease = self.name, "no longer leading: {why}");
     }
 }
 

@@ -34,7 +34,7 @@ where
                 // A list that has only started is no success yet.
                 if !matches!(event, Event::Init) {
                     if failing {
-                        info!(%kind, "the watch goes on");
+                        info!(%kind, "the watch works again");
                     }
                     (pause, failing) = (FIRST_PAUSE, false);
                 }
@@ -42,7 +42,7 @@ where
             }
             Err(error) => {
                 if !failing {
-                    warn!(%kind, error = watch_error_text(&error), "the watch fails; it is tried again until it does not");
+                    warn!(%kind, error = watch_error_text(&error), "the watch failed; it is tried again until it succeeds");
                 }
                 failing = true;
                 sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;

@@ -121,7 +121,7 @@ impl OperatorProcess {
     /// # Panics
     /// At the deadline.
     pub async fn wait_leading(&self, within: Duration) {
-        until("the operator leads", within, async || self.has_said("all that there is is known").then_some(())).await;
+        until("the operator leads", within, async || self.has_said("the caches are complete").then_some(())).await;
     }
 
     /// Asks at the platform's port.

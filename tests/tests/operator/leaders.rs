@@ -74,7 +74,7 @@ async fn a_leader_that_freezes_is_replaced_and_begins_nothing_when_it_thaws() {
         .filter(|request| !(request.method == "GET" && request.uri.contains("/leases/")))
         .collect();
     assert!(late.is_empty(), "{late:?}");
-    assert!(first.has_said("leading no more: it could not be renewed in time"), "{}", first.output());
+    assert!(first.has_said("no longer leading: it could not be renewed in time"), "{}", first.output());
     assert_eq!((first.metric("leader").await, other.metric("leader").await), (0.0, 1.0));
 }
 

@@ -155,7 +155,7 @@ impl Rollouts {
         if let Some(live) = roll.live.filter(needs_slot).filter(|_| !has_slot) {
             let failures = state.failures();
             let waits = if failures >= self.max_failed {
-                Some(RolloutDecision::Halted(failures))
+                Some(RolloutDecision::Halted(state.failed.len()))
             } else if self.free_slots(state) == 0 {
                 Some(RolloutDecision::Wait(state.rolling.len()))
             } else {
@@ -265,9 +265,10 @@ fn is_platforms_roll(roll: &Roll<'_>) -> bool {
     differs(roll, annotation::TEMPLATE) && !differs(roll, annotation::FUNCTION)
 }
 
-/// Whether the platform's security demands of the namespace change.
+/// Whether the platform demands something of the namespace for its security that the Deployment lacks. A demand that
+/// is withdrawn is not urgent.
 fn is_urgent(roll: &Roll<'_>) -> bool {
-    differs(roll, annotation::DEMANDS)
+    roll.desired.annotations().contains_key(annotation::DEMANDS) && differs(roll, annotation::DEMANDS)
 }
 
 fn differs(roll: &Roll<'_>, name: &str) -> bool {

@@ -178,6 +178,14 @@ fn some_wait_for_nobody() {
 }
 
 #[test]
+fn a_demand_that_is_withdrawn_waits_like_any_change() {
+    let rollouts = rollouts(1, 1);
+    let (old, new) = (demanding(deployment("1", "f"), "prefix"), deployment("2", "f"));
+    rollouts.decide(&function("a"), healthy(&old, &new));
+    assert_eq!(rollouts.decide(&function("b"), healthy(&old, &new)).0, RolloutDecision::Wait(1));
+}
+
+#[test]
 fn a_function_that_breaks_its_own_roll_counts_once_per_namespace() {
     let rollouts = rollouts(20, 3);
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
