@@ -1,7 +1,7 @@
 //! The path that production takes: no endpoint is given, so that the AWS SDK makes the names of AWS's own endpoints,
 //! the bucket's in front of S3's; they are looked up, and TLS is spoken to port 443.
 //!
-//! Each test runs in namespaces of its own ([`with_names`]), where these names lead to the double on loopback, as the
+//! Each test runs in namespaces of its own ([`in_namespaces`]), where these names lead to the double on loopback, as the
 //! authority that the sidecar trusts (`SSL_CERT_FILE`) certifies.
 
 use std::collections::BTreeSet;
@@ -29,6 +29,11 @@ const S3: &str = "orders-lake.s3.us-west-2.amazonaws.com";
 const S3_ELSEWHERE: &str = "orders-lake.s3.eu-central-1.amazonaws.com";
 /// Where the names lead: each to an address of its own, whose certificate is its own.
 const NAMES: [(&str, &str); 3] = [("127.0.0.1", STS), ("127.0.0.2", S3), ("127.0.0.3", S3_ELSEWHERE)];
+
+/// Runs a test of this file in namespaces of its own.
+fn in_namespaces(test: &str, body: impl AsyncFnOnce()) {
+    with_names(&format!("production::{test}"), &NAMES, body);
+}
 
 /// An AWS behind its own names.
 struct Production {
@@ -111,7 +116,7 @@ fn right() -> Options {
 
 #[test]
 fn events_become_objects_by_awss_own_names() {
-    with_names("events_become_objects_by_awss_own_names", &NAMES, async || {
+    in_namespaces("events_become_objects_by_awss_own_names", async || {
         let production = Production::start(right()).await;
         let sidecar = production.ready(Function::new()).await;
         for i in 0..5 {
@@ -127,7 +132,7 @@ fn events_become_objects_by_awss_own_names() {
 
 #[test]
 fn batches_become_objects_by_awss_own_names() {
-    with_names("batches_become_objects_by_awss_own_names", &NAMES, async || {
+    in_namespaces("batches_become_objects_by_awss_own_names", async || {
         let production = Production::start(right()).await;
         let delivery = json!({"mode": "Batch", "batch": {"maxAge": "100ms"}});
         let sidecar = production.ready(Function::new().with("delivery", delivery)).await;
@@ -143,7 +148,7 @@ fn batches_become_objects_by_awss_own_names() {
 
 #[test]
 fn an_upload_whose_answer_is_lost_is_one_object() {
-    with_names("an_upload_whose_answer_is_lost_is_one_object", &NAMES, async || {
+    in_namespaces("an_upload_whose_answer_is_lost_is_one_object", async || {
         let production = Production::start(right()).await;
         let sidecar = production.ready(Function::new()).await;
         assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
@@ -158,7 +163,7 @@ fn an_upload_whose_answer_is_lost_is_one_object() {
 
 #[test]
 fn a_redirect_to_another_region_is_told_and_not_followed() {
-    with_names("a_redirect_to_another_region_is_told_and_not_followed", &NAMES, async || {
+    in_namespaces("a_redirect_to_another_region_is_told_and_not_followed", async || {
         let elsewhere = World::new().bucket("region", json!("eu-central-1"));
         let production = Production::start(Options::new(elsewhere.accounts())).await;
         let sidecar = production.sidecar(Function::new()).await;
@@ -172,7 +177,7 @@ fn a_redirect_to_another_region_is_told_and_not_followed() {
 
 #[test]
 fn a_certificate_that_is_not_trusted_is_told() {
-    with_names("a_certificate_that_is_not_trusted_is_told", &NAMES, async || {
+    in_namespaces("a_certificate_that_is_not_trusted_is_told", async || {
         let (trusted, other) = (Authority::new(), Authority::new());
         let right = || Certificates::right(&trusted);
         for (shown, condition, reason) in [
@@ -216,7 +221,7 @@ async fn told(trusted: &Authority, shown: Certificates<'_>, condition: Condition
 /// it. A connection may be closed while a PUT is on its way.
 #[test]
 fn connections_that_s3_closes_cost_no_event() {
-    with_names("connections_that_s3_closes_cost_no_event", &NAMES, async || {
+    in_namespaces("connections_that_s3_closes_cost_no_event", async || {
         const IDLE: Duration = Duration::from_millis(300);
         const AT_ONCE: usize = 16;
         const VOLLEYS: usize = 40;
@@ -244,7 +249,7 @@ fn connections_that_s3_closes_cost_no_event() {
 /// The C library waits for an answer 5 s and asks again, and nothing interrupts it.
 #[test]
 fn the_end_waits_for_no_nameserver_that_is_silent() {
-    with_names("the_end_waits_for_no_nameserver_that_is_silent", &[], async || {
+    with_names("production::the_end_waits_for_no_nameserver_that_is_silent", &[], async || {
         let nameserver = UdpSocket::bind("127.0.0.1:53").await.expect("a free port");
         let (aws, folder) = (Aws::start_with(right()).await, tempfile::tempdir().expect("a temporary folder"));
         let authorities = folder.path().join("authority.pem");

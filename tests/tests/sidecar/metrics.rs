@@ -80,7 +80,7 @@ async fn metrics_are_clean_before_and_after_traffic_and_no_series_appears() {
 #[tokio::test]
 async fn the_reference_lists_every_metric_and_no_other() {
     let (_aws, sidecar) = started(Function::new()).await;
-    let page = include_str!("../../docs/metrics.md");
+    let page = include_str!("../../../docs/metrics.md");
     // A metric's row begins with its name.
     let documented = |heading: &str| -> BTreeSet<&str> {
         let section = page.split("\n## ").find(|section| section.starts_with(heading)).expect("the section");

