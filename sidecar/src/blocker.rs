@@ -1,12 +1,12 @@
-//! Why events can't be stored now: what STS, S3 and the Secrets come to, in one form.
+//! Defines [`Blocker`], the one form of every reason why events can't be stored: failures of STS, S3 and Secrets.
 
 use tributary_crds::conditions::Reason;
 
-/// Why events can't be stored now: what a client is told with a 503.
+/// Why events can't be stored now. Conditions and logs show all of it; a client gets only the reason, with a 503.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Blocker {
-    /// For machines.
+    /// The machine-readable reason, from a closed set.
     pub reason: Reason,
-    /// For people, with what to do.
+    /// What is wrong and what to do, for people. May name roles, buckets and Secrets.
     pub message: String,
 }

@@ -1,7 +1,7 @@
-//! How much of an answer of AWS's is read.
+//! Limits how much of an AWS response body is read into memory.
 //!
-//! The SDK reads any body into memory to its end. What answers may be no AWS at all, but whatever an
-//! endpoint's name leads to; this interceptor ends a body where no answer of STS or S3 is that long.
+//! The SDK reads every body to its end. The server may not be AWS, but anything to which an endpoint's name resolves;
+//! this interceptor cuts a body off at a length that no answer of STS or S3 has.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -15,18 +15,18 @@ use aws_smithy_types::config_bag::ConfigBag;
 use bytes::Bytes;
 use hyper::body::{Body, Frame};
 
-/// Bytes of an answer's body that are read. Errors, and a session, have a few KiB.
+/// Maximum size of a response body, in bytes. Errors and sessions take a few KiB.
 pub(crate) const MAX_RESPONSE_BYTES: usize = 64 << 10;
 
-/// Characters of an error's message that are kept: it stands in conditions and logs.
+/// Maximum length of an error message, in characters: conditions and logs show it.
 const MAX_MESSAGE_CHARS: usize = 1_000;
 
-/// The message of an error, as much of it as is kept.
+/// The message of an error, cut to [`MAX_MESSAGE_CHARS`].
 pub(crate) fn message(said: Option<&str>) -> String {
     said.unwrap_or("no message").chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
-/// The interceptor.
+/// The interceptor that cuts response bodies off at [`MAX_RESPONSE_BYTES`].
 #[derive(Debug)]
 pub(crate) struct BoundedResponse;
 
@@ -50,7 +50,7 @@ impl Intercept for BoundedResponse {
     }
 }
 
-/// The start of a body, and no more.
+/// A body that ends after its first `left` bytes.
 struct Start {
     body: SdkBody,
     left: usize,

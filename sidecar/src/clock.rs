@@ -1,5 +1,4 @@
-//! Time, passed in: whatever lives for longer than a request asks it here, so that a day can be
-//! tested in a minute.
+//! An injectable clock for everything that outlives a request, so that a test runs through a day in a minute.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};
@@ -7,26 +6,26 @@ use std::time::{Duration, Instant, SystemTime};
 use aws_smithy_async::time::TimeSource;
 use futures_util::future::BoxFuture;
 
-/// What tells the time.
+/// A source of time.
 pub trait Clock: Debug + Send + Sync + 'static {
-    /// The wall clock, which may be wrong and may jump. For signatures, stamps and people.
+    /// The wall clock, which may be wrong and may jump. For signatures, timestamps and messages.
     fn now(&self) -> SystemTime;
 
-    /// Time since some fixed moment, which never jumps. For lifetimes.
+    /// Time since a fixed but arbitrary moment, unaffected by changes of the wall clock. For deadlines and lifetimes.
     fn monotonic(&self) -> Duration;
 
-    /// Ends after `duration`.
+    /// Completes after `duration`.
     fn sleep(&self, duration: Duration) -> BoxFuture<'static, ()>;
 }
 
-/// The machine's clock.
+/// The system's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct MachineClock {
     start: Instant,
 }
 
 impl MachineClock {
-    /// A clock whose [`Clock::monotonic`] begins now.
+    /// A clock whose [`Clock::monotonic`] starts at zero now.
     pub fn new() -> Self {
         Self { start: Instant::now() }
     }
@@ -52,7 +51,7 @@ impl Clock for MachineClock {
     }
 }
 
-/// A [`Clock`] as the AWS SDK asks for one, for the dates in its signatures.
+/// Adapts a [`Clock`] to the AWS SDK's time source, from which it takes the dates in signatures.
 #[derive(Clone, Debug)]
 pub(crate) struct SdkTime(pub(crate) std::sync::Arc<dyn Clock>);
 
@@ -62,7 +61,7 @@ impl TimeSource for SdkTime {
     }
 }
 
-/// A moment as people and Kubernetes write it: RFC 3339, UTC, whole seconds.
+/// Formats a time as Kubernetes does: RFC 3339, UTC, whole seconds. Times before 1970 become 1970.
 pub(crate) fn rfc3339(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).map_or(0, |since| since.as_secs());
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);

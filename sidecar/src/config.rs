@@ -1,4 +1,5 @@
-//! What the process is started with: everything is read and judged before a port is bound.
+//! Command-line flags and the function's configuration file, both validated before a port is bound. The doc comments of
+//! [`Flags`] are the text of `--help`.
 
 use std::net::SocketAddr;
 use std::num::NonZero;
@@ -12,113 +13,115 @@ use tributary_crds::values::Variable;
 
 use tributary_telemetry::LogFormat;
 
-/// Takes one destination function's events over HTTP and stores them in its S3 bucket.
+/// Accepts one destination function's events over HTTP and stores them in its S3 bucket.
 ///
-/// The operator starts it in a cluster; `tributary run` runs the same code without one.
+/// In a cluster the operator starts it; `tributary run` runs the same code without a cluster.
 #[derive(Clone, Debug, Parser)]
 #[command(name = "tributary-sidecar", version)]
 pub struct Flags {
-    /// The function, as the operator writes it: YAML with namespace, name and spec.
+    /// File with the function, as the operator writes it: YAML with namespace, name and spec.
     #[arg(long, value_name = "FILE", default_value = "/etc/tributary/function.yaml")]
     pub config: PathBuf,
 
-    /// The SHA-256 that the function must have: nobody but who started the sidecar can change it then.
+    /// Expected SHA-256 of the function, in hex: with any other function the sidecar does not start. By default it is
+    /// not checked.
     #[arg(long, env = "TRIBUTARY_CONFIG_SHA256", value_name = "HEX")]
     pub config_sha256: Option<String>,
 
-    /// Where the function's Secrets are mounted: external-id, write-key, signature and tls below it.
+    /// Directory with the function's Secrets, in the subdirectories external-id, write-key, signature and tls.
     #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/tributary")]
     pub secrets_dir: PathBuf,
 
-    /// Where events are taken.
+    /// Address for clients that send events.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// Where the platform asks: /healthz, /readyz, /metrics, /status.
+    /// Address of the platform port: /healthz, /readyz, /metrics, /status.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
     pub admin: SocketAddr,
 
-    /// Seconds to go on accepting after SIGTERM, while a Service still leads here.
+    /// Seconds to keep accepting connections after SIGTERM, while the Service may still route clients here.
     #[arg(long, value_name = "SECONDS", default_value_t = 5)]
     pub drain_delay: u64,
 
-    /// Seconds that requests may take to end after that.
+    /// Seconds after the drain delay for which open requests are still answered; then the process exits.
     #[arg(long, value_name = "SECONDS", default_value_t = 20)]
     pub drain_grace: u64,
 
-    /// Threads that work on requests, 1 to 256; by default as many as the CPU limit allows or the
-    /// machine has, and at most 8.
+    /// Number of worker threads for requests, 1 to 256; by default the number of CPUs that the limit allows or the
+    /// machine has, at most 8.
     #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u16).range(1..=256))]
     pub worker_threads: Option<u16>,
 
-    /// How log lines look.
+    /// Format of log lines.
     #[arg(long, value_enum, default_value_t)]
     pub log_format: LogFormat,
 
-    /// The region whose STS is asked, unless the function names one.
+    /// AWS region whose STS is used, unless the function sets one; by default the bucket's region.
     #[arg(long, env = "AWS_REGION", value_name = "REGION")]
     pub region: Option<String>,
 }
 
-/// Why the process can't start as it was told to.
+/// Why the configuration can't be used; the process does not start.
 #[derive(Debug, thiserror::Error)]
 pub enum ConfigError {
     /// The file can't be read.
     #[error("{}: {source}", path.display())]
     Read {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system or the parser says.
+        /// The error of the system.
         source: std::io::Error,
     },
-    /// The file is not a function.
+    /// The file is not a valid function.
     #[error("{}: {source}", path.display())]
     Parse {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// What the system or the parser says.
+        /// The error of the parser.
         source: serde_yaml::Error,
     },
-    /// The file is another function than the one that was meant.
+    /// The function does not have the expected digest: it was changed by someone other than the operator.
     #[error(
         "{} is not what the operator wrote: its SHA-256 is {found}, and {expected} is expected; the operator makes \
          the ConfigMap again within seconds, and if it does not, delete it", path.display()
     )]
     Forged {
-        /// The file.
+        /// The path of the file.
         path: PathBuf,
-        /// Its digest.
+        /// The digest of the function in the file, SHA-256 in hex.
         found: String,
-        /// The digest that it must have.
+        /// The expected digest.
         expected: String,
     },
-    /// The template of keys lacks something.
+    /// `spec.delivery.key` lacks a variable that makes keys unique.
     #[error("spec.delivery.key has {0}")]
     Key(&'static str),
 }
 
-/// Worker threads where no flag says how many. Without a CPU limit a pod sees all cores of its node; a
-/// sidecar has no use for more than these, and each costs memory and wake-ups.
+/// Maximum number of worker threads if no flag sets it. Without a CPU limit a pod sees all cores of its node; a sidecar
+/// gains nothing from more threads than this, and each costs memory and wake-ups.
 const MAX_DEFAULT_WORKER_THREADS: usize = 8;
 
 impl Flags {
-    /// How many threads work on requests.
+    /// The number of worker threads for requests.
     pub fn worker_threads(&self) -> usize {
         let cores = || std::thread::available_parallelism().map_or(1, NonZero::get);
         self.worker_threads.map_or_else(|| cores().min(MAX_DEFAULT_WORKER_THREADS), usize::from)
     }
 
-    /// How the servers end.
+    /// The drain periods of the server for events.
     pub fn drain(&self) -> crate::Drain {
         crate::Drain { delay: Duration::from_secs(self.drain_delay), grace: Duration::from_secs(self.drain_grace) }
     }
 }
 
-/// Reads the function, which must have the digest `expected`, if there is one.
+/// Reads the function from `path`; if `expected` is given, the function must have that digest
+/// ([`SidecarConfig::digest`]).
 ///
 /// # Errors
-/// When the file can't be read, is not a function, is another one, or two of its objects could have one
-/// key.
+/// When the file can't be read, is not a valid function, has another digest, or its key template could give two objects
+/// the same key.
 pub fn load(path: &Path, expected: Option<&str>) -> Result<SidecarConfig, ConfigError> {
     let text = std::fs::read_to_string(path).map_err(|source| ConfigError::Read { path: path.to_owned(), source })?;
     let config: SidecarConfig =
@@ -133,7 +136,8 @@ pub fn load(path: &Path, expected: Option<&str>) -> Result<SidecarConfig, Config
     Ok(config)
 }
 
-/// Refuses keys under which two objects could be one: the API server does too, but not of a file.
+/// Refuses a key template under which two objects could share a key. The API server refuses it too, but the file need
+/// not have come from there.
 fn distinct_keys(config: &SidecarConfig) -> Result<(), ConfigError> {
     let delivery = &config.spec.delivery;
     let lacks = |variable| delivery.key.as_ref().is_some_and(|key| !key.has(variable));

@@ -1,15 +1,16 @@
-//! The sidecar: takes one destination function's events over HTTP and stores them in its S3 bucket.
+//! The sidecar: accepts one destination function's events over HTTP and stores them in its S3 bucket.
 //!
-//! What happens to an event, folder by folder:
+//! The path of an event, module by module:
 //!
 //! 1. `http` reads the request, within limits of size, time and memory;
-//! 2. `ingest` finds the route and gives the answer;
-//! 3. [`event`] checks and stamps it: pure;
-//! 4. `delivery` makes its key, puts it into S3, and judges what S3 says;
-//! 5. `session` keeps the function's role assumed meanwhile.
+//! 2. `ingest` routes and authorizes the request, and answers it;
+//! 3. [`event`] validates and stamps the event: pure;
+//! 4. `delivery` computes the object's key, uploads it to S3, and classifies S3's errors;
+//! 5. `session` keeps the function's role assumed in the background.
 //!
-//! `secret` reads what the kubelet mounts, `memory` bounds what clients can make grow, and [`status`] shows conditions,
-//! metrics and readiness. [`sidecar`] puts it all together; time, listeners, identity and the end are passed in.
+//! `secret` reads the Secrets that the kubelet mounts, `memory` bounds the memory that clients can make the sidecar
+//! use, and [`status`] serves conditions, metrics and readiness. [`sidecar`] assembles everything; clock, listeners,
+//! base identity and shutdown are passed in.
 
 mod blocker;
 mod bounded_response;

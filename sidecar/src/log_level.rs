@@ -1,10 +1,10 @@
-//! How much is logged while the process runs.
+//! Changes the log level while the process runs.
 //!
-//! The operator says with each question for `/status` ([`LOG_LEVEL_HEADER`]) what `spec.logLevel` wants,
-//! so that a level can be changed without a restart. The port has no credentials, so a stranger in the
-//! cluster could say it too. Therefore the level never goes below the configured one, whoever asks, it
-//! falls back to it when nobody asks any more, and no level logs a secret or personal data. A header
-//! rather than a query: no page and no redirect can make another program send it.
+//! The operator sends `spec.logLevel` in a header ([`LOG_LEVEL_HEADER`]) with each request for `/status`, so that the
+//! level can change without a restart. The port is unauthenticated, so anyone in the cluster can send the header.
+//! Therefore the level never goes below the configured one, returns to it when no request repeats the header, and no
+//! level logs secrets or personal data. It is a header and not a query parameter, so that no web page and no redirect
+//! can make another program send it.
 //!
 //! [`LOG_LEVEL_HEADER`]: tributary_crds::sidecar_config::LOG_LEVEL_HEADER
 
@@ -17,12 +17,12 @@ use tributary_crds::function::LogLevel;
 
 use crate::clock::Clock;
 
-/// How long a level stays that nobody asks for again: the operator asks every 5 s, and may be away
-/// while another one takes the lead.
+/// How long a raised level lasts after the last request: the operator polls every 5 s, with a gap while another replica
+/// takes the lead.
 const LAPSE: Duration = Duration::from_secs(60);
 
-/// Sets the level that is asked for, within what the configured one allows, until there is nobody left
-/// to ask.
+/// Applies the requested log levels, but never one below the configured level, to which it returns when requests stop.
+/// Ends when the sender of `asked` is dropped.
 pub(crate) async fn follow(
     mut asked: watch::Receiver<LogLevel>,
     configured: LogLevel,
@@ -55,7 +55,7 @@ mod tests {
 
     use super::*;
 
-    /// A clock on which a minute is 60 ms.
+    /// A clock on which a minute takes 60 ms.
     #[derive(Debug)]
     struct Fast;
 

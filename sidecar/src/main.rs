@@ -1,4 +1,4 @@
-//! The sidecar's process: flags, function, logs, ports, run, drain.
+//! The sidecar's binary: parses flags, loads the function, starts logging, binds the ports, runs and drains.
 
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -13,10 +13,10 @@ use tributary_sidecar::config::{self, Flags};
 use tributary_sidecar::{BaseIdentity, Dependencies, Endpoints, Sidecar};
 use tributary_telemetry as telemetry;
 
-/// sysexits.h EX_USAGE: wrong flags or configuration.
+/// Exit code for invalid flags or configuration: EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
 
-/// Memory goes back to the kernel after a burst, and an event costs less CPU than with glibc's allocator
+/// jemalloc returns memory to the kernel after a burst and uses less CPU per event than glibc's allocator
 /// (docs/performance.md). Its settings are in `.cargo/config.toml`.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[global_allocator]
@@ -36,7 +36,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error.to_string()),
     };
     let log = telemetry::start(telemetry::targets(config.spec.log_level), flags.log_format);
-    // The first thing that needs TLS would otherwise have to choose.
+    // Explicitly, since rustls can't choose a default where more than one provider is compiled in.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     info!(version = env!("CARGO_PKG_VERSION"), namespace = config.namespace, function = config.name, "starting");
 
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
         endpoints: endpoints(&config.spec),
         region: flags.region.clone(),
         clock: Arc::new(MachineClock::new()),
-        // Nobody tells: a renewal and a probe find out.
+        // Nothing in a cluster reports a change of the role: the next renewal or probe finds it.
         role_changed: Arc::default(),
         drain: flags.drain(),
         log: Some(log),
@@ -60,7 +60,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// What the environment names as S3 and STS, where the function names none.
+/// The S3 and STS endpoints of the environment, where the function sets none.
 /// <https://docs.aws.amazon.com/sdkref/latest/guide/feature-ss-endpoints.html>
 fn endpoints(spec: &DestinationFunctionSpec) -> Endpoints {
     let named = |name, by_function: bool| std::env::var(name).ok().filter(|_| !by_function);
@@ -68,7 +68,7 @@ fn endpoints(spec: &DestinationFunctionSpec) -> Endpoints {
     Endpoints { s3: named("AWS_ENDPOINT_URL_S3", spec.s3.endpoint.is_some()), sts: named("AWS_ENDPOINT_URL_STS", sts) }
 }
 
-/// Says on one line what is wrong with the flags or the function.
+/// Prints on one line what is wrong with the flags or the function; returns [`USAGE`].
 fn usage(error: &str) -> ExitCode {
     eprintln!("tributary-sidecar: {}", telemetry::one_line(error));
     ExitCode::from(USAGE)
@@ -79,8 +79,8 @@ fn run(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
         tokio::runtime::Builder::new_multi_thread().worker_threads(flags.worker_threads()).enable_all().build();
     let runtime = runtime.context("starting the worker threads")?;
     let result = runtime.block_on(serve(flags, sidecar));
-    // What is left has no one to answer any more. A name that is being resolved can't be interrupted, and
-    // would hold the process up for as long as a nameserver is silent.
+    // No client waits for the remaining tasks. A DNS lookup can't be interrupted, so waiting for it would delay the
+    // exit for as long as a name server does not answer.
     runtime.shutdown_background();
     result
 }

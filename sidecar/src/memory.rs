@@ -1,17 +1,17 @@
-//! The budget of memory: whatever clients can make grow is reserved here before it is allocated.
+//! The memory budget: memory that clients can make grow is reserved here before it is allocated.
 //!
-//! One budget covers the bodies of requests, the events made of them and the batches that they are put
-//! into. A [`Reservation`] is taken from it and given back when it is dropped, so it has to live as long
-//! as the memory that it stands for. What a client cannot be given is answered 429.
+//! One budget covers the bodies of requests, the events parsed from them, and their batches. A [`Reservation`] returns
+//! its bytes to the budget when it is dropped, so it must live as long as the memory that it stands for. A request
+//! whose memory can't be reserved is answered 429.
 //!
-//! How large it is, and what a sidecar takes in addition, is the arithmetic of [`tributary_crds::memory`].
+//! [`tributary_crds::memory`] computes the size of the budget, and what a sidecar needs in addition.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
 use bytes::Bytes;
 
-/// Bytes that may be allocated together. Clones share one budget.
+/// A limit in bytes on all its reservations together. Clones share one budget.
 #[derive(Clone, Debug)]
 pub(crate) struct Budget(Arc<Shares>);
 
@@ -28,7 +28,7 @@ pub(crate) struct Reservation {
     bytes: usize,
 }
 
-/// A number of the definition's arithmetic, which is made of 64 bits on every machine.
+/// Converts a size from [`tributary_crds::memory`], which is a `u64` on every platform.
 pub(crate) fn size(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }
@@ -38,7 +38,7 @@ impl Budget {
         Self(Arc::new(Shares { bytes, left: AtomicUsize::new(bytes) }))
     }
 
-    /// All bytes of the budget, reserved or not.
+    /// The size of the budget in bytes, reserved or not.
     pub(crate) fn bytes(&self) -> usize {
         self.0.bytes
     }
@@ -48,30 +48,30 @@ impl Budget {
         self.0.bytes - self.0.left.load(Ordering::Acquire)
     }
 
-    /// A reservation of nothing, which can grow.
+    /// An empty reservation, to be grown with [`Reservation::grow`].
     pub(crate) fn reserve_nothing(&self) -> Reservation {
         Reservation { budget: self.clone(), bytes: 0 }
     }
 }
 
 impl Reservation {
-    /// How much it is.
+    /// The reserved bytes.
     pub(crate) fn bytes(&self) -> usize {
         self.bytes
     }
 
-    /// A reservation of nothing from the same budget.
+    /// An empty reservation from the same budget.
     pub(crate) fn another(&self) -> Self {
         self.budget.reserve_nothing()
     }
 
-    /// As much of another budget instead; nothing when that has not as much.
+    /// Moves the reservation to another budget. If that has too little left, returns `None` and releases this one.
     pub(crate) fn moved_to(self, budget: &Budget) -> Option<Self> {
         let mut moved = budget.reserve_nothing();
         moved.grow(self.bytes).then_some(moved)
     }
 
-    /// Takes `bytes` more. False, and nothing taken, when there are not as many.
+    /// Reserves `bytes` more. Returns false, and reserves nothing, if the budget has fewer left.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
         let taken = self.budget.0.left.try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
         if taken.is_ok() {
@@ -80,22 +80,22 @@ impl Reservation {
         taken.is_ok()
     }
 
-    /// Gives back what is over `bytes`.
+    /// Shrinks the reservation to at most `bytes`.
     pub(crate) fn keep(&mut self, bytes: usize) {
         self.give_back(self.bytes.saturating_sub(bytes));
     }
 
-    /// Gives back `bytes` of it, or all that it has.
+    /// Releases `bytes`, or everything if it holds less.
     pub(crate) fn give_back(&mut self, bytes: usize) {
         let bytes = bytes.min(self.bytes);
         self.bytes -= bytes;
         self.budget.0.left.fetch_add(bytes, Ordering::AcqRel);
     }
 
-    /// Gives `buffer` room for `additional` bytes more. It at least doubles, within `most` bytes, so that
-    /// growing byte by byte copies little. False, and nothing done, when there is no memory for it.
+    /// Makes room in `buffer` for `additional` bytes. The capacity at least doubles, up to `most` bytes, so that
+    /// growing byte by byte copies little. Returns false, and changes nothing, if the budget has too little left.
     ///
-    /// While the content is copied the old allocation is there beside the new one: both are reserved.
+    /// The old and the new allocation exist together while the content is copied, so both are reserved meanwhile.
     pub(crate) fn make_room(&mut self, buffer: &mut Vec<u8>, additional: usize, most: usize) -> bool {
         let (capacity, needed) = (buffer.capacity(), buffer.len() + additional);
         if needed <= capacity {
@@ -111,8 +111,8 @@ impl Reservation {
     }
 }
 
-/// A body's bytes as they arrive. What is allocated for them is reserved, filled or not: a client that
-/// says that it will send much and sends little takes little.
+/// A buffer for a body that arrives in pieces. Its whole capacity is reserved. It grows with the bytes received and not
+/// with the announced length, so a client that announces much and sends little takes little.
 #[derive(Debug)]
 pub(crate) struct Growing<'a> {
     bytes: Vec<u8>,
@@ -121,7 +121,7 @@ pub(crate) struct Growing<'a> {
 }
 
 impl<'a> Growing<'a> {
-    /// No bytes yet, and never more than `most`.
+    /// An empty buffer. `most` is the largest capacity, in bytes, to which doubling takes it.
     pub(crate) fn new(most: usize, reservation: &'a mut Reservation) -> Self {
         Self { bytes: Vec::new(), most, reservation }
     }
@@ -130,7 +130,7 @@ impl<'a> Growing<'a> {
         self.bytes.len()
     }
 
-    /// Adds bytes. False, and nothing added, when there is no memory for them.
+    /// Appends bytes. Returns false, and appends nothing, if the budget has too little left for them.
     pub(crate) fn extend(&mut self, bytes: &[u8]) -> bool {
         let has_room = self.reservation.make_room(&mut self.bytes, bytes.len(), self.most);
         if has_room {
@@ -222,7 +222,7 @@ mod tests {
         let (mut reservation, mut buffer) = (budget.reserve_nothing(), Vec::new());
         assert!(reservation.make_room(&mut buffer, 200, 1_000));
         buffer.resize(200, 0);
-        // 200 are there and 400 more would be: that is over 500 for a moment.
+        // 200 bytes are allocated and 400 more are needed: together they exceed 500 during the copy.
         assert!(!reservation.make_room(&mut buffer, 1, 1_000));
         assert!(reservation.make_room(&mut buffer, 1, 250));
         assert_eq!((budget.reserved(), buffer.capacity()), (250, 250));

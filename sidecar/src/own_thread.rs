@@ -1,7 +1,7 @@
-//! A server on a thread of its own.
+//! Runs a server on a thread and Tokio runtime of its own.
 //!
-//! Whatever the worker threads are busy with, the kubelet and the operator are answered: a sidecar that
-//! is overloaded is not one to be restarted.
+//! The platform port runs this way: it answers the kubelet and the operator even while all worker threads are busy, so
+//! that an overloaded sidecar is not restarted.
 
 use std::future::Future;
 use std::io;
@@ -9,7 +9,7 @@ use std::io;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// A running server; [`end`](Self::end) stops it.
+/// A server that runs on a thread of its own; [`end`](Self::end) stops it.
 #[derive(Debug)]
 pub(crate) struct OwnThread {
     end: oneshot::Sender<()>,
@@ -17,16 +17,16 @@ pub(crate) struct OwnThread {
 }
 
 impl OwnThread {
-    /// Runs what `serve` makes of the listener.
+    /// Runs the future that `serve` returns for the listener.
     ///
     /// # Errors
-    /// When the system gives no thread, or nothing to wait for sockets with.
+    /// When the system can't create the thread or the runtime's I/O driver.
     pub(crate) fn start<F: Future<Output = ()>>(
         listener: TcpListener,
         serve: impl FnOnce(TcpListener) -> F + Send + 'static,
     ) -> io::Result<Self> {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-        // Each runtime waits for sockets of its own.
+        // A Tokio listener is bound to the runtime that created it, so the new runtime registers it again.
         let listener = listener.into_std()?;
         let (end, told_to_end) = oneshot::channel();
         let (tell_ended, ended) = oneshot::channel();
@@ -44,7 +44,7 @@ impl OwnThread {
         Ok(Self { end, ended })
     }
 
-    /// Ends the server, and waits until its listener is free.
+    /// Stops the server and waits until its listener is closed.
     pub(crate) async fn end(self) {
         drop(self.end);
         let _ = self.ended.await;

@@ -1,4 +1,4 @@
-//! A sidecar, put together: what a process, a test or the tool runs.
+//! Assembles and runs a sidecar: for the binary, `tributary run` and tests.
 
 use std::future::Future;
 use std::sync::Arc;
@@ -30,58 +30,58 @@ use crate::status::conditions::Conditions;
 use crate::status::metrics::{Metrics, Series};
 use crate::status::readiness::Readiness;
 
-/// S3 closes idle connections after about 20 s; one that it has closed breaks the next PUT
-/// (awslabs/aws-sdk-rust#1417).
+/// How long an idle connection to AWS is kept: S3 closes idle connections after about 20 s, and a PUT on a closed one
+/// fails (awslabs/aws-sdk-rust#1417).
 const POOL_IDLE: Duration = Duration::from_secs(15);
 
-/// Connections to the platform's port at once: of the kubelet, the operator, a scraper and people.
+/// Maximum number of connections to the platform port: from the kubelet, the operator, scrapers and people.
 const MAX_ADMIN_CONNECTIONS: usize = 64;
 
-/// What a sidecar is given by the process that runs it.
+/// The dependencies of a sidecar, provided by the process that runs it.
 #[derive(Debug)]
 pub struct Dependencies {
-    /// What it is before it assumes the role.
+    /// The AWS identity with which the sidecar assumes the function's role.
     pub identity: BaseIdentity,
-    /// The folder below which the function's Secrets are mounted, each as its use says
+    /// The folder below which the function's Secrets are mounted, each in the folder of its use
     /// ([`SecretUse::folder`]).
     pub secrets: std::path::PathBuf,
-    /// An S3 and an STS to use instead of what the function says.
+    /// Endpoints that override those in the function's spec.
     pub endpoints: Endpoints,
-    /// The platform's region, which STS is asked in unless the function says otherwise.
+    /// The platform's region, used for STS unless the function sets one; the default is the bucket's region.
     pub region: Option<String>,
-    /// The time.
+    /// The source of time.
     pub clock: Arc<dyn Clock>,
-    /// Told when the role is known to have changed: a new session and a probe are then asked for at once.
+    /// Notified when the role is known to have changed: the sidecar then requests a new session and probes at once.
     pub role_changed: Arc<Notify>,
-    /// How it ends.
+    /// How the sidecar shuts down.
     pub drain: Drain,
-    /// The log, whose level the platform may raise; nothing, where that is nobody's to say.
+    /// The log whose level requests for `/status` may raise; `None` keeps the level fixed.
     pub log: Option<Log>,
 }
 
-/// An S3 and an STS other than AWS's.
+/// Endpoint URLs of an S3 and an STS other than those that the spec or AWS's defaults give.
 #[derive(Clone, Debug, Default)]
 pub struct Endpoints {
-    /// S3's: scheme, host and port.
+    /// S3: scheme, host and port. Requests to it use path-style addressing.
     pub s3: Option<String>,
-    /// STS's: scheme, host and port.
+    /// STS: scheme, host and port.
     pub sts: Option<String>,
 }
 
-/// One function's sidecar.
+/// The sidecar of one function.
 #[derive(Debug)]
 pub struct Sidecar {
     config: SidecarConfig,
     dependencies: Dependencies,
     conditions: Arc<Conditions>,
     metrics: Arc<Metrics>,
-    /// The memory of requests and batches.
+    /// The memory budget of requests and batches.
     budget: Budget,
     refusals: Option<Sender<Refusal>>,
 }
 
 impl Sidecar {
-    /// A sidecar that does nothing yet.
+    /// Creates the sidecar; [`run`](Self::run) starts it.
     pub fn new(config: SidecarConfig, dependencies: Dependencies) -> Self {
         let conditions = Arc::new(Conditions::new(Arc::clone(&dependencies.clock)));
         let budget = Budget::new(memory::size(budget_bytes(&config.spec)));
@@ -90,25 +90,25 @@ impl Sidecar {
         Self { metrics, budget, config, dependencies, conditions, refusals: None }
     }
 
-    /// Reports each refused request and event to `refusals`, as far as there is room: this is for people who try a
-    /// function out, and no client waits for it.
+    /// Reports each refused request and event to `refusals`, for `tributary run`. A report is dropped when the channel
+    /// is full, since no client must wait for it.
     #[must_use]
     pub fn with_refusals(mut self, refusals: Sender<Refusal>) -> Self {
         self.refusals = Some(refusals);
         self
     }
 
-    /// What it says of itself.
+    /// The conditions that the sidecar reports.
     pub fn conditions(&self) -> Arc<Conditions> {
         Arc::clone(&self.conditions)
     }
 
-    /// What it counts.
+    /// The metrics that the sidecar collects.
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
     }
 
-    /// Takes events on `events`, answers the platform on `admin`, until `shutdown`; then drains.
+    /// Accepts events on `events` and serves the platform port on `admin` until `shutdown` completes; then drains.
     pub async fn run(self, events: TcpListener, admin: TcpListener, shutdown: impl Future<Output = ()>) {
         let http = http_client();
         let sessions = self.keep_session(http.clone());
@@ -227,7 +227,7 @@ impl Sidecar {
             let admin = Arc::clone(&admin);
             async move { admin.handle(&request) }
         };
-        // It answers to the very end, and ends with the process.
+        // No drain of its own: `OwnThread::end` stops this server after the server for events has drained.
         let never = Drain { delay: Duration::MAX, grace: Duration::ZERO };
         let connections = Connections::new(MAX_ADMIN_CONNECTIONS, ConnectionCounts::default());
         let serve =
@@ -236,8 +236,8 @@ impl Sidecar {
     }
 }
 
-/// One client, and so one pool of connections, for S3 and STS. It follows no redirect and reads
-/// no proxy from the environment.
+/// The HTTP client that S3 and STS share, with one connection pool. It follows no redirects and ignores proxy settings
+/// in the environment.
 fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))

@@ -1,8 +1,8 @@
-//! A wrong clock, recognized from what STS and S3 answer. Pure.
+//! Detects clock skew from the answers of STS and S3. Pure.
 //!
-//! AWS refuses a signature whose time is far from its own, with codes that differ by service and that
-//! are partly those of wrong keys. Every answer carries the service's time in its `Date` header, so
-//! the difference is known whatever the code is.
+//! AWS refuses a signature whose time is far from its own, with error codes that differ by service and that are partly
+//! the same as for wrong keys. Every answer has the service's time in its `Date` header, so the offset is known
+//! whatever the code is.
 
 use std::time::{Duration, SystemTime};
 
@@ -12,22 +12,22 @@ use tributary_crds::conditions::Reason;
 
 use crate::blocker::Blocker;
 
-/// A difference that an answer's journey and rounding can't explain, just below what AWS documents
-/// that it tolerates ("within five minutes").
+/// The smallest offset that is blamed for a refusal: more than latency and rounding can explain, and just below the
+/// tolerance that AWS documents ("within five minutes").
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/signing-elements.html>
 const MIN_BLAMED_SKEW: Duration = Duration::from_secs(4 * 60);
 
-/// How far this machine's clock is from a service's.
+/// The offset of this machine's clock from that of a service.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ClockOffset {
-    /// Ours is earlier.
+    /// This machine's clock is earlier.
     Behind(Duration),
-    /// Ours is later.
+    /// This machine's clock is later.
     Ahead(Duration),
 }
 
 impl ClockOffset {
-    /// The offset at `now` of our clock, by the `Date` header of an answer that has just come.
+    /// Computes the offset from the `Date` header of an answer received at `now`; `None` without a valid date.
     pub(crate) fn of_answer(date: Option<&str>, now: SystemTime) -> Option<Self> {
         let date = DateTime::from_str(date?, Format::HttpDate).ok()?;
         let date = SystemTime::try_from(date).ok()?;
@@ -37,7 +37,7 @@ impl ClockOffset {
         })
     }
 
-    /// The offset in words, if it is large enough to be the cause of a refusal.
+    /// The offset as text, if it is at least [`MIN_BLAMED_SKEW`].
     fn blamed(self) -> Option<String> {
         let (by, direction) = match self {
             Self::Behind(by) => (by, "behind"),
@@ -47,8 +47,8 @@ impl ClockOffset {
     }
 }
 
-/// What is wrong, if the clock is: by the error of a service ("STS" or "S3"), and how far our clock is
-/// from that service's.
+/// The blocker for an error of `service` ("STS" or "S3"), if clock skew explains it; `offset` is from that service's
+/// clock.
 pub(crate) fn blocker(service: &str, code: &str, said: &str, offset: Option<ClockOffset>) -> Option<Blocker> {
     let offset = offset.and_then(ClockOffset::blamed);
     let message = match offset {
@@ -60,7 +60,7 @@ pub(crate) fn blocker(service: &str, code: &str, said: &str, offset: Option<Cloc
             "this node's clock is {offset} that of {service}, which refused a request ({code}); set the clock right \
              (NTP) before you look for anything else. AWS said: {said}"
         ),
-        // An answer without a date, or from a cache.
+        // No `Date` header, or one that shows no skew, as in a cached answer.
         None if says_so(code, said) => format!(
             "{service} says that this node's clock is wrong ({code}: {said}); set the clock right (NTP), nothing else is \
              wrong"
@@ -70,7 +70,7 @@ pub(crate) fn blocker(service: &str, code: &str, said: &str, offset: Option<Cloc
     Some(Blocker { reason: Reason::ClockSkewed, message })
 }
 
-/// Whether the error means a wrong clock and nothing else.
+/// Whether the error can only mean clock skew.
 fn says_so(code: &str, said: &str) -> bool {
     matches!(code, "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture")
         || ["Signature expired", "Signature not yet current", "Request has expired"]
@@ -78,9 +78,10 @@ fn says_so(code: &str, said: &str) -> bool {
             .any(|sentence| said.starts_with(sentence))
 }
 
-/// Whether the error is one that a wrong clock can cause, among other things.
+/// Whether clock skew is one of several possible causes of the error. The codes `""` (S3) and `403` (STS) stand for an
+/// answer without an error code.
 fn may_mean_skew(code: &str, said: &str) -> bool {
-    // Permissions are looked at once the signature was found right.
+    // AWS checks permissions only after it has accepted the signature.
     !said.contains("not authorized to perform")
         && matches!(
             code,
@@ -98,7 +99,7 @@ fn may_mean_skew(code: &str, said: &str) -> bool {
         )
 }
 
-/// At least four minutes, to the minute, hour or day.
+/// Formats a duration of at least four minutes, rounded to minutes, hours or days.
 fn rounded(duration: Duration) -> String {
     const MINUTE: u64 = 60;
     const HOUR: u64 = 60 * MINUTE;
@@ -157,7 +158,7 @@ mod tests {
             ("RequestExpired", "Request has expired.", behind(2000), Some("33 hours behind")),
             ("RequestTimeTooSkewed", "too large", ahead(60 * 24 * 9), Some("9 days ahead of")),
             ("AccessDenied", "Request has expired", ahead(20), Some("nothing else is wrong")),
-            // No date that explains it: what the service says is enough.
+            // The date does not show the skew: the service's message is sufficient.
             ("RequestTimeTooSkewed", "too large", None, Some("STS says that this node's clock is wrong")),
             ("SignatureDoesNotMatch", expired, behind(1), Some("STS says that this node's clock is wrong")),
             ("SignatureDoesNotMatch", "does not match the signature", behind(20), Some("before you look")),
@@ -168,7 +169,7 @@ mod tests {
             ("AccessDenied", "Access Denied", ahead(3), None),
             ("SignatureDoesNotMatch", "does not match", behind(3), None),
             ("SignatureDoesNotMatch", "does not match", None, None),
-            // A clock that is wrong, and has nothing to do with it.
+            // The clock is wrong but is not the cause.
             ("AccessDenied", denied, behind(10), None),
             ("NoSuchBucket", "no such bucket", behind(20), None),
             ("Throttling", "Rate exceeded", behind(20), None),

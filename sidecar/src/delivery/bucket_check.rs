@@ -1,8 +1,8 @@
-//! Asks for the bucket while uploads fail.
+//! Checks the bucket with HeadBucket, once at the start and then while uploads fail.
 //!
-//! The session may only put objects, so S3 refuses its HeadBucket; but it answers 404 where there
-//! is no such bucket, and 301 where it is in another region. So those two faults are reported before
-//! the first event, and their end is noticed without one.
+//! The session may only put objects, so S3 refuses its HeadBucket; but S3 answers 404 if the bucket does not exist,
+//! and 301 if it is in another region. So these two faults are reported before the first event, and their end is
+//! noticed without one.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 
 use std::sync::Arc;
@@ -15,13 +15,13 @@ use super::failure::{self, ErrorClass};
 use super::health::Extent;
 use super::upload::Uploads;
 
-/// How often the bucket is looked at while it can't be written to.
+/// Interval of the checks while the bucket can't be written to.
 const INTERVAL: Duration = Duration::from_secs(10);
 
-/// How often it is seen whether faults are over by the time that has passed.
+/// Interval at which faults are cleared that end by the passage of time alone.
 const SETTLE_EVERY: Duration = Duration::from_secs(2);
 
-/// Looks, now and then, for as long as somebody else holds the uploads.
+/// Runs the checks until this task is the last to hold the uploads.
 pub(crate) async fn watch(uploads: Arc<Uploads>) {
     let uploads = {
         let weak = Arc::downgrade(&uploads);
@@ -36,7 +36,7 @@ pub(crate) async fn watch(uploads: Arc<Uploads>) {
             let mut sessions = uploads.sessions.clone();
             let session = tokio::select! {
                 session = sessions.ready() => session,
-                // Not for ever: the uploads may be let go meanwhile.
+                // Bounded, since this task keeps the uploads alive while it waits.
                 () = tokio::time::sleep(INTERVAL) => continue,
             };
             last_look = Some(Instant::now());
@@ -53,13 +53,13 @@ async fn look(uploads: &Uploads, session: &crate::session::Session) {
         Ok(()) => None,
         Err(answer) => match failure::classify(&answer, uploads.target()) {
             ErrorClass::Configuration(blocker) if telling(blocker.reason) => Some(blocker),
-            // Refused: but by a bucket that exists, in this region.
+            // Access denied: the bucket exists, in this region.
             ErrorClass::Refused(blocker) if blocker.reason == Reason::AccessDenied => None,
-            // Nothing that this request was to find out.
+            // Any other answer shows neither that the bucket exists nor that it doesn't.
             _ => return,
         },
     };
-    // Whatever a store answers to HEAD, it is there if it stores.
+    // A bucket that stores objects exists, whatever the store answers to HEAD.
     let stores = Instant::now().checked_sub(WINDOW).is_some_and(|since| uploads.health.stored_since(since));
     match (found, uploads.health.bucket_blocker()) {
         (Some(blocker), _) if !stores => {

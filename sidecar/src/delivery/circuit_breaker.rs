@@ -1,90 +1,91 @@
 //! The circuit breaker of one scope: the whole bucket, or the keys of one event type. Pure.
 //!
-//! Closed, it lets every upload through. Open, it refuses uploads at once with what is wrong,
-//! instead of letting each find out for itself. Half-open, every [`PROBE_EVERY`], it lets one upload
-//! through as a probe; whatever is stored closes it.
+//! Closed, it lets every upload pass. Open, it refuses uploads at once with the known fault, so that not every one
+//! has to run into it. Half-open, once per [`PROBE_EVERY`], it lets one upload pass as a probe. Any stored object
+//! closes it.
 //!
-//! Its invariant: it never refuses while something was stored in its scope within [`WINDOW`]. One
-//! key that S3 denies says nothing about the keys that it takes.
+//! Its invariant: it never refuses an upload within [`WINDOW`] of a stored object in its scope. One key that S3
+//! denies says nothing about the keys that it accepts.
 
 use std::time::{Duration, Instant};
 
 use crate::blocker::Blocker;
 
-/// How often an open breaker lets a probe through.
+/// Interval at which an open breaker lets a probe pass.
 pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
 
-/// How far back a stored object keeps the breaker closed; also how long faults must be absent before
-/// a scope in which some uploads fail and others are stored counts as free of faults.
+/// How long a stored object keeps the breaker closed. Also how long a scope in which some uploads fail and others are
+/// stored must be without a failure before its fault counts as over.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
-/// After this long without another failure, a fault no longer counts once other scopes store.
+/// Time without another failure after which a fault no longer counts once other scopes store.
 pub(super) const FORGET_AFTER: Duration = Duration::from_secs(300);
 
 /// What a failure says about the other uploads of its scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evidence {
-    /// All of them fail: there is no such bucket, or S3 does not answer.
+    /// All of them fail: for example, the bucket does not exist, or S3 does not answer.
     Conclusive,
-    /// This key is refused, and perhaps no other: only a run of failures, with nothing stored for
-    /// [`WINDOW`], speaks for the scope.
+    /// This key is refused, and perhaps no other: the breaker opens only after a run of failures as long as
+    /// [`WINDOW`], with nothing stored within that time.
     OneKey,
-    /// It may pass by itself: people are told, and the breaker stays as it is.
+    /// The failure may pass by itself: it is reported, and the breaker stays as it is.
     Passing,
 }
 
-/// One scope's breaker.
+/// The breaker of one scope, with the times that decide its state.
 #[derive(Debug, Default)]
 pub(super) struct CircuitBreaker {
     last_stored: Option<Instant>,
     fault: Option<Fault>,
 }
 
-/// Failures that are not over.
+/// A run of failures that is not known to be over.
 #[derive(Debug)]
 struct Fault {
-    /// The latest.
+    /// Of the latest failure.
     blocker: Blocker,
-    /// When the run of failures began that has had no gap of [`WINDOW`].
+    /// Start of the current run of failures, in which no gap is as long as [`WINDOW`].
     first: Instant,
+    /// Time of the latest failure.
     last: Instant,
-    /// Whether uploads of the scope were stored shortly before one failed. Then an upload that is
-    /// stored does not show that the fault is over.
+    /// Whether uploads of the scope were stored shortly before one failed. Then a stored upload does not show that
+    /// the fault is over.
     mixed: bool,
-    /// When the next probe may pass; none while the breaker is closed.
+    /// When the next probe may pass; `None` while the breaker is closed.
     next_probe: Option<Instant>,
 }
 
 impl CircuitBreaker {
-    /// What is wrong, if an upload is refused now.
+    /// The known fault, if an upload is refused now.
     pub(super) fn refusal(&self, now: Instant) -> Option<&Blocker> {
         let fault = self.fault.as_ref()?;
         fault.next_probe.filter(|probe| now < *probe).map(|_| &fault.blocker)
     }
 
-    /// An upload passes: through an open breaker as the probe.
+    /// Records that an upload passes; if the breaker is open, as its probe.
     pub(super) fn pass(&mut self, now: Instant) {
         if let Some(probe) = self.fault.as_mut().and_then(|fault| fault.next_probe.as_mut()) {
             *probe = now + PROBE_EVERY;
         }
     }
 
-    /// Whether uploads are refused, but for probes.
+    /// Whether uploads are refused, except probes.
     pub(super) fn is_open(&self) -> bool {
         self.fault.as_ref().is_some_and(|fault| fault.next_probe.is_some())
     }
 
-    /// What is wrong, whether the breaker is open or not.
+    /// The known fault, whether the breaker is open or not.
     pub(super) fn blocker(&self) -> Option<&Blocker> {
         self.fault.as_ref().map(|fault| &fault.blocker)
     }
 
-    /// Whether something was stored in the scope at `since` or later.
+    /// Whether an object was stored in the scope at `since` or later.
     pub(super) fn stored_since(&self, since: Instant) -> bool {
         self.last_stored.is_some_and(|last| last >= since)
     }
 
-    /// An upload failed.
+    /// Records a failed upload of the scope, which opens the breaker if the evidence suffices.
     pub(super) fn failed(&mut self, blocker: Blocker, evidence: Evidence, now: Instant) {
         let stored_lately = self.last_stored.is_some_and(|last| now.saturating_duration_since(last) < WINDOW);
         let old = self.fault.take();
@@ -95,7 +96,7 @@ impl CircuitBreaker {
             Evidence::OneKey => !stored_lately && now.saturating_duration_since(first) >= WINDOW,
             Evidence::Passing => false,
         };
-        // Uploads begun before it opened do not put the probe off.
+        // Failures of uploads that started before it opened do not postpone the probe.
         let next_probe = old.as_ref().and_then(|old| old.next_probe).or_else(|| opens.then(|| now + PROBE_EVERY));
         self.fault = Some(Fault {
             blocker,
@@ -106,7 +107,8 @@ impl CircuitBreaker {
         });
     }
 
-    /// An upload of the scope was stored.
+    /// Records a stored upload of the scope, which closes an open breaker. While the breaker is closed, a fault of a
+    /// mixed scope stays until [`WINDOW`] has passed without a failure.
     pub(super) fn stored(&mut self, now: Instant) {
         self.last_stored = Some(now);
         let over = |fault: &mut Fault| {
@@ -115,23 +117,23 @@ impl CircuitBreaker {
         self.fault.take_if(over);
     }
 
-    /// Time has passed: a fault is over once none was seen for [`WINDOW`] and something was stored after it.
+    /// Clears a fault if an object was stored after it, and [`WINDOW`] has passed without another failure.
     pub(super) fn settle(&mut self, now: Instant) {
         let stored_after = self.stored_after_fault();
         self.fault.take_if(|fault| stored_after && now.saturating_duration_since(fault.last) >= WINDOW);
     }
 
-    /// Whether something was stored after the last failure.
+    /// Whether an object was stored since the last failure.
     pub(super) fn stored_after_fault(&self) -> bool {
         self.fault.as_ref().is_some_and(|fault| self.stored_since(fault.last))
     }
 
-    /// An upload of another scope was stored: a fault that was seen long ago no longer counts.
+    /// Clears a fault whose last failure is at least [`FORGET_AFTER`] ago. For when another scope stores an object.
     pub(super) fn forget_old(&mut self, now: Instant) {
         self.fault.take_if(|fault| now.saturating_duration_since(fault.last) >= FORGET_AFTER);
     }
 
-    /// The fault was seen to be over by other means than an upload.
+    /// Clears a fault that is known to be over by other means than a stored upload.
     pub(super) fn reset(&mut self) {
         self.fault = None;
     }
@@ -198,7 +200,7 @@ mod tests {
         }
         breaker.failed(blocker(), Evidence::OneKey, at(10.0));
         assert!(breaker.is_open());
-        // Rare failures are no run.
+        // Failures with gaps longer than the window are no run.
         let mut rare = CircuitBreaker::default();
         for second in [0.0, 15.0, 30.0] {
             rare.failed(blocker(), Evidence::OneKey, at(second));
@@ -228,7 +230,7 @@ mod tests {
         }
         breaker.stored(at(11.0));
         assert_eq!(breaker.blocker(), None);
-        // Where nothing was stored before, the first stored upload shows that it is over.
+        // If nothing was stored before, the first stored upload shows that the fault is over.
         let mut fresh = CircuitBreaker::default();
         fresh.failed(blocker(), Evidence::OneKey, at(0.0));
         fresh.stored(at(0.1));
@@ -282,7 +284,7 @@ mod tests {
                         prop_assert!(stored.is_none_or(|stored| now - stored >= WINDOW));
                     }
                     Step::Asked => {
-                        // Through an open breaker, at most one in each period.
+                        // An open breaker lets at most one probe pass per interval.
                         if breaker.is_open() {
                             prop_assert!(passed.is_none_or(|passed| now - passed >= PROBE_EVERY));
                             passed = Some(now);

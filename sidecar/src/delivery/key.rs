@@ -1,9 +1,8 @@
-//! The keys of objects. Pure.
+//! Builds the keys of S3 objects from the function's prefix and template. Pure.
 //!
-//! An event's key is a function of what the client sent, so that an event sent again gets the key
-//! that it had; a batch's is made when it is sealed. Values are encoded injectively and templates
-//! keep a variable from running into what follows it (see [`KeyTemplate`]), so that two messageIds
-//! never share a key.
+//! An event's key is a function of its own values, so that an event sent again with its `messageId` and `timestamp`
+//! gets the same key; a batch's key is made when it is sealed. Values are encoded injectively, and templates keep a
+//! variable from running into what follows it (see [`KeyTemplate`]), so that two messageIds never share a key.
 
 use std::fmt::Write;
 
@@ -15,17 +14,17 @@ use uuid::Uuid;
 use super::health;
 use crate::event::{Event, EventType};
 
-/// The most bytes of an encoded value. With every variable at most once, and the lengths that
-/// templates and prefixes may have, a key stays under S3's 1,024.
+/// Maximum bytes of an encoded value. With each variable at most once, and the maximum lengths of templates and
+/// prefixes, a key stays within S3's limit of 1,024 bytes.
 const VALUE: usize = 128;
 
-/// How much of a longer value stands before its hash.
+/// Bytes of a longer encoded value that are kept, before `~` and its hash.
 const KEPT: usize = 64;
 
-/// How many bytes of the hash: 128 bits.
+/// Bytes of the SHA-256 hash that are kept: 128 bits.
 const HASH: usize = 16;
 
-/// Makes the keys of one function's objects.
+/// Builds the keys of one function's objects.
 #[derive(Debug)]
 pub(crate) struct Keys {
     prefix: String,
@@ -37,29 +36,29 @@ impl Keys {
         Self { prefix: prefix.map_or_else(String::new, ToString::to_string), parts: template.parts() }
     }
 
-    /// The key of `event`'s own object. Times are the client's, before correction, UTC.
+    /// The key of `event`'s own object. Its times are [`Event::timestamp`], in UTC.
     pub(crate) fn of_event(&self, event: &Event) -> String {
         self.render(event.event_type.as_str(), event.timestamp, |key, variable| match variable {
             Variable::Event => value(key, event.event.as_deref()),
             Variable::MessageId => value(key, Some(&event.message_id)),
             Variable::UserId => value(key, event.user_id.as_deref()),
-            // Only batches have an id, and templates with one are refused in Object mode.
+            // Only batches have an ID: the CRD refuses `{batchId}` in Object mode.
             _ => {}
         })
     }
 
-    /// The key of a batch that was sealed at `sealed`, UTC. `event_type` is that of all its events;
-    /// without one the template has no `{type}`.
+    /// The key of a batch that was sealed at `sealed`, in UTC. `event_type` is the type of all its events; it is
+    /// `None` only if the template has no `{type}`.
     pub(crate) fn of_batch(&self, event_type: Option<&EventType>, sealed: Timestamp, id: Uuid) -> String {
         self.render(event_type.map_or("", EventType::as_str), sealed, |key, variable| {
-            // The others are values of a single event: templates with one are refused in Batch mode.
+            // The others are values of a single event: the CRD refuses them in Batch mode.
             if variable == Variable::BatchId {
                 number(key, id.simple());
             }
         })
     }
 
-    /// What events and batches have in common; `own` adds the values of the variables that they don't.
+    /// Renders the parts that events and batches have in common; `own` appends the values of the other variables.
     fn render(&self, event_type: &str, time: Timestamp, own: impl Fn(&mut String, Variable)) -> String {
         let civil = jiff::tz::Offset::UTC.to_datetime(time);
         let mut key = String::with_capacity(self.prefix.len() + 96);
@@ -76,7 +75,7 @@ impl Keys {
         key
     }
 
-    /// Whether the event gets the same key when it is sent again, so that its object may be there.
+    /// Whether the event gets the same key when it is sent again, so that its object may exist already.
     pub(crate) fn are_repeatable(&self, event: &Event) -> bool {
         event.message_id_sent && (event.timestamp_sent || !self.have_time())
     }
@@ -85,19 +84,19 @@ impl Keys {
         self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Millis | Variable::Time(_))))
     }
 
-    /// The part of the key space in which the events of a type are; none where keys do not differ by it.
+    /// The part of the key space that events of this type are in; `None` if keys don't contain the type.
     pub(super) fn part(&self, event_type: &EventType) -> Option<health::Part> {
         self.have_type().then(|| health::Part::of(event_type))
     }
 
-    /// Whether keys differ by type.
+    /// Whether keys contain the event type.
     pub(crate) fn have_type(&self) -> bool {
         self.parts.contains(&Part::Variable(Variable::Type))
     }
 }
 
 fn number(key: &mut String, number: impl std::fmt::Display) {
-    // Writing to a String does not fail.
+    // Writing to a `String` never fails.
     let _ = write!(key, "{number}");
 }
 
@@ -112,7 +111,7 @@ fn time_field(key: &mut String, field: TimeField, time: jiff::civil::DateTime) {
     };
 }
 
-/// A value that came from the event: `_` for none, percent-encoded, and cut if it is long.
+/// Appends a value from the event: percent-encoded, `_` if it is absent, and truncated with a hash if it is long.
 fn value(key: &mut String, text: Option<&str>) {
     let start = key.len();
     for byte in text.unwrap_or("_").bytes() {
@@ -123,7 +122,7 @@ fn value(key: &mut String, text: Option<&str>) {
         }
     }
     if key.len() - start > VALUE {
-        // `~` stands in no encoded value: a cut one is never taken for a whole one.
+        // No encoded value contains `~`, so a truncated one never equals a whole one.
         let hash = Sha256::digest(text.unwrap_or_default());
         key.truncate(start + KEPT);
         key.push('~');
@@ -246,7 +245,7 @@ mod tests {
                     .map(|(id, user, name, millis)| (id, keys.of_event(&event(id, user.as_deref(), name.as_deref(), *millis))))
                     .collect();
                 let distinct: HashSet<_> = made.iter().map(|(_, key)| key).collect();
-                // One id may have several keys (another time, another user), never two ids one.
+                // One ID may have several keys (another time, another user), but two IDs never share one.
                 for key in &distinct {
                     let owners: HashSet<_> = made.iter().filter(|(_, made)| made == *key).map(|(id, _)| id).collect();
                     prop_assert_eq!(owners.len(), 1, "{} is the key of {:?}", key, owners);

@@ -1,12 +1,11 @@
-//! From accepted events to objects in S3.
+//! Stores accepted events as objects in S3.
 //!
-//! An event is stored when S3 has answered 200 for the object that holds it, or a 412 that proves
-//! that the event's own key has its object already ([`precondition`]). Nothing is kept after the
-//! request was answered; what was answered 503 is the client's to send again.
+//! An event counts as stored once S3 has answered 200 to the PUT of the object that holds it, or a 412 that proves
+//! that the event's own key has its object already ([`precondition`]). There is no queue beyond a request's deadline:
+//! after a 429 or 503 the client sends the events again.
 //!
-//! The two modes differ in what becomes an object ([`objects`], [`batches`]); how an object gets
-//! into S3 is the same ([`upload`]). What the uploads find out about the bucket is shared by all of
-//! them ([`health`]).
+//! The modes differ in what an object holds: one event ([`objects`]) or a batch of them ([`batches`]). Both use the
+//! same upload with its retries ([`upload`]), and share what uploads learn about the bucket ([`health`]).
 
 mod batches;
 mod bucket_check;
@@ -39,7 +38,7 @@ pub(crate) use upload::Uploads;
 use batches::Batches;
 use objects::Objects;
 
-/// Stores events in one function's bucket.
+/// Stores events in one function's bucket, by the function's delivery mode.
 #[derive(Debug)]
 pub(crate) struct Delivery {
     mode: Mode,
@@ -66,9 +65,9 @@ impl Delivery {
         Self { mode, metrics }
     }
 
-    /// Stores events, or says by `deadline` why it could not. `reservation` is of the memory that they
-    /// take. Once begun, it is carried on whether or not somebody waits: a client that hangs up ends
-    /// no upload halfway, and all is counted.
+    /// Stores events, or returns by `deadline` why it could not. `reservation` covers the memory of the events. It
+    /// runs to its end even if the caller is dropped: a client that hangs up cancels no upload, and every outcome is
+    /// counted.
     pub(crate) async fn store(
         self: &Arc<Self>,
         events: Vec<Event>,
@@ -87,19 +86,19 @@ impl Delivery {
                 Mode::Batch(batches) => batches.store(events, reservation, deadline).await,
             }
         });
-        // Nobody ends the task: what it can't finish is a panic, which goes on here.
+        // The task is never aborted: an error is its panic, which continues here.
         task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
     }
 }
 
-/// Why an event is not stored.
+/// Why events could not be stored.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NotStored {
-    /// STS or S3 is in the way.
+    /// A fault of STS or S3; answered 503.
     Blocker(Blocker),
-    /// As many uploads are under way as may be, and none of them ended in time.
+    /// All upload slots were busy until the deadline, while other objects were stored; answered 429.
     Full,
-    /// Other requests hold the memory that a batch would need.
+    /// The memory budget has no room for the batch; answered 429.
     OutOfMemory,
 }
 

@@ -1,6 +1,6 @@
-//! One object per event.
+//! Object mode: stores each event as its own S3 object.
 //!
-//! The event's key is made of what its client sent: sent again, it is the same object.
+//! The key is made of what the client sent, so that an event sent again is the same object.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -16,11 +16,11 @@ use super::upload::{Stored, Uploads};
 use crate::event::Event;
 use crate::status::metrics::Metrics;
 
-/// Events of one request that are stored at once: enough for a full batch in time, and not so many
-/// that other requests have to wait for it.
+/// Maximum events of one request that are uploaded concurrently: enough to store a full batch request in time, and
+/// few enough that other requests get slots too.
 const AT_ONCE: usize = 128;
 
-/// Stores each event as its own object.
+/// Stores each event under its own key.
 #[derive(Debug)]
 pub(super) struct Objects {
     keys: Keys,
@@ -34,8 +34,8 @@ impl Objects {
         Self { keys: Keys::new(spec.s3.prefix.as_ref(), &template), uploads, metrics }
     }
 
-    /// Stores events, many at once. One that can't be stored fails them all, and what is under way
-    /// by then is finished: it stays one object when it is sent again.
+    /// Stores events concurrently. If one can't be stored, the request fails, and only uploads already started are
+    /// finished: sent again, their events get the same keys.
     pub(super) async fn store(&self, events: &[Event], deadline: Instant) -> Result<(), NotStored> {
         if let [event] = events {
             return self.store_one(event, deadline).await;
@@ -52,9 +52,9 @@ impl Objects {
         result
     }
 
-    /// The events that are left to store, after those that had to go first: while a circuit breaker
-    /// is open one upload may pass as its probe. The others would be refused at once, and the request
-    /// answered before the probe has an answer.
+    /// Stores first the events whose circuit breaker is open, one at a time, and returns the rest. An open breaker
+    /// lets a single upload pass as its probe; if they were sent together, the others would be refused at once, and
+    /// the request answered before the probe's result.
     async fn probe<'a>(
         &self,
         events: &'a [Event],

@@ -1,42 +1,41 @@
-//! What a 412 on `If-None-Match: *` is worth. Pure.
+//! Decides whether a 412 to `If-None-Match: *` proves that the object is stored. Pure.
 //!
-//! From a store that honours the condition it means that the key has an object. There are stores
-//! that answer it to every condition: what they refuse is stored nowhere. So 412 counts as stored
-//! only from a store that was seen to accept a condition, and only for a key that can have existed
-//! before. Otherwise the same key is put again without the condition, and the answer to that counts:
-//! the event is certainly stored, and it is still one object.
+//! A store that honours the condition answers 412 if the key has an object. Some stores answer 412 to every
+//! condition, and store nothing. So a 412 counts as stored only from a store that has accepted a condition, and only
+//! for a key under which an object may have existed before. Otherwise the same key is put again without the
+//! condition, and the answer to that counts: the event is certainly stored, and still as one object.
 
-/// Refusals, with none accepted, that are taken for a store that refuses every condition: a client
-/// that sends many stored events again to a fresh sidecar comes close.
+/// Number of 412 answers, with no condition accepted, from which the store is taken to reject every condition: a
+/// client that resends many stored events to a fresh sidecar comes close.
 const REFUSALS: u32 = 10;
 
-/// How the store has treated conditions so far.
+/// How the store has answered conditional PUTs so far.
 #[derive(Debug, Default)]
 pub(super) struct Preconditions {
-    /// Whether a conditional PUT was ever answered 200.
+    /// Whether it has answered 200 to one.
     accepted: bool,
-    /// How many were answered 412 before the first was accepted.
+    /// Number of 412 answers before the first 200.
     refused: u32,
-    /// Whether one of those was the first attempt at a key that cannot have existed.
+    /// Whether one of those was for a key that should have had no object.
     impossible: bool,
 }
 
-/// What to do about a 412.
+/// What a 412 to a conditional PUT proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
-    /// The key has the object.
+    /// The object exists under the key.
     Stored,
-    /// Nobody knows: put it without the condition.
+    /// Nothing: put the object again without the condition.
     Unknown,
 }
 
 impl Preconditions {
-    /// A conditional PUT was answered 200.
+    /// Records a 200 to a conditional PUT.
     pub(super) fn accepted(&mut self) {
         self.accepted = true;
     }
 
-    /// A conditional PUT was answered 412, on a key that `may_exist`.
+    /// Records a 412 to a conditional PUT; `may_exist` says whether an object may have existed under the key.
     pub(super) fn refused(&mut self, may_exist: bool) -> Meaning {
         if self.accepted {
             return if may_exist { Meaning::Stored } else { Meaning::Unknown };
@@ -46,7 +45,7 @@ impl Preconditions {
         Meaning::Unknown
     }
 
-    /// Whether the store seems to refuse every condition.
+    /// Whether the store seems to reject every condition.
     pub(super) fn are_unsupported(&self) -> bool {
         !self.accepted && (self.impossible || self.refused >= REFUSALS)
     }

@@ -1,9 +1,9 @@
-//! Whether an answer is S3's.
+//! Verifies that S3 itself answered a request, and about this object.
 //!
-//! The SDK takes any 200 to a PUT for a stored object, and drops its body: a proxy's page, another
-//! server behind a wrong endpoint, or the answer to an earlier request on a connection that got out of
-//! step would acknowledge what nobody stored. This interceptor turns an answer that S3 does not give,
-//! or does not give to this object, into an error, from which [`excerpt`] quotes the start.
+//! The SDK takes any 200 to a PUT for a stored object, and drops its body: a proxy's page, another server behind a
+//! wrong endpoint, or the answer to an earlier request on a desynchronized connection would acknowledge an object
+//! that was never stored. This interceptor turns an answer that S3 does not give, or not about this object, into an
+//! error, from which [`excerpt`] quotes the start.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
@@ -18,26 +18,28 @@ use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
 
 use crate::bounded_response::MAX_RESPONSE_BYTES;
 
-/// Characters of a body that are quoted.
+/// Maximum characters of a body that are quoted.
 const MAX_EXCERPT_CHARS: usize = 100;
 
-/// Length at which a run of letters and digits may be a key or a token: an access key ID has 20 characters.
+/// Length from which a run of letters, digits and `+/=_-` may be a key or a token: an access key ID has 20
+/// characters.
 const SECRET_RUN: usize = 20;
 
-/// Bytes that an answer and the object have in common when the answer repeats the object.
+/// Length in bytes of a sequence from the object that marks an answer as an echo of it.
 const ECHO_BYTES: usize = 12;
 
-/// What the headers that hold an object's checksum begin with.
+/// Prefix of the names of the headers that hold an object's checksum.
 const CHECKSUM: &str = "x-amz-checksum-";
 
-/// The interceptor, one for a store.
+/// The interceptor. There is one per store, since it remembers whether the store returns checksums.
 #[derive(Debug, Default)]
 pub(super) struct ResponseCheck {
-    /// Whether the store has repeated a checksum: then it repeats each, and an answer without it is to another request.
+    /// Whether the store has returned a checksum: then it returns one for each PUT, and an answer without it belongs
+    /// to another request.
     repeats: AtomicBool,
 }
 
-/// The checksum that an object was sent with, and the header that holds it.
+/// The checksum of the object that was sent, and the name of its header.
 #[derive(Debug)]
 struct SentChecksum {
     name: String,
@@ -49,7 +51,7 @@ impl Storable for SentChecksum {
 }
 
 impl SentChecksum {
-    /// Whether the answer speaks of these bytes; nothing, if it does not say.
+    /// Whether the answer has the same checksum; `None` if it has none of this kind.
     fn is_repeated_by(&self, response: &HttpResponse) -> Option<bool> {
         response.headers().get(&self.name).map(|stored| stored == self.value)
     }
@@ -91,16 +93,16 @@ impl Intercept for ResponseCheck {
 }
 
 impl ResponseCheck {
-    /// Whether S3 has stored this object: 200 is what it answers then, and no other status. `repeated` says whether the
-    /// answer repeats the object's checksum, if it has one.
+    /// Whether S3 has stored this object: it answers 200 then, and no other status. `repeated` says whether the
+    /// answer has the checksum that was sent; `None` if it has none.
     fn is_success(&self, response: &HttpResponse, repeated: Option<bool>) -> bool {
-        // S3 answers a PUT without a body. What has one may have the rest from a proxy in between.
+        // S3 answers a PUT without a body. If there is one, a proxy in between may have kept S3's headers.
         let is_s3s = is_bodiless(response) && (has_etag(response) || has_request_id(response));
         let is_stored = match repeated {
             Some(is_same) => is_same,
             None => is_s3s && !self.repeats.load(Ordering::Relaxed),
         };
-        // A write is shared between cores, a read is not.
+        // Read before it is written: a write invalidates the cache line of other cores, a read does not.
         if repeated == Some(true) && !self.repeats.load(Ordering::Relaxed) {
             self.repeats.store(true, Ordering::Relaxed);
         }
@@ -108,7 +110,7 @@ impl ResponseCheck {
     }
 }
 
-/// Whether S3 itself has answered. Other services of AWS have headers that begin alike
+/// Whether the answer has a header that only S3 sets. Other AWS services have headers that look similar
 /// (`x-amz-cf-id`, `x-amzn-requestid`).
 pub(super) fn has_request_id(response: &HttpResponse) -> bool {
     names(response).any(|name| matches!(name, "x-amz-request-id" | "x-amz-id-2" | "x-amz-bucket-region"))
@@ -122,13 +124,13 @@ fn is_bodiless(response: &HttpResponse) -> bool {
     response.body().bytes().is_some_and(<[u8]>::is_empty)
 }
 
-/// The stored object's ETag. A web server's page may have one too.
+/// Whether the answer has an ETag, as S3's answer to a PUT does. A web server's page may have one too.
 fn has_etag(response: &HttpResponse) -> bool {
     response.headers().contains_key("etag")
 }
 
-/// The start of `body` for a sentence: on one line, without anything that looks like a credential,
-/// and nothing at all of an answer that repeats the object `sent`, which is the client's data.
+/// The start of `body` for a message: on one line, and without anything that looks like a credential. An answer that
+/// repeats `sent`, the object, is not quoted at all, since that is the client's data.
 pub(super) fn excerpt(body: &[u8], sent: &[u8]) -> String {
     let body = &body[..body.len().min(4 * MAX_EXCERPT_CHARS)];
     let text = String::from_utf8_lossy(body);
@@ -143,7 +145,7 @@ pub(super) fn excerpt(body: &[u8], sent: &[u8]) -> String {
     without_secrets(&line)
 }
 
-/// Replaces what is long enough to be a key or a token.
+/// Replaces runs of characters that are long enough to be a key or a token with an ellipsis.
 fn without_secrets(line: &str) -> String {
     let is_secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-');
     let mut out = String::with_capacity(line.len());
@@ -191,7 +193,7 @@ mod tests {
             (200, &[("x-amzn-trace-id", "1")], "ok", false),
             (200, &[], "", false),
             (200, &[("content-type", "text/html")], "<html>", false),
-            // A page as web servers send it.
+            // A web server's page with an ETag.
             (200, &[("etag", "W/\"1\"")], "<html>", false),
             (200, &[("etag", "\"1\"")], "<html>", false),
             (201, &[("etag", "\"0\"")], "", false),

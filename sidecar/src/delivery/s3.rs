@@ -1,6 +1,6 @@
-//! The seam to S3: an object goes in, what became of it comes out.
+//! The S3 client of one bucket: puts objects, checks the bucket with HeadBucket, and returns S3's answers.
 //!
-//! Nothing outside this file knows how an object travels.
+//! Only this module uses the SDK's S3 client.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -29,50 +29,51 @@ use crate::clock::{Clock, SdkTime};
 use crate::session::{Session, SessionId};
 use crate::skew::ClockOffset;
 
-/// How long a connection may take to be made.
+/// Timeout for establishing a connection.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
-/// How long the bucket may take to be asked for.
+/// Timeout for HeadBucket.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// An object that will not change any more.
+/// An object to upload, the same for all attempts.
 #[derive(Clone, Debug)]
 pub(crate) struct Object {
     pub(crate) key: String,
-    /// Whether the key was made for this object alone, so that nothing can be there before it.
+    /// Whether part of the key was made by the sidecar, so that no earlier request should have stored an object under
+    /// it.
     pub(crate) is_new: bool,
-    /// The part of the key space that the key is in; none where keys have no type.
+    /// The part of the key space that the key is in; `None` if keys don't contain the type.
     pub(super) part: Option<Part>,
     pub(crate) body: Bytes,
     pub(crate) content_type: &'static str,
 }
 
-/// One function's bucket.
+/// The client for one function's bucket.
 #[derive(Debug)]
 pub(crate) struct Bucket {
     config: aws_sdk_s3::config::Builder,
-    /// The client that signs with the session of that number. A new session is a new client, twice
-    /// an hour, over the same connections; credentials changed per request would cost every PUT.
+    /// The SDK's client with the credentials of the session with this ID. A new session gets a new client, twice an
+    /// hour, over the same connections; changing the credentials per request would add to the cost of every PUT.
     client: ArcSwapOption<(SessionId, aws_sdk_s3::Client)>,
     clock: Arc<dyn Clock>,
     target: function::S3,
     tagging: Option<String>,
 }
 
-/// How S3 is reached.
+/// How S3 is reached: by which URL, addressing style and HTTP client.
 #[derive(Clone, Debug)]
 pub(crate) struct S3Endpoint {
-    /// A URL other than that of the region's own endpoint.
+    /// The URL of the endpoint; `None` for the region's own.
     pub(crate) url: Option<String>,
-    /// Whether the bucket's name goes into the path.
+    /// Whether the bucket's name goes into the path instead of the host name.
     pub(crate) path_style: bool,
-    /// What it is reached through.
+    /// The HTTP client, with its pool of connections.
     pub(crate) http: SharedHttpClient,
 }
 
 impl Bucket {
     pub(crate) fn new(target: function::S3, endpoint: S3Endpoint, clock: Arc<dyn Clock>) -> Self {
-        // How long the whole may take is the caller's to say, attempt by attempt.
+        // The caller sets the timeout of each attempt.
         let timeouts = TimeoutConfig::builder().connect_timeout(CONNECT_TIMEOUT).build();
         let checksum = match target.checksum {
             Checksum::WhenSupported => RequestChecksumCalculation::WhenSupported,
@@ -85,9 +86,9 @@ impl Bucket {
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .time_source(SdkTime(Arc::clone(&clock)))
             .timeout_config(timeouts)
-            // The upload retries: it knows for how long, and when a new session is needed.
+            // `upload` retries: it knows the deadline, and when it needs a new session.
             .retry_config(RetryConfig::disabled())
-            // Credentials come with each request, from memory.
+            // The credentials are static and in memory: there is nothing to cache.
             .identity_cache(IdentityCache::no_cache())
             .force_path_style(endpoint.path_style)
             .request_checksum_calculation(checksum);
@@ -99,12 +100,13 @@ impl Bucket {
         Self { config, client: ArcSwapOption::empty(), clock, target, tagging }
     }
 
-    /// Whether objects are put so that none is written over.
+    /// Whether PUTs carry `If-None-Match: *`, so that none overwrites an object (`spec.s3.conditionalWrites`).
     pub(crate) fn writes_conditionally(&self) -> bool {
         self.target.conditional_writes
     }
 
-    /// Puts the object, once and within `time`. `if_absent` leaves an object that is there alone.
+    /// Sends one PUT, with `time` as its timeout. `if_absent` adds `If-None-Match: *`, which leaves an existing
+    /// object as it is.
     pub(crate) async fn put(
         &self,
         object: &Object,
@@ -120,7 +122,7 @@ impl Bucket {
             .bucket(target.bucket.as_str())
             .key(&object.key)
             .content_type(object.content_type)
-            // In memory: the checksum goes into a header, and no store has to know aws-chunked.
+            // An in-memory body: the SDK sends its checksum in a header, so the store need not support aws-chunked.
             .body(ByteStream::from(object.body.clone()))
             .set_tagging(self.tagging.clone())
             .set_expected_bucket_owner(target.expected_bucket_owner.as_ref().map(ToString::to_string))
@@ -142,8 +144,8 @@ impl Bucket {
         }
     }
 
-    /// Asks for the bucket. A session that may only put objects is refused, but told whether the
-    /// bucket exists and where.
+    /// Sends HeadBucket. A session that may only put objects is refused, but the answer still shows whether the
+    /// bucket exists, and in which region.
     pub(crate) async fn head(&self, session: &Session) -> Result<(), S3Answer> {
         let client = self.client(session);
         let request = client.1.head_bucket().bucket(self.target.bucket.as_str());
@@ -165,7 +167,7 @@ impl Bucket {
     }
 }
 
-/// What came of a request for which `sent` was sent.
+/// Converts an SDK error; `sent` is the request's body, of which the result quotes nothing.
 fn answer<E>(error: &SdkError<E>, sent: &[u8], now: SystemTime) -> S3Answer
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
@@ -175,7 +177,7 @@ where
         return S3Answer::Nothing(causes(error));
     };
     let status = response.status().as_u16();
-    // The answer to a HEAD has no body, and gets a code from the SDK.
+    // The answer to a HEAD has no body: its code is made up by the SDK.
     let code = error.code().filter(|_| !body.is_empty());
     if code.is_none() && (status < 300 || !response_check::has_request_id(response)) {
         return S3Answer::Foreign { status, start: response_check::excerpt(body, sent) };

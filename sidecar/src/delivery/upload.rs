@@ -1,10 +1,9 @@
-//! One object's way into S3: tried until it is there, or until it is known why not.
+//! Uploads one object to S3, with retries until it is stored, fails for good or reaches its deadline.
 //!
-//! An upload retries a failure that may pass by itself until the object's deadline. A failure that a
-//! person has to fix ends the upload, and the circuit breaker tells the others
-//! ([`circuit_breaker`](super::circuit_breaker)). A 412 ends it only where it proves that the object
-//! is stored ([`precondition`](super::precondition)). Every attempt is counted once, whatever becomes
-//! of it.
+//! A failure that may pass by itself is retried with exponential backoff and jitter. A failure that a person has to
+//! fix ends the upload, and the circuit breaker may then refuse others ([`circuit_breaker`](super::circuit_breaker)).
+//! A 412 counts as stored only if it proves that the object exists ([`precondition`](super::precondition)). Every
+//! attempt is counted once, whatever its outcome.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -28,23 +27,24 @@ use crate::session::{RefusedForGood, Session, SessionState, Sessions};
 use crate::status::conditions::Conditions;
 use crate::status::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
 
-/// Between two attempts at one object: doubled each time, half of it by chance.
+/// Backoff between two attempts at one object: the first pause is doubled each time up to the longest, and half of
+/// each is random (jitter).
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long an object is tried in vain, with no other stored meanwhile, before the condition says so:
-/// sooner than a request gives up, since people wait for it.
+/// How long an object is retried in vain, with no other stored meanwhile, before BucketWritable reports it: sooner
+/// than a request gives up, since people watch the condition.
 const REPORT_AFTER: Duration = Duration::from_secs(3);
 
-/// How long an attempt may take: a slow one is worth giving up, a new connection often helps.
+/// Maximum timeout of an attempt: it pays to give up a slow request, since a new connection is often faster.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html>
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Time below which what is left is not divided into two attempts: S3 takes about 76 ms for a small
-/// object, and several times that now and then.
+/// Minimum timeout of an attempt, unless less time is left: S3 takes about 76 ms for a small object, and several
+/// times that now and then.
 const SHORTEST_ATTEMPT: Duration = Duration::from_millis(500);
 
-/// Uploads to one function's bucket.
+/// All uploads to one function's bucket. They share the session, the bucket's health and [`MAX_UPLOADS`] slots.
 #[derive(Debug)]
 pub(crate) struct Uploads {
     pub(super) bucket: Bucket,
@@ -73,31 +73,30 @@ impl Uploads {
         }
     }
 
-    /// Whether uploads into `parts` are worth trying now, and there is a session for them; by
-    /// `deadline` at the latest.
+    /// Checks the circuit breakers of `parts`, and waits for a session until `deadline`.
     pub(super) async fn admit(&self, parts: Parts, deadline: Instant) -> Result<(), NotStored> {
         self.health.admit(parts, Instant::now())?;
         self.session(deadline).await?;
         Ok(())
     }
 
-    /// Puts an object that was admitted, or says by `deadline` why it could not.
+    /// Uploads an admitted object, or returns by `deadline` why it could not.
     pub(super) async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, NotStored> {
         let start = Instant::now();
         let mut pause = FIRST_PAUSE;
         let mut session = self.session(deadline).await?;
         let mut last = None;
         let mut if_absent = self.bucket.writes_conditionally();
-        // Whether the key can have an object: an earlier request's, or an earlier attempt's.
+        // Whether an object may exist under the key, from an earlier request or an earlier attempt.
         let mut may_exist = !object.is_new;
         loop {
             let Ok(Ok(permit)) = timeout_at(deadline.into(), self.slots.acquire()).await else {
-                // Slots that S3 keeps busy without storing anything are S3's fault.
+                // If nothing was stored while all slots were busy, the fault is S3's and not our capacity.
                 let stuck = last.is_some() || !self.health.stored_since(start);
                 return Err(if stuck { self.give_up(last, start) } else { NotStored::Full });
             };
             let time = attempt_timeout(deadline.saturating_duration_since(Instant::now()));
-            // On the heap, and only now that there is a slot: the SDK's future takes 20 KiB.
+            // Boxed, and only once there is a slot: the SDK's future takes 20 KiB.
             let attempt = Box::pin(self.put(object, if_absent, may_exist, &session, time)).await;
             drop(permit);
             let class = match attempt {
@@ -112,7 +111,7 @@ impl Uploads {
                 }
             };
             match class {
-                // Handled as `Unproven` where there was a condition.
+                // This PUT had no condition: `put` handles the 412 of one that had.
                 ErrorClass::PreconditionFailed => {
                     let blocker = failure::condition_not_set();
                     return Err(self.failed(Extent::Keys(object.part), Evidence::OneKey, blocker).into());
@@ -147,7 +146,7 @@ impl Uploads {
                     }
                     trace!(?wait, "retrying a failed upload after a pause");
                     sleep(wait).await;
-                    // A session may have ended, or been renewed, while we slept.
+                    // The session may have expired or been renewed during the pause.
                     session = self.session(deadline).await?;
                 }
             }
@@ -155,7 +154,7 @@ impl Uploads {
         }
     }
 
-    /// One attempt, counted. `may_exist` says whether the key can have an object already.
+    /// Sends one PUT and counts it. `may_exist` says whether an object may exist under the key already.
     async fn put(
         &self,
         object: &Object,
@@ -166,7 +165,7 @@ impl Uploads {
     ) -> Result<Stored, Failure> {
         let attempt = self.metrics.attempt();
         let result = self.bucket.put(object, if_absent, session, time).await;
-        // Without the key, which has the event's messageId in it and may have its userId.
+        // The log omits the key: it may contain the event's messageId and userId.
         let took = attempt.elapsed();
         let log = |outcome: &str| {
             let (content_type, bytes) = (object.content_type, object.body.len());
@@ -207,12 +206,13 @@ impl Uploads {
         Err(Failure::Error { class, in_doubt: answer.leaves_in_doubt() })
     }
 
-    /// An upload failed: the others are told. Returns what to tell its client.
+    /// Records a failed upload in the bucket's health. Returns the blocker to answer its client with.
     pub(super) fn failed(&self, extent: Extent, evidence: Evidence, blocker: Blocker) -> Blocker {
         self.health.failed(extent, evidence, blocker, Instant::now())
     }
 
-    /// The request's time is over. If nothing was stored in all that time, it concerns everybody.
+    /// The blocker of an upload that reached its deadline. If nothing was stored since `start`, it counts for the
+    /// whole bucket.
     fn give_up(&self, last: Option<Blocker>, start: Instant) -> NotStored {
         let blocker = last.unwrap_or_else(|| failure::no_answer(self.target()));
         if self.health.stored_since(start) {
@@ -221,8 +221,8 @@ impl Uploads {
         self.failed(Extent::Bucket, Evidence::Conclusive, blocker).into()
     }
 
-    /// A session, at once if there is one; else as soon as the manager has one, unless it is known
-    /// that it will not.
+    /// The current session. If there is none, asks the session manager for one and waits until `deadline`, or returns
+    /// at once with the known blocker.
     async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Blocker> {
         match self.sessions.state() {
             SessionState::Ready(session) => return Ok(session),
@@ -256,26 +256,26 @@ impl Uploads {
     }
 }
 
-/// How long the next attempt may take, of the time that is left: a connection that hangs must leave
-/// time for another.
+/// Timeout of the next attempt: half of the time left, so that a connection that hangs leaves time for another,
+/// within [`SHORTEST_ATTEMPT`] and [`ATTEMPT_TIMEOUT`].
 fn attempt_timeout(left: Duration) -> Duration {
     (left / 2).max(SHORTEST_ATTEMPT).min(left).min(ATTEMPT_TIMEOUT)
 }
 
-/// What became of an attempt that is not known to have stored the object.
+/// The outcome of an attempt that is not known to have stored the object.
 enum Failure {
-    /// S3 answered 412 to a condition, which does not prove that the object is there.
+    /// S3 answered 412 to `If-None-Match: *`, which does not prove that the object exists.
     Unproven,
-    /// It failed; `in_doubt` if the object may be stored all the same.
+    /// The attempt failed; `in_doubt` if S3 may have stored the object nevertheless.
     Error { class: ErrorClass, in_doubt: bool },
 }
 
-/// How S3 came to have an object.
+/// Whether this upload stored the object, or found it stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stored {
-    /// It was put.
+    /// S3 answered 200 to this upload.
     Now,
-    /// It was there.
+    /// The object existed: S3 answered a 412 that proves it.
     Already,
 }
 

@@ -1,4 +1,4 @@
-//! A batch: `{"batch": [event, …], "context"?, "integrations"?, "sentAt"?, …}`.
+//! Finds the events in a batch request: `{"batch": [event, …], "context"?, "integrations"?, "sentAt"?, …}`.
 
 use std::fmt;
 
@@ -17,11 +17,11 @@ use super::validate::TypeRule;
 use super::value::{Value, body_text};
 use super::{Limits, validate};
 
-/// Finds the events of a body that is a batch. Each event has its own `type`, one of the six.
+/// Finds the events in a body that is a batch. Each event has its own `type`, one of the six.
 ///
 /// # Errors
-/// The batch as a whole can't be taken: its frame is no JSON object with an
-/// array `batch`, or it is empty or over a limit.
+/// The batch is rejected as a whole: its frame is not a JSON object with an array `batch`, its `context` or
+/// `integrations` is not an object, or the array is empty or a limit exceeded.
 pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
     let frame = read_frame(body_text(body)?)?;
     let Some(value) = frame.get(Field::Batch) else {
@@ -30,7 +30,7 @@ pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Res
     };
     let items = items("batch", value, limits.batch_events)?;
     let request = RequestContext {
-        // What is no string can be no time, and would be copied into every event.
+        // A value that is not a string can't be a time, and would be copied into every event.
         sent_at: frame.get(Field::SentAt).filter(|value| value.is_string()),
         context: shared(&frame, Field::Context, Code::ContextNotObject, limits)?,
         integrations: shared(&frame, Field::Integrations, Code::IntegrationsNotObject, limits)?,
@@ -46,7 +46,7 @@ fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> R
     frame.get(field).map(read).transpose()
 }
 
-/// The events of the array `value`, called `name`: 1 to `max`.
+/// The items of the array `value`, 1 to `max`; `name` is the array's name in messages.
 pub(super) fn items<'a>(name: &str, value: Value<'a>, max: usize) -> Result<Vec<Value<'a>>, Rejection> {
     let not_array = |_| {
         let message = format!("{name} is {value}, not an array of events");
@@ -64,7 +64,7 @@ pub(super) fn items<'a>(name: &str, value: Value<'a>, max: usize) -> Result<Vec<
     }
 }
 
-/// Keeps at most `max` items and counts them all: half a million fit into a body.
+/// Keeps at most `max` items and counts them all: a body of 1 MiB can have half a million.
 struct Items {
     max: usize,
 }
@@ -109,7 +109,7 @@ mod tests {
         found.and_then(UnparsedEvents::parse).map_err(|error| (error.code, error.message))
     }
 
-    /// The only event, as stored.
+    /// The only event of the batch, as stored.
     fn stored(json: &str) -> String {
         let batch = take(json).unwrap();
         assert_eq!((batch.events.len(), batch.rejected.len()), (1, 0));

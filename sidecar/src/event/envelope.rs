@@ -1,32 +1,32 @@
-//! An event's members with those of the envelope found.
+//! Reads the members of an event or of a batch's frame, and finds those of the envelope.
 
 use super::field::Field;
 use super::object::for_each_member;
 use super::rejection::{Code, Rejection};
 use super::value::Value;
 
-/// A member of an event.
+/// A member of an event, as sent.
 pub(super) struct Member<'a> {
     pub(super) key: Value<'a>,
-    /// What the key means, if it is of the envelope.
+    /// The envelope's field that the key names, if any.
     pub(super) field: Option<Field>,
     pub(super) value: Value<'a>,
 }
 
-/// Members of a typical event; one allocation is enough for them.
+/// Initial capacity for members: those of a typical event need no second allocation.
 const TYPICAL: usize = 24;
 
-/// The known members by their names.
+/// The values of the envelope's members, by field.
 #[derive(Default)]
 pub(super) struct Known<'a>([Option<Value<'a>>; Field::COUNT]);
 
 impl<'a> Known<'a> {
-    /// The member's value unless it is absent or null.
+    /// The member's value; `None` if it is absent or null.
     pub(super) fn get(&self, field: Field) -> Option<Value<'a>> {
         self.0[field as usize].filter(|value| !value.is_null())
     }
 
-    /// Adds a member; one that is there already is an error.
+    /// Adds a member; a duplicate is an error.
     fn add(&mut self, field: Field, value: Value<'a>) -> Result<(), Rejection> {
         match self.0[field as usize].replace(value) {
             None => Ok(()),
@@ -38,22 +38,22 @@ impl<'a> Known<'a> {
     }
 }
 
-/// An event as it was sent.
+/// The members of one event, as sent.
 pub(super) struct Envelope<'a> {
-    /// All members in order.
+    /// All members, in order, duplicates of unknown ones included.
     pub(super) members: Vec<Member<'a>>,
-    /// Those of the envelope.
+    /// The values of those of the envelope.
     pub(super) known: Known<'a>,
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads an event.
+    /// Reads an event, which must be an object with each member of the envelope at most once.
     pub(super) fn read(json: &'a str) -> Result<Self, Rejection> {
         let mut members = Vec::with_capacity(TYPICAL);
         let mut known = Known::default();
         let mut outcome = Ok(());
         for_each_member(json, |key, value| {
-            // To an event `batch` is a member like any other.
+            // In an event `batch` is a member like any other.
             let field = Field::of(key).filter(|field| *field != Field::Batch);
             members.push(Member { key, field, value });
             if let (Some(field), Ok(())) = (field, &outcome) {
@@ -64,7 +64,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// Reads the body of a batch: nothing but its known members is of use.
+/// Reads the frame of a batch, of which only the known members matter.
 pub(super) fn read_frame(json: &str) -> Result<Known<'_>, Rejection> {
     let mut known = Known::default();
     let mut outcome = Ok(());

@@ -1,31 +1,30 @@
-//! What an event is.
+//! The type of an event: one of the six of Segment's spec, or another word.
 
-/// The most characters of a type.
+/// Maximum characters of a type.
 const MAX: usize = 32;
 
-/// One of the six types of Segment's spec, or another one of 1 to 32 characters
-/// `a` to `z` (a webhook destination also sends `delete`).
+/// One of the six types of Segment's spec, or another word of 1 to 32 characters `a` to `z` (a webhook destination
+/// also sends `delete`).
 #[derive(Clone, Debug, Eq, Hash, PartialEq)]
 pub enum EventType {
-    /// What somebody did.
+    /// An action of a user.
     Track,
-    /// Who somebody is.
+    /// Who a user is, with traits.
     Identify,
-    /// A page that was seen.
+    /// A view of a web page.
     Page,
-    /// An app's screen that was seen.
+    /// A view of an app's screen.
     Screen,
-    /// Whom somebody belongs to.
+    /// A group that a user belongs to, such as a company.
     Group,
-    /// Two names of one person.
+    /// Two IDs of the same user.
     Alias,
-    /// Anything else; made by [`EventType::parse`] only.
+    /// Any other type; one that was received is valid by [`EventType::parse`].
     Other(Box<str>),
 }
 
 impl EventType {
-    /// Reads a type as it stands in a path or in an event; `None` if it is not
-    /// 1 to 32 characters `a` to `z`.
+    /// Parses a type from a path or an event; `None` if it is not 1 to 32 characters `a` to `z`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::known(text).or_else(|| {
             let legal = (1..=MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());
@@ -33,7 +32,7 @@ impl EventType {
         })
     }
 
-    /// One of the six.
+    /// Parses one of the six types; `None` for any other.
     pub(super) fn known(text: &str) -> Option<Self> {
         Some(match text {
             "track" => Self::Track,
@@ -46,7 +45,7 @@ impl EventType {
         })
     }
 
-    /// The type as events and keys spell it.
+    /// The type as it is spelled in events and keys.
     pub fn as_str(&self) -> &str {
         match self {
             Self::Track => "track",

@@ -1,20 +1,20 @@
-//! The members that mean something here, by their names.
+//! Names the members of events and batches that the sidecar reads or writes.
 
 use super::value::Value;
 
 macro_rules! fields {
     ($($field:ident = $text:literal,)*) => {
-        /// A member of the envelope. Missing stamps are appended in this order.
+        /// A member of the envelope. Missing stamps are appended in the order of the variants.
         #[derive(Clone, Copy, Debug, Eq, PartialEq)]
         pub(super) enum Field { $($field),* }
 
         impl Field {
-            /// How many there are, for tables indexed by `field as usize`.
+            /// The number of fields, for tables indexed by `field as usize`.
             pub(super) const COUNT: usize = [$($text),*].len();
-            /// All of them, in the same order.
+            /// All fields, in the order of the variants.
             pub(super) const ALL: [Self; Self::COUNT] = [$(Self::$field),*];
 
-            /// The name as JSON, without a need for escapes.
+            /// The name as a JSON string; no name needs escapes.
             pub(super) fn quoted(self) -> &'static str {
                 match self { $(Self::$field => concat!('"', $text, '"')),* }
             }
@@ -58,12 +58,12 @@ fields! {
 }
 
 impl Field {
-    /// The member a key means: `"t\u0079pe"` is `type` to every reader of JSON.
+    /// The field that a key names, with or without escapes: `"t\u0079pe"` is `type` to every reader of JSON.
     pub(super) fn of(key: Value<'_>) -> Option<Self> {
         if key.is_escaped() { Self::of_decoded(&key.text()?) } else { Self::of_quoted(key.raw()) }
     }
 
-    /// The name as messages spell it.
+    /// The name without quotes, as in messages.
     pub(super) fn as_str(self) -> &'static str {
         self.quoted().trim_matches('"')
     }

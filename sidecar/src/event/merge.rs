@@ -1,5 +1,5 @@
-//! A batch's `context` and `integrations`, merged into each of its events:
-//! shallowly, and the event's members win.
+//! Merges a batch's `context` and `integrations` into each of its events: shallowly, and the event's members take
+//! precedence.
 
 use std::borrow::Cow;
 use std::collections::HashSet;
@@ -8,7 +8,7 @@ use super::object::{DEPTH, for_each_member};
 use super::rejection::{Code, Rejection};
 use super::value::Value;
 
-/// An object that a batch gives to all of its events.
+/// An object of the batch that is merged into each of its events.
 pub(super) struct Shared<'a> {
     raw: Value<'a>,
     members: Vec<Member<'a>>,
@@ -20,22 +20,21 @@ struct Member<'a> {
     value: Value<'a>,
 }
 
-/// What a key is to a reader, whose escapes are decoded; a key with half a
-/// surrogate pair has no text, and is only equal to itself as written.
+/// The text by which a key is compared: decoded, since any reader decodes escapes. A key with an unpaired surrogate
+/// has no text, and equals only itself as written.
 fn identity(key: Value<'_>) -> Cow<'_, str> {
     key.text().unwrap_or(Cow::Borrowed(key.raw()))
 }
 
 impl<'a> Shared<'a> {
-    /// Reads the object `raw`, the batch's member `name`, of at most `max` bytes:
-    /// what is longer fits into no event.
+    /// Reads the batch's member `name`, the object `raw`, of at most `max` bytes: a longer one fits into no event.
     pub(super) fn read(name: &str, raw: Value<'a>, max: usize) -> Result<Self, Rejection> {
         let length = raw.raw().len();
         if length > max {
             let message = format!("{name} of the batch has {length} bytes, over {max}");
             return Err(Rejection::new(Code::BatchTooLarge, message));
         }
-        // It will be one level deeper, in an event.
+        // In an event it is nested one level deeper.
         if raw.is_deeper_than(DEPTH - 1) {
             let message = format!("{name} of the batch is nested over {} levels", DEPTH - 1);
             return Err(Rejection::new(Code::InvalidJson, message));
@@ -48,13 +47,13 @@ impl<'a> Shared<'a> {
         Ok(Self { raw, members })
     }
 
-    /// Bytes of its text.
+    /// Bytes of its JSON text.
     pub(super) fn len(&self) -> usize {
         self.raw.raw().len()
     }
 
-    /// The event's object with the batch's new members behind its own; the
-    /// batch's as it is where the event has none.
+    /// The event's object, followed by the batch's members that it lacks; the batch's object as it is if the event
+    /// has none.
     pub(super) fn merged_into(&self, own: Option<Value<'a>>) -> Result<Cow<'a, str>, Rejection> {
         let Some(own) = own else {
             return Ok(Cow::Borrowed(self.raw.raw()));
@@ -64,7 +63,7 @@ impl<'a> Shared<'a> {
             own_keys.insert(identity(key));
         })?;
         let mut out = String::with_capacity(own.raw().len() + self.raw.raw().len());
-        // Without its last byte, the closing brace.
+        // Without the closing brace, its last byte.
         out.push_str(own.raw().strip_suffix('}').unwrap_or(own.raw()));
         let mut first = own_keys.is_empty();
         for member in &self.members {

@@ -1,20 +1,19 @@
-//! From a request's body to events that are ready to be stored. Pure: no I/O,
-//! and the time is the caller's.
+//! Parses the events in a request's body, validates them and stamps them for storage. Pure: no I/O, and the caller
+//! passes the time.
 //!
 //! What happens to one event, in this order:
-//! 1. its text is measured, then read once, as an object whose values stay text
-//!    (`object`), so that numbers keep their digits and unknown members stay;
-//! 2. the members of the envelope are found; one sent twice is an error, since
-//!    two readers could then see two different events (`envelope`);
-//! 3. the type is the path's, or in a batch the event's own, one of six (in a webhook any word);
-//! 4. the discard rules of Segment's spec are applied, under its names where it
-//!    has one (`validate`); a missing `messageId` is made (`message_id`);
-//! 5. the members that only the server knows are stamped in place, or appended,
-//!    and a batch's `context` and `integrations` merged in (`stamp`, `merge`).
+//! 1. its length is checked, then its text is read once, as an object whose values stay text (`object`), so that
+//!    numbers keep their digits, and unknown members are kept;
+//! 2. the members of the envelope are found; a duplicate is an error, since two readers could then see two different
+//!    events (`envelope`);
+//! 3. the type comes from the path, or in a batch from the event itself, as one of six (in a webhook as any word);
+//! 4. a missing `messageId` is generated (`message_id`), and the discard rules of Segment's spec are applied, under
+//!    its names where it has one (`validate`);
+//! 5. the members that only the server knows are set in place, or appended, and a batch's `context` and
+//!    `integrations` merged in (`stamp`, `merge`).
 //!
-//! A bad event of a batch is rejected alone; a batch whose frame is wrong is
-//! rejected whole. `null` is the same as absent to every rule. Between members
-//! white space is dropped, inside values it stays.
+//! An invalid event of a batch is rejected alone; a batch with an invalid frame is rejected as a whole. Every rule
+//! treats `null` as absent. White space between members is dropped, inside values it is kept.
 
 mod batch;
 mod envelope;
@@ -53,34 +52,32 @@ use stamp::RequestContext;
 use validate::TypeFrom;
 use value::Value;
 
-/// Bytes that an event takes in addition to its texts: its fields, what the server adds to it, and what the
-/// allocator rounds up.
+/// Bytes per event in addition to its texts: its fields, what the server adds to it, and the allocator's rounding.
 const EVENT_OVERHEAD_BYTES: usize = 768;
 
 /// One accepted, stamped event, ready to be stored.
 pub struct Event {
-    /// What it is.
+    /// The type from the path, or else from the event itself.
     pub event_type: EventType,
-    /// The client's `messageId`, at most 100 characters, else one made here.
+    /// The client's `messageId`, at most 100 characters, else a generated one.
     pub message_id: String,
-    /// A track event's name; half a surrogate pair in it is read as U+FFFD.
+    /// A track event's name, with U+FFFD in place of unpaired surrogates; `None` for other types.
     pub event: Option<String>,
-    /// The `userId`, a number as its digits; none if empty.
+    /// The `userId`, a number as its JSON text; `None` if it is absent or empty, or of another type.
     pub user_id: Option<String>,
-    /// The client's `timestamp` as sent, before correction, so that a retry gets
-    /// the same key; `receivedAt` where it is absent or unreadable. Its year is
-    /// between 0 and 9999.
+    /// The client's `timestamp` (or `originalTimestamp`) as sent, before correction for its clock, so that a retry
+    /// gets the same key; `receivedAt` if it is absent or unreadable. Its year is between 0 and 9999.
     pub timestamp: Timestamp,
-    /// Whether the client sent the `messageId`.
+    /// Whether the client sent the `messageId`; false if it was generated.
     pub message_id_sent: bool,
-    /// Whether `timestamp` is the client's.
+    /// Whether `timestamp` comes from the client; false if it is `receivedAt`.
     pub timestamp_sent: bool,
-    /// The JSON object to store.
+    /// The JSON object to store, with all stamps.
     pub body: Bytes,
 }
 
 impl Event {
-    /// The bytes of memory that it takes.
+    /// Bytes of memory that the event takes, for its reservation.
     pub(crate) fn memory_bytes(&self) -> usize {
         let names = [self.event.as_deref(), self.user_id.as_deref(), Some(self.message_id.as_str())];
         let names: usize = names.into_iter().flatten().map(str::len).sum();
@@ -88,7 +85,7 @@ impl Event {
     }
 }
 
-/// Without what a user sent, which has no place in a log.
+/// Omits the event's members, which must not get into logs, except its type, `messageId` and time.
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event")
@@ -100,34 +97,33 @@ impl fmt::Debug for Event {
     }
 }
 
-/// How much is taken. The caller caps the body itself while it reads it.
+/// Limits on the events of a request. The caller limits the body itself while it reads it.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// Bytes of one event as sent. A batch's `context` and `integrations` may be
-    /// as long, each.
+    /// Maximum bytes of one event as sent. A batch's `context` and `integrations` may have as many each.
     pub event_bytes: usize,
-    /// Events of one batch.
+    /// Maximum events of one batch.
     pub batch_events: usize,
-    /// Events of one webhook's array.
+    /// Maximum events of one webhook's array.
     pub webhook_events: usize,
-    /// Bytes of one request's stored events together: a batch's `context` is copied
-    /// into every event, so a small body could otherwise become gigabytes.
+    /// Maximum bytes of one request's events as they are stored: a batch's `context` and `integrations` are copied
+    /// into every event, so by the limits above alone a body below 1 MiB could become more than 150 MiB.
     pub batch_stored_bytes: usize,
 }
 
-/// Segment's limits (its HTTP tracking API and its webhook destination), and 16 MiB
-/// to store: 6 KiB for each event of a full batch.
+/// Segment's limits (of its HTTP tracking API and its webhook destination), and 16 MiB to store: at least 6 KiB per
+/// event of a full batch.
 impl Default for Limits {
     fn default() -> Self {
         Self { event_bytes: 32 << 10, batch_events: 2_500, webhook_events: 4_000, batch_stored_bytes: 16 << 20 }
     }
 }
 
-/// Finds the event of a body that is one event. `event_type` is the path's and wins over a
-/// `type` in the body.
+/// Finds the event in a body that is one event. `event_type` is from the path, and takes precedence over a `type` in
+/// the body.
 ///
 /// # Errors
-/// The body is not text.
+/// The body is not UTF-8.
 pub fn single<'a>(
     body: &'a [u8],
     event_type: EventType,
@@ -138,8 +134,8 @@ pub fn single<'a>(
     Ok(UnparsedEvents::alone(text, TypeFrom::Path(event_type), RequestContext::new(received_at), limits))
 }
 
-/// The write key in a body that is one event or a batch, for a caller that has to find it before the
-/// events are taken.
+/// The write key in a body that is one event or a batch, for a caller that has to check it before the events are
+/// parsed.
 pub(crate) fn write_key(body: &[u8]) -> Option<String> {
     let frame = envelope::read_frame(value::body_text(body).ok()?).ok()?;
     frame.get(Field::WriteKey)?.text().map(Cow::into_owned)

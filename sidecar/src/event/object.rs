@@ -1,4 +1,4 @@
-//! The members of an object, in order, their keys and values as they were sent.
+//! Iterates over the members of a JSON object, in order, with keys and values as they were sent.
 
 use std::fmt;
 
@@ -9,23 +9,22 @@ use serde_json::value::RawValue;
 use super::rejection::{Code, Rejection};
 use super::value::Value;
 
-/// The deepest nesting taken, the object itself included. Most readers stop
-/// somewhere; serde_json's limit, 127 levels, is a common one, and skipping over
-/// a value does not check it.
+/// Maximum nesting, the object itself included. Most parsers have a limit; serde_json's, 127 levels, is a common one,
+/// but is not checked for values that are skipped.
 pub(super) const DEPTH: usize = 127;
 
-/// How the refusal of a text that is no JSON begins.
+/// The start of the message for text that is not JSON.
 pub(super) const NOT_JSON: &str = "the body is not JSON: ";
 
-/// Hands every member of the object `json` to `each`: the key, a string with its
-/// quotes and escapes, and the value.
+/// Calls `each` for every member of the object `json`, with the key, a string with its quotes and escapes, and the
+/// value.
 pub(super) fn for_each_member<'a>(json: &'a str, each: impl FnMut(Value<'a>, Value<'a>)) -> Result<(), Rejection> {
     let mut reader = serde_json::Deserializer::from_str(json);
     reader.deserialize_map(Members(each)).and_then(|()| reader.end()).map_err(|error| invalid(&error))
 }
 
 fn invalid(error: &serde_json::Error) -> Rejection {
-    // An error about data repeats the data, however long: it is worded here.
+    // serde_json's data errors quote the data, however long, so the message is written here.
     let message = if error.is_data() {
         let (line, column) = (error.line(), error.column());
         format!("the body is JSON but not an object at line {line} column {column}")

@@ -1,4 +1,4 @@
-//! Parses one event: its text is checked, validated and stamped into what is stored. Pure.
+//! Parses one event: checks, validates and stamps its text into the JSON that is stored. Pure.
 
 use super::envelope::Envelope;
 use super::event_type::EventType;
@@ -11,13 +11,13 @@ use super::validate::{self, TypeFrom};
 use super::value::Value;
 use super::{Event, Limits};
 
-/// White space of JSON.
+/// The white space of JSON (RFC 8259, section 2).
 pub(super) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// Parses the event `json`.
+/// Parses the event in `json`.
 ///
 /// # Errors
-/// The first rule that it breaks.
+/// The first rule that the event breaks.
 pub(super) fn event(
     json: &str,
     type_from: &TypeFrom,

@@ -1,22 +1,22 @@
-//! Why a body or an event is not taken.
+//! The reasons for which a body or an event is rejected, with their messages for the client.
 
 use thiserror::Error;
 
 /// Declares [`Code`] from one list, so that [`Code::ALL`] can't miss any.
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $name:literal,)*) => {
-        /// The closed set of reasons; the names are Segment's discard reasons where it
-        /// has one, and serve as a metric's label.
+        /// The closed set of reasons to reject an event or a body. The names are Segment's discard reasons where it
+        /// has one, and are the values of a metric's label.
         #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
         pub enum Code {
             $($(#[$doc])* $code,)*
         }
 
         impl Code {
-            /// Every code.
+            /// All codes, so that metrics can start at zero.
             pub const ALL: &[Self] = &[$(Self::$code),*];
 
-            /// The code as answers and metrics spell it.
+            /// The code as it is spelled in answers and metrics.
             pub fn as_str(self) -> &'static str {
                 match self {
                     $(Self::$code => $name,)*
@@ -27,17 +27,18 @@ macro_rules! codes {
 }
 
 codes! {
-    /// The stored events of a batch would be too long together.
+    /// The events of a request are too long together as they would be stored, or a batch's `context` or
+    /// `integrations` is longer than an event may be.
     BatchTooLarge = "batch_too_large",
     /// `category` of a page or screen is not a string.
     CategoryNotString = "category_not_string",
     /// `context` is not an object.
     ContextNotObject = "context_not_object",
-    /// A member of the envelope is there twice.
+    /// A member of the envelope occurs twice.
     DuplicateKey = "duplicate_key",
-    /// A batch without an event.
+    /// A batch, or a webhook's array, has no events.
     EmptyBatch = "empty_batch",
-    /// A track event without a name.
+    /// A track event has no name, or an empty one.
     EventNotDefined = "event_not_defined",
     /// An item of a batch is not an object.
     EventNotObject = "event_not_object",
@@ -49,34 +50,34 @@ codes! {
     IntegrationsNotObject = "integrations_not_object",
     /// A batch's body has no array named `batch`.
     InvalidBatch = "invalid_batch",
-    /// Not JSON, not an object, or nested too deep.
+    /// The text is not UTF-8, not JSON or not an object, or is nested too deep.
     InvalidJson = "invalid_json",
-    /// An item of a batch has no type, or an unknown one.
+    /// An event that has to state its type has none, or one that is not allowed.
     InvalidType = "invalid_type",
-    /// `messageId` is not a string.
+    /// `messageId` is not a string, or has an unpaired surrogate.
     MessageIdNotString = "message_id_not_string",
-    /// `messageId` is longer than the limit.
+    /// `messageId` has more than 100 characters.
     MessageIdTooLong = "message_id_too_long",
     /// `name` of a page or screen is not a string.
     NameNotString = "name_not_string",
-    /// Nobody is named: neither `userId` nor `anonymousId`.
+    /// Neither `userId` nor `anonymousId` names a user (nor, in an alias, `previousId`).
     NoUserAnonId = "no_user_anon_id",
     /// `properties` is not an object.
     PropertiesNotObject = "properties_not_object",
-    /// A batch has more events than the limit.
+    /// A batch, or a webhook's array, has more events than the limit.
     TooManyEvents = "too_many_events",
     /// `traits` is not an object.
     TraitsNotObject = "traits_not_object",
 }
 
-/// A refusal, for the client that sent the event. The message may quote a short
-/// piece of what was sent: it belongs in the answer, not in a log.
+/// A rejection, for the client that sent the event. The message may quote a short piece of what was sent, so it
+/// belongs in the answer, not in a log.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{message}")]
 pub struct Rejection {
-    /// The reason.
+    /// The reason, for machines.
     pub code: Code,
-    /// The reason in a sentence, with the value that was wrong.
+    /// The reason as a sentence, with the invalid value.
     pub message: String,
 }
 
@@ -86,12 +87,12 @@ impl Rejection {
     }
 }
 
-/// An event of a batch that was refused while others may have been taken.
+/// An event of a batch that was rejected while others may have been accepted.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("event {index}: {rejection}")]
 pub struct Rejected {
-    /// Its place in the batch, from 0.
+    /// Its index in the batch, from 0.
     pub index: usize,
-    /// Why it was refused.
+    /// Why it was rejected.
     pub rejection: Rejection,
 }

@@ -1,4 +1,4 @@
-//! The stored object: what the client sent, with what only the server knows.
+//! Builds the stored JSON object: what the client sent, with the members that only the server knows.
 
 use std::borrow::Cow;
 
@@ -14,25 +14,25 @@ use super::rejection::Rejection;
 use super::time;
 use super::value::Value;
 
-/// `version` of an event whose client sends none, as Segment's tracking API sets it.
+/// `version` of an event that has no number as its `version`, as Segment's tracking API sets it.
 const VERSION: &str = "2";
 
-/// What the stamps of an event add to its length, roughly: the keys and times.
+/// Spare bytes in the buffer of a stored event, more than the keys of all appended stamps take.
 const STAMPS: usize = 320;
 
-/// What all events of one request have in common.
+/// What all events of one request share.
 pub(super) struct RequestContext<'a> {
-    /// When the request came, to the millisecond.
+    /// `receivedAt` of the events, truncated to the millisecond.
     pub(super) received_at: Timestamp,
-    /// The same as it is written into every event.
+    /// `received_at` as a JSON string, as it is written into every event.
     pub(super) quoted: String,
-    /// Whether times that are there stay: who sent the event on has stamped it already.
+    /// Whether times in the event are kept, as Segment has stamped what its webhooks send.
     pub(super) keeps_times: bool,
-    /// The batch's own `sentAt`.
+    /// The batch's own `sentAt`, for events without one.
     pub(super) sent_at: Option<Value<'a>>,
-    /// The batch's `context`.
+    /// The batch's `context`, to merge into each event.
     pub(super) context: Option<Shared<'a>>,
-    /// The batch's `integrations`.
+    /// The batch's `integrations`, to merge into each event.
     pub(super) integrations: Option<Shared<'a>>,
 }
 
@@ -50,7 +50,7 @@ impl RequestContext<'_> {
     }
 }
 
-/// The stored object, and the client's timestamp for the event's key, where there is one that can be read.
+/// The stored object, and the client's timestamp for the event's key; `None` if it is absent or unreadable.
 pub(super) fn stamp<'a>(
     envelope: &Envelope<'a>,
     event_type: &EventType,
@@ -61,7 +61,7 @@ pub(super) fn stamp<'a>(
     let received = || Cow::Borrowed(request.quoted.as_str());
     let as_sent = |value: Value<'a>| Cow::Borrowed(value.raw());
 
-    // Segment's libraries call the client's time `timestamp`, RudderStack's `originalTimestamp`.
+    // Segment's libraries call the client's time `timestamp`, RudderStack's call it `originalTimestamp`.
     let original = known.get(Field::Timestamp).or(known.get(Field::OriginalTimestamp));
     let sent = known.get(Field::SentAt).or(request.sent_at);
     let original_time = original.and_then(time::read);
@@ -69,7 +69,7 @@ pub(super) fn stamp<'a>(
     let happened = match (sent_time, original_time) {
         (Some(sent), Some(original)) => time::corrected(request.received_at, sent, original),
         (None, Some(original)) => original,
-        // Nothing of the client's is there to correct, whatever its clock says.
+        // Without a readable time of the client there is nothing to correct.
         (_, None) => request.received_at,
     };
 
@@ -102,7 +102,7 @@ pub(super) fn stamp<'a>(
     Ok((body, original_time))
 }
 
-/// New values of members, as JSON.
+/// New values of the envelope's members, as JSON.
 #[derive(Default)]
 struct Stamps<'a>([Option<Cow<'a, str>>; Field::COUNT]);
 
@@ -120,8 +120,8 @@ impl<'a> Stamps<'a> {
     }
 }
 
-/// Each member in its place, with its stamp's value if there is one; the write
-/// key, which is a credential, left out; the remaining stamps at the end.
+/// Writes each member in its place, with the value of its stamp if there is one, then the remaining stamps. The write
+/// key is left out, since it is a credential.
 fn write(envelope: &Envelope<'_>, mut stamps: Stamps<'_>) -> Bytes {
     let mut out = Vec::with_capacity(capacity(envelope, &stamps));
     let mut put = |key: &str, json: &str| {
@@ -148,7 +148,7 @@ fn write(envelope: &Envelope<'_>, mut stamps: Stamps<'_>) -> Bytes {
     Bytes::from(out)
 }
 
-/// The bytes of the stored object, and few more: what is stored is accounted for by its length.
+/// The capacity for the stored object: its length and little more, since its reservation covers only the length.
 fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
     let kept = |member: &Member<'_>| match member.field {
         Some(field) if field == Field::WriteKey || stamps.has(field) => 0,
@@ -170,7 +170,7 @@ mod tests {
         found.and_then(UnparsedEvents::parse).unwrap().events.remove(0)
     }
 
-    /// What becomes of these members; only those around them are cut away.
+    /// The stored object of an event with these members, without the fixed members before them and the braces.
     fn stored(members: &str) -> String {
         let json = format!(r#"{{"userId":1,"event":"e","messageId":"m",{members}}}"#);
         let body = String::from_utf8(taken(&json).body.to_vec()).unwrap();
@@ -226,7 +226,7 @@ mod tests {
     #[test]
     fn times_are_corrected_where_both_can_be_read() {
         let table = [
-            // timestamp, sentAt, corrected, the time for the key
+            // timestamp, sentAt, corrected timestamp, time for the key
             (r#""2020-01-01""#, "null", "2020-01-01T00:00:00.000Z", "2020-01-01T00:00:00Z"),
             (r#""2020-01-01""#, r#""2020-01-01T00:00:02Z""#, "2026-11-23T11:59:58.123Z", "2020-01-01T00:00:00Z"),
             (

@@ -1,4 +1,4 @@
-//! Timestamps: read as clients write them, corrected for their clocks, printed.
+//! Reads timestamps as clients write them, corrects them for clients' clocks, and prints them.
 
 use std::borrow::Cow;
 
@@ -9,20 +9,20 @@ use jiff::tz::Offset;
 
 use super::value::Value;
 
-/// The start of year 0, the first instant that RFC 3339 can write.
+/// The start of year 0, the earliest time that RFC 3339 can represent.
 const FIRST: Timestamp = Timestamp::constant(-62_167_219_200, 0);
 
-/// Digits of a second's fraction that mean something here.
+/// Maximum digits of a second's fraction that are read: nanoseconds, as in jiff.
 const FRACTION: usize = 9;
 
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
-/// Reads RFC 3339, also with a space for the `T`, without an offset (then it is
-/// UTC) or as a date only (then it is midnight). Anything else is `None`.
+/// Reads a timestamp in RFC 3339, also with a space for the `T`, without an offset (then it is UTC) or as a date only
+/// (then it is midnight). `None` for anything else.
 pub(super) fn read(value: Value<'_>) -> Option<Timestamp> {
     let text = value.text()?;
     let bytes = text.as_bytes();
-    // Neither a signed or longer year nor a zone's name, both of which jiff reads.
+    // Excludes a signed or longer year and the name of a time zone, which jiff would read.
     let year = bytes.len() >= 10 && bytes[..4].iter().all(u8::is_ascii_digit);
     if !year || bytes[4] != b'-' || bytes.contains(&b'[') {
         return None;
@@ -35,7 +35,7 @@ pub(super) fn read(value: Value<'_>) -> Option<Timestamp> {
     (timestamp >= FIRST).then_some(timestamp)
 }
 
-/// RFC 3339 allows a fraction of any length, jiff nine digits.
+/// Truncates a longer fraction: RFC 3339 allows any length, jiff nine digits.
 fn without_excess_digits(text: &str) -> Cow<'_, str> {
     let Some((before, fraction)) = text.split_once('.') else {
         return Cow::Borrowed(text);
@@ -48,20 +48,19 @@ fn without_excess_digits(text: &str) -> Cow<'_, str> {
     Cow::Owned(format!("{before}.{kept}{after}"))
 }
 
-/// When the event happened by our clock, for a client whose clock is wrong:
-/// `receivedAt - (sentAt - originalTimestamp)`, Segment's rule, kept within the
-/// years 0 to 9999.
+/// The time of the event by the server's clock, for a client whose clock is wrong: `receivedAt - (sentAt -
+/// originalTimestamp)`, Segment's rule, limited to the years 0 to 9999.
 pub(super) fn corrected(received: Timestamp, sent: Timestamp, original: Timestamp) -> Timestamp {
     received.saturating_sub(sent.duration_since(original)).unwrap_or(received).max(FIRST)
 }
 
-/// Cut to the millisecond, as it is printed: what readers compute from the stored
-/// members then agrees with what was computed here.
+/// Truncates to the millisecond, as it is printed: what readers compute from the stored members then equals what was
+/// computed here.
 pub(super) fn to_millis(timestamp: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(timestamp.as_millisecond()).unwrap_or(timestamp)
 }
 
-/// RFC 3339 in UTC with milliseconds and `Z`, as a JSON string.
+/// Prints a timestamp as a JSON string: RFC 3339 in UTC with milliseconds and `Z`.
 pub(super) fn quoted(timestamp: Timestamp) -> String {
     format!("\"{}\"", PRINTER.timestamp_to_string(&timestamp))
 }

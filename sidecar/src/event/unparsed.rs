@@ -1,9 +1,7 @@
-//! The events of a body, found and not parsed yet: how much memory they will take is known before any of
-//! it is allocated.
+//! Holds the events found in a body until they are parsed, so that their memory can be reserved first. Pure.
 //!
-//! A batch's `context` is copied into every event, and an event of many members takes several times its
-//! length while it is read. So a small body can become large, and a bound on memory has to be checked
-//! before that. Pure.
+//! A batch's `context` is copied into every event, and an event with many members takes several times its length
+//! while it is parsed. So a small body can need much memory, and an upper bound must be known before it is allocated.
 
 use super::merge::Shared;
 use super::rejection::{Code, Rejected, Rejection};
@@ -12,24 +10,24 @@ use super::validate::{TypeFrom, TypeRule};
 use super::value::Value;
 use super::{EVENT_OVERHEAD_BYTES, Event, Limits, parse};
 
-/// Bytes that reading takes for each byte of JSON, at most: a member has at least 5 bytes (`"":1,`), and
+/// Upper bound of the bytes that parsing takes per byte of JSON: a member has at least 5 bytes (`"":1,`), and takes
 /// 64 of its own in a list that doubles as it grows, or in a set of keys.
 const READING_FACTOR: usize = 26;
 
-/// What became of a request's events. Where no event is good, `events` is empty, and the whole request
-/// is to be refused.
+/// The parsed events of a request. If none is valid, `events` is empty, and the caller has to refuse the whole
+/// request.
 #[derive(Debug)]
 pub struct ParsedEvents {
-    /// The events taken, in the order they came.
+    /// The accepted events, in the order of the request.
     pub events: Vec<Event>,
-    /// Those refused, by their place.
+    /// The rejected events, with their indexes.
     pub rejected: Vec<Rejected>,
 }
 
-/// The events of one body, and what they share.
+/// The events of one body, not parsed yet, and what they share.
 pub struct UnparsedEvents<'a> {
     items: Vec<Value<'a>>,
-    /// Whether the body is the event: then a bad one is an error and no rejected part of a batch.
+    /// Whether the body is a single event: then an invalid event is an error, not a rejected item of a batch.
     is_alone: bool,
     type_from: TypeFrom,
     request: RequestContext<'a>,
@@ -37,37 +35,37 @@ pub struct UnparsedEvents<'a> {
 }
 
 impl<'a> UnparsedEvents<'a> {
-    /// A body that is one event.
+    /// The event of a body that is a single event.
     pub(super) fn alone(item: Value<'a>, type_from: TypeFrom, request: RequestContext<'a>, limits: &Limits) -> Self {
         Self { items: vec![item], is_alone: true, type_from, request, limits: *limits }
     }
 
-    /// A body with a list of events.
+    /// The events of a body that has a list of them; each states its type, by `rule`.
     pub(super) fn several(items: Vec<Value<'a>>, rule: TypeRule, request: RequestContext<'a>, limits: &Limits) -> Self {
         Self { items, is_alone: false, type_from: TypeFrom::Event(rule), request, limits: *limits }
     }
 
-    /// The most bytes that [`parse`](Self::parse) allocates, the result included.
+    /// Upper bound of the bytes that [`parse`](Self::parse) allocates, the result included.
     pub fn memory_bound(&self) -> usize {
         let RequestContext { context, integrations, sent_at, .. } = &self.request;
         let shared_json: usize = [context, integrations].into_iter().flatten().map(Shared::len).sum();
         let shared = shared_json + sent_at.map_or(0, |value| value.raw().len());
-        // What is longer is refused before it is read.
+        // A longer event is rejected before it is parsed.
         let lengths = || self.items.iter().map(|item| item.raw().len().min(self.limits.event_bytes));
         let longest = lengths().max().unwrap_or_default();
-        // Reading ends with the event that is one too many.
+        // Parsing ends with the event that exceeds the limit.
         let most_stored = self.limits.batch_stored_bytes + longest + shared;
         let stored = lengths().map(|length| length + shared).sum::<usize>().min(most_stored);
-        // Names and ids are copied out of an event, and are together no longer than it is.
+        // Names and IDs are copied out of an event; together they are no longer than the event.
         let names: usize = lengths().sum();
         let reading = READING_FACTOR * (longest + shared_json);
         stored + names + reading + self.items.len() * EVENT_OVERHEAD_BYTES
     }
 
-    /// Parses the events one by one: a bad one of several is rejected alone.
+    /// Parses the events one by one. An invalid event in a list is rejected alone.
     ///
     /// # Errors
-    /// The only event is bad, or all together are too long as they would be stored.
+    /// The single event is invalid, or the events together exceed the limit on what is stored.
     pub fn parse(self) -> Result<ParsedEvents, Rejection> {
         let Self { items, is_alone, type_from, request, limits } = self;
         let mut batch = ParsedEvents { events: Vec::with_capacity(items.len()), rejected: Vec::new() };
@@ -92,7 +90,7 @@ impl<'a> UnparsedEvents<'a> {
                 return Err(Rejection::new(Code::BatchTooLarge, message));
             }
         }
-        // It may wait for long with a few good events of many.
+        // The list may be held for long, and may have few valid events out of many.
         batch.events.shrink_to_fit();
         Ok(batch)
     }
@@ -116,7 +114,7 @@ mod tests {
         let one = bound(&frame(1, 10_000));
         assert!(bound(&frame(500, 10_000)) - one > 499 * 10_000);
         assert!(bound(&frame(500, 10)) < 1 << 20);
-        // A batch never becomes more than it may, whatever it would be.
+        // The limit on what is stored bounds every batch.
         assert!(bound(&frame(2_500, 32_000)) < 24 << 20);
     }
 

@@ -1,5 +1,5 @@
-//! The discard rules: what Segment takes and then drops is refused here, with
-//! its reason (the discards of its delivery overview).
+//! Validates events by Segment's discard rules: an event that Segment would accept and then drop is rejected here,
+//! with the reason (the discards of Segment's delivery overview).
 
 use std::borrow::Cow;
 
@@ -9,25 +9,25 @@ use super::field::Field;
 use super::rejection::{Code, Rejection};
 use super::value::Value;
 
-/// Where an event's type stands.
+/// The source of an event's type.
 #[derive(Clone, Debug)]
 pub(super) enum TypeFrom {
-    /// The path says it, and wins over the event.
+    /// From the path, which takes precedence over the event's own.
     Path(EventType),
-    /// The event says it, as this rule has it.
+    /// From the event's `type`, which must satisfy this rule.
     Event(TypeRule),
 }
 
-/// Which types an event may say that it has.
+/// Which types an event may state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TypeRule {
-    /// Those of the tracking API.
+    /// The six types of the tracking API.
     Six,
-    /// Any word: webhook destinations also send `delete`.
+    /// Any word of 1 to 32 letters `a` to `z`: webhook destinations also send `delete`.
     AnyWord,
 }
 
-/// The type of an event that says it itself.
+/// The type that the event itself states.
 pub(super) fn event_type(known: &Known<'_>, rule: TypeRule) -> Result<EventType, Rejection> {
     let types = match rule {
         TypeRule::Six => "track, identify, page, screen, group or alias",
@@ -48,7 +48,7 @@ pub(super) fn event_type(known: &Known<'_>, rule: TypeRule) -> Result<EventType,
     })
 }
 
-/// Applies the rules that hold for every event and those of its type.
+/// Applies the rules for all events and those for the event's type.
 pub(super) fn check(known: &Known<'_>, event_type: &EventType) -> Result<(), Rejection> {
     use EventType::{Alias, Group, Identify, Page, Screen, Track};
 
@@ -70,7 +70,7 @@ pub(super) fn check(known: &Known<'_>, event_type: &EventType) -> Result<(), Rej
     }
 }
 
-/// The `userId`, a number as its digits.
+/// The `userId` as text, a number as it is written; `None` if it is empty, or neither a string nor a number.
 pub(super) fn user_id(known: &Known<'_>) -> Option<String> {
     let value = known.get(Field::UserId).filter(|value| names_somebody(*value))?;
     let text = value.lossy_text();
@@ -104,7 +104,7 @@ fn event_name(known: &Known<'_>) -> Result<(), Rejection> {
     }
 }
 
-/// An object, null or absent; also for the members of a batch's frame.
+/// Checks that a member is an object, null or absent. Also used for the members of a batch's frame.
 pub(super) fn object(known: &Known<'_>, field: Field, code: Code) -> Result<(), Rejection> {
     match known.get(field) {
         Some(value) if !value.is_object() => Err(wrong(field, value, "an object", code)),
@@ -128,7 +128,7 @@ mod tests {
     use super::{EventType, TypeRule, check, event_type, user_id};
     use crate::event::envelope::Envelope;
 
-    /// The message of a refusal with its code, or nothing.
+    /// The code and the message of a rejection; empty if the event is valid.
     fn verdict(kind: &str, json: &str) -> String {
         let envelope = Envelope::read(json).unwrap();
         let event_type = EventType::parse(kind).unwrap();

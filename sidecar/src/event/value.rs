@@ -1,4 +1,4 @@
-//! A JSON value as it was sent: its text, and what little is read from it.
+//! Holds a JSON value as the text that was sent, and reads from it only what is needed.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,10 +8,11 @@ use serde::de::{self, Visitor};
 
 use super::rejection::{Code, Rejection};
 
-/// Characters of a client's value that a message repeats.
+/// Maximum characters of a client's value that a message quotes.
 const QUOTED_CHARS: usize = 48;
 
-/// The text of one value, known to be JSON without white space around it.
+/// The JSON text of one value: valid and without white space around it, except for a body that is a single event,
+/// which is not checked yet.
 #[derive(Clone, Copy)]
 pub(super) struct Value<'a>(&'a str);
 
@@ -24,7 +25,7 @@ impl<'a> Value<'a> {
         self.0
     }
 
-    // The first byte of a value tells its kind.
+    // The first byte of a value determines its kind.
 
     pub(super) fn is_null(self) -> bool {
         self.0.starts_with('n')
@@ -50,15 +51,15 @@ impl<'a> Value<'a> {
         self.0.contains('\\')
     }
 
-    /// A string decoded; `None` for anything else, half a surrogate pair included,
-    /// which is legal JSON and no text.
+    /// The decoded string; `None` for any other value, and for a string with an unpaired surrogate, which is valid
+    /// JSON but not valid Unicode.
     pub(super) fn text(self) -> Option<Cow<'a, str>> {
         let inner = self.0.strip_prefix('"')?.strip_suffix('"')?;
         if self.is_escaped() { serde_json::from_str(self.0).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
     }
 
-    /// A string decoded, with U+FFFD where there is half a surrogate pair: clients
-    /// that cut names to a length do cut emoji in two.
+    /// The decoded string, with U+FFFD in place of unpaired surrogates: clients that truncate names do cut emoji in
+    /// two.
     pub(super) fn lossy_text(self) -> Option<Cow<'a, str>> {
         self.text().or_else(|| {
             let mut json = serde_json::Deserializer::from_str(self.0);
@@ -66,9 +67,9 @@ impl<'a> Value<'a> {
         })
     }
 
-    /// Whether arrays and objects are nested in each other more than `limit` deep.
+    /// Whether arrays and objects are nested more than `limit` levels deep.
     pub(super) fn is_deeper_than(self, limit: usize) -> bool {
-        // Nearly every event has fewer brackets than the limit, which is quick to see.
+        // Checked first, since it is fast and nearly every event has fewer brackets than the limit.
         let brackets = self.0.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
         brackets.count() > limit && self.depth() > limit
     }
@@ -93,7 +94,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The value for a message: short scalars as they came, the rest by its kind.
+/// The value for a message: scalars as sent, cut after [`QUOTED_CHARS`]; arrays and objects by their kind only.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.char_indices().nth(QUOTED_CHARS) {
@@ -105,7 +106,7 @@ impl fmt::Display for Value<'_> {
     }
 }
 
-/// Takes the bytes that serde_json has for a string, surrogates and all.
+/// Takes the bytes that serde_json decodes a string to, unpaired surrogates included.
 struct Lossy;
 
 impl Visitor<'_> for Lossy {
@@ -120,7 +121,7 @@ impl Visitor<'_> for Lossy {
     }
 }
 
-/// A body as text. A byte order mark is skipped, as RFC 8259 section 8.1 allows.
+/// The body as text, without a byte order mark, which RFC 8259, section 8.1, allows parsers to ignore.
 pub(super) fn body_text(body: &[u8]) -> Result<&str, Rejection> {
     let body = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body);
     str::from_utf8(body).map_err(|error| {

@@ -1,5 +1,5 @@
-//! What Segment's webhook destinations send: one event, or an array of events. Each has been
-//! through Segment, which has stamped its times; they stay.
+//! Finds the events in what Segment's webhook destinations send: one event, or an array of events. Segment has
+//! stamped their times already, so these are kept.
 //! <https://segment.com/docs/connections/destinations/catalog/actions-webhook/>
 
 use std::fmt;
@@ -18,10 +18,10 @@ use super::validate::{TypeFrom, TypeRule};
 use super::value::{Value, body_text};
 use super::{Limits, object};
 
-/// Finds the events of a body that is one event or an array of events. Each has its own `type`, any word.
+/// Finds the events in a body that is one event or an array of events. Each has its own `type`, any word.
 ///
 /// # Errors
-/// The array as a whole can't be taken: it is no JSON, empty or over a limit.
+/// The body is not UTF-8, or the array is rejected as a whole: it is not JSON, is empty or exceeds a limit.
 pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
     let text = body_text(body)?.trim_matches(SPACE);
     let request = RequestContext { keeps_times: true, ..RequestContext::new(received_at) };
@@ -34,7 +34,7 @@ pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> R
     Ok(UnparsedEvents::several(items, TypeRule::AnyWord, request, limits))
 }
 
-/// The text of an array's first item, just as it came: what a webhook's signature covers.
+/// The text of an array's first item exactly as sent, which a webhook's signature covers.
 pub(crate) fn first_of_array(body: &[u8]) -> Option<&[u8]> {
     let mut reader = serde_json::Deserializer::from_slice(body);
     let first: Option<&RawValue> = reader.deserialize_seq(First).ok()?;

@@ -1,4 +1,4 @@
-//! The answers that clients get.
+//! The HTTP answers: statuses, JSON bodies and headers.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -6,86 +6,85 @@ use hyper::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER, WWW_AUTHENTIC
 use hyper::{Response, StatusCode};
 use serde::Serialize;
 
-/// The body of an answer: all there, and small.
+/// The body of an answer: complete in memory, never streamed.
 pub(crate) type AnswerBody = Full<Bytes>;
 
-/// What every request that stored its events is told.
+/// The body of the answer to a request whose events are all stored.
 const SUCCESS: &[u8] = br#"{"success":true}"#;
 
-/// Seconds after which a client may try again: the least, and how many more by chance, so that
-/// those turned away together do not come back together.
+/// Range of `Retry-After`, in seconds, both ends included. The value is random, so that clients refused at the same
+/// time do not all retry at the same time.
 const RETRY_AFTER_SECONDS: (u8, u8) = (1, 10);
 
-/// Bytes of an answer that may list refused events. A client that does not read makes its answers wait in
-/// memory, where each connection has room for no more than this in addition to its requests
-/// ([`tributary_crds::memory`]).
+/// Maximum size of the list of rejected events in an answer, in bytes. Answers to a client that does not read them stay
+/// in memory, where a connection has room for this much in addition to its requests ([`tributary_crds::memory`]).
 const MAX_LISTED_BYTES: usize = 12 << 10;
 
-/// Bytes that a listed event takes in addition to its message.
+/// Bytes of a listed event in addition to its message.
 const ENTRY_BYTES: usize = 64;
 
-/// An answer to a request.
+/// An answer to a request, before it is rendered as HTTP.
 #[derive(Debug)]
 pub(crate) enum Answer {
     /// 200: every event is stored.
     Success,
-    /// 200: every good event is stored; these were not good.
+    /// 200: every valid event is stored; the invalid ones are listed.
     Partial(RejectedEvents),
-    /// 400, 401, 404, 405, 408: the request is not one to repeat as it is (408: it may be).
+    /// 400, 401, 404, 405, 408: the request can't succeed as it is, except that after a 408 a client may repeat it.
     Refused {
         /// The HTTP status.
         status: StatusCode,
-        /// A closed set, for machines.
+        /// The machine-readable code, from a closed set.
         code: &'static str,
-        /// For people.
+        /// The explanation for people.
         message: String,
-        /// Events refused one by one, if it was a batch without a good one.
+        /// The rejected events, if this is a batch without a valid one.
         rejected: RejectedEvents,
     },
     /// 429 or 503: the same request may succeed later.
     Later {
         /// The HTTP status.
         status: StatusCode,
-        /// A closed set, for machines.
+        /// The machine-readable code, from a closed set.
         code: String,
-        /// For people.
+        /// The explanation for people.
         message: String,
     },
-    /// 204, to a browser's preflight.
+    /// 204: the answer to a browser's preflight.
     Nothing,
-    /// Anything for the platform.
+    /// A status, content type and text, for the platform port.
     Plain(StatusCode, &'static str, String),
 }
 
-/// An event that was refused while others of its batch were stored.
+/// An invalid event of a batch, as the answer lists it.
 #[derive(Debug, Serialize)]
 pub(crate) struct RejectedEvent {
-    /// Its place in the batch, from 0.
+    /// The index in the batch, from 0.
     pub(crate) index: usize,
-    /// A closed set, for machines.
+    /// The machine-readable code, from a closed set.
     pub(crate) code: &'static str,
-    /// For people.
+    /// The explanation for people.
     pub(crate) message: String,
 }
 
-/// The events of a batch that were refused, as many as an answer lists. The others are counted only: answers wait in
-/// memory for their events to be stored, and for clients that do not read them.
+/// The rejected events of a batch, as many as an answer lists ([`MAX_LISTED_BYTES`]); the others are only counted. This
+/// bounds the memory of answers that wait for events to be stored, and for clients that do not read.
 #[derive(Debug, Default)]
 pub(crate) struct RejectedEvents {
-    /// Those that are listed.
+    /// The events that the answer lists.
     pub(crate) listed: Vec<RejectedEvent>,
     bytes: usize,
     omitted: usize,
 }
 
 impl RejectedEvents {
-    /// Whether none was refused.
+    /// Whether no event was rejected.
     pub(crate) fn is_empty(&self) -> bool {
         self.listed.is_empty() && self.omitted == 0
     }
 
     fn push(&mut self, one: RejectedEvent) {
-        // Nothing shorter is listed in the place of one that did not fit, and nothing more is measured.
+        // After the first that does not fit, nothing is listed or measured any more, even if it is shorter.
         if self.omitted == 0 {
             self.bytes += serde_json::to_string(&one.message).map_or(0, |message| message.len()) + ENTRY_BYTES;
             if self.bytes <= MAX_LISTED_BYTES {
@@ -112,7 +111,7 @@ struct Document<'a> {
     error: Option<Error<'a>>,
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     rejected: &'a [RejectedEvent],
-    /// How many more there are than are listed.
+    /// The number of rejected events that are not listed.
     #[serde(skip_serializing_if = "is_zero")]
     rejected_omitted: usize,
 }
@@ -135,12 +134,12 @@ struct Error<'a> {
 }
 
 impl Answer {
-    /// 503, with what is wrong.
+    /// A 503 answer with the reason.
     pub(crate) fn unavailable(code: String, message: String) -> Self {
         Self::Later { status: StatusCode::SERVICE_UNAVAILABLE, code, message }
     }
 
-    /// The answer as HTTP.
+    /// Renders the answer as an HTTP response.
     pub(crate) fn into_response(self) -> Response<AnswerBody> {
         match self {
             Self::Success => json(StatusCode::OK, Bytes::from_static(SUCCESS)),
@@ -152,7 +151,7 @@ impl Answer {
                     StatusCode::METHOD_NOT_ALLOWED => {
                         response.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
                     }
-                    // Not Basic, for which browsers ask their user.
+                    // Not Basic, for which browsers show a password dialog.
                     StatusCode::UNAUTHORIZED => {
                         response.headers_mut().insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
                     }
@@ -183,7 +182,7 @@ impl Answer {
 }
 
 fn document(status: StatusCode, document: &Document<'_>) -> Response<AnswerBody> {
-    // Strings and numbers always are JSON.
+    // Strings and numbers can always be serialized.
     json(status, serde_json::to_vec(document).unwrap_or_default().into())
 }
 

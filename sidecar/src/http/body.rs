@@ -1,5 +1,5 @@
-//! A request's body, read whole: within a size, a time and the budget, and decompressed within the
-//! same size (see [`super::encoding`]).
+//! Reads a request's whole body, within limits of size, time and memory, and decompresses it within the same size (see
+//! [`super::encoding`]).
 
 use std::time::{Duration, Instant};
 
@@ -14,31 +14,31 @@ use super::body_rate::BodyRate;
 use super::encoding::Encoding;
 use crate::memory::{Budget, Growing, Reservation};
 
-/// What a body may be.
+/// The limits of a body.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Bytes, as sent and again after decompression.
+    /// Maximum size in bytes, as sent and again after decompression.
     pub(crate) bytes: usize,
-    /// From the head to the body's last byte. hyper has no such limit (hyperium/hyper#2457).
+    /// Time limit from the request's head to the body's last byte. hyper has no such limit (hyperium/hyper#2457).
     pub(crate) time: Duration,
 }
 
-/// A body, with the reservation of its memory.
+/// A decompressed body, with the reservation of its memory.
 #[derive(Debug)]
 pub(crate) struct ReadBody {
     pub(crate) bytes: Bytes,
-    /// Held for as long as the body's events are.
+    /// Passed on to the body's events, which must hold it for as long as they live.
     pub(crate) reservation: Reservation,
 }
 
-/// How long the rest of a refused body is read, for nothing.
+/// How long the rest of a refused body is read and discarded.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How many bodies are decompressed at once: as many as there are worker threads at most by default. More threads
-/// would only take the budget from one another, and refuse most bodies half-way.
+/// Limits how many bodies are decompressed at once, to the default maximum of worker threads. More would only compete
+/// for the memory budget, and most bodies would be refused half-way.
 static DECODERS: Semaphore = Semaphore::const_new(8);
 
-/// Reads a body.
+/// Reads and decompresses a body. Its memory is reserved from `budget` as it arrives.
 pub(crate) async fn read(
     headers: &HeaderMap,
     mut body: Incoming,
@@ -60,16 +60,16 @@ pub(crate) async fn read(
     if encoding == Encoding::Identity {
         return Ok(ReadBody { bytes, reservation });
     }
-    // It is never closed, so this waits and nothing else.
+    // The semaphore is never closed, so this can't fail.
     let _decoder = DECODERS.acquire().await;
     let bytes = encoding.decode(bytes, limits.bytes, &mut reservation)?;
     Ok(ReadBody { bytes, reservation })
 }
 
-/// Reads what is left for a while and keeps nothing: a client whose connection is closed while it still
-/// sends never sees its answer.
+/// Reads and discards the rest of a body in the background, for at most [`LINGER_TIMEOUT`]: a client whose connection
+/// is closed while it still sends never sees its answer.
 pub(crate) fn discard(headers: &HeaderMap, mut body: Incoming) {
-    // A client that asked first has not sent anything, and is not to begin now.
+    // A client that sent `Expect: 100-continue` waits before it sends the body, and reading would ask it to begin.
     if body.is_end_stream() || headers.contains_key(EXPECT) {
         return;
     }
@@ -79,7 +79,7 @@ pub(crate) fn discard(headers: &HeaderMap, mut body: Incoming) {
 
 async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
     let too_large = || BodyError::TooLarge(limits.bytes);
-    // A Content-Length over the limit is refused before a byte of it is read.
+    // A Content-Length over the limit is refused before any of the body is read.
     if body.size_hint().lower() > limits.bytes as u64 {
         return Err(too_large());
     }
@@ -95,9 +95,9 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
     if !reservation.grow(first.len()) {
         return Err(BodyError::OutOfBudget);
     }
-    // Most bodies come in one piece, and stay where they are.
+    // Most bodies arrive in one piece, which is used without a copy.
     let Some(mut data) = next_data(body, &mut rate).await? else { return Ok(first) };
-    // It is reserved anew with all the others.
+    // The first piece is copied into the buffer below, which reserves it again.
     reservation.keep(0);
     let length = body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok());
     let most = length.map_or(limits.bytes, |rest| first.len() + data.len() + rest);
@@ -120,7 +120,7 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
     }
 }
 
-/// The next piece of a body, if it comes fast enough; trailers are ignored.
+/// The next piece of a body, `None` at its end. Fails if the client is too slow; trailers are ignored.
 async fn next_data(body: &mut Incoming, rate: &mut BodyRate) -> Result<Option<Bytes>, BodyError> {
     loop {
         let start = Instant::now();

@@ -1,10 +1,10 @@
-//! Why a request's body could not be read.
+//! The errors of reading a request's body; their texts are answered to the client.
 
 use std::time::Duration;
 
 use super::body_rate::MIN_BYTES_PER_SECOND;
 
-/// Why there is no body.
+/// Why a request's body could not be read.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 pub(crate) enum BodyError {
     #[error("the body is over {0} bytes")]

@@ -1,58 +1,59 @@
-//! How fast a body must come. Pure.
+//! Enforces a minimum rate at which a body must arrive. Pure.
 //!
-//! A client that stalls holds a connection and the memory of what it has sent: it is given up long
-//! before the whole body's time is over. Only the time counts in which the sidecar waits for the
-//! client; a client is never judged while there is something of its to read.
+//! A client that stalls holds a connection and the memory of what it has sent, so it is given up long before the time
+//! limit of the whole body. Only time in which the sidecar waits for the client counts, and the rate is never checked
+//! while there is data of the client's to read.
 
 use std::time::Duration;
 
-/// Bytes per second that must come, on average over a [`WINDOW`]: Apache's
-/// (<https://httpd.apache.org/docs/2.4/mod/mod_reqtimeout.html>). A body of a mebibyte has 30 s, and so
-/// comes much faster than that if it is to be taken.
+/// Minimum rate in bytes per second, on average over a [`WINDOW`]: Apache's default
+/// (<https://httpd.apache.org/docs/2.4/mod/mod_reqtimeout.html>). A large body needs a much higher rate to arrive
+/// within its time limit: 1 MiB in 30 s.
 pub(super) const MIN_BYTES_PER_SECOND: usize = 500;
 
-/// The time over which the rate is an average. The first window of a body is not judged, as Kestrel's
-/// grace period: a small body may come late.
+/// The period over which the rate is averaged. The first window of a body is exempt, like Kestrel's grace period: a
+/// small body may arrive late.
 const WINDOW: Duration = Duration::from_secs(5);
 
-/// Bytes that a window must bring.
+/// Minimum number of bytes that must arrive in a window.
 const MIN_WINDOW_BYTES: usize = MIN_BYTES_PER_SECOND * WINDOW.as_secs() as usize;
 
-/// The shortest wait for what the client has sent already: reading it takes hyper a moment.
+/// Minimum wait for the next piece: hyper takes a moment to read what the client has sent already.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
-/// The rate of one body.
+/// Measures the rate of one body, window by window.
 #[derive(Debug)]
 pub(super) struct BodyRate {
-    /// Time spent waiting for the client in this window.
+    /// Time that the sidecar has waited for the client in this window.
     waited: Duration,
-    /// Bytes that have come in this window.
+    /// Bytes that have arrived in this window.
     bytes: usize,
-    /// Whether this is the first window.
+    /// Whether this is the first window, which is exempt.
     first: bool,
 }
 
 impl BodyRate {
-    /// The rate of a body of which nothing has come yet.
+    /// Starts to measure a body of which nothing has arrived yet.
     pub(super) fn new() -> Self {
         Self { waited: Duration::ZERO, bytes: 0, first: true }
     }
 
-    /// How long the next piece may take before the window ends.
+    /// How long to wait for the next piece before the window ends.
     pub(super) fn patience(&self) -> Duration {
         WINDOW.saturating_sub(self.waited).max(MIN_WAIT)
     }
 
-    /// A piece of so many bytes came after so long a wait: whether the client is fast enough so far.
+    /// Records a piece of `bytes` that arrived after a wait of `waited`. Returns whether the client is fast enough so
+    /// far.
     pub(super) fn came(&mut self, bytes: usize, waited: Duration) -> bool {
         self.bytes += bytes;
-        // Had it been longer, the wait would have ended without the piece: the sidecar was late.
+        // A client that takes longer runs into the timeout, so the excess is the sidecar's own delay.
         self.waited += waited.min(self.patience());
-        // Pieces that were there already, which take no wait, come before the judgement.
+        // Checked only after a wait beyond the window, so that pieces that have arrived already are counted first.
         self.waited < WINDOW + MIN_WAIT || self.window_ended()
     }
 
-    /// The window has ended: whether the client was fast enough and may have another one.
+    /// Ends the window and starts the next. Returns whether the client was fast enough.
     pub(super) fn window_ended(&mut self) -> bool {
         let fast_enough = self.first || self.bytes >= MIN_WINDOW_BYTES;
         *self = Self { waited: Duration::ZERO, bytes: 0, first: false };
@@ -64,8 +65,8 @@ impl BodyRate {
 mod tests {
     use super::*;
 
-    /// The second after which a client is given up that sends so many bytes at once and then so many
-    /// every so often, if that is within 30 s.
+    /// The second in which a client is given up that sends `first` bytes at once and then `bytes` every `every`; `None`
+    /// if it is not within 30 s.
     fn given_up(bytes: usize, every: Duration, first: usize) -> Option<u64> {
         let mut rate = BodyRate::new();
         let (mut now, mut next) = (Duration::ZERO, every);
@@ -92,15 +93,15 @@ mod tests {
     fn a_client_that_stalls_is_given_up_and_one_that_goes_on_is_not() {
         let second = Duration::from_secs(1);
         for (bytes, every, first, expected) in [
-            // Nothing, whatever came before.
+            // Sends nothing after its first bytes.
             (0, second, 0, Some(10)),
             (0, second, 65_536, Some(10)),
             (0, 40 * second, 1_000_000, Some(10)),
-            // Too little, in however many pieces.
+            // Sends too little, in few or many pieces.
             (499, second, 0, Some(10)),
             (49, second / 10, 0, Some(10)),
             (1, second / 333, 0, Some(10)),
-            // Enough: regularly, in bursts, and fast.
+            // Sends enough: regularly, in bursts, and fast.
             (600, second, 0, None),
             (60, second / 10, 0, None),
             (2_500, 4 * second, 0, None),
@@ -114,7 +115,7 @@ mod tests {
     fn a_client_is_not_judged_while_there_is_something_to_read() {
         let mut rate = BodyRate::new();
         assert!(rate.window_ended());
-        // The sidecar came back to it late, and found a little: there may be more behind it.
+        // The sidecar polled late and found a little: more may be waiting behind it.
         assert!(rate.came(10, Duration::from_secs(60)));
         assert_eq!(rate.patience(), MIN_WAIT);
         assert!(rate.came(MIN_WINDOW_BYTES, Duration::ZERO));

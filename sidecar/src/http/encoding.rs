@@ -1,4 +1,4 @@
-//! A body's Content-Encoding, undone: within the limit that the body itself has. Pure.
+//! Decompresses a body according to its Content-Encoding, within the body's own size limit. Pure.
 
 use std::io::Read;
 
@@ -9,37 +9,37 @@ use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 use super::body_error::BodyError;
 use crate::memory::{Growing, Reservation};
 
-/// The largest window that a zstd body may ask for, as a power of two: 8 MiB, which every decoder
-/// has to have (RFC 8878, 3.1.1.1.2). More would be memory that a client chooses.
+/// Binary logarithm of the largest zstd window that is accepted: 8 MiB, which every decoder should support (RFC 8878,
+/// 3.1.1.1.2). Without the limit, the client would choose how much memory is used.
 const ZSTD_WINDOW_LOG: u32 = 23;
 
-/// Bytes decompressed between two looks at the limits.
+/// Bytes decompressed between two checks of the limits.
 const CHUNK: usize = 16 << 10;
 
-/// Bytes that an inflater takes: its window of 32 KiB twice, and its tables (zlib-rs).
+/// Memory of an inflater, in bytes: twice its window of 32 KiB, and its tables (zlib-rs).
 const INFLATE_STATE_BYTES: usize = 96 << 10;
 
-/// Bytes that zstd's decoder takes in addition to its window: tables and a block in and out
+/// Memory of zstd's decoder in addition to its window, in bytes: tables, and an input and an output block
 /// (`ZSTD_estimateDStreamSize`).
 const ZSTD_STATE_BYTES: usize = 512 << 10;
 
-/// What was done to a body before it was sent.
+/// How the client encoded a body.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Encoding {
-    /// Nothing.
+    /// Not compressed.
     Identity,
-    /// RFC 1952, one member or several.
+    /// RFC 1952, with one or more members.
     Gzip,
-    /// RFC 1950, as HTTP means it, or bare RFC 1951, as many clients do.
+    /// RFC 1950, as HTTP defines it, or raw RFC 1951, as many clients send it.
     Deflate,
-    /// RFC 8878.
+    /// RFC 8878, with a window of at most 8 MiB.
     Zstd,
 }
 
 impl Encoding {
-    /// What the headers say.
+    /// The encoding that the headers name; an error if it is unknown or a list.
     pub(super) fn of(headers: &HeaderMap) -> Result<Self, BodyError> {
-        // Two lines are a list (RFC 9110, 5.3), and so no encoding of ours.
+        // Several header lines are a list (RFC 9110, 5.3), which is not supported.
         let lines: Vec<_> = headers.get_all(CONTENT_ENCODING).iter().map(HeaderValue::as_bytes).collect();
         let name = &lines.join(&b", "[..])[..];
         let is = |known: &str| name.eq_ignore_ascii_case(known.as_bytes());
@@ -52,8 +52,8 @@ impl Encoding {
         })
     }
 
-    /// The body as it was before, at most `limit` bytes of it, for which `reservation` stands from then on. The
-    /// decoder's own memory is reserved while it works.
+    /// Decompresses the body to at most `limit` bytes. Afterwards `reservation` covers the result instead of the body;
+    /// the decoder's own memory is reserved while it works.
     pub(super) fn decode(self, body: Bytes, limit: usize, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
         if self == Self::Identity {
             return Ok(body);
@@ -85,8 +85,8 @@ impl Encoding {
         unpack(decoder, limit, reservation, wrong)
     }
 
-    /// What a decoder of at most `limit` bytes takes. zstd's window is the client's choice, but no more of
-    /// it is ever touched than is decompressed.
+    /// Memory of a decoder whose output is at most `limit` bytes. The client chooses zstd's window, but only as much of
+    /// it is touched as is decompressed.
     fn decoder_bytes(self, limit: usize) -> usize {
         match self {
             Self::Identity => 0,
@@ -105,12 +105,12 @@ impl Encoding {
     }
 }
 
-/// Whether there is a zlib header: method 8, and a checksum over its two bytes (RFC 1950, 2.2).
+/// Whether the body has a zlib header: method 8, and two bytes that are a multiple of 31 (RFC 1950, 2.2).
 fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [cmf, flags, ..] if cmf & 0x0f == 8 && u16::from_be_bytes([*cmf, *flags]) % 31 == 0)
 }
 
-/// Decompresses, and stops one byte past the limit: a bomb never unfolds.
+/// Decompresses, and stops one byte past the limit, so that a decompression bomb takes no memory.
 fn unpack(
     decoder: impl Read,
     limit: usize,
@@ -172,7 +172,7 @@ mod tests {
 
     type Encode = fn(&[u8]) -> Vec<u8>;
 
-    /// Each encoding, and what compresses for it.
+    /// Each encoding, with a function that compresses for it.
     const ALL: [(Encoding, Encode); 4] =
         [(Encoding::Gzip, gzip), (Encoding::Deflate, zlib), (Encoding::Deflate, bare), (Encoding::Zstd, zstd)];
 

@@ -1,14 +1,14 @@
-//! Framing that hyper takes and another server may read otherwise. Pure.
+//! Refuses Transfer-Encodings that hyper accepts and a proxy may interpret differently: request smuggling. Pure.
 
 use hyper::header::{CONNECTION, HeaderMap, HeaderValue, TRANSFER_ENCODING};
 use hyper::{Response, StatusCode};
 
 use super::answer::{Answer, AnswerBody, RejectedEvents};
 
-/// Refuses a body that is anything but in chunks once, and the connection with it. hyper looks for
-/// `chunked` at the end of the last coding; a proxy that goes by another one sees other requests in
-/// the same bytes (RFC 9112, 11.2). If it also has a Content-Length, hyper makes the connection's
-/// last request and tells nobody.
+/// Refuses a request whose Transfer-Encoding is anything but a single `chunked`, and closes the connection. hyper looks
+/// for `chunked` at the end of the last coding; a proxy that goes by another coding sees other requests in the same
+/// bytes (RFC 9112, 11.2). A Content-Length beside it can't be checked here: hyper removes it, and makes the request
+/// the last on its connection.
 pub(super) fn refuse(headers: &HeaderMap) -> Option<Response<AnswerBody>> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let chunked = codings.next()?.as_bytes().eq_ignore_ascii_case(b"chunked");
@@ -22,7 +22,7 @@ pub(super) fn refuse(headers: &HeaderMap) -> Option<Response<AnswerBody>> {
         rejected: RejectedEvents::default(),
     };
     let mut response = refused.into_response();
-    // Where the next request begins is as uncertain as where this one ends.
+    // Where the next request begins is unknown, since it is unknown where this one ends.
     response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
     Some(response)
 }

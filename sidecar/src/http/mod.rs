@@ -1,5 +1,7 @@
-//! HTTP/1.1 on a listener, with the timeouts that hyper leaves to its users, and an end that
-//! answers whatever was begun.
+//! The HTTP/1.1 server: limits and timeouts that hyper leaves to its users, TLS, and a graceful drain.
+//!
+//! [`serve`] accepts connections on a listener and passes requests to a handler; during the drain it still answers the
+//! open requests. [`read`] reads a request's body within limits.
 
 mod answer;
 mod body;
@@ -39,46 +41,46 @@ pub(crate) use connections::{ConnectionCounts, Connections};
 use connections::Slot;
 use tracked::Tracked;
 
-/// A request's head must be there this soon after the last answer: hyper's only limit on idle
-/// connections too, and kept only with a timer. Longer than the 10 s after which libraries send what
-/// they have gathered, or every second request of theirs would find its connection closed.
+/// Time limit for a request's head, from the last answer on: hyper's only limit on idle connections too, and enforced
+/// only with a timer. Longer than the 10 s after which client libraries flush their queues, or every second request of
+/// theirs would find its connection closed.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A client that takes nothing of its answer for so long is gone. hyper has no such limit.
+/// A connection whose client reads nothing of its answer for this long is closed. hyper has no such limit.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A TLS handshake takes no longer.
+/// Time limit of a TLS handshake.
 const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Bytes of a request's head, and of a body read at once. Every connection may fill as many, whatever
-/// it is let in with: a pod's memory has room for this times the connections that may be open. Browsers
-/// and libraries send heads of a few KiB; servers and balancers commonly take 8 to 32 KiB.
+/// Maximum size of hyper's read buffer, in bytes: of a request's head, and of a piece of a body. Every connection can
+/// fill it before any credential is checked, so the pod's memory has room for this times the maximum number of
+/// connections. Browsers and libraries send heads of a few KiB; servers and load balancers commonly accept 8 to 32 KiB.
 const MAX_HEAD_BYTES: usize = 32 << 10;
 
-/// How long a connection that was idle and is asked to close may take to say so to its client. What
-/// still takes a refused body to its end is cut then.
+/// Time limit for a connection that was asked to close to do so while no request is being answered on it. Then it is
+/// dropped, even if it still discards the rest of a refused body.
 const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
 
-/// The same when the server ends: a head that has begun to come may come to its end.
+/// The same limit during the drain: longer, so that a head that is arriving can be completed.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
-/// The pause after a connection could not be accepted.
+/// Pause after a failure to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
-/// What a TLS connection that begins now is to use; nothing, while there is no certificate.
+/// Returns the TLS configuration for a new connection; `None` while there is no usable certificate.
 pub(crate) type CurrentTlsConfig = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
 
-/// How a server ends.
+/// The periods of a graceful shutdown.
 #[derive(Clone, Copy, Debug)]
 pub struct Drain {
-    /// How long it goes on accepting, so that those who still send here can learn not to.
+    /// How long the server keeps accepting connections after shutdown begins, while endpoints are still being updated.
     pub delay: Duration,
-    /// How long after that what was begun may take.
+    /// How long after that open requests may take.
     pub grace: Duration,
 }
 
-/// Answers requests on `listener`, over TLS if there is to be any, until `shutdown`; then drains.
-/// `connections` are this listener's alone.
+/// Serves requests on `listener`, over TLS if `tls` is given, until `shutdown` completes; then drains. `connections`
+/// must not be shared with another listener.
 pub(crate) async fn serve<H, F>(
     listener: TcpListener,
     connections: Arc<Connections>,
@@ -92,14 +94,14 @@ pub(crate) async fn serve<H, F>(
 {
     let draining = Arc::new(AtomicBool::new(false));
     let server = Server { handler, tls, connections: Arc::clone(&connections), draining: Arc::clone(&draining) };
-    // One for both phases: it may hold a connection that waits for room.
+    // One future for both phases, since it may hold an accepted connection that waits for a slot.
     let mut accepting = Box::pin(server.accept(listener));
     tokio::select! {
         () = &mut accepting => {}
         () = shutdown => {}
     }
     draining.store(true, Ordering::Release);
-    // The endpoints of a Service still lead here for a while.
+    // The Service's endpoints still route clients here for a while.
     let _ = tokio::time::timeout(drain.delay, &mut accepting).await;
     drop(accepting);
     if tokio::time::timeout(drain.grace, connections.end()).await.is_err() {
@@ -111,7 +113,7 @@ struct Server<H> {
     handler: Arc<H>,
     tls: Option<CurrentTlsConfig>,
     connections: Arc<Connections>,
-    /// Whether clients are told not to come back on the same connection.
+    /// Whether answers carry `Connection: close`.
     draining: Arc<AtomicBool>,
 }
 
@@ -120,13 +122,13 @@ where
     H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
     F: Future<Output = Response<AnswerBody>> + Send + 'static,
 {
-    /// Accepts connections for as long as it is polled. While as many are open as may be and all are
-    /// busy, one that was accepted waits here, and more in the listener's backlog.
+    /// Accepts connections for as long as it is polled. At the limit, while all connections are busy, one accepted
+    /// connection waits here, and more in the listener's backlog.
     async fn accept(&self, listener: TcpListener) {
         loop {
             match listener.accept().await {
                 Ok((stream, _)) => self.begin(stream, self.connections.admit().await),
-                // Out of file descriptors, most likely: others must close first.
+                // Most likely the process is out of file descriptors, so another connection must close first.
                 Err(error) => {
                     warn!(%error, "accepting a connection failed");
                     self.connections.shed_one();
@@ -136,9 +138,9 @@ where
         }
     }
 
-    /// Answers a connection's requests, one after the other, in a task of its own.
+    /// Serves a connection in a task of its own.
     fn begin(&self, stream: TcpStream, slot: Arc<Slot>) {
-        // Answers are small and wait for nothing.
+        // Without Nagle's algorithm: answers are small and must be sent at once.
         let _ = stream.set_nodelay(true);
         let mut stream = Box::pin(TimeoutStream::new(stream));
         stream.as_mut().set_write_timeout_pinned(Some(WRITE_TIMEOUT));
@@ -161,13 +163,13 @@ where
             }
         });
         let tls = self.tls.clone();
-        // Here, so that connections are idle in the order in which they came.
+        // Before the task starts, so that connections become idle in the order of their arrival.
         slot.idle();
         tokio::spawn(async move {
             match tls {
                 None => answer(stream, service, slot).await,
                 Some(tls) => {
-                    // A client that says nothing is closed for one that does.
+                    // A client that stalls in its handshake can be closed in favour of another connection.
                     let stream = tokio::select! {
                         stream = shake_hands(stream, &tls) => stream,
                         () = closing(&slot) => None,
@@ -183,7 +185,7 @@ where
     }
 }
 
-/// Answers what comes on a connection, until it ends or is asked to close.
+/// Answers the requests on a connection until it ends or is asked to close.
 async fn answer<I, S>(stream: I, service: S, slot: Arc<Slot>)
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -196,7 +198,7 @@ where
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
-    // First what has come already: a request that is there is answered before the connection closes.
+    // Biased: a request that has arrived already is answered before the connection closes.
     let result = tokio::select! {
         biased;
         result = &mut connection => result,
@@ -214,8 +216,8 @@ where
     }
 }
 
-/// Waits until a connection that was asked to close has closed. When it is not busy, it is dropped after `patience`:
-/// hyper would wait for the rest of a head or of a refused body.
+/// Waits until a connection that was asked to close has closed. It is dropped after `patience` without a busy request,
+/// since hyper would wait for the rest of a head or of a refused body.
 async fn close<C>(mut connection: Pin<&mut C>, patience: Duration, is_busy: impl Fn() -> bool) -> hyper::Result<()>
 where
     C: Future<Output = hyper::Result<()>>,
@@ -229,7 +231,8 @@ where
     }
 }
 
-/// Ends when a connection was asked to close in favour of another one, and has stayed as it was until it settled.
+/// Completes when a connection was asked to close in favour of another one, and has stayed idle or blocked until it may
+/// close ([`Slot::settles_at`]).
 async fn closing(slot: &Slot) {
     loop {
         slot.asked_to_close().await;
@@ -240,7 +243,7 @@ async fn closing(slot: &Slot) {
     }
 }
 
-/// Nothing, if there is no certificate yet or the client does not go on.
+/// Performs the TLS handshake; `None` if there is no certificate yet, or if the handshake fails or times out.
 async fn shake_hands<I>(stream: I, tls: &CurrentTlsConfig) -> Option<TlsStream<I>>
 where
     I: AsyncRead + AsyncWrite + Unpin,

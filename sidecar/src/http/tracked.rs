@@ -1,7 +1,6 @@
-//! A stream that tells its connection's [`Slot`] when all that was written to it has left, and when its
-//! client takes nothing of it.
+//! A stream that reports to its connection's [`Slot`] when everything was flushed, and when the client does not read.
 //!
-//! hyper flushes a stream once its own buffer is empty: only then is an answer written.
+//! hyper flushes the stream once its own buffer is empty, so a completed flush means that the answer is written.
 
 use std::io;
 use std::pin::Pin;
@@ -12,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Slot;
 
-/// The stream.
+/// Wraps the stream of a connection and reports the progress of its writes.
 #[derive(Debug)]
 pub(super) struct Tracked<I> {
     stream: I,

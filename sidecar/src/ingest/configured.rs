@@ -1,4 +1,4 @@
-//! Whether everything that requests are let in with can be read: the condition IngestConfigured.
+//! Reports the condition IngestConfigured: whether write keys, signing secret and certificate can be used.
 
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
@@ -12,29 +12,29 @@ use crate::secret::certificate::Tls;
 use crate::status::conditions::Conditions;
 use crate::status::metrics::Metrics;
 
-/// How often the certificate's dates are compared with the clock, which may jump.
+/// Time between two checks of the certificate's validity; the wall clock may jump.
 const INTERVAL: Duration = Duration::from_secs(60);
 
-/// Something that `spec.ingest` names and that can't be used.
+/// A problem with a Secret that `spec.ingest` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fault {
     blocker: Blocker,
-    /// Which requests are taken all the same; nothing, if none are.
+    /// What still works, for the message; `None` if all requests are affected.
     goes_on: Option<&'static str>,
 }
 
-/// Until it ends, the last good certificate stays in use.
+/// The certificate's problem. The last usable certificate is still served while it is valid.
 fn certificate_fault(tls: &Tls, now: SystemTime) -> Option<Fault> {
     let goes_on = tls.serves(now).then_some("the certificate that was read before is still shown");
     Some(Fault { blocker: tls.blocker(now)?, goes_on })
 }
 
-/// The one of two faults that keeps more requests out; the first, if they keep out as many.
+/// The more severe of two faults: one that affects all requests, otherwise the first.
 fn worse(first: Option<Fault>, second: Option<Fault>) -> Option<Fault> {
     first.into_iter().chain(second).min_by_key(|fault| fault.goes_on.is_some())
 }
 
-/// Keeps the condition and the certificate's metric true, for ever.
+/// Keeps the condition and the metric of the certificate's expiry up to date; never returns.
 pub(crate) async fn watch(
     mut access: Access,
     mut tls: Option<Tls>,

@@ -1,4 +1,4 @@
-//! Cross-origin requests of browsers. Pure.
+//! Answers CORS: which web pages may send events from browsers. Pure.
 //! <https://fetch.spec.whatwg.org/#http-cors-protocol>
 
 use hyper::header::{
@@ -9,16 +9,16 @@ use hyper::header::{
 use tributary_crds::function;
 use tributary_crds::values::Origin;
 
-/// Seconds for which a browser remembers that it may send: the most that Chromium takes.
+/// How long browsers may cache a preflight's answer, in seconds: the most that Chromium allows.
 const MAX_AGE: u32 = 7_200;
 
-/// The pages that may send.
+/// The origins whose pages may send events.
 #[derive(Debug)]
 pub(super) struct Cors {
     origins: Vec<Origin>,
 }
 
-/// What a browser says of the page that sends, and of what it will send.
+/// The CORS headers of a request: `Origin` and, in a preflight, `Access-Control-Request-Headers`.
 pub(super) struct Asked {
     origin: Option<HeaderValue>,
     headers: Option<HeaderValue>,
@@ -35,10 +35,10 @@ impl Cors {
         Self { origins: cors.allowed_origins.clone() }
     }
 
-    /// Adds what lets the page see the answer. A page that may not send is told nothing, and its
-    /// browser keeps the answer from it.
+    /// Adds the headers that let the page read the answer. For an origin that is not allowed they are absent, so its
+    /// browser hides the answer from the page.
     pub(super) fn allow(&self, asked: &Asked, answer: &mut HeaderMap) {
-        // The answer differs by origin: a cache must not give one's to another.
+        // The answer depends on the origin, so a cache must not serve it to another.
         answer.insert(VARY, HeaderValue::from_static("origin"));
         if let Some(origin) = asked.origin.as_ref().filter(|origin| self.allows(origin)) {
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
@@ -46,8 +46,8 @@ impl Cors {
         }
     }
 
-    /// The same for the answer to a preflight, which asks before it sends. Whatever headers it wants
-    /// to send it may: none of them means more here than to a client that is no browser.
+    /// Adds the headers of a preflight's answer. All requested headers are allowed: none has more effect from a browser
+    /// than from any other client.
     pub(super) fn allow_preflight(&self, asked: &Asked, answer: &mut HeaderMap) {
         self.allow(asked, answer);
         if answer.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {

@@ -1,11 +1,11 @@
-//! Which events are stored. Pure.
+//! Filters events by type and name, as `spec.events` says. Pure.
 
 use tributary_crds::function::{EventFilter, SegmentType};
 use tributary_crds::values::EventNamePattern;
 
 use crate::event::{Event, EventType};
 
-/// A function's `spec.events`.
+/// The filter of a function's `spec.events`; absent lists match everything.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Filter {
     types: Option<Vec<SegmentType>>,
@@ -18,7 +18,7 @@ impl Filter {
         Self { types, names }
     }
 
-    /// Whether the event is one to store. Names are those of track events: others have none.
+    /// Whether the event is to be stored. Names apply to track events only, since other types have none.
     pub(super) fn keeps(&self, event: &Event) -> bool {
         let typed = |types: &Vec<SegmentType>| types.iter().any(|r#type| same(*r#type, &event.event_type));
         let named = |names: &Vec<EventNamePattern>| {

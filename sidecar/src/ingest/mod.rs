@@ -1,8 +1,8 @@
-//! Segment's HTTP tracking API: from a request to its answer.
+//! Implements Segment's HTTP tracking API: from a request to its answer.
 //!
-//! 200 says that S3 has every good event, and so nobody is answered before. Client libraries drop
-//! what was answered 400 for good and repeat what was answered 408, 429 or 503: a fault of ours is
-//! never a 400. They give up on a request after 10 s, so everything is answered within 9.
+//! A 200 means that S3 has every valid event that passes the filter, so it is sent only after that. Client libraries
+//! drop events answered 400 for good and retry those answered 408, 429 or 503, so a fault of the sidecar's is never
+//! answered 400. They give up on a request after 10 s, so it is answered within 9 s of its body.
 
 mod access;
 mod configured;
@@ -41,32 +41,33 @@ pub(crate) use access::Access;
 pub(crate) use configured::watch as watch_configured;
 pub use refusals::Refusal;
 
-/// Bytes of a body on `/v1/*`, as sent and decompressed. Segment takes 500 KB; libraries stay below that.
+/// Maximum size of a body on `/v1/*`, in bytes, as sent and again decompressed. Segment accepts 500 KB; libraries stay
+/// below that.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// Bytes of a webhook's body, likewise: thousands of events in an array.
+/// The same for a webhook's body, which may be an array of thousands of events.
 const MAX_WEBHOOK_BODY_BYTES: usize = 8 << 20;
 
-/// How long a body may take, from the head to its last byte.
+/// Time limit of a body, from the head to its last byte.
 const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How long events may take to be stored, once the body is there.
+/// Time limit for storing the events, from when the body has been read.
 const STORE_TIMEOUT: Duration = Duration::from_millis(8_500);
 
-/// Bytes that a refused event takes in addition to its message: once as it was found, once in the answer.
+/// Memory of a rejected event in addition to its message, in bytes: as parsed, and in the answer.
 const REJECTED_OVERHEAD_BYTES: usize = 256;
 
-/// Every status that requests on the paths of the API are answered with.
+/// Every status with which requests on the API's paths are answered.
 const STATUSES: [u16; 8] = [200, 204, 400, 401, 405, 408, 429, 503];
 
-/// Every path, as metrics label it, with every status that it is answered with: 404 alone where there is nothing.
+/// Every combination of the metric labels `path` and `status`. Unknown paths have only 404.
 pub(crate) fn request_series() -> Vec<(&'static str, u16)> {
     let known = PATHS.into_iter().filter(|path| *path != OTHER_PATH);
     let answered = known.flat_map(|path| STATUSES.map(|status| (path, status)));
     answered.chain([(OTHER_PATH, 404)]).collect()
 }
 
-/// Takes a function's events.
+/// Handles the requests of a function's clients.
 #[derive(Debug)]
 pub(crate) struct Ingest {
     delivery: Arc<Delivery>,
@@ -74,12 +75,12 @@ pub(crate) struct Ingest {
     cors: Option<Cors>,
     filter: Filter,
     limits: event::Limits,
-    /// Memory for the bodies and events of requests that have shown what the function asks for.
+    /// The memory budget for bodies and events of authorized requests.
     budget: Budget,
     unproven: Unproven,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    /// Where refusals are reported, if anywhere.
+    /// The channel for reports of refusals, in `tributary run`.
     refusals: Option<Sender<Refusal>>,
 }
 
@@ -112,7 +113,7 @@ impl Ingest {
         }
     }
 
-    /// Answers one request.
+    /// Answers one request, and records its metrics.
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let (start, _in_flight) = (Instant::now(), self.metrics.request_flight());
         let (route, label) = route(request.method(), request.uri().path());
@@ -120,7 +121,7 @@ impl Ingest {
         let asked = self.cors.as_ref().map(|cors| (cors, Asked::of(request.headers())));
         let reported = self.refusals.as_ref().map(|refusals| Reported::new(&request, refusals));
         let response = match (route, asked) {
-            // Before anything is asked of the request: a preflight never shows a key.
+            // Without authorization: browsers send no credentials with a preflight.
             (Route::Preflight, Some((cors, asked))) => {
                 let mut response = Answer::Nothing.into_response();
                 cors.allow_preflight(&asked, response.headers_mut());
@@ -180,8 +181,8 @@ impl Ingest {
         }
     }
 
-    /// Reads a body that must prove itself that it may be taken. Until it has, it takes nothing of what
-    /// requests with a credential in their headers need.
+    /// Reads a body that must itself prove the client's credential. Until it has, it uses memory and slots of
+    /// [`Unproven`] only, and none that requests with a credential in their headers need.
     async fn read_unproven(
         &self,
         endpoint: Endpoint,
@@ -200,8 +201,8 @@ impl Ingest {
         Ok(ReadBody { bytes, reservation })
     }
 
-    /// The events of a body, with a reservation of the memory that they take. A body that is a single
-    /// event is refused if that is a bad one.
+    /// Parses a body into events, with a reservation of their memory. Invalid events of a batch are rejected one by
+    /// one; an invalid single event is an error.
     fn read(&self, route: &Route, body: ReadBody) -> Result<(ParsedEvents, Reservation), Answer> {
         let ReadBody { bytes, mut reservation } = body;
         let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
@@ -211,26 +212,26 @@ impl Ingest {
             _ => event::batch(&bytes, received_at, &self.limits),
         };
         let refuse = |rejection| {
-            // Refused, it is still known what it was to be.
+            // The path gives the type of a refused event as well.
             if let Route::Single(event_type) = route {
                 self.metrics.received(event_type);
             }
             self.refuse(rejection)
         };
         let found = found.map_err(refuse)?;
-        // A small body can become large events: their memory is reserved before they are made.
+        // A small body can become large events, so their memory is reserved before they are parsed.
         if !reservation.grow(found.memory_bound()) {
             return Err(bad_body(&BodyError::OutOfBudget));
         }
         let batch = found.parse().map_err(refuse)?;
-        // What was made of the body stands for it from here.
+        // From here on the reservation covers the events instead of the body.
         drop(bytes);
         reservation.keep(memory_bytes(&batch));
         Ok((batch, reservation))
     }
 
-    /// Stores the good events. If one can't be stored the whole request fails: the client sends it
-    /// again.
+    /// Stores the valid events that pass the filter. If one can't be stored, the whole request fails and the client
+    /// retries it.
     async fn store(&self, batch: ParsedEvents, reservation: Reservation, deadline: Instant) -> Answer {
         let ParsedEvents { mut events, rejected } = batch;
         for event in &events {
@@ -283,16 +284,16 @@ impl Ingest {
     }
 }
 
-/// How large a request turned out to be, for the log.
+/// The size of a request, for the log; 0 where it was not read.
 #[derive(Clone, Copy, Debug, Default)]
 struct RequestSize {
-    /// Of the body, decompressed.
+    /// Size of the decompressed body.
     bytes: usize,
-    /// Valid or not.
+    /// Number of events, valid or not.
     events: usize,
 }
 
-/// The method for the log: one that a client made up is its own text.
+/// The method for the log. A custom method is `other`, so that no client can write its own text into the log.
 fn known_method(method: &Method) -> &'static str {
     match *method {
         Method::POST => "POST",
@@ -306,13 +307,14 @@ fn known_method(method: &Method) -> &'static str {
     }
 }
 
-/// Memory that a batch's events hold, and what is said about those refused.
+/// Memory of a batch's valid events and of the messages about rejected ones, in bytes.
 fn memory_bytes(batch: &ParsedEvents) -> usize {
     let events = batch.events.iter().map(Event::memory_bytes);
     let rejected = batch.rejected.iter().map(|rejected| rejected.rejection.message.len() + REJECTED_OVERHEAD_BYTES);
     events.chain(rejected).sum()
 }
 
+/// The 503 or 429 for events that could not be stored.
 fn later(why: NotStored) -> Answer {
     match why {
         NotStored::Blocker(blocker) => unavailable(&blocker),
@@ -321,7 +323,7 @@ fn later(why: NotStored) -> Answer {
     }
 }
 
-/// 429: our own capacity, not S3's.
+/// 429: the sidecar's own capacity is exhausted, not S3's.
 fn full(message: String) -> Answer {
     Answer::Later { status: StatusCode::TOO_MANY_REQUESTS, code: "over_capacity".to_owned(), message }
 }

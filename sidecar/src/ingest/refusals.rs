@@ -1,8 +1,7 @@
-//! Refused requests and events, reported to the program that runs the sidecar in its own process.
+//! Reports refused requests and events to a program that embeds the sidecar.
 //!
-//! `tributary run` shows them. A sidecar in a pod has nobody to report them to: a request there pays
-//! for one comparison. What is refused before it is a request to this API, such as a head that is not HTTP,
-//! is not reported.
+//! `tributary run` shows them. A sidecar in a pod has no such receiver, which costs a request one comparison. What is
+//! refused before this API sees a request, such as a malformed head, is not reported.
 
 use hyper::Request;
 use tokio::sync::mpsc::Sender;
@@ -10,22 +9,22 @@ use tokio::sync::mpsc::Sender;
 use super::known_method;
 use crate::http::Answer;
 
-/// A request that was refused, or an event of a batch that was.
+/// A refused request, or a rejected event of a batch.
 #[derive(Clone, Debug)]
 pub struct Refusal {
-    /// The request's method; `other`, if the client made one up.
+    /// The request's method; `other` for a custom one.
     pub method: &'static str,
-    /// The request's path, without the query, as the client wrote it.
+    /// The request's path, without the query, as the client sent it.
     pub path: String,
-    /// The answer's HTTP status. 200, if other events of the batch were stored.
+    /// The answer's HTTP status; 200 for a rejected event if the batch's valid events were stored.
     pub status: u16,
-    /// The event's place in the batch, from 0. Without it, all of the request is refused.
+    /// The event's index in the batch, from 0; `None` if the whole request was refused.
     pub event: Option<usize>,
-    /// What the client was told, which may quote what it sent.
+    /// The message in the answer, which may quote the request.
     pub reason: String,
 }
 
-/// A request whose answer is reported.
+/// A request whose refusal, or that of its events, is reported.
 pub(super) struct Reported<'a> {
     method: &'static str,
     path: String,
@@ -37,7 +36,7 @@ impl<'a> Reported<'a> {
         Self { method: known_method(request.method()), path: request.uri().path().to_owned(), to }
     }
 
-    /// Reports what the answer refuses, if it refuses something.
+    /// Reports what the answer refuses, if anything: the whole request, or each listed event.
     pub(super) fn answered(&self, answer: &Answer) {
         match answer {
             Answer::Success | Answer::Nothing | Answer::Plain(..) => {}
@@ -58,7 +57,7 @@ impl<'a> Reported<'a> {
     fn report(&self, status: u16, event: Option<usize>, reason: &str) {
         let refusal =
             Refusal { method: self.method, path: self.path.clone(), status, event, reason: reason.to_owned() };
-        // That program may have stopped listening, or be too slow: the answer is not to wait for that.
+        // Dropped if the receiver is gone or its channel full: the answer must not wait for it.
         let _ = self.to.try_send(refusal);
     }
 }

@@ -1,37 +1,37 @@
-//! Which path takes what. Pure.
+//! Routes requests by method and path. Pure.
 
 use hyper::Method;
 
 use crate::event::EventType;
 
-/// Where a request goes.
+/// The route of a request.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Route {
-    /// A single event of a type.
+    /// A single event, whose type the path gives.
     Single(EventType),
-    /// A batch.
+    /// A batch of events.
     Batch,
-    /// What a webhook destination sends: an event, or an array of events.
+    /// A request of Segment's webhook destination: an event, or an array of events.
     Webhook,
-    /// A browser that asks whether it may send to one of these.
+    /// A browser's CORS preflight for one of these paths.
     Preflight,
-    /// A path of ours, but not with this method.
+    /// A known path with a method other than POST and OPTIONS.
     MethodNotAllowed,
-    /// No path of ours.
+    /// An unknown path.
     NotFound,
 }
 
-/// Every label of a path that [`route`] gives, and `other`.
+/// Every label that [`route`] returns for a path, [`OTHER_PATH`] included.
 pub(crate) const PATHS: [&str; 9] =
     ["/v1/track", "/v1/identify", "/v1/page", "/v1/screen", "/v1/group", "/v1/alias", "/v1/batch", "/", OTHER_PATH];
 
-/// The label of all paths that are not ours.
+/// The label of all unknown paths.
 pub(crate) const OTHER_PATH: &str = "other";
 
-/// Finds the route, and the path as a metric's label: from a closed set.
+/// Returns the route, and the path's metric label, which is one of [`PATHS`].
 pub(crate) fn route(method: &Method, path: &str) -> (Route, &'static str) {
-    // Several libraries end the path with a slash; the browser's has one letter for each type; the
-    // older Java and Go ones send batches to `import`.
+    // Several libraries end the path with a slash; the browser's uses one letter per type; older Java and Go libraries
+    // send batches to `import`.
     let (route, label) = match path.strip_suffix('/').unwrap_or(path) {
         "/v1/track" | "/v1/t" => (Route::Single(EventType::Track), "/v1/track"),
         "/v1/identify" | "/v1/i" => (Route::Single(EventType::Identify), "/v1/identify"),
@@ -40,7 +40,7 @@ pub(crate) fn route(method: &Method, path: &str) -> (Route, &'static str) {
         "/v1/group" | "/v1/g" => (Route::Single(EventType::Group), "/v1/group"),
         "/v1/alias" | "/v1/a" => (Route::Single(EventType::Alias), "/v1/alias"),
         "/v1/batch" | "/v1/b" | "/v1/import" => (Route::Batch, "/v1/batch"),
-        // A request to an authority has no path at all.
+        // The comparison excludes an empty path, which a CONNECT request has.
         "" if path == "/" => (Route::Webhook, "/"),
         _ => return (Route::NotFound, OTHER_PATH),
     };

@@ -1,9 +1,8 @@
-//! What a client is told when its events can't be stored now. Pure.
+//! Builds the 503 for events that can't be stored now, without details that clients must not learn. Pure.
 //!
-//! Anybody who can reach the port reads these answers, a page of an allowed origin among them. They
-//! hold the reason and a sentence from a closed table, and never a blocker's own message, which names
-//! roles, accounts, buckets and Secrets and quotes AWS. That message is in the function's conditions,
-//! at `/status` and in the log.
+//! Anyone who can reach the port can read these answers, and so can pages of allowed origins. They contain the reason
+//! and a sentence from a fixed table, and never the blocker's own message, which names roles, accounts, buckets and
+//! Secrets and quotes AWS. That message is in the function's conditions, at `/status` and in the log.
 
 use tracing::debug;
 use tributary_crds::conditions::Reason;
@@ -11,19 +10,19 @@ use tributary_crds::conditions::Reason;
 use crate::blocker::Blocker;
 use crate::http::Answer;
 
-/// Where the people concerned find the rest.
+/// Tells clients where the function's owner finds the details.
 const DETAILS: &str = "the function's owner finds the details in its conditions";
 
-/// 503: a fault is in the way, and the same request may succeed later.
+/// The 503 for a blocker: the same request may succeed later.
 pub(super) fn unavailable(blocker: &Blocker) -> Answer {
     let Blocker { reason, message } = blocker;
-    // A fault of one request only is in no condition.
+    // A fault that affects only one request shows in no condition.
     debug!(%reason, "events were not stored: {message}");
     let told = format!("events can't be stored now: {}; send them again later; {DETAILS}", cause(*reason));
     Answer::unavailable(reason.to_string(), told)
 }
 
-/// What is wrong, as far as it is a client's business.
+/// What is wrong, as far as clients may know.
 fn cause(reason: Reason) -> &'static str {
     match reason {
         Reason::Ok => "a fault has only just ended",
@@ -75,7 +74,7 @@ mod tests {
 
     use super::*;
 
-    /// What a blocker's message may name, and a client must not learn.
+    /// Details that a blocker's message may contain and a client must not learn.
     const PLANTED: [&str; 8] = [
         "arn:aws:iam::123456789012:role/orders-writer",
         "123456789012",
@@ -87,7 +86,7 @@ mod tests {
         "User is not authorized to perform",
     ];
 
-    /// Every reason: those that the schema lists, so that a new one is among them.
+    /// Every reason, from the schema, so that a new one is included.
     fn reasons() -> Vec<Reason> {
         let schema = schemars::schema_for!(Reason);
         let variants = schema.get("oneOf").and_then(|variants| variants.as_array()).unwrap();
@@ -108,7 +107,7 @@ mod tests {
             assert_eq!(answer["error"]["code"], reason.to_string());
             let told = answer["error"]["message"].as_str().unwrap();
             assert!(told.contains(cause(reason)) && told.contains(DETAILS), "{told}");
-            // Nor does a sentence of the table name AWS's services, a field or a number.
+            // The table's sentences do not name AWS services, fields or numbers either.
             for part in PLANTED.into_iter().chain(["arn:", "AWS", "STS", "S3", "KMS", "://", "spec."]) {
                 assert!(!told.contains(part), "{reason}: {part} is in {told}");
             }

@@ -1,10 +1,9 @@
-//! What bodies may take whose sender has shown no credential yet.
+//! Limits memory and concurrency of bodies whose client has not proved its credential yet.
 //!
-//! A write key may be in the body, as browsers send it, and a webhook's signature covers the body: such
-//! a body has to be read before it is known who sent it. It is read out of a budget of its own, and only
-//! so many are read at once, so that clients without a credential leave memory and connections to the
-//! clients that show one in their headers. A client that proves itself in the body shares what is here
-//! with clients that can't.
+//! A write key may be in the body, as browsers send it, and a webhook's signature covers the body, so such a body must
+//! be read before the client is authorized. It is read within a memory budget of its own, and only a limited number at
+//! once, so that clients without a credential leave memory and connections to those with one in their headers. Clients
+//! whose credential is in the body share these limits with clients that have none.
 
 use tokio::sync::{Semaphore, SemaphorePermit};
 use tributary_crds::function::DestinationFunctionSpec;
@@ -12,11 +11,11 @@ use tributary_crds::memory::unproven_bytes;
 
 use crate::memory::{self, Budget};
 
-/// The part of a sidecar's connections on which such bodies are read at once: one in so many. The
-/// others are idle as soon as they are answered, and make room.
+/// The share of connections on which unproven bodies are read at once: one in four. On the others such a request is
+/// refused, so they become idle and can be closed for new ones.
 const CONNECTIONS_PER_BODY: usize = 4;
 
-/// The budget, and how many more bodies may be read.
+/// The memory budget of unproven bodies, and a semaphore for how many are read at once.
 #[derive(Debug)]
 pub(super) struct Unproven {
     budget: Budget,
@@ -24,7 +23,7 @@ pub(super) struct Unproven {
 }
 
 impl Unproven {
-    /// What a function's clients get before they have shown a credential.
+    /// The limits for a function's unproven bodies.
     pub(super) fn new(spec: &DestinationFunctionSpec) -> Self {
         Self {
             budget: Budget::new(memory::size(unproven_bytes(spec))),
@@ -32,12 +31,12 @@ impl Unproven {
         }
     }
 
-    /// The place of one more body, unless too many are being read.
+    /// A permit to read one more body; `None` if too many are being read.
     pub(super) fn enter(&self) -> Option<SemaphorePermit<'_>> {
         self.slots.try_acquire().ok()
     }
 
-    /// The memory that they share.
+    /// The memory budget that all unproven bodies share.
     pub(super) fn budget(&self) -> &Budget {
         &self.budget
     }

@@ -1,8 +1,7 @@
-//! The certificate that clients are shown: taken up anew whenever its Secret changes, for the
-//! connections that begin after that.
+//! Loads the TLS certificate for clients from its Secret, and reloads it for new connections when the Secret changes.
 //!
-//! One that has expired stays in use: a client that does not check it is served, and one that does
-//! learns more from it than from a refused connection.
+//! An expired certificate stays in use: clients that do not check it are served, and the others get a clearer error
+//! than from a refused connection.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -21,35 +20,35 @@ use super::{Folder, Missing, Value, changed, follow};
 use crate::blocker::Blocker;
 use crate::clock::rfc3339;
 
-/// The keys of a Secret of type kubernetes.io/tls.
+/// The keys of a Secret of type `kubernetes.io/tls`.
 /// <https://kubernetes.io/docs/concepts/configuration/secret/#tls-secrets>
 const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 
-/// The certificate as it stands.
+/// The state of the certificate after the last read of its Secret.
 #[derive(Clone, Debug)]
 struct Certificate {
-    /// The last one that was good: better than none, while its Secret holds another.
+    /// The last usable certificate, kept while the Secret holds an unusable one.
     good: Option<Site>,
-    /// What is wrong with the Secret now.
+    /// Why the Secret's current content can't be used.
     blocker: Option<Blocker>,
 }
 
-/// A certificate with its key, and when clients accept it.
+/// A TLS configuration with a certificate and its key, and the certificate's validity.
 #[derive(Clone, Debug)]
 struct Site {
     config: Arc<ServerConfig>,
-    /// Not known of a certificate that rustls can use and the parser of its dates can't read.
+    /// `None` if rustls can use the certificate but the parser of its dates can't read it.
     validity: Option<Validity>,
 }
 
-/// When a certificate is valid: both seconds are within (RFC 5280, section 4.1.2.5).
+/// A certificate's validity period, both ends included (RFC 5280, section 4.1.2.5).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Validity {
     not_before: SystemTime,
     not_after: SystemTime,
 }
 
-/// The certificate, followed.
+/// Follows the certificate's Secret. Clones share the state.
 #[derive(Clone, Debug)]
 pub(crate) struct Tls {
     secret: SecretName,
@@ -57,7 +56,7 @@ pub(crate) struct Tls {
 }
 
 impl Tls {
-    /// Reads the Secret `name` below the folder of all Secrets, and follows it.
+    /// Reads the Secret `name` from its folder below `secrets`, and follows it.
     pub(crate) fn follow(secrets: &Path, name: &SecretName) -> Self {
         let folder = Folder::of(secrets, SecretUse::Tls);
         let (secret, name, mut good) = (name.clone(), name.to_string(), None);
@@ -73,36 +72,36 @@ impl Tls {
         Self { secret, certificate }
     }
 
-    /// What a new connection is to be shown.
+    /// The TLS configuration for a new connection; `None` until there is a usable certificate.
     pub(crate) fn current(&self) -> Option<Arc<ServerConfig>> {
         self.certificate.borrow().good.as_ref().map(|site| Arc::clone(&site.config))
     }
 
-    /// What is wrong with the Secret, or with the certificate at this time.
+    /// What is wrong with the Secret, or else with the certificate's validity at `now`.
     pub(crate) fn blocker(&self, now: SystemTime) -> Option<Blocker> {
         let certificate = self.certificate.borrow();
         let outdated = || certificate.good.as_ref()?.validity?.blocker(&self.secret, now);
         certificate.blocker.clone().or_else(outdated)
     }
 
-    /// Whether clients are shown a certificate that they can take at this time, whatever is wrong with the Secret.
+    /// Whether the certificate in use is valid at `now`, even if the Secret's current content can't be used.
     pub(crate) fn serves(&self, now: SystemTime) -> bool {
         let certificate = self.certificate.borrow();
         let outdated = |site: &Site| site.validity.and_then(|validity| validity.blocker(&self.secret, now)).is_some();
         certificate.good.as_ref().is_some_and(|site| !outdated(site))
     }
 
-    /// When the certificate that clients are shown ends.
+    /// When the certificate in use expires; `None` without one or if its dates can't be read.
     pub(crate) fn expiry(&self) -> Option<SystemTime> {
         Some(self.certificate.borrow().good.as_ref()?.validity?.not_after)
     }
 
-    /// Ends when the Secret of a certificate has changed; never, where there is to be none.
+    /// Completes when the certificate's Secret changes; never, if the function names none.
     pub(crate) async fn changed(tls: Option<&mut Self>) {
         changed(tls.map(|tls| &mut tls.certificate)).await;
     }
 
-    /// Ends once there is a certificate to show.
+    /// Completes once there is a usable certificate.
     pub(crate) async fn ready(&mut self) {
         while self.current().is_none() {
             Self::changed(Some(self)).await;
@@ -111,7 +110,7 @@ impl Tls {
 }
 
 impl Validity {
-    /// The dates of a certificate.
+    /// The validity of a certificate; `None` if it can't be parsed.
     fn of(certificate: &CertificateDer<'_>) -> Option<Self> {
         let (_, parsed) = x509_parser::parse_x509_certificate(certificate).ok()?;
         let at = |time: x509_parser::time::ASN1Time| {
@@ -121,7 +120,7 @@ impl Validity {
         Some(Self { not_before: at(parsed.validity.not_before)?, not_after: at(parsed.validity.not_after)? })
     }
 
-    /// Why clients do not accept the certificate now.
+    /// Why clients that check the certificate refuse it at `now`.
     fn blocker(self, secret: &SecretName, now: SystemTime) -> Option<Blocker> {
         let why = if now < self.not_before {
             format!("is not valid before {}; put one that is valid now into the Secret", rfc3339(self.not_before))
@@ -140,7 +139,7 @@ fn blocker(message: String) -> Blocker {
     Blocker { reason: Reason::TlsInvalid, message }
 }
 
-/// The certificate with its key, or what a person should do.
+/// Builds the TLS configuration from a certificate chain and its key, both PEM; the error tells people what to fix.
 fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Site, Blocker> {
     let part = |value: &'_ Value, key| match value {
         Ok(value) => Ok(value.to_vec()),
@@ -161,8 +160,7 @@ fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Site, Blocker> {
         return Err(wrong(KEYS[0], &"it holds no certificate in PEM"));
     }
     let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| wrong(KEYS[1], &error))?;
-    // Those of its issuers are not looked at: a chain may end with a root that expired and that no client
-    // needs.
+    // Only of the leaf: a chain may end with an expired root that no client needs.
     let validity = chain.first().and_then(Validity::of);
     ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
         .with_safe_default_protocol_versions()
@@ -171,7 +169,7 @@ fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Site, Blocker> {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
             Site { config: Arc::new(config), validity }
         })
-        // Most likely a key that is another certificate's.
+        // Most likely the key does not belong to the certificate.
         .map_err(|error| wrong("the certificate with its key", &error))
 }
 
@@ -179,7 +177,7 @@ fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Site, Blocker> {
 mod tests {
     use super::*;
 
-    /// A certificate and its key, in PEM.
+    /// A self-signed certificate and its key, in PEM.
     fn certificate() -> (Vec<u8>, Vec<u8>) {
         let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
         (made.cert.pem().into_bytes(), made.signing_key.serialize_pem().into_bytes())

@@ -1,24 +1,24 @@
-//! The external ID, as its Secret has it.
+//! Parses the external ID from its Secret, and checks the prefix that the platform demands. Pure.
 
 use tributary_crds::values::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 
 use super::{Missing, Value};
 
-/// Why there is no external ID.
+/// Why there is no usable external ID.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum NoExternalId {
-    /// No Secret, or no such key in it.
+    /// The Secret or its key is missing.
     Missing(Missing),
-    /// Not something STS takes.
+    /// STS does not accept the value as an external ID.
     Invalid(InvalidExternalId),
-    /// Not what the platform wants in this namespace.
+    /// The external ID lacks the prefix that the platform demands in this namespace.
     WrongPrefix,
 }
 
-/// The external ID, as it stands now.
+/// The current external ID, or why there is none.
 pub(crate) type ExternalIdState = Result<ExternalId, NoExternalId>;
 
-/// Reads a Secret's value as an external ID, which must begin with `prefix`, if the platform has one.
+/// Parses a Secret's value as an external ID, which must start with `prefix`, if given.
 pub(crate) fn external_id(value: &Value, prefix: Option<&ExternalIdPrefix>) -> ExternalIdState {
     let value = value.as_ref().map_err(|missing| NoExternalId::Missing(*missing))?;
     let text = std::str::from_utf8(value).map_err(|_| NoExternalId::Invalid(InvalidExternalId::NotText))?;

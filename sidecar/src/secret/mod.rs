@@ -1,9 +1,9 @@
-//! Secrets that the kubelet mounts, and changes under our eyes.
+//! Reads the Secrets that the kubelet mounts, and follows their changes.
 //!
-//! Secrets are mounted whole and optional, so that an absent one still gives a folder: an empty
-//! folder is a missing Secret, a folder without the key a missing key. The kubelet swaps symlinks
-//! behind the files, of which inotify is no reliable witness (kubernetes/kubernetes#112677): the
-//! few bytes are read again every [`INTERVAL`] and compared.
+//! Secrets are mounted whole and as optional, so the folder exists even without the Secret: an empty folder is a
+//! missing Secret, a folder without the file a missing key. The kubelet updates a Secret by swapping symlinks, which
+//! inotify does not report reliably (kubernetes/kubernetes#112677), so the small files are read every [`INTERVAL`] and
+//! compared.
 
 pub(crate) mod certificate;
 pub(crate) mod external_id;
@@ -16,23 +16,24 @@ use tokio::sync::watch;
 use tributary_crds::sidecar_config::SecretUse;
 use zeroize::Zeroizing;
 
-/// How often the files are read. The kubelet itself takes 60 to 90 s to bring a change.
+/// Time between two reads of the files. The kubelet itself takes 60 to 90 s to publish a change.
 const INTERVAL: Duration = Duration::from_secs(2);
 
-/// The kubelet's link to the folder that holds the Secret as it is now: all its files at once.
+/// The kubelet's symlink to the folder with the Secret's current version. Moving it replaces all files at once.
 const CURRENT: &str = "..data";
 
-/// Why there is no value.
+/// Why a key of a Secret has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Missing {
-    /// The folder is empty, or not there.
+    /// The folder is empty or does not exist.
     Secret,
-    /// Other files, but not this one.
+    /// The Secret has other keys, but not this one.
     Key,
 }
 
 impl Missing {
-    /// What a person should do: `what` is to be in the Secret, and `field` of the spec names it.
+    /// The message with the fix: `what` is to be stored in the Secret, and `field` is the path in the spec that names
+    /// the Secret.
     pub(crate) fn says(self, secret: &str, key: &str, what: &str, field: &str) -> String {
         match self {
             Self::Secret => {
@@ -45,26 +46,26 @@ impl Missing {
     }
 }
 
-/// The bytes of a Secret's key.
+/// The bytes of a Secret's key, zeroed when dropped, or why there are none.
 pub(crate) type Value = Result<Zeroizing<Vec<u8>>, Missing>;
 
-/// A folder that a Secret is mounted on.
+/// The folder where a Secret is mounted.
 #[derive(Clone, Debug)]
 pub(crate) struct Folder(PathBuf);
 
 impl Folder {
-    /// The folder for one of the function's Secrets, below that of all of them.
+    /// The folder of the Secret for `use`, below the folder `secrets` of all Secrets.
     pub(crate) fn of(secrets: &Path, r#use: SecretUse) -> Self {
         Self(secrets.join(r#use.folder()))
     }
 
-    /// Reads a key.
+    /// Reads the value of one key.
     pub(crate) fn read(&self, key: &str) -> Value {
         let [value] = self.read_together([key]);
         value
     }
 
-    /// Reads keys that belong together, as they stood at one moment.
+    /// Reads several keys from one version of the Secret: they match even while the kubelet updates it.
     pub(crate) fn read_together<const N: usize>(&self, keys: [&str; N]) -> [Value; N] {
         let folder = fs::canonicalize(self.0.join(CURRENT)).unwrap_or_else(|_| self.0.clone());
         keys.map(|key| match fs::read(folder.join(key)) {
@@ -75,8 +76,8 @@ impl Folder {
     }
 }
 
-/// Reads again and again, and makes of every change what is to be known of it. Ends with the last
-/// receiver.
+/// Publishes `make` of what `read` returns, and again after each change; reads every [`INTERVAL`] until the last
+/// receiver is dropped.
 pub(crate) fn follow<V, T>(
     read: impl Fn() -> V + Send + 'static,
     mut make: impl FnMut(&V) -> T + Send + 'static,
@@ -100,7 +101,7 @@ where
     follower
 }
 
-/// Ends when what is known of a Secret has changed; never, where there is no Secret.
+/// Completes when the followed Secret changes; never, if there is none.
 pub(crate) async fn changed<T>(known: Option<&mut watch::Receiver<T>>) {
     let told = match known {
         Some(known) => known.changed().await.is_ok(),
@@ -111,7 +112,7 @@ pub(crate) async fn changed<T>(known: Option<&mut watch::Receiver<T>>) {
     }
 }
 
-/// Whether a folder has files of its own: the kubelet's bookkeeping begins with two dots.
+/// Whether a folder has any key. Entries that start with two dots are the kubelet's own.
 fn has_files(folder: &Path) -> bool {
     fs::read_dir(folder).is_ok_and(|mut entries| {
         entries.any(|entry| entry.is_ok_and(|entry| !entry.file_name().to_string_lossy().starts_with("..")))
@@ -153,7 +154,7 @@ mod tests {
     async fn a_change_is_told() {
         let secrets = tempfile::tempdir().unwrap();
         let root = secrets.path().join("write-key");
-        // As the kubelet does: each version a folder of its own, and one link that is moved.
+        // As the kubelet does: one folder per version, and a symlink that is moved.
         let publish = |version: &str| {
             fs::create_dir_all(root.join(version)).unwrap();
             fs::write(root.join(version).join("key"), version).unwrap();

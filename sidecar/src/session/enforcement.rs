@@ -1,4 +1,4 @@
-//! Whether the role demands its external ID: found out by probes, and traffic held where it must be.
+//! Probes whether the role enforces its external ID, and holds traffic until it does if the function requires that.
 
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_crds::function::ExternalIdEnforcement;
@@ -11,7 +11,7 @@ use crate::blocker::Blocker;
 use crate::status::metrics::StsOutcome;
 
 impl SessionManager {
-    /// Asks STS for the role without an external ID and with a random one.
+    /// Requests the role without an external ID and with a random one, and records what that shows.
     pub(super) async fn probe(&self, state: &mut State) {
         let found = self.probe_twice().await;
         let required = self.policy == ExternalIdEnforcement::Require;
@@ -33,7 +33,7 @@ impl SessionManager {
                 state.enforcement = enforcement;
                 self.report_enforcement(state, enforcement);
             }
-            // A probe that told nothing leaves the last verdict.
+            // After a first conclusive probe, a failed one keeps its result.
             Err(Blocker { reason, message }) if state.enforcement == Enforcement::Unknown => {
                 let message = format!("whether the role demands its external ID is not known yet: {message}");
                 self.conditions.set(ConditionType::ExternalIdEnforced, Truth::Unknown, reason, message.clone());
@@ -64,7 +64,7 @@ impl SessionManager {
         Ok(Enforcement::Enforced)
     }
 
-    /// Traffic waits for a role that demands its external ID, if the function requires that.
+    /// Publishes the blocker that holds traffic, if the function requires enforcement.
     fn hold(&self, state: &State, blocker: Blocker) {
         if self.policy == ExternalIdEnforcement::Require {
             state.block(|blockers| blockers.enforcement = Some(blocker));

@@ -1,4 +1,4 @@
-//! What a refusal of STS means, and what a person should do about it. Pure.
+//! Classifies the errors of STS, and tells people how to fix them. Pure.
 
 use tributary_crds::conditions::Reason;
 
@@ -6,32 +6,32 @@ use super::schedule::FailureKind;
 use crate::blocker::Blocker;
 use crate::skew::{self, ClockOffset};
 
-/// What STS said, or that it said nothing.
+/// A failed call to STS.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum StsAnswer {
-    /// An error with AWS's code and message.
+    /// An error answer.
     Error {
         /// The HTTP status.
         status: u16,
-        /// AWS's code.
+        /// AWS's error code; the HTTP status if the answer has none.
         code: String,
-        /// AWS's message.
+        /// AWS's message, cut to [`bounded_response`](crate::bounded_response)'s limit.
         message: String,
-        /// How far our clock is from STS's.
+        /// The offset of this machine's clock from that of STS, if the answer shows it.
         offset: Option<ClockOffset>,
     },
-    /// No answer that can be read: no connection, no time, no sense.
+    /// No readable answer: no connection, a timeout, or a malformed response. The text is the error.
     Nothing(String),
 }
 
-/// Whose call it was, for the sentence.
+/// The role and the endpoint of a call, for messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Call<'a> {
     pub(crate) role: &'a str,
     pub(crate) endpoint: &'a str,
 }
 
-/// What is wrong, by STS's answer to an AssumeRole with the external ID.
+/// The blocker for a failed AssumeRole, with the fix.
 pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
     let Call { role, endpoint } = call;
     let (code, said, status, offset) = match answer {
@@ -45,7 +45,7 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
         return skewed;
     }
     let (reason, message) = match code {
-        // One answer for an unknown role, a wrong ID and an untrusted principal: AWS does not tell them apart.
+        // AWS gives the same answer for an unknown role, a wrong external ID and an untrusted principal.
         "AccessDenied" => (
             Reason::AccessDenied,
             format!(
@@ -96,12 +96,12 @@ fn throttled(code: &str, status: u16) -> bool {
         )
 }
 
-/// Whether STS refused as it refuses somebody without the right external ID. Nothing else counts.
+/// Whether a probe's answer proves enforcement: only `AccessDenied`, which STS answers without the right external ID.
 pub(crate) fn refused(answer: &StsAnswer) -> bool {
     matches!(answer, StsAnswer::Error { code, .. } if code == "AccessDenied")
 }
 
-/// What a failed call means for the next.
+/// The kind of the failure, from which the schedule computes the pause before the next call.
 pub(super) fn kind(blocker: &Blocker) -> FailureKind {
     if blocker.reason == Reason::Throttled { FailureKind::Throttled } else { FailureKind::Other }
 }

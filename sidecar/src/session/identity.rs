@@ -1,4 +1,4 @@
-//! The base identity: what the sidecar is before it assumes the function's role.
+//! Gets the base identity: the AWS credentials with which the sidecar assumes the function's role.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -15,23 +15,23 @@ use tributary_telemetry::causes;
 use crate::blocker::Blocker;
 use crate::clock::{Clock, SdkTime};
 
-/// How long the base identity may take: some of the chain's providers ask others, and have no
-/// time limit of their own.
+/// Time limit for getting the base identity: some of the chain's providers make network calls without a time limit of
+/// their own.
 const BASE_IDENTITY_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// Where the base identity comes from.
+/// The source of the base identity.
 #[derive(Clone, Debug)]
 pub enum BaseIdentity {
-    /// AWS's usual chain: environment, shared credentials file, web identity (IRSA), Pod Identity;
-    /// the instance's role only where `AWS_EC2_METADATA_DISABLED` is not `true`.
+    /// AWS's default chain: environment, shared credentials file, web identity (IRSA), Pod Identity; the instance's
+    /// role only if `AWS_EC2_METADATA_DISABLED` is not `true`.
     Chain,
-    /// One that the caller provides.
+    /// Credentials that the caller provides.
     Given(SharedCredentialsProvider),
 }
 
 impl BaseIdentity {
-    /// Gets credentials, anew each time: a session is asked for twice an hour, and this way files
-    /// and tokens that were rotated meanwhile are simply read.
+    /// Gets credentials, without a cache: sessions are requested only about twice an hour, and this way rotated files
+    /// and tokens are picked up.
     pub(crate) async fn credentials(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, Blocker> {
         let result = tokio::time::timeout(BASE_IDENTITY_TIMEOUT, self.look_up(sts, clock)).await;
         result
@@ -56,14 +56,14 @@ impl BaseIdentity {
     }
 }
 
-/// The STS that is asked.
+/// The STS endpoint to call.
 #[derive(Clone, Debug)]
 pub(crate) struct StsEndpoint {
-    /// Its region, which signatures name.
+    /// The region that requests are signed for.
     pub(crate) region: String,
-    /// Its URL, where that is not the region's own.
+    /// The URL, if it is not the region's default.
     pub(crate) url: Option<String>,
-    /// What it is asked through.
+    /// The HTTP client, shared with S3.
     pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
 }
 

@@ -1,5 +1,5 @@
-//! The one task that talks to STS: it gets the session, renews it, replaces it when S3 refuses it, and
-//! probes that the role is given to nobody without the external ID.
+//! The background task that makes all calls to STS: it gets and renews the session, replaces it when S3 refuses it, and
+//! probes that STS refuses the role without the external ID.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -23,29 +23,30 @@ use crate::secret::external_id::{ExternalIdState, NoExternalId};
 use crate::status::conditions::Conditions;
 use crate::status::metrics::{Metrics, StsOutcome};
 
-/// How long traffic's demands are left alone after one was heeded: each refused request makes one.
+/// Minimum time between two demands that are handled: every request without a usable session makes one.
 const DEMAND_INTERVAL: Duration = Duration::from_millis(100);
 
-/// Keeps the session.
+/// The dependencies of the session manager; [`start`](Self::start) runs it.
 pub(crate) struct SessionManager {
     pub(crate) sts: Sts,
     pub(crate) identity: BaseIdentity,
     pub(crate) external_id: watch::Receiver<ExternalIdState>,
-    /// Told when the role has changed.
+    /// Notified when the role is known to have changed.
     pub(crate) role_changed: Arc<Notify>,
-    /// How the Secret and its key are called, for messages.
+    /// The names of the external ID's Secret and of its key, for messages.
     pub(crate) secret: (String, String),
-    /// What the external ID must begin with, if the platform says so.
+    /// The prefix that the platform demands of the external ID.
     pub(crate) prefix: Option<ExternalIdPrefix>,
-    /// Whether one that begins otherwise is used all the same.
+    /// Whether an external ID without the prefix is only reported, and used nevertheless.
     pub(crate) prefix_is_audited: bool,
+    /// Whether traffic waits until the role is known to enforce its external ID.
     pub(crate) policy: ExternalIdEnforcement,
     pub(crate) conditions: Arc<Conditions>,
     pub(crate) metrics: Arc<Metrics>,
 }
 
 impl SessionManager {
-    /// Starts managing; ends with the runtime.
+    /// Starts the task, which ends when all [`Sessions`] are dropped or the runtime ends.
     pub(crate) fn start(self) -> Sessions {
         let status = watch::Sender::new(SessionStatus::default());
         let demand = Arc::new(Demand::default());
@@ -91,7 +92,7 @@ impl SessionManager {
         }
     }
 
-    /// Makes the calls that are due: for a session, a probe, both or neither.
+    /// Makes the calls that are due: a request for a session, a probe, both or neither.
     async fn make_due_calls(&self, state: &mut State, external_id: &ExternalId) {
         if self.sts.clock.monotonic() >= state.schedule.refresh_due() {
             match self.refresh(state.last_id + 1, external_id).await {
@@ -174,14 +175,14 @@ impl SessionManager {
         )
     }
 
-    /// What the platform does not allow ends at once, and not with the session.
+    /// Drops the session at once, instead of at its expiry: the platform does not allow the external ID.
     fn give_up_session(&self, state: &State, blocker: &Blocker) {
         if state.status.send_if_modified(|status| status.session.take().is_some()) {
             self.report_no_session(state, blocker.clone());
         }
     }
 
-    /// There is no session that lives.
+    /// Reports that there is no session, or that it has expired.
     fn report_no_session(&self, state: &State, blocker: Blocker) {
         let Blocker { reason, message } = blocker.clone();
         self.conditions.set(ConditionType::RoleAssumed, Truth::False, reason, message);
@@ -207,7 +208,7 @@ impl SessionManager {
         Blocker { reason, message }
     }
 
-    /// A session that ended while no new one came forbids traffic: the condition must say so.
+    /// Reports a session that has expired without a new one: no traffic can be stored, so the condition must change.
     fn report_expiry(&self, state: &State) {
         if state.status.borrow().session.is_none() || self.live_session(state) {
             return;
@@ -225,7 +226,8 @@ impl SessionManager {
         state.status.borrow().session.as_ref().is_some_and(|session| session.lives(&*self.sts.clock))
     }
 
-    /// Waits until something is due or asked for. False when the process is ending.
+    /// Waits until a call is due, the session expires, or something changes or is demanded. Returns false when the task
+    /// must end.
     async fn wait(&mut self, state: &mut State, has_external_id: bool) -> bool {
         let clock = Arc::clone(&self.sts.clock);
         let now = clock.monotonic();
@@ -255,7 +257,7 @@ impl SessionManager {
         }
     }
 
-    /// Brings forward what traffic waits for, as far as the schedule lets it.
+    /// Brings forward the call that requests wait for, as far as the backoff allows.
     fn heed_demand(&self, state: &mut State) {
         if !self.live_session(state) {
             return state.schedule.demand_session();

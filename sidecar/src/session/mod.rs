@@ -1,9 +1,8 @@
-//! The session: the function's role, assumed, and kept assumed.
+//! Assumes the function's role through STS, and keeps a session that uploads can use.
 //!
-//! A [`manager`] renews the session in the background at half its life, one call at a time, and
-//! keeps serving the old one for as long as it lives: an STS that is away for less than half an hour
-//! keeps no event from being stored. The SDK's own cache would renew in the path of a request, and throw the old
-//! credentials away first.
+//! The [`manager`] renews the session in the background at about half of its life, one call at a time, and serves the
+//! old session until it expires: an STS outage of less than about half an hour stops no events. The SDK's own
+//! credentials cache would renew in the path of a request, and discard the old credentials first.
 
 mod enforcement;
 mod failure;
@@ -30,29 +29,30 @@ pub(crate) use identity::StsEndpoint;
 pub(crate) use manager::SessionManager;
 pub(crate) use sts::Sts;
 
-/// Numbers sessions in the order they were given.
+/// The number of a session: each new session has a higher one. The first is 1.
 pub(crate) type SessionId = u64;
 
-/// An assumed role.
+/// A session of the assumed role.
 #[derive(Debug)]
 pub(crate) struct Session {
     pub(crate) id: SessionId,
     pub(crate) credentials: Credentials,
-    /// When it ends, by [`Clock::monotonic`].
+    /// When the session expires, by [`Clock::monotonic`]. Decides whether it can be used.
     pub(crate) ends: Duration,
-    /// When it ends, by STS's clock.
+    /// When the session expires, by STS's clock. For conditions, metrics and logs.
     pub(crate) expiry: SystemTime,
-    /// Whether S3 has stored something with it: what it then refuses, it has accepted before.
+    /// Whether S3 has stored an object with this session. If so, a refusal does not mean that S3 rejects every session.
     has_stored: AtomicBool,
 }
 
 impl Session {
-    /// Whether it has not ended yet.
+    /// Whether the session has not expired.
     fn lives(&self, clock: &dyn Clock) -> bool {
         self.ends > clock.monotonic()
     }
 
-    /// Something was stored with it. Called for every object: a write is shared between cores, a read is not.
+    /// Records that S3 stored an object with this session. Called for every object, so it writes only once: a write
+    /// would invalidate the cache line on all cores.
     pub(crate) fn stored(&self) {
         if !self.has_stored.load(Ordering::Relaxed) {
             self.has_stored.store(true, Ordering::Relaxed);
@@ -64,11 +64,11 @@ impl Session {
     }
 }
 
-/// S3 refuses one session after the other.
+/// S3 has refused this session and the one before it, so a new one would not help.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RefusedForGood;
 
-/// What traffic asks of the manager: a session, or one newer than S3 would not take.
+/// What requests demand of the manager: any session, or one newer than the session that S3 refused.
 #[derive(Debug, Default)]
 struct Demand {
     notify: Notify,
@@ -85,24 +85,24 @@ impl Demand {
         self.notify.notified().await;
     }
 
-    /// The lowest session that would do.
+    /// The lowest session number that satisfies all demands; 0 if any session does.
     fn wants(&self) -> SessionId {
         self.at_least.load(Ordering::Relaxed)
     }
 }
 
-/// What there is of a session, for those who want to use it now.
+/// Whether there is a session that can be used now.
 #[derive(Debug)]
 pub(crate) enum SessionState {
-    /// One that lives and that traffic may use.
+    /// A session that has not expired and that traffic may use.
     Ready(Arc<Session>),
-    /// None, and this is why.
+    /// No usable session, with the cause.
     Blocked(Blocker),
-    /// None yet, and nothing is known to be wrong.
+    /// No usable session yet, and no known problem.
     Starting,
 }
 
-/// The session, for those who use it.
+/// The handle through which uploads get the current session and demand one. Clones share the state.
 #[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     status: watch::Receiver<SessionStatus>,
@@ -111,14 +111,14 @@ pub(crate) struct Sessions {
 }
 
 impl Sessions {
-    /// The session, if one lives and traffic may use it.
+    /// The session, if it has not expired and traffic may use it.
     pub(crate) fn current(&self) -> Option<Arc<Session>> {
         let status = self.status.borrow();
         let session = status.session.as_ref().filter(|_| status.usable)?;
         session.lives(&*self.clock).then(|| Arc::clone(session))
     }
 
-    /// What there is now.
+    /// The usable session, or why there is none.
     pub(crate) fn state(&self) -> SessionState {
         match self.current() {
             Some(session) => SessionState::Ready(session),
@@ -129,13 +129,15 @@ impl Sessions {
         }
     }
 
-    /// Asks the manager for a session sooner than it had planned. It keeps its own spacing.
+    /// Asks the manager for a session earlier than planned. The manager's backoff still applies.
     pub(crate) fn demand(&self) {
         self.demand.ask(0);
     }
 
-    /// Waits for a session newer than this one, which S3 refuses. An error if the manager has found
-    /// that newer ones would be refused, too.
+    /// Waits for a session newer than `session`, which S3 refused.
+    ///
+    /// # Errors
+    /// S3 refused the session before it as well, and this one has never stored anything.
     pub(crate) async fn newer_than(&mut self, session: &Session) -> Result<Arc<Session>, RefusedForGood> {
         loop {
             self.status.mark_unchanged();
@@ -150,7 +152,7 @@ impl Sessions {
         }
     }
 
-    /// Waits for a session that traffic may use.
+    /// Waits, without a time limit, for a session that traffic may use.
     pub(crate) async fn ready(&mut self) -> Arc<Session> {
         loop {
             self.status.mark_unchanged();
@@ -161,7 +163,7 @@ impl Sessions {
         }
     }
 
-    /// When the session ends and is renewed, for `/status`.
+    /// When the session expires and is to be renewed, for `/status`; `None` without one.
     pub(crate) fn times(&self) -> Option<SessionTimes> {
         let status = self.status.borrow();
         let session = status.session.as_ref().filter(|session| session.lives(&*self.clock))?;
@@ -171,7 +173,7 @@ impl Sessions {
 
     async fn changed(&mut self) {
         if self.status.changed().await.is_err() {
-            // The manager ends with the process: there is nothing more to come.
+            // The manager ends only with the process, so no further session will come.
             std::future::pending::<()>().await;
         }
     }

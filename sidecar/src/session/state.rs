@@ -1,4 +1,4 @@
-//! What the session manager publishes, and what it remembers from one call to the next.
+//! The state of the session manager: what it publishes to requests, and what it keeps from call to call.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,28 +9,28 @@ use super::schedule::Schedule;
 use super::{Demand, Session, SessionId};
 use crate::blocker::Blocker;
 
-/// What the manager publishes.
+/// The state that the manager publishes and [`Sessions`](super::Sessions) read.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SessionStatus {
     pub(super) session: Option<Arc<Session>>,
-    /// Whether traffic may use it, by what the probes found.
+    /// Whether the probes' results allow traffic to use the session.
     pub(super) usable: bool,
-    /// When the next session is asked for, by [`Clock::monotonic`].
+    /// When the next session is requested, by [`Clock::monotonic`](crate::clock::Clock::monotonic).
     pub(super) refresh_due: Duration,
-    /// The session that S3 refuses as it refused the one before: another one would not help.
+    /// The session that S3 refused like the one before it: a new one would not help.
     pub(super) refused: Option<SessionId>,
-    /// What keeps traffic from a session, as far as it is known.
+    /// The known problems that keep traffic from using a session.
     pub(super) blockers: Blockers,
 }
 
-/// What is wrong on the way to a session that traffic may use, in the order in which a person should look.
+/// The problems on the way to a usable session, in the order in which a person should fix them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Blockers {
-    /// The external ID can't be read, or is not allowed.
+    /// The external ID is missing, invalid, or not allowed.
     pub(super) external_id: Option<Blocker>,
-    /// STS does not give the role, and no session lives.
+    /// STS gives no session, and none is left that has not expired.
     pub(super) role: Option<Blocker>,
-    /// The role is not known to demand its external ID, and has to.
+    /// The policy requires that the role enforces its external ID, and no probe has confirmed it.
     pub(super) enforcement: Option<Blocker>,
 }
 
@@ -40,19 +40,19 @@ impl Blockers {
     }
 }
 
-/// What the manager remembers from one call to the next.
+/// The manager's own state, owned by its task.
 pub(super) struct State {
     pub(super) status: watch::Sender<SessionStatus>,
     pub(super) demand: Arc<Demand>,
     pub(super) last_id: SessionId,
     pub(super) schedule: Schedule,
-    /// What the last renewal failed of, and since when renewals have been failing.
+    /// Why the last request for a session failed, and since when (RFC 3339) all have failed; `None` after a success.
     pub(super) failing: Option<(Blocker, String)>,
     pub(super) enforcement: Enforcement,
 }
 
 impl State {
-    /// Publishes a change of what keeps traffic from a session.
+    /// Changes the published blockers; subscribers are notified only if they differ.
     pub(super) fn block(&self, change: impl FnOnce(&mut Blockers)) {
         self.status.send_if_modified(|status| {
             let before = status.blockers.clone();
@@ -62,7 +62,7 @@ impl State {
     }
 }
 
-/// What STS was found to do with the role, without the right external ID.
+/// Whether STS refuses the role without the right external ID, by the last conclusive probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Enforcement {
     Unknown,

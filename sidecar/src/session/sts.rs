@@ -1,4 +1,4 @@
-//! AssumeRole, as the sidecar calls it.
+//! Calls STS AssumeRole: for sessions, and for probes without the right external ID.
 
 use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
@@ -23,11 +23,10 @@ use crate::bounded_response::{self, BoundedResponse};
 use crate::clock::{Clock, SdkTime};
 use crate::skew::ClockOffset;
 
-/// How long a call to STS may take. Nobody waits for a renewal, and a first session is asked for
-/// again when this one did not come.
+/// Time limit of a call to STS. No request waits for a renewal, and a failed request for a first session is retried.
 const STS_CALL_TIMEOUT: Duration = Duration::from_secs(8);
 
-/// STS, for one function's role.
+/// A client of STS for one function's role.
 #[derive(Debug)]
 pub(crate) struct Sts {
     pub(crate) endpoint: StsEndpoint,
@@ -51,20 +50,20 @@ impl Sts {
         &self.role
     }
 
-    /// The URL of the endpoint, for messages.
+    /// The URL of the endpoint, for messages; without a configured one, the usual URL of the region.
     pub(crate) fn endpoint_url(&self) -> String {
         let region = &self.endpoint.region;
         self.endpoint.url.clone().unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com"))
     }
 
-    /// A session that may do what the function needs, and nothing else.
+    /// Requests a session, whose session policy permits only what the function needs.
     pub(crate) async fn session(
         &self,
         base: Credentials,
         external_id: &ExternalId,
         id: SessionId,
     ) -> Result<Session, StsAnswer> {
-        // Counted from before the call: an answer that took long has lived as long.
+        // From before the call, since the session's life begins before the answer arrives.
         let asked = self.clock.monotonic();
         let output = self
             .client(base)
@@ -84,15 +83,15 @@ impl Sts {
             given.access_key_id,
             given.secret_access_key,
             Some(given.session_token),
-            // Whether a session lives is judged here, by `ends`; the SDK's wall clock has no say.
+            // No expiry: `ends` decides whether the session can be used, and not the SDK by the wall clock.
             None,
             "tributary",
         );
         Ok(Session { id, credentials, ends, expiry, has_stored: AtomicBool::new(false) })
     }
 
-    /// Asks for a session that nobody could use, of the shortest life, without the external ID or with a
-    /// wrong one.
+    /// Requests a session without an external ID or with a wrong one. If STS grants it, it has no permissions and the
+    /// shortest life, and its credentials are discarded.
     pub(crate) async fn probe(&self, base: Credentials, external_id: Option<String>) -> Result<(), StsAnswer> {
         self.client(base)
             .assume_role()
@@ -120,7 +119,7 @@ impl Sts {
             .sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
             .time_source(SdkTime(Arc::clone(&self.clock)))
             .timeout_config(timeouts)
-            // The manager tries again itself, and knows how often it did.
+            // The manager retries, with its own backoff.
             .retry_config(RetryConfig::disabled());
         config.set_endpoint_url(self.endpoint.url.clone());
         config.push_interceptor(SharedInterceptor::permanent(BoundedResponse));
@@ -128,8 +127,8 @@ impl Sts {
     }
 }
 
-/// The end of a session. An answer that was cut short parses all the same, but ends before it says
-/// when the session does: what stands there then is no time of any session.
+/// The expiry of a session. The SDK parses a truncated answer without an error, and puts the Unix epoch in place of a
+/// missing expiration.
 fn expiry(expiration: &aws_smithy_types::DateTime) -> Result<SystemTime, StsAnswer> {
     SystemTime::try_from(*expiration)
         .ok()
@@ -141,6 +140,7 @@ fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
+/// Converts the SDK's error. An error status without an error code gets the status as its code.
 fn answer<E>(error: &SdkError<E>, now: SystemTime) -> StsAnswer
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -1,4 +1,4 @@
-//! The platform's port: `/healthz`, `/readyz`, `/metrics`, `/status`.
+//! Serves the platform port: `/healthz`, `/readyz`, `/metrics`, `/status`.
 
 use std::sync::Arc;
 
@@ -17,21 +17,21 @@ use crate::http::{Answer, AnswerBody};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// What the platform may ask.
+/// The sources of the platform port's answers. `generation` and `config_hash` are those of the configuration.
 pub(crate) struct Admin {
     pub(crate) generation: i64,
     pub(crate) config_hash: String,
     pub(crate) conditions: Arc<Conditions>,
     pub(crate) metrics: Arc<Metrics>,
-    /// When the session ends and is renewed, if there is one.
+    /// Returns when the session expires and is to be renewed; `None` without one.
     pub(crate) session_times: Box<dyn Fn() -> Option<SessionTimes> + Send + Sync>,
     pub(crate) readiness: Arc<Readiness>,
-    /// How much is to be logged.
+    /// The requested log level, passed on to [`log_level`](crate::log_level).
     pub(crate) log_level: watch::Sender<LogLevel>,
 }
 
 impl Admin {
-    /// Answers one request.
+    /// Answers one request. The method is ignored.
     pub(crate) fn handle(&self, request: &Request<Incoming>) -> Response<AnswerBody> {
         let answer = match request.uri().path() {
             "/healthz" => Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned()),
@@ -52,6 +52,7 @@ impl Admin {
         answer.into_response()
     }
 
+    /// Passes on the log level in the request's header, if there is a valid one.
     fn take_log_level(&self, headers: &HeaderMap) {
         let level = headers.get(LOG_LEVEL_HEADER).and_then(|value| LogLevel::parse(value.to_str().ok()?));
         if let Some(level) = level {
@@ -59,6 +60,7 @@ impl Admin {
         }
     }
 
+    /// Answers `/readyz`: 200, or 503 with the reason.
     fn ready(&self) -> Answer {
         let why = if self.readiness.is_ending() {
             "ending".to_owned()
@@ -70,7 +72,7 @@ impl Admin {
         Answer::Plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, why + "\n")
     }
 
-    /// What keeps the sidecar from its first event: the first condition that is False, as far as one is.
+    /// Why the sidecar is not ready yet: the first condition that is `False`, if there is one.
     fn hindrance(&self) -> String {
         let conditions = self.conditions.snapshot();
         match conditions.iter().find(|condition| condition.status == Truth::False) {
@@ -79,6 +81,7 @@ impl Admin {
         }
     }
 
+    /// Answers `/status` with a [`SidecarStatus`] in JSON.
     fn status(&self) -> Answer {
         let conditions = self.conditions.snapshot();
         let wrong = conditions.iter().find(|condition| condition.status == Truth::False);
@@ -90,7 +93,7 @@ impl Admin {
             session: (self.session_times)(),
             in_flight: self.metrics.in_flight(),
         };
-        // The document is made of what JSON can hold.
+        // A `SidecarStatus` can always be serialized.
         let text = serde_json::to_string_pretty(&status).unwrap_or_default();
         Answer::Plain(StatusCode::OK, "application/json", text + "\n")
     }

@@ -1,4 +1,4 @@
-//! The conditions that a sidecar sees: one board that everything writes to and `/status` shows.
+//! Stores the sidecar's conditions: every module sets its own, and `/status` shows them all.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, Truth}
 
 use crate::clock::{Clock, rfc3339};
 
-/// The board.
+/// The sidecar's conditions.
 #[derive(Debug)]
 pub struct Conditions {
     clock: Arc<dyn Clock>,
@@ -16,7 +16,7 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// A board on which every condition is `Unknown`.
+    /// The initial conditions, all `Unknown`.
     pub fn new(clock: Arc<dyn Clock>) -> Self {
         let since = rfc3339(clock.now());
         let unknown = |r#type, reason, message: &str| SidecarCondition {
@@ -36,7 +36,7 @@ impl Conditions {
         Self { clock, board: watch::Sender::new(board) }
     }
 
-    /// Writes a condition down. `since` moves only when the status does; a change is logged.
+    /// Sets a condition. `since` changes only with the status; a change of status or reason is logged.
     pub fn set(&self, r#type: ConditionType, status: Truth, reason: Reason, message: impl Into<String>) {
         let message = message.into();
         self.board.send_if_modified(|board| {
@@ -53,29 +53,29 @@ impl Conditions {
         });
     }
 
-    /// The condition holds.
+    /// Sets a condition to `True` with the reason `Ok`.
     pub(crate) fn holds(&self, r#type: ConditionType, message: impl Into<String>) {
         self.set(r#type, Truth::True, Reason::Ok, message);
     }
 
-    /// What is on the board.
+    /// A copy of the current conditions, in their fixed order.
     pub fn snapshot(&self) -> Vec<SidecarCondition> {
         self.board.borrow().clone()
     }
 
-    /// Follows the board.
+    /// A receiver that is notified of every change.
     pub fn subscribe(&self) -> watch::Receiver<Vec<SidecarCondition>> {
         self.board.subscribe()
     }
 
-    /// One condition.
+    /// The current value of one condition, for tests.
     #[cfg(test)]
     pub(crate) fn get(&self, r#type: ConditionType) -> Option<SidecarCondition> {
         self.board.borrow().iter().find(|condition| condition.r#type == r#type).cloned()
     }
 }
 
-/// A status that turned is worth a line: WARN needs a person, INFO does not.
+/// Logs a change: at WARN if it needs a person, otherwise at INFO.
 fn announce(r#type: ConditionType, status: Truth, reason: Reason, message: &str) {
     if status == Truth::False || reason.warns(status) {
         warn!(condition = %r#type, %reason, "{message}");

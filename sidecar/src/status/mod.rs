@@ -1,4 +1,4 @@
-//! What a sidecar shows of itself: conditions, metrics, readiness, and the port that serves them.
+//! What a sidecar reports about itself: conditions, metrics, readiness, and the platform port that serves them.
 
 pub(crate) mod admin;
 pub mod conditions;

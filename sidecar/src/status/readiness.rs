@@ -1,11 +1,11 @@
-//! Whether clients should be sent to this sidecar: what `/readyz` answers.
+//! Tracks readiness, which `/readyz` answers: whether clients should be sent to this sidecar.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// Whether clients should be sent here: from the first session that traffic may use, and the first
-/// certificate, whatever fails later (a 503 with a reason helps them more than a refused
-/// connection), until the end.
+/// The readiness state. The sidecar is ready from the first session that traffic may use and, with TLS, the first
+/// certificate, until it shuts down. Later failures do not change it: a 503 with a reason helps clients more than a
+/// refused connection.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
     begun: AtomicBool,
@@ -13,22 +13,22 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Latches when `begun` ends: a session can be used, and clients can be shown a certificate if there is to be one.
+    /// Makes the sidecar ready, for good, once `begun` completes: a session is usable and, with TLS, a certificate.
     pub(crate) async fn begin_with(&self, begun: impl Future<Output = ()>) {
         begun.await;
         self.begun.store(true, Ordering::Release);
     }
 
-    /// The process ends: clients are to be sent elsewhere.
+    /// Ends readiness: the sidecar is shutting down, and clients should be sent elsewhere.
     pub(crate) fn end(&self) {
         self.ending.store(true, Ordering::Release);
     }
-    /// Whether the end has begun.
+    /// Whether shutdown has begun.
     pub(super) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)
     }
 
-    /// Whether it has latched.
+    /// Whether the sidecar has ever become ready.
     pub(super) fn has_begun(&self) -> bool {
         self.begun.load(Ordering::Acquire)
     }

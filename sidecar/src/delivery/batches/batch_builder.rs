@@ -1,4 +1,4 @@
-//! A batch that still takes events: newline-delimited JSON, one event per line. Pure.
+//! Builds the content of a batch: newline-delimited JSON, one event per line. Pure.
 
 use std::borrow::Cow;
 use std::io;
@@ -11,16 +11,16 @@ use crate::event::Event;
 use crate::memory::Reservation;
 use crate::status::metrics::TypeCounts;
 
-/// When a batch has no room for more.
+/// The limits at which a batch is full.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct BatchLimits {
-    /// Bytes before compression, newlines included.
+    /// Maximum bytes before compression, newlines included.
     pub(super) bytes: usize,
-    /// Events.
+    /// Maximum events.
     pub(super) events: usize,
 }
 
-/// Collects events.
+/// The content and the size of an open batch.
 pub(super) struct BatchBuilder {
     buffer: BatchBuffer,
     limits: BatchLimits,
@@ -29,13 +29,13 @@ pub(super) struct BatchBuilder {
     types: TypeCounts,
 }
 
-/// A batch that takes no more.
+/// The content of a batch that takes no more events.
 pub(super) struct SealedBatch {
-    /// The object's body.
+    /// The object's body, compressed as configured.
     pub(super) body: Vec<u8>,
     /// Bytes before compression.
     pub(super) plain_bytes: usize,
-    /// How many events of each type are in it.
+    /// The number of events of each type.
     pub(super) types: TypeCounts,
 }
 
@@ -49,18 +49,18 @@ impl BatchBuilder {
         self.events == 0
     }
 
-    /// Whether an event belongs here and not into the next batch. An empty batch takes any: there is
-    /// none in which it would fit better.
+    /// Whether the event fits, or else belongs in the next batch. An empty batch takes any event: it would fit no
+    /// better in another.
     pub(super) fn has_room(&self, event: &Event) -> bool {
         self.is_empty() || (self.events < self.limits.events && self.bytes + event.body.len() < self.limits.bytes)
     }
 
-    /// Whether no event at all has room.
+    /// Whether no further event fits.
     pub(super) fn is_full(&self) -> bool {
         self.events >= self.limits.events || self.bytes >= self.limits.bytes
     }
 
-    /// Adds an event as a line. False, and nothing added, when there is no memory for it.
+    /// Appends an event as a line. Returns false, and appends nothing, if the memory budget has no room.
     pub(super) fn add(&mut self, event: &Event, reservation: &mut Reservation) -> io::Result<bool> {
         let line = on_one_line(&event.body);
         if !self.buffer.make_room(line.len() + 1, reservation)? {
@@ -74,16 +74,16 @@ impl BatchBuilder {
         Ok(true)
     }
 
-    /// Ends it. This may compress everything that is in it.
+    /// Returns the content of the batch. Lines that are not compressed yet are compressed now, by `whole`.
     pub(super) fn seal(self, whole: &mut OneShotCompressor) -> io::Result<SealedBatch> {
         Ok(SealedBatch { body: self.buffer.finish(whole)?, plain_bytes: self.bytes, types: self.types })
     }
 }
 
-/// The text of an event without its line breaks: JSON has them between tokens only, where they mean
-/// nothing (RFC 8259, section 7: in a string they are escaped).
+/// The JSON of an event without line breaks. JSON has them only between tokens, where they are insignificant: in
+/// strings they are escaped (RFC 8259, section 7).
 fn on_one_line(json: &[u8]) -> Cow<'_, [u8]> {
-    // Nearly every event has none, which is quick to see.
+    // Checked first, since nearly every event has none.
     if json.contains(&b'\n') || json.contains(&b'\r') {
         Cow::Owned(json.iter().copied().filter(|byte| !matches!(byte, b'\n' | b'\r')).collect())
     } else {
@@ -116,7 +116,7 @@ mod tests {
         }
     }
 
-    /// The batches that these bodies become, uncompressed.
+    /// The batches made of these bodies, decompressed, with their numbers of events.
     fn batches(bodies: &[String], limits: BatchLimits, compression: Compression) -> Vec<(String, usize)> {
         let mut reservation = Budget::new(usize::MAX).reserve_nothing();
         let mut sealed = Vec::new();
@@ -174,11 +174,11 @@ mod tests {
         assert_eq!(sizes(&[9, 9, 9], 20, 100), [(20, 2), (10, 1)]);
         assert_eq!(sizes(&[9, 9, 9], 19, 100), [(10, 1), (10, 1), (10, 1)]);
         assert_eq!(sizes(&[9, 9, 9], 100, 2), [(20, 2), (10, 1)]);
-        // One that no batch has room for is a batch of its own.
+        // An event larger than the limit gets a batch of its own.
         assert_eq!(sizes(&[1, 50, 1], 20, 100), [(2, 1), (51, 1), (2, 1)]);
     }
 
-    /// Text that no compressor makes much shorter.
+    /// Text that hardly compresses.
     fn noise(dice: &mut fastrand::Rng, bytes: usize) -> String {
         (0..bytes).map(|_| char::from(dice.u8(b' '..=b'~'))).collect()
     }

@@ -1,8 +1,8 @@
-//! How a batch's bytes are compressed.
+//! Buffers the lines of an open batch, and compresses them.
 //!
-//! A compressor takes hundreds of kilobytes before its first byte. So a batch's lines are buffered as they
-//! are until they take as much themselves; from there on they are compressed as they arrive, and an open
-//! batch takes about the memory of what will be sent. All of it is reserved, compressors included.
+//! A compressor takes hundreds of kilobytes before its first byte of output. So a batch's lines are buffered
+//! uncompressed until they take as much. From then on they are compressed as they arrive, and an open batch takes
+//! about as much memory as the object that it becomes. All of it is reserved, compressors included.
 
 use std::io::{self, Write};
 
@@ -12,41 +12,40 @@ use tributary_crds::function::Compression;
 use super::one_shot_compressor::{GZIP_LEVEL, OneShotCompressor, ZSTD_LEVEL};
 use crate::memory::Reservation;
 
-/// How far back zstd looks for repetitions, as a power of two: 1 MiB, which bounds the memory of
-/// each open batch.
+/// zstd's window size, as a power of two: 1 MiB, which bounds the memory of each open batch.
 const ZSTD_WINDOW_LOG: u32 = 20;
 
-/// Bytes that a compressor takes in addition to its output (zlib-rs: window, hash chains, pending output and
-/// flate2's buffer; zstd: `ZSTD_estimateCStreamSize` for the window above).
+/// Bytes that a streaming compressor takes in addition to its output (zlib-rs: window, hash chains, pending output
+/// and flate2's buffer; zstd: `ZSTD_estimateCStreamSize` for the window above).
 const GZIP_STATE_BYTES: usize = 448 << 10;
 const ZSTD_STATE_BYTES: usize = 2 << 20;
 
-/// A compressor writes its output in bursts of up to so many bytes more than it is given.
+/// Maximum bytes by which the output of one write exceeds its input: compressors write their output in bursts.
 const OUTPUT_BURST_BYTES: usize = 96 << 10;
 
-/// What is in a batch so far.
+/// The lines of an open batch, compressed or not.
 pub(super) struct BatchBuffer {
     compression: Compression,
-    /// The most bytes that the batch is to have, before compression.
+    /// Maximum bytes of the batch before compression; the buffer's capacity is not doubled beyond it.
     most: usize,
     content: Content,
 }
 
 enum Content {
-    /// As it came.
+    /// Uncompressed.
     Plain(Vec<u8>),
     Gzip(Box<GzEncoder<Vec<u8>>>),
     Zstd(zstd::Encoder<'static, Vec<u8>>),
 }
 
 impl BatchBuffer {
-    /// An empty one, for about `most` bytes.
+    /// An empty buffer for a batch of about `most` bytes before compression.
     pub(super) fn new(compression: Compression, most: usize) -> Self {
         Self { compression, most, content: Content::Plain(Vec::new()) }
     }
 
-    /// Makes sure that there is room for a line of `length` bytes, reserved and allocated. False when
-    /// there is no memory for it.
+    /// Reserves and allocates room for a line of `length` bytes, and starts to compress once that takes less memory.
+    /// Returns false if the memory budget has no room.
     pub(super) fn make_room(&mut self, length: usize, reservation: &mut Reservation) -> io::Result<bool> {
         let state = state_bytes(self.compression);
         if let Content::Plain(plain) = &self.content
@@ -74,7 +73,7 @@ impl BatchBuffer {
         self.write(&plain)
     }
 
-    /// Adds bytes for which there is room.
+    /// Appends bytes for which [`make_room`](Self::make_room) has made room.
     pub(super) fn write(&mut self, bytes: &[u8]) -> io::Result<()> {
         match &mut self.content {
             Content::Plain(plain) => plain.write_all(bytes),
@@ -83,7 +82,7 @@ impl BatchBuffer {
         }
     }
 
-    /// The body of the object. What was only buffered is compressed now, by `whole`.
+    /// The body of the object. Lines that are only buffered are compressed now, by `whole`.
     pub(super) fn finish(self, whole: &mut OneShotCompressor) -> io::Result<Vec<u8>> {
         let mut body = match self.content {
             Content::Plain(plain) => whole.compress(plain)?,
@@ -95,7 +94,7 @@ impl BatchBuffer {
     }
 }
 
-/// A compressor that writes to `out` as it is given bytes.
+/// A streaming compressor that writes to `out`; without compression, `out` itself.
 fn encoder(compression: Compression, out: Vec<u8>) -> io::Result<Content> {
     Ok(match compression {
         Compression::Gzip => Content::Gzip(Box::new(GzEncoder::new(out, flate2::Compression::new(GZIP_LEVEL)))),
@@ -109,7 +108,7 @@ fn encoder(compression: Compression, out: Vec<u8>) -> io::Result<Content> {
     })
 }
 
-/// What a compressor takes in addition to its output.
+/// Bytes that a streaming compressor takes in addition to its output.
 fn state_bytes(compression: Compression) -> usize {
     match compression {
         Compression::Gzip => GZIP_STATE_BYTES,
@@ -118,7 +117,7 @@ fn state_bytes(compression: Compression) -> usize {
     }
 }
 
-/// The end of the keys of such objects.
+/// The file extension in the default key of a batch.
 pub(super) fn extension(compression: Compression) -> &'static str {
     match compression {
         Compression::Gzip => "ndjson.gz",

@@ -1,17 +1,16 @@
-//! Objects of many events: newline-delimited JSON, compressed.
+//! Batch mode: collects events in batches, and stores each batch as one object of newline-delimited JSON.
 //!
-//! An event is put into the open batch of its partition ([`partitions`]: its type, where keys have it). A
-//! batch is sealed when it is full ([`batch_builder`]) or due ([`seal_time`]). It gets its key then, and keeps
-//! it however often it is tried: a batch never becomes two objects. Its events are answered when S3 has
-//! it. A request that got a 503 is sent again by its client, into another batch: readers know such an
-//! event by its `messageId`.
+//! An event goes into the open batch of its partition ([`partitions`]: one per type, if keys contain the type). A
+//! batch is sealed when it is full ([`batch_builder`]) or due ([`seal_time`]). It gets its key then, and keeps it
+//! over all retries: a batch never becomes two objects. A request is answered once S3 has stored the batches of its
+//! events. After a 503 the client sends it again, into other batches: readers recognize such duplicates by their
+//! `messageId`.
 //!
-//! A batch has a task of its own, from its first event to its outcome. It lives no longer than the
-//! requests that wait for it, so once a draining server has answered every request, everything that it
-//! acknowledged is stored.
+//! A batch has its own task, from its first event to its outcome. The task lives no longer than the requests that
+//! wait for it, so once a draining server has answered every request, everything it acknowledged is stored.
 //!
-//! All that a batch takes is reserved, from its task to its compressor; the compressor's part ends when
-//! the batch is sealed.
+//! All memory of a batch is reserved, from its task to its compressor; the compressor's share is released when the
+//! batch is sealed.
 
 mod batch_builder;
 mod compress;
@@ -49,29 +48,30 @@ use crate::event::Event;
 use crate::memory::{self, Reservation};
 use crate::status::metrics::Metrics;
 
-/// When a batch is sealed, where `spec.delivery.batch` does not say otherwise.
+/// Limits at which a batch is sealed, where `spec.delivery.batch` does not set them.
 const DEFAULT_MAX_EVENTS: u32 = 10_000;
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
 
-/// Time of a request that is reserved for the upload of its batch.
+/// Minimum time reserved for a batch's upload before the deadline of its requests.
 const MIN_UPLOAD_TIME: Duration = Duration::from_secs(3);
 
-/// Batches that one request waits for at a time: its other events are put into batches after those.
+/// Maximum batches that one request waits for at a time: its other events are added as those are stored.
 const MAX_BATCHES_PER_REQUEST: usize = 128;
 
-/// Bytes of events that are put into batches while the lock is held: about a millisecond's work.
+/// Bytes of events that are added to batches before the lock is released: about a millisecond of work.
 const MAX_LOCKED_BYTES: usize = 64 << 10;
 
-/// Bytes that a batch takes in addition to its content: its task, its key, what its requests wait with.
+/// Bytes per batch in addition to its content: its task, its key and the channels to its requests.
 const BATCH_OVERHEAD_BYTES: usize = 4 << 10;
 
-/// What came of a batch, once that is known.
+/// The outcome of a batch; `None` until it is known.
 type Outcome = Option<Result<(), NotStored>>;
 
-/// Puts events into batches, and batches into objects.
+/// Puts events into batches, and uploads the batches as objects.
 #[derive(Debug)]
 pub(super) struct Batches(Arc<Batcher>);
 
+/// What requests and the tasks of batches share.
 #[derive(Debug)]
 struct Batcher {
     keys: Keys,
@@ -85,11 +85,11 @@ struct Batcher {
     partitions: Mutex<Partitions<OpenBatch>>,
 }
 
-/// A batch that takes events.
+/// A batch that still takes events.
 struct OpenBatch {
     id: Uuid,
     content: Content,
-    /// To its task, when it takes no more.
+    /// Sends the content to the batch's task once the batch is sealed.
     seal_tx: oneshot::Sender<Content>,
     outcome: watch::Receiver<Outcome>,
 }
@@ -100,13 +100,13 @@ impl std::fmt::Debug for OpenBatch {
     }
 }
 
-/// What is in a batch.
+/// The content of a batch, with its times and its memory.
 struct Content {
     builder: BatchBuilder,
     opened: Instant,
-    /// By when the first of its requests must be answered.
+    /// The earliest deadline of the requests with events in it.
     deadline: Instant,
-    /// The memory that it takes.
+    /// Covers the memory of the batch.
     reservation: Reservation,
 }
 
@@ -146,8 +146,8 @@ impl Batches {
         }))
     }
 
-    /// Stores events, or says by `deadline` why it could not. `reservation` is of the memory that they
-    /// take, until they are in batches.
+    /// Stores events, or returns by `deadline` why it could not. `reservation` covers their memory until they are in
+    /// batches.
     pub(super) async fn store(
         &self,
         events: Vec<Event>,
@@ -162,7 +162,7 @@ impl Batches {
             if let Some(held) = &reservation {
                 self.0.add_some(&mut events, held, deadline, &mut waiting)?;
                 if events.as_slice().is_empty() {
-                    // The memory itself, too: the iterator would keep it while the batches are waited for.
+                    // The events' memory is freed too: the iterator would hold it while the batches are waited for.
                     (events, reservation) = (Vec::new().into_iter(), None);
                 } else if waiting.len() < MAX_BATCHES_PER_REQUEST {
                     continue;
@@ -171,14 +171,14 @@ impl Batches {
             let Some(mut batch) = waiting.pop_front() else { return Ok(()) };
             let known = timeout_at(deadline.into(), batch.outcome.wait_for(Option::is_some)).await;
             let known = known.map(|outcome| outcome.ok().and_then(|outcome| outcome.clone()));
-            // A batch's task says its outcome in time, unless the process ends.
+            // A batch's task reports its outcome in time, unless the process ends.
             known.ok().flatten().unwrap_or_else(|| Err(not_in_time().into()))?;
         }
     }
 }
 
 impl Batcher {
-    /// Puts some of the events into batches, and adds those to what the request waits for.
+    /// Adds some of the events to batches, and those batches to the ones that the request waits for.
     fn add_some(
         self: &Arc<Self>,
         events: &mut vec::IntoIter<Event>,
@@ -194,7 +194,7 @@ impl Batcher {
             let now = Instant::now();
             let state = partitions.of(&event.event_type, now);
             let batch = self.add(&event, state, reservation, deadline, now)?;
-            // Most likely it is the last one.
+            // Searched from the end: most likely it is the last one.
             if waiting.iter().rev().all(|other| other.id != batch.id) {
                 waiting.push_back(batch);
             }
@@ -202,7 +202,7 @@ impl Batcher {
         Ok(())
     }
 
-    /// Puts an event into its partition's open batch. Returns which that is.
+    /// Adds an event to the open batch of its partition, and returns that batch.
     fn add(
         self: &Arc<Self>,
         event: &Event,
@@ -233,7 +233,7 @@ impl Batcher {
         Ok(batch)
     }
 
-    /// Opens a batch, with its task. Its memory is of the budget that `reservation` is of.
+    /// Opens a batch and spawns its task. The batch's memory is from the same budget as `reservation`.
     fn open(
         self: &Arc<Self>,
         partition: Partition,
@@ -250,13 +250,13 @@ impl Batcher {
         let builder = BatchBuilder::new(self.compression, self.limits);
         let (seal_tx, seal_rx) = oneshot::channel();
         let (outcome_tx, outcome) = watch::channel(None);
-        // A request that waited long for a session has less time left than a batch may wait.
+        // A request that waited long for a session may have less time left than a batch may wait.
         let due = seal_time::due(now, last_sealed, self.age).min(deadline - MIN_UPLOAD_TIME);
         tokio::spawn(Arc::clone(self).run_batch(id, partition, due, seal_rx, outcome_tx));
         Ok(OpenBatch { id, content: Content { builder, opened: now, deadline, reservation }, seal_tx, outcome })
     }
 
-    /// A batch's life after it was opened.
+    /// The task of a batch: waits until it is sealed, or seals it when it is due, then uploads it.
     async fn run_batch(
         self: Arc<Self>,
         id: Uuid,
@@ -272,7 +272,7 @@ impl Batcher {
                 seal_rx.await
             }
         };
-        // Nothing comes of a batch that was given up before its first event.
+        // There is no content if the batch was dropped before its first event.
         if let Ok(content) = content {
             let outcome = self.upload(id, &partition, content).await;
             outcome_tx.send_replace(Some(outcome));
@@ -299,7 +299,7 @@ impl Batcher {
         Ok(())
     }
 
-    /// Seals a batch, unless that was done.
+    /// Seals a batch, unless it is sealed already.
     fn seal_due(&self, id: Uuid) {
         if let Some(state) = self.partitions().with_open(|open| open.id == id) {
             state.seal(Instant::now());
@@ -312,11 +312,11 @@ impl Batcher {
 }
 
 impl PartitionState<OpenBatch> {
-    /// Hands the open batch to its task.
+    /// Seals the open batch by sending its content to its task.
     fn seal(&mut self, now: Instant) {
         if let Some(OpenBatch { content, seal_tx, .. }) = self.open.take() {
             self.last_sealed = Some(now);
-            // The task waits for it until it comes.
+            // This can't fail: the task keeps the receiver until the content comes.
             let _ = seal_tx.send(content);
         }
     }

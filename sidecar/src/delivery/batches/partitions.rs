@@ -1,32 +1,32 @@
-//! Which events share a batch. Pure.
+//! Assigns events to partitions, whose events share a batch. Pure.
 //!
-//! Where keys have the type in them, a batch holds events of one type. Webhooks send types of any name,
-//! so there are only so many partitions: the six types of Segment's spec have their own for good, others
-//! share [`MAX_OTHER_TYPES`], and what comes beyond those is put into one batch of mixed types. A
-//! partition is given to another type only once forgetting it changes nothing, so that no more than one
-//! object per partition and `maxAge` is made however many types there are.
+//! If keys contain the type, a batch holds events of one type. Webhooks may send any number of types, so partitions
+//! are bounded: each of the six types of Segment's spec always has its own, up to [`MAX_OTHER_TYPES`] others have one
+//! each, and all further types share one partition of mixed batches. A partition is reassigned to another type only
+//! once its history no longer matters, so that no more than one object per partition and `maxAge` is made, however
+//! many types there are.
 
 use std::time::{Duration, Instant};
 
 use crate::event::EventType;
 
-/// Types, in addition to the six of Segment's spec, that have a batch of their own at one time.
+/// Maximum types, beyond the six of Segment's spec, that have a partition at one time.
 const MAX_OTHER_TYPES: usize = 64;
 
-/// What stands for the type in the keys of batches of mixed types.
+/// The type in the keys of batches of mixed types.
 const MIXED: &str = "other";
 
-/// Events that share a batch.
+/// The events that share a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum Partition {
-    /// Of any type: keys do not differ by it.
+    /// Events of any type: keys don't contain it.
     All,
-    /// Of this type.
+    /// Events of this type.
     Type(EventType),
 }
 
 impl Partition {
-    /// The type in the batch's key.
+    /// The type in the batch's key; `None` if keys don't contain it.
     pub(super) fn event_type(&self) -> Option<&EventType> {
         match self {
             Self::All => None,
@@ -35,38 +35,38 @@ impl Partition {
     }
 }
 
-/// A partition with what is known about it: `B` is its open batch.
+/// A partition with its open batch, of type `B`.
 #[derive(Debug)]
 pub(super) struct PartitionState<B> {
     pub(super) partition: Partition,
     pub(super) open: Option<B>,
-    /// When its last batch was sealed.
+    /// When its last batch was sealed; `None` if there was none.
     pub(super) last_sealed: Option<Instant>,
 }
 
-/// All partitions of a function.
+/// All partitions of a function, bounded in number.
 #[derive(Debug)]
 pub(super) struct Partitions<B> {
     by_type: bool,
-    /// Time in which a partition makes one object.
+    /// The function's `maxAge`.
     age: Duration,
     states: Vec<PartitionState<B>>,
 }
 
 impl<B> Partitions<B> {
-    /// None yet. `by_type` says whether keys differ by type.
+    /// No partitions yet. `by_type` says whether keys contain the type.
     pub(super) fn new(by_type: bool, age: Duration) -> Self {
         Self { by_type, age, states: Vec::new() }
     }
 
-    /// The partition of an event that comes `now`.
+    /// The partition of an event that arrives at `now`; it is added if there is none yet.
     pub(super) fn of(&mut self, event_type: &EventType, now: Instant) -> &mut PartitionState<B> {
         let partition = if self.by_type { Partition::Type(event_type.clone()) } else { Partition::All };
         let at = self.find(&partition).unwrap_or_else(|| self.add(partition, now));
         &mut self.states[at]
     }
 
-    /// The partition whose open batch is so.
+    /// The partition whose open batch matches.
     pub(super) fn with_open(&mut self, is_it: impl Fn(&B) -> bool) -> Option<&mut PartitionState<B>> {
         self.states.iter_mut().find(|state| state.open.as_ref().is_some_and(&is_it))
     }
@@ -80,7 +80,7 @@ impl<B> Partitions<B> {
         if is_other(&partition)
             && self.states.iter().filter(|state| is_other(&state.partition)).count() >= MAX_OTHER_TYPES
         {
-            // One that may make an object at once, as a new one may.
+            // An idle partition's next batch would be due as soon as that of a new one.
             let idle = |state: &PartitionState<B>| {
                 is_other(&state.partition)
                     && state.open.is_none()
@@ -107,8 +107,8 @@ fn mixed() -> EventType {
     EventType::Other(MIXED.into())
 }
 
-/// Whether it is one of those whose number is bounded. An event whose type is called as the mixed batches
-/// are belongs to those.
+/// Whether the partition counts towards [`MAX_OTHER_TYPES`]. An event whose own type is [`MIXED`] goes into the mixed
+/// batches.
 fn is_other(partition: &Partition) -> bool {
     matches!(partition, Partition::Type(EventType::Other(name)) if &**name != MIXED)
 }
@@ -130,8 +130,8 @@ mod tests {
         char::from(b'a' + u8::try_from(number % 26).unwrap())
     }
 
-    /// The moments at which each partition's batches are sealed, when events of these types come at these
-    /// moments. An open batch is the moment at which it is due.
+    /// When each partition's batches are sealed, given the times and types of events. An open batch is represented by
+    /// the time at which it is due.
     fn seals(events: &[(Instant, EventType)]) -> Vec<(Partition, Instant)> {
         let mut partitions: Partitions<Instant> = Partitions::new(true, AGE);
         let mut seals = Vec::new();

@@ -1,16 +1,16 @@
-//! When a batch that is not full is sealed. Pure.
+//! Decides when a batch that is not full is sealed. Pure.
 //!
-//! A batch waits for company, since an object costs the same with one event in it as with thousands.
-//! But where there was no object for as long as a batch may wait, one may be made at once for no
-//! more objects in all: a lone event need not wait.
+//! A batch waits for more events, since an object costs the same with one event as with thousands. But if no object
+//! was made for as long as a batch may wait, making one at once does not increase the number of objects: a lone event
+//! need not wait.
 
 use std::time::{Duration, Instant};
 
-/// How long a batch that could be sealed at once still waits for what is sent along with it.
+/// How long a batch that could be sealed at once still waits for events that are sent at the same time.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// When a batch that was opened at `opened` is sealed, if it does not get full before: at most `age`
-/// later, and as soon after the `last` one as leaves no more than one object for each `age`.
+/// When to seal a batch that was opened at `opened`, unless it is full before: at most `age` later, and otherwise as
+/// soon after the `last` one as makes no more than one object per `age`.
 pub(super) fn due(opened: Instant, last: Option<Instant>, age: Duration) -> Instant {
     let latest = opened + age;
     let earliest = opened + LINGER;
@@ -46,7 +46,7 @@ mod tests {
             let (mut now, mut last, mut seals) = (start, None, 0_u32);
             for gap in gaps {
                 now += millis(gap);
-                // Events that come before it is sealed are in it.
+                // Events that arrive before the batch is sealed go into it.
                 if last.is_none_or(|last| now > last) {
                     let at = due(now, last, AGE);
                     prop_assert!(at <= now + AGE && at >= now + LINGER.min(AGE));

@@ -1,40 +1,44 @@
-//! Sorts S3's errors by their codes, or where a code is not known by their status.
+//! Classifies S3's errors by their code, or by their HTTP status if the code is unknown.
 
-/// An error of S3's, as it was read.
+/// The fields of an S3 error that decide its kind and its message.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct S3Error<'a> {
     pub(super) status: u16,
     pub(super) code: &'a str,
     pub(super) message: &'a str,
-    /// The bucket's region, where the answer names it.
+    /// The bucket's region, if the answer names it.
     pub(super) bucket_region: Option<&'a str>,
 }
 
-/// What kind of answer it is.
+/// The kinds of S3 errors, each with its own reaction or message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
     PreconditionFailed,
-    /// Two writers of the same key at this moment, or of the bucket's settings.
+    /// Concurrent writers of the same key, or a concurrent change of the bucket's settings.
     Conflict,
     /// The object did not arrive as it was sent.
     Damaged,
-    /// A new bucket, whose name is not yet known everywhere.
+    /// A redirect for now, as S3 answers while the name of a new bucket propagates.
     Redirected,
+    /// S3 does not accept the session's credentials.
     DeadSession,
     Throttled,
-    /// S3's own trouble.
+    /// A temporary fault of S3's own, or of the connection to it.
     Unwell,
+    /// The store does not implement a header of the request.
     UnknownHeader,
     NoSuchBucket,
     WrongRegion,
+    /// KMS refuses the key that encrypts the object.
     Kms,
+    /// The role may not put the object, by its own policies or the bucket's.
     Denied,
-    /// A credential that S3 knows, and a request that it can't verify.
+    /// S3 knows the access key, but can't verify the signature.
     BadSignature,
     Other,
 }
 
-/// The kinds of S3's codes, whatever their status: an error may come with status 200 too.
+/// The kinds of S3's error codes, whatever the status: an error may also come with status 200.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 const KINDS: &[(&str, Kind)] = &[
     ("ConditionalRequestConflict", Kind::Conflict),
@@ -74,12 +78,12 @@ const KINDS: &[(&str, Kind)] = &[
 ];
 
 impl<'a> S3Error<'a> {
-    /// The bucket's region, if it is another than that of the request.
+    /// The bucket's region, if the answer names another than the request's.
     pub(super) fn other_region(&self, region: &str) -> Option<&'a str> {
         self.bucket_region.filter(|other| *other != region)
     }
 
-    /// Sorts the error. The request was signed for `region`.
+    /// Classifies the error of a request that was signed for `region`.
     pub(super) fn kind(&self, region: &str) -> Kind {
         let Self { status, code, message, .. } = *self;
         let names_other_region = self.other_region(region).is_some();
@@ -88,11 +92,11 @@ impl<'a> S3Error<'a> {
         }
         let known = KINDS.iter().find(|(known, _)| *known == code).map(|(_, kind)| *kind);
         match (known, status) {
-            // The key's refusal comes as S3's own code, and only the message tells it apart.
+            // KMS refuses a key with AccessDenied too; only the message distinguishes it.
             (Some(Kind::Denied), _) if message.contains("kms:") => Kind::Kms,
             (Some(kind), _) => kind,
             (None, 301) => Kind::WrongRegion,
-            // 400 without a code: a HEAD that was signed for another region, which the answer names.
+            // 400 without a code: the answer to a HEAD that was signed for another region, which it names.
             (None, 400) if code.is_empty() && names_other_region => Kind::WrongRegion,
             (None, 307) => Kind::Redirected,
             (None, 408) => Kind::Unwell,

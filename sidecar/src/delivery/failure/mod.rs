@@ -1,7 +1,7 @@
-//! What S3's refusal of an object means. Pure.
+//! Classifies failed requests to S3: whether to retry, and what to report. Pure.
 //!
-//! An answer is first sorted by its code, or where the code is not in the table by its status
-//! ([`codes`]); the kind then decides what to do ([`classify`]) and what to say ([`sentences`]).
+//! An error is first classified by its code, or by its status if the code is not in the table ([`codes`]). Its kind
+//! then decides the reaction ([`classify`]) and the message ([`sentences`]).
 
 mod codes;
 mod sentences;
@@ -17,37 +17,37 @@ use sentences::unreachable;
 
 pub(crate) use sentences::{condition_not_set, no_answer, sessions_refused};
 
-/// What S3 said, or that it said nothing.
+/// Why a request to S3 failed: with an error, or without an answer from S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum S3Answer {
-    /// An error, as far as it could be read.
+    /// An error of S3's, as far as it could be read.
     Error {
         /// The HTTP status.
         status: u16,
-        /// AWS's code; empty where the answer had no body.
+        /// AWS's error code; empty if the answer had none.
         code: String,
-        /// AWS's message.
+        /// AWS's error message.
         message: String,
-        /// The bucket's region, where the answer names it.
+        /// The bucket's region, if the answer names it.
         region: Option<String>,
-        /// How far our clock is from S3's, where the answer says its time.
+        /// Offset of this machine's clock from S3's, if the answer has a date.
         offset: Option<ClockOffset>,
     },
-    /// An answer that S3 does not give: a proxy's, or another server's.
+    /// An answer that S3 does not give, such as a proxy's or another server's.
     Foreign {
         /// The HTTP status.
         status: u16,
-        /// The start of its body, as a sentence may quote it.
+        /// The start of its body, safe to quote in a message.
         start: String,
     },
-    /// No connection, or an answer that broke off.
+    /// No connection, or a truncated answer, with the cause.
     Nothing(String),
-    /// No answer in the time that an attempt may take.
+    /// No answer within the timeout of the request.
     Timeout,
 }
 
 impl S3Answer {
-    /// Whether the object may be stored all the same.
+    /// Whether S3 may have stored the object nevertheless.
     pub(crate) fn leaves_in_doubt(&self) -> bool {
         match self {
             Self::Error { status, .. } | Self::Foreign { status, .. } => !(300..500).contains(status),
@@ -56,22 +56,22 @@ impl S3Answer {
     }
 }
 
-/// What to do about it.
+/// How to react to a failed request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum ErrorClass {
-    /// The condition `If-None-Match: *` did not hold.
+    /// S3 answered 412: the condition `If-None-Match: *` did not hold.
     PreconditionFailed,
-    /// It may pass by itself: try again.
+    /// The failure may pass by itself: retry.
     Retry(Blocker),
-    /// The session is no longer taken: get another one, then try again.
+    /// S3 does not accept the session: get a new one, then retry.
     Refresh(Blocker),
-    /// A person has to fix it, and no object is stored until then.
+    /// A person has to fix it, and no object can be stored until then.
     Configuration(Blocker),
-    /// A person has to fix it; other keys may be stored meanwhile.
+    /// A person has to fix it, but other keys may be stored meanwhile.
     Refused(Blocker),
 }
 
-/// Where the object was to go, for the sentences.
+/// The destination of the request, for classification and messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
     pub(crate) bucket: &'a str,
@@ -79,11 +79,11 @@ pub(crate) struct Target<'a> {
     pub(crate) role: &'a str,
     pub(crate) prefix: &'a str,
     pub(crate) owner: Option<&'a str>,
-    /// Whether the bucket's name is made part of the host name of an endpoint other than AWS's.
+    /// Whether the bucket's name becomes part of the host name of a custom endpoint.
     pub(crate) in_host_name: bool,
 }
 
-/// Every reason that [`classify`] gives.
+/// All reasons that [`classify`] reports.
 pub(crate) const REASONS: [Reason; 8] = [
     Reason::AccessDenied,
     Reason::ClockSkewed,
@@ -96,7 +96,7 @@ pub(crate) const REASONS: [Reason; 8] = [
 ];
 
 impl ErrorClass {
-    /// The same class, with another cause: one that concerns every object.
+    /// The same class with another cause, which affects every object: `Refused` becomes `Configuration`.
     fn because_of(self, cause: Blocker) -> Self {
         match self {
             Self::PreconditionFailed => self,
@@ -107,13 +107,14 @@ impl ErrorClass {
     }
 }
 
-/// Judges an answer.
+/// Decides how to react to a failed request, and what to report.
 pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
     match answer {
         S3Answer::Error { status, code, message, region, offset } => {
             let error = S3Error { status: *status, code, message, bucket_region: region.as_deref() };
             let class = classify_error(&error, target);
-            // What is done stays the same: with the clock right, the answer may be another.
+            // The reaction stays the same, but affects every object: once the clock is right, S3 may answer
+            // otherwise.
             match skew::blocker("S3", code, message, *offset) {
                 Some(skewed) => class.because_of(skewed),
                 None => class,
@@ -141,7 +142,7 @@ fn classify_error(error: &S3Error<'_>, target: Target<'_>) -> ErrorClass {
     }
 }
 
-/// An answer that S3 does not give, and what it is taken for.
+/// Classifies an answer that S3 does not give: that of a busy server is retried.
 fn foreign(status: u16, start: &str) -> ErrorClass {
     let begins =
         if start.is_empty() { "its body is empty".to_owned() } else { format!("its body begins with: {start}") };

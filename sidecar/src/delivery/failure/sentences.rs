@@ -1,4 +1,4 @@
-//! What is said of each failure, and what a person should do about it.
+//! Writes the messages of failures: what is wrong, and what a person should do about it.
 
 use tributary_crds::conditions::Reason;
 
@@ -6,7 +6,7 @@ use super::Target;
 use super::codes::{Kind, S3Error};
 use crate::blocker::Blocker;
 
-/// What is wrong, by the kind of error.
+/// The reason and the message of an S3 error of this kind.
 pub(super) fn blocker(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Blocker {
     let reason = match kind {
         Kind::Throttled => Reason::Throttled,
@@ -19,7 +19,7 @@ pub(super) fn blocker(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Bl
     Blocker { reason, message: passing(kind, error, target).unwrap_or_else(|| lasting(kind, error, target)) }
 }
 
-/// Of what may be over without a person's doing.
+/// The message of an error that may pass without a person's help; `None` for other kinds.
 fn passing(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Option<String> {
     let S3Error { status, code, message, .. } = *error;
     let (Target { bucket, role, .. }, sentence) = (target, message.trim_end_matches('.'));
@@ -41,7 +41,7 @@ fn passing(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Option<String
     })
 }
 
-/// Of what a person has to fix.
+/// The message of an error that a person has to fix.
 fn lasting(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> String {
     let S3Error { status, code, message, .. } = *error;
     let Target { bucket, region, role, prefix, owner, .. } = target;
@@ -80,7 +80,7 @@ fn lasting(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> String {
     }
 }
 
-/// What is said where S3 lets uploads wait.
+/// The blocker of uploads that S3 did not answer in time.
 pub(crate) fn no_answer(target: Target<'_>) -> Blocker {
     let message = format!("S3 in {} did not answer in time; it is tried again until it does", target.region);
     Blocker { reason: Reason::S3Unreachable, message }
@@ -96,7 +96,8 @@ pub(super) fn unreachable(why: &str, target: Target<'_>) -> Blocker {
     Blocker { reason: Reason::S3Unreachable, message }
 }
 
-/// What it means that S3 refuses one session after the other, by its refusal of the last one.
+/// The blocker if S3 also refuses the session that replaced a refused one: the last refusal, with what to check. A
+/// wrong clock explains both, so its message stays as it is.
 pub(crate) fn sessions_refused(last: Blocker) -> Blocker {
     if last.reason == Reason::ClockSkewed {
         return last;
@@ -110,9 +111,9 @@ pub(crate) fn sessions_refused(last: Blocker) -> Blocker {
     Blocker { reason, message }
 }
 
-/// What it means that a condition failed which was not set.
+/// The blocker if S3 answers 412 to a PUT that had no condition.
 pub(crate) fn condition_not_set() -> Blocker {
-    // Without the key, which names people: conditions are read by many.
+    // The message omits the key, which may identify people: many can read conditions.
     let message = "the store answered 412 (PreconditionFailed) to a PUT without If-None-Match, which is what \
                    spec.s3.conditionalWrites: false sends, so the object is not known to be stored; check whether a \
                    proxy before the store adds a condition";

@@ -1,4 +1,4 @@
-//! A table of answers, and what each comes to.
+//! Tests the classification of answers, with tables of codes and statuses.
 
 use std::time::Duration;
 

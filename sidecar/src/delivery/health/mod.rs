@@ -1,6 +1,8 @@
-//! What is known of the bucket: the circuit breakers of its scopes, how it treats conditions, and
-//! what the condition BucketWritable and the metrics say of both. All of it changes under one lock,
-//! so that what is said is what is.
+//! Tracks the health of the bucket by its uploads, and reports it.
+//!
+//! It holds the circuit breakers of the bucket and its parts, and how the store treats conditional PUTs. It reports
+//! both in the condition BucketWritable and the metrics. All of it changes under one lock, so that the report always
+//! matches the state.
 
 mod parts;
 #[cfg(test)]
@@ -20,16 +22,16 @@ use crate::status::metrics::{Metrics, TYPES};
 
 pub(in crate::delivery) use parts::{Part, Parts};
 
-/// What an upload's failure speaks for.
+/// The scope of an upload's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) enum Extent {
     /// The whole bucket.
     Bucket,
-    /// This part of its keys; without a part, keys have no type.
+    /// This part of its key space; `None` if keys don't contain the type.
     Keys(Option<Part>),
 }
 
-/// What is known of one function's bucket.
+/// The health of one function's bucket, shared by all its uploads.
 #[derive(Debug)]
 pub(in crate::delivery) struct BucketHealth {
     name: String,
@@ -43,17 +45,18 @@ struct State {
     bucket: CircuitBreaker,
     parts: [CircuitBreaker; TYPES.len()],
     preconditions: Preconditions,
-    /// Whether an upload was stored since the bucket was last reset.
+    /// Whether an upload is known to be stored. [`BucketHealth::found`] clears it, unless one was stored since the
+    /// fault.
     written: bool,
-    /// What BucketWritable says; nothing before the first upload.
+    /// What BucketWritable reports; `None` until the first report.
     said: Option<(Truth, Reason, String)>,
-    /// Whether nothing is wrong, and that is said: then a stored object changes nothing of it, which
+    /// Whether BucketWritable is True with the reason Ok: then a stored object does not change the report, which
     /// keeps the usual upload cheap.
     calm: bool,
 }
 
 impl State {
-    /// Part breakers and their parts.
+    /// All parts with their breakers.
     fn parts(&self) -> impl Iterator<Item = (Part, &CircuitBreaker)> {
         Part::all().zip(&self.parts)
     }
@@ -63,12 +66,12 @@ impl State {
         std::iter::once(&mut self.bucket).chain(of_parts.map(|(_, breaker)| breaker))
     }
 
-    /// What is wrong, the bucket's before a part's.
+    /// The known fault; that of the bucket before that of a part.
     fn blocker(&self) -> Option<&Blocker> {
         self.bucket.blocker().or_else(|| self.parts.iter().find_map(CircuitBreaker::blocker))
     }
 
-    /// Whether another part stores, so that a fault of `part` is its own.
+    /// Whether another part has stored an object within [`FORGET_AFTER`], so that a fault of `part` affects only it.
     fn others_store(&self, part: Part, now: Instant) -> bool {
         let since = now.checked_sub(FORGET_AFTER).unwrap_or(now);
         self.parts().any(|(other, breaker)| other != part && breaker.stored_since(since))
@@ -80,7 +83,7 @@ impl BucketHealth {
         Self { name: name.to_owned(), state: Mutex::default(), conditions, metrics }
     }
 
-    /// Whether uploads into `parts` are worth trying now: all of them, or else none is let through.
+    /// Checks the breakers for uploads into `parts`. If one refuses, none of the others lets its probe pass.
     pub(in crate::delivery) fn admit(&self, parts: Parts, now: Instant) -> Result<(), Blocker> {
         let mut state = self.lock();
         if let Some(blocker) = state.breakers(parts).find_map(|breaker| breaker.refusal(now).cloned()) {
@@ -90,19 +93,19 @@ impl BucketHealth {
         Ok(())
     }
 
-    /// Whether uploads into the part are refused, but for probes.
+    /// Whether uploads into the part are refused, except probes.
     pub(in crate::delivery) fn is_open(&self, part: Option<Part>) -> bool {
         let state = self.lock();
         state.bucket.is_open() || part.is_some_and(|part| state.parts[part.0].is_open())
     }
 
-    /// Whether some uploads are refused.
+    /// Whether any breaker is open.
     pub(in crate::delivery) fn any_open(&self) -> bool {
         let state = self.lock();
         state.bucket.is_open() || state.parts.iter().any(CircuitBreaker::is_open)
     }
 
-    /// What is wrong with the bucket as a whole.
+    /// The fault of the bucket as a whole, if there is one.
     pub(in crate::delivery) fn bucket_blocker(&self) -> Option<Blocker> {
         self.lock().bucket.blocker().cloned()
     }
@@ -112,7 +115,7 @@ impl BucketHealth {
         self.lock().bucket.stored_since(since)
     }
 
-    /// An object was stored, now or earlier; `accepted_condition` if S3 answered 200 to
+    /// Records a stored object, by this PUT or an earlier one; `accepted_condition` if S3 answered 200 to
     /// `If-None-Match`.
     pub(in crate::delivery) fn stored(&self, part: Option<Part>, accepted_condition: bool, now: Instant) {
         let mut state = self.lock();
@@ -137,8 +140,8 @@ impl BucketHealth {
         self.say(&mut state);
     }
 
-    /// An upload failed. Returns what to tell its client: where only one part is affected, the
-    /// sentence says so.
+    /// Records a failed upload. Returns the blocker for its client; if only one part is affected, its message says
+    /// so.
     pub(in crate::delivery) fn failed(
         &self,
         extent: Extent,
@@ -149,7 +152,7 @@ impl BucketHealth {
         let mut state = self.lock();
         let blocker = match extent {
             Extent::Keys(Some(part)) => {
-                // S3 has answered for a key: the bucket is there, and within reach.
+                // S3 answered for a key, so the bucket exists and is reachable.
                 state.bucket.reset();
                 let blocker = if state.others_store(part, now) { only(part, blocker) } else { blocker };
                 state.parts[part.0].failed(blocker.clone(), evidence, now);
@@ -164,7 +167,7 @@ impl BucketHealth {
         blocker
     }
 
-    /// S3 answered 412 to a conditional PUT.
+    /// Records a 412 to a conditional PUT, and returns what it proves.
     pub(in crate::delivery) fn precondition_failed(&self, may_exist: bool) -> Meaning {
         let mut state = self.lock();
         let meaning = state.preconditions.refused(may_exist);
@@ -172,8 +175,8 @@ impl BucketHealth {
         meaning
     }
 
-    /// The bucket was seen to be where it should be, which says nothing of uploads: none is known to be
-    /// stored, unless one was after the fault.
+    /// Records that HeadBucket found the bucket. That proves nothing about uploads: none counts as stored, unless one
+    /// was since the fault.
     pub(in crate::delivery) fn found(&self) {
         let mut state = self.lock();
         state.written = state.bucket.stored_after_fault();
@@ -181,7 +184,7 @@ impl BucketHealth {
         self.say(&mut state);
     }
 
-    /// Time has passed: says so where faults are over by it.
+    /// Clears faults that have ended by the passage of time, and reports it.
     pub(in crate::delivery) fn settle(&self, now: Instant) {
         let mut state = self.lock();
         if state.blocker().is_some() {
@@ -191,7 +194,7 @@ impl BucketHealth {
         }
     }
 
-    /// Brings the condition and the metrics up to date.
+    /// Updates the condition and the metrics from the state.
     fn say(&self, state: &mut State) {
         self.metrics.circuit_breaker("bucket", state.bucket.is_open());
         for (part, breaker) in state.parts() {
@@ -229,7 +232,7 @@ impl BucketHealth {
     }
 }
 
-/// A fault that other parts don't have.
+/// The blocker of a fault that only this part has.
 fn only(part: Part, blocker: Blocker) -> Blocker {
     let Blocker { reason, message } = blocker;
     Blocker { reason, message: format!("events of type {} only: {message}", part.label()) }

@@ -1,9 +1,10 @@
-//! The parts of the key space that have a circuit breaker each.
+//! Divides the key space into parts by event type, each with its own circuit breaker.
 
 use crate::event::EventType;
 use crate::status::metrics::{TYPES, place};
 
-/// The part of the key space that holds the events of one type, as the metrics label it.
+/// The part of the key space that holds the events of one type, as an index into [`TYPES`]: all types beyond the six
+/// of Segment's spec share the last part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(in crate::delivery) struct Part(pub(super) usize);
 
@@ -21,7 +22,7 @@ impl Part {
     }
 }
 
-/// A set of parts.
+/// A set of parts, as a bit mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(in crate::delivery) struct Parts(u8);
 

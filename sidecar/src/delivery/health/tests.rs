@@ -1,4 +1,4 @@
-//! Scopes, what is said of them, and random histories.
+//! Tests the scopes of faults and the reported condition, also with random histories.
 
 use std::time::Duration;
 
@@ -53,7 +53,7 @@ fn a_part_that_is_refused_leaves_the_others_alone_and_is_named() {
     let refusal = health.admit(one(identify), now).unwrap_err();
     assert_eq!(refusal.message, "events of type identify only: denied");
     assert_eq!(health.admit(one(track), now), Ok(()));
-    // A request with events of both is refused, and takes no probe away.
+    // A request with events of both is refused, and uses up no probe.
     assert!(health.admit([track, identify].into_iter().collect(), now).is_err());
     assert_eq!(said(&health), (Truth::False, Reason::AccessDenied, refusal.message));
     health.stored(Some(identify), true, now + seconds(2));
@@ -103,7 +103,7 @@ fn a_key_that_fails_among_others_does_not_make_the_condition_flap() {
         turns += usize::from(truth != last);
         last = truth;
     }
-    // True with the first object, False with the first failure.
+    // The condition turns True with the first object, and False with the first failure.
     assert_eq!((turns, last), (2, Truth::False));
 }
 
@@ -149,7 +149,7 @@ proptest! {
                     prop_assert!(!(lately && refused));
                 }
             }
-            // What is said is what is.
+            // The reported condition matches the state.
             let wrong = said(&health).0 == Truth::False;
             prop_assert_eq!(wrong, health.lock().blocker().is_some());
         }

@@ -1,4 +1,4 @@
-//! Events to try: odd, and none that a rule refuses.
+//! Generates unusual events that no rule rejects.
 
 use proptest::collection::vec;
 use proptest::prelude::*;
@@ -38,7 +38,7 @@ fn text_or(words: &'static [&'static str], pattern: &'static str) -> impl Strate
     prop_oneof![word, pattern.prop_map(Json::Text)]
 }
 
-/// An event that no rule refuses, its members in any order.
+/// An event that no rule rejects, with its members in any order.
 pub(super) fn any_event() -> impl Strategy<Value = Members> {
     const TIME: &str =
         "20[0-9]{2}-0[1-9]-[12][0-9]([T ]1[0-9]:[0-5][0-9]:[0-5][0-9](\\.[0-9]{1,12})?(Z|[+-]0[0-9]:30)?)?";

@@ -1,4 +1,4 @@
-//! A JSON value for tests: as a reader sees it, written in many ways.
+//! A JSON value for tests, as a reader sees it, which can be written in many ways.
 
 use serde_json::value::RawValue;
 
@@ -18,7 +18,7 @@ pub(super) enum Json {
 pub(super) type Members = Vec<(String, Json)>;
 
 impl Json {
-    /// Written with the escapes and the white space that `style` chooses.
+    /// Writes the value, with escapes and white space that `style` determines.
     fn write(&self, style: &mut u64, out: &mut String) {
         let mut list = |open: char, close: char, items: &[(Option<&str>, &Json)]| {
             out.push(open);
@@ -64,7 +64,7 @@ impl Json {
     }
 }
 
-/// The next of a row of small numbers, from 0 to 7.
+/// The next pseudo-random number, from 0 to 7.
 fn turn(style: &mut u64) -> u64 {
     *style = style.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
     *style >> 61
@@ -88,14 +88,14 @@ fn write_text(text: &str, style: &mut u64, out: &mut String) {
     out.push('"');
 }
 
-/// The text of `json`.
+/// The text of `json`, with escapes and white space that `style` determines.
 pub(super) fn written(json: &Json, mut style: u64) -> String {
     let mut out = String::new();
     json.write(&mut style, &mut out);
     out
 }
 
-/// A member unless it is absent or null.
+/// The member's value; `None` if it is absent or null.
 pub(super) fn get<'a>(members: &'a Members, key: &str) -> Option<&'a Json> {
     let value = members.iter().find(|(name, _)| name == key).map(|(_, value)| value);
     value.filter(|value| **value != Json::Word("null".to_owned()))

@@ -1,5 +1,5 @@
-//! What holds for every event, tried with generated ones: nested, with odd keys
-//! and escapes, with numbers that no machine type holds.
+//! Tests properties of every event with generated ones: nested, with odd keys and escapes, and with numbers that no
+//! machine type can represent.
 
 mod events;
 mod json;
@@ -33,7 +33,7 @@ fn take_batch(json: &[u8]) -> Option<ParsedEvents> {
     batch(json, RECEIVED.parse().unwrap(), &limits()).and_then(UnparsedEvents::parse).ok()
 }
 
-/// What is stored, and that it is JSON as a stricter reader sees it.
+/// The stored members. Also checks that a stricter parser accepts the JSON.
 fn stored(event: &Event) -> Members {
     serde_json::from_slice::<serde::de::IgnoredAny>(&event.body).unwrap();
     match Json::read(Value::new(str::from_utf8(&event.body).unwrap())) {
@@ -42,7 +42,7 @@ fn stored(event: &Event) -> Members {
     }
 }
 
-/// The sent members as they should be stored, `shared` being the batch's context.
+/// The sent members as they should be stored; `shared` is the batch's `context`.
 fn kept(sent: &Members, shared: Option<&Members>) -> Members {
     let mut kept = sent.clone();
     kept.retain(|(key, _)| key != "writeKey" && !STAMPED.contains(&key.as_str()));

@@ -1,10 +1,9 @@
-//! The connections that are open, and which of them make room for others.
+//! Limits the open connections, and closes idle ones in favour of new ones at the limit.
 //!
-//! A server enters every connection that it accepts ([`Connections::admit`]); the connection says when
-//! a request begins and when its answer is written ([`Slot`]). When the limit is reached, the
-//! connection that has been idle longest is asked to close; if none is idle, the one whose client has
-//! not read its answer for longest. One on which a request is read or answered is never asked: while
-//! all are busy, the next one waits.
+//! The server registers every connection that it accepts ([`Connections::admit`]), and the connection reports through
+//! its [`Slot`] when a request begins and when its answer is written. At the limit, the connection that has been idle
+//! longest is asked to close; if none is idle, the one whose client has not read its answer for longest. A connection
+//! on which a request is read or answered is never asked: while all are busy, a new connection waits.
 
 mod table;
 #[cfg(test)]
@@ -22,37 +21,37 @@ use tokio::sync::{Notify, watch};
 
 use table::{Id, Phase, Table};
 
-/// A connection that has been idle for less is not closed in favour of another one: its client may just
-/// have sent a request, which is still on its way through the kernel.
+/// Minimum time that a connection must be idle before it is closed in favour of another: its client may just have sent
+/// a request that the kernel has not delivered yet.
 const MIN_IDLE: Duration = Duration::from_millis(250);
 
-/// How long a connection that was asked to close, and may do so now, may take before more are asked in its place. One
-/// whose client has sent half of a head takes longer, and many such clients must not keep others waiting one after the
-/// other.
+/// How long connections that were asked to close, and may do so now, may take before more are asked. A connection whose
+/// client has sent part of a head takes longer, and many of them must not delay new connections one after the other.
 const MAKE_ROOM: Duration = Duration::from_millis(20);
 
-/// Nor is one whose client has not read its answer for less. Answers are small, and the kernel takes
-/// several of them at once: a client that reads blocks nobody.
+/// Minimum time that a client must not read before its connection is closed in favour of another. Answers are small and
+/// the kernel buffers several of them, so only a client that does not read blocks writes for this long.
 const MIN_BLOCKED: Duration = Duration::from_secs(1);
 
-/// The connections of one listener, counted.
+/// The connection metrics of one listener.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct ConnectionCounts {
-    /// Those that are open.
+    /// Open connections.
     pub(crate) open: Gauge,
-    /// Idle ones that were asked to close, so that others could be accepted.
+    /// Connections that were idle, or blocked by their client, and were closed so that others could be accepted.
     pub(crate) shed: Counter,
 }
 
-/// The connections of one server.
+/// The open connections of one server.
 #[derive(Debug)]
 pub(crate) struct Connections {
-    /// How many may be open.
+    /// Maximum number of open connections.
     limit: usize,
     state: Mutex<State>,
-    /// A connection has closed or become idle: the connection that waits for room looks again.
+    /// Notified when a connection closes, begins a request, or becomes idle or blocked: for the task in
+    /// [`admit`](Self::admit) or [`end`](Self::end).
     changed: Notify,
-    /// Whether every connection is to close once it has answered.
+    /// True once every connection is to close after its current answer.
     ending: watch::Sender<bool>,
     counts: ConnectionCounts,
 }
@@ -60,22 +59,22 @@ pub(crate) struct Connections {
 #[derive(Debug, Default)]
 struct State {
     table: Table,
-    /// How each connection is asked to close.
+    /// The channel to each connection through which it is asked to close.
     asked: HashMap<Id, Asked>,
-    /// When all that were asked may close.
+    /// When all connections that were asked so far may close.
     settled: Option<Instant>,
 }
 
-/// How a connection is asked to close.
+/// Asks one connection to close.
 #[derive(Clone, Debug)]
 struct Asked {
     notify: Arc<Notify>,
-    /// When it may, if it is idle or blocked.
+    /// When the connection may close, if it stays idle or blocked until then.
     settles_at: Arc<Mutex<Instant>>,
 }
 
 impl State {
-    /// Asks the connection that is next to close, if as many as `limit` are to stay open. Whether there is one.
+    /// Asks the next connection to close, if `limit` or more would stay open. Returns whether one was asked.
     fn ask_next_to_close(&mut self, limit: usize) -> bool {
         let Some(id) = self.table.shed(limit) else { return false };
         if let Some(Asked { notify, settles_at }) = self.asked.get(&id) {
@@ -87,7 +86,7 @@ impl State {
 }
 
 impl Connections {
-    /// None yet, and never more than `limit` at once.
+    /// An empty set for at most `limit` connections.
     pub(crate) fn new(limit: usize, counts: ConnectionCounts) -> Arc<Self> {
         Arc::new(Self {
             limit,
@@ -98,9 +97,10 @@ impl Connections {
         })
     }
 
-    /// Enters a connection, which is busy; waits for room if there is none. One task at a time may wait.
+    /// Registers a new connection as busy; at the limit, waits until another has closed. Only one task at a time may
+    /// wait.
     pub(in crate::http) async fn admit(self: &Arc<Self>) -> Arc<Slot> {
-        // Those that were asked and are still there.
+        // How many connections are taken to be slow to close; as many more are asked.
         let mut slow = 0;
         loop {
             if let Some(slot) = self.try_admit() {
@@ -134,8 +134,8 @@ impl Connections {
         })
     }
 
-    /// Asks idle connections to close, until fewer than `limit` are to stay open. From when on all that were asked may
-    /// close, if any is about to make room.
+    /// Asks idle connections to close until fewer than `limit` will stay open. Returns when all that were asked may
+    /// close; `None` if none is closing.
     pub(in crate::http) fn shed(&self, limit: usize) -> Option<Instant> {
         let mut state = self.state();
         while state.ask_next_to_close(limit) {}
@@ -143,12 +143,12 @@ impl Connections {
             .then(|| state.settled.map_or_else(Instant::now, |settled| settled.max(Instant::now())))
     }
 
-    /// Asks one idle connection to close, however many are open.
+    /// Asks one connection to close, however many are open.
     pub(in crate::http) fn shed_one(&self) {
         self.state().ask_next_to_close(0);
     }
 
-    /// Asks every connection to close once it has answered, and waits until all have.
+    /// Asks every connection to close after its current answer, and waits until all have closed.
     pub(in crate::http) async fn end(&self) {
         self.ending.send_replace(true);
         while !self.state().table.phases.is_empty() {
@@ -161,29 +161,29 @@ impl Connections {
     }
 }
 
-/// An open connection, for as long as it is kept.
+/// An open connection's entry in [`Connections`], removed when dropped.
 #[derive(Debug)]
 pub(in crate::http) struct Slot {
     id: Id,
     asked: Asked,
-    /// From a request's head until its answer is written.
+    /// True from a request's head until its answer is written.
     answering: AtomicBool,
-    /// There is an answer, and it is being written.
+    /// Whether the answer exists and is being written.
     answered: AtomicBool,
-    /// The client does not read what is written.
+    /// Whether the client does not read its answer.
     blocked: AtomicBool,
     connections: Arc<Connections>,
 }
 
 impl Slot {
-    /// The connection waits for a handshake or a request.
+    /// Marks the connection as idle: it waits for a handshake or a request.
     pub(in crate::http) fn idle(&self) {
         self.settle_in(MIN_IDLE);
         self.connections.state().table.idle(self.id);
         self.connections.changed.notify_one();
     }
 
-    /// The client takes nothing of what is to be written.
+    /// Marks the connection as blocked: a write is pending because the client does not read.
     pub(in crate::http) fn block(&self) {
         if !self.blocked.swap(true, Ordering::AcqRel) {
             self.settle_in(MIN_BLOCKED);
@@ -192,7 +192,7 @@ impl Slot {
         }
     }
 
-    /// The client has taken some of it.
+    /// Marks a blocked connection as busy again: a write has made progress.
     pub(in crate::http) fn unblock(&self) {
         if self.blocked.load(Ordering::Acquire) {
             self.blocked.store(false, Ordering::Release);
@@ -200,27 +200,28 @@ impl Slot {
         }
     }
 
-    /// Whether the client takes nothing of what is to be written.
+    /// Whether a write is pending because the client does not read.
     pub(in crate::http) fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Acquire)
     }
 
+    /// Lets the connection close after `time` at the earliest.
     fn settle_in(&self, time: Duration) {
         *self.asked.settles_at.lock() = Instant::now() + time;
     }
 
-    /// A request's head is there. The connection is busy until the answer, for which the guard
-    /// stands, is written.
+    /// Marks the connection as busy: a request's head was read. It stays busy until the answer is flushed; the guard
+    /// must be dropped when the answer exists.
     pub(in crate::http) fn begin(self: &Arc<Self>) -> Answering {
         self.answered.store(false, Ordering::Release);
         self.answering.store(true, Ordering::Release);
         self.connections.state().table.busy(self.id);
-        // It may have been asked to close: another one must make room in its place.
+        // If this connection was asked to close, another must be asked in its place.
         self.connections.changed.notify_one();
         Answering(Arc::clone(self))
     }
 
-    /// All that was to be written is written.
+    /// Records a completed flush: if an answer was being written, it now is, and the connection is idle.
     pub(in crate::http) fn flushed(&self) {
         if self.answered.swap(false, Ordering::AcqRel) {
             self.answering.store(false, Ordering::Release);
@@ -228,29 +229,29 @@ impl Slot {
         }
     }
 
-    /// Whether a request is read or answered.
+    /// Whether a request is being read or answered.
     pub(in crate::http) fn is_answering(&self) -> bool {
         self.answering.load(Ordering::Acquire)
     }
 
-    /// Ends when the connection is asked to close in favour of another one.
+    /// Completes when the connection is asked to close in favour of another one.
     pub(in crate::http) async fn asked_to_close(&self) {
         self.asked.notify.notified().await;
     }
 
-    /// Whether it was asked to close and no request has come since.
+    /// Whether the connection was asked to close and no request has come since.
     pub(in crate::http) fn is_closing(&self) -> bool {
         self.connections.state().table.phases.get(&self.id) == Some(&Phase::Closing)
     }
 
-    /// When the connection may be closed, if it stays as it is.
+    /// When the connection may close, if it stays idle or blocked until then.
     pub(in crate::http) fn settles_at(&self) -> Instant {
         *self.asked.settles_at.lock()
     }
 
-    /// Ends when all connections are to close.
+    /// Completes when all connections are to close.
     pub(in crate::http) async fn ending(&self) {
-        // The sender is owned by what this slot holds.
+        // Can't fail: the slot keeps the sender alive.
         let _ = self.connections.ending.subscribe().wait_for(|ending| *ending).await;
     }
 }
@@ -269,7 +270,7 @@ impl Drop for Slot {
     }
 }
 
-/// A request that is being answered.
+/// Guard of a request that is being answered; dropped when the answer exists.
 #[derive(Debug)]
 pub(in crate::http) struct Answering(Arc<Slot>);
 

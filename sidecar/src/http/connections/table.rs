@@ -1,37 +1,39 @@
-//! Which connections are open, in the order in which they would be closed for others. Pure.
+//! The table of open connections, which decides which of them closes next in favour of a new one. Pure.
 
 use std::collections::{BTreeMap, HashMap};
 
-/// Names a connection, and the moment at which one became idle: both are numbers of one sequence.
+/// Identifies a connection, and orders the moments at which connections became idle or blocked: numbers of one
+/// sequence.
 pub(super) type Id = u64;
 
-/// What an open connection is doing.
+/// The phase of an open connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Phase {
-    /// A request is read or answered.
+    /// A request is being read or answered.
     Busy,
-    /// It waits for a TLS handshake or a request's head, since a moment in the sequence.
+    /// The connection waits for a TLS handshake or a request's head, since this moment.
     Idle(Id),
-    /// Its client does not read its answer, since a moment in the sequence.
+    /// The client does not read its answer, since this moment.
     Blocked(Id),
-    /// It was idle, and was asked to close.
+    /// The connection was idle or blocked, and was asked to close.
     Closing,
 }
 
-/// Which connections are open. Pure.
+/// The open connections and their phases.
 #[derive(Debug, Default)]
 pub(super) struct Table {
     next: Id,
     pub(super) phases: HashMap<Id, Phase>,
-    /// Those that are idle, by the moment at which they became so.
+    /// The idle connections, by the moment at which they became idle.
     pub(super) idle: BTreeMap<Id, Id>,
-    /// Those that are blocked, likewise.
+    /// The blocked connections, by the moment at which they became blocked.
     blocked: BTreeMap<Id, Id>,
+    /// The number of connections that were asked to close and are still open.
     pub(super) closing: usize,
 }
 
 impl Table {
-    /// Opens a connection, which is busy, if fewer than `limit` are open.
+    /// Adds a busy connection, if fewer than `limit` are open.
     pub(super) fn open(&mut self, limit: usize) -> Option<Id> {
         (self.phases.len() < limit).then(|| {
             let id = self.tick();
@@ -66,7 +68,7 @@ impl Table {
         self.set(id, Phase::Blocked(since));
     }
 
-    /// Whether it has closed for another one.
+    /// Removes a connection. Returns whether it had been asked to close.
     pub(super) fn close(&mut self, id: Id) -> bool {
         let old = self.phases.remove(&id);
         if let Some(old) = old {
@@ -75,8 +77,8 @@ impl Table {
         old == Some(Phase::Closing)
     }
 
-    /// Chooses the connection that is to close next: the one that has been idle longest, or else
-    /// blocked, unless another one that was chosen already is about to make room.
+    /// Chooses the next connection to close: the one that has been idle longest, or if none is, blocked longest. `None`
+    /// if fewer than `limit` will stay open once those chosen before have closed.
     pub(super) fn shed(&mut self, limit: usize) -> Option<Id> {
         if self.phases.len() - self.closing < limit {
             return None;

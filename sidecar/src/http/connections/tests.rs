@@ -1,4 +1,4 @@
-//! Which connection closes for which, step by step and at random.
+//! Tests of which connection closes in favour of a new one: step by step, and with random steps.
 
 use proptest::prelude::*;
 
@@ -12,7 +12,7 @@ fn the_one_that_is_idle_longest_goes_first() {
     for id in &ids {
         table.idle(*id);
     }
-    // The first one answers a request, and is then idle for the shortest time.
+    // The first connection answers a request, and has then been idle for the shortest time.
     table.busy(ids[0]);
     table.idle(ids[0]);
     assert_eq!(table.shed(4), Some(ids[1]));
@@ -21,7 +21,7 @@ fn the_one_that_is_idle_longest_goes_first() {
     table.close(ids[1]);
     assert!(table.open(4).is_some());
     assert_eq!(table.shed(4), Some(ids[2]));
-    // A request came before it was told: it is answered, and another one goes.
+    // A request came before the connection could close: it is answered, and another one closes.
     table.busy(ids[2]);
     assert_eq!(table.shed(4), Some(ids[3]));
 }
@@ -62,7 +62,7 @@ fn step() -> impl Strategy<Value = Step> {
 }
 
 proptest! {
-    /// Held to a list that is kept in the order in which connections became idle.
+    /// Compares the table with a plain list in the order in which connections became idle.
     #[test]
     fn whatever_happens_only_idle_connections_go_and_the_longest_idle_first(
         limit in 1..6_usize,
@@ -111,7 +111,7 @@ proptest! {
     }
 }
 
-/// Each takes as long to close as one that waits for the rest of a head.
+/// Each connection takes as long to close as one that waits for the rest of a head.
 #[tokio::test]
 async fn connections_that_close_slowly_do_not_keep_others_waiting_one_after_the_other() {
     const LIMIT: usize = 64;

@@ -1,8 +1,6 @@
-//! Who may send events: once the function names write keys or a signature, every request must show
-//! one.
+//! Authorizes requests: if the function names write keys or a signing secret, every request must show a credential.
 //!
-//! A Secret that can't be read is no reason for a 401, which clients take as final: they are told
-//! to come back.
+//! Requests that need a Secret that can't be read are answered 503 and not 401, since clients do not retry after a 401.
 
 mod signature;
 #[cfg(test)]
@@ -23,44 +21,45 @@ use crate::blocker::Blocker;
 use crate::event;
 use crate::secret::{Folder, Value, changed, follow};
 
-/// Where a request asks to be let in.
+/// The endpoint of a request, which determines the credentials that it accepts.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Endpoint {
-    /// `/v1/*`: a write key.
+    /// `/v1/*`: accepts a write key.
     Api,
-    /// `/`: a signature or a write key.
+    /// `/`: accepts a signature or a write key.
     Webhook,
 }
 
-/// What a request's headers show.
+/// What a request's headers prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Credential {
-    /// All that the function asks for.
+    /// The request is authorized.
     Authorized,
-    /// Nothing yet: a write key may be in the body, or a signature may be the body's.
+    /// Nothing yet: the body may contain a write key, or match the signature.
     Unproven,
 }
 
-/// Why a request is not let in.
+/// Why a request is not authorized.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Denied {
-    /// 401: what it shows is not enough. The message says what would be.
+    /// 401: the credential is missing or wrong, as the message says.
     Unauthorized(&'static str),
-    /// 503: nobody can tell, since a Secret can't be read.
+    /// 503: the credential can't be checked, since a Secret can't be read.
     Unavailable(Blocker),
 }
 
-/// Which credentials a request shows, right or wrong.
+/// Which credentials a request shows, valid or not.
 #[derive(Clone, Copy, Debug)]
 struct Shown {
     write_key: bool,
     signature: bool,
 }
 
-/// What is known of a Secret's value, which changes when the Secret does.
+/// The parsed value of a Secret, or why there is none; updated when the Secret changes.
 type Known<T> = watch::Receiver<Result<T, Blocker>>;
 
-/// The function's write keys and signing secrets. A clone is a second view of the same.
+/// The function's write keys and signing secrets; `None` for those that the function does not name. Clones share the
+/// values.
 #[derive(Clone, Debug)]
 pub(crate) struct Access {
     write_keys: Option<Known<WriteKeys>>,
@@ -68,7 +67,7 @@ pub(crate) struct Access {
 }
 
 impl Access {
-    /// Reads what the function names, below the folder of its Secrets, and follows it.
+    /// Reads the Secrets that the function names, below the folder `secrets`, and follows them.
     pub(crate) fn follow(ingest: Option<&Ingest>, secrets: &Path) -> Self {
         let write_keys = ingest.and_then(|ingest| ingest.write_key_secret_ref.as_ref());
         let signature = ingest.and_then(|ingest| ingest.signature_secret_ref.as_ref());
@@ -80,12 +79,12 @@ impl Access {
         }
     }
 
-    /// What keeps the Secrets from being read: write keys first.
+    /// Why a Secret can't be read, that of the write keys first.
     pub(crate) fn blocker(&self) -> Option<Blocker> {
         blocker(self.write_keys.as_ref()).or_else(|| blocker(self.signature.as_ref()))
     }
 
-    /// Which requests are let in while one of the two Secrets can't be read; nothing, if none are.
+    /// Which requests are still accepted while one of the two Secrets can't be read, for messages; `None` if none are.
     pub(crate) fn goes_on(&self) -> Option<&'static str> {
         if is_readable(self.write_keys.as_ref()) {
             Some("requests with a write key are taken, signed ones are answered 503")
@@ -96,7 +95,7 @@ impl Access {
         }
     }
 
-    /// Ends when a Secret has changed; never, where there is none.
+    /// Completes when a Secret changes; never, if the function names none.
     pub(crate) async fn changed(&mut self) {
         tokio::select! {
             () = changed(self.write_keys.as_mut()) => {}
@@ -104,12 +103,12 @@ impl Access {
         }
     }
 
-    /// Whether requests must show anything at all.
+    /// Whether requests need no credential.
     pub(super) fn is_open(&self) -> bool {
         self.write_keys.is_none() && self.signature.is_none()
     }
 
-    /// Looks at a request's headers before its body is read; refuses what no body could prove.
+    /// Checks the headers before the body is read. Refuses requests that no body could authorize.
     pub(super) fn check_head(&self, endpoint: Endpoint, headers: &HeaderMap) -> Result<Credential, Denied> {
         if self.is_open() {
             return Ok(Credential::Authorized);
@@ -137,7 +136,7 @@ impl Access {
         Err(unreadable.map_or_else(|| Denied::Unauthorized(self.missing(endpoint, shown)), Denied::Unavailable))
     }
 
-    /// Lets a request in, or not. `body` is what it says, decompressed.
+    /// Authorizes a request by its headers and its decompressed body.
     pub(super) fn admit(&self, endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<(), Denied> {
         if self.is_open() {
             return Ok(());
@@ -167,7 +166,7 @@ impl Access {
         Err(unreadable.map_or_else(|| Denied::Unauthorized(self.missing(endpoint, shown)), Denied::Unavailable))
     }
 
-    /// What a request lacks that `shown` is not enough of.
+    /// The message for a 401: what is missing or wrong, given what the request shows.
     fn missing(&self, endpoint: Endpoint, shown: Shown) -> &'static str {
         let takes_signature = endpoint == Endpoint::Webhook && self.signature.is_some();
         match (self.write_keys.is_some(), takes_signature) {
@@ -192,6 +191,7 @@ impl Access {
     }
 }
 
+/// Follows a key of a Secret and parses its value.
 fn follow_ref<T: Send + Sync + 'static>(
     secrets: &Path,
     r#use: SecretUse,
@@ -207,7 +207,7 @@ fn follow_ref<T: Send + Sync + 'static>(
     follow(read, move |value| judge(value, r#use, &name, &key, parse))
 }
 
-/// The value as what it is to be, or what a person should do.
+/// Parses a Secret's value; the error says what to fix, without the value.
 fn judge<T>(
     value: &Value,
     r#use: SecretUse,
@@ -227,7 +227,7 @@ fn judge<T>(
     Err(Blocker { reason, message })
 }
 
-/// The lines of a value that say something: several keys, one per line.
+/// The non-empty lines of a value, with their numbers from 1. A Secret's key holds one credential per line.
 fn lines(value: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = value.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
     (1..).zip(lines).filter(|(_, line)| !line.is_empty())

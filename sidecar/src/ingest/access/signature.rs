@@ -1,7 +1,7 @@
-//! The signature of Segment's webhook destinations. Pure.
+//! Verifies the signature of Segment's webhook destinations. Pure.
 //!
-//! `X-Signature` is the HMAC-SHA1 of the body, in hex. Of an array of events it covers the first
-//! one only, whatever follows: that is Segment's rule.
+//! `X-Signature` is the HMAC-SHA1 of the body, in hex. For an array of events it covers only the first one: that is how
+//! Segment signs.
 //! <https://segment.com/docs/connections/destinations/catalog/actions-webhook/>
 
 use hmac::{Hmac, KeyInit, Mac};
@@ -13,10 +13,10 @@ use crate::event;
 
 const HEADER: &str = "x-signature";
 
-/// The secrets that a signature may be made with: several while one is replaced by another.
+/// The accepted signing secrets: more than one while they are rotated.
 pub(super) struct SigningSecrets(Vec<Hmac<Sha1>>);
 
-/// Without the secrets.
+/// Shows only the number of secrets.
 impl std::fmt::Debug for SigningSecrets {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         write!(f, "SigningSecrets({})", self.0.len())
@@ -24,7 +24,7 @@ impl std::fmt::Debug for SigningSecrets {
 }
 
 impl SigningSecrets {
-    /// Whether the request carries a right signature.
+    /// Whether the request has a valid signature. Compares in constant time.
     pub(super) fn signed(&self, headers: &HeaderMap, body: &[u8]) -> bool {
         let Some(signature) = headers.get(HEADER).and_then(|value| hex::decode(value.as_bytes().trim_ascii()).ok())
         else {
@@ -35,22 +35,22 @@ impl SigningSecrets {
     }
 }
 
-/// Whether a request carries a signature, right or wrong.
+/// Whether the request has a signature, valid or not.
 pub(super) fn is_shown(headers: &HeaderMap) -> bool {
     headers.contains_key(HEADER)
 }
 
-/// What a signature covers.
+/// The part of the body that the signature covers; `None` for an array without a readable first event.
 fn covered(body: &[u8]) -> Option<&[u8]> {
     if body.trim_ascii_start().starts_with(b"[") { event::first_of_array(body) } else { Some(body) }
 }
 
-/// Reads a Secret's value: one secret per line.
+/// Parses a Secret's value: one signing secret per line.
 pub(super) fn parse(value: &[u8]) -> Result<SigningSecrets, String> {
     let secrets: Result<Vec<_>, _> = lines(value).map(|(_, line)| Hmac::new_from_slice(line)).collect();
     match secrets {
         Ok(secrets) if !secrets.is_empty() => Ok(SigningSecrets(secrets)),
-        // HMAC takes keys of any length.
+        // Not a bad key: HMAC accepts keys of any length.
         _ => Err("it is empty".to_owned()),
     }
 }
@@ -59,7 +59,7 @@ pub(super) fn parse(value: &[u8]) -> Result<SigningSecrets, String> {
 pub(super) mod tests {
     use super::*;
 
-    /// The headers of a body that was signed.
+    /// The headers of a request that is signed with `secret`.
     pub(in super::super) fn signed(secret: &[u8], covered: &[u8]) -> HeaderMap {
         let mac = Hmac::<Sha1>::new_from_slice(secret).unwrap().chain_update(covered).finalize();
         let mut headers = HeaderMap::new();

@@ -1,4 +1,4 @@
-//! What each combination of credentials and Secrets comes to.
+//! Tests of the result for each combination of credentials and Secrets.
 
 use hyper::header::{AUTHORIZATION, HeaderValue};
 
@@ -41,7 +41,7 @@ fn a_write_key_opens_every_path() {
     for endpoint in [Endpoint::Api, Endpoint::Webhook] {
         assert_eq!(access.admit(endpoint, &HeaderMap::new(), TRACK), Ok(()));
         assert_eq!(access.admit(endpoint, &bearer("old"), BARE), Ok(()));
-        // An OAuth token in the header leaves the key in the body, as Segment has it.
+        // If the header has an OAuth token, the key may be in the body, as Segment documents.
         assert_eq!(access.admit(endpoint, &bearer("token"), TRACK), Ok(()));
         for body in [BARE, b"[]", b"not json", br#"{"writeKey":"go\u006fd","writeKey":"good"}"#] {
             assert!(matches!(access.admit(endpoint, &bearer("bad"), body), Err(Denied::Unauthorized(_))), "{body:?}");
@@ -64,11 +64,11 @@ fn what_the_headers_show_is_known_before_the_body() {
         (&open, webhook, &unsigned, Ok(Authorized)),
         (&keyed, api, &bearer("good"), Ok(Authorized)),
         (&keyed, webhook, &bearer("old"), Ok(Authorized)),
-        // An OAuth token in the header leaves the key in the body.
+        // If the header has an OAuth token, the key may be in the body.
         (&keyed, api, &bearer("token"), Ok(Unproven)),
         (&keyed, api, &unsigned, Ok(Unproven)),
         (&keyed, webhook, &signed, Ok(Unproven)),
-        // What a signature is worth, only the body says.
+        // A signature can be verified only with the body.
         (&signing, webhook, &signed, Ok(Unproven)),
         (&signing, webhook, &bearer("good"), Err(true)),
         (&signing, api, &signed, Err(true)),
@@ -110,7 +110,7 @@ fn a_secret_that_cant_be_read_is_not_the_clients_fault() {
     let unavailable = Err(Denied::Unavailable(gone()));
     let access = Access { write_keys: known(Err(gone())), signature: secrets() };
     assert_eq!(access.admit(Endpoint::Api, &bearer("good"), BARE), unavailable);
-    // What the other one lets in is let in.
+    // A request with the other, readable credential is authorized.
     assert_eq!(access.admit(Endpoint::Webhook, &signature::tests::signed(b"secret", BARE), BARE), Ok(()));
     assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), BARE), unavailable);
 

@@ -1,11 +1,11 @@
-//! Write keys: which there are, and where a request shows one. Pure.
+//! Parses write keys, and finds them in the `Authorization` header. Pure.
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use sha2::{Digest, Sha256};
 
 use super::lines;
 
-/// The keys that let in, as hashes: comparing those tells nothing of a key by the time it takes.
+/// The accepted write keys, as SHA-256 hashes, so that the time of a comparison reveals nothing about a key.
 #[derive(Debug)]
 pub(super) struct WriteKeys(Vec<[u8; 32]>);
 
@@ -16,11 +16,11 @@ impl WriteKeys {
     }
 }
 
-/// Reads a Secret's value: one key per line.
+/// Parses a Secret's value: one write key per line.
 pub(super) fn parse(value: &[u8]) -> Result<WriteKeys, String> {
     let mut keys = Vec::new();
     for (number, line) in lines(value) {
-        // A colon ends the user name of Basic authorization, which the key is.
+        // In Basic authorization the key is the user name, which a colon ends.
         if let Some(at) = line.iter().position(|byte| !byte.is_ascii_graphic() || *byte == b':') {
             return Err(format!("character {} of line {number} is not one that a write key may have", at + 1));
         }
@@ -29,8 +29,8 @@ pub(super) fn parse(value: &[u8]) -> Result<WriteKeys, String> {
     if keys.is_empty() { Err("it is empty".to_owned()) } else { Ok(WriteKeys(keys)) }
 }
 
-/// Whether `Authorization` shows a key that `is_right`: as the user name of Basic, with any password
-/// or none and the colon left out as some clients do, or as a Bearer token.
+/// Whether an `Authorization` header has a key for which `is_right` returns true: as a Bearer token, or as the user
+/// name of Basic with any password or none. The colon may be missing, since some clients omit it.
 pub(super) fn in_headers(headers: &HeaderMap, is_right: impl Fn(&[u8]) -> bool) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|value| {
         let value = value.as_bytes().trim_ascii();

@@ -1,75 +1,74 @@
-//! When STS is called: for a session, to renew it, again after a failure, and to probe the role. Pure.
+//! Schedules the calls to STS: for a session, its renewal, retries with backoff and jitter, and probes of the role.
+//! Pure.
 //!
-//! Two things bring a call about: time, and traffic that can't go on without it. Traffic may bring a
-//! call forward, but never past the backoff: each failure says how soon traffic may have the next
-//! call, and after throttling that is no sooner than without traffic. Times are the clock's
-//! `monotonic`; `dice` is in 0..1.
+//! A call is due at a planned time, or earlier if traffic demands it. A demand never skips the backoff: each failure
+//! sets the earliest time of the next demanded call, and after throttling that is the planned time. All times are
+//! [`Clock::monotonic`](crate::clock::Clock::monotonic); `dice` is a random number in 0..1 for the jitter.
 
 use std::time::{Duration, SystemTime};
 
-/// What a session is asked for: an hour is the most that STS gives to a role assumed from a role,
-/// which is what a sidecar's base identity always is.
+/// The requested duration of a session: one hour, the most that STS allows for role chaining, that is, if the base
+/// identity is itself an assumed role.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles.html#iam-term-role-chaining>
 pub(crate) const SESSION_DURATION: Duration = Duration::from_secs(3600);
 
-/// The shortest session that STS gives.
+/// The shortest session duration that STS allows.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 pub(crate) const MIN_SESSION_DURATION: Duration = Duration::from_secs(900);
 
-/// How often the role is probed whose answer is known.
+/// Time between probes after a result that lets traffic through.
 const PROBE_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 
-/// How soon the role is probed again while traffic is held because of what is known, or not known, of it.
+/// Time until the next probe while the last result, or the lack of one, holds traffic.
 const HELD_PROBE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// How soon the role is probed again after a probe that told nothing new.
+/// Time until the next probe after a failed one, while an earlier result lets traffic through.
 const FAILED_PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
-/// The longest pause after failures for a call that traffic asks for: a fault is seen to be over
-/// within it.
+/// Maximum backoff of a demanded call, except after throttling: under traffic a recovery is noticed within it.
 const MAX_DEMANDED_PAUSE: Duration = Duration::from_secs(10);
 
-/// The longest pause without traffic, while no session lives.
+/// Maximum backoff without demand, while there is no live session.
 const MAX_PAUSE_WITHOUT_SESSION: Duration = Duration::from_secs(30);
 
-/// The longest pause after throttling, and while a session lives.
+/// Maximum backoff after throttling, and without demand while a session lives.
 const MAX_PAUSE: Duration = Duration::from_secs(60);
 
-/// How soon a session is replaced that S3 has refused from the start, when the one before it was
-/// replaced for the same reason: the first pause, doubled each time, and the longest.
+/// Pause before a session that S3 has refused from the start is replaced, if it replaced a refused session itself.
+/// Doubles each time, up to [`MAX_REFUSED_SESSION_PAUSE`].
 const REFUSED_SESSION_PAUSE: Duration = Duration::from_secs(300);
 const MAX_REFUSED_SESSION_PAUSE: Duration = Duration::from_secs(1800);
 
-/// How a call failed, as far as the time of the next one depends on it.
+/// How a call failed, as far as the backoff depends on it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum FailureKind {
-    /// STS asks for fewer calls.
+    /// STS throttles.
     Throttled,
-    /// Anything else.
+    /// Any other failure.
     Other,
 }
 
-/// What a probe found out.
+/// The result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeOutcome {
-    /// An answer that lets traffic through.
+    /// A conclusive result that lets traffic through.
     Settled,
-    /// An answer that holds traffic.
+    /// A conclusive result that holds traffic.
     Held,
-    /// No answer; `settled` says whether an earlier one lets traffic through.
+    /// No result; `settled` says whether an earlier one lets traffic through.
     Failed { kind: FailureKind, settled: bool },
 }
 
-/// How long to wait after a failed call.
+/// The pauses after a failed call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Pause {
-    /// For a call that traffic asks for.
+    /// Before a call that traffic demands.
     pub(crate) demanded: Duration,
-    /// For the call that comes in any case.
+    /// Before the call that is made without demand.
     pub(crate) unprompted: Duration,
 }
 
-/// The pause after the `failures`th failure in a row, of this kind.
+/// The pauses after `failures` failures in a row, the last of this kind.
 pub(crate) fn pause(failures: u32, kind: FailureKind, session_lives: bool, dice: f64) -> Pause {
     let up_to = |longest| backoff(failures, longest, dice);
     match kind {
@@ -81,7 +80,7 @@ pub(crate) fn pause(failures: u32, kind: FailureKind, session_lives: bool, dice:
     }
 }
 
-/// Doubling from 1 s, half of it by chance.
+/// Exponential backoff: 1 s, doubled per failure up to `longest`, with jitter that takes off up to half.
 fn backoff(failures: u32, longest: Duration, dice: f64) -> Duration {
     jittered(doubled(Duration::from_secs(1), failures, longest), dice)
 }
@@ -94,10 +93,10 @@ fn jittered(duration: Duration, dice: f64) -> Duration {
     duration.mul_f64(0.5 + 0.5 * dice)
 }
 
-/// How long a session will live by our own clock.
+/// How long a session lives, to be measured on the monotonic clock.
 ///
-/// The wall clock may be wrong by more than a session's life, so the expiry counts only where it
-/// makes sense; otherwise the session lives for what it was asked for.
+/// The wall clock may be off by more than a session's life, so the expiry counts only if it gives a duration that STS
+/// allows; otherwise the session has the requested duration.
 pub(crate) fn lifetime(expiry: SystemTime, now: SystemTime) -> Duration {
     match expiry.duration_since(now) {
         Ok(left) if (MIN_SESSION_DURATION..SESSION_DURATION).contains(&left) => left,
@@ -105,19 +104,19 @@ pub(crate) fn lifetime(expiry: SystemTime, now: SystemTime) -> Duration {
     }
 }
 
-/// When to renew a session of this life: at half of it, give or take a tenth, so that sidecars
-/// started together do not stay together.
+/// Time until a session is renewed: half of its life, ±10 % at random, so that sidecars that start together do not keep
+/// renewing together.
 fn renewal(lifetime: Duration, dice: f64) -> Duration {
     lifetime.mul_f64(0.5 * (0.9 + 0.2 * dice))
 }
 
-/// When one kind of call is due. Both times are zero at first: at once.
+/// When one kind of call is due. Both times start at zero: due at once.
 #[derive(Debug, Default)]
 struct CallTimes {
-    /// Failures in a row.
+    /// Consecutive failures, for the backoff.
     failures: u32,
     due: Duration,
-    /// When it may be due at the earliest because traffic asks for it.
+    /// The earliest time to which a demand can bring the call forward.
     demand_from: Duration,
 }
 
@@ -137,78 +136,77 @@ impl CallTimes {
     }
 }
 
-/// Sessions that S3 refused before they had stored anything.
+/// Spaces out the replacement of sessions that S3 refuses before they have stored anything.
 #[derive(Debug, Default)]
 struct RefusedSessions {
-    /// How many sessions in a row were asked for because S3 had refused the one before.
+    /// How many sessions in a row were requested because S3 refused the one before.
     replaced: u32,
-    /// When the session may be replaced, as long as it has stored nothing.
+    /// The earliest time of a replacement, as long as the session has stored nothing.
     replace_from: Duration,
 }
 
-/// Everything about the times of calls.
+/// The due times of all calls to STS.
 #[derive(Debug, Default)]
 pub(crate) struct Schedule {
     refresh: CallTimes,
     probe: CallTimes,
-    /// STS asked for fewer calls: until then there is none of any kind.
+    /// After throttling, no call of any kind is due before this time.
     quiet_until: Duration,
     refused: RefusedSessions,
 }
 
 impl Schedule {
-    /// When the next session is asked for.
+    /// When the next request for a session is due.
     pub(crate) fn refresh_due(&self) -> Duration {
         self.refresh.due.max(self.quiet_until)
     }
 
-    /// When the role is probed next.
+    /// When the next probe is due.
     pub(crate) fn probe_due(&self) -> Duration {
         self.probe.due.max(self.quiet_until)
     }
 
-    /// Traffic waits for a first session.
+    /// Traffic demands a session, since none lives.
     pub(crate) fn demand_session(&mut self) {
         self.refresh.demand(Duration::ZERO);
     }
 
-    /// Traffic waits for a probe to let it through.
+    /// Traffic demands a probe, since the last result, or the lack of one, holds it.
     pub(crate) fn demand_probe(&mut self) {
         self.probe.demand(Duration::ZERO);
     }
 
-    /// S3 refuses the session. False if that is no news, since it has refused the session before
-    /// that, too: then only a person can help, and another session is asked for only now and then.
+    /// Traffic demands a replacement, since S3 refuses the session. Returns false if it has to wait because S3 refused
+    /// the session before as well: then a new session is unlikely to help, and is requested only rarely.
     pub(crate) fn demand_replacement(&mut self, has_stored: bool, now: Duration) -> bool {
         let from = if has_stored { Duration::ZERO } else { self.refused.replace_from };
         self.refresh.demand(from);
         from <= now
     }
 
-    /// The role or the external ID has changed: whatever was refused or throttled before, this is tried once.
+    /// Makes both calls due at once, despite earlier failures and throttling: the role or the external ID has changed.
     pub(crate) fn role_or_external_id_changed(&mut self) {
         self.refresh.at_once();
         self.probe.at_once();
         self.quiet_until = Duration::ZERO;
     }
 
-    /// There is a new session. `replaced` says whether S3 had refused the one before, `had_stored`
-    /// whether that had stored something.
+    /// Records a new session. `replaced` says whether S3 had refused the one before, `had_stored` whether that one had
+    /// stored anything.
     pub(crate) fn refreshed(&mut self, now: Duration, lifetime: Duration, replaced: bool, had_stored: bool, dice: f64) {
-        // A session that did not last is as good as none: those of a store that refuses one after
-        // the other are spaced out as failures are.
+        // A session that S3 refused counts as a failure, so that a store that refuses every session causes backoff.
         let failures = if replaced { self.refresh.failures + 1 } else { 0 };
         let demand_from = if replaced { now + backoff(failures, MAX_DEMANDED_PAUSE, dice) } else { Duration::ZERO };
         self.refresh = CallTimes { failures, due: now + renewal(lifetime, dice), demand_from };
         let before = if had_stored { 0 } else { self.refused.replaced };
         let replaced = before + u32::from(replaced);
-        // By chance longer, not shorter.
+        // This jitter only lengthens the pause.
         let pause = doubled(REFUSED_SESSION_PAUSE, replaced, MAX_REFUSED_SESSION_PAUSE).mul_f64(1.0 + 0.2 * dice);
         let replace_from = if replaced == 0 { Duration::ZERO } else { now + pause };
         self.refused = RefusedSessions { replaced, replace_from };
     }
 
-    /// There is no new session.
+    /// Records a failed request for a session.
     pub(crate) fn refresh_failed(&mut self, now: Duration, kind: FailureKind, session_lives: bool, dice: f64) {
         self.refresh.failures += 1;
         let pause = pause(self.refresh.failures, kind, session_lives, dice);
@@ -216,7 +214,7 @@ impl Schedule {
         self.throttled(now, kind, pause);
     }
 
-    /// The role was probed.
+    /// Records the result of a probe.
     pub(crate) fn probed(&mut self, now: Duration, outcome: ProbeOutcome, dice: f64) {
         if outcome == ProbeOutcome::Settled {
             let (due, demand_from) = (now + PROBE_INTERVAL, now + PROBE_INTERVAL);
@@ -230,7 +228,7 @@ impl Schedule {
             ProbeOutcome::Failed { kind, settled: false } => (kind, HELD_PROBE_INTERVAL),
             ProbeOutcome::Settled | ProbeOutcome::Held => (FailureKind::Other, HELD_PROBE_INTERVAL),
         };
-        // A probe is up to two calls.
+        // A probe makes up to two calls, so its backoff starts one step further.
         let mut pause = pause(failures + 1, kind, true, dice);
         if kind == FailureKind::Other {
             pause.unprompted = jittered(interval, dice);

@@ -1,4 +1,4 @@
-//! When calls are due, and how many there can be.
+//! Tests of the schedule: when calls are due, and, for random answers and traffic, how many there can be.
 
 use proptest::prelude::*;
 
@@ -23,7 +23,7 @@ fn a_wrong_wall_clock_neither_shortens_a_session_to_nothing_nor_lengthens_it() {
     let noon = NOON + seconds(12 * 3600);
     assert_eq!(lifetime(noon + SESSION_DURATION, noon), SESSION_DURATION);
     assert_eq!(lifetime(noon + seconds(900), noon), seconds(900));
-    // No session is given for less: the clock is 59 minutes ahead.
+    // STS gives no session this short, so the clock is 59 minutes ahead.
     assert_eq!(lifetime(noon + seconds(60), noon), SESSION_DURATION);
     assert_eq!(lifetime(noon, noon + seconds(7200)), SESSION_DURATION);
     assert_eq!(lifetime(noon + SESSION_DURATION, noon - seconds(7200)), SESSION_DURATION);
@@ -39,7 +39,7 @@ fn failures_are_spaced_out_but_never_given_up() {
         (40, Other, false, 1.0, 10, 30),
         (40, Other, true, 1.0, 10, 60),
         (40, Other, true, 0.0, 5, 30),
-        // Traffic shortens nothing.
+        // A demand does not shorten the backoff after throttling.
         (1, Throttled, false, 1.0, 1, 1),
         (5, Throttled, false, 1.0, 16, 16),
         (40, Throttled, false, 1.0, 60, 60),
@@ -84,13 +84,13 @@ fn a_session_that_has_stored_is_replaced_at_once_and_one_that_never_has_only_onc
     schedule.refreshed(second(301), hour, true, false, 0.0);
     assert!(!schedule.demand_replacement(false, second(310)));
     assert_eq!(schedule.refresh_due(), second(901), "ever more rarely");
-    // It is accepted after all, and stores something.
+    // S3 accepts the session after all, and it stores something.
     assert!(schedule.demand_replacement(true, second(400)));
     assert!(schedule.refresh_due() <= second(400));
     schedule.refreshed(second(400), hour, true, true, 0.0);
     assert!(!schedule.demand_replacement(false, second(401)));
     assert_eq!(schedule.refresh_due(), second(700));
-    // One that lived until its renewal.
+    // The next session replaces one that lived until its renewal.
     schedule.refreshed(second(2000), hour, false, true, 0.0);
     assert!(schedule.demand_replacement(false, second(2001)));
 }
@@ -115,19 +115,19 @@ fn the_role_is_probed_again_soon_only_while_traffic_is_held() {
     assert_eq!(after(&mut schedule, failed(FailureKind::Throttled, false)), (60, 60));
 }
 
-/// What STS and S3 answer in a simulation, one after the other.
+/// A step of a simulation: what STS and S3 answer.
 #[derive(Clone, Copy, Debug)]
 enum Scripted {
     Throttled,
     Fails,
-    /// A session that S3 refuses, after it has stored something or before.
+    /// STS gives a session, which S3 refuses, after it has stored something or before.
     RefusedSession {
         has_stored: bool,
     },
 }
 
-/// The times of all calls within a time, while traffic asks for whatever it can ask for ten times a
-/// second, and everything is answered as scripted. What the role answers to probes lets nothing through.
+/// The times of all calls in a simulation of length `time`, in which traffic makes every possible demand ten times a
+/// second and STS and S3 answer as scripted. No probe's result lets traffic through.
 fn calls(script: &[Scripted], dice: &[f64], time: Duration) -> Vec<Duration> {
     let (mut script, mut dice) = (script.iter().cycle(), dice.iter().copied().cycle());
     let mut schedule = Schedule::default();
@@ -172,7 +172,7 @@ fn calls(script: &[Scripted], dice: &[f64], time: Duration) -> Vec<Duration> {
     calls
 }
 
-/// The most calls within a minute that begins with one of these.
+/// The largest number of calls in any minute that starts with a call.
 fn most_a_minute(calls: &[Duration]) -> usize {
     let within = |start: Duration| calls.iter().filter(|at| (start..start + MINUTE).contains(*at)).count();
     calls.iter().map(|at| within(*at)).max().unwrap_or_default()
@@ -193,8 +193,8 @@ proptest! {
         dice in prop::collection::vec(0.0..1.0f64, 1..10),
     ) {
         let calls = calls(&script, &dice, 20 * MINUTE);
-        // Of either kind there is one every 5 s at most, but for the first few after each has been answered
-        // for the first time: 0.5, 1, 2 and 4 s apart.
+        // Of each kind at most one per 5 s, except the first few after its first answer, which are 0.5, 1, 2 and 4 s
+        // apart.
         let most = most_a_minute(&calls);
         prop_assert!(most <= 36, "{most} calls in a minute");
         prop_assert!(calls.len() <= 20 * 24 + 12, "{} calls in 20 minutes", calls.len());

@@ -1,10 +1,10 @@
-//! The labels of metrics and their values, which are closed sets.
+//! The labels of metrics and their values, all from closed sets.
 
 use prometheus_client::encoding::EncodeLabelSet;
 
 use crate::event::EventType;
 
-/// The values of the label `type`.
+/// The values of the label `type`: the six types of Segment's spec, and `other` for the rest.
 pub(crate) const TYPES: [&str; 7] = ["track", "identify", "page", "screen", "group", "alias", "other"];
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
@@ -33,16 +33,16 @@ pub(super) struct OutcomeLabel {
     pub(super) outcome: &'static str,
 }
 
-/// How a call to STS ended.
+/// The outcome of a call to STS, for the label `outcome`.
 #[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
 pub(crate) enum StsOutcome {
-    /// A session.
+    /// STS gave a session.
     Assumed,
-    /// None.
+    /// STS gave no session, or a probe was inconclusive.
     Failed,
-    /// A probe, refused as it should be.
+    /// STS refused a probe, as it should.
     ProbeRefused,
-    /// A probe that got the role.
+    /// STS gave a probe the role: the external ID is not enforced.
     ProbeAssumed,
 }
 
@@ -60,7 +60,7 @@ impl StsOutcome {
     }
 }
 
-/// How many events there are of each type.
+/// The number of events per type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TypeCounts([u64; TYPES.len()]);
 
@@ -69,18 +69,18 @@ impl TypeCounts {
         self.0[place(event_type)] += 1;
     }
 
-    /// Each type that there are events of, with how many.
+    /// Each type with at least one event, and its count.
     pub(super) fn iter(&self) -> impl Iterator<Item = (&'static str, u64)> {
         TYPES.into_iter().zip(self.0).filter(|(_, count)| *count > 0)
     }
 }
 
-/// A type as a label.
+/// The label of a type.
 pub(super) fn label(event_type: &EventType) -> &'static str {
     TYPES[place(event_type)]
 }
 
-/// A type's place among the labels: any beyond the six of Segment's spec is "other", the last.
+/// The index of a type in [`TYPES`]; a type outside Segment's six is `other`, the last.
 pub(crate) fn place(event_type: &EventType) -> usize {
     TYPES.iter().position(|known| *known == event_type.as_str()).unwrap_or(TYPES.len() - 1)
 }

@@ -1,7 +1,7 @@
-//! What is counted. Names and labels are public: dashboards and alerts are built on them.
+//! The sidecar's metrics. Names and labels are a public interface: dashboards and alerts depend on them.
 //!
-//! Labels come from closed sets, so that no client can make a new time series. Each of their values
-//! is there from the beginning, at 0: Prometheus' `rate()` does not see a first sample as an increase.
+//! Label values come from closed sets, so that no client can create a time series. Every series exists from the start,
+//! at 0: Prometheus' `rate()` does not count the first sample as an increase.
 
 mod labels;
 mod register;
@@ -32,19 +32,19 @@ use upload_attempt::upload_error_codes;
 pub(crate) use labels::{StsOutcome, TYPES, TypeCounts, place};
 pub(crate) use upload_attempt::{Attempt, PRECONDITION_FAILED, TIMEOUT};
 
-/// Bytes: from a lone event to the 64 MiB that a batch may have.
+/// Histogram buckets in bytes: from a single event to the 64 MiB that a batch may have.
 const BYTES: [f64; 9] = [1e3, 1e4, 1e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 6.4e7];
 
-/// The values of labels that other modules define.
+/// Label values that other modules define.
 #[derive(Debug, Default)]
 pub(crate) struct Series {
-    /// `code` of uploads that S3 refused.
+    /// Values of `code` for uploads that S3 refused.
     pub(crate) upload_errors: Vec<Reason>,
-    /// `path` and `status` of requests.
+    /// Values of `path` and `status` for requests.
     pub(crate) requests: Vec<(&'static str, u16)>,
 }
 
-/// Everything that a sidecar counts.
+/// The registry and all metrics of a sidecar.
 #[derive(Debug)]
 pub struct Metrics {
     registry: Registry,
@@ -53,11 +53,11 @@ pub struct Metrics {
     events_deduplicated: Counter,
     events_filtered: Counter,
     events_rejected: Family<CodeLabel, Counter>,
-    /// The same without the code, for the summary.
+    /// All rejected events, whatever their code, for [`Totals`].
     events_rejected_all: Counter,
     auth_failures: Counter,
     requests: Family<RequestLabels, Counter>,
-    /// Those answered 4xx or 5xx, for the summary.
+    /// Requests answered 4xx or 5xx, for [`Totals`].
     refused_requests: Counter,
     request_duration: Histogram,
     objects_stored: Counter,
@@ -71,34 +71,34 @@ pub struct Metrics {
     session_expiry: Gauge<f64, AtomicU64>,
     certificate_expiry: Gauge<f64, AtomicU64>,
     session_renewal_failures: Counter,
-    /// 1 from the first failed renewal until a session comes.
+    /// 1 from the first failed renewal until there is a new session, otherwise 0.
     session_renewal_failing: Gauge,
     in_flight: Gauge,
     requests_in_flight: Gauge,
     connections: ConnectionCounts,
 }
 
-/// What was done so far, for a summary.
+/// Totals since the start, for the log and `tributary run`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Events that S3 has.
+    /// Events that S3 has: stored now, or before.
     pub stored: u64,
-    /// Of those, the ones that it had already.
+    /// Those of them that S3 had before.
     pub deduplicated: u64,
-    /// Events that the function does not store.
+    /// Valid events that the function's filter excludes.
     pub filtered: u64,
-    /// Events refused for what they are.
+    /// Events, and whole bodies, refused as invalid.
     pub rejected: u64,
-    /// Requests answered 4xx or 5xx: not all of their valid events are known to be stored.
+    /// Requests answered 4xx or 5xx: their valid events may not all be stored.
     pub refused_requests: u64,
-    /// Objects written.
+    /// Objects written to S3.
     pub objects: u64,
-    /// Bytes in them.
+    /// Bytes of those objects, as stored.
     pub bytes: u64,
 }
 
 impl Metrics {
-    /// All at zero. The `budget` is read when somebody asks.
+    /// Registers all metrics and creates their series. The `budget` is read at each scrape.
     pub(crate) fn new(budget: Budget, series: &Series) -> Arc<Self> {
         let mut registry = Registry::with_prefix("tributary");
         registry.register_collector(Box::new(MemoryCollector(budget)));
@@ -175,7 +175,7 @@ impl Metrics {
         Arc::new(metrics)
     }
 
-    /// Makes every series that there can be.
+    /// Creates every possible series, at 0.
     fn begin_at_zero(&self, series: &Series) {
         for r#type in TYPES {
             _ = self.events_received.get_or_create(&TypeLabel { r#type });
@@ -198,12 +198,12 @@ impl Metrics {
         }
     }
 
-    /// All of them, as text.
+    /// All metrics, in the format that the scraper accepts.
     pub fn encode(&self, format: Format) -> String {
         format.encode(&self.registry)
     }
 
-    /// What was done so far.
+    /// The totals since the start.
     pub fn totals(&self) -> Totals {
         let stored = TYPES.map(|r#type| self.events_stored.get_or_create(&TypeLabel { r#type }).get());
         Totals {
@@ -217,17 +217,17 @@ impl Metrics {
         }
     }
 
-    /// The counts of the connections on which events come.
+    /// The metrics of clients' connections, for the server to update.
     pub(crate) fn connections(&self) -> ConnectionCounts {
         self.connections.clone()
     }
 
-    /// Events taken and not answered yet.
+    /// Valid events that are being stored and not answered yet.
     pub fn in_flight(&self) -> u64 {
         self.in_flight.get().try_into().unwrap_or_default()
     }
 
-    /// Requests whose head was read and that are not answered yet.
+    /// Requests whose head was read and that have no answer yet.
     pub fn requests_in_flight(&self) -> u64 {
         self.requests_in_flight.get().try_into().unwrap_or_default()
     }
@@ -249,7 +249,7 @@ impl Metrics {
         self.events_received.get_or_create(&TypeLabel { r#type: label(event_type) }).inc();
     }
 
-    /// An event that was refused before it was known what it is.
+    /// Counts a received event that was rejected before its type was known.
     pub(crate) fn received_of_no_type(&self) {
         self.events_received.get_or_create(&TypeLabel { r#type: "other" }).inc();
     }
@@ -274,29 +274,30 @@ impl Metrics {
         }
     }
 
-    /// The events of an object that holds many.
+    /// Counts the events of a stored batch.
     pub(crate) fn stored_together(&self, counts: &TypeCounts) {
         for (r#type, count) in counts.iter() {
             self.events_stored.get_or_create(&TypeLabel { r#type }).inc_by(count);
         }
     }
 
-    /// A PUT begins; it is counted once, whatever becomes of it.
+    /// Starts to measure a PUT; the guard counts it once, however it ends.
     pub(crate) fn attempt(&self) -> Attempt<'_> {
         Attempt::begin(self)
     }
 
-    /// A batch that was sealed, of so many bytes before compression, so long after it was opened.
+    /// Records a sealed batch: its size before compression, and its age since it was opened.
     pub(crate) fn batch(&self, plain_bytes: usize, age: Duration) {
         self.batch_bytes.observe(plain_bytes as f64);
         self.batch_age.observe(age.as_secs_f64());
     }
 
-    /// Whether uploads of a scope, a type or `bucket`, are refused without trying.
+    /// Sets whether the circuit breaker of `scope`, an event type or `bucket`, is open.
     pub(crate) fn circuit_breaker(&self, scope: &'static str, open: bool) {
         self.circuit_breaker_open.get_or_create(&ScopeLabel { scope }).set(i64::from(open));
     }
 
+    /// Records an answered request.
     pub(crate) fn request(&self, path: &'static str, status: u16, took: Duration) {
         self.requests.get_or_create(&RequestLabels { path, status }).inc();
         if status >= 400 {
@@ -309,25 +310,25 @@ impl Metrics {
         self.sts_requests.get_or_create(&outcome.label()).inc();
     }
 
-    /// There is a session, which ends at `expiry`.
+    /// Records a new session and its expiry.
     pub(crate) fn session_renewed(&self, expiry: SystemTime) {
         self.session_expiry.set(timestamp(expiry));
         self.session_renewal_failing.set(0);
     }
 
-    /// The session that lives could not be renewed.
+    /// Records a failed renewal while the session still lives.
     pub(crate) fn session_renewal_failed(&self) {
         self.session_renewal_failures.inc();
         self.session_renewal_failing.set(1);
     }
 
-    /// When the certificate ends; nothing, where clients are shown none.
+    /// Sets the expiry of the certificate; `None`, shown as 0, if none is in use.
     pub(crate) fn certificate_expiry(&self, expiry: Option<SystemTime>) {
         self.certificate_expiry.set(expiry.map_or(0.0, timestamp));
     }
 }
 
-/// Events in flight.
+/// A guard that counts events or requests as in flight until it is dropped.
 pub(crate) struct Flight(Gauge, i64);
 
 impl Drop for Flight {
@@ -336,7 +337,7 @@ impl Drop for Flight {
     }
 }
 
-/// A moment in Unix time.
+/// Unix time in seconds.
 fn timestamp(time: SystemTime) -> f64 {
     time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs_f64()
 }

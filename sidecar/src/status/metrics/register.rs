@@ -1,4 +1,4 @@
-//! Makes metrics and registers them.
+//! Creates and registers metrics.
 
 use prometheus_client::collector::Collector;
 use prometheus_client::encoding::{DescriptorEncoder, EncodeMetric};
@@ -8,7 +8,8 @@ use prometheus_client::registry::{Registry, Unit};
 
 use crate::memory::Budget;
 
-/// Seconds: from a PUT next door to the 9 s within which everything is answered.
+/// Histogram buckets in seconds: from a fast PUT to the 9 s within which a request is answered once its body has been
+/// read.
 pub(super) const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 9.0];
 
 pub(super) fn counter<M: prometheus_client::registry::Metric + Clone + Default>(
@@ -37,7 +38,7 @@ pub(super) fn histogram<const N: usize>(
     histogram
 }
 
-/// Shows how much of the budget of memory is in use.
+/// Collects the size of the memory budget and how much of it is reserved, at each scrape.
 #[derive(Debug)]
 pub(super) struct MemoryCollector(pub(super) Budget);
 

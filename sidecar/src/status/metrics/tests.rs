@@ -1,4 +1,4 @@
-//! Names and labels, and that every series is there from the beginning.
+//! Tests of names and labels, and that every series exists from the start.
 
 use super::labels::*;
 use super::upload_attempt::upload_error_codes;

@@ -1,4 +1,4 @@
-//! Counts a PUT once, whatever becomes of it.
+//! Measures a PUT, and counts it once however it ends.
 
 use std::time::{Duration, Instant};
 
@@ -7,22 +7,22 @@ use tributary_crds::conditions::Reason;
 use super::Metrics;
 use super::labels::code_label;
 
-/// `code` of a PUT that had no answer in time.
+/// `code` of a PUT that timed out.
 pub(crate) const TIMEOUT: &str = "timeout";
 
-/// `code` of a PUT that was given up before its end, with the request that it was part of.
+/// `code` of a PUT whose future was dropped before it ended.
 const CANCELLED: &str = "cancelled";
 
-/// `code` of a PUT to whose condition S3 answered 412, which alone does not prove that the object is there.
+/// `code` of a PUT that S3 answered 412, which alone does not prove that the object exists.
 pub(crate) const PRECONDITION_FAILED: &str = "PreconditionFailed";
 
-/// Every `code` of a PUT that failed, of which S3's refusals come to `reasons`.
+/// Every `code` of a failed PUT; `reasons` are those of S3's errors.
 pub(super) fn upload_error_codes(reasons: &[Reason]) -> impl Iterator<Item = String> {
     let reasons = reasons.iter().map(ToString::to_string);
     reasons.chain([PRECONDITION_FAILED, TIMEOUT, CANCELLED].map(str::to_owned))
 }
 
-/// A PUT under way. Dropped before its end, it counts as cancelled.
+/// A PUT in progress. If it is dropped without an outcome, it counts as cancelled.
 pub(crate) struct Attempt<'a> {
     metrics: &'a Metrics,
     start: Instant,
@@ -41,24 +41,24 @@ impl<'a> Attempt<'a> {
         Self { metrics, start: Instant::now(), outcome: AttemptOutcome::Cancelled }
     }
 
-    /// How long it has taken so far.
+    /// The time since the PUT began.
     pub(crate) fn elapsed(&self) -> Duration {
         self.start.elapsed()
     }
 
-    /// S3 stored the object, of that many bytes.
+    /// Records that S3 stored the object of `bytes` bytes.
     pub(crate) fn stored(mut self, bytes: usize) {
         self.metrics.objects_stored.inc();
         self.metrics.stored_bytes.inc_by(bytes as u64);
         self.outcome = AttemptOutcome::Stored;
     }
 
-    /// S3 had the object already.
+    /// Records that S3 had the object already.
     pub(crate) fn existed(mut self) {
         self.outcome = AttemptOutcome::Existed;
     }
 
-    /// It failed for this reason.
+    /// Records a failure with this `code`.
     pub(crate) fn failed(mut self, code: impl Into<String>) {
         self.outcome = AttemptOutcome::Failed(code.into());
     }
