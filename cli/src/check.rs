@@ -1,4 +1,4 @@
-//! `tributary check`: the API server's verdict on the functions of a file, without one.
+//! `tributary check`: validates the functions of a file as the API server does, without a cluster.
 
 use std::path::PathBuf;
 
@@ -10,11 +10,11 @@ use tributary_crds::values::{ExternalId, Quantity};
 use crate::Outcome;
 use crate::manifest::{FunctionDocument, Manifest, Secret};
 
-/// Says what `kubectl apply` would say of the functions in a file, without a cluster.
+/// Checks the functions in a file as `kubectl apply` would, without a cluster.
 ///
-/// Every field is held against the resource's schema and rules, and the memory limit against what the
-/// sidecar needs; without a limit, the chart's default. Where the file holds a function's
-/// Secrets too, their keys and the external ID are checked as well.
+/// Checks every field against the resource's schema and validation rules, and the memory limit (by
+/// default, the chart's) against what the sidecar needs. If the file also holds a function's Secrets,
+/// their keys and the external ID are checked too.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Prints a line for each problem, or that all is well; exits with 1 if there is a problem. Objects of other
@@ -24,11 +24,11 @@ Examples:
   tributary check function.yaml
   kustomize build | tributary check -")]
 pub struct Arguments {
-    /// YAML documents: DestinationFunctions and, if you like, their Secrets; - is standard input
+    /// YAML file with DestinationFunctions and, optionally, their Secrets; - reads standard input
     file: PathBuf,
 }
 
-/// Judges every function of the file.
+/// Checks every function of the file: `ok` or a line per problem; fails if there is a problem.
 pub fn run(arguments: &Arguments) -> Outcome {
     let file = arguments.file.display();
     let manifest = match Manifest::load(&arguments.file) {
@@ -61,7 +61,7 @@ fn problems(manifest: &Manifest, document: &FunctionDocument) -> Vec<String> {
     }
 }
 
-/// Why the function's sidecar does not fit its memory limit, as the operator would say it on a platform with the
+/// The error if the sidecar needs more memory than its limit, with the operator's text; assumes a platform with the
 /// chart's defaults.
 fn memory_problem(function: &DestinationFunction) -> Option<String> {
     let need = MemoryNeed::of(&function.spec);
@@ -71,7 +71,7 @@ fn memory_problem(function: &DestinationFunction) -> Option<String> {
         return need.refusal(&limit);
     }
     let default = Quantity::Text(CHART_MEMORY_LIMIT.to_owned());
-    // The operator raises the default limit to what is requested.
+    // The operator raises the default limit to the memory request.
     let request = resources.and_then(|resources| resources.requests.as_ref()?.memory.clone());
     let request = request.filter(|request| request.thousandths() > default.thousandths());
     let (limit, source) = match request {
@@ -82,7 +82,7 @@ fn memory_problem(function: &DestinationFunction) -> Option<String> {
     Some(format!("spec.resources.limits.memory is not set; with {source}: {says}"))
 }
 
-/// What is wrong with those of the function's Secrets that the file holds.
+/// The problems of the function's Secrets; those that the file does not hold are not checked.
 fn secret_problems(manifest: &Manifest, namespace: &str, function: &DestinationFunction) -> Vec<String> {
     let spec = &function.spec;
     let external_id = &spec.external_id_secret_ref;
@@ -116,10 +116,10 @@ fn secret_problems(manifest: &Manifest, namespace: &str, function: &DestinationF
     problems
 }
 
-/// The external ID that a Secret holds.
+/// The external ID under a Secret's key, parsed as the sidecar parses it.
 ///
 /// # Errors
-/// Why there is none, in words that do not show the value.
+/// If the key is missing or its value is not a valid external ID. The error does not show the value.
 pub fn external_id_of(secret: &Secret, key: &str) -> Result<ExternalId, String> {
     let text = secret.text(key).ok_or_else(|| format!("it has no key {key}"))?;
     let text = text.map_err(|_| "it is not text".to_owned())?;

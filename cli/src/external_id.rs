@@ -1,36 +1,36 @@
-//! `tributary external-id`: a new external ID, as the Secret that a function refers to.
+//! `tributary external-id`: generates a random external ID and prints it as a Secret.
 
 use regex_lite::Regex;
 use tributary_crds::values::{ExternalIdPrefix, SecretName};
 
 use crate::Outcome;
 
-/// 40 of 62 characters are 238 bits: nobody meets another's ID by chance or by trying.
+/// Length of an ID: 40 characters out of 62 are 238 bits, so IDs neither collide nor can be guessed.
 const LENGTH: usize = 40;
-/// Of what STS takes, the characters that no shell, URL or YAML treats in a special way.
+/// The characters that STS accepts and that have no special meaning in a shell, a URL or YAML.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
-/// Prints a Secret with a new random external ID: 40 characters, behind the prefix if there is one.
+/// Prints a Secret with a new random external ID: the prefix, if any, and 40 letters and digits.
 ///
-/// Choose one for each function: the external ID keeps others who share the base identity from
-/// assuming the function's role.
+/// Use a separate external ID per function: it prevents other functions with the same base identity
+/// from assuming the function's role.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
   tributary external-id orders-lake > secret.yaml
   tributary external-id orders-lake --namespace shop --prefix shop/ > secret.yaml")]
 pub struct Arguments {
-    /// The Secret's name, as in spec.externalIdSecretRef.name
+    /// Name of the Secret, as in spec.externalIdSecretRef.name
     name: SecretName,
-    /// The Secret's namespace: the function's own
+    /// Namespace of the Secret, which must be the function's
     #[arg(long, value_name = "NS", value_parser = namespace)]
     namespace: Option<String>,
-    /// What the platform demands that the namespace's external IDs begin with (the chart's policy.grants)
+    /// Prefix that the platform requires for the namespace's external IDs (the chart's policy.grants)
     #[arg(long, value_name = "PREFIX")]
     prefix: Option<ExternalIdPrefix>,
 }
 
-/// Prints the Secret.
+/// Returns the Secret as YAML; fails only if the system has no random bytes.
 pub fn run(arguments: &Arguments) -> Outcome {
     let id = match random() {
         Ok(id) => id,
@@ -39,23 +39,23 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let Arguments { name, namespace, prefix } = arguments;
     let prefix = prefix.as_ref().map(ExternalIdPrefix::as_str).unwrap_or_default();
     let namespace = namespace.as_ref().map(|namespace| format!("  namespace: \"{namespace}\"\n")).unwrap_or_default();
-    // In quotes: a name or an ID may look like a number.
+    // In quotes, because YAML would read some names and IDs as numbers.
     Outcome::Done(format!(
         "apiVersion: v1\nkind: Secret\nmetadata:\n  name: \"{name}\"\n{namespace}type: Opaque\nstringData:\n  externalId: \"{prefix}{id}\"\n"
     ))
 }
 
-/// A random external ID: characters of [`ALPHABET`], each as likely as any other.
+/// A random external ID: [`LENGTH`] characters of [`ALPHABET`], uniformly distributed.
 ///
 /// # Errors
-/// When the system gives no random bytes.
+/// If the system's random source fails.
 pub fn random() -> Result<String, getrandom::Error> {
     let mut id = String::with_capacity(LENGTH);
     let mut bytes = [0; 64];
     while id.len() < LENGTH {
         getrandom::fill(&mut bytes)?;
-        // Six bits are 0 to 63: the two numbers too many are thrown away, since folding them in
-        // would make some characters likelier than others.
+        // Six bits are 0 to 63. The values 62 and 63 are discarded: mapping them to characters too
+        // would make some more likely than others (modulo bias).
         let characters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 63)));
         id.extend(characters.take(LENGTH - id.len()).map(|character| char::from(*character)));
     }

@@ -1,4 +1,4 @@
-//! `tributary local-aws`: the embedded S3 and STS by themselves, for clusters without a cloud.
+//! `tributary local-aws`: serves the embedded S3 and STS, with an admin API, for clusters without AWS.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -16,13 +16,13 @@ use tributary_telemetry::port::{Answer, JSON, TEXT, answer, serve};
 
 use crate::Outcome;
 
-/// Bytes of an accounts file that is put in place.
+/// Maximum size in bytes of an accounts file sent to `PUT /accounts`.
 const LONGEST_ACCOUNTS: usize = 4 << 20;
 
-/// Serves an S3 and an STS that keep AWS's rules, for trying functions in a cluster.
+/// Serves an embedded S3 and STS that enforce AWS's rules, to try functions in a cluster.
 ///
-/// Point functions at it with s3.endpoint and sts.endpoint, where the platform allows them. Objects
-/// are kept in memory.
+/// Point functions to it with s3.endpoint and sts.endpoint, if the platform allows it. Objects are kept
+/// in memory.
 #[derive(clap::Args)]
 #[command(after_help = "\
 The port of --admin shows and changes what there is:
@@ -35,19 +35,19 @@ The port of --admin shows and changes what there is:
 Example:
   tributary local-aws examples/accounts.yaml")]
 pub struct Arguments {
-    /// Accounts, roles, principals, buckets and faults, as YAML
+    /// YAML file with accounts, roles, users, buckets and faults
     accounts: PathBuf,
 
-    /// Where S3 and STS answer
+    /// Address of S3 and STS
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
 
-    /// Where it can be looked at and changed
+    /// Address of the admin API, which shows objects and calls and replaces the accounts
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
     admin: SocketAddr,
 }
 
-/// Runs until Ctrl-C or SIGTERM.
+/// Serves until Ctrl-C or SIGTERM. An accounts file that can't be read or parsed is a usage error.
 pub fn run(arguments: &Arguments) -> Outcome {
     let path = arguments.accounts.display();
     let accounts = match std::fs::read_to_string(&arguments.accounts) {
@@ -109,7 +109,7 @@ fn list(aws: &LocalAws) -> String {
     let objects = aws.objects();
     let names: BTreeSet<_> = objects.iter().map(|object| (&object.bucket, &object.key)).collect();
     names.into_iter().fold(String::new(), |mut text, (bucket, key)| {
-        // Writing to memory does not fail.
+        // Writing to a String never fails.
         let _ = writeln!(text, "{bucket}/{key}");
         text
     })

@@ -1,8 +1,8 @@
 //! `tributary`: runs, checks and prepares destination functions from the command line.
 //!
-//! Each subcommand is a module with its arguments and one function, which returns what to print:
-//! but for those that go on, and show what happens as it happens, only this file writes to the
-//! terminal, and it alone chooses the exit code.
+//! Each subcommand is a module with its arguments and a `run` function that returns an [`Outcome`].
+//! Only this file prints outcomes and chooses the exit code; the long-running subcommands (`run`,
+//! `send`, `local-aws`) also print what happens while they run.
 
 mod check;
 mod external_id;
@@ -19,12 +19,12 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use tributary_telemetry::one_line;
 
-/// The work was done, and its result is bad.
+/// Exit code if the subcommand ran and its work failed.
 const FAILED: u8 = 1;
-/// Wrong usage or configuration: `EX_USAGE` of sysexits.
+/// Exit code for wrong usage or configuration: `EX_USAGE` of sysexits.h.
 const USAGE: u8 = 64;
 
-/// Runs, checks and prepares destination functions: no cluster and no cloud needed.
+/// Runs, checks and prepares destination functions; needs neither a cluster nor a cloud.
 #[derive(Parser)]
 #[command(name = "tributary", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
@@ -51,13 +51,13 @@ enum Command {
     Send(send::Arguments),
 }
 
-/// What a subcommand comes to.
+/// The result of a subcommand, which decides the output and the exit code.
 enum Outcome {
-    /// Done; this is printed.
+    /// Success: the text goes to standard output, exit code 0.
     Done(String),
-    /// The work failed; this is printed too.
+    /// The work failed: the text goes to standard output, exit code 1.
     Failed(String),
-    /// It could not begin: one line for standard error.
+    /// Wrong usage or configuration: one line for standard error, exit code 64.
     Usage(String),
 }
 
@@ -89,7 +89,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints `text`; a reader that has gone away, as `head` does, is no reason to panic.
+/// Prints `text`. A closed pipe, as after `| head`, gives exit code 1 rather than a panic.
 fn print(text: &str, code: ExitCode) -> ExitCode {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => code,

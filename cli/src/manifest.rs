@@ -1,4 +1,4 @@
-//! The file that the subcommands read: functions and their Secrets, as YAML documents.
+//! Parses the file that the subcommands read: DestinationFunctions and their Secrets, as YAML documents.
 
 mod error;
 mod secret;
@@ -10,52 +10,52 @@ use serde_yaml::Value;
 pub use error::ManifestError;
 pub use secret::Secret;
 
-/// The path that stands for standard input.
+/// The path that means standard input.
 pub const STDIN: &str = "-";
 
-/// The text of the file at `path`, or of standard input.
+/// The text of the file at `path`, or of standard input if that is [`STDIN`].
 ///
 /// # Errors
-/// When it can't be read.
+/// If it can't be read or is not UTF-8.
 pub fn read(path: &Path) -> std::io::Result<String> {
     if path == Path::new(STDIN) { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
 }
 
-/// What a file holds. A Kubernetes object of another kind is skipped, and named; any other document is an
-/// error: nothing is passed over in silence.
+/// The documents of a file. Kubernetes objects of other kinds are skipped and listed; any other document is an
+/// error, so that nothing is ignored silently.
 #[derive(Debug)]
 pub struct Manifest {
-    /// The functions, in the file's order.
+    /// The functions, in the order of the file.
     pub functions: Vec<FunctionDocument>,
     secrets: Vec<Secret>,
-    /// Objects of other kinds, as `ConfigMap settings`.
+    /// Objects of other kinds that were skipped, as `ConfigMap settings`.
     pub skipped: Vec<String>,
 }
 
-/// A function as it stands in the file, right or wrong.
+/// A function as written in the file, not validated yet.
 #[derive(Debug)]
 pub struct FunctionDocument {
-    /// Its name, or its place in the file if it has none.
+    /// `metadata.name`; `document N`, its position in the file, if that is missing.
     pub name: String,
-    /// Its namespace; `default` if it names none.
+    /// `metadata.namespace`; `default` if that is missing.
     pub namespace: String,
-    /// The document itself.
+    /// The whole YAML document, with merge keys applied.
     pub document: Value,
 }
 
 impl Manifest {
-    /// Reads the file at `path`, or standard input if that is `-`.
+    /// Reads and parses the file at `path`, or standard input if that is `-`.
     ///
     /// # Errors
-    /// When it can't be read, is not YAML, or holds a document of another kind.
+    /// If it can't be read, and as for [`Manifest::parse`].
     pub fn load(path: &Path) -> Result<Self, ManifestError> {
         Self::parse(&read(path).map_err(ManifestError::Unreadable)?)
     }
 
-    /// Reads the documents of a text.
+    /// Parses the documents of a text.
     ///
     /// # Errors
-    /// When it is not YAML, or holds a document of another kind.
+    /// If it is not YAML, holds no function, a duplicate, an invalid Secret, or a document of an unknown kind.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let mut manifest = Self { functions: Vec::new(), secrets: Vec::new(), skipped: Vec::new() };
         for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
@@ -80,10 +80,10 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The one function that the file is expected to hold.
+    /// The only function, for subcommands that take exactly one.
     ///
     /// # Errors
-    /// When there are several.
+    /// If the file holds several.
     pub fn function(&self) -> Result<&FunctionDocument, ManifestError> {
         match self.functions.as_slice() {
             [only] => Ok(only),
@@ -93,7 +93,7 @@ impl Manifest {
         }
     }
 
-    /// The Secret of that name, if the file holds it.
+    /// The Secret of that namespace and name, if the file holds it.
     pub fn secret(&self, namespace: &str, name: &str) -> Option<&Secret> {
         self.secrets.iter().find(|secret| secret.name == name && secret.namespace == namespace)
     }
@@ -119,8 +119,8 @@ impl Manifest {
     }
 }
 
-/// Whether it is an object of Kubernetes' or somebody else's. Of our own API there is one kind: another one
-/// is misspelt.
+/// Whether the object belongs to another API than Tributary's. Tributary's API has only one kind, so any other kind
+/// in it is a misspelling.
 fn is_of_another_api(document: &Value) -> bool {
     document["apiVersion"].as_str().is_some_and(|version| !version.starts_with("tributary.dev/"))
 }

@@ -1,4 +1,4 @@
-//! `tributary policy`: the IAM policies that the owner of a function's role has to set.
+//! `tributary policy`: prints the IAM policies that the owner of a function's role has to set.
 
 use std::path::PathBuf;
 
@@ -13,13 +13,14 @@ use crate::Outcome;
 use crate::check::external_id_of;
 use crate::manifest::{FunctionDocument, Manifest};
 
-/// Who may be trusted. <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
+/// ARNs that the trust policy can name: of a role, a user, or an account's root.
+/// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
 const PRINCIPAL: &str =
     "^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:(root|(role|user)/([!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,64})$";
 
 /// Prints the trust policy and the permission policy that a function's role needs.
 ///
-/// The external ID is that of the function's Secret, if the file holds it.
+/// The external ID comes from --external-id or, without it, from the function's Secret in the file.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Examples:
@@ -27,31 +28,31 @@ Examples:
   tributary policy function.yaml --principal arn:aws:iam::210987654321:role/tributary --only trust > trust.json
   aws iam update-assume-role-policy --role-name my-secure-role --policy-document file://trust.json")]
 pub struct Arguments {
-    /// YAML documents: one DestinationFunction and its Secret; - is standard input
+    /// YAML file with one DestinationFunction and its Secret; - reads standard input
     file: PathBuf,
-    /// Who will assume the role: the ARN of the sidecars' base identity (a role, a user, or an account's root)
+    /// ARN of the sidecars' base identity, which will assume the role: a role, a user, or an account's root
     #[arg(long, value_name = "ARN", value_parser = principal)]
     principal: String,
-    /// The base identity comes from EKS Pod Identity, which passes session tags along
+    /// Also allow session tags (sts:TagSession), which a base identity from EKS Pod Identity passes along
     #[arg(long)]
     pod_identity: bool,
-    /// The external ID, where the file does not hold its Secret
+    /// External ID, if the file does not hold its Secret
     #[arg(long, value_name = "ID", value_parser = external_id)]
     external_id: Option<ExternalId>,
-    /// Print the JSON of one policy and nothing else, for other programs
+    /// Print only the JSON of one policy, for other programs
     #[arg(long, value_name = "POLICY")]
     only: Option<Only>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
 enum Only {
-    /// Who may assume the role
+    /// The trust policy: who may assume the role
     Trust,
-    /// What the role may do
+    /// The permission policy: what the role may do
     Permissions,
 }
 
-/// Prints the policies.
+/// Returns both policies with headings, or only one with `--only`; any problem is a usage error.
 pub fn run(arguments: &Arguments) -> Outcome {
     match policies(arguments) {
         Ok(text) => Outcome::Done(text),

@@ -1,4 +1,4 @@
-//! The binary, from outside.
+//! Runs the built binary: exit codes, `check`, `policy` and `external-id`.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::process::{Command, Output};
@@ -19,7 +19,7 @@ fn tributary(arguments: &[&str]) -> Output {
     Command::new(env!("CARGO_BIN_EXE_tributary")).args(arguments).output().unwrap()
 }
 
-/// Runs a subcommand on a file of `text`.
+/// Runs a subcommand on a file that contains `text`.
 fn on(text: &str, subcommand: &str, arguments: &[&str]) -> Output {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
@@ -34,7 +34,7 @@ fn out(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
-/// Holds that `output` is a refusal of one line that says `part`.
+/// Asserts that `output` is wrong usage (64) with one line on standard error that contains `part`.
 fn refused(output: &Output, part: &str) {
     let error = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(64), "{error}");

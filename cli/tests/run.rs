@@ -1,4 +1,4 @@
-//! `tributary run`, as a person uses it: the built binary, real ports, files that are edited.
+//! Runs `tributary run` as a user does: the built binary, real ports, files that are edited.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::collections::BTreeSet;
@@ -23,13 +23,13 @@ mod stopping;
 #[path = "run/terminal.rs"]
 mod terminal;
 
-/// Far more than anything takes, for machines that are busy with something else.
+/// Deadline for anything that a test waits for: far more than it takes, because the machine may be busy.
 const PATIENCE: Duration = Duration::from_secs(30);
 
 const EVENT: &str = r#"{"userId":"u1","event":"Order Completed","messageId":"m-1","timestamp":"2026-01-01T00:00:00Z"}"#;
 const OBJECT: &str = "orders-lake/segment/track/1767225600000-m-1.json";
 
-/// A run of the examples, in a folder of its own.
+/// A run of an example in a temporary folder.
 struct Run {
     folder: TempDir,
     child: Child,
@@ -49,7 +49,7 @@ fn tributary() -> Command {
 }
 
 impl Run {
-    /// Starts the example; `accounts` makes it use the accounts file of the examples too.
+    /// Starts `orders.yaml`; with `accounts`, also with the accounts file of the examples.
     fn start(accounts: bool) -> Self {
         let folder = tempfile::tempdir().unwrap();
         fs::copy(example("orders.yaml"), folder.path().join("orders.yaml")).unwrap();
@@ -61,7 +61,7 @@ impl Run {
         let mut command = tributary();
         command.current_dir(folder.path()).args(["run", "orders.yaml", "--listen", "127.0.0.1:0"]);
         command.args(["--admin", "127.0.0.1:0"]);
-        // A run that is killed leaves its Secret's folder behind: here it goes with the test's.
+        // A run that is killed leaves its Secrets' folder behind; here it is removed with the test's.
         command.env("TMPDIR", folder.path());
         if accounts {
             command.args(["--accounts", "accounts.yaml"]);
@@ -80,7 +80,7 @@ impl Run {
         run
     }
 
-    /// Waits for a line that begins with `start`.
+    /// Waits for the next line that starts with `start`.
     fn line(&self, start: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -93,12 +93,12 @@ impl Run {
         }
     }
 
-    /// The address in a line that begins with `start`.
+    /// The address in the next line that starts with `start`.
     fn address(&self, start: &str) -> String {
         self.line(start).split('/').nth(2).unwrap().to_owned()
     }
 
-    /// Sends the event once: status and body.
+    /// Sends the event once and returns the answer's status and body.
     fn send(&self) -> (u16, String) {
         self.send_event(EVENT)
     }
@@ -107,7 +107,7 @@ impl Run {
         request(&self.events, "POST /v1/track", event)
     }
 
-    /// Sends until the answer is 200, as a client library would.
+    /// Sends the event until the answer is 200, as a client library does.
     fn send_until_stored(&self) {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -131,7 +131,7 @@ impl Run {
         self.folder.path().join("tributary-data").join(OBJECT)
     }
 
-    /// Ctrl-C, and the summary.
+    /// Sends Ctrl-C, expects exit code 0, and returns the folder and the summary.
     fn end(mut self) -> (TempDir, String) {
         interrupt(&self.child);
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -142,7 +142,7 @@ impl Run {
     }
 }
 
-/// Sends a request, such as `POST /v1/track`, with a body: the answer's status and body.
+/// Sends a request, such as `POST /v1/track`, with a body and returns the answer's status and body.
 fn request(address: &str, method_and_path: &str, body: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
@@ -157,7 +157,7 @@ fn request(address: &str, method_and_path: &str, body: &str) -> (u16, String) {
     (status, answer.split("\r\n\r\n").nth(1).unwrap().to_owned())
 }
 
-/// Ctrl-C.
+/// Sends SIGINT, as Ctrl-C does.
 fn interrupt(child: &Child) {
     assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
 }
@@ -183,11 +183,11 @@ fn the_example_runs_as_it_stands_and_goes_on_where_it_was() {
 
     let run = Run::again(folder, false);
     run.send_until_stored();
-    // A store that this process has not seen accept a condition is not believed that it has the object.
+    // A new process trusts no 412 until it has seen the store accept a condition: it writes the object again.
     let written = |text: &str| text.split(r#","sentAt""#).next().unwrap().to_owned();
     let first = fs::read_to_string(run.object()).unwrap();
     assert_eq!(written(&first), written(&stored));
-    // Another event shows that it keeps to conditions: from there on nothing is written twice.
+    // Another event shows that the store honours conditions; after that, nothing is written twice.
     assert_eq!(run.send_event(&EVENT.replace("m-1", "m-2")).0, 200);
     assert_eq!(run.send().0, 200);
     let again = fs::read_to_string(run.object()).unwrap();
@@ -196,7 +196,7 @@ fn the_example_runs_as_it_stands_and_goes_on_where_it_was() {
     assert!(summary.starts_with("3 events stored (1 already there), 2 objects of "), "{summary}");
 }
 
-/// An edit of a file, the problem that it makes, and what the sentence must say.
+/// Makes an edit, expects a `problem` line that contains `problem` and `says`, and undoes the edit.
 fn try_mismatch(file: &str, right: &str, wrong: &str, problem: &str, says: &str) {
     let run = Run::start(true);
     run.line("ready ");
@@ -205,7 +205,7 @@ fn try_mismatch(file: &str, right: &str, wrong: &str, problem: &str, says: &str)
 
     run.edit(file, right, wrong);
     run.line("edit ");
-    // Under traffic, since some of it is only seen by an upload.
+    // Under traffic, since some mismatches are only found by an upload.
     let deadline = Instant::now() + PATIENCE;
     let answer = loop {
         let (status, answer) = run.send();
@@ -218,7 +218,7 @@ fn try_mismatch(file: &str, right: &str, wrong: &str, problem: &str, says: &str)
     };
     let line = run.line("problem ");
     assert!(line.contains(problem) && line.contains(says), "{line}");
-    // The client gets the reason; the sentence is for the screen.
+    // The client gets only the reason; the whole message is for the screen.
     let reason = problem.rsplit(' ').next().unwrap();
     assert!(answer.contains(reason) && !answer.contains(says), "{answer}");
 
@@ -257,7 +257,7 @@ fn a_role_that_may_not_write_is_told_and_mended_without_a_restart() {
 
 #[test]
 fn a_wrong_external_id_is_told_and_mended_without_a_restart() {
-    // A session that lives is used while it lives: the mismatch is there from the start.
+    // A session is used until it expires, so a wrong ID refuses events only if it is there at the start.
     let run = Run::start(true);
     run.line("ready ");
     run.edit("orders.yaml", "change-me-", "another-one-");
@@ -275,7 +275,7 @@ fn a_wrong_external_id_is_told_and_mended_without_a_restart() {
     let problem = run.line("problem ");
     assert!(problem.contains("RoleAssumed AccessDenied") && problem.contains("sts:ExternalId"), "{problem}");
     let (status, answer) = run.send();
-    // The screen is its owner's; the answer is anybody's who sends.
+    // The screen is for the function's owner; the answer goes to any sender and gives no details.
     assert!(
         status == 503 && answer.contains("AccessDenied") && !answer.contains("sts:ExternalId"),
         "{status} {answer}"
@@ -303,7 +303,7 @@ fn an_edited_function_is_rolled_and_a_wrong_edit_leaves_it_as_it_was() {
     assert!(run.folder.path().join("tributary-data/orders-lake/events/track/1767225600000-m-1.json").exists());
 }
 
-/// What is in the files below a folder, by their paths within it; compressed ones as `gzip` unpacks them.
+/// The files below a folder: their paths within it and their contents, decompressed with `gzip` if they end in .gz.
 fn files(folder: &Path) -> Vec<(String, String)> {
     let mut found = Vec::new();
     let mut folders = vec![folder.to_owned()];
@@ -324,7 +324,7 @@ fn files(folder: &Path) -> Vec<(String, String)> {
     found
 }
 
-/// The names of the examples that are functions.
+/// The names of the example files that hold a function.
 fn functions_among_the_examples() -> BTreeSet<String> {
     let paths = fs::read_dir(example("")).unwrap().map(|entry| entry.unwrap().path()).filter(|path| path.is_file());
     let functions = paths.filter(|path| fs::read_to_string(path).unwrap().contains("kind: DestinationFunction"));
@@ -357,7 +357,7 @@ fn every_example_runs_as_it_stands_and_takes_the_event_that_it_tells_to_send() {
         run.line("ready ");
         assert!(secret.is_empty() || !commands.contains(secret), "{name} shows a secret: {commands}");
         let mut shell = Command::new("sh");
-        // As it stands: nothing is set for it, and an unset variable is an error.
+        // The commands run as printed: no variables are set for them, and `-u` makes an unset one an error.
         shell.args(["-euc", &commands]).env("no_proxy", "*");
         let answer = String::from_utf8(shell.output().unwrap().stdout).unwrap();
         assert_eq!(answer, r#"{"success":true}"#, "{name}: {commands}");
@@ -443,7 +443,7 @@ fn a_role_that_is_given_away_is_never_called_ready() {
     assert!(status == 503 && answer.contains("NotEnforced"), "{status} {answer}");
     let (folder, _) = run.end();
 
-    // From the start it is the same.
+    // The same if the role is like that at the start.
     let run = Run::again(folder, true);
     let line = run.line("");
     let mut said = vec![line];

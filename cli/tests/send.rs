@@ -1,4 +1,4 @@
-//! `tributary send` and `tributary local-aws`, as a person uses them.
+//! Runs `tributary send` and `tributary local-aws` as a user does.
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
 use std::io::{BufRead, BufReader, Read, Write};
@@ -18,7 +18,7 @@ fn tributary() -> Command {
     command
 }
 
-/// A command that goes on, in a folder of its own.
+/// A long-running command in a temporary folder.
 struct Running {
     child: Child,
     _folder: TempDir,
@@ -35,7 +35,7 @@ impl Running {
         Self { child, _folder: folder, lines }
     }
 
-    /// The address at the end of a line that begins so.
+    /// The address at the end of the next line that starts with `start`.
     fn address(&mut self, start: &str) -> String {
         let line = self.lines.by_ref().map(Result::unwrap).find(|line| line.starts_with(start)).unwrap();
         line.rsplit("//").next().unwrap().to_owned()
@@ -73,7 +73,7 @@ fn running(name: &str) -> (Running, String) {
     let arguments = ["run", file.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let mut running = Running::start(&arguments);
     let events = running.address("events ");
-    // Begun, when this is stored.
+    // The function is ready once this event is stored.
     let (code, said) = send(&events, &["--retry", "30", "--write-key", "change-me-write-key"]);
     assert_eq!(code, Some(0), "{said}");
     (running, events)

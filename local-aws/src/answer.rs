@@ -1,4 +1,4 @@
-//! Error answers in the shape of the service asked.
+//! Builds HTTP answers: errors in each service's format, canned answers of faults; escapes XML.
 
 use bytes::Bytes;
 use hyper::header::{CONTENT_TYPE, HeaderName, HeaderValue};
@@ -9,10 +9,10 @@ use crate::calls::Service;
 use crate::error_codes::status_of;
 use crate::fault::CannedResponse;
 
-/// The namespace of STS's answers.
+/// The XML namespace of STS's answers.
 pub(crate) const STS_NAMESPACE: &str = "https://sts.amazonaws.com/doc/2011-06-15/";
 
-/// An error of `service`.
+/// An error in the format of `service`, with AWS's status for `code`, or 400 if the code is not known.
 pub(crate) fn error(service: Service, code: &str, message: &str, request_id: &str) -> Response<Body> {
     let status = status_of(service, code).unwrap_or(StatusCode::BAD_REQUEST);
     let (code, message) = (escape(code), escape(message));
@@ -39,7 +39,7 @@ pub(crate) fn error(service: Service, code: &str, message: &str, request_id: &st
     respond(status, kind, body)
 }
 
-/// An answer with a body of this type.
+/// An answer with a text body of this content type.
 pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
@@ -48,7 +48,7 @@ pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: Stri
     response
 }
 
-/// The answer that a fault gives; a status or a header that HTTP does not know is left out.
+/// The canned answer of a fault; invalid headers are left out, and an invalid status becomes 200.
 pub(crate) fn canned(canned: &CannedResponse) -> Response<Body> {
     let mut response = Response::new(Body::from(canned.body.clone()));
     *response.status_mut() = StatusCode::from_u16(canned.status).unwrap_or_default();
@@ -60,13 +60,13 @@ pub(crate) fn canned(canned: &CannedResponse) -> Response<Body> {
     response
 }
 
-/// The text of an element of an error, still escaped.
+/// The text of the first XML element `name`, still escaped.
 pub(crate) fn element<'a>(xml: &'a str, name: &str) -> Option<&'a str> {
     let (_, rest) = xml.split_once(&format!("<{name}>"))?;
     rest.split_once('<').map(|(text, _)| text)
 }
 
-/// `text` as the content of an XML element.
+/// Escapes `text` for the content of an XML element.
 pub(crate) fn escape(text: &str) -> String {
     let mut out = String::with_capacity(text.len());
     for c in text.chars() {
@@ -74,7 +74,7 @@ pub(crate) fn escape(text: &str) -> String {
             '&' => out.push_str("&amp;"),
             '<' => out.push_str("&lt;"),
             '>' => out.push_str("&gt;"),
-            // What XML can't carry at all.
+            // Most control characters are not allowed in XML 1.0, not even escaped.
             c if c.is_control() && !matches!(c, '\n' | '\r' | '\t') => out.push('\u{fffd}'),
             c => out.push(c),
         }
@@ -82,7 +82,7 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// The body of an answer made here, which is whole by nature.
+/// The body of an answer that is in memory, as those built here are; empty for a stream.
 pub(crate) fn whole(response: &Response<Body>) -> Bytes {
     response.body().bytes().unwrap_or_default()
 }

@@ -1,6 +1,6 @@
-//! The ARNs of roles, users, sessions, buckets and keys.
+//! Partitions, and the ARNs of roles, users, sessions, buckets, objects and KMS keys.
 
-/// Which AWS: `aws`, `aws-cn` or `aws-us-gov`.
+/// An AWS partition: `aws`, `aws-cn` or `aws-us-gov`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
 pub(crate) enum Partition {
     #[default]
@@ -13,7 +13,7 @@ pub(crate) enum Partition {
 }
 
 impl Partition {
-    /// The partition that a region is in.
+    /// The partition of a region.
     pub(crate) fn of_region(region: &str) -> Partition {
         if region.starts_with("cn-") {
             Partition::China
@@ -24,7 +24,7 @@ impl Partition {
         }
     }
 
-    /// As it stands in an ARN.
+    /// The partition's name in ARNs.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Partition::Aws => "aws",
@@ -33,7 +33,7 @@ impl Partition {
         }
     }
 
-    /// What endpoints' names end in.
+    /// The domain of the partition's endpoints.
     pub(crate) fn dns_suffix(self) -> &'static str {
         match self {
             Partition::China => "amazonaws.com.cn",
@@ -42,7 +42,7 @@ impl Partition {
     }
 }
 
-/// `name` may carry a path: `team/writer`.
+/// The ARN of a role; `name` may include a path: `team/writer`.
 pub(crate) fn role(partition: Partition, account: &str, name: &str) -> String {
     format!("arn:{}:iam::{account}:role/{name}", partition.name())
 }
@@ -51,7 +51,7 @@ pub(crate) fn user(partition: Partition, account: &str, name: &str) -> String {
     format!("arn:{}:iam::{account}:user/{name}", partition.name())
 }
 
-/// The path of a role is no part of its sessions' ARNs.
+/// The ARN of a session, which does not include the path of its role.
 pub(crate) fn assumed_role(partition: Partition, account: &str, role: &str, session: &str) -> String {
     let name = role.rsplit('/').next().unwrap_or(role);
     format!("arn:{}:sts::{account}:assumed-role/{name}/{session}", partition.name())
@@ -65,7 +65,7 @@ pub(crate) fn object(partition: Partition, bucket: &str, key: &str) -> String {
     format!("arn:{}:s3:::{bucket}/{key}", partition.name())
 }
 
-/// A key as an ARN: given as one, or as the id of a key of `account` in `region`.
+/// The ARN of a KMS key; `key` is an ARN already, or the ID of a key of `account` in `region`.
 pub(crate) fn kms_key(partition: Partition, region: &str, account: &str, key: &str) -> String {
     if key.starts_with("arn:") {
         key.to_owned()

@@ -1,5 +1,5 @@
-//! Whether a caller may do something: its own policy, its session's, and the resource's,
-//! put together as AWS does.
+//! Decides whether a caller may perform an action: combines the caller's own policy, its session policy
+//! and the resource's policy as AWS does.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 
@@ -7,21 +7,21 @@ use crate::accounts::{Accounts, Bucket, Role};
 use crate::caller::Caller;
 use crate::policy::{Ask, Naming, Verdict};
 
-/// Why not, in the words that end AWS's sentence.
+/// Why an action is denied; decides how AWS's message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DenialReason {
-    /// A statement denies it.
+    /// A statement of any of the policies denies it.
     ExplicitDeny,
-    /// The session's policy does not allow it.
+    /// The session policy does not allow it.
     SessionPolicy,
-    /// The caller's own policy does not allow it.
+    /// The policy of the user or role does not allow it.
     IdentityPolicy,
-    /// The resource's policy does not allow it (to another account's caller).
+    /// A trust policy, or a bucket's policy for a caller of another account, does not allow it.
     ResourcePolicy,
 }
 
 impl DenialReason {
-    /// AWS's sentence about it.
+    /// AWS's message for the denial.
     pub(crate) fn message(self, caller: &Caller, ask: Ask<'_>) -> String {
         let Ask { action, resource, .. } = ask;
         let arn = caller.names().arn;
@@ -35,7 +35,7 @@ impl DenialReason {
     }
 }
 
-/// Whether the caller's own policies allow it: both of them, if it is a session with one.
+/// Whether the caller's own policies allow it: the user's or role's, and the session policy if there is one.
 pub(crate) fn by_identity(accounts: &Accounts, caller: &Caller, ask: Ask<'_>) -> Result<(), DenialReason> {
     within_session(caller, ask)?;
     let own = caller.policy(accounts);
@@ -55,9 +55,9 @@ fn within_session(caller: &Caller, ask: Ask<'_>) -> Result<(), DenialReason> {
     }
 }
 
-/// Whether the caller may do it to a bucket or an object in it: within its account, its own
-/// policy or the bucket's is enough; across accounts, both are needed. A session's policy
-/// limits it whatever allows it.
+/// Whether the caller may act on a bucket or an object in it. Within an account, either the caller's
+/// own policy or the bucket's must allow it; across accounts, both. A session policy limits the caller
+/// in any case.
 pub(crate) fn on_bucket(
     accounts: &Accounts,
     caller: &Caller,
@@ -78,14 +78,14 @@ pub(crate) fn on_bucket(
         };
     }
     match verdict {
-        // Naming the account hands the decision to the account's own policies.
+        // A policy that names the account delegates the decision to the account's own policies.
         Verdict::Allowed(Naming::Direct) => within_session(caller, ask),
         _ => by_identity,
     }
 }
 
-/// Whether the caller may assume a role: the trust policy has to say so, and the caller's
-/// own too, unless the trust policy names a caller of the same account itself.
+/// Whether the caller may assume a role. The trust policy must allow it, and the caller's own policy
+/// too, unless the trust policy names a caller of the same account directly.
 pub(crate) fn on_role(accounts: &Accounts, caller: &Caller, role: &Role, ask: Ask<'_>) -> Result<(), DenialReason> {
     let by_identity = by_identity(accounts, caller, ask);
     let same_account = caller.names().account == role.account;

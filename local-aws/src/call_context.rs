@@ -1,19 +1,19 @@
-//! What is learnt of a call on its way, for the record and for the next stage.
+//! Collects what the stages of one call find out, for later stages and for the record of calls.
 
 use std::sync::OnceLock;
 use std::time::SystemTime;
 
 use crate::caller::Caller;
 
-/// One call.
+/// The context of one call. Each `OnceLock` is set by the stage that finds out its value.
 pub(crate) struct CallContext {
-    /// The answer's request id.
+    /// The request ID of the answer.
     pub(crate) request_id: String,
-    /// Who signed it.
+    /// The signer, once its credentials are accepted.
     pub(crate) caller: OnceLock<Caller>,
-    /// The object's key, decoded.
+    /// The object's key, percent-decoded.
     pub(crate) key: OnceLock<String>,
-    /// What was wrong with its time, which S3's answer shows.
+    /// The skew for which the request was refused; S3's error shows it.
     pub(crate) skew: OnceLock<Skew>,
 }
 
@@ -23,13 +23,13 @@ impl CallContext {
     }
 }
 
-/// The two times that are too far apart.
+/// A signing time and a server time that are too far apart.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Skew {
     /// When the request was signed, in the signature's own format.
     pub(crate) signed: String,
-    /// When it was received.
+    /// The server's time when the request was checked.
     pub(crate) received: SystemTime,
-    /// Whether it was signed later than it may have been, rather than earlier.
+    /// Whether the signing time is in the future, rather than in the past.
     pub(crate) in_future: bool,
 }

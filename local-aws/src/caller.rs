@@ -1,4 +1,4 @@
-//! Who calls, and what that is allowed to do by itself.
+//! The caller of a request (a user or a session), with its names and its own policies.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use crate::accounts::{Accounts, User};
 use crate::policy::{Names, Policy};
 use crate::sessions::Session;
 
-/// Who calls.
+/// The user or session whose credentials signed a request.
 #[derive(Clone)]
 pub(crate) enum Caller {
     User(Arc<User>),
@@ -14,6 +14,7 @@ pub(crate) enum Caller {
 }
 
 impl Caller {
+    /// The account and the ARNs by which policies can name the caller.
     pub(crate) fn names(&self) -> Names<'_> {
         match self {
             Caller::User(user) => Names { account: &user.account, arn: &user.arn, role_arn: None },
@@ -23,7 +24,7 @@ impl Caller {
         }
     }
 
-    /// The policy of the user or role, as it is in `accounts` now.
+    /// The policy of the user, or the current policy of the session's role; `None` if the role is gone.
     pub(crate) fn policy<'a>(&'a self, accounts: &'a Accounts) -> Option<&'a Policy> {
         match self {
             Caller::User(user) => Some(&user.policy),
@@ -31,7 +32,7 @@ impl Caller {
         }
     }
 
-    /// What narrows that policy down for this session.
+    /// The session policy, which restricts what the role's policy allows.
     pub(crate) fn session_policy(&self) -> Option<&Policy> {
         match self {
             Caller::User(_) => None,
@@ -39,7 +40,7 @@ impl Caller {
         }
     }
 
-    /// The session, where the caller is one.
+    /// The session, if the caller is one.
     pub(crate) fn session(&self) -> Option<&Session> {
         match self {
             Caller::User(_) => None,

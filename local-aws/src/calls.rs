@@ -1,4 +1,4 @@
-//! The record of every call: the latest of them whole, all of them counted.
+//! Records calls: counts all of them, keeps the latest in full, and sends them to subscribers.
 
 use std::borrow::Cow;
 use std::collections::{BTreeMap, VecDeque};
@@ -9,65 +9,66 @@ use parking_lot::{Mutex, MutexGuard};
 use serde::Deserialize;
 use tokio::sync::broadcast;
 
-/// Calls kept whole; older ones are only counted.
+/// Maximum number of calls kept in full; older ones are only counted.
 const KEPT: usize = 10_000;
-/// Calls a slow subscriber may be behind before it misses some.
+/// Number of calls that a slow subscriber may be behind before it misses some.
 const BACKLOG: usize = 1024;
 
-/// What was called.
+/// The service that a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Service {
-    /// S3.
+    /// Amazon S3.
     S3,
-    /// STS.
+    /// AWS Security Token Service.
     Sts,
     /// The credentials endpoint of EKS Pod Identity.
     PodIdentity,
 }
 
-/// One call.
+/// One call, as recorded after its answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// When it was answered, by the clock in use.
+    /// When it was answered, by the server's clock.
     pub time: SystemTime,
     /// The service called.
     pub service: Service,
-    /// As `PutObject`; `Other` where it isn't one of those offered.
+    /// The operation, such as `PutObject`; `Other` if the server does not implement it.
     pub operation: &'static str,
-    /// The ARN of who signed it; none if nobody did or the signature is wrong.
+    /// ARN of the signer; `None` if the call is not signed, or its signature or credentials are not valid.
     pub caller: Option<String>,
-    /// The ARN of the role asked for.
+    /// ARN of the requested role.
     pub role: Option<String>,
-    /// The name of the session asked for, or of the one that called.
+    /// Name of the requested session, or else of the session that called.
     pub session_name: Option<String>,
-    /// Whether it came with an external ID, right or wrong.
+    /// Whether it has an external ID, right or wrong.
     pub external_id: bool,
-    /// The policy that the session asked for is cut down to.
+    /// The session policy for the requested session, as JSON.
     pub session_policy: Option<String>,
-    /// The bucket asked for.
+    /// The requested bucket.
     pub bucket: Option<String>,
-    /// The object's key, once the signature is checked.
+    /// The object's key, percent-decoded; `None` if the signature is wrong or a fault replaced the call.
     pub key: Option<String>,
-    /// The `Host` header that it came with.
+    /// The request's `Host` header.
     pub host: Option<String>,
-    /// The name that the client asked for in its TLS handshake (SNI); none without TLS.
+    /// The server name that the client sent in the TLS handshake (SNI); `None` without TLS.
     pub tls_name: Option<String>,
-    /// The number of the connection that it came over, from 0.
+    /// The number of its connection, from 0.
     pub connection: u64,
-    /// Length of the request's body.
+    /// Length of the request's body, in bytes.
     pub bytes: usize,
-    /// The answer's HTTP status; none if the connection was cut instead.
+    /// The answer's HTTP status; `None` if the connection was closed without an answer.
     pub status: Option<u16>,
-    /// The answer's error code.
+    /// The answer's error code, if its status is 300 or more; the status if the body has no code.
     pub error_code: Option<String>,
 }
 
-/// How often each operation ended how: `ok`, `cut`, or an error code.
+/// Number of calls by service, operation and outcome: `ok`, `cut`, or an error code.
 pub type Counts = BTreeMap<(Service, &'static str, Cow<'static, str>), u64>;
 
+/// The record of calls of one server.
 pub(crate) struct Calls {
-    /// Whether calls are kept whole.
+    /// Whether calls are kept in full and sent to subscribers, or only counted.
     pub(crate) recording: bool,
     log: Mutex<Log>,
     sender: broadcast::Sender<Arc<Call>>,
@@ -84,7 +85,7 @@ impl Calls {
         Calls { recording, log: Mutex::default(), sender: broadcast::Sender::new(BACKLOG) }
     }
 
-    /// Counts a call, and keeps what `call` makes of it if calls are kept.
+    /// Counts a call; if calls are recorded, keeps the result of `call` and sends it to subscribers.
     pub(crate) fn add(
         &self,
         service: Service,
@@ -100,8 +101,8 @@ impl Calls {
                 log.latest.pop_front();
             }
             log.latest.push_back(Arc::clone(&call));
-            // Sent under the lock, so that subscribers see the calls in their order here.
-            // An error only means that nobody listens.
+            // Sent under the lock, so that subscribers see calls in the order of the record.
+            // An error only means that there are no subscribers.
             let _ = self.sender.send(call);
         }
     }

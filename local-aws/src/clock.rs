@@ -1,24 +1,24 @@
-//! The time everything here goes by: the machine's own, or one that tests set and speed up.
+//! The server's clock: the machine's own, or one that tests set and speed up.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use parking_lot::RwLock;
 
-/// A handle on one clock; clones read and set the same one.
+/// A handle to a clock; clones read and set the same one.
 #[derive(Clone, Debug)]
 pub struct Clock(Arc<RwLock<State>>);
 
 #[derive(Debug)]
 struct State {
-    /// When the three values below were true.
+    /// The instant to which `wall` and `monotonic` belong.
     anchor: Instant,
-    /// Our wall time at the anchor; none while this is the machine's own clock, so that
-    /// its corrections (NTP) are followed.
+    /// This clock's wall time at the anchor; `None` while it follows the machine's clock, with
+    /// its corrections (NTP).
     wall: Option<SystemTime>,
-    /// Our monotonic time at the anchor.
+    /// This clock's monotonic time at the anchor.
     monotonic: Duration,
-    /// Seconds of ours that pass in a second of the machine's.
+    /// Seconds of this clock per second of the machine's.
     speed: f64,
 }
 
@@ -34,7 +34,7 @@ impl State {
 }
 
 impl Clock {
-    /// The machine's clock.
+    /// A clock that follows the machine's until it is set or sped up.
     #[must_use]
     pub fn real() -> Clock {
         Clock::with(None, 1.0)
@@ -53,30 +53,30 @@ impl Clock {
         Clock(Arc::new(RwLock::new(State { anchor: Instant::now(), wall, monotonic: Duration::ZERO, speed })))
     }
 
-    /// What time it is.
+    /// The current wall time.
     #[must_use]
     pub fn now(&self) -> SystemTime {
         self.read(State::now)
     }
 
-    /// How long this clock has run, on its own scale; `set` does not move it.
+    /// How long this clock has run, on its own scale; [`Clock::set`] does not change it.
     #[must_use]
     pub fn monotonic(&self) -> Duration {
         self.read(|state| state.monotonic + state.elapsed())
     }
 
-    /// How long to really sleep for `scaled` to pass on this clock.
+    /// How long to sleep in real time for `scaled` to pass on this clock.
     #[must_use]
     pub fn real_duration(&self, scaled: Duration) -> Duration {
         self.read(|state| scaled.div_f64(state.speed))
     }
 
-    /// Makes it `now`; the clock runs on from there.
+    /// Sets the wall time to `now`; the clock runs on from there.
     pub fn set(&self, now: SystemTime) {
         self.anchor(|state| state.wall = Some(now));
     }
 
-    /// Makes the clock run `speed` times as fast as the machine's from here on.
+    /// Makes the clock run `speed` times as fast as the machine's from now on.
     ///
     /// # Panics
     /// If `speed` is not a finite number above zero.
@@ -92,7 +92,7 @@ impl Clock {
         of(&self.0.read())
     }
 
-    /// Applies `change`, then starts counting anew from this instant.
+    /// Applies `change`, with the anchor moved to the present.
     fn anchor(&self, change: impl FnOnce(&mut State)) {
         let mut state = self.0.write();
         let elapsed = state.elapsed();
@@ -107,7 +107,7 @@ fn checked(speed: f64) -> f64 {
     speed
 }
 
-/// A time to the second, in UTC.
+/// A time in UTC as ISO 8601, to the second.
 pub(crate) fn iso8601(time: SystemTime) -> String {
     let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
     let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);

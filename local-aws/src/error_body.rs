@@ -1,5 +1,5 @@
-//! What the protocol library's answers lack: elements of S3's errors that it has no field
-//! for, and STS's own shape of the errors of the signature check.
+//! Completes the error answers of s3s: adds elements of S3's errors for which it has no field, and
+//! rewrites errors of the signature check in STS's format.
 
 use bytes::Bytes;
 use hyper::Response;
@@ -17,7 +17,7 @@ use crate::s3::BUCKET_REGION;
 use crate::sts;
 use crate::target::Target;
 
-/// The answer as the service asked would give it.
+/// The answer as the service would send it; successful answers are unchanged.
 pub(crate) fn finished(response: Response<Body>, target: &Target, context: &CallContext) -> Response<Body> {
     if response.status().as_u16() < 300 {
         return response;
@@ -70,7 +70,7 @@ fn complete(mut response: Response<Body>, xml: &str, target: &Target, context: &
     response
 }
 
-/// What AWS says where the library says nothing.
+/// AWS's message for an error to which s3s gives none.
 fn sentence(code: &str) -> &'static str {
     match code {
         "SignatureDoesNotMatch" => {
@@ -83,7 +83,7 @@ fn sentence(code: &str) -> &'static str {
     }
 }
 
-/// The code of an error answer, whichever its shape.
+/// The code of an error answer, from XML or JSON; its HTTP status if the body has no code.
 pub(crate) fn code(response: &Response<Body>) -> String {
     let body = answer::whole(response);
     let text = String::from_utf8_lossy(&body);

@@ -1,11 +1,11 @@
-//! The error codes of S3 and STS, with their statuses.
+//! Maps the error codes of S3 and STS to HTTP statuses.
 
 use hyper::StatusCode;
 use s3s::S3ErrorCode;
 
 use crate::calls::Service;
 
-/// The status that AWS gives an error; none if `code` is not one of the service's.
+/// The status that AWS gives an error; `None` if `code` is not one of the service's.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/CommonErrors.html>
 pub(crate) fn status_of(service: Service, code: &str) -> Option<StatusCode> {
     if service == Service::S3 {

@@ -1,4 +1,4 @@
-//! A rule that makes calls go wrong on demand: errors, lost answers, broken answers and latency.
+//! Fault rules, which make calls fail on demand: errors, lost answers, broken answers, latency.
 
 use std::collections::BTreeMap;
 
@@ -9,76 +9,76 @@ use crate::calls::Service;
 use crate::error_codes::status_of;
 use crate::target::{OPERATIONS, Target};
 
-/// A rule: which calls it hits, what it does to them, and how often. The fields left out
-/// match everything.
+/// A rule: which calls it applies to, what it does to them, and how often. An absent field matches
+/// every call.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Fault {
     /// The service called.
     pub service: Option<Service>,
-    /// The operation called, as `PutObject`.
+    /// The operation called, such as `PutObject`.
     #[serde(default, deserialize_with = "operation")]
     pub operation: Option<String>,
-    /// The bucket asked for.
+    /// The requested bucket.
     pub bucket: Option<String>,
-    /// The ARN of the role asked for, of AssumeRole and its like.
+    /// ARN of the requested role, in AssumeRole, AssumeRoleWithWebIdentity and GetCredentials.
     pub role: Option<String>,
-    /// What the object's key begins with, as it stands in the request's path.
+    /// Prefix of the object's key as in the request's path, percent-encoded.
     pub key_prefix: Option<String>,
-    /// Whether the call carries `If-None-Match`.
+    /// Whether the call has `If-None-Match`.
     pub conditional: Option<bool>,
-    /// What happens.
+    /// What happens to the call.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub action: Action,
-    /// The share of the calls that it happens to, 0 to 1; absent: all.
+    /// The share of matching calls that it happens to, 0 to 1; absent: all.
     #[serde(default, deserialize_with = "probability")]
     pub probability: Option<f64>,
-    /// How many times it happens; absent: for ever.
+    /// How many times it happens; absent: without a limit.
     pub count: Option<u64>,
 }
 
-/// What a fault does.
+/// What a fault does to a call.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub enum Action {
-    /// The service's error of this code, as `SlowDown`, with the status that AWS gives it.
+    /// The call is not executed; the answer is the error of this code, such as `SlowDown`, with AWS's status.
     #[serde(deserialize_with = "code")]
     Error(String),
-    /// The connection is cut before anything is done.
+    /// The call is not executed, and the connection is closed without an answer.
     Refuse,
-    /// The call is done, so that PutObject has stored, and the connection is cut instead
-    /// of an answer.
+    /// The call is executed, so PutObject has stored its object, but the connection is closed
+    /// without an answer.
     StoreThenDrop,
-    /// The call is done and the connection is cut in the middle of the answer's body.
+    /// The call is executed; the connection is closed in the middle of the answer's body.
     CutBody,
-    /// The call is done and the answer is good HTTP whose body ends in the middle.
+    /// The call is executed; the answer is valid HTTP with only the first half of its body.
     TruncateBody,
-    /// The call is done and the answer's body is no XML (nor JSON).
+    /// The call is executed; the answer's body is neither XML nor JSON.
     InvalidBody,
-    /// The call is not done, and this is the whole answer: what a proxy or another server would say.
+    /// The call is not executed; this is the whole answer, as from a proxy or another server.
     Respond(CannedResponse),
-    /// Nothing is done and no answer comes, until the client ends the connection.
+    /// The call is not executed, and no answer comes until the client closes the connection.
     Hang,
-    /// The call takes this many milliseconds more; rules that follow apply too.
+    /// The call takes this many milliseconds more, by the server's clock; later rules apply too.
     LatencyMs(u64),
 }
 
-/// An answer to give as it stands, without the headers that AWS adds to its own.
+/// An answer to send as it is, without the headers that AWS adds to its own.
 #[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct CannedResponse {
-    /// The HTTP status.
+    /// The HTTP status code.
     pub status: u16,
-    /// The headers, by name.
+    /// The headers, by name; invalid ones are left out.
     #[serde(default)]
     pub headers: BTreeMap<String, String>,
-    /// The body.
+    /// The body, as text.
     #[serde(default)]
     pub body: String,
 }
 
 impl Fault {
-    /// A fault that hits every call, to be narrowed by its fields.
+    /// A fault that applies to every call; its fields restrict it.
     #[must_use]
     pub fn new(action: Action) -> Fault {
         Fault {
@@ -94,7 +94,7 @@ impl Fault {
         }
     }
 
-    /// Whether it is for this call.
+    /// Whether the rule matches this call, regardless of probability and count.
     pub(crate) fn hits(&self, target: &Target) -> bool {
         fn fits(wanted: Option<&String>, actual: Option<&str>) -> bool {
             wanted.is_none_or(|wanted| Some(wanted.as_str()) == actual)

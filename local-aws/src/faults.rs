@@ -1,4 +1,4 @@
-//! Which fault a call meets: the rules in force, in their order, with their counts.
+//! Decides which faults a call meets: evaluates the current rules in order and counts their uses.
 
 use std::time::Duration;
 
@@ -7,20 +7,20 @@ use parking_lot::Mutex;
 use crate::fault::{Action, Fault};
 use crate::target::Target;
 
-/// What is to happen to one call.
+/// What will happen to one call.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct Plan {
-    /// How long it waits first.
+    /// The delay before the call, by the server's clock.
     pub(crate) latency: Duration,
-    /// What else happens, if anything.
+    /// The action of the fault, if any; never a latency.
     pub(crate) action: Option<Action>,
 }
 
-/// The rules in force.
+/// The current rules, with their counts.
 pub(crate) struct Faults(Mutex<Rules>);
 
 struct Rules {
-    /// Each with the times that it may still happen.
+    /// Each rule with the number of times that it may still happen.
     rules: Vec<(Fault, u64)>,
     dice: fastrand::Rng,
 }
@@ -34,7 +34,7 @@ impl Faults {
         *self.0.lock() = Rules::new(faults);
     }
 
-    /// Decides over one call: latencies add up, and the first other rule that hits ends it.
+    /// Plans one call: latencies add up, and the first rule with another action ends the search.
     pub(crate) fn plan(&self, target: &Target) -> Plan {
         let mut rules = self.0.lock();
         let Rules { rules, dice } = &mut *rules;
@@ -64,7 +64,7 @@ impl Rules {
         let times = |fault: &Fault| fault.count.unwrap_or(u64::MAX);
         Rules {
             rules: faults.into_iter().map(|f| (f.clone(), times(&f))).collect(),
-            // The same calls in the same order meet the same faults, run after run.
+            // A fixed seed, so that the same calls in the same order meet the same faults in every run.
             dice: fastrand::Rng::with_seed(1),
         }
     }

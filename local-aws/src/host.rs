@@ -1,4 +1,4 @@
-//! Which bucket a host name is about: virtual-hosted addressing, `BUCKET.s3.REGION.amazonaws.com`.
+//! Finds the bucket in a host name: virtual-hosted addressing, `BUCKET.s3.REGION.amazonaws.com`.
 //!
 //! <https://docs.aws.amazon.com/AmazonS3/latest/userguide/VirtualHosting.html>
 
@@ -7,7 +7,7 @@ use s3s::host::{S3Host, VirtualHost};
 
 use crate::arn::Partition;
 
-/// The domains that buckets' names are put in front of: AWS's own, and those of the options.
+/// The domains in front of which a bucket's name may be: AWS's own, and the options' base domains.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     base_domains: Vec<String>,
@@ -18,7 +18,7 @@ impl Hosts {
         Hosts { base_domains }
     }
 
-    /// The bucket that a `Host` header names; none where it is S3 in path style, or another service.
+    /// The bucket that a `Host` header names; `None` for path-style addressing or another service.
     pub(crate) fn bucket<'a>(&self, host: &'a str) -> Option<&'a str> {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
         let in_base = self.base_domains.iter().find_map(|domain| in_front_of(name, domain));
@@ -30,7 +30,7 @@ fn in_front_of<'a>(name: &'a str, domain: &str) -> Option<&'a str> {
     name.strip_suffix(domain)?.strip_suffix('.')
 }
 
-/// The bucket of one of AWS's names: everything before `s3`, `s3.REGION` or `s3.dualstack.REGION`.
+/// The bucket in an AWS host name: everything before `s3`, `s3.REGION` or `s3.dualstack.REGION`.
 fn in_amazon(name: &str) -> Option<&str> {
     let partitions = [Partition::Aws, Partition::China];
     let name = partitions.into_iter().find_map(|partition| in_front_of(name, partition.dns_suffix()))?;

@@ -1,5 +1,5 @@
-//! Who signed a request, once the signature itself has been found right: key, session
-//! token, expiry and time, all by our own clock.
+//! Identifies the caller of a request whose signature s3s has verified: checks key, session token,
+//! expiry, signing time and signed headers, by the server's clock.
 
 mod signed;
 
@@ -13,29 +13,29 @@ use crate::call_context::Skew;
 use crate::caller::Caller;
 use crate::state::ServerState;
 
-/// How far a request's time may be from ours.
+/// How far a request's signing time may be from the server's time.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html>
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// Why a request with a right signature is refused all the same.
+/// Why a request is refused although its signature is right.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// The key is nobody's (any more).
+    /// No user and no session has this access key ID, or the session's role is gone.
     UnknownKey,
-    /// A temporary key without its token, or with another one's.
+    /// Temporary credentials without their session token or with another one, or a user's with one.
     BadToken,
-    /// The session has ended.
+    /// The session has expired.
     Expired,
-    /// The request is from another time, or a presigned one has run out.
+    /// The signing time is too far from the server's time, or a presigned URL has expired.
     Skewed(Skew),
-    /// A header that counts is not under the signature.
+    /// A header that must be signed is not.
     NotSigned { header: String },
-    /// It is not signed with version 4.
+    /// The request is not signed with Signature Version 4.
     NotVersion4,
 }
 
-/// The secret that belongs to an access key id, ended sessions' included: that they have
-/// ended is told once the signature is known to be theirs.
+/// The secret of an access key ID, also of an expired session: its expiry is reported only after the
+/// signature is verified.
 pub(crate) fn secret(state: &ServerState, access_key_id: &str) -> Option<SecretKey> {
     find(state, access_key_id).map(|caller| match caller {
         Caller::User(user) => user.secret.clone(),
@@ -52,7 +52,7 @@ fn find(state: &ServerState, access_key_id: &str) -> Option<Caller> {
     accounts.users.get(access_key_id).cloned().map(Caller::User)
 }
 
-/// Who the holder of `access_key_id` is, if the rest of the request bears it out.
+/// The caller with this access key ID, if the rest of the request is valid for it.
 pub(crate) fn caller(
     state: &ServerState,
     access_key_id: &str,
@@ -64,8 +64,8 @@ pub(crate) fn caller(
     let now = state.clock.now();
     match (&caller, signed.token.as_deref()) {
         (Caller::Session(session), Some(token)) if token == session.token => {
-            // Before the time of the request: a clock that was set ahead ends sessions,
-            // also those of clients that go by another clock.
+            // Checked before the signing time: a server clock that was set ahead expires
+            // sessions, also for clients that use another clock.
             if session.expires <= now {
                 return Err(Refused::Expired);
             }

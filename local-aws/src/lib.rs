@@ -1,16 +1,16 @@
-//! An S3 and an STS in this process, over real HTTP, that keep AWS's rules: signatures,
-//! trust policies with their external IDs, session and bucket policies, expiry, regions.
-//! A destination function runs against them with no cloud, and so do this project's tests.
+//! An in-process S3 and STS, over real HTTP, that enforce AWS's rules: signatures, trust policies with
+//! external IDs, session and bucket policies, session expiry, regions. Destination functions run against
+//! them without a cloud, and so do this project's tests.
 //!
-//! One listener answers for all: S3 (`PutObject`, `HeadBucket`; everything else is
-//! `NotImplemented`) in path style and by virtual hosts, STS on `POST /` (`AssumeRole`, `AssumeRoleWithWebIdentity`,
-//! `GetCallerIdentity`), and the credentials endpoint of EKS Pod Identity on
-//! `GET /v1/credentials`. It stands for every regional endpoint: the region that a request
-//! is signed for is the endpoint asked. Idle connections are closed as S3 closes them.
+//! One listener serves all services: S3, path-style and virtual-hosted (`PutObject`, `HeadBucket`; other
+//! operations are `NotImplemented`), STS on `POST /` (`AssumeRole`, `AssumeRoleWithWebIdentity`,
+//! `GetCallerIdentity`), and the credentials endpoint of EKS Pod Identity on `GET /v1/credentials`. It
+//! stands for every regional endpoint: the region that a request is signed for counts as the endpoint's.
+//! Idle connections are closed as S3 closes them.
 //!
-//! Who and what there is comes from an accounts file ([`Accounts::parse`]), objects go into
-//! a [`Store`], time comes from a [`Clock`], and [`Fault`]s make things go wrong. A
-//! presigned URL's end is also checked against the machine's clock.
+//! Accounts, roles, users and buckets come from an accounts file ([`Accounts::parse`]), objects go to a
+//! [`Store`], time comes from a [`Clock`], and [`Fault`]s make calls fail. Only the expiry of a presigned
+//! URL is also checked against the machine's clock.
 
 mod accounts;
 mod answer;
@@ -59,29 +59,29 @@ use host::Hosts;
 use server::Server;
 use state::ServerState;
 
-/// What a server is made of.
+/// What a [`LocalAws`] is built from.
 #[derive(Debug)]
 pub struct Options {
-    /// Who and what there is.
+    /// Accounts with their roles, users, buckets and faults.
     pub accounts: Accounts,
-    /// Where objects go.
+    /// Where objects are stored.
     pub store: Store,
-    /// What time it is.
+    /// The clock for signing times, expiry and latency.
     pub clock: Clock,
-    /// Whether calls are kept to be looked at, or only counted, which is cheaper.
+    /// Whether calls are kept for [`LocalAws::calls`] and [`LocalAws::subscribe`], or only counted, which is cheaper.
     pub record_calls: bool,
-    /// How long a connection may be idle before it is closed.
+    /// How long a connection may wait for its next request before it is closed.
     pub idle_timeout: Duration,
-    /// Domains that a bucket's name may be put in front of, in addition to AWS's own.
+    /// Domains for virtual-hosted addressing (`BUCKET.DOMAIN`), in addition to AWS's own.
     pub base_domains: Vec<String>,
 }
 
-/// How long S3 leaves an idle connection open, as measured by those it happened to.
+/// How long S3 leaves an idle connection open, as measured by users of the SDK.
 /// <https://github.com/awslabs/aws-sdk-rust/issues/1417>
 const IDLE_TIMEOUT: Duration = Duration::from_secs(20);
 
 impl Options {
-    /// A server of these accounts that keeps objects in memory, goes by the machine's clock and records calls.
+    /// Options with these accounts, a memory store, the machine's clock, recorded calls and S3's idle timeout (20 s).
     #[must_use]
     pub fn new(accounts: Accounts) -> Options {
         Options {
@@ -95,12 +95,12 @@ impl Options {
     }
 }
 
-/// A handle on one S3 and STS; clones are of the same.
+/// A handle to one S3 and STS; clones share its state.
 #[derive(Clone)]
 pub struct LocalAws(Server);
 
 impl LocalAws {
-    /// Makes the server; [`LocalAws::serve`] runs it.
+    /// Builds the server; [`LocalAws::serve`] runs it.
     #[must_use]
     pub fn new(options: Options) -> LocalAws {
         let Options { accounts, store, clock, record_calls, idle_timeout, base_domains } = options;
@@ -108,7 +108,7 @@ impl LocalAws {
         let hosts = Hosts::new(base_domains);
         let hooks = s3::Hooks(Arc::clone(&state));
         let mut config = S3Config::default();
-        // The library goes by the machine's clock; ours is looked at after it.
+        // s3s compares signing times with the machine's clock; `identity` compares them with the server's.
         config.presigned_url_max_skew_time_secs = u32::MAX;
         let mut builder = S3ServiceBuilder::new(hooks.clone());
         builder.set_config(Arc::new(StaticConfigProvider::new(Arc::new(config))));
@@ -128,53 +128,53 @@ impl LocalAws {
         })
     }
 
-    /// Answers on `listener` until `shutdown` is done and the requests under way are too
-    /// (for at most 5 seconds).
+    /// Serves `listener` until `shutdown` completes, then closes it and waits at most 5 seconds for
+    /// requests under way.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         self.0.serve(listener, None, shutdown).await;
     }
 
-    /// The same over TLS, with the certificates of `tls`.
+    /// Like [`LocalAws::serve`], over TLS with the certificates of `tls`.
     pub async fn serve_tls(&self, listener: TcpListener, tls: Arc<ServerConfig>, shutdown: impl Future<Output = ()>) {
         self.0.serve(listener, Some(TlsAcceptor::from(tls)), shutdown).await;
     }
 
-    /// Puts other accounts in place, and their faults. Sessions of roles that are still
-    /// there go on, under the policies as they are now.
+    /// Replaces the accounts and the faults. Sessions of roles that still exist stay valid, under the
+    /// roles' new policies.
     pub fn set_accounts(&self, accounts: Accounts) {
         self.0.state.set_accounts(accounts);
     }
 
-    /// Puts other faults in place, their counts at the start.
+    /// Replaces the faults and resets their counts.
     pub fn set_faults(&self, faults: Vec<Fault>) {
         self.0.state.faults.set(faults);
     }
 
-    /// The latest calls, oldest first, at most 10,000; none unless they are recorded.
+    /// The latest calls, oldest first, at most 10,000; none unless [`Options::record_calls`] is set.
     #[must_use]
     pub fn calls(&self) -> Vec<Call> {
         self.0.state.calls.latest()
     }
 
-    /// How many calls there were, of each kind and outcome, since the start.
+    /// The number of calls since the start, by service, operation and outcome.
     #[must_use]
     pub fn counts(&self) -> Counts {
         self.0.state.calls.counts()
     }
 
-    /// Calls as they are answered; nothing unless they are recorded.
+    /// Receives calls as they are answered; none unless [`Options::record_calls`] is set.
     #[must_use]
     pub fn subscribe(&self) -> broadcast::Receiver<Arc<Call>> {
         self.0.state.calls.subscribe()
     }
 
-    /// All objects of a memory store, by bucket and key.
+    /// All objects of a memory store, sorted by bucket and key; none of other stores.
     #[must_use]
     pub fn objects(&self) -> Vec<StoredObject> {
         self.0.state.store.objects()
     }
 
-    /// The clock in use.
+    /// The server's clock.
     #[must_use]
     pub fn clock(&self) -> &Clock {
         &self.0.state.clock

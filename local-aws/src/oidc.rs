@@ -1,5 +1,5 @@
-//! Tokens of identity providers, as AssumeRoleWithWebIdentity takes them: a Kubernetes cluster's
-//! service account tokens, for one.
+//! Verifies tokens of OIDC identity providers for AssumeRoleWithWebIdentity, such as a Kubernetes
+//! cluster's service account tokens.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/id_roles_providers_oidc.html>
 
@@ -9,31 +9,31 @@ use aws_lc_rs::signature::{RSA_PKCS1_2048_8192_SHA256, RsaPublicKeyComponents};
 use base64_simd::URL_SAFE_NO_PAD;
 use serde::Deserialize;
 
-/// A provider that an account trusts.
+/// An identity provider that an account trusts.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(crate) struct Provider {
-    /// What its tokens give as their issuer.
+    /// The `iss` claim of its tokens.
     pub(crate) issuer: String,
-    /// Whom tokens may be for.
+    /// The `aud` claims that are accepted.
     pub(crate) audiences: Vec<String>,
-    /// The keys that it signs with, as its JWKS has them.
+    /// Its public keys, as in its JWKS.
     pub(crate) keys: Vec<Key>,
 }
 
-/// An RSA key of a JWKS (RFC 7517). Its other members don't matter.
+/// An RSA key of a JWKS (RFC 7517); members other than `n` and `e` are ignored.
 #[derive(Clone, Debug, Deserialize)]
 pub(crate) struct Key {
     n: String,
     e: String,
 }
 
-/// Why a token opens nothing.
+/// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
-    /// It is none, or nobody's here.
+    /// It is not a JWT with RS256, or no provider has this issuer, audience and signing key.
     Invalid,
-    /// It was good once.
+    /// It is valid except that it has expired.
     Expired,
 }
 
@@ -57,7 +57,7 @@ enum Audience {
     Many(Vec<String>),
 }
 
-/// Whom a token speaks of, if one of the providers has signed it.
+/// The `sub` claim of a token that one of the providers has signed and that has not expired.
 pub(crate) fn subject<'a>(
     token: &str,
     mut providers: impl Iterator<Item = &'a Provider>,
@@ -110,7 +110,7 @@ mod tests {
         }
 
         fn provider(&self) -> Provider {
-            // RFC 8017, A.1.1, of 2048 bits: two integers, behind headers that are always as long.
+            // An RSAPublicKey (RFC 8017, A.1.1) of 2048 bits: two integers, whose DER headers have a fixed length.
             let key = self.0.public_key().as_ref();
             let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode_to_string(bytes);
             Provider {

@@ -1,4 +1,4 @@
-//! The endpoint that EKS Pod Identity gives pods: a token for a role's credentials.
+//! The credentials endpoint of EKS Pod Identity: exchanges a pod's token for credentials of a role.
 //!
 //! <https://docs.aws.amazon.com/sdkref/latest/guide/feature-container-credentials.html>
 
@@ -16,15 +16,16 @@ use crate::clock::iso8601;
 use crate::sessions::NewSession;
 use crate::state::ServerState;
 
-/// How long its credentials last.
+/// How long the credentials are valid.
 const LIFETIME: Duration = Duration::from_secs(6 * 3600);
 
-/// The ARN of the role that the request's token is for.
+/// ARN of the role that the request's token is for; `None` if the token is missing or not known.
 pub(crate) fn role(state: &ServerState, headers: &HeaderMap) -> Option<String> {
     let token = headers.get(AUTHORIZATION)?.to_str().ok()?;
     state.accounts().pod_identities.get(token).cloned()
 }
 
+/// Answers a request to the endpoint with credentials of a new session, or an error in JSON.
 pub(crate) fn answer(state: &ServerState, parts: &Parts, context: &CallContext) -> Response<Body> {
     let fail = |code, message| answer::error(Service::PodIdentity, code, message, &context.request_id);
     if parts.method != Method::GET {

@@ -1,4 +1,5 @@
-//! The HTTP side: connections, and for every request the faults, the answer, the record.
+//! The HTTP server: accepts connections and, per request, applies faults, has the service answer, and
+//! records the call.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -35,17 +36,17 @@ use crate::target::Form;
 use crate::target::Target;
 use crate::{answer, error_body, pod_identity};
 
-/// Bytes of a request's body. Objects are read into memory: AWS takes up to 5 GiB in one
-/// piece, which nothing here sends.
+/// Maximum size of a request's body in bytes, as it is read into memory. S3 accepts 5 GiB per PUT, but
+/// no client of this server sends that.
 const LONGEST_BODY: usize = 64 << 20;
-/// How long requests under way may take once the server is to stop.
+/// How long requests under way may take after shutdown has started.
 const DRAIN: Duration = Duration::from_secs(5);
-/// How long a TLS handshake may take.
+/// Timeout of a TLS handshake.
 const HANDSHAKE: Duration = Duration::from_secs(10);
-/// How long to let be after a failure to accept, which lasts when it is for want of files.
+/// Pause after a failed accept, so that a lack of file descriptors, which lasts, does not spin the loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
-/// One server: its state and the protocol library's service on top.
+/// One server: its state, and the s3s service that speaks the protocols on top of it.
 #[derive(Clone)]
 pub(crate) struct Server {
     pub(crate) state: Arc<ServerState>,
@@ -53,21 +54,22 @@ pub(crate) struct Server {
     pub(crate) hosts: Arc<Hosts>,
     /// How long a connection may wait for its next request.
     pub(crate) idle_timeout: Duration,
-    /// Requests and connections so far.
+    /// Requests so far, to number request IDs.
     pub(crate) requests: Arc<AtomicU64>,
+    /// Connections so far, to number them in the record of calls.
     pub(crate) connections: Arc<AtomicU64>,
 }
 
-/// What is known of the connection that a request came over.
+/// The connection of a request, as it is recorded.
 #[derive(Clone, Debug)]
 struct Connection {
-    /// Counted from 0.
+    /// The connection's number, from 0.
     number: u64,
-    /// The name that the client asked for in its TLS handshake.
+    /// The server name that the client sent in the TLS handshake (SNI).
     tls_name: Option<String>,
 }
 
-/// The connection is to be cut without an answer.
+/// The error that makes hyper close the connection, without an answer or within its body.
 #[derive(Debug)]
 pub(crate) struct Cut;
 
@@ -121,25 +123,25 @@ impl Server {
                 let tls_name = stream.get_ref().1.server_name().map(str::to_owned);
                 self.requests(stream, Connection { number, tls_name }, watcher).await;
             }
-            // As with a client that does not trust the certificate.
+            // Normal, for example if the client does not trust the certificate.
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
             Err(_) => tracing::debug!("a TLS handshake took too long"),
         }
     }
 
-    /// Answers the requests of one connection, until it is closed or idle for too long.
+    /// Answers the requests of one connection until it is closed or idle for too long.
     async fn requests<S>(self, stream: S, connection: Connection, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let mut http = http1::Builder::new();
-        // The timeout of a request's head counts from the end of the request before.
+        // hyper starts this timeout when the previous request ends, so it also closes idle connections.
         http.timer(TokioTimer::new()).header_read_timeout(self.idle_timeout);
         let service = service_fn(move |request| {
             let (server, connection) = (self.clone(), connection.clone());
             async move { server.answer(request, connection).await }
         });
-        // Cut on purpose, by the client or for being idle: the record of calls tells the first.
+        // Normal: a fault cut the connection (recorded as a call), the client closed it, or it was idle.
         if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await {
             tracing::debug!(%error, "a connection ended early");
         }
@@ -147,8 +149,8 @@ impl Server {
 
     async fn answer(&self, request: Request<Incoming>, connection: Connection) -> Result<Response<Body>, Cut> {
         let (parts, body) = request.into_parts();
-        // Read to the end before anything is answered: a client that still writes may
-        // never see an answer that comes too early.
+        // Read the whole body before answering: a client that is still writing may never
+        // see an early answer.
         let body = Limited::new(body, LONGEST_BODY).collect().await;
         let body = match body {
             Ok(body) => body.to_bytes(),
@@ -175,7 +177,7 @@ impl Server {
         answered
     }
 
-    /// Answers as the plan has it, or with the truth.
+    /// Executes the call and answers it, except for what the plan's fault replaces.
     async fn carry_out(
         &self,
         plan: Plan,
@@ -225,7 +227,7 @@ impl Server {
             };
             response.headers_mut().insert(name, id);
         }
-        // The SDKs set their clocks by it, and sign by those.
+        // The SDKs correct their signing time by this header.
         let now = jiff::Timestamp::try_from(self.state.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
         let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
         if let Some(date) = date.ok().and_then(|date| HeaderValue::from_str(&date).ok()) {

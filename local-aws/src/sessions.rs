@@ -1,4 +1,4 @@
-//! Temporary credentials: made by STS, known by their access key id until well after they end.
+//! Issues temporary credentials, and remembers them by access key ID until well after they expire.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -11,13 +11,13 @@ use crate::accounts::Role;
 use crate::arn;
 use crate::policy::Policy;
 
-/// How long an ended session is remembered, so that its credentials are told to have
-/// expired rather than to be unknown.
+/// How long an expired session is remembered, so that its credentials are reported as expired
+/// rather than unknown.
 const REMEMBERED: Duration = Duration::from_secs(6 * 3600);
-/// Sessions held at most; beyond it the one that ends first goes.
+/// Maximum number of sessions; beyond it, the one that expires first is dropped.
 const MOST: usize = 10_000;
 
-/// A role assumed by somebody for some time.
+/// An assumed role, with its temporary credentials.
 pub(crate) struct Session {
     pub(crate) access_key_id: String,
     pub(crate) secret: SecretKey,
@@ -27,13 +27,13 @@ pub(crate) struct Session {
     pub(crate) role_arn: String,
     pub(crate) name: String,
     pub(crate) assumed_role_arn: String,
-    /// What narrows the role's own policy down.
+    /// The session policy, which restricts what the role's policy allows.
     pub(crate) policy: Option<Policy>,
-    /// Whether it carries tags that go along into the next role.
+    /// Whether it has transitive session tags, which are passed on when it assumes another role.
     pub(crate) transitive_tags: bool,
 }
 
-/// What a session is made of.
+/// The parameters of a new session.
 pub(crate) struct NewSession<'a> {
     pub(crate) role: &'a Role,
     pub(crate) name: &'a str,
@@ -42,7 +42,7 @@ pub(crate) struct NewSession<'a> {
     pub(crate) transitive_tags: bool,
 }
 
-/// All sessions, by access key id.
+/// All sessions, by access key ID.
 #[derive(Default)]
 pub(crate) struct Sessions(RwLock<HashMap<String, Arc<Session>>>);
 
@@ -52,7 +52,7 @@ impl Sessions {
         sessions.get(access_key_id).cloned()
     }
 
-    /// Makes a session and lets go of those that ended long ago.
+    /// Creates a session; if there are too many, drops those that expired long ago.
     pub(crate) fn issue(&self, new: NewSession<'_>, now: SystemTime) -> Arc<Session> {
         let NewSession { role, name, .. } = new;
         let session = Arc::new(Session {

@@ -1,4 +1,4 @@
-//! What all parts of one server look at.
+//! The state that all parts of one server share: accounts, sessions, objects, clock, faults, calls.
 
 use std::sync::Arc;
 
@@ -11,7 +11,7 @@ use crate::faults::Faults;
 use crate::sessions::Sessions;
 use crate::store::Store;
 
-/// The state of one server.
+/// The state of one server, shared by its connections. Each part has its own lock.
 pub(crate) struct ServerState {
     accounts: RwLock<Arc<Accounts>>,
     pub(crate) sessions: Sessions,
@@ -33,11 +33,12 @@ impl ServerState {
         }
     }
 
-    /// The accounts as they are now; hold on to them for one decision only.
+    /// The current accounts. Hold them for one decision only, since they may be replaced.
     pub(crate) fn accounts(&self) -> Arc<Accounts> {
         Arc::clone(&self.accounts.read())
     }
 
+    /// Replaces the accounts, and the faults by those of their file.
     pub(crate) fn set_accounts(&self, accounts: Accounts) {
         self.faults.set(accounts.faults.clone());
         *self.accounts.write() = Arc::new(accounts);

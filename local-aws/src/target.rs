@@ -1,5 +1,5 @@
-//! What a request asks for, told from its first line and, for STS, its form, before any
-//! of it is checked: faults go by it, and the record of calls.
+//! Parses what a request targets (service, operation, bucket, key, role) from its line, headers and STS
+//! form. This happens before any check: faults match on it, and calls are recorded with it.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -15,7 +15,7 @@ use crate::host::Hosts;
 /// The path of the credentials endpoint of EKS Pod Identity.
 pub(crate) const POD_IDENTITY_PATH: &str = "/v1/credentials";
 
-/// The operations told apart; everything else is `Other`.
+/// The operations that are distinguished; any other is `Other`.
 pub(crate) const OPERATIONS: [&str; 7] = [
     "PutObject",
     "HeadBucket",
@@ -28,7 +28,7 @@ pub(crate) const OPERATIONS: [&str; 7] = [
 
 const OTHER: &str = "Other";
 
-/// What is called, and on what.
+/// The operation that a request calls, and the names that it contains; nothing is verified.
 #[derive(Debug)]
 pub(crate) struct Target {
     pub(crate) service: Service,
@@ -36,18 +36,19 @@ pub(crate) struct Target {
     /// The `Host` header.
     pub(crate) host: Option<String>,
     pub(crate) bucket: Option<String>,
-    /// The object's key as it stands in the path; empty where there is none.
+    /// The object's key as in the path, still percent-encoded; empty if there is none.
     pub(crate) key: String,
-    /// Whether the request carries `If-None-Match`.
+    /// Whether the request has `If-None-Match`.
     pub(crate) conditional: bool,
-    /// The ARN of the role asked for.
+    /// ARN of the requested role.
     pub(crate) role: Option<String>,
     pub(crate) session_name: Option<String>,
+    /// Whether the request has an external ID, which itself is never recorded.
     pub(crate) external_id: bool,
     pub(crate) session_policy: Option<String>,
 }
 
-/// The fields of an STS request.
+/// The fields of an STS request, decoded, by name.
 pub(crate) type Form = Arc<HashMap<String, String>>;
 
 impl Target {
@@ -66,14 +67,14 @@ impl Target {
         }
     }
 
-    /// Tells what `parts` asks for; the form comes along if it is an STS request.
+    /// Parses the target, and the form if it is an STS request.
     pub(crate) fn of(parts: &Parts, body: &Bytes, hosts: &Hosts) -> (Target, Option<Form>) {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
         let (target, form) = Target::at(host.and_then(|host| hosts.bucket(host)), parts, body);
         (Target { host: host.map(str::to_owned), ..target }, form)
     }
 
-    /// The same, where `bucket` is what the host name says.
+    /// Parses all but the host; `bucket` is the one that the host name contains.
     fn at(bucket: Option<&str>, parts: &Parts, body: &Bytes) -> (Target, Option<Form>) {
         let path = parts.uri.path();
         if bucket.is_none() && path == POD_IDENTITY_PATH {
@@ -89,7 +90,7 @@ impl Target {
             None => path.split_once('/').unwrap_or((path, "")),
         };
         let plain = parts.uri.query().is_none_or(|query| {
-            // The SDKs put x-id=PutObject there, and presigned URLs X-Amz-….
+            // The SDKs add x-id=PutObject, and presigned URLs X-Amz-…; any other query selects another operation.
             query.split('&').all(|pair| pair.to_ascii_lowercase().starts_with("x-"))
         });
         let operation = match (&parts.method, key.is_empty()) {

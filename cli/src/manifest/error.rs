@@ -1,56 +1,56 @@
-//! Why a manifest can't be used. No error shows a Secret's value.
+//! Errors of parsing a manifest. None of them shows a Secret's value.
 
 use serde_yaml::Value;
 
-/// Why a manifest can't be used.
+/// Why a manifest can't be used, as text that follows the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The file can't be read.
     #[error("can't be read: {0}")]
     Unreadable(std::io::Error),
-    /// It is not YAML.
+    /// The text is not YAML; with the parser's message.
     #[error("is not YAML: {0}")]
     Yaml(String),
-    /// A document that has no place in it.
+    /// A document that is neither a function, nor a Secret, nor an object of another API.
     #[error("document {index} {says}; only DestinationFunctions and Secrets are understood")]
     Kind {
-        /// Its place, from 1.
+        /// Its position in the file, from 1.
         index: usize,
-        /// What it is.
+        /// Its kind and name, or that it has no kind.
         says: String,
     },
-    /// A Secret without a name.
+    /// A Secret without a name, by its position in the file, from 1.
     #[error("document {0} is a Secret without metadata.name")]
     Nameless(usize),
-    /// A Secret that is not one.
+    /// A Secret with an invalid field.
     #[error("Secret {name}: {says}")]
     Secret {
-        /// Its name.
+        /// The Secret's name.
         name: String,
-        /// What is wrong with it.
+        /// What is wrong with it, without its values.
         says: String,
     },
-    /// Two documents of one name.
+    /// Two documents of the same kind, namespace and name.
     #[error("{kind} {name} of namespace {namespace} is in it twice")]
     Twice {
-        /// Their kind.
+        /// The kind of both.
         kind: &'static str,
-        /// Their name.
+        /// The name of both.
         name: String,
-        /// Their namespace.
+        /// The namespace of both.
         namespace: String,
     },
-    /// No function.
+    /// The file holds no function.
     #[error("holds no DestinationFunction")]
     NoFunction,
-    /// More functions than one.
+    /// The file holds several functions where the subcommand takes one; with their names.
     #[error("holds several DestinationFunctions ({}) where one is expected", .0.join(", "))]
     SeveralFunctions(Vec<String>),
 }
 
 impl ManifestError {
-    /// What the parser says, with line and column; a value that does not fit its tag, which could
-    /// be a secret, is left out.
+    /// The parser's message, with line and column. If it would quote a value that does not fit its tag, which
+    /// could be a secret, only the position is kept.
     pub(super) fn yaml(error: &serde_yaml::Error) -> Self {
         let says = error.to_string();
         match (says.starts_with("invalid ") || says.contains(": invalid "), error.location()) {

@@ -1,4 +1,4 @@
-//! A Secret of the manifest.
+//! Parses a Secret of the manifest, and keeps its values out of debug output and errors.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -10,20 +10,20 @@ use zeroize::Zeroizing;
 
 use super::ManifestError;
 
-/// The fields that a Secret may have.
+/// The top-level fields of a Secret; any other is an error.
 const FIELDS: [&str; 7] = ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"];
 
-/// A Secret: its keys and their values, which neither Debug nor an error shows.
+/// A Secret. Its values are zeroed on drop, and neither `Debug` nor an error shows them.
 pub struct Secret {
-    /// Its name.
+    /// `metadata.name`, which is required.
     pub name: String,
-    /// Its namespace; `default` if it names none.
+    /// `metadata.namespace`; `default` if that is missing.
     pub namespace: String,
     values: BTreeMap<String, Zeroizing<Vec<u8>>>,
 }
 
 impl Secret {
-    /// Reads `data` and, above it, `stringData`, as the API server merges them.
+    /// Reads `data` and `stringData`; `stringData` overrides, as on the API server.
     pub(super) fn read(name: String, namespace: String, document: &Value) -> Result<Self, ManifestError> {
         let fault = |says: String| ManifestError::Secret { name: name.clone(), says };
         if document["apiVersion"].as_str() != Some("v1") {
@@ -55,17 +55,17 @@ impl Secret {
         Ok(Self { name, namespace, values })
     }
 
-    /// The value of `key` as text, if the Secret has the key.
+    /// The value of `key` as text, an error if it is not UTF-8; `None` if the Secret lacks the key.
     pub fn text(&self, key: &str) -> Option<Result<&str, Utf8Error>> {
         self.values.get(key).map(|value| std::str::from_utf8(value))
     }
 
-    /// The Secret's keys and values.
+    /// Copies of the Secret's keys and values, sorted by key.
     pub fn entries(&self) -> impl Iterator<Item = (String, Zeroizing<Vec<u8>>)> {
         self.values.iter().map(|(key, value)| (key.clone(), value.clone()))
     }
 
-    /// The Secret's keys.
+    /// The Secret's keys, sorted.
     pub fn keys(&self) -> impl Iterator<Item = &str> {
         self.values.keys().map(String::as_str)
     }
@@ -78,13 +78,13 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Base64, in which line breaks mean nothing.
+/// Decodes base64. Line breaks are ignored, as by the API server (Go's encoding/base64).
 fn decoded(text: &str) -> Option<Vec<u8>> {
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     serde_json::from_value(text.into()).ok().map(|ByteString(bytes)| bytes)
 }
 
-// An Option, to have the shape of `decoded`.
+// Returns an Option to have the same signature as `decoded`.
 #[allow(clippy::unnecessary_wraps, reason = "one of two ways to read a value")]
 fn plain(text: &str) -> Option<Vec<u8>> {
     Some(text.as_bytes().to_vec())

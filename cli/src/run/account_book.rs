@@ -1,4 +1,4 @@
-//! The embedded AWS's accounts: those that a function needs, or those of a file.
+//! Builds the embedded AWS's accounts: those that match a function, or those of an accounts file.
 
 use serde_json::json;
 use serde_yaml::Value;
@@ -6,33 +6,33 @@ use tributary_local_aws::Accounts;
 
 use super::function::Function;
 
-/// The account that stands for the people who run functions.
+/// ID of the account with the base identity: it stands for the company that runs the function.
 const OWN_ACCOUNT: &str = "210987654321";
-/// Keys of no account at all: they open nothing but the embedded AWS.
+/// Credentials of the base identity. They are valid only in the embedded AWS.
 const ACCESS_KEY: &str = "AKIATRIBUTARYRUN0000";
 const SECRET_KEY: &str = "embedded-aws-only";
 
-/// A principal's long-lived keys.
+/// Long-lived credentials of an IAM user.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Keys {
-    /// The access key.
+    /// The access key ID.
     pub id: String,
-    /// The secret key.
+    /// The secret access key.
     pub secret: String,
 }
 
-/// Accounts, and the one that the sidecar is to be.
+/// The accounts of the embedded AWS, and the sidecar's base identity in them.
 #[derive(Debug)]
 pub struct AccountBook {
-    /// Who and what there is.
+    /// The accounts with their roles, users, buckets and faults.
     pub accounts: Accounts,
-    /// The base identity; none leaves the sidecar without one.
+    /// Credentials of the base identity; `None` if the accounts have no user.
     pub base: Option<Keys>,
 }
 
 impl AccountBook {
-    /// The accounts that make the function work as it stands: its role, which demands the external
-    /// ID, and its bucket, owned by whoever it says.
+    /// Accounts in which the function works unchanged: its role, which requires the external ID, and its
+    /// bucket, owned by `spec.s3.expectedBucketOwner` or else by the role's account.
     pub fn matching(function: &Function, external_id: &str) -> Result<Self, String> {
         let spec = &function.config.spec;
         let partition = spec.role_arn.partition();
@@ -42,7 +42,7 @@ impl AccountBook {
         let owner = spec.s3.expected_bucket_owner.as_ref().map_or(role_account, |owner| owner.as_str());
         let mut bucket_entry = json!({"region": spec.s3.region});
         if owner != role_account {
-            // Across accounts, the bucket must let the role in as well.
+            // Across accounts, the bucket's policy must allow the role too.
             bucket_entry["policy"] = json!({
                 "Version": "2012-10-17",
                 "Statement": [{
@@ -68,8 +68,8 @@ impl AccountBook {
         Ok(Self { accounts: Accounts::parse(&file.to_string()).map_err(|error| error.to_string())?, base: Some(base) })
     }
 
-    /// The accounts of a file. The sidecar is its user named `tributary`, else its first user, else
-    /// nobody.
+    /// The accounts of a file. The base identity is its user named `tributary`, else its first user, else
+    /// none.
     pub fn parse(text: &str) -> Result<Self, String> {
         let accounts = Accounts::parse(text).map_err(|error| error.to_string())?;
         let file: Value = serde_yaml::from_str(text).map_err(|error| error.to_string())?;

@@ -1,4 +1,4 @@
-//! The AWS around the sidecar: an embedded one, or the real one.
+//! Sets up the AWS that the sidecar uses: an embedded S3 and STS, or the real AWS.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -15,38 +15,38 @@ use super::account_book::{AccountBook, Keys};
 use super::function::Function;
 use super::watched::WatchedFile;
 
-/// The AWS that the sidecar talks to.
+/// The S3 and STS that the sidecar calls.
 pub enum Cloud {
-    /// AWS itself, or what the function names.
+    /// The real AWS, or the endpoints that the function names.
     Real,
-    /// One in this process.
+    /// An S3 and an STS in this process.
     Embedded(Box<Embedded>),
 }
 
 /// An S3 and an STS in this process.
 pub struct Embedded {
-    /// The server.
+    /// The server; its clones share one state.
     pub aws: LocalAws,
-    /// Where it listens.
+    /// The socket that it serves: a free port of 127.0.0.1.
     pub listener: TcpListener,
-    /// Where its objects are.
+    /// The directory of its objects.
     pub data: PathBuf,
-    /// What to tell about it at the start.
+    /// Where its accounts come from, shown at the start.
     pub note: String,
     identity: Identity,
     accounts: Option<WatchedFile>,
 }
 
 impl Cloud {
-    /// AWS itself, or what the function names, with the usual credentials.
+    /// The real AWS, or the endpoints that the function names, with AWS's default credential chain.
     pub fn real() -> Self {
         Self::Real
     }
 
-    /// An AWS of its own that matches the function, or is as the accounts file says.
+    /// An embedded AWS with the accounts of the file or, without one, accounts that match the function.
     ///
     /// # Errors
-    /// One line that says what is wrong with the file or the folder.
+    /// One line: the accounts file is wrong, the directory can't be created, or no port is free.
     pub fn embedded(data: &Path, accounts: Option<&Path>, function: &Function) -> Result<Self, String> {
         let (book, file, note) = match accounts {
             Some(path) => {
@@ -73,7 +73,7 @@ impl Cloud {
         })))
     }
 
-    /// What the sidecar is before it assumes the role.
+    /// The base identity, with which the sidecar assumes the role.
     pub fn identity(&self) -> BaseIdentity {
         match self {
             Self::Real => BaseIdentity::Chain,
@@ -81,7 +81,7 @@ impl Cloud {
         }
     }
 
-    /// Where S3 and STS are, if not where the function says.
+    /// URLs of the embedded S3 and STS; none for the real AWS, where the function's endpoints apply.
     pub fn endpoints(&self) -> Endpoints {
         match self {
             Self::Real => Endpoints::default(),
@@ -92,7 +92,7 @@ impl Cloud {
         }
     }
 
-    /// Takes up an edit of the accounts file: what came of it, if there was one.
+    /// Applies an edit of the accounts file, or returns why it is invalid; `None` if there was no edit.
     pub fn look(&mut self) -> Option<Result<(), String>> {
         let Self::Embedded(embedded) = self else { return None };
         let text = embedded.accounts.as_mut()?.changed()?;
@@ -104,7 +104,7 @@ impl Cloud {
 }
 
 impl Embedded {
-    /// The file that a call stored, if it stored one.
+    /// The file that a successful PutObject wrote; `None` for any other call.
     pub fn file_of(&self, call: &Call) -> Option<PathBuf> {
         let stored = call.operation == "PutObject" && call.status == Some(200);
         let (bucket, key) = (call.bucket.as_ref()?, call.key.as_ref()?);
@@ -112,12 +112,12 @@ impl Embedded {
     }
 }
 
-/// The accounts that match the function, and what to tell about them.
+/// The accounts that match the function, and a sentence about them for the user.
 fn matching(function: &Function) -> Result<(AccountBook, String), String> {
     if let Some(external_id) = function.external_id() {
         return Ok((AccountBook::matching(function, external_id.reveal())?, "set up to match the file".to_owned()));
     }
-    // There is nothing to match: the role gets an ID that the file does not have.
+    // Without an external ID to match, the role requires a random one, which the note shows.
     let external_id = crate::external_id::random().map_err(|error| error.to_string())?;
     let reference = &function.config.spec.external_id_secret_ref;
     let note = format!(
@@ -127,7 +127,7 @@ fn matching(function: &Function) -> Result<(AccountBook, String), String> {
     Ok((AccountBook::matching(function, &external_id)?, note))
 }
 
-/// The base identity, which an edit of the accounts file may change.
+/// Provides the base identity's credentials, which an edit of the accounts file may change.
 #[derive(Clone, Debug)]
 struct Identity(Arc<Mutex<Option<Keys>>>);
 

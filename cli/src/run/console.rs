@@ -1,4 +1,4 @@
-//! What is shown while a function runs: where things are, each problem, a live count, a summary.
+//! Prints what happens while a function runs: addresses, problems, refused requests, a live count, a summary.
 
 use std::path::Path;
 use std::time::Instant;
@@ -15,15 +15,16 @@ use super::function::Function;
 use super::mount::Mount;
 use super::screen::Screen;
 
-/// Says on the screen what happens.
+/// Turns the events of a run into lines on the screen.
 pub struct Console {
     screen: Screen,
+    /// The conditions as they were shown last.
     told: Vec<SidecarCondition>,
-    /// Whether the sidecar was said to be ready. A bucket that fails later is a problem, and its end no second beginning.
+    /// Whether `ready` was printed. A bucket that fails later is a problem, and its recovery no second `ready`.
     told_ready: bool,
-    /// The refusal that was shown last.
+    /// The refusal that was shown last, with the count of its repetitions.
     refused: Folded,
-    /// Whether a role that does not demand its external ID is used all the same.
+    /// Whether the function uses a role even if it does not require the external ID (`externalIdEnforcement: Warn`).
     enforcement_only_warns: bool,
 }
 
@@ -32,7 +33,7 @@ impl Console {
         Self { screen, told: Vec::new(), told_ready: false, refused: Folded::default(), enforcement_only_warns: false }
     }
 
-    /// What runs where, and how to send a first event.
+    /// Prints the function's addresses, role and storage, and commands that send a first event.
     pub fn start(&mut self, function: &Function, cloud: &Cloud, mount: &Mount, events: &str, admin: &str) {
         let config = &function.config;
         self.enforcement_only_warns = config.spec.external_id_enforcement == ExternalIdEnforcement::Warn;
@@ -62,7 +63,7 @@ impl Console {
         self.line("");
     }
 
-    /// A line for each condition that turned.
+    /// Prints a line for each condition that became a problem or a warning or recovered, and `ready` once.
     pub fn conditions(&mut self, now: &[SidecarCondition]) {
         for condition in now {
             let old = self.told.iter().find(|told| told.r#type == condition.r#type);
@@ -85,7 +86,8 @@ impl Console {
         self.told = now.to_vec();
     }
 
-    /// Whether events are stored: the role is assumed, and demands its external ID, or need not; and S3 takes them.
+    /// Whether events are stored: the role is assumed, it requires its external ID or the function only warns, and
+    /// the bucket accepts writes. Once `ready` was printed, the bucket does not count any more.
     fn ready(&self, conditions: &[SidecarCondition]) -> bool {
         let status = |r#type| conditions.iter().find(|condition| condition.r#type == r#type).map(|found| found.status);
         let enforced = match status(ConditionType::ExternalIdEnforced) {
@@ -97,23 +99,23 @@ impl Console {
             && (self.told_ready || status(ConditionType::BucketWritable) != Some(Truth::False))
     }
 
-    /// A new sidecar, of which nothing is known yet.
+    /// Forgets the conditions that were shown, because a new sidecar starts.
     pub fn forget(&mut self) {
         self.told.clear();
         self.told_ready = false;
     }
 
-    /// Something that the person who runs it should know.
+    /// Prints a line with a label, padded to 9 columns: an edit, a problem.
     pub fn note(&mut self, kind: &str, says: &str) {
         self.line(&format!("{kind:<9} {says}"));
     }
 
-    /// Where the first object is.
+    /// Prints the file of the first object.
     pub fn first_object(&mut self, file: &Path) {
         self.line(&format!("object    {}", file.display()));
     }
 
-    /// A request, or an event of a batch, that was not taken.
+    /// Prints a request, or an event of a batch, that was refused; repetitions are only counted.
     pub fn refused(&mut self, refusal: &Refusal) {
         let Refusal { method, path, status, event, reason } = refusal;
         let event = event.map(|index| format!(", event {index}")).unwrap_or_default();
@@ -124,25 +126,25 @@ impl Console {
         }
     }
 
-    /// The live count.
+    /// Updates the live count, after the count of repeated refusals if it is due.
     pub fn count(&mut self, totals: Totals) {
         let more = self.refused.due(Instant::now());
         self.repeated(more);
         self.screen.status(status(totals));
     }
 
-    /// The first Ctrl-C: what the end waits for.
+    /// Prints, after the first Ctrl-C, how many requests the shutdown waits for.
     pub fn stopping(&mut self, requests: u64) {
         let in_flight = counted(requests, "request");
         self.note("stopping", &format!("{in_flight} in flight; press Ctrl-C again to stop now"));
     }
 
-    /// The second Ctrl-C: what did not end.
+    /// Prints how many requests got no answer, after a second Ctrl-C or the end of the grace period.
     pub fn stopped(&mut self, requests: u64) {
         self.note("stopped", &format!("{} not answered", counted(requests, "request")));
     }
 
-    /// The summary, when it ends.
+    /// Prints the summary of the run, and where its objects are.
     pub fn end(&mut self, totals: Totals, place: &str) {
         self.line(&format!("{}; objects are in {place}", summary(totals)));
     }
@@ -153,7 +155,7 @@ impl Console {
         self.screen.line(text);
     }
 
-    /// How often the refusal that was shown last came again, if it did.
+    /// Prints how often the last refusal was repeated, if it was.
     fn repeated(&self, more: Option<String>) {
         if let Some(more) = more {
             self.screen.line(&format!("refused   {more}"));
@@ -165,7 +167,7 @@ fn counted(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// What matters most comes first: a narrow terminal shows no more than the beginning.
+/// The live count, with the most important numbers first: a narrow terminal cuts off the end.
 fn status(totals: Totals) -> String {
     let Totals { stored, filtered, rejected, refused_requests, objects, bytes, .. } = totals;
     format!(

@@ -1,7 +1,7 @@
-//! How to send a first event: commands to paste into a shell as they stand.
+//! Builds the shell commands that send a first event to the function, ready to paste.
 //!
-//! No secret is shown. The commands read it from the file that the sidecar reads, which is there, for
-//! this user alone, while the function runs.
+//! The commands show no secret: they read it from the file that the sidecar reads. That file exists while
+//! the function runs, and only this user can read it.
 
 use std::path::Path;
 
@@ -12,9 +12,9 @@ use super::mount::Mount;
 
 const EVENT: &str = r#""userId":"u1","event":"Order Completed""#;
 
-/// A sentence, and below it the commands that it announces.
+/// A sentence and, below it, the commands for the function's kind of authentication.
 pub fn lines(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
-    // The certificate is most likely not one for this address.
+    // The function's certificate is probably not valid for this address.
     let curl = if ingest.tls_secret_ref.is_some() { "curl -k" } else { "curl" };
     match (&ingest.write_key_secret_ref, &ingest.signature_secret_ref) {
         (Some(reference), _) => {
@@ -40,7 +40,7 @@ pub fn lines(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
     }
 }
 
-/// A shell's words for a file's first line that is not empty: a Secret may hold several keys, one per line.
+/// A shell expression for a file's first line that is not empty: a Secret may hold several keys, one per line.
 fn first_line(file: &Path) -> String {
     format!("$(grep -m 1 . '{}')", file.display())
 }

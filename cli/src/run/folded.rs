@@ -1,11 +1,11 @@
-//! A line that comes again and again, shown once and then as a count. Pure.
+//! Folds a repeated line into one line and a count of its repetitions. Pure.
 
 use std::time::{Duration, Instant};
 
-/// How long a line that goes on coming is only counted before the count is shown.
+/// How long repetitions are only counted before the count is shown.
 const SHOW_AFTER: Duration = Duration::from_secs(5);
 
-/// The line that was shown last, and how often it came since.
+/// The line that was shown last, and the repetitions that were not shown yet.
 #[derive(Default)]
 pub struct Folded {
     line: String,
@@ -14,7 +14,7 @@ pub struct Folded {
 }
 
 impl Folded {
-    /// Whether this is the line of before, which is then counted.
+    /// Whether `line` is the line that was shown last; if so, counts it.
     pub fn repeats(&mut self, line: &str, now: Instant) -> bool {
         let is_same = self.line == line;
         if is_same {
@@ -24,19 +24,19 @@ impl Folded {
         is_same
     }
 
-    /// Another line was shown, of which repetitions are to be counted from here on.
+    /// Starts to count repetitions of `line`, which was just shown.
     pub fn begin(&mut self, line: String) {
         *self = Self { line, more: 0, since: None };
     }
 
-    /// What to show before another line: how often the line came, if it did.
+    /// The count to show before another line, if there were repetitions; stops counting.
     pub fn end(&mut self) -> Option<String> {
         let count = self.count();
         self.begin(String::new());
         count
     }
 
-    /// What to show of a line that goes on coming, if it is time.
+    /// The count to show while the line keeps repeating; `None` within [`SHOW_AFTER`] of its first repetition.
     pub fn due(&mut self, now: Instant) -> Option<String> {
         if now < self.since? + SHOW_AFTER {
             return None;

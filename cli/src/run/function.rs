@@ -1,4 +1,4 @@
-//! The function that is run, and its Secrets, as the file has them now.
+//! Reads the function and its Secrets from the file, and classifies edits of the file.
 
 use std::path::Path;
 
@@ -10,20 +10,20 @@ use zeroize::Zeroizing;
 use super::watched::WatchedFile;
 use crate::manifest::Manifest;
 
-/// A Secret's keys and values.
+/// A Secret's keys with their values, in bytes.
 pub type Entries = Vec<(String, Zeroizing<Vec<u8>>)>;
 
-/// A function, as its sidecar gets it, and its Secrets.
+/// A valid function in the form that its sidecar needs, and its Secrets.
 #[derive(Clone, PartialEq)]
 pub struct Function {
-    /// What the sidecar is started with.
+    /// The configuration that the sidecar is started with.
     pub config: SidecarConfig,
-    /// What each Secret that the function names holds; nothing if the file lacks it.
+    /// The content of each Secret that the function refers to; empty if the file lacks the Secret.
     pub secrets: Vec<(SecretUse, Entries)>,
 }
 
 impl Function {
-    /// The function's external ID, read as the sidecar reads it, if the Secret has one.
+    /// The external ID, parsed as the sidecar parses it; `None` if it is missing or invalid.
     pub fn external_id(&self) -> Option<ExternalId> {
         let key = self.config.spec.external_id_secret_ref.key.as_str();
         let (_, entries) = self.secrets.iter().find(|(r#use, _)| *r#use == SecretUse::ExternalId)?;
@@ -56,25 +56,25 @@ impl Function {
     }
 }
 
-/// What an edit of the file came to.
+/// How the file changed since it was last read.
 pub enum Edit {
-    /// Nothing that matters.
+    /// Not at all, or without an effect on the function.
     None,
-    /// The file is right again, and is what it was.
+    /// The file is valid again, with the same function and Secrets as before.
     Restored,
-    /// Only Secrets changed: they are put into their folders, and the sidecar reads them there.
+    /// Only Secrets changed: they are written to their folders, from which the sidecar reads them.
     Secret,
-    /// The function changed: its sidecar is rolled.
+    /// The function changed: its sidecar must be rolled.
     Function,
-    /// The file is wrong now; the function goes on as it was.
+    /// The file is invalid, and this is why; the function keeps running as it was.
     Wrong(String),
 }
 
-/// The file, followed.
+/// The function's file, watched for edits.
 pub struct Watched {
     file: WatchedFile,
     current: Function,
-    /// Whether the file was wrong when it was read last.
+    /// Whether the file was invalid when it was last read.
     is_wrong: bool,
 }
 
@@ -82,19 +82,19 @@ impl Watched {
     /// Reads the file for the first time.
     ///
     /// # Errors
-    /// One line that says what is wrong with it.
+    /// One line that says why the file can't be used.
     pub fn load(path: &Path) -> Result<Self, String> {
         let (file, text) = WatchedFile::open(path)?;
         let current = Function::parse(&text, 1).map_err(|says| format!("{}: {says}", path.display()))?;
         Ok(Self { file, current, is_wrong: false })
     }
 
-    /// The function as it was when the file was last right.
+    /// The function as of the last valid version of the file.
     pub fn current(&self) -> &Function {
         &self.current
     }
 
-    /// Looks at the file again.
+    /// Reads the file again and classifies the edit, if there was one.
     pub fn look(&mut self) -> Edit {
         let Some(text) = self.file.changed() else { return Edit::None };
         let generation = self.current.config.generation;

@@ -1,8 +1,8 @@
-//! `tributary run`: one function of a file, with no cluster and, unless asked for, no cloud.
+//! `tributary run`: runs one function from a file, without a cluster and, by default, without AWS.
 //!
-//! The sidecar is the very code that a pod runs. What a cluster does around it is done here: the
-//! Secret is put into a folder as the kubelet would, an edited function is rolled, and what the
-//! sidecar says of itself is shown. [`cloud`] is the AWS around it.
+//! The sidecar is the same code that runs in a pod. This module does what a cluster does around it: it
+//! writes the Secrets to folders as the kubelet does, rolls the sidecar when the function is edited, and
+//! prints the sidecar's conditions. [`cloud`] provides the embedded or the real AWS.
 
 mod account_book;
 mod cloud;
@@ -28,11 +28,11 @@ use console::Console;
 use screen::Screen;
 use supervisor::Supervisor;
 
-/// Runs a function of a file, with an S3 and an STS of its own.
+/// Runs a function from a file, with an embedded S3 and STS.
 ///
-/// The embedded AWS keeps AWS's rules: it demands the external ID, checks signatures and session
-/// policies, and ends sessions. It is set up to match the file as it is at the start, or from an
-/// accounts file of yours. Edits of both files are taken up while it runs.
+/// The embedded AWS enforces AWS's rules: it requires the external ID, checks signatures and session
+/// policies, and expires sessions. Its accounts come from --accounts; without it, they are set up to match
+/// the function as it is at the start. Edits of either file take effect while it runs.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Objects land as files in DIR/<bucket>/<key>. Ctrl-C answers what is in flight and ends it, with a
@@ -43,36 +43,35 @@ Examples:
   tributary run examples/orders.yaml --accounts examples/accounts.yaml
   tributary run function.yaml --aws")]
 pub struct Arguments {
-    /// YAML documents: one DestinationFunction and the Secret with its external ID; - is standard input, whose
-    /// edits nobody can see
+    /// YAML file with one DestinationFunction and the Secret with its external ID; - reads standard input, once
     file: PathBuf,
 
-    /// Where events are taken
+    /// Address that receives events
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
     listen: SocketAddr,
 
-    /// Where /healthz, /readyz, /metrics and /status are
+    /// Address of /healthz, /readyz, /metrics and /status
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
     admin: SocketAddr,
 
-    /// Where the embedded S3 keeps its objects
+    /// Directory in which the embedded S3 stores objects
     #[arg(long, value_name = "DIR", default_value = "tributary-data", conflicts_with = "aws")]
     data: PathBuf,
 
-    /// Accounts, roles, principals, buckets and faults of the embedded AWS, as YAML
+    /// YAML file with accounts, roles, users, buckets and faults of the embedded AWS
     #[arg(long, value_name = "FILE", conflicts_with = "aws")]
     accounts: Option<PathBuf>,
 
-    /// Use the real AWS, or the endpoints that the function names, with the usual credentials
+    /// Use the real AWS, or the endpoints that the function names, with AWS's default credential chain
     #[arg(long)]
     aws: bool,
 
-    /// Print the sidecar's own log too, as much of it as spec.logLevel says
+    /// Also print the sidecar's log, at the level of spec.logLevel
     #[arg(long)]
     logs: bool,
 }
 
-/// Runs until Ctrl-C or SIGTERM.
+/// Runs the function until Ctrl-C or SIGTERM.
 pub fn run(arguments: &Arguments) -> Outcome {
     match prepare(arguments) {
         Ok(supervisor) => supervisor.run(),
@@ -80,7 +79,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
-/// Everything that can be wrong before something runs.
+/// Reads the files and binds the ports, so that mistakes are reported before anything runs.
 fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
     let usage = |says: String| Outcome::Usage(says);
     let function = function::Watched::load(&arguments.file).map_err(usage)?;
@@ -99,13 +98,13 @@ fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
     Ok(Supervisor { function, cloud, events, admin, console: Console::new(Screen::new(arguments.logs)), log })
 }
 
-/// Lines without colours on a terminal, like the console's between them.
+/// Text without colours on a terminal, like the console's lines in between; JSON elsewhere.
 fn log_format() -> LogFormat {
     if io::stdout().is_terminal() { LogFormat::Text } else { LogFormat::Json }
 }
 
-/// What is logged at `level`: nothing of s3s, which logs every refusal as an error of its own, and
-/// headers with them.
+/// The log targets at `level`, without s3s, which logs every refusal as an error, with the request's
+/// headers.
 fn targets(level: LogLevel) -> Targets {
     telemetry::targets(level).with_target("s3s", None)
 }

@@ -1,4 +1,4 @@
-//! The folders that stand for the Secrets' mounts: the sidecar reads them as it would a kubelet's.
+//! Writes Secrets to temporary folders in the kubelet's layout, from which the sidecar reads them.
 
 use std::fs;
 use std::io;
@@ -10,40 +10,41 @@ use tributary_crds::sidecar_config::SecretUse;
 
 use super::function::{Entries, Function};
 
-/// The kubelet's link to the version of a Secret that counts.
+/// The kubelet's name of the symbolic link to the current version of a Secret.
 const CURRENT: &str = "..data";
 
-/// Folders that only their owner may look into, gone with the process.
+/// A temporary folder with one folder per use of a Secret. Only this user can open it; it is removed on drop.
 pub struct Mount {
     root: TempDir,
     version: u64,
 }
 
 impl Mount {
-    /// Folders with the function's Secrets in them.
+    /// Creates the folders and writes the function's Secrets.
     ///
     /// # Errors
-    /// When they can't be made.
+    /// If a folder or file can't be created.
     pub fn new(function: &Function) -> io::Result<Self> {
         let mut mount = Self { root: tempfile::Builder::new().prefix("tributary-").tempdir()?, version: 0 };
         mount.put(function)?;
         Ok(mount)
     }
 
-    /// The folder of them all.
+    /// The folder above the Secrets' folders, for the sidecar's configuration.
     pub fn path(&self) -> &Path {
         self.root.path()
     }
 
-    /// The file that holds the value under a Secret's key, also after edits of the Secret.
+    /// The file with the value of a Secret's key; its path stays valid when the Secret is edited.
     pub fn file(&self, r#use: SecretUse, key: &str) -> PathBuf {
         self.path().join(r#use.folder()).join(CURRENT).join(key)
     }
 
-    /// Makes each folder hold its Secret's keys and no others: all at once, since some belong together.
+    /// Replaces the content of each folder by its Secret. All keys of a Secret change atomically, since some belong
+    /// together, such as a certificate and its private key.
     ///
     /// # Errors
-    /// When a file can't be written or removed.
+    /// If a file can't be written or removed.
     pub fn put(&mut self, function: &Function) -> io::Result<()> {
         self.version += 1;
         for (r#use, entries) in &function.secrets {
@@ -53,8 +54,8 @@ impl Mount {
     }
 }
 
-/// Writes a version beside the one before, moves the link, and removes the old one, as the kubelet
-/// does.
+/// Writes a new version next to the current one, replaces the link, and removes the old version, as the
+/// kubelet does.
 fn publish(folder: &Path, entries: &Entries, version: u64) -> io::Result<()> {
     let name = format!("..{version}");
     fs::create_dir_all(folder.join(&name))?;

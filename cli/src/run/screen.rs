@@ -1,32 +1,31 @@
-//! Standard output while a function runs: lines and, on a terminal, one status row below them.
+//! Writes standard output while a function runs: lines and, on a terminal, one status row below them.
 //!
-//! The status is drawn again in place, lines go above it, and it never takes more than one row,
-//! however wide the terminal is. Elsewhere than on a terminal there are only lines, without any control
-//! character.
+//! The status is redrawn in place, with lines above it, and cut to one row of the terminal's current
+//! width. If standard output is not a terminal, only lines are written, without control characters.
 
 use std::io::{self, IsTerminal, Write};
 
-/// Goes to the beginning of the row and clears it.
+/// Moves the cursor to the start of its row and clears the row.
 const CLEAR_ROW: &str = "\r\x1b[K";
 
-/// The columns of a terminal that does not say how many it has.
+/// Columns to assume for a terminal that does not report its size.
 const DEFAULT_COLUMNS: usize = 80;
 
-/// Standard output.
+/// Standard output, as lines and a status row.
 pub struct Screen {
-    /// Whether somebody can watch a status.
+    /// Whether there is a status row: on a terminal, unless only lines are wanted.
     shows_status: bool,
-    /// What the status row shows, before it is cut to the terminal's width.
+    /// The current status, before it is cut to the terminal's width; `None` until it is first drawn.
     status: Option<String>,
 }
 
 impl Screen {
-    /// A screen without a status where `only_lines` are wanted, as when others write lines too.
+    /// A screen; `only_lines` turns the status off, because the log writes to standard output too.
     pub fn new(only_lines: bool) -> Self {
         Self { shows_status: !only_lines && io::stdout().is_terminal(), status: None }
     }
 
-    /// Writes a line, above the status if there is one.
+    /// Writes a line, above the status if there is one; control characters become spaces.
     pub fn line(&self, text: &str) {
         let text = without_control(text);
         match &self.status {
@@ -35,7 +34,7 @@ impl Screen {
         }
     }
 
-    /// Draws the status.
+    /// Draws the status; without a status row, does nothing.
     pub fn status(&mut self, text: String) {
         if self.shows_status {
             write(&format!("{CLEAR_ROW}{}", cut(&text, columns())));
@@ -44,7 +43,7 @@ impl Screen {
     }
 }
 
-/// The shell's prompt, or an error, is not to follow the status on its row.
+/// Clears the status, so that the shell's prompt or an error does not follow it on its row.
 impl Drop for Screen {
     fn drop(&mut self) {
         if self.status.is_some() {
@@ -53,20 +52,20 @@ impl Drop for Screen {
     }
 }
 
-/// Writes all at once: the log is written to standard output too, from other threads.
+/// Writes the text under one lock: other threads write the log to standard output too.
 fn write(text: &str) {
     let mut stdout = io::stdout().lock();
-    // A reader that has gone away is no reason to stop taking events.
+    // A closed pipe must not stop the function.
     let _ = stdout.write_all(text.as_bytes()).and_then(|()| stdout.flush());
 }
 
-/// The terminal's width now: it may have been resized since the last time.
+/// The terminal's current width, read each time because the terminal may be resized.
 fn columns() -> usize {
     let size = rustix::termios::tcgetwinsize(io::stdout());
     size.ok().map(|size| size.ws_col.into()).filter(|columns| *columns > 0).unwrap_or(DEFAULT_COLUMNS)
 }
 
-/// At most so many characters of the text; the last one is an ellipsis, where some are left out.
+/// The text cut to `columns` characters; if something is cut off, the last one is an ellipsis.
 fn cut(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
@@ -75,7 +74,7 @@ fn cut(text: &str, columns: usize) -> String {
     shown + "…"
 }
 
-/// The text on one line: what clients and AWS send may have characters in it that command a terminal.
+/// The text with spaces for control characters: text from clients and AWS may contain terminal escape sequences.
 fn without_control(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }

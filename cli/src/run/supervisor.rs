@@ -1,4 +1,4 @@
-//! Keeps a sidecar running, and rolls it when the function is edited.
+//! Runs the sidecar, watches the files, and rolls the sidecar when the function is edited.
 
 use std::future::pending;
 use std::net::TcpListener;
@@ -23,35 +23,35 @@ use super::mount::Mount;
 use super::targets;
 use crate::Outcome;
 
-/// How often the files are looked at.
+/// Interval at which the files are read again and the live count is updated.
 const LOOK: Duration = Duration::from_millis(500);
 
-/// How many refusals may wait to be printed. While the output is slower than the clients, further ones are not shown.
+/// Refusals that can wait to be printed. If clients are faster than the output, the sidecar drops further ones.
 const UNSHOWN: usize = 1024;
 
-/// Nobody else leads clients here: what was begun is answered, and that is all.
+/// No delay, because no load balancer has to notice the end; requests in flight get 10 s to be answered.
 const DRAIN: Drain = Drain { delay: Duration::ZERO, grace: Duration::from_secs(10) };
 
-/// Everything that a run needs.
+/// Everything that a run needs: valid files, bound ports, the console.
 pub struct Supervisor {
     pub function: Watched,
     pub cloud: Cloud,
     pub events: TcpListener,
     pub admin: TcpListener,
     pub console: Console,
-    /// The sidecar's own log, if it is shown.
+    /// The log, if it is printed, to change its level when the function is edited.
     pub log: Option<Log>,
 }
 
-/// How a run ended.
+/// How a run ended, which decides the exit code.
 enum End {
-    /// All that was begun is answered.
+    /// Every request was answered.
     Answered,
-    /// Requests are left without an answer.
+    /// Requests in flight got no answer.
     Cut,
 }
 
-/// A sidecar that runs.
+/// A running sidecar: its task, and the handles to observe and stop it.
 struct Running {
     role_changed: Arc<Notify>,
     conditions: watch::Receiver<Vec<SidecarCondition>>,
@@ -61,7 +61,7 @@ struct Running {
 }
 
 impl Supervisor {
-    /// Runs until Ctrl-C or SIGTERM.
+    /// Runs until Ctrl-C or SIGTERM; fails if requests got no answer.
     pub fn run(self) -> Outcome {
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
@@ -104,7 +104,7 @@ impl Supervisor {
                 _ = look.tick() => {
                     self.console.count(sum(before, running.metrics.totals()));
                     if self.look(&mut mount, &running)? {
-                        // As in a cluster: the new one takes events before the old one is let go.
+                        // As in a cluster: the new sidecar accepts events before the old one is stopped.
                         let new = self.start(&mount, &report)?;
                         self.console.forget();
                         before = sum(before, stop(std::mem::replace(&mut running, new)).await);
@@ -115,7 +115,7 @@ impl Supervisor {
         Ok(self.end(running, before, &mut interrupt, refusals).await)
     }
 
-    /// Lets the sidecar answer what was begun, unless Ctrl-C comes once more, and sums up.
+    /// Stops the sidecar when it has answered the requests in flight, or on a second Ctrl-C; prints the summary.
     async fn end(
         &mut self,
         running: Running,
@@ -126,7 +126,7 @@ impl Supervisor {
         let metrics = Arc::clone(&running.metrics);
         self.console.stopping(metrics.requests_in_flight());
         let (last, unanswered) = tokio::select! {
-            // Past its grace the sidecar ends with requests that are not answered.
+            // After its grace period the sidecar ends even if requests are unanswered.
             totals = stop(running) => (totals, metrics.requests_in_flight()),
             _ = interrupt.recv() => (metrics.totals(), metrics.requests_in_flight()),
         };
@@ -144,7 +144,7 @@ impl Supervisor {
         if unanswered == 0 { End::Answered } else { End::Cut }
     }
 
-    /// Starts the embedded AWS, if there is one, and follows its calls.
+    /// Starts the embedded AWS, if there is one, and subscribes to its calls.
     fn serve_cloud(&self) -> std::io::Result<Option<broadcast::Receiver<Arc<Call>>>> {
         let Cloud::Embedded(embedded) = &self.cloud else { return Ok(None) };
         let calls = embedded.aws.subscribe();
@@ -163,7 +163,7 @@ impl Supervisor {
             clock: Arc::new(MachineClock::new()),
             role_changed: Arc::clone(&role_changed),
             drain: DRAIN,
-            // The file says how much is logged, and its edits count.
+            // Not for the sidecar to change: the log level comes from the file, and `look` applies its edits.
             log: None,
         };
         let sidecar = Sidecar::new(self.function.current().config.clone(), dependencies).with_refusals(report.clone());
@@ -177,7 +177,7 @@ impl Supervisor {
         Ok(Running { role_changed, conditions, metrics, stop, task })
     }
 
-    /// Looks at the files. True when the sidecar must be rolled.
+    /// Applies edits of both files. True if the sidecar must be rolled.
     fn look(&mut self, mount: &mut Mount, running: &Running) -> std::io::Result<bool> {
         match self.cloud.look() {
             Some(Ok(())) => {
@@ -212,6 +212,7 @@ impl Supervisor {
         Ok(true)
     }
 
+    /// Prints the file if the call stored an object. True if no further call is of interest.
     fn tell_first_object(&mut self, call: &Call) -> bool {
         let Cloud::Embedded(embedded) = &self.cloud else { return true };
         let Some(file) = embedded.file_of(call) else { return false };
@@ -220,7 +221,7 @@ impl Supervisor {
     }
 }
 
-/// The next call of the embedded AWS; never, if nobody is to be told.
+/// The next call of the embedded AWS, skipping those that were missed; never ready without a subscription.
 async fn next(calls: &mut Option<broadcast::Receiver<Arc<Call>>>) -> Arc<Call> {
     loop {
         match calls {
@@ -234,7 +235,7 @@ async fn next(calls: &mut Option<broadcast::Receiver<Arc<Call>>>) -> Arc<Call> {
     }
 }
 
-/// Another handle on a socket that stays bound while sidecars come and go.
+/// Another handle to a socket, which stays bound while sidecars are replaced.
 fn listener(socket: &TcpListener) -> std::io::Result<tokio::net::TcpListener> {
     let socket = socket.try_clone()?;
     socket.set_nonblocking(true)?;

@@ -1,10 +1,10 @@
-//! A file that is read again when it changes; standard input, which is read once.
+//! Detects edits of a file by comparing its text; standard input is read only once.
 
 use std::path::{Path, PathBuf};
 
 use crate::manifest::{self, STDIN};
 
-/// A file and what was last read from it. Editors replace files in many ways; the text tells.
+/// A file and what was last read from it. Texts are compared, because editors replace files in many ways.
 pub struct WatchedFile {
     path: PathBuf,
     last: Result<String, String>,
@@ -20,7 +20,7 @@ impl WatchedFile {
         Ok((Self { path: path.to_owned(), last: Ok(text.clone()) }, text))
     }
 
-    /// The text, or why there is none, if that is not what it was.
+    /// The new text, or why it can't be read; `None` if that is unchanged, and for standard input.
     pub fn changed(&mut self) -> Option<Result<String, String>> {
         if self.path == Path::new(STDIN) {
             return None;

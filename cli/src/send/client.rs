@@ -1,4 +1,4 @@
-//! A client for functions.
+//! The HTTP client of `tributary send`: authenticates events and retries them.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -22,12 +22,12 @@ use tributary_telemetry::causes;
 use super::Arguments;
 use super::tally::Sent;
 
-/// Functions answer within 9 s.
+/// Timeout of one attempt. Functions answer within 9 s.
 const ANSWER: Duration = Duration::from_secs(15);
-/// Between two tries, where the answer doesn't say.
+/// Pause between two attempts, if the answer has no `Retry-After`.
 const PAUSE: Duration = Duration::from_secs(1);
 
-/// Where events go, and what goes along.
+/// The validated arguments: the URL of events, how to authenticate, how to connect.
 pub struct Given {
     track: Uri,
     key: Key,
@@ -43,7 +43,7 @@ enum Key {
 }
 
 impl Given {
-    /// What the arguments say.
+    /// Validates the arguments and reads the CA certificates.
     ///
     /// # Errors
     /// One line that says what is wrong with them.
@@ -86,7 +86,7 @@ fn tls(ca_file: Option<&Path>, is_needed: bool) -> Result<ClientConfig, String> 
     Ok(config.map_err(|error| error.to_string())?.with_root_certificates(roots).with_no_client_auth())
 }
 
-/// A client; clones share its connections.
+/// A client; clones share its connection pool.
 #[derive(Clone)]
 pub struct Client {
     http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
@@ -94,7 +94,7 @@ pub struct Client {
 }
 
 impl Client {
-    /// A client without connections yet.
+    /// A client without open connections. Without keep-alive, each event opens a new one.
     pub fn new(given: Given) -> Self {
         let connector =
             HttpsConnectorBuilder::new().with_tls_config(given.tls.clone()).https_or_http().enable_http1().build();
@@ -103,7 +103,7 @@ impl Client {
         Self { http, given: Arc::new(given) }
     }
 
-    /// Sends an event, and again while it may succeed later, for as long as `retry`.
+    /// Sends an event. After an error, 408, 429 or 5xx it tries again, if that is within `retry` of the start.
     pub async fn send(&self, body: String, retry: Duration) -> Sent {
         let begun = Instant::now();
         let body = Bytes::from(body);
@@ -154,7 +154,7 @@ fn read(path: &Path) -> Result<String, String> {
     std::fs::read_to_string(path).map_err(|error| format!("{}: {error}", path.display()))
 }
 
-/// As Segment's webhooks do: HMAC-SHA1 of the body, in hexadecimal digits.
+/// Signs as Segment's webhooks do: HMAC-SHA1 of the body, in hexadecimal.
 fn sign(secret: &str, body: &[u8]) -> String {
     let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
     mac.update(body);

@@ -1,4 +1,4 @@
-//! `tributary send`: track events for a function, one or many, and what was answered.
+//! `tributary send`: sends track events to a function and counts the answers.
 
 mod client;
 mod tally;
@@ -15,9 +15,10 @@ use crate::Outcome;
 use client::{Client, Given};
 use tally::Tally;
 
-/// Sends track events to a function, and says what was answered.
+/// Sends track events to a function, and prints what was answered.
 ///
-/// Fails unless every event is stored.
+/// Prints the answer to a single event, or counts of the answers to several. Fails unless every event is
+/// answered with 200.
 #[derive(clap::Args)]
 #[command(
     group = ArgGroup::new("key").multiple(false),
@@ -28,47 +29,47 @@ Examples:
   tributary send https://orders.shop.svc --ca-file ca.crt --write-key my-key"
 )]
 pub struct Arguments {
-    /// Where the function takes events: scheme, host and, if need be, port
+    /// URL of the function: scheme, host and, if needed, port
     url: String,
 
-    /// How many events
+    /// Number of events
     #[arg(long, value_name = "N", default_value_t = 1)]
     count: u64,
 
-    /// Events a second, whether those before are answered or not; without it, one after the other
+    /// Events per second, without waiting for earlier answers; by default, one event after the other
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
 
-    /// What the events' messageIds begin with; by default, something that no others begin with
+    /// Prefix of the events' messageIds; by default a new random one
     #[arg(long, value_name = "TEXT")]
     prefix: Option<String>,
 
-    /// A write key
+    /// Write key of the function
     #[arg(long, value_name = "KEY", group = "key")]
     write_key: Option<String>,
 
-    /// A file with the write key, read anew for each event
+    /// File with the write key, read again for each event
     #[arg(long, value_name = "FILE", group = "key")]
     write_key_file: Option<PathBuf>,
 
-    /// A file with the signing secret of a webhook, read anew for each event: sends to /
+    /// File with the signing secret of a webhook, read again for each event; sends to / instead of /v1/track
     #[arg(long, value_name = "FILE", group = "key")]
     signature_file: Option<PathBuf>,
 
-    /// Certificates to trust, in PEM; by default the system's
+    /// PEM file with the CA certificates to trust; by default the system's
     #[arg(long, value_name = "FILE")]
     ca_file: Option<PathBuf>,
 
-    /// A new connection for every event
+    /// Open a new connection for each event
     #[arg(long)]
     no_keep_alive: bool,
 
-    /// Try again what may succeed later, as libraries do, for so many seconds
+    /// Seconds during which to retry what may succeed later (errors, 408, 429, 5xx), as client libraries do
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     retry: u64,
 }
 
-/// Sends.
+/// Sends the events; fails unless all are answered with 200.
 pub fn run(arguments: &Arguments) -> Outcome {
     let given = match Given::of(arguments) {
         Ok(given) => given,

@@ -1,36 +1,37 @@
-//! What was answered, counted.
+//! Counts the answers to sent events, and formats the counts.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::time::Duration;
 
-/// What became of one event.
+/// The result of sending one event.
 #[derive(Clone, Debug)]
 pub struct Sent {
-    /// The last answer's status, and its text; an error if there was none.
+    /// The last answer's status and body; an error if there was none.
     pub answer: Result<(u16, String), String>,
-    /// How often it was sent.
+    /// Number of attempts.
     pub tries: u32,
-    /// How long that took.
+    /// Time from the start of the first attempt to the end of the last.
     pub took: Duration,
 }
 
-/// What became of all of them.
+/// The counts over all events.
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     sent: u64,
-    /// By status; those without an answer under `none`.
+    /// Number of events by status; those without an answer are under `none`.
     answers: BTreeMap<String, u64>,
-    /// Events that were sent more than once.
+    /// Events that took more than one attempt.
     retried: u64,
     slowest: Duration,
-    /// The first answer that was none of 200.
+    /// The first answer other than 200, or the first error.
     first_bad: Option<String>,
+    /// The last answer, which is printed if it is the only one.
     last: String,
 }
 
 impl Tally {
-    /// Counts one.
+    /// Counts the result of one event.
     pub fn add(&mut self, sent: Sent) {
         self.sent += 1;
         self.retried += u64::from(sent.tries > 1);
@@ -46,7 +47,7 @@ impl Tally {
         self.last = text;
     }
 
-    /// Whether every one was answered 200.
+    /// Whether every event was answered with 200.
     pub fn all_stored(&self) -> bool {
         self.answers.keys().all(|status| status == "200")
     }

@@ -1,4 +1,4 @@
-//! `tributary run`, with everything that it writes to standard output, byte for byte.
+//! Runs `tributary run` and captures every byte that it writes to standard output.
 
 use std::io::Read;
 use std::process::{Child, Stdio};
@@ -10,10 +10,10 @@ use tempfile::TempDir;
 
 use super::{PATIENCE, example, interrupt, tributary};
 
-/// Between two looks at what was written.
+/// Pause between two checks of the output.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// A run of `orders.yaml`.
+/// A run of `orders.yaml` whose output is captured.
 pub struct Capture {
     child: Child,
     written: Arc<Mutex<Vec<u8>>>,
@@ -23,8 +23,8 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts it with these arguments in addition to the file and free ports; what it writes to `stdout`
-    /// comes out of `output`.
+    /// Starts it with these arguments in addition to the file and free ports. `output` is the other end
+    /// of `stdout`.
     pub fn start(arguments: &[&str], stdout: impl Into<Stdio>, output: impl Read + Send + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = tributary();
@@ -39,12 +39,12 @@ impl Capture {
         Self { child, written, reader: Some(reader), _folder: folder }
     }
 
-    /// Everything that was written so far.
+    /// All bytes written so far.
     pub fn written(&self) -> Vec<u8> {
         self.written.lock().unwrap().clone()
     }
 
-    /// Waits until a line begins with `start`: that line. A status may have been on its row before.
+    /// Waits for a line that starts with `start` and returns it. A status may have been on its row before.
     pub fn line(&self, start: &str) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -58,13 +58,13 @@ impl Capture {
         }
     }
 
-    /// Where it takes events, once it does.
+    /// Waits until the function is ready and returns its address for events.
     pub fn ready(&self) -> String {
         self.line("ready ");
         self.line("events ").rsplit('/').next().unwrap().to_owned()
     }
 
-    /// Ctrl-C: all that was written.
+    /// Sends Ctrl-C, expects exit code 0, and returns everything that was written.
     pub fn end(mut self) -> String {
         interrupt(&self.child);
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
@@ -80,7 +80,7 @@ impl Drop for Capture {
     }
 }
 
-/// A terminal whose program has ended has no end of file: reading it fails.
+/// Copies until the end of file or an error: a pseudo-terminal whose program has ended gives an error.
 fn copy(mut from: impl Read, to: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {

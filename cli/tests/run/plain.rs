@@ -1,4 +1,4 @@
-//! Where nobody can watch a status, or the log is shown too, the output is lines and nothing else.
+//! Tests that the output is plain lines without a status, if it goes to a pipe or includes the log.
 
 use std::time::Duration;
 
@@ -6,13 +6,13 @@ use super::capture::Capture;
 use super::terminal::Terminal;
 use super::{EVENT, request};
 
-/// Longer than it takes until a status would have been drawn.
+/// Long enough for several redraws of a status, which come every 500 ms.
 const SEVERAL_REDRAWS: Duration = Duration::from_millis(1_600);
 
-/// An event of a kind that is refused, with a character in it that tells a terminal to begin a command.
+/// An event that is refused, with the control character (CSI) that starts a terminal escape sequence.
 const BAD_EVENT: &str = "{\"userId\":\"u1\",\"event\":{\"\u{9b}2J\":1}}";
 
-/// Has an event stored and another one refused, with time for a status before, between and after.
+/// Sends an event that is stored and one that is refused, with time for a status before, between and after.
 fn use_it(events: &str) {
     std::thread::sleep(SEVERAL_REDRAWS);
     assert_eq!(request(events, "POST /v1/track", EVENT).0, 200);
@@ -24,7 +24,7 @@ fn use_it(events: &str) {
 fn assert_plain(output: &str) {
     let control = output.chars().find(|c| c.is_control() && *c != '\n');
     assert_eq!(control, None, "{output:?}");
-    // The log's lines begin with a brace or a year.
+    // Log lines start with a brace (JSON) or a year (text).
     let glued = |line: &&str| !line.starts_with(['{', '2']) && line.contains("tributary_sidecar::");
     assert_eq!(output.lines().find(glued), None);
     assert!(output.contains("\nrefused "), "{output}");
@@ -46,6 +46,6 @@ fn a_pipe_gets_plain_lines() {
 fn with_logs_a_terminal_gets_plain_lines_too() {
     let terminal = Terminal::start(80, &["--logs"]);
     use_it(&terminal.capture.ready());
-    // A terminal's driver makes this of each line's end.
+    // The terminal driver turns each \n into \r\n.
     assert_plain(&terminal.capture.end().replace("\r\n", "\n"));
 }

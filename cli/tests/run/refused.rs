@@ -1,4 +1,4 @@
-//! Each refused request and event is shown, with the reason that its sender was given.
+//! Tests that each refused request and event is printed, with the reason that its sender gets.
 
 use std::fs;
 
@@ -6,7 +6,7 @@ use serde_json::Value;
 
 use super::{EVENT, Run, example, request};
 
-/// The reason in an answer's body.
+/// The reason in an answer's JSON body.
 fn reason(answer: &str) -> String {
     let answer: Value = serde_json::from_str(answer).unwrap();
     answer["error"]["message"].as_str().unwrap().to_owned()

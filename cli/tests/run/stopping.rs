@@ -1,15 +1,15 @@
-//! The first Ctrl-C waits for the requests that are in flight, the second one does not.
+//! Tests that the first Ctrl-C waits for requests in flight, and that the second does not.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use super::{EVENT, PATIENCE, Run, interrupt, request};
 
-/// A request waits for its store no longer than 8.5 s: what stops sooner did not wait for it.
+/// Maximum time to stop at once: less than the 8.5 s that a request may wait for the store.
 const AT_ONCE: Duration = Duration::from_secs(4);
 
-/// A run whose S3 does this to each upload, with an event in flight; its sender's thread ends with the
-/// answer's status, or panics without an answer.
+/// A run whose S3 does `action` to each upload, with one event in flight. The sender's thread returns the
+/// answer's status, or panics if there is no answer.
 fn run_with_event_in_flight(action: &str) -> (Run, JoinHandle<u16>) {
     let run = Run::start(true);
     run.line("ready ");

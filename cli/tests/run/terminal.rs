@@ -1,5 +1,5 @@
-//! `tributary run` in a terminal: a pseudo-terminal of the kernel's, and an emulator that shows what a
-//! person would see.
+//! Runs `tributary run` in a pseudo-terminal, with a terminal emulator that shows what a user would
+//! see.
 
 use std::fs::File;
 use std::num::NonZeroU16;
@@ -12,24 +12,24 @@ use rustix::termios::Winsize;
 use super::capture::Capture;
 use super::{EVENT, PATIENCE, request};
 
-/// Fewer rows than are written, so that the screen scrolls at the start as it does for a person.
+/// Fewer rows than the run prints, so that the screen scrolls from the start, as it does for a user.
 const ROWS: u16 = 12;
 
-/// Longer than several redraws of the status take.
+/// Long enough for several redraws of the status, which come every 500 ms.
 const A_WHILE: Duration = Duration::from_millis(2_500);
 
-/// A terminal in which a function runs.
+/// A pseudo-terminal in which a function runs.
 pub struct Terminal {
     pub capture: Capture,
-    /// The side of the pseudo-terminal on which a terminal's window is.
+    /// The side of the pseudo-terminal that a terminal window would hold (the master).
     window: File,
     emulator: vt100::Parser,
-    /// How many of the written bytes the emulator has.
+    /// Number of the written bytes that the emulator has processed.
     emulated: usize,
 }
 
 impl Terminal {
-    /// Starts a run in a terminal that has so many columns.
+    /// Starts a run in a terminal with this number of columns.
     pub fn start(columns: u16, arguments: &[&str]) -> Self {
         let (window, program) = open(columns);
         let capture = Capture::start(arguments, program, window.try_clone().unwrap());
@@ -49,8 +49,8 @@ impl Terminal {
         self.emulated = written.len();
     }
 
-    /// The rows that can be seen, down to the last one with something on it, and how many rows have
-    /// scrolled away.
+    /// The visible rows, down to the last one that is not empty, and the number of rows that have scrolled
+    /// away.
     fn seen(&mut self) -> (Vec<String>, usize) {
         self.emulate();
         let screen = self.emulator.screen();
@@ -60,7 +60,7 @@ impl Terminal {
         (rows, screen.scrollback_len())
     }
 
-    /// Waits until the last row is a status that `is_expected`.
+    /// Waits until the last row is a status that `is_expected` accepts, and returns it.
     fn status(&mut self, is_expected: impl Fn(&str) -> bool) -> String {
         let deadline = Instant::now() + PATIENCE;
         loop {
@@ -73,7 +73,7 @@ impl Terminal {
         }
     }
 
-    /// Sees to it that nothing moves while nothing happens, although the status is drawn again.
+    /// Asserts that the screen does not change while nothing happens, although the status is redrawn.
     fn assert_still(&mut self) {
         let (before, drawn) = (self.seen(), self.emulated);
         std::thread::sleep(A_WHILE);
@@ -92,7 +92,7 @@ fn is_status(row: &str) -> bool {
     words.next().is_some_and(|word| word.parse::<u64>().is_ok()) && words.any(|word| word.starts_with("stored"))
 }
 
-/// Both sides of a new pseudo-terminal: the window's and the program's.
+/// Opens a pseudo-terminal: its master side, for the window, and the side for the program.
 fn open(columns: u16) -> (File, File) {
     let window = rustix::pty::openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
     rustix::pty::grantpt(&window).unwrap();
@@ -138,7 +138,7 @@ fn news_stand_above_the_status() {
     let above = |row: &String| row.starts_with("refused   POST /v1/track 400: ");
     assert!(rows[..rows.len() - 1].iter().any(above), "{rows:#?}");
 
-    // What it ends with is not glued to the status either.
+    // The summary does not follow the status on the same row either.
     let Terminal { capture, mut emulator, emulated, .. } = terminal;
     emulator.process(&capture.end().as_bytes()[emulated..]);
     let shown = emulator.screen().contents();

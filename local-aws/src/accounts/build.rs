@@ -1,4 +1,4 @@
-//! From the file to the model: each entry checked, each error with the place it is at.
+//! Builds the accounts from the parsed file: checks each entry, and reports errors with its path.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use super::{Accounts, AccountsError, Bucket, Role, User, WebToken};
 use crate::arn::{self, Partition};
 use crate::policy::{Kind, Policy, check_principal};
 
-/// Seconds: what IAM allows as a role's longest session, and what it sets by itself.
+/// A role's maximum session duration in seconds, as IAM allows it; the lower bound is IAM's default.
 const SESSION_SECONDS: std::ops::RangeInclusive<u64> = 3600..=43_200;
 
-/// Where an entry is: its account and the path to it.
+/// The position of an entry: its account, and its path in the file for errors.
 struct Place<'a> {
     partition: Partition,
     account: &'a str,
@@ -23,7 +23,7 @@ impl Place<'_> {
         AccountsError::Invalid { at: self.at.clone(), message: message.into() }
     }
 
-    /// A document that is there, fit to be attached as `kind`.
+    /// Returns the policy if it may be attached as `kind`, or an error that names `field`.
     fn policy(&self, field: &str, policy: Policy, kind: Kind) -> Result<Policy, AccountsError> {
         match policy.check(kind) {
             Ok(()) => Ok(policy),
@@ -135,7 +135,7 @@ fn web_token(here: &Place<'_>, entry: WebIdentityEntry) -> Result<WebToken, Acco
 
 fn user(here: &Place<'_>, name: &str, entry: UserEntry) -> Result<User, AccountsError> {
     let id = &entry.access_key_id;
-    // Temporary keys begin with ASIA, and only STS makes them.
+    // Access key IDs that start with ASIA are temporary, and only STS issues them.
     if id.len() < 16 || !id.bytes().all(|b| b.is_ascii_alphanumeric()) || id.starts_with("ASIA") {
         return Err(here.error("accessKeyId is 16 or more letters and digits, as AKIAIOSFODNN7EXAMPLE, not ASIA…"));
     }

@@ -1,4 +1,4 @@
-//! The accounts file, field by field. Unknown fields are refused.
+//! The schema of the accounts file, before validation. Unknown fields are errors.
 
 use std::collections::BTreeMap;
 
@@ -10,7 +10,7 @@ use crate::fault::Fault;
 use crate::oidc::Provider;
 use crate::policy::Policy;
 
-/// The whole document.
+/// The root of the document; accounts are by ID.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct File {
@@ -20,7 +20,7 @@ pub(super) struct File {
     pub(super) faults: Vec<Fault>,
 }
 
-/// One AWS account.
+/// One AWS account; its roles, users and buckets are by name.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct AccountEntry {
@@ -38,7 +38,7 @@ pub(super) struct AccountEntry {
     pub(super) buckets: BTreeMap<String, BucketEntry>,
 }
 
-/// A role; the key it stands under may carry a path.
+/// A role; its name, the key of the map, may include a path.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct RoleEntry {
@@ -53,7 +53,7 @@ pub(super) struct RoleEntry {
     pub(super) web_identity_subjects: Vec<String>,
 }
 
-/// A token of AssumeRoleWithWebIdentity: alone, or with the time it ends at.
+/// A token for AssumeRoleWithWebIdentity, with or without an expiry.
 #[derive(Deserialize)]
 #[serde(untagged)]
 pub(super) enum WebIdentityEntry {
@@ -61,16 +61,16 @@ pub(super) enum WebIdentityEntry {
     Expiring(ExpiringToken),
 }
 
-/// A token and its end.
+/// A token with its expiry.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct ExpiringToken {
     pub(super) token: SecretKey,
-    /// As `2026-01-01T00:00:00Z`.
+    /// A timestamp, such as `2026-01-01T00:00:00Z`.
     pub(super) expires: String,
 }
 
-/// A principal with long-lived keys.
+/// An IAM user with long-lived credentials.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct UserEntry {
@@ -79,7 +79,7 @@ pub(super) struct UserEntry {
     pub(super) policy: Option<Policy>,
 }
 
-/// A token of the Pod Identity endpoint and the role, of the same account, that it stands for.
+/// A token for the Pod Identity endpoint, and the name of the role, in the same account, that it is for.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct PodIdentityEntry {
@@ -87,7 +87,7 @@ pub(super) struct PodIdentityEntry {
     pub(super) role: String,
 }
 
-/// A bucket that exists.
+/// A bucket that the account owns.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub(super) struct BucketEntry {

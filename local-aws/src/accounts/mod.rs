@@ -1,4 +1,4 @@
-//! Who and what there is: accounts with their roles, users and buckets, read from a file.
+//! The accounts of the embedded AWS, with their roles, users, buckets and tokens, parsed from a file.
 
 mod build;
 mod file;
@@ -17,20 +17,20 @@ use crate::fault::Fault;
 use crate::oidc::Provider;
 use crate::policy::Policy;
 
-/// The AWS side of things: made by [`Accounts::parse`].
+/// Accounts with their roles, users, buckets and faults, parsed by [`Accounts::parse`].
 #[derive(Default)]
 pub struct Accounts {
-    /// By ARN.
+    /// Roles by ARN.
     pub(crate) roles: HashMap<String, Role>,
-    /// By access key id.
+    /// Users by access key ID.
     pub(crate) users: HashMap<String, Arc<User>>,
-    /// Identity providers, each with the account that trusts it.
+    /// OIDC identity providers, each with the account that trusts it.
     pub(crate) providers: Vec<(String, Provider)>,
-    /// From a Pod Identity token to a role's ARN.
+    /// ARNs of roles by Pod Identity token.
     pub(crate) pod_identities: HashMap<String, String>,
-    /// By name, which is one account's in all of AWS.
+    /// Buckets by name, which is unique across accounts.
     pub(crate) buckets: HashMap<String, Bucket>,
-    /// The file's own faults.
+    /// The faults of the file, in its order.
     pub(crate) faults: Vec<Fault>,
 }
 
@@ -39,23 +39,23 @@ pub(crate) struct Role {
     pub(crate) arn: String,
     pub(crate) partition: Partition,
     pub(crate) account: String,
-    /// With its path, if it has one.
+    /// Its name, with its path if it has one.
     pub(crate) name: String,
     pub(crate) trust: Policy,
     pub(crate) policy: Policy,
     pub(crate) max_session: Duration,
     pub(crate) web_tokens: Vec<WebToken>,
-    /// Whom tokens of the account's identity providers open it for, with wildcards.
+    /// Subjects of the account's identity providers that may assume it, with wildcards.
     pub(crate) web_subjects: Vec<String>,
 }
 
-/// What AssumeRoleWithWebIdentity takes for a role.
+/// A token that AssumeRoleWithWebIdentity accepts for a role as it is, without a signature check.
 pub(crate) struct WebToken {
     pub(crate) token: SecretKey,
     pub(crate) expires: Option<SystemTime>,
 }
 
-/// A principal with long-lived keys.
+/// An IAM user with long-lived credentials.
 pub(crate) struct User {
     pub(crate) arn: String,
     pub(crate) account: String,
@@ -64,34 +64,34 @@ pub(crate) struct User {
     pub(crate) secret: SecretKey,
 }
 
-/// A bucket.
+/// A bucket, with its region and policy.
 pub(crate) struct Bucket {
-    /// The account it belongs to.
+    /// ID of the account that owns it.
     pub(crate) owner: String,
     pub(crate) partition: Partition,
     pub(crate) region: String,
     pub(crate) policy: Option<Policy>,
-    /// The key that objects are encrypted with when the request names none.
+    /// KMS key for objects whose request has no encryption headers.
     pub(crate) kms_key_id: Option<String>,
 }
 
 /// Why an accounts file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
-    /// It is not YAML of this shape; the message has the path and the line.
+    /// The text is not YAML of this shape; the message has the path and the line.
     #[error("{0}")]
     Shape(String),
-    /// A value is wrong.
+    /// A value is invalid.
     #[error("{at}: {message}")]
     Invalid {
-        /// The path to it, as `accounts.123456789012.roles.writer`.
+        /// The path of its entry, such as `accounts.123456789012.roles.writer`.
         at: String,
         /// What is wrong with it.
         message: String,
     },
 }
 
-/// Names only: policies hold external IDs, and the rest keys and tokens.
+/// Shows only names: policies hold external IDs, and other fields hold keys and tokens.
 impl fmt::Debug for Accounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accounts")
@@ -102,7 +102,7 @@ impl fmt::Debug for Accounts {
 }
 
 impl Accounts {
-    /// Reads an accounts file: YAML, and so JSON too.
+    /// Parses an accounts file: YAML, and therefore also JSON.
     ///
     /// ```
     /// let accounts = tributary_local_aws::Accounts::parse(r#"
@@ -110,9 +110,9 @@ impl Accounts {
     ///   "123456789012":
     ///     partition: aws                 # aws (default), aws-cn or aws-us-gov
     ///     roles:
-    ///       team/writer:                 # a role's name, behind its path if it has one
+    ///       team/writer:                 # a role's name, with its path if it has one
     ///         principals: ["arn:aws:iam::999999999999:user/segment"]
-    ///         externalId: wX8/orders     # absent: a role that enforces none
+    ///         externalId: wX8/orders     # absent: the role requires none
     ///         maxSessionDuration: 3600   # seconds, 3600 (default) to 43200
     ///         policy:                    # absent: s3:*, kms:* and sts:* on everything
     ///           Version: "2012-10-17"
@@ -127,14 +127,14 @@ impl Accounts {
     ///             - Effect: Allow
     ///               Principal: {Service: pods.eks.amazonaws.com}
     ///               Action: ["sts:AssumeRole", "sts:TagSession"]
-    ///         webIdentityTokens:         # what AssumeRoleWithWebIdentity takes for it
+    ///         webIdentityTokens:         # tokens that AssumeRoleWithWebIdentity accepts as they are
     ///           - a-token
     ///           - {token: another, expires: 2030-01-01T00:00:00Z}
-    ///         webIdentitySubjects:       # or of providers' tokens, by whom they speak of
+    ///         webIdentitySubjects:       # subjects of OIDC tokens that it accepts, with wildcards
     ///           - system:serviceaccount:shop:*
-    ///     oidcProviders:                 # whose tokens those are; keys as in their JWKS
+    ///     oidcProviders:                 # the issuers of these OIDC tokens; keys as in their JWKS
     ///       - {issuer: "https://oidc.example.com", audiences: [sts.amazonaws.com], keys: []}
-    ///     podIdentities:                 # what GET /v1/credentials takes, and for which role
+    ///     podIdentities:                 # tokens that GET /v1/credentials accepts, and their roles
     ///       - {token: pod-token, role: base}
     ///     buckets:
     ///       my-bucket:
@@ -149,7 +149,7 @@ impl Accounts {
     ///               Resource: arn:aws:s3:::my-bucket/*
     ///               Condition: {Bool: {aws:SecureTransport: false}}
     ///   "999999999999":
-    ///     users:                         # principals with long-lived keys; policy as a role's
+    ///     users:                         # users with long-lived credentials; policy as for a role
     ///       segment: {accessKeyId: AKIAIOSFODNN7EXAMPLE, secretAccessKey: a-secret}
     /// faults:                            # see Fault
     ///   - {service: s3, operation: PutObject, bucket: my-bucket, action: {error: SlowDown}, probability: 0.1}
@@ -160,7 +160,7 @@ impl Accounts {
     /// ```
     ///
     /// # Errors
-    /// If it isn't of the right shape or a value is wrong.
+    /// If the text is not YAML of this shape or a value is invalid.
     pub fn parse(text: &str) -> Result<Accounts, AccountsError> {
         let file: file::File = serde_yaml::from_str(text).map_err(|error| AccountsError::Shape(error.to_string()))?;
         build::build(file)

@@ -1,4 +1,4 @@
-//! What an accounts file may say, and what is said of a wrong one.
+//! Tests of parsing accounts files: a full one, and the errors of invalid ones.
 
 use super::Accounts;
 use crate::policy::{Ask, Names, Naming, Verdict};

@@ -1,4 +1,4 @@
-//! What a signature says about itself, in headers or, presigned, in the query.
+//! Parses the fields of a request's signature, from headers or, if presigned, from the query.
 
 use std::borrow::Cow;
 use std::time::{Duration, SystemTime};
@@ -6,14 +6,14 @@ use std::time::{Duration, SystemTime};
 use hyper::header::{AUTHORIZATION, HeaderName};
 use hyper::{HeaderMap, Uri};
 
-/// The parts of a version 4 signature that the library which checks it does not look at.
+/// The fields of a Signature Version 4 that are checked here, after s3s has verified the signature.
 pub(super) struct Signed<'a> {
     pub(super) token: Option<Cow<'a, str>>,
-    /// As `20260102T030405Z`.
+    /// The signing time, as `20260102T030405Z`.
     pub(super) date: Cow<'a, str>,
-    /// How long a presigned request stays good; none for the others.
+    /// How long a presigned URL is valid; `None` for other requests.
     pub(super) lifetime: Option<Duration>,
-    /// The names of the headers under the signature, between semicolons.
+    /// The names of the signed headers, separated by semicolons.
     headers: Cow<'a, str>,
 }
 
@@ -48,18 +48,18 @@ impl<'a> Signed<'a> {
         })
     }
 
-    /// The time of signing.
+    /// The signing time; `None` if it can't be parsed.
     pub(super) fn time(&self) -> Option<SystemTime> {
         let civil = jiff::civil::DateTime::strptime("%Y%m%dT%H%M%SZ", &*self.date).ok()?;
         let zoned = civil.to_zoned(jiff::tz::TimeZone::UTC).ok()?;
         Some(zoned.timestamp().into())
     }
 
-    /// A header that AWS wants signed and that isn't: `host`, and `x-amz-…`.
+    /// A header that AWS requires to be signed (`host`, `x-amz-…`) and that is not.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
     pub(super) fn missing_header(&self, headers: &HeaderMap) -> Option<String> {
         let signed = |name: &str| self.headers.split(';').any(|one| one.eq_ignore_ascii_case(name));
-        // The body's hash is not known when a URL is signed for somebody else.
+        // The body's hash is not known yet when a URL is presigned.
         let excepted = |name: &str| self.lifetime.is_some() && name == "x-amz-content-sha256";
         let must = |name: &&HeaderName| {
             let name = name.as_str();

@@ -1,11 +1,11 @@
-//! The conditions of a statement: operator, key, values.
+//! Conditions of policy statements: parses their operators, and evaluates them for a request.
 
 use super::wildcard;
 
-/// What a request says about itself: condition keys and their one value each.
+/// The condition keys of a request, with one value each.
 pub(crate) type Context<'a> = &'a [(&'a str, &'a str)];
 
-/// One line of a `Condition` block.
+/// One operator and key of a `Condition` block, with the values to compare with.
 #[derive(Clone, Debug)]
 pub(super) struct Condition {
     pub(super) operator: Operator,
@@ -13,7 +13,7 @@ pub(super) struct Condition {
     pub(super) values: Vec<String>,
 }
 
-/// The operators in use for roles, buckets and keys; any other is an error at load.
+/// A supported operator; any other is an error when the document is parsed.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Operator {
     wildcards: bool,
@@ -46,7 +46,7 @@ impl Operator {
 }
 
 impl Condition {
-    /// That the request carries this external ID.
+    /// The condition that the request has this external ID.
     pub(super) fn external_id(id: &str) -> Condition {
         Condition {
             operator: Operator { wildcards: false, negated: false, fold_case: false },
@@ -55,8 +55,8 @@ impl Condition {
         }
     }
 
-    /// Whether the request meets it. A key that the request does not have fails the plain
-    /// operators and meets the negated ones, as in IAM.
+    /// Whether the request meets the condition. A key that the request lacks fails plain operators and
+    /// meets negated ones, as in IAM.
     pub(super) fn met(&self, context: Context<'_>) -> bool {
         let actual = context.iter().find(|(key, _)| key.eq_ignore_ascii_case(&self.key));
         let Some((_, actual)) = actual else {

@@ -1,4 +1,4 @@
-//! From a policy document as IAM shows it to the form that is evaluated.
+//! Converts policy documents, as IAM shows them, to the form that is evaluated.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::flexible::{OneOrMany, Scalar};
 use super::principal::Principals;
 use super::{Effect, Policy, Statement};
 
-/// The document, element by element; others are refused by name.
+/// The JSON of a policy document; an unknown element is an error that names it.
 #[derive(Deserialize)]
 #[serde(rename_all = "PascalCase", deny_unknown_fields)]
 pub(super) struct Document {
@@ -75,7 +75,7 @@ fn statement(raw: DocumentStatement) -> Result<Statement, String> {
     Ok(Statement { effect: raw.effect, principals: raw.principal, actions, resources, conditions })
 }
 
-/// The patterns of an element and whether they are meant the other way round (`Not…`).
+/// The patterns of an element, and whether they are negated (`NotAction`, `NotResource`).
 #[derive(Clone, Debug)]
 pub(super) struct Patterns {
     pub(super) patterns: Vec<String>,
@@ -83,6 +83,7 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
+    /// Whether any pattern fits or, if they are negated, none does.
     pub(super) fn cover(&self, fits: impl Fn(&str) -> bool) -> bool {
         self.patterns.iter().any(|p| fits(p)) != self.negated
     }

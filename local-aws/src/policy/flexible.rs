@@ -1,5 +1,5 @@
-//! JSON as IAM writes it: a list of one may stand without its brackets, and a condition's
-//! value may be a string, a boolean or a number.
+//! Parses the JSON variants that IAM accepts: a single value instead of a list, and strings, booleans or
+//! numbers as values of conditions.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::value::MapAccessDeserializer;
 use serde::de::{Deserialize, Deserializer, Error, IntoDeserializer, MapAccess, SeqAccess, Visitor};
 
-/// One value or a list of them.
+/// A list, which may be written as a single value.
 pub(super) struct OneOrMany<T>(pub(super) Vec<T>);
 
 impl<'de, T: Deserialize<'de>> Deserialize<'de> for OneOrMany<T> {
@@ -50,7 +50,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for ListVisitor<T> {
     }
 }
 
-/// A string, or a boolean or number as the string it is compared as.
+/// A condition's value: booleans and whole numbers become strings, as which they are compared.
 pub(super) struct Scalar(pub(super) String);
 
 impl<'de> Deserialize<'de> for Scalar {

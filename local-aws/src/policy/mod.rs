@@ -1,6 +1,6 @@
-//! IAM policies: read as the documents that IAM shows, evaluated as IAM does for the
-//! elements supported (Effect, Principal, Action, Resource, their `Not` forms, and string,
-//! ARN and boolean conditions). Anything else is an error when the document is read.
+//! IAM policies: parses policy documents and evaluates them as IAM does, for the supported elements
+//! (Effect, Principal, Action, NotAction, Resource, NotResource, and string, ARN and boolean
+//! conditions). Any other element is an error when the document is parsed.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_elements.html>
 
@@ -18,7 +18,7 @@ use document::{Document, Patterns};
 use principal::Principals;
 pub(crate) use principal::{Names, Naming, check as check_principal};
 
-/// A policy document.
+/// A parsed policy document.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(try_from = "Document")]
 pub(crate) struct Policy {
@@ -40,41 +40,41 @@ enum Effect {
     Deny,
 }
 
-/// What a policy is attached to, and so what its statements must and must not have.
+/// What a policy is attached to, which decides the elements that its statements must and must not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
-    /// To a user, role or session: no Principal.
+    /// A user, role or session: Resource, no Principal.
     Identity,
-    /// To a bucket: Principal and Resource.
+    /// A bucket: Principal and Resource.
     Bucket,
-    /// To a role, as its trust policy: Principal, no Resource.
+    /// A role, as its trust policy: Principal, no Resource.
     Trust,
 }
 
-/// What is asked of a policy.
+/// An action on a resource, for which policies are evaluated.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Ask<'a> {
-    /// Such as `s3:PutObject`.
+    /// The action, such as `s3:PutObject`.
     pub(crate) action: &'a str,
-    /// The ARN acted on.
+    /// ARN of the resource.
     pub(crate) resource: &'a str,
-    /// Condition keys of the request.
+    /// The request's condition keys with their values.
     pub(crate) context: Context<'a>,
 }
 
-/// A policy's answer.
+/// The result of evaluating one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
-    /// A statement denies it: nothing else can allow it.
+    /// A statement denies it, which overrides any policy that allows it.
     Denied,
-    /// No statement speaks of it.
+    /// No statement applies to it.
     Silent,
-    /// A statement allows it to the caller, who is named so.
+    /// A statement allows it, and names the caller in this way.
     Allowed(Naming),
 }
 
 impl Policy {
-    /// What a role or user without a policy of its own may do: everything that a
+    /// The policy of a role or user for which the accounts file has none: everything that a
     /// function's role or base identity could need.
     pub(crate) fn everything() -> Policy {
         let actions = ["s3:*", "kms:*", "sts:*"].map(str::to_owned);
@@ -90,7 +90,7 @@ impl Policy {
         }
     }
 
-    /// A trust policy that lets `principals` assume a role, with `external_id` if there is one.
+    /// A trust policy that lets `principals` assume a role, only with `external_id` if there is one.
     pub(crate) fn trust(principals: Vec<String>, external_id: Option<&str>) -> Policy {
         let actions = ["sts:AssumeRole", "sts:TagSession"].map(str::to_owned);
         let condition = external_id.map(Condition::external_id);
@@ -105,7 +105,7 @@ impl Policy {
         }
     }
 
-    /// Checks that the statements have what `kind` asks for and nothing that it forbids.
+    /// Checks that every statement has the elements that `kind` requires, and none that it forbids.
     pub(crate) fn check(&self, kind: Kind) -> Result<(), String> {
         for statement in &self.statements {
             let (principal, resource) = (&statement.principals, &statement.resources);
@@ -128,8 +128,8 @@ impl Policy {
         Ok(())
     }
 
-    /// What the policy says to `ask` by `caller`. Statements without Principal (of a policy
-    /// that is the caller's own) speak of every caller.
+    /// Evaluates the policy for `ask` by `caller`. Statements without Principal, as in the caller's own
+    /// policies, apply to every caller.
     pub(crate) fn evaluate(&self, ask: Ask<'_>, caller: Names<'_>) -> Verdict {
         let mut verdict = Verdict::Silent;
         for statement in &self.statements {

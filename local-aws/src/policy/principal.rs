@@ -1,4 +1,4 @@
-//! Who a trust or bucket policy speaks of.
+//! Principals of trust and bucket policies: parses them, and matches callers with them.
 
 use std::fmt;
 
@@ -7,28 +7,28 @@ use serde::de::{Deserialize, Deserializer, Error, MapAccess, Visitor};
 
 use super::flexible::OneOrMany;
 
-/// The names a caller goes by.
+/// The names by which a policy can refer to a caller.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Names<'a> {
-    /// Its account, 12 digits.
+    /// ID of its account, 12 digits.
     pub(crate) account: &'a str,
-    /// Its own ARN: a user's, or an assumed role's with the session's name.
+    /// Its own ARN: a user's, or an assumed role's with the session name.
     pub(crate) arn: &'a str,
-    /// The ARN of the role that a session is of.
+    /// ARN of a session's role; `None` for a user.
     pub(crate) role_arn: Option<&'a str>,
 }
 
-/// How a policy's principals take in a caller.
+/// How a policy's principals name a caller, the stronger way last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Naming {
-    /// Through its account: the account's own policies have to allow it as well.
+    /// By its account: the account's own policies must allow the action too.
     Account,
-    /// By its own name, its role's, or `*`.
+    /// By its own ARN, its role's ARN, or `*`.
     Direct,
 }
 
-/// The `Principal` element. `Service`, `Federated` and `CanonicalUser` are read and match
-/// nobody: web identities and pod identities are trusted through the accounts' tokens.
+/// The `Principal` element. `Service`, `Federated` and `CanonicalUser` are parsed but match no
+/// caller: web identities and pod identities are trusted through the tokens of the accounts file.
 #[derive(Clone, Debug)]
 pub(super) enum Principals {
     Anyone,
@@ -52,7 +52,7 @@ fn naming(principal: &str, caller: Names<'_>) -> Option<Naming> {
     (account == caller.account).then_some(Naming::Account)
 }
 
-/// Whether `principal` is something IAM takes: an ARN, an account, `*`.
+/// Checks that `principal` has a form that IAM accepts: an ARN without wildcards, an account ID, or `*`.
 pub(crate) fn check(principal: &str) -> Result<(), String> {
     let account = principal.len() == 12 && principal.bytes().all(|b| b.is_ascii_digit());
     let arn = principal.starts_with("arn:") && !principal.contains(['*', '?']);

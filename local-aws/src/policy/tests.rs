@@ -1,4 +1,4 @@
-//! The evaluator against documents as they are met in accounts.
+//! Tests of parsing and evaluating policy documents like those of real accounts.
 
 use serde_json::{Value, json};
 

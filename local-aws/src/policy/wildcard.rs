@@ -1,11 +1,11 @@
-//! IAM's wildcards: `*` is any run of characters, `?` any single one.
+//! Matches IAM's wildcards: `*` is any run of characters, `?` any single one.
 
-/// Whether `value` fits `pattern`, letter case included.
+/// Whether `value` matches `pattern`; case-sensitive.
 pub(crate) fn matches(pattern: &str, value: &str) -> bool {
     fits(pattern, value, |a, b| a == b)
 }
 
-/// The same for actions, whose letter case does not count.
+/// Whether the action `value` matches `pattern`; case-insensitive, as IAM compares actions.
 pub(crate) fn matches_action(pattern: &str, value: &str) -> bool {
     fits(pattern, value, |a, b| a.eq_ignore_ascii_case(&b))
 }
@@ -13,7 +13,7 @@ pub(crate) fn matches_action(pattern: &str, value: &str) -> bool {
 fn fits(pattern: &str, value: &str, same: impl Fn(u8, u8) -> bool) -> bool {
     let (pattern, value) = (pattern.as_bytes(), value.as_bytes());
     let (mut p, mut v) = (0, 0);
-    // Where to go on after the last `*` when what followed it did not fit.
+    // Where to resume after the last `*` if what follows it does not match.
     let mut retry: Option<(usize, usize)> = None;
     while v < value.len() {
         match pattern.get(p) {

@@ -1,4 +1,4 @@
-//! An object's content: read to its end, and checked against every digest that came with it.
+//! Reads an object's content, and verifies it against every checksum of the request.
 
 use bytes::{Bytes, BytesMut};
 use futures_util::StreamExt;
@@ -7,16 +7,16 @@ use s3s::crypto::{Checksum as _, Md5};
 use s3s::dto::{Checksum, PutObjectInput, StreamingBlob};
 use s3s::{S3Error, S3Result, StdError, TrailingHeaders, s3_error};
 
-/// An object's bytes, and what they add up to.
+/// An object's bytes and their digests.
 pub(super) struct Content {
     pub(super) bytes: Bytes,
-    /// MD5 in hexadecimal, the ETag of an object put in one piece.
+    /// MD5 in hexadecimal, which is the ETag of an object uploaded in one part.
     pub(super) etag: String,
-    /// The checksums that the request named, as computed.
+    /// The computed checksums, of the kinds that the request has.
     pub(super) checksum: Checksum,
 }
 
-/// Reads the body that `input` brings.
+/// Reads the body of `input`; an error if a checksum of the request does not match it.
 pub(super) async fn receive(input: &mut PutObjectInput, trailers: Option<&TrailingHeaders>) -> S3Result<Content> {
     let bytes = match input.body.take() {
         Some(body) => collect(body).await?,
@@ -61,11 +61,11 @@ async fn collect(mut body: StreamingBlob) -> S3Result<Bytes> {
             rest.extend_from_slice(&chunk);
         }
     }
-    // A body in one piece, as most are, is not copied.
+    // A body in one chunk, as most are, is not copied.
     Ok(if rest.is_empty() { first } else { rest.freeze() })
 }
 
-/// Tells the causes apart by their text: the library keeps their types to itself.
+/// Maps an error of the body to S3's. The text decides, because s3s keeps the error types private.
 fn unreadable(error: &StdError) -> S3Error {
     let text = error.to_string();
     if text.contains("Sha256Mismatch") {
@@ -80,7 +80,7 @@ fn unreadable(error: &StdError) -> S3Error {
     s3_error!(IncompleteBody, "The body can't be read: {text}")
 }
 
-/// The checksums that came in headers or, behind the body, in trailers.
+/// The checksums of the request, from headers or from trailers after the body.
 fn expected(input: &PutObjectInput, trailers: Option<&TrailingHeaders>) -> Checksum {
     let trailer = |name: &str| {
         let value = trailers?.read(|headers| headers.get(name).cloned())??;

@@ -1,4 +1,4 @@
-//! HeadBucket: tells whether a bucket is there and where, also to those who may not list it.
+//! HeadBucket: reports whether a bucket exists, and its region, even to callers who may not list it.
 
 use s3s::dto::{HeadBucketInput, HeadBucketOutput};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};

@@ -1,4 +1,5 @@
-//! S3: what the library that speaks its protocol asks us.
+//! Implements the hooks of s3s, the library that speaks the S3 protocol: secret keys, access checks, S3
+//! operations, and a route for STS.
 
 mod content;
 mod head_bucket;
@@ -28,11 +29,11 @@ use crate::target::Form;
 
 pub(crate) use region::BUCKET_REGION;
 
-/// Every hook of the protocol library, on one server's state.
+/// Every hook of s3s, with one server's state.
 #[derive(Clone)]
 pub(crate) struct Hooks(pub(crate) Arc<ServerState>);
 
-/// The secrets that signatures are checked with.
+/// Looks up the secret keys with which s3s verifies signatures.
 #[async_trait]
 impl S3Auth for Hooks {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
@@ -40,7 +41,7 @@ impl S3Auth for Hooks {
     }
 }
 
-/// Who calls, of every S3 operation, whether it is offered or not.
+/// Identifies the caller of every S3 operation, also of those that are not implemented.
 #[async_trait]
 impl S3Access for Hooks {
     async fn check(&self, cx: &mut S3AccessContext<'_>) -> S3Result<()> {
@@ -63,7 +64,7 @@ impl S3Access for Hooks {
     }
 }
 
-/// STS, whose signatures the library checks too.
+/// Passes requests for STS to [`sts`], after s3s has verified their signatures too.
 #[async_trait]
 impl S3Route for Hooks {
     fn is_match(&self, _: &Method, _: &Uri, _: &HeaderMap, extensions: &mut Extensions) -> bool {
@@ -71,7 +72,7 @@ impl S3Route for Hooks {
     }
 
     async fn check_access(&self, _: &mut S3Request<Body>) -> S3Result<()> {
-        // Some actions are unsigned, and STS refuses the others in words of its own.
+        // Some STS actions are unsigned, and `sts` refuses unsigned others with STS's own errors.
         Ok(())
     }
 
@@ -96,7 +97,7 @@ impl S3 for Hooks {
     }
 }
 
-/// The note that the server put into every request.
+/// The context that the server attached to the request.
 fn context(extensions: &Extensions) -> S3Result<Arc<CallContext>> {
     let context = extensions.get::<Arc<CallContext>>().cloned();
     context.ok_or_else(|| s3_error!(InternalError, "the request did not come through the server"))
@@ -128,7 +129,7 @@ fn refusal(refused: Refused) -> S3Error {
     }
 }
 
-/// An error whose code the library has no name for.
+/// An error with status 400 and a code that s3s does not know.
 fn custom(code: &'static str, message: &'static str) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
     error.set_status_code(hyper::StatusCode::BAD_REQUEST);

@@ -1,4 +1,4 @@
-//! PutObject.
+//! PutObject: verifies the content, authorizes the caller, and stores the object.
 
 use s3s::dto::{ETag, ETagCondition, PutObjectInput, PutObjectOutput, StorageClass};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
@@ -11,7 +11,7 @@ use crate::state::ServerState;
 use crate::store::{PutError, StoredObject};
 use crate::{arn, authorize};
 
-/// What may be asked for; the rest belong to other kinds of bucket.
+/// The storage classes that a request may name; S3's others belong to other types of bucket.
 const STORAGE_CLASSES: [&str; 8] = [
     StorageClass::STANDARD,
     StorageClass::REDUCED_REDUNDANCY,
@@ -27,7 +27,7 @@ pub(super) async fn answer(
     state: &ServerState,
     mut req: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
-    // Read whatever comes of it, and judged only after the right to write has been.
+    // The body is read in any case; its errors are only reported to a caller who may write.
     let content = content::receive(&mut req.input, req.trailing_headers.as_ref()).await;
     let context = super::context(&req.extensions)?;
     let caller = super::caller(&context)?;
@@ -72,9 +72,9 @@ pub(super) async fn answer(
 
 /// How an object is encrypted.
 struct Encryption {
-    /// The request's own word.
+    /// The request's `x-amz-server-side-encryption`.
     header: Option<String>,
-    /// The key in use, as an ARN; none for keys of S3's own.
+    /// ARN of the KMS key: the request's or, if it has no encryption headers, the bucket's.
     key: Option<String>,
 }
 
@@ -101,13 +101,14 @@ impl Encryption {
         Ok(Encryption { header, key })
     }
 
+    /// The method to report in the answer: the request's, or else the bucket's default.
     fn shown(&self) -> &str {
         let default = if self.key.is_some() { "aws:kms" } else { "AES256" };
         self.header.as_deref().unwrap_or(default)
     }
 }
 
-/// Checks all that the request needs the right to.
+/// Checks the bucket's owner and every permission that the request needs.
 fn authorized(
     accounts: &Accounts,
     caller: &Caller,
@@ -143,7 +144,7 @@ fn authorized(
     Ok(())
 }
 
-/// Refuses what would otherwise be passed over in silence.
+/// Refuses headers that are not implemented, which would otherwise be ignored silently.
 fn offered(input: &PutObjectInput) -> S3Result<()> {
     let class = input.storage_class.as_ref().map(StorageClass::as_str);
     if class.is_some_and(|class| !STORAGE_CLASSES.contains(&class)) {

@@ -1,5 +1,5 @@
-//! Where a bucket is, against where the request was sent. The region that a request is
-//! signed for stands for the regional endpoint asked.
+//! Compares a bucket's region with the request's, and builds the errors for a mismatch. The region that
+//! a request is signed for counts as the region of the endpoint.
 
 use hyper::StatusCode;
 use hyper::header::{HeaderMap, HeaderValue};
@@ -7,16 +7,16 @@ use s3s::{S3Error, S3ErrorCode, S3Request, S3Result, s3_error};
 
 use crate::accounts::{Accounts, Bucket};
 
-/// The header that tells a bucket's region, also to those who may not use it.
+/// The header with a bucket's region, which S3 also sends to callers without access.
 pub(crate) const BUCKET_REGION: &str = "x-amz-bucket-region";
 
-/// The bucket of this name.
+/// The bucket with this name, or `NoSuchBucket`.
 pub(super) fn bucket<'a>(accounts: &'a Accounts, name: &str) -> S3Result<&'a Bucket> {
     let bucket = accounts.buckets.get(name);
     bucket.ok_or_else(|| s3_error!(NoSuchBucket, "The specified bucket does not exist"))
 }
 
-/// Whether the request is signed for S3 in the bucket's region.
+/// Whether the request is signed for the bucket's region; an error if it is signed for another service.
 pub(super) fn is_signed_for<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Result<bool> {
     if req.service.as_deref() != Some("s3") {
         return Err(s3_error!(
@@ -27,7 +27,7 @@ pub(super) fn is_signed_for<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Result<
     Ok(signed_for(req) == bucket.region)
 }
 
-/// The error for an object of a bucket elsewhere.
+/// The error for an object in a bucket of another region: us-east-1 answers 400, other regions redirect.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html>
 pub(super) fn elsewhere<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Error {
     let (asked, right) = (signed_for(req), &bucket.region);
@@ -43,7 +43,7 @@ pub(super) fn elsewhere<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Error {
     error
 }
 
-/// The 301 to another region.
+/// `PermanentRedirect` (301), for a bucket of another region.
 pub(super) fn redirect() -> S3Error {
     let mut error = S3Error::with_message(
         S3ErrorCode::PermanentRedirect,
@@ -54,7 +54,7 @@ pub(super) fn redirect() -> S3Error {
     error
 }
 
-/// Tells the bucket's region.
+/// The header with the bucket's region.
 pub(super) fn region_header(bucket: &Bucket) -> HeaderMap {
     let mut headers = HeaderMap::new();
     if let Ok(region) = HeaderValue::from_str(&bucket.region) {

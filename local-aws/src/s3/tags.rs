@@ -1,14 +1,16 @@
-//! The tags of an object, as `x-amz-tagging` brings them.
+//! Parses and validates the object tags in `x-amz-tagging`.
 
 use s3s::{S3Result, s3_error};
 
+/// Maximum number of tags per object.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html>
 const MOST: usize = 10;
-/// Characters.
+/// Maximum length of a tag's key, in characters.
 const LONGEST_KEY: usize = 128;
+/// Maximum length of a tag's value, in characters.
 const LONGEST_VALUE: usize = 256;
 
-/// Reads `key=value&…`, percent-encoded.
+/// Parses `key=value&…`, percent-encoded; an error if a tag breaks S3's limits or a key is repeated.
 pub(super) fn parse(header: &str) -> S3Result<Vec<(String, String)>> {
     let tags: Vec<(String, String)> = url::form_urlencoded::parse(header.as_bytes()).into_owned().collect();
     if tags.len() > MOST {

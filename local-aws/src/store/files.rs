@@ -1,6 +1,6 @@
-//! Objects as files. Each is written beside the others under a name of its own and then
-//! takes its place in one step: a rename, or a hard link where the key has to be free,
-//! since a link never replaces anything, whichever process made what is there.
+//! Stores objects as files. Each is first written under a temporary name and then put in its place
+//! atomically: by a rename, or by a hard link if the key must not exist, since a link never replaces a
+//! file, even one that another process has made.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -10,16 +10,17 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use super::{PutError, StoredObject};
 
-/// Bytes: the longest name of a file on the usual filesystems.
+/// Maximum length of a file's name in bytes, on common filesystems.
 const LONGEST_NAME: usize = 255;
 
-/// A directory of buckets.
+/// A directory with one subdirectory per bucket.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     dir: Arc<Path>,
-    /// Where files are written first: on the same filesystem, and under a name that no
+    /// The directory of temporary files: on the same filesystem, and under a name that no
     /// bucket can have.
     unfinished: Arc<Path>,
+    /// Number of files written, for the temporary names.
     written: Arc<AtomicU64>,
 }
 
@@ -34,14 +35,14 @@ impl Files {
         check(&object.key)?;
         let place = self.dir.join(&object.bucket).join(&object.key);
         let number = self.written.fetch_add(1, Ordering::Relaxed);
-        // The random part keeps two processes apart that have the same id, in two containers.
+        // The random part distinguishes processes with the same ID in different containers.
         let name = format!("{}-{number}-{:016x}", std::process::id(), fastrand::u64(..));
         let unfinished = self.unfinished.join(name);
         fs::write(&unfinished, &object.body)?;
         let placed = place_file(&unfinished, &place, if_absent);
         if if_absent || placed.is_err() {
-            // A link leaves the first name behind. It can't be read as an object, so
-            // failing to remove it is no reason to fail the request.
+            // A link leaves the temporary name behind. It is not visible as an object, so
+            // the request succeeds even if it can't be removed.
             let _ = fs::remove_file(&unfinished);
         }
         placed
@@ -61,7 +62,7 @@ fn place_file(from: &Path, to: &Path, if_absent: bool) -> Result<(), PutError> {
     })
 }
 
-/// Names the cause that lies in the key: files and directories can't share a name.
+/// Maps errors that the key causes to [`PutError::Key`]: a file and a directory can't have the same name.
 fn nested(error: io::Error) -> PutError {
     match error.kind() {
         ErrorKind::AlreadyExists | ErrorKind::NotADirectory | ErrorKind::IsADirectory => PutError::Key(
@@ -72,7 +73,7 @@ fn nested(error: io::Error) -> PutError {
     }
 }
 
-/// Whether every segment of `key` can be a file's name, and none leads elsewhere.
+/// Checks that every segment of `key` can be a file's name, and that none leaves the bucket.
 fn check(key: &str) -> Result<(), PutError> {
     let wrong = |what: &str| Err(PutError::Key(format!("this store keeps objects as files, and the key {what}")));
     if key.contains('\0') {

@@ -1,4 +1,4 @@
-//! Objects in memory.
+//! Stores objects in memory, where they can be inspected.
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
@@ -10,7 +10,7 @@ use super::{PutError, StoredObject};
 
 type Objects = BTreeMap<(String, String), StoredObject>;
 
-/// Objects by bucket and key.
+/// Objects by bucket and key; clones share them.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Memory(Arc<Mutex<Objects>>);
 

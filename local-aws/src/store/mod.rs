@@ -1,4 +1,4 @@
-//! Where objects go.
+//! Stores objects: as files, in memory, or not at all.
 
 mod files;
 mod memory;
@@ -10,7 +10,7 @@ use bytes::Bytes;
 use files::Files;
 use memory::Memory;
 
-/// A place for objects; clones share it.
+/// A store of objects; clones share them.
 #[derive(Clone, Debug)]
 pub struct Store(Kind);
 
@@ -21,68 +21,68 @@ enum Kind {
     Discard,
 }
 
-/// An object as it was put.
+/// An object, as PutObject stored it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StoredObject {
-    /// The bucket it is in.
+    /// Its bucket.
     pub bucket: String,
     /// Its key.
     pub key: String,
-    /// Its content.
+    /// Its content, as sent.
     pub body: Bytes,
-    /// The `Content-Type` it came with.
+    /// The request's `Content-Type`.
     pub content_type: Option<String>,
-    /// The `Content-Encoding` it came with.
+    /// The request's `Content-Encoding`.
     pub content_encoding: Option<String>,
-    /// Its tags, in the order they came in.
+    /// Its tags, in the order of the request.
     pub tags: Vec<(String, String)>,
-    /// The `x-amz-server-side-encryption` it came with.
+    /// The request's `x-amz-server-side-encryption`.
     pub encryption: Option<String>,
-    /// The key it is encrypted with: the request's, or the bucket's default.
+    /// ARN of its KMS key: the request's, or the bucket's default.
     pub kms_key_id: Option<String>,
-    /// The `x-amz-storage-class` it came with.
+    /// The request's `x-amz-storage-class`.
     pub storage_class: Option<String>,
-    /// How often this key was written.
+    /// Number of times that this key was written.
     pub puts: u64,
 }
 
 /// Why an object was not stored.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum PutError {
-    /// The key is taken, and the request wanted it free.
+    /// The key exists, but the request requires that it does not.
     #[error("the key exists")]
     Exists,
     /// The key can't be the path of a file.
     #[error("{0}")]
     Key(String),
-    /// The disk failed.
+    /// The file can't be written.
     #[error("the object could not be written: {0}")]
     Io(#[from] io::Error),
 }
 
 impl Store {
-    /// Objects are files, `dir/<bucket>/<key>`, there whole or not at all. A crash of the
-    /// machine may lose the last of them: nothing waits for the disk.
+    /// Stores objects as files, `dir/<bucket>/<key>`, each complete or absent. Files are not synced to
+    /// disk, so a crash of the machine may lose the latest ones.
     ///
     /// # Errors
-    /// If the directory can't be made.
+    /// If the directory can't be created.
     pub fn files(dir: impl Into<PathBuf>) -> io::Result<Store> {
         Files::new(dir.into()).map(|files| Store(Kind::Files(files)))
     }
 
-    /// Objects are kept in memory, to be looked at.
+    /// Keeps objects in memory, where [`Store::objects`] returns them.
     #[must_use]
     pub fn memory() -> Store {
         Store(Kind::Memory(Memory::default()))
     }
 
-    /// Objects are thrown away; every key is free for ever.
+    /// Discards objects, so no key ever exists and `If-None-Match` always succeeds.
     #[must_use]
     pub fn discard() -> Store {
         Store(Kind::Discard)
     }
 
-    /// All objects of a memory store, by bucket and key; none of the other kinds.
+    /// All objects of a memory store, sorted by bucket and key; none of other stores.
     #[must_use]
     pub fn objects(&self) -> Vec<StoredObject> {
         match &self.0 {
@@ -91,8 +91,8 @@ impl Store {
         }
     }
 
-    /// Stores an object; with `if_absent`, only where there is none of its key yet, and of
-    /// any number of writers at once exactly one does.
+    /// Stores an object; with `if_absent`, only if its key does not exist. Of concurrent writers with
+    /// `if_absent` exactly one succeeds, unless objects are discarded.
     pub(crate) async fn put(&self, object: StoredObject, if_absent: bool) -> Result<(), PutError> {
         match &self.0 {
             Kind::Discard => Ok(()),

@@ -1,4 +1,4 @@
-//! AssumeRole.
+//! AssumeRole: checks trust policy, external ID and session tags, and grants a session of the role.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ use crate::policy::Ask;
 use crate::state::ServerState;
 use crate::target::Form;
 
-/// The longest session of a role assumed from a role.
+/// Maximum session duration of a role that is assumed from another role (role chaining).
 const LONGEST_CHAINED: Duration = Duration::from_secs(3600);
-/// Bytes that the tags of a Pod Identity session take up of the packed policy: six names of
-/// AWS's and values of ours, all small.
+/// Estimated bytes that the tags of a Pod Identity session take of the packed policy: AWS sets six tags,
+/// with short values.
 const POD_TAG_BYTES: usize = 300;
 
 pub(super) fn answer(state: &ServerState, form: &Form, caller: &Caller) -> Answer {
@@ -29,8 +29,8 @@ pub(super) fn answer(state: &ServerState, form: &Form, caller: &Caller) -> Answe
     };
 
     let accounts = state.accounts();
-    // One answer for an unknown role, an untrusted caller and a wrong external ID, so that
-    // nobody learns from it which roles there are.
+    // The same error for an unknown role, an untrusted caller and a wrong external ID, so that
+    // it does not reveal which roles exist.
     let denied = |action| denied(caller, wish.role_arn, action);
     let role = accounts.roles.get(wish.role_arn).ok_or_else(|| denied("sts:AssumeRole"))?;
     let may = |action| {
@@ -68,7 +68,7 @@ fn context<'a>(
     context
 }
 
-/// The request's session tags.
+/// The request's session tags, as names and values.
 fn tags(form: &Form) -> impl Iterator<Item = (&str, &str)> {
     form.iter().filter_map(|(field, name)| {
         let number = field.strip_prefix("Tags.member.")?.strip_suffix(".Key")?;

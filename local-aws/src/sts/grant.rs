@@ -1,5 +1,5 @@
-//! What AssumeRole and AssumeRoleWithWebIdentity have in common: the checks of a request's
-//! fields, and the session that comes of it.
+//! The common part of AssumeRole and AssumeRoleWithWebIdentity: checks the request's fields, and issues
+//! the session.
 
 use std::hash::{DefaultHasher, Hash, Hasher};
 use std::ops::RangeInclusive;
@@ -14,30 +14,32 @@ use crate::sessions::{NewSession, Session};
 use crate::state::ServerState;
 use crate::target::Form;
 
-/// Characters: the longest session policy.
+/// Maximum length of a session policy, in characters.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
 const LONGEST_POLICY: usize = 2048;
-/// Bytes of policy without white space, and of tags, that stand for a full packed policy.
-/// AWS packs them by a rule of its own that it does not publish.
+/// Bytes of policy (without white space) and tags that count as a full packed policy. An estimate:
+/// AWS does not publish how it packs them.
 const PACKED_LIMIT: usize = 2048;
 
-/// A session's length without `DurationSeconds`, and the shortest.
+/// Session duration without `DurationSeconds`.
 const DEFAULT_SECONDS: u64 = 3600;
+/// Minimum `DurationSeconds`.
 const SHORTEST_SECONDS: u64 = 900;
-/// The longest that a role can allow.
+/// Maximum `DurationSeconds` that a role can allow.
 const LONGEST_SECONDS: u64 = 43_200;
 
-/// The fields of a request that were found right by themselves.
+/// The fields of a request, each valid by itself; the role is not looked up yet.
 pub(super) struct AssumeRoleRequest<'a> {
     pub(super) role_arn: &'a str,
     pub(super) session_name: &'a str,
     pub(super) duration: Duration,
     policy: Option<Policy>,
-    /// How full the packed policy is, in percent.
+    /// Size of the packed policy, in percent of the limit.
     packed: usize,
 }
 
 impl<'a> AssumeRoleRequest<'a> {
+    /// Validates the fields; `tag_bytes` is the size of the session tags.
     pub(super) fn of(form: &'a Form, tag_bytes: usize) -> Result<AssumeRoleRequest<'a>, StsError> {
         let role_arn = text(form, "RoleArn", "roleArn", 20..=2048, |_| true)?;
         let session_name = text(form, "RoleSessionName", "roleSessionName", 2..=64, |c| {
@@ -65,7 +67,7 @@ impl<'a> AssumeRoleRequest<'a> {
         })
     }
 
-    /// Makes the session and shows it as the answer's elements.
+    /// Issues the session and returns the elements of the answer; an error if the role allows only shorter sessions.
     pub(super) fn grant(self, state: &ServerState, role: &Role, transitive_tags: bool) -> Result<String, StsError> {
         if self.duration > role.max_session {
             return Err(error(
@@ -85,7 +87,7 @@ impl<'a> AssumeRoleRequest<'a> {
     }
 }
 
-/// A field that has to be there, of so many characters, all of them legal.
+/// A required field, with a length in characters and legal characters; errors call it `shown`.
 pub(super) fn text<'a>(
     form: &'a Form,
     field: &str,
@@ -123,7 +125,7 @@ fn seconds(text: &str) -> Result<u64, StsError> {
     }
 }
 
-/// The policy and its length without white space, in bytes.
+/// The parsed policy, and its length without white space, in bytes.
 fn session_policy(text: &str) -> Result<(Policy, usize), StsError> {
     let malformed = |what: String| error("MalformedPolicyDocument", what);
     if text.chars().count() > LONGEST_POLICY {
@@ -154,7 +156,7 @@ fn show(session: &Session, packed: usize) -> String {
     )
 }
 
-/// The id that IAM gives a role or user, the same for the same ARN.
+/// The unique ID of a role or user, derived from its ARN so that it is always the same.
 pub(super) fn unique_id(prefix: &str, arn: &str) -> String {
     let mut hasher = DefaultHasher::new();
     arn.hash(&mut hasher);

@@ -1,4 +1,4 @@
-//! STS: who may be what, for how long.
+//! STS: answers AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity, with STS's errors.
 
 mod assume_role;
 mod grant;
@@ -20,21 +20,21 @@ use crate::identity::{self};
 use crate::state::ServerState;
 use crate::target::Form;
 
-/// An error as STS words it; `code` decides the status.
+/// An error with STS's message; `code` decides the HTTP status.
 #[derive(Debug)]
 pub(crate) struct StsError {
     pub(crate) code: &'static str,
     pub(crate) message: String,
 }
 
-/// The inside of a successful answer's `…Result` element.
+/// The content of a successful answer's `…Result` element, or an error.
 type Answer = Result<String, StsError>;
 
 fn error(code: &'static str, message: impl Into<String>) -> StsError {
     StsError { code, message: message.into() }
 }
 
-/// Answers a request whose signature, if it has one, is right.
+/// Answers a request whose signature, if it has one, s3s has verified.
 pub(crate) fn answer(state: &ServerState, req: &S3Request<Body>, form: &Form, context: &CallContext) -> Response<Body> {
     let action = form.get("Action").map_or("", String::as_str);
     let outcome = match action {
@@ -58,7 +58,7 @@ pub(crate) fn answer(state: &ServerState, req: &S3Request<Body>, form: &Form, co
     }
 }
 
-/// Who signed the request.
+/// The caller who signed the request, which is also recorded in the context.
 fn caller<'a>(state: &ServerState, req: &S3Request<Body>, context: &'a CallContext) -> Result<&'a Caller, StsError> {
     let Some(credentials) = &req.credentials else {
         return Err(error("MissingAuthenticationToken", "Request is missing Authentication Token"));
@@ -86,7 +86,7 @@ fn refusal(refused: Refused) -> StsError {
     }
 }
 
-/// STS's sentence about a time that is too far from its own.
+/// STS's message for a signing time that is too far from the server's time.
 fn skewed(skew: &Skew) -> String {
     let Skew { signed, received, in_future } = skew;
     let minutes = MAX_SKEW.as_secs() / 60;
@@ -100,13 +100,13 @@ fn skewed(skew: &Skew) -> String {
     }
 }
 
-/// A time as signatures write it, `20260102T030405Z`.
+/// A time in the format of signatures, `20260102T030405Z`.
 fn basic(time: SystemTime) -> String {
     let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
     time.strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
-/// What an error of the signature check, which speaks S3's language, is in STS's.
+/// Translates an error of s3s's signature check, which has an S3 code, to STS's.
 pub(crate) fn translate(s3_code: &str) -> StsError {
     match s3_code {
         "InvalidAccessKeyId" => refusal(Refused::UnknownKey),

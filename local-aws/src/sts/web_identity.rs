@@ -1,4 +1,4 @@
-//! AssumeRoleWithWebIdentity: unsigned; who holds one of the role's tokens gets a session.
+//! AssumeRoleWithWebIdentity: exchanges a token for a session of the role that accepts it; unsigned.
 
 use super::grant::{AssumeRoleRequest, text};
 use super::{Answer, StsError, error};
@@ -11,7 +11,7 @@ use crate::target::Form;
 pub(super) fn answer(state: &ServerState, form: &Form) -> Answer {
     let wish = AssumeRoleRequest::of(form, 0)?;
     let token = text(form, "WebIdentityToken", "webIdentityToken", 4..=20_000, |_| true)?;
-    // A token file usually ends in a newline, and some clients send it along.
+    // Token files usually end in a newline, which some clients send too.
     let token = token.trim_end();
     let accounts = state.accounts();
     let role = match known(&accounts, token, wish.role_arn) {
@@ -23,7 +23,8 @@ pub(super) fn answer(state: &ServerState, form: &Form) -> Answer {
     wish.grant(state, role, false)
 }
 
-/// The role that a token of the file opens, and the token's end; nothing if it is none of them.
+/// The role, if it accepts this token of the accounts file, and the token's expiry; an error if only other
+/// roles accept it, and `None` if the token is not in the file.
 fn known<'a>(
     accounts: &'a Accounts,
     token: &str,
@@ -36,7 +37,7 @@ fn known<'a>(
     Some(found.map(|(role, known)| (role, known.expires)).ok_or_else(denied))
 }
 
-/// The role, if a token of an identity provider opens it.
+/// The role, if it accepts the subject of this token of an identity provider.
 fn of_provider<'a>(
     state: &ServerState,
     accounts: &'a Accounts,

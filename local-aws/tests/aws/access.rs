@@ -1,4 +1,4 @@
-//! Who may write where: session, role and bucket policies together.
+//! Tests of who may write where: session, role and bucket policies combined.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -60,7 +60,7 @@ async fn encrypting_needs_the_key() {
         assert_eq!(error.code(), Some("AccessDenied"));
         assert!(error.message().unwrap().contains("kms:GenerateDataKey"), "{error:?}");
     }
-    // Nothing of it is asked for keys of S3's own.
+    // Keys that S3 manages need no KMS permission.
     let own = put(&s3, "b").server_side_encryption(ServerSideEncryption::Aes256);
     assert_eq!(outcome(own.send().await), "ok");
 }

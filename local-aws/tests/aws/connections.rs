@@ -1,4 +1,4 @@
-//! Virtual hosts, TLS, and connections that are idle.
+//! Tests of virtual-hosted addressing, TLS, and idle connections.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -19,7 +19,7 @@ async fn started(change: impl FnOnce(Options) -> Options) -> Aws {
     Aws::of(change(Options::new(Accounts::parse(ACCOUNTS).expect("the accounts are right")))).await
 }
 
-/// A PUT of the object `a b` into `lake` as a client signs it that puts the bucket into the host name.
+/// A PUT of the object `a b` to `lake`, presigned by a client that uses virtual-hosted addressing.
 async fn put(aws: &Aws, endpoint: Option<&str>) -> String {
     let mut config = aws.s3("us-west-2", admin()).config().to_builder().force_path_style(false);
     config.set_endpoint_url(endpoint.map(str::to_owned));
@@ -60,7 +60,7 @@ async fn the_bucket_in_the_host_name() {
     }
     let objects: Vec<_> = aws.local.objects().into_iter().map(|object| (object.bucket, object.key)).collect();
     assert_eq!(objects, [("lake".to_owned(), "a b".to_owned())], "in whichever way");
-    // In no domain of the server's, the path has the bucket.
+    // If the host is in none of the server's domains, the bucket is in the path.
     let mut stream = TcpStream::connect(&aws.address).await.unwrap();
     let answer = ask(&mut stream, "HEAD /lake HTTP/1.1\r\nHost: lake.unknown.test\r\n\r\n").await;
     assert!(answer.starts_with("HTTP/1.1 403"), "{answer}");
@@ -85,7 +85,7 @@ async fn the_name_of_the_tls_handshake() {
     let address = listener.local_addr().unwrap();
     let local = aws.local.clone();
     tokio::spawn(async move { local.serve_tls(listener, Arc::new(server), std::future::pending()).await });
-    // Somebody who does not speak TLS holds nobody else up.
+    // A client that does not start its TLS handshake does not block others.
     let _silent = TcpStream::connect(address).await.unwrap();
     let stream = TcpStream::connect(address).await.unwrap();
     let mut stream = client.connect(ServerName::try_from(LAKE).unwrap(), stream).await.unwrap();

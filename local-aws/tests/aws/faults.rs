@@ -1,4 +1,4 @@
-//! Things that go wrong on demand.
+//! Tests of the faults: what each action does to a call.
 
 use std::time::{Duration, Instant};
 

@@ -1,4 +1,4 @@
-//! Objects as files, over HTTP.
+//! Tests of the file store over HTTP: keys stay in their bucket, and one of many writers wins.
 
 use tributary_local_aws::Store;
 
@@ -43,7 +43,7 @@ async fn objects_are_files_and_stay_in_their_bucket() {
 async fn of_many_writers_of_a_file_one_wins() {
     let dir = tempfile::tempdir().unwrap();
     let aws = Aws::with(ACCOUNTS, Store::files(dir.path()).unwrap()).await;
-    // As two servers on one directory, which share nothing else.
+    // Two servers that share nothing but the directory.
     let other = Aws::with(ACCOUNTS, Store::files(dir.path()).unwrap()).await;
     let clients = [aws.s3("us-west-2", admin()), other.s3("us-west-2", admin())];
     let writers: Vec<_> = (0..32_u8)

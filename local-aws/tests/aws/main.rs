@@ -1,4 +1,4 @@
-//! The server over loopback, used by AWS's own clients.
+//! Runs the server on loopback, and calls it with AWS's SDKs.
 
 mod access;
 mod connections;

@@ -1,4 +1,4 @@
-//! PutObject: what is stored, and under which conditions.
+//! Tests of PutObject: what is stored, conditional writes, checksums, and what is refused.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;

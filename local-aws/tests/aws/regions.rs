@@ -1,4 +1,4 @@
-//! Buckets in other regions, and what HeadBucket tells.
+//! Tests of buckets in other regions, and of what HeadBucket reports.
 
 use crate::support::{ACCOUNTS, Aws, admin, allow, outcome};
 

@@ -1,4 +1,4 @@
-//! AssumeRole: who gets a role and who doesn't.
+//! Tests of AssumeRole: who may assume a role, and how requests are refused.
 
 use aws_sdk_sts::error::ProvideErrorMetadata;
 use aws_sdk_sts::types::Tag;
@@ -130,7 +130,7 @@ accounts:
     let tag = Tag::builder().key("team").value("data").build().unwrap();
     let tagged = aws.assume(role).external_id("two").tags(tag);
     assert_eq!(outcome(tagged.send().await), "403 AccessDenied", "sts:TagSession is not allowed");
-    // Trusting an account leaves it to the account whom of its own it lets.
+    // A trust policy that names an account leaves the decision to the account's own policies.
     let narrow = aws.sts(stranger()).assume_role().role_session_name("orders");
     let narrow = narrow.role_arn(role).external_id("two").send().await;
     assert_eq!(outcome(narrow), "403 AccessDenied");

@@ -1,4 +1,4 @@
-//! Temporary credentials: how long they hold, and what comes of them after.
+//! Tests of temporary credentials: expiry, wrong tokens, and changes of the accounts.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The end of a server.
+//! Tests of the graceful shutdown of a server.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! What is not signed right is not done.
+//! Tests that requests with a wrong, missing, expired or incomplete signature are refused.
 
 use std::time::{Duration, SystemTime};
 
@@ -51,7 +51,7 @@ async fn unsigned_requests() {
 #[tokio::test]
 async fn a_signature_from_another_time() {
     let aws = Aws::start(ACCOUNTS).await;
-    // In minutes, how far the server's clock is ahead of the client's.
+    // Minutes by which the server's clock is ahead of the client's.
     for (ahead, s3_says, sts_says) in [
         (14, "ok", "ok"),
         (-14, "ok", "ok"),
@@ -71,7 +71,7 @@ async fn a_signature_from_another_time() {
 async fn a_signature_from_another_time_is_refused_in_the_words_of_each_service() {
     let aws = Aws::start(ACCOUNTS).await;
     aws.local.clock().set(time("2026-01-02T03:34:05Z"));
-    // Both clocks stand still, so that every time in the answers is known.
+    // Both clocks practically stand still, so that every time in the answers is known.
     aws.local.clock().set_speed(1e-6);
     for (ahead, signed, sts_says) in [
         (
@@ -110,8 +110,8 @@ fn time(text: &str) -> SystemTime {
     text.parse::<jiff::Timestamp>().expect("a time").into()
 }
 
-/// The same server, and a clock of its own for clients, which the server's is `ahead` minutes ahead of: that of a
-/// server that serves nobody.
+/// The same server for clients with another clock, which is `ahead` minutes behind the server's. It is the clock of
+/// a second server, which serves nobody.
 fn with_own_clock(aws: &Aws, ahead: i64) -> Aws {
     let ahead = jiff::SignedDuration::from_mins(ahead);
     let now = jiff::Timestamp::try_from(aws.local.clock().now()).expect("a time") - ahead;

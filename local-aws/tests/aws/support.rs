@@ -1,4 +1,4 @@
-//! A running server, clients for it, and the accounts that most tests share.
+//! Test support: a running server, clients for it, and the accounts that most tests use.
 
 use std::time::{Duration, SystemTime};
 
@@ -15,7 +15,7 @@ pub(crate) const WRITER: &str = "arn:aws:iam::111122223333:role/writer";
 pub(crate) const EXTERNAL_ID: &str = "wX8/orders";
 pub(crate) const KEY: &str = "arn:aws:kms:us-west-2:111122223333:key/1234abcd-12ab-34cd-56ef-1234567890ab";
 
-/// A platform account whose user assumes roles in an account of data.
+/// A platform account, whose user assumes roles in the data account, and a third account with a bucket.
 pub(crate) const ACCOUNTS: &str = r#"
 accounts:
   "999999999999":
@@ -97,26 +97,26 @@ impl Aws {
         aws_sdk_s3::Client::from_conf(config.build())
     }
 
-    /// AssumeRole by the platform's user, without an external ID yet.
+    /// AssumeRole by the platform's user, with no external ID set yet.
     pub(crate) fn assume(&self, role: &str) -> AssumeRoleFluentBuilder {
         let call = self.sts(platform()).assume_role();
         call.role_arn(role).role_session_name("orders")
     }
 
-    /// A session of the writer, narrowed down by `policy`.
+    /// A session of the writer role, restricted by `policy`.
     pub(crate) async fn writer(&self, policy: Option<&str>) -> Credentials {
         let call = self.assume(WRITER).external_id(EXTERNAL_ID);
         let answer = call.set_policy(policy.map(str::to_owned)).send().await.expect("the role is given");
         session(answer.credentials())
     }
 
-    /// Makes it later, for the server and its clients.
+    /// Advances the clock of the server and its clients.
     pub(crate) fn wait(&self, time: Duration) {
         let clock = self.local.clock();
         clock.set(clock.now() + time);
     }
 
-    /// Sends `request` as it is and reads until the server closes.
+    /// Sends `request` as it is and reads until the server closes the connection.
     pub(crate) async fn raw(&self, request: &str) -> String {
         let mut stream = TcpStream::connect(&self.address).await.expect("the server listens");
         stream.write_all(request.as_bytes()).await.expect("the server reads");
@@ -147,7 +147,7 @@ pub(crate) fn session(credentials: Option<&aws_sdk_sts::types::Credentials>) -> 
     keys(c.access_key_id(), c.secret_access_key(), Some(c.session_token()))
 }
 
-/// An identity policy of one statement.
+/// An identity policy with one statement.
 pub(crate) fn allow(actions: &[&str], resource: &str) -> String {
     serde_json::json!({"Version": "2012-10-17", "Statement": [
         {"Effect": "Allow", "Action": actions, "Resource": resource}
@@ -155,7 +155,7 @@ pub(crate) fn allow(actions: &[&str], resource: &str) -> String {
     .to_string()
 }
 
-/// What an operation came to: `ok`, or the error's status and code.
+/// The result of an operation: `ok`, or the error's status and code.
 pub(crate) fn outcome<T, E>(result: Result<T, SdkError<E>>) -> String
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,

@@ -1,4 +1,4 @@
-//! Base identities by token: web identity and EKS Pod Identity.
+//! Tests of base identities from tokens: web identity and EKS Pod Identity.
 
 use std::time::Duration;
 
