@@ -1,4 +1,4 @@
-//! The command line.
+//! The command line: commands, options and their defaults.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use crate::load::Shape;
 use crate::sidecar;
 use crate::target::{BATCH_AGE, Target};
 
-/// Loads the release sidecar and the floors below it, and prints what an event costs.
+/// Loads the release sidecar, and programs that do only the minimum (its floors), and prints what an event costs.
 #[derive(Parser)]
 #[command(name = "tributary-bench", args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -24,67 +24,66 @@ pub struct Cli {
     pub options: Options,
 }
 
-/// What there is beside the table, and what the bench starts itself again as, so that each process's
-/// CPU is its own.
+/// Commands other than the table. The hidden ones are processes that the bench starts from its own binary, so that the
+/// CPU time of each is counted separately.
 #[derive(Subcommand)]
 pub enum Command {
-    /// Sends a steady stream of events to a sidecar in Batch mode with its default settings, and
-    /// prints what became of them.
+    /// Sends a steady stream of events to a sidecar in Batch mode with its default settings, and prints the results.
     ///
-    /// Requests are sent when they are due, whether or not those before them are answered. It fails
-    /// if an answer is not 200, or if an event is not in S3 exactly once.
+    /// Requests are sent when they are due, whether or not earlier ones have been answered. It fails if an answer is
+    /// not 200, or if an event that was answered 200 is not in S3 exactly once.
     Stream(StreamOptions),
-    /// The floor of taking an event.
+    /// The floor of accepting an event.
     #[command(hide = true)]
     Take,
-    /// The floor of taking an event and storing it as an object.
+    /// The floor of accepting an event and storing it as an object.
     #[command(hide = true)]
     Object {
-        /// Where S3 is.
+        /// The address of S3.
         s3: SocketAddr,
     },
-    /// The floor of taking events and storing many of them as an object.
+    /// The floor of accepting events and storing many of them as one object.
     #[command(hide = true)]
     Batch {
-        /// Where S3 is.
+        /// The address of S3.
         s3: SocketAddr,
-        /// Events a request.
+        /// Events per request.
         events: usize,
     },
-    /// S3 and STS.
+    /// The double of S3 and STS.
     #[command(hide = true)]
     Double {
-        /// What the objects hold.
+        /// What the objects contain.
         content: Content,
-        /// Milliseconds that each PutObject takes.
+        /// Milliseconds that each PutObject is delayed.
         latency_ms: u64,
     },
 }
 
-/// What is loaded.
+/// The sidecar to load.
 #[derive(Args)]
 pub struct Binary {
-    /// A sidecar that is built already [default: what `cargo build --release -p tributary-sidecar` makes].
+    /// Path of a sidecar binary [default: what `cargo build --release -p tributary-sidecar` builds].
     #[arg(long, value_name = "PATH")]
     sidecar: Option<PathBuf>,
 }
 
 #[derive(Args)]
 pub struct Options {
-    /// Rounds for each process; medians are printed.
+    /// Rounds per process; medians are printed.
     #[arg(long, default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..))]
     pub rounds: u32,
-    /// Seconds measured in a round.
+    /// Seconds measured per round.
     #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u64).range(1..))]
     seconds: u64,
     /// Seconds of the same load before a round is measured.
     #[arg(long, default_value_t = 1)]
     warm_up: u64,
-    /// Connections kept alive, one request at a time on each [default: 64, and 512 for Batch mode with
-    /// one event a request].
+    /// Connections kept alive, with one request at a time on each [default: 64, and 512 for Batch mode with one event
+    /// per request].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     connections: Option<u32>,
-    /// Only this one; can be given more than once.
+    /// Measure only this process; can be given more than once.
     #[arg(long, value_name = "NAME", value_enum)]
     only: Vec<Target>,
     #[command(flatten)]
@@ -93,16 +92,16 @@ pub struct Options {
 
 #[derive(Args)]
 pub struct StreamOptions {
-    /// Events a second.
+    /// Events per second.
     #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
     pub rate: u32,
-    /// Seconds that it lasts.
+    /// Duration in seconds.
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
     pub seconds: u32,
-    /// Events a request.
+    /// Events per request.
     #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=900))]
     pub events: u32,
-    /// Milliseconds that S3 takes for an object; 80 are typical of a small one.
+    /// Milliseconds that S3 takes for an object; 80 is typical of a small one.
     #[arg(long, value_name = "MS", default_value_t = 80)]
     latency: u64,
     #[command(flatten)]
@@ -110,7 +109,7 @@ pub struct StreamOptions {
 }
 
 impl Binary {
-    /// The sidecar's binary, built if none is given.
+    /// The path of the sidecar's binary, which is built if none is given.
     pub async fn path(&self) -> Result<PathBuf> {
         match &self.sidecar {
             Some(path) => Ok(path.clone()),
@@ -120,12 +119,12 @@ impl Binary {
 }
 
 impl Options {
-    /// What to measure, in the table's order.
+    /// The processes to measure, in the table's order.
     pub fn targets(&self) -> Vec<Target> {
         Target::ALL.into_iter().filter(|target| self.only.is_empty() || self.only.contains(target)).collect()
     }
 
-    /// How `target` is loaded.
+    /// The load of `target`, with the connections of the command line.
     pub fn shape(&self, target: Target) -> Shape {
         let shape = target.shape();
         Shape { connections: self.connections.unwrap_or(shape.connections), ..shape }

@@ -1,4 +1,4 @@
-//! A connection kept alive, with one request under way at most.
+//! A keep-alive connection that sends one request at a time.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -17,11 +17,11 @@ pub struct Connection {
     requests: Requests,
 }
 
-/// Makes requests of one event, or of a batch of them.
+/// Builds requests with one event, or with a batch of events.
 struct Requests {
     address: SocketAddr,
     events: Events,
-    /// Events a request.
+    /// Events per request.
     count: usize,
     /// The latest request.
     bytes: Vec<u8>,
@@ -30,7 +30,7 @@ struct Requests {
 const BATCH: [&str; 2] = [r#"{"batch":["#, "]}"];
 
 impl Connection {
-    /// Connects, to send `count` of the events in each request.
+    /// Connects to `address`, to send `count` of the events in each request.
     pub async fn open(address: SocketAddr, events: Events, count: usize) -> Result<Connection> {
         let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
         stream.set_nodelay(true)?;
@@ -56,7 +56,7 @@ impl Requests {
                 self.events.write(&mut self.bytes, &now)?;
             }
             count => {
-                // A comma between any two.
+                // With a comma between any two events.
                 let length = count * (EVENT_BYTES + 1) - 1 + BATCH.concat().len();
                 self.head("/v1/batch", length)?;
                 for number in 0..count {

@@ -1,6 +1,7 @@
-//! S3 and STS, in a process of their own: the project's double, which checks every signature and
-//! every policy. It forgets objects of one event, and keeps those of many to look into them when the
-//! run is over.
+//! Runs the double of S3 and STS, the project's embedded AWS, in a process of its own.
+//!
+//! It checks every signature and every policy. It discards objects of one event, and keeps those of many events to
+//! count their content when the run is over.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::Duration;
@@ -15,7 +16,7 @@ use tributary_local_aws::{Accounts, Action, Fault, LocalAws, Options, Service, S
 use crate::lines::Lines;
 use crate::process::{self, Helper};
 
-/// The user that the floor signs as and that the sidecar assumes its role from.
+/// The user whose keys the floors sign with, and from which the sidecar assumes its role.
 pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
 pub const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG/bPxRfiCYEXAMPLEKEY";
 pub const EXTERNAL_ID: &str = "bench-external-id";
@@ -26,32 +27,32 @@ pub const REGION: &str = "us-west-2";
 /// The double, from the bench's side.
 pub struct Double(Helper);
 
-/// What its objects hold.
+/// What its objects contain.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
 pub enum Content {
-    /// An event.
+    /// One event.
     Event,
-    /// Events, one a line, compressed with gzip.
+    /// Events, one per line, compressed with gzip.
     Lines,
 }
 
-/// What it has stored so far.
+/// What the double has stored so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct Counts {
-    /// PutObjects that ended well.
+    /// PutObjects that succeeded.
     pub objects: u64,
-    /// Those that did not.
+    /// PutObjects that failed.
     pub refused: u64,
     /// Events in the objects.
     pub events: u64,
-    /// Of those, the ones that are there once more than they should be.
+    /// Of those, the ones whose messageId another event already has.
     pub repeated: u64,
-    /// Bytes of the objects, if they were kept.
+    /// Bytes of the objects; 0 if they are discarded.
     pub bytes: u64,
 }
 
 impl Double {
-    /// Starts one whose PutObjects take `latency`.
+    /// Starts a double that delays each PutObject by `latency`.
     pub async fn start(content: Content, latency: Duration) -> Result<Double> {
         let content = content.to_possible_value().context("each content has a name")?;
         Helper::start(&["double", content.get_name(), &latency.as_millis().to_string()]).await.map(Double)
@@ -65,14 +66,14 @@ impl Double {
         self.0.address
     }
 
-    /// Counts; where it kept the objects, that takes a while.
+    /// What it has stored so far. If it keeps objects this takes a while, since it decompresses them.
     pub async fn counts(&mut self) -> Result<Counts> {
         let counts = self.0.ask().await?;
         serde_json::from_str(&counts).with_context(|| format!("the double says {counts:?}"))
     }
 }
 
-/// The double's own side: serves until the bench ends.
+/// The double's own process: serves until the bench ends.
 pub fn run(content: Content, latency_ms: u64) -> Result<()> {
     let store = match content {
         Content::Event => Store::discard(),
@@ -108,7 +109,7 @@ fn counts(aws: &LocalAws, content: Content) -> Result<Counts> {
     Ok(counts)
 }
 
-/// How its PutObjects ended: well, or not.
+/// The numbers of PutObjects that succeeded and that failed.
 fn puts(counts: &tributary_local_aws::Counts) -> (u64, u64) {
     let (mut stored, mut refused) = (0, 0);
     for ((service, operation, outcome), count) in counts {
@@ -121,7 +122,7 @@ fn puts(counts: &tributary_local_aws::Counts) -> (u64, u64) {
     (stored, refused)
 }
 
-/// Who and what there is on the other side: one account with one of each.
+/// The double's accounts file: one account with one user, one role and one bucket.
 fn accounts() -> String {
     format!(
         "accounts:\n  \

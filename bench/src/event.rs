@@ -1,5 +1,4 @@
-//! The events that are sent: track calls of one length, which differ as a shop's do, so that they
-//! compress as such do.
+//! Generates the events to send: track calls of equal length, whose content varies and compresses as a shop's does.
 
 use std::io::Write;
 use std::ops::Range;
@@ -8,20 +7,20 @@ use std::sync::Arc;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 
-/// Length of an event: what Segment's libraries send for a track call with a few properties.
+/// Length of an event in bytes: what Segment's libraries send for a track call with a few properties.
 pub const EVENT_BYTES: usize = 1070;
 
-/// Different events: so many that one hardly comes again within the 32 KiB that gzip looks back.
+/// Number of different events: so many that one rarely repeats within gzip's window of 32 KiB.
 const DIFFERENT: usize = 4096;
 
 /// Digits of a messageId, and characters of a time with milliseconds.
 const ID_DIGITS: usize = 32;
 const TIME_CHARS: usize = 24;
 
-/// Stand-ins that are overwritten whenever an event is sent; each is as long as what replaces it.
+/// Placeholders that are overwritten each time an event is sent; each is as long as its value.
 const ID: &str = "IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII";
 const TIME: &str = "YYYY-MM-DDTHH:MM:SS.mmmZ";
-/// Filled up to the length wanted, with what an advertisement's click adds to an address.
+/// A placeholder for the click ID that an advertisement adds to a URL. It fills the event up to its length.
 const CLICK: &str = "$CLICK";
 
 const EVENT: &str = r#"{"type":"track","event":"$NAME","messageId":"IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII","userId":"user-$USER","anonymousId":"$ANONYMOUS","timestamp":"YYYY-MM-DDTHH:MM:SS.mmmZ","sentAt":"YYYY-MM-DDTHH:MM:SS.mmmZ","context":{"library":{"name":"@segment/analytics-node","version":"3.1.0"},"ip":"$IP","locale":"$LOCALE","userAgent":"$AGENT","page":{"path":"/$PATH","title":"$PRODUCT","referrer":"https://shop.example/$FROM","url":"https://shop.example/$PATH?gclid=$CLICK"}},"properties":{"orderId":"$ORDER","total":$TOTAL,"revenue":$REVENUE,"shipping":$SHIPPING,"tax":$TAX,"currency":"$CURRENCY","products":[{"productId":"$ID","sku":"$SKU","name":"$PRODUCT","price":$PRICE,"quantity":$QUANTITY,"category":"$CATEGORY"}]},"integrations":{"All":true}}"#;
@@ -45,7 +44,7 @@ const AGENTS: [&str; 4] = [
     "Mozilla/5.0 (iPhone; CPU iPhone OS 18_5 like Mac OS X) AppleWebKit/605.1.15 (KHTML, like Gecko) Mobile/15E148",
 ];
 
-/// Events to send, made beforehand but for what tells one sending from another; clones share them.
+/// Prebuilt events: only messageId and times are written when one is sent. Clones share them.
 #[derive(Clone)]
 pub struct Events(Arc<[Event]>);
 
@@ -60,7 +59,7 @@ impl Events {
         (0..DIFFERENT).map(|_| Event::make()).collect::<Result<_>>().map(Events)
     }
 
-    /// Adds one of them, made at the time `now`, as it is written.
+    /// Appends a random one with a new messageId and the time `now`, in the format of [`time`].
     pub fn write(&self, out: &mut Vec<u8>, now: &str) -> std::io::Result<()> {
         let event = &self.0[fastrand::usize(..DIFFERENT)];
         let start = out.len();
@@ -113,7 +112,7 @@ impl Event {
     }
 }
 
-/// A time as it is written into events.
+/// A time in the format of events.
 pub fn time(now: Timestamp) -> String {
     format!("{now:.3}")
 }

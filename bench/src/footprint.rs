@@ -1,4 +1,4 @@
-//! What the sidecar weighs: its binary, its start, its memory at rest and with many requests waiting.
+//! Measures the sidecar's footprint: binary size, start-up time, and memory at rest and with many requests waiting.
 
 use std::fmt;
 use std::path::Path;
@@ -12,18 +12,18 @@ use crate::load::{Load, Shape};
 use crate::sidecar::{Delivery, Sidecar};
 use crate::usage;
 
-/// Starts, of which the median counts.
+/// Number of starts, of which the median is reported.
 const STARTS: usize = 5;
-/// How long it is left alone before its memory at rest is read.
+/// How long it idles before its memory at rest is read.
 const REST: Duration = Duration::from_secs(2);
 /// Requests of one event that wait for S3 at once.
 const WAITING: u32 = 512;
 /// How long S3 takes for each of them.
 const S3_LATENCY: Duration = Duration::from_millis(500);
-/// How long that goes on.
+/// How long the load lasts.
 const LOADED: Duration = Duration::from_secs(6);
 
-/// The figures.
+/// The measured figures.
 pub struct Footprint {
     binary_mib: f64,
     start: Duration,
@@ -31,7 +31,7 @@ pub struct Footprint {
     loaded_mib: f64,
 }
 
-/// Measures `binary`.
+/// Measures the sidecar `binary`, in Object mode.
 pub async fn measure(binary: &Path) -> Result<Footprint> {
     let binary_mib = std::fs::metadata(binary)?.len() as f64 / f64::from(1 << 20);
     let double = Double::start(Content::Event, S3_LATENCY).await?;

@@ -1,14 +1,14 @@
-//! Percentiles of latencies.
+//! Records latencies and computes exact percentiles.
 
 use std::time::Duration;
 
-/// Every latency of a round: four bytes each, a few MiB in all, and exact.
+/// Every latency of a round in µs: four bytes each, a few MiB in total.
 #[derive(Default)]
 pub struct Latencies(Vec<u32>);
 
 impl Latencies {
     pub fn record(&mut self, latency: Duration) {
-        // Longer than 71 minutes is as good as that.
+        // A latency above 71 minutes is recorded as 71 minutes.
         self.0.push(u32::try_from(latency.as_micros()).unwrap_or(u32::MAX));
     }
 
@@ -26,11 +26,12 @@ impl Latencies {
     }
 }
 
-/// Latencies in order.
+/// Latencies in ascending order.
 pub struct Sorted(Vec<u32>);
 
 impl Sorted {
-    /// The smallest latency that at least `share` of all stay within, in milliseconds; none of none.
+    /// The smallest latency, in milliseconds, that at least `share` of all do not exceed (nearest rank); `None` if
+    /// there are no latencies.
     pub fn percentile_ms(&self, share: f64) -> Option<f64> {
         let rank = (share * self.0.len() as f64).ceil() as usize;
         let micros = *self.0.get(rank.max(1) - 1)?;

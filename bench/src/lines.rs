@@ -1,4 +1,4 @@
-//! Looks into objects of many events, for how many there are and whether one is there twice.
+//! Counts the events in objects of many events, and how many of them are repeated.
 
 use std::collections::HashSet;
 use std::io::{BufRead, BufReader};
@@ -7,7 +7,7 @@ use anyhow::{Context, Result};
 use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 
-/// What is in the objects seen so far.
+/// The events in the objects added so far.
 #[derive(Default)]
 pub struct Lines {
     pub events: u64,
@@ -33,7 +33,7 @@ impl Lines {
         Ok(())
     }
 
-    /// Events that were there already.
+    /// The number of events whose messageId another event already has.
     pub fn repeated(&self) -> u64 {
         self.events - self.ids.len() as u64
     }

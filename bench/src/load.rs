@@ -1,4 +1,4 @@
-//! The load of a round: connections, each with a request under way at any time.
+//! Generates the load of a round, a closed loop: every connection has one request in flight at any time.
 
 use std::fmt::Display;
 use std::net::SocketAddr;
@@ -13,15 +13,15 @@ use crate::event::Events;
 use crate::latencies::Latencies;
 use crate::response::Response;
 
-/// How long answers may take to come when no more is sent: the sidecar answers within 9 s.
+/// How long the last answers may take once no more requests are sent: the sidecar answers within 9 s.
 pub const LAST_ANSWERS: Duration = Duration::from_secs(15);
 
-/// How something is loaded.
+/// The shape of a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Shape {
     /// Connections kept alive.
     pub connections: u32,
-    /// Events a request.
+    /// Events per request.
     pub events: usize,
 }
 
@@ -32,27 +32,27 @@ enum Phase {
     Over,
 }
 
-/// A load under way.
+/// A running load.
 pub struct Load {
     phase: watch::Sender<Phase>,
     connections: JoinSet<Tally>,
 }
 
-/// What came of it.
+/// The results of a load.
 #[derive(Default)]
 pub struct Tally {
     /// Requests answered 200, measured or not.
     pub answered: u64,
-    /// Latencies of those answered 200 while it was measured.
+    /// Latencies of requests answered 200 in the measured phase.
     pub measured: Latencies,
-    /// Requests that had any other answer, or none.
+    /// Requests with another answer, or none.
     pub failed: u64,
-    /// The first of those, in words.
+    /// A description of the first of those.
     pub first_failure: Option<String>,
 }
 
 impl Load {
-    /// Connects, and begins to send.
+    /// Opens the connections and begins to send, in the warm-up phase.
     pub async fn start(address: SocketAddr, shape: Shape) -> Result<Load> {
         let phase = watch::Sender::new(Phase::WarmUp);
         let connections = connect(address, shape).await?;
@@ -60,17 +60,17 @@ impl Load {
         Ok(Load { connections: senders.collect(), phase })
     }
 
-    /// From here on it counts.
+    /// Begins the measured phase.
     pub fn measure(&self) {
         self.phase.send_replace(Phase::Measured);
     }
 
-    /// From here on it doesn't, and no more is sent.
+    /// Ends the measured phase: no more requests are sent.
     pub fn stop(&self) {
         self.phase.send_replace(Phase::Over);
     }
 
-    /// Waits for the last answers.
+    /// Waits for the last answers, and sums up all connections.
     pub async fn finish(self) -> Result<Tally> {
         let connections = tokio::time::timeout(LAST_ANSWERS, self.connections.join_all());
         let tallies = connections.await.with_context(|| format!("answers are missing after {LAST_ANSWERS:?}"))?;
@@ -78,7 +78,7 @@ impl Load {
     }
 }
 
-/// Opens the connections, all of which send the same events.
+/// Opens the connections, which share one set of events.
 pub async fn connect(address: SocketAddr, shape: Shape) -> Result<Vec<Connection>> {
     let events = Events::make()?;
     let mut connections = Vec::new();
@@ -88,7 +88,7 @@ pub async fn connect(address: SocketAddr, shape: Shape) -> Result<Vec<Connection
     Ok(connections)
 }
 
-/// Sends one request after the other until it is over.
+/// Sends one request after the other until the load is stopped or the connection breaks.
 async fn send(mut connection: Connection, phase: watch::Receiver<Phase>) -> Tally {
     let mut tally = Tally::default();
     while *phase.borrow() != Phase::Over {
@@ -103,8 +103,8 @@ async fn send(mut connection: Connection, phase: watch::Receiver<Phase>) -> Tall
 }
 
 impl Tally {
-    /// Takes an answer down, with its latency if that is to be. A connection that breaks stays broken,
-    /// which is what it returns: the run has failed, and the rest tells how far.
+    /// Records an answer, with its latency if that counts. Returns whether the connection can be used again: after an
+    /// error it stays broken. The run has failed then, and the other connections show how far.
     pub fn take(&mut self, response: &std::io::Result<Response<'_>>, latency: Option<Duration>) -> bool {
         match response {
             Ok(Response { status: 200, .. }) => {

@@ -1,11 +1,11 @@
-//! What the figures were measured on.
+//! Describes the machine on which the figures were measured.
 
 use std::fs;
 use std::thread::available_parallelism;
 
 use anyhow::{Context, Result};
 
-/// The machine in a line: CPU, cores, kernel.
+/// The machine on one line: CPU, cores, kernel.
 pub fn describe() -> Result<String> {
     let cpus = fs::read_to_string("/proc/cpuinfo").context("/proc/cpuinfo")?;
     let kernel = fs::read_to_string("/proc/sys/kernel/osrelease").context("/proc/sys/kernel/osrelease")?;
@@ -13,7 +13,7 @@ pub fn describe() -> Result<String> {
     Ok(format!("{}, {cores} cores, Linux {}", model(&cpus), kernel.trim()))
 }
 
-/// The first CPU's name; some architectures give none.
+/// The first CPU's name; some architectures don't report one.
 fn model(cpus: &str) -> &str {
     let line = cpus.lines().find(|line| line.starts_with("model name"));
     line.and_then(|line| line.split_once(':')).map_or("unnamed CPU", |(_, name)| name.trim())

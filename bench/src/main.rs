@@ -1,14 +1,14 @@
-//! What an event costs: loads each process under test in turn and prints them side by side.
+//! Measures what an event costs: loads each process under test in turn, and prints the results side by side.
 //!
-//! A round starts a process afresh (with a double of S3 and STS behind it, where it stores
-//! anything), warms it up, loads it for some seconds and ends it. Rounds are interleaved, so that a
-//! machine that slows down for a while slows all of them down.
+//! A round starts a new process (with a double of S3 and STS behind it, if it stores anything), warms it up, loads it
+//! for some seconds and ends it. Rounds are interleaved, so that a machine that slows down for a while slows down all
+//! processes.
 //!
-//! The figure to trust is CPU time an event of the process under test: throughput and latency also
-//! depend on what the load generator and the double take of the same cores.
+//! The figure to trust is CPU time per event of the process under test: throughput and latency also depend on how much
+//! the load generator and the double use of the same cores.
 //!
-//! Such a load waits for its answers, and so never asks for more than there is. How a sidecar bears
-//! what comes no matter what is in [`stream`].
+//! This load is a closed loop: it waits for answers, and so never sends more than the process can handle. [`stream`] is
+//! an open loop.
 
 mod cli;
 mod connection;
@@ -42,7 +42,7 @@ use round::Round;
 
 fn main() -> Result<ExitCode> {
     let Cli { command, options } = Cli::parse();
-    // One thread: the load generator is to leave the other cores to the process under test.
+    // One thread: the load generator must leave the other cores to the process under test.
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     match command {
         None => runtime()?.block_on(bench(&options)),

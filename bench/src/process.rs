@@ -1,8 +1,8 @@
-//! Helpers: this program started again as something else, in a process of its own.
+//! Starts helper processes: this program again, with another command.
 //!
-//! The two talk in lines. The helper's first line is the address it listens on; after that it
-//! answers each line it is sent with one. It ends when its input does, so that none outlives the
-//! bench.
+//! Bench and helper communicate in lines, over the helper's standard input and output. The helper's first line is the
+//! address it listens on; after that it answers each line with one. It ends when its input ends, so that none outlives
+//! the bench.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -14,7 +14,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 
 /// A helper, from the bench's side.
 pub struct Helper {
-    /// Ends the process when dropped.
+    /// Kills the process when dropped.
     _child: Child,
     questions: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
@@ -44,14 +44,14 @@ impl Helper {
         })
     }
 
-    /// Asks for the one thing that a helper can tell.
+    /// Sends an empty line, the only question there is, and returns the helper's answer.
     pub async fn ask(&mut self) -> Result<String> {
         self.questions.write_all(b"\n").await?;
         self.answers.next_line().await?.context("the helper has ended")
     }
 }
 
-/// A helper's own side: says where it listens, then answers until nobody asks any more.
+/// A helper's own side: prints its address, then answers each line until its input ends.
 pub fn answer(address: SocketAddr, mut answer: impl FnMut() -> Result<String>) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{address}")?;

@@ -1,4 +1,4 @@
-//! CPU time so far: of every process that takes part, and of the machine.
+//! Reads the CPU time used so far, by every process that takes part and by the machine, and computes costs from it.
 
 use std::time::{Duration, Instant};
 
@@ -23,23 +23,23 @@ pub struct Spent {
     pub cpu: Cost,
     /// CPU of the load generator.
     pub load: Cost,
-    /// CPU of S3 and STS, where they were behind it.
+    /// CPU of S3 and STS, if the process has them behind it.
     pub double: Option<Cost>,
-    /// Cores that the rest of the machine kept busy meanwhile.
+    /// Cores that everything else on the machine kept busy.
     pub others: f64,
 }
 
-/// CPU time, seen in two ways.
+/// CPU time in two units.
 #[derive(Clone, Copy)]
 pub struct Cost {
-    /// µs an event.
+    /// µs per event.
     pub micros: f64,
     /// Cores kept busy.
     pub cores: f64,
 }
 
 impl Reading {
-    /// Reads the clocks of the process `pid`, of this one, and of the double behind it.
+    /// Reads the CPU times of the process `pid`, of this one, and of the double behind it.
     pub fn take(pid: u32, double: Option<&Double>) -> Result<Reading> {
         Ok(Reading {
             under_test: usage::cpu(pid)?,
@@ -50,7 +50,7 @@ impl Reading {
         })
     }
 
-    /// What `events` cost from here to `after`.
+    /// What `events` cost between this reading and `after`.
     pub fn until(&self, after: &Reading, events: f64) -> Spent {
         let seconds = (after.at - self.at).as_secs_f64();
         let cost = |before: Duration, after: Duration| {
@@ -66,7 +66,7 @@ impl Reading {
         }
     }
 
-    /// What took no part.
+    /// CPU time of everything that takes no part.
     fn others(&self) -> Duration {
         self.machine.saturating_sub(self.under_test + self.load + self.double.unwrap_or_default())
     }

@@ -1,4 +1,4 @@
-//! The rounds put together: medians, how far they spread, and what went wrong.
+//! Reports all rounds: medians, their spread, the ratio to the floor, and faults.
 
 use std::fmt;
 
@@ -7,10 +7,10 @@ use crate::round::Outcome;
 use crate::table::Table;
 use crate::target::Target;
 
-/// Stands for a figure that there isn't.
+/// Stands for a figure that was not measured.
 const NONE: &str = "–";
 
-/// Every round of every process.
+/// All rounds of all processes.
 pub struct Report(Vec<(Target, Vec<Outcome>)>);
 
 impl Report {
@@ -24,7 +24,7 @@ impl Report {
         }
     }
 
-    /// Whether every event was answered 200 and stored.
+    /// Whether no round has a fault: every event was answered 200 and, if the process stores events, is stored once.
     pub fn is_sound(&self) -> bool {
         self.outcomes().all(|(_, outcome)| outcome.faults.is_empty())
     }
@@ -33,7 +33,7 @@ impl Report {
         self.0.iter().flat_map(|(target, outcomes)| outcomes.iter().map(|outcome| (*target, outcome)))
     }
 
-    /// The median of one figure of a process, if it was measured.
+    /// The median of a figure over the rounds of a process; `None` if there was none.
     fn median(&self, target: Target, figure: impl Fn(&Outcome) -> f64) -> Option<f64> {
         median(self.outcomes().filter(|(of, _)| *of == target).map(|(_, outcome)| figure(outcome)))
     }
@@ -62,8 +62,8 @@ impl Report {
         table
     }
 
-    /// What else ran on the same cores: the load, the double, and whatever has no part in this, which
-    /// should be near nothing.
+    /// CPU use of everything else on the same cores: the load, the double, and what takes no part, which should be near
+    /// 0.
     fn bystanders(&self) -> Table {
         let header = ["beside it, on the same cores", "load µs/event", "cores", "S3 µs/event", "cores", "other cores"];
         let mut table = Table::new(&header);
@@ -95,7 +95,7 @@ impl fmt::Display for Report {
     }
 }
 
-/// The middle one; of an even number, the mean of the middle two.
+/// The middle value; of an even number of values, the mean of the middle two.
 fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     let mut values: Vec<f64> = values.collect();
     values.sort_by(f64::total_cmp);
@@ -104,7 +104,7 @@ fn median(values: impl Iterator<Item = f64>) -> Option<f64> {
     Some(f64::midpoint(lower, upper))
 }
 
-/// From the least to the most.
+/// The range from the smallest to the largest value.
 fn spread(values: impl Iterator<Item = f64> + Clone) -> String {
     let range = values.clone().reduce(f64::min).zip(values.reduce(f64::max));
     range.map_or_else(|| NONE.to_owned(), |(least, most)| format!("{least:.1}–{most:.1}"))

@@ -1,27 +1,27 @@
-//! Reads answers off a connection with as little work as will do: status and Content-Length.
+//! Reads HTTP responses with as little work as possible: only the status and Content-Length are parsed.
 
 use std::io::{Error, ErrorKind, Result};
 
 use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
-/// Longest answer read, head and body; those of the sidecar are a few hundred bytes.
+/// Maximum length of a response in bytes, head and body; the sidecar's have a few hundred.
 const MOST: usize = 16 * 1024;
 
-/// An answer.
+/// An HTTP response.
 pub struct Response<'a> {
     pub status: u16,
     pub body: &'a [u8],
 }
 
-/// A connection's incoming side.
+/// The receiving side of a connection.
 #[derive(Default)]
 pub struct Reader {
     buffer: Vec<u8>,
 }
 
 impl Reader {
-    /// Reads the answer to the one request that is under way.
+    /// Reads the response to the one request that is in flight.
     pub async fn read(&mut self, stream: &mut TcpStream) -> Result<Response<'_>> {
         self.buffer.clear();
         let head = loop {
@@ -47,7 +47,7 @@ impl Reader {
     }
 }
 
-/// What the head says: the status, and where the body begins and ends.
+/// A parsed head: the status, and where the body begins and ends.
 #[derive(Debug, PartialEq)]
 struct Head {
     status: u16,
@@ -55,7 +55,7 @@ struct Head {
     end: usize,
 }
 
-/// The head, once all of it is there.
+/// Parses the head; `None` while it is incomplete.
 fn head(bytes: &[u8]) -> Result<Option<Head>> {
     let Some(length) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);

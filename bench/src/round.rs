@@ -1,4 +1,4 @@
-//! One round of one process: started, warmed up, measured, checked, ended.
+//! Runs one round of one process: starts it, warms it up, measures and checks it, and ends it.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -20,11 +20,11 @@ use crate::usage;
 pub struct Round<'a> {
     pub target: Target,
     pub options: &'a Options,
-    /// The sidecar's binary, if it is to be measured at all.
+    /// The sidecar's binary; `None` if only floors are measured.
     pub sidecar: Option<&'a Path>,
 }
 
-/// What a round came to.
+/// The results of a round.
 pub struct Outcome {
     pub shape: Shape,
     pub events_per_second: f64,
@@ -32,11 +32,11 @@ pub struct Outcome {
     pub p99_ms: f64,
     pub peak_mib: f64,
     pub spent: Spent,
-    /// What must not happen, in words.
+    /// The messages of [`faults()`]: what must not happen.
     pub faults: Vec<String>,
 }
 
-/// What is loaded.
+/// The process under test.
 enum UnderTest {
     Floor(Helper),
     Sidecar(Sidecar),
@@ -109,7 +109,7 @@ impl UnderTest {
         }
     }
 
-    /// The end of its log, if it keeps one; floors write to standard error.
+    /// The end of its log. Floors have none: they write to standard error.
     fn last_words(&self) -> String {
         match self {
             UnderTest::Floor(_) => String::new(),
@@ -118,8 +118,8 @@ impl UnderTest {
     }
 }
 
-/// An answer other than 200, and an event answered 200 that isn't in S3 exactly once. A request
-/// has `events`.
+/// Reports answers other than 200, and events answered 200 that aren't in S3 exactly once. `events` is their number per
+/// request.
 pub fn faults(tally: &Tally, events: usize, counts: Option<Counts>) -> Vec<String> {
     let mut faults = Vec::new();
     if tally.failed > 0 {
@@ -138,7 +138,7 @@ pub fn faults(tally: &Tally, events: usize, counts: Option<Counts>) -> Vec<Strin
     faults
 }
 
-/// A line of progress.
+/// The round's line of progress.
 impl fmt::Display for Outcome {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} events/s, {:.1} CPU µs/event", self.events_per_second, self.spent.cpu.micros)?;

@@ -1,4 +1,4 @@
-//! The sidecar as it is released: built, configured, started, ready.
+//! Builds, configures and starts the release sidecar, and waits until it is ready.
 
 use std::fs::{self, File};
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
@@ -16,21 +16,21 @@ use tributary_crds::sidecar_config::SecretUse;
 use crate::double;
 use crate::response::Reader;
 
-/// How long it may take until its first session is there.
+/// Time limit for the sidecar to be ready, which includes its first session.
 const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How often it is asked.
+/// How often it is polled until then.
 const ASKED_EVERY: Duration = Duration::from_millis(1);
-/// Lines of its log that are shown when something went wrong.
+/// Lines of its log that an error shows.
 const LAST_LINES: usize = 5;
 
-/// How it delivers; whatever is not said here is the default.
+/// The sidecar's delivery mode; everything else has its default.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Delivery {
     Object,
     Batch { max_age: Option<Duration> },
 }
 
-/// Builds the sidecar in release, and says where it is.
+/// Builds the sidecar in release mode, and returns the path of its binary.
 pub async fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
@@ -43,7 +43,7 @@ pub async fn build() -> Result<PathBuf> {
     executable(&String::from_utf8_lossy(&output.stdout)).context("tributary-sidecar has no binary; give --sidecar PATH")
 }
 
-/// The sidecar's binary among what cargo says it made: a JSON object a line.
+/// The path of the sidecar's binary in cargo's messages, which are one JSON object per line.
 fn executable(messages: &str) -> Option<PathBuf> {
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<serde_json::Value>(line).ok());
     messages
@@ -51,20 +51,20 @@ fn executable(messages: &str) -> Option<PathBuf> {
         .find_map(|message| message["executable"].as_str().map(PathBuf::from))
 }
 
-/// A sidecar that takes events.
+/// A running sidecar.
 pub struct Sidecar {
-    /// Ends the process when dropped.
+    /// Kills the process when dropped.
     child: Child,
     /// Configuration, external ID and log; removed when dropped.
     folder: TempDir,
     pub pid: u32,
     pub address: SocketAddr,
-    /// How long after it was started it answered the platform.
+    /// How long after its start `/healthz` answered 200.
     pub healthy_after: Duration,
 }
 
 impl Sidecar {
-    /// Starts `binary` with the double at `aws` behind it, and waits until it is ready.
+    /// Starts `binary` with the double at `aws` as S3 and STS, and waits until it is ready.
     pub async fn start(binary: &Path, aws: SocketAddr, delivery: Delivery) -> Result<Sidecar> {
         let folder = TempDir::new()?;
         let config = folder.path().join("config.yaml");
@@ -81,7 +81,7 @@ impl Sidecar {
             .arg("--secrets-dir")
             .arg(folder.path())
             .args(["--listen", &address.to_string(), "--admin", &admin.to_string()])
-            // What the machine has set for AWS is not part of what is measured.
+            // The machine's own AWS settings must not affect the sidecar.
             .env_clear()
             .env("AWS_ACCESS_KEY_ID", double::ACCESS_KEY_ID)
             .env("AWS_SECRET_ACCESS_KEY", double::SECRET_ACCESS_KEY)
@@ -99,14 +99,14 @@ impl Sidecar {
         Ok(sidecar)
     }
 
-    /// The end of its log.
+    /// The last lines of its log, for an error.
     pub fn last_words(&self) -> String {
         let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
         format!("; its log ends:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
     }
 
-    /// Waits until `path` answers 200, and says how long that was after `started`.
+    /// Waits until `path` answers 200. Returns how long after `started` that was.
     async fn wait_for(&mut self, admin: SocketAddr, path: &str, started: Instant) -> Result<Duration> {
         while !is_well(admin, path).await {
             if let Some(status) = self.child.try_wait()? {
@@ -123,14 +123,14 @@ fn log(folder: &TempDir) -> PathBuf {
     folder.path().join("log")
 }
 
-/// Two addresses that nobody listens on. Somebody could begin to before the sidecar does; then it
-/// fails to start and says so.
+/// Two addresses with free ports. If another process takes one before the sidecar does, the sidecar fails to start with
+/// an error.
 fn free_addresses() -> Result<[SocketAddr; 2]> {
     let listeners = [TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?, TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?];
     Ok([listeners[0].local_addr()?, listeners[1].local_addr()?])
 }
 
-/// Anything but a 200 is "not yet".
+/// Whether `path` answers 200. Any other answer, or none, means "not yet".
 async fn is_well(admin: SocketAddr, path: &str) -> bool {
     let ask = async {
         let mut stream = TcpStream::connect(admin).await?;
@@ -140,7 +140,7 @@ async fn is_well(admin: SocketAddr, path: &str) -> bool {
     matches!(tokio::time::timeout(READY_WITHIN, ask).await, Ok(Ok(200)))
 }
 
-/// The function it serves.
+/// The sidecar's configuration file.
 fn configuration(aws: SocketAddr, delivery: Delivery) -> String {
     let (role_arn, bucket, region) = (double::ROLE_ARN, double::BUCKET, double::REGION);
     let delivery = match delivery {

@@ -1,5 +1,7 @@
-//! A steady stream of events into Batch mode, sent when they are due and not when there is room:
-//! whoever waits too long is seen to wait.
+//! Sends a steady stream of events to a sidecar in Batch mode, in an open loop.
+//!
+//! A request is sent when it is due, not when an earlier one has been answered. Its latency counts from then, so that
+//! waiting for a free connection counts too.
 
 use std::fmt;
 use std::net::SocketAddr;
@@ -23,26 +25,26 @@ use crate::round::faults;
 use crate::sidecar::{Delivery, Sidecar};
 use crate::usage;
 
-/// There are enough connections for answers that take as long as this, thrice a batch's age: those
-/// that take longer hold up the requests behind them.
+/// There are enough connections for answers that take this long, three times a batch's default `maxAge`. Slower answers
+/// delay the requests behind them.
 const ANSWER: Duration = Duration::from_secs(3);
-/// A sidecar has 1,024 connections.
+/// Maximum number of connections: a sidecar accepts 1,024.
 const MOST_CONNECTIONS: u32 = 1000;
 
 /// When requests are due.
 struct Schedule {
     start: Instant,
-    /// Between two of them.
+    /// Time between two requests.
     interval: Duration,
-    /// All there will be.
+    /// Total number of requests.
     requests: u64,
-    /// The number of the next one.
+    /// The number of the next request, from 0.
     next: AtomicU64,
 }
 
-/// What came of it.
+/// The results of a stream.
 struct Streamed {
-    /// Events answered 200, and those that were not.
+    /// Events answered 200; `failed` counts those with another answer, or none.
     answered: u64,
     failed: u64,
     latencies: Sorted,
@@ -52,7 +54,7 @@ struct Streamed {
     faults: Vec<String>,
 }
 
-/// Streams, and prints what came of it.
+/// Runs the stream and prints its results. The exit code says whether it was free of faults.
 pub async fn run(options: &StreamOptions) -> Result<ExitCode> {
     let shape = shape(options);
     let binary = options.binary.path().await?;
@@ -84,7 +86,7 @@ fn shape(options: &StreamOptions) -> Shape {
     Shape { connections: (at_once.ceil() as u32).min(MOST_CONNECTIONS), events: options.events as usize }
 }
 
-/// Sends everything.
+/// Sends all requests, and waits for the last answers.
 async fn stream(address: SocketAddr, shape: Shape, options: &StreamOptions) -> Result<Tally> {
     let connections = connect(address, shape).await?;
     let schedule = Arc::new(Schedule::new(options));
@@ -95,7 +97,7 @@ async fn stream(address: SocketAddr, shape: Shape, options: &StreamOptions) -> R
     Ok(Tally::sum(tallies.context("the sidecar can't keep up, or answers are missing")?))
 }
 
-/// Sends the next request as soon as it is due, over and over.
+/// Sends the next request when it is due, until none is left or the connection breaks.
 async fn send(mut connection: Connection, schedule: Arc<Schedule>) -> Tally {
     let mut tally = Tally::default();
     while let Some(due) = schedule.next() {

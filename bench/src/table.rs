@@ -1,11 +1,11 @@
-//! Aligned columns of text.
+//! Formats text in aligned columns.
 
 use std::fmt;
 
-/// Rows of cells: the first column begins where it does, the others end together.
+/// Rows of cells. The first column is left-aligned, the others are right-aligned.
 pub struct Table(Vec<Vec<String>>);
 
-/// Between two columns.
+/// Spaces between two columns.
 const GAP: usize = 3;
 
 impl Table {

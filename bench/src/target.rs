@@ -1,4 +1,4 @@
-//! The processes under test.
+//! The processes under test: the floors and the sidecar, what each stores, and its load.
 
 use std::fmt;
 use std::time::Duration;
@@ -9,26 +9,26 @@ use crate::double::Content;
 use crate::load::Shape;
 use crate::sidecar::Delivery;
 
-/// How long a batch waits for company: as short as may be, since with a load whose next requests
-/// wait for the answers to the last, there is nothing to do meanwhile.
+/// How long a batch waits for more events (`maxAge`): the minimum, because in a closed loop the next requests wait for
+/// these answers, and nothing happens meanwhile.
 pub const BATCH_AGE: Duration = Duration::from_millis(100);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Target {
-    /// The least that taking an event can cost: hyper and a look at the envelope.
+    /// The minimum that accepting an event can cost: hyper, and parsing the envelope.
     Take,
-    /// The same and one signed PUT an event: the least that Object mode can cost.
+    /// The same and one signed PUT per event: the minimum that Object mode can cost.
     Object,
-    /// The product, in Object mode.
+    /// The sidecar in Object mode.
     Sidecar,
-    /// The least that taking an event and compressing it can cost, with a PUT for many of them.
+    /// The minimum that accepting an event and compressing it can cost, with one PUT for many of them.
     Batch,
-    /// The product, in Batch mode.
+    /// The sidecar in Batch mode.
     SidecarBatch,
-    /// The floor of Batch mode where a request brings many events.
+    /// The floor of Batch mode with 100 events per request.
     #[value(name = "batch-100")]
     Batch100,
-    /// The product, in Batch mode where a request brings many events.
+    /// The sidecar in Batch mode with 100 events per request.
     #[value(name = "sidecar-batch-100")]
     SidecarBatch100,
 }
@@ -44,7 +44,7 @@ impl Target {
         Target::SidecarBatch100,
     ];
 
-    /// What its cost is compared with.
+    /// The floor that its cost is compared with: for a floor itself; `None` for `Take`.
     pub fn floor(self) -> Option<Target> {
         match self {
             Target::Take => None,
@@ -54,7 +54,7 @@ impl Target {
         }
     }
 
-    /// What it stores, if it does, and so needs S3 behind it.
+    /// What it stores; `None` if it stores nothing and needs no S3 behind it.
     pub fn stores(self) -> Option<Content> {
         match self {
             Target::Take => None,
@@ -63,7 +63,7 @@ impl Target {
         }
     }
 
-    /// How it is configured, if it is the product.
+    /// The sidecar's delivery mode; `None` for a floor.
     pub fn sidecar(self) -> Option<Delivery> {
         match self {
             Target::Take | Target::Object | Target::Batch | Target::Batch100 => None,
@@ -72,11 +72,11 @@ impl Target {
         }
     }
 
-    /// How it is loaded.
+    /// The load: connections, and events per request.
     pub fn shape(self) -> Shape {
         match self {
             Target::Take | Target::Object | Target::Sidecar => Shape { connections: 64, events: 1 },
-            // All of them wait for the same batch: fewer would make it a small one.
+            // All connections wait for the same batch: fewer would make it a small one.
             Target::Batch | Target::SidecarBatch => Shape { connections: 512, events: 1 },
             Target::Batch100 | Target::SidecarBatch100 => Shape { connections: 64, events: 100 },
         }

@@ -1,4 +1,4 @@
-//! What a process, or all of them, have used, as the kernel counts it under `/proc`.
+//! Reads the CPU time and memory of a process, and the CPU time of the machine, from `/proc`.
 
 use std::fs;
 use std::path::Path;
@@ -6,14 +6,13 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 
-/// Linux counts time towards user space in hundredths of a second on every architecture here.
+/// Milliseconds per tick: Linux reports times to user space in hundredths of a second on every architecture used here.
 const TICK_MILLIS: u64 = 10;
 
-/// CPU time of a process so far, all its threads and both modes.
+/// CPU time of a process so far: all its threads, user and system time.
 ///
-/// Two of the kernel's counts fall short, each its own way: `stat` cuts user and system time to
-/// whole ticks, and `schedstat` has nanoseconds but lacks the threads that have ended. The greater
-/// of them is the closer one.
+/// Both of the kernel's counts are too low, each in its own way: `stat` truncates user and system time to whole ticks,
+/// and `schedstat` has nanoseconds but lacks the threads that have ended. The greater one is closer.
 pub fn cpu(pid: u32) -> Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| path.clone())?;
@@ -21,18 +20,18 @@ pub fn cpu(pid: u32) -> Result<Duration> {
     Ok(whole.max(cpu_of_threads(Path::new(&format!("/proc/{pid}/task")))))
 }
 
-/// CPU time of everything on the machine so far, and what a hypervisor withheld of it.
+/// CPU time of everything on the machine so far, including time stolen by a hypervisor.
 pub fn machine() -> Result<Duration> {
     let stat = fs::read_to_string("/proc/stat").context("/proc/stat")?;
     busy_of_stat(&stat).context("/proc/stat has no line for all CPUs")
 }
 
-/// Most memory that a process has held at once, in MiB.
+/// Peak resident memory of a process, in MiB.
 pub fn peak_mib(pid: u32) -> Result<f64> {
     status_mib(pid, "VmHWM:")
 }
 
-/// Memory that a process holds now, in MiB.
+/// Current resident memory of a process, in MiB.
 pub fn resident_mib(pid: u32) -> Result<f64> {
     status_mib(pid, "VmRSS:")
 }
@@ -44,8 +43,8 @@ fn status_mib(pid: u32, field: &str) -> Result<f64> {
     Ok(kib as f64 / 1024.0)
 }
 
-/// utime and stime: fields 14 and 15. The second is the program's name in parentheses and may hold
-/// anything, so that they are counted from its end.
+/// The sum of utime and stime, fields 14 and 15. Field 2 is the program's name in parentheses, which may contain
+/// anything, so fields are counted from its end.
 fn cpu_of_stat(stat: &str) -> Option<Duration> {
     let (_, rest) = stat.rsplit_once(')')?;
     let mut fields = rest.split_ascii_whitespace().skip(11);
@@ -54,7 +53,7 @@ fn cpu_of_stat(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis(TICK_MILLIS * (user + system)))
 }
 
-/// User, nice, system and steal. Interrupts are left out: most of them are the load's own traffic.
+/// The sum of user, nice, system and steal time. Interrupts are left out: most of them are the load's own traffic.
 fn busy_of_stat(stat: &str) -> Option<Duration> {
     let line = stat.lines().find_map(|line| line.strip_prefix("cpu "))?;
     let fields: Vec<u64> = line.split_ascii_whitespace().map_while(|field| field.parse().ok()).collect();
@@ -64,7 +63,7 @@ fn busy_of_stat(stat: &str) -> Option<Duration> {
     Some(Duration::from_millis(TICK_MILLIS * (user + nice + system + steal)))
 }
 
-/// The sum over the threads there are; nothing where the kernel keeps no such statistics.
+/// The sum over the threads that exist; zero if the kernel keeps no such statistics.
 fn cpu_of_threads(tasks: &Path) -> Duration {
     let threads = fs::read_dir(tasks).into_iter().flatten().flatten();
     threads

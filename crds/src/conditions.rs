@@ -1,40 +1,39 @@
-//! What is said about a function: its conditions, their reasons, and the documents that carry them.
+//! A function's status: the types and reasons of its conditions, and the documents that contain them.
 //!
-//! The sidecar says what it sees in its `/status` (from `ExternalIdAvailable` to `BucketWritable`);
-//! the operator adds what it sees itself and writes the function's status. Both use these names and
-//! no others.
+//! A sidecar reports the conditions from `ExternalIdAvailable` to `BucketWritable` in its `/status`. The operator adds
+//! its own, and writes the function's status. Neither uses other types or reasons.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-/// The function's `status`.
+/// The observed state of a function, written by the operator.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct FunctionStatus {
-    /// The generation that the rest speaks of.
+    /// Generation of the function that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
-    /// How many sidecars there are.
+    /// Number of sidecar pods, including those of a previous configuration during a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
-    /// How many of them are ready.
+    /// Number of those pods that are ready.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
-    /// The number that the operator filled into spec.replicas of a function that names none, for autoscalers to
-    /// begin with. While it stands there, how many sidecars the Deployment has is left to others.
+    /// Number that the operator wrote into spec.replicas because the function set none, so that an autoscaler can
+    /// start. While spec.replicas has this value, the operator leaves the Deployment's own number to others.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub defaulted_replicas: Option<i32>,
-    /// The sidecars' label selector, for autoscalers.
+    /// Label selector of the sidecar pods, for autoscalers.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub selector: Option<String>,
-    /// Where to send events, within the cluster.
+    /// URL within the cluster to which applications send events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(max = 1024))]
     pub url: Option<String>,
-    /// What holds, and what does not.
+    /// Conditions of the function: whether it stores events, whether its sidecars are up to date, and why not.
     #[serde(default)]
     #[schemars(
         length(max = 16),
@@ -43,162 +42,167 @@ pub struct FunctionStatus {
     pub conditions: Vec<Condition>,
 }
 
-/// A condition's type. In this order they are shown, and looked through for what forbids traffic.
+/// The type of a condition. The status lists conditions in this order, and `Ready` looks for its cause in this order.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ConditionType {
-    /// Events are taken and stored now, by whichever sidecars serve: those of what was asked for last, or those of
-    /// before.
+    /// Events are accepted and stored now, by sidecars of the current or of a previous configuration.
     Ready,
-    /// The platform allows this function.
+    /// The platform allows the function, and no other object has a name that the function needs.
     Accepted,
-    /// The sidecar has read an external ID.
+    /// The sidecar has read a valid external ID from its Secret.
     ExternalIdAvailable,
-    /// Of write keys and signature secret, where asked for, one at least is readable, and clients are shown a valid
-    /// certificate, where one is asked for.
+    /// If the function names Secrets with write keys or signing secrets, at least one of the two can be read; if it
+    /// names one with a certificate, clients are served a valid certificate.
     IngestConfigured,
-    /// The sidecar holds a session that still lives.
+    /// The sidecar holds a session of the role that has not expired.
     RoleAssumed,
-    /// STS refuses the role without an external ID, and with a random one.
+    /// STS refuses to grant the role without an external ID, and with a random one.
     ExternalIdEnforced,
-    /// Uploads are stored, whatever the events' type.
+    /// Uploads of events of every type are stored.
     BucketWritable,
-    /// A sidecar is ready, and can be asked.
+    /// A sidecar is ready, and answers the operator's polls.
     SidecarAvailable,
-    /// The sidecars are what the function and the platform ask for now, all of them. Events are stored whether or not
-    /// they are.
+    /// All sidecars run what the function and the platform ask for now. If not, previous sidecars may still store
+    /// events.
     UpToDate,
-    /// The function is on its way to what it asks for. For kstatus, by which Flux judges.
+    /// The sidecars are being brought to what is asked for. For kstatus, by which Flux judges resources.
     /// <https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>
     Reconciling,
-    /// The function stores no events, or can't become what was asked for, until a person fixes the cause. For kstatus.
+    /// The function stores no events, or its sidecars can't become what is asked for, until a person fixes the cause.
+    /// For kstatus.
     Stalled,
 }
 
-/// A condition's status, as Kubernetes writes it.
+/// The status of a condition, spelled as in Kubernetes.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
 pub enum Truth {
-    /// It holds.
+    /// The condition holds.
     True,
-    /// It does not.
+    /// The condition does not hold.
     False,
-    /// Nobody knows yet.
+    /// It is not known whether the condition holds.
     Unknown,
 }
 
-/// Why a condition is as it is: one CamelCase word for machines, in addition to the message for people.
+/// Why a condition has its status: one CamelCase word for programs, in addition to the message for people.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Hash, Serialize)]
 pub enum Reason {
-    /// It holds.
+    /// Nothing is wrong.
     Ok,
-    /// Not looked at yet.
+    /// Not checked or not done yet: the sidecar is starting, or waits for what another condition reports.
     Pending,
-    /// The platform gives the namespace no such role.
+    /// The platform does not grant the role to the namespace.
     RoleNotAllowed,
-    /// The platform allows no such endpoint.
+    /// The platform does not allow the endpoint of S3 or STS.
     EndpointNotAllowed,
-    /// The session name would pass for a function of another namespace.
+    /// The session name has a dot but does not begin with the function's namespace and a dot, so it would imitate a
+    /// function of another namespace.
     SessionNameNotAllowed,
-    /// The external ID does not begin as the platform demands in the namespace.
+    /// The external ID lacks the prefix that the platform requires in the namespace.
     ExternalIdNotAllowed,
-    /// More CPU or memory than the platform gives a sidecar, or less memory than it needs.
+    /// A request or limit is above the platform's maximum, a request is above its limit, or the memory limit is below
+    /// what the sidecar needs.
     ResourcesOutOfBounds,
-    /// Somebody else has an object of the name that the function needs.
+    /// An object that isn't the function's has a name that the function needs.
     NameClash,
-    /// Another release's operator looks after the function, too: both leave it as it is.
+    /// The operator of another release manages the function too; both leave it as it is.
     RivalOperator,
-    /// The function is paused: changes of it are not taken up, those of the platform are.
+    /// `spec.paused` is true: changes of the function are not applied, changes by the platform are.
     Paused,
-    /// The operator can't read the function, which was stored under other rules.
+    /// The operator can't parse the function, which was stored under the schema of another version.
     Invalid,
-    /// No such Secret.
+    /// The Secret with the external ID does not exist, or is empty.
     SecretNotFound,
-    /// The Secret lacks the key.
+    /// The Secret with the external ID lacks the key.
     SecretKeyNotFound,
-    /// The value is not an external ID.
+    /// The value in the Secret is not a valid external ID.
     InvalidExternalId,
-    /// There is no write key to be read.
+    /// No write key can be read: the Secret or its key is missing, or the value is invalid.
     WriteKeyNotFound,
-    /// There is no signature secret to be read.
+    /// No signing secret can be read: the Secret or its key is missing, or the value is invalid.
     SignatureNotFound,
-    /// There is no certificate with its key to be read, or it has expired or is not valid yet.
+    /// No certificate with its private key can be read, or the certificate has expired or is not valid yet.
     TlsInvalid,
-    /// STS or S3 refused.
+    /// STS or S3 refused access.
     AccessDenied,
-    /// The sidecar has no AWS identity of its own to assume the role with.
+    /// The sidecar has no AWS credentials of its own to assume the role with, or STS does not accept them.
     NoBaseIdentity,
-    /// The session policy and tags are larger than STS takes.
+    /// The session policy and the session tags together are larger than STS accepts.
     PackedPolicyTooLarge,
-    /// STS did not answer.
+    /// STS can't be reached, or gave no complete answer.
     StsUnreachable,
-    /// STS or S3 asked for fewer requests.
+    /// STS or S3 throttles requests.
     Throttled,
-    /// STS answered something else.
+    /// STS answered with another error, which the message quotes.
     StsError,
-    /// The session still lives and is used, but renewing it fails: traffic will stop when it ends.
+    /// Renewing the session fails. The current session is still used; when it expires, no more events are stored.
     RenewalFailing,
-    /// The node's clock is further from that of STS or S3 than signatures may be.
+    /// The node's clock differs from that of STS or S3 by more than request signatures allow.
     ClockSkewed,
-    /// STS gives the role away without the external ID.
+    /// STS grants the role without the external ID, or with a random one.
     NotEnforced,
-    /// No upload was tried yet.
+    /// No event has been uploaded yet, and no fault of the bucket is known.
     NotYetWritten,
     /// The bucket does not exist.
     NoSuchBucket,
-    /// The bucket is in another region.
+    /// The bucket is in another region than `spec.s3.region`.
     WrongRegion,
-    /// KMS refused its key.
+    /// KMS did not let the role use the key that encrypts the objects, or the key is disabled or does not exist.
     KmsDenied,
-    /// S3 did not answer.
+    /// S3 can't be reached, or did not answer in time.
     S3Unreachable,
-    /// S3 answered something else.
+    /// S3, or what is in its place, answered with another error, which the message quotes.
     S3Error,
-    /// The store answers 412 to every If-None-Match, so that each object is put twice: uploads are stored.
+    /// The store answers 412 to every If-None-Match: events are stored, but with two PUTs per object.
     ConditionalWritesUnsupported,
-    /// Pods are being made or started.
+    /// Pods are being created or started. If Kubernetes reports an error that has no reason of its own here, the
+    /// message quotes it.
     Progressing,
-    /// The platform's sidecar has changed, and the function waits for its turn to be rolled to it.
+    /// The platform has changed the sidecar, and the function waits for a rollout slot.
     RolloutWaiting,
-    /// The roll to the platform's sidecar made no progress; the pods of before go on.
+    /// The rollout of the platform's sidecar did not complete within the Deployment's deadline; the previous pods keep
+    /// running.
     RolloutFailed,
-    /// Too many functions failed to roll to the platform's sidecar: no other begins.
+    /// Too many functions failed to roll out the platform's sidecar, so no further rollout begins.
     RolloutHalted,
     /// The sidecar's image can't be pulled.
     ImagePull,
-    /// The sidecar ends soon after it has started.
+    /// The sidecar keeps exiting after it has started.
     CrashLoop,
-    /// The kernel has ended the sidecar in the last hour, since it went over its memory limit.
+    /// The kernel killed the sidecar for exceeding its memory limit. Reported until the sidecar is ready again, and at
+    /// least for an hour.
     OOMKilled,
-    /// The sidecars that are asked for did not become ready within the Deployment's deadline, and nothing says why.
+    /// The current sidecars did not become ready within the Deployment's deadline, and no cause is known.
     ProgressDeadlineExceeded,
-    /// No node has room for a pod, or may take it.
+    /// No node can run a pod: none has room, or scheduling constraints exclude those that have.
     Unschedulable,
-    /// The namespace's quota leaves no room for a pod.
+    /// The namespace's quota leaves no room for a pod, or requires a request or limit that is not set.
     QuotaExceeded,
-    /// Nothing is heard of the sidecars.
+    /// No sidecar answers the operator's polls.
     SidecarUnreachable,
-    /// The function is scaled to zero.
+    /// The function is scaled to 0.
     NoReplicas,
 }
 
 impl Reason {
-    /// Whether a condition of this status holds and needs a person all the same: what works now will stop, or costs more
-    /// than it has to.
+    /// Whether a condition with this status is True but needs a person: what works now will stop, or costs more than it
+    /// must.
     pub fn warns(self, status: Truth) -> bool {
         status == Truth::True && !matches!(self, Self::Ok | Self::Paused)
     }
 
-    /// Whether something is under way that needs nobody.
+    /// Whether the function is in progress or waits, without a fault that its owner could fix.
     pub fn is_progress(self) -> bool {
         matches!(self, Self::Pending | Self::Progressing | Self::RolloutWaiting | Self::RolloutHalted)
     }
 
-    /// Whether it is so because somebody wants it so.
+    /// Whether somebody has asked for this state, so that it is no fault.
     pub fn is_wanted(self) -> bool {
         matches!(self, Self::Paused | Self::NoReplicas)
     }
 
-    /// Whether it is something that the function names, or that its AWS account holds: no other function's sidecar
-    /// fails for it.
+    /// Whether the cause is in what the function names or in its AWS account, so that no other function's sidecar fails
+    /// because of it.
     pub fn is_of_function(self) -> bool {
         matches!(
             self,
@@ -231,47 +235,48 @@ impl std::fmt::Display for ConditionType {
     }
 }
 
-/// The sidecar's `/status`.
+/// The document that a sidecar serves at `/status`.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SidecarStatus {
-    /// The function's generation that the sidecar was started with.
+    /// The function's generation for which the sidecar's configuration was written.
     pub generation: i64,
-    /// The hash of its configuration.
+    /// The hash of its configuration:
+    /// [`SidecarConfig::config_hash`](crate::sidecar_config::SidecarConfig::config_hash).
     pub config_hash: String,
-    /// What it sees.
+    /// The conditions that it reports, one per type.
     pub conditions: Vec<SidecarCondition>,
-    /// The session it holds.
+    /// The times of its session; `None` while it has none that has not expired.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session: Option<SessionTimes>,
-    /// Events taken and not answered yet.
+    /// Number of events that it has accepted and not answered yet.
     pub in_flight: u64,
-    /// The last error, of whatever kind.
+    /// The message of the first condition that is False, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
 }
 
-/// A condition as the sidecar sees it.
+/// A condition as a sidecar reports it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SidecarCondition {
     /// The condition's type.
     pub r#type: ConditionType,
     /// Whether it holds.
     pub status: Truth,
-    /// Why, for machines.
+    /// Why, for programs.
     pub reason: Reason,
     /// Why, for people, and what to do.
     pub message: String,
-    /// Since when the status has been so, RFC 3339.
+    /// When the status last changed, RFC 3339.
     pub since: String,
 }
 
-/// When the sidecar's session ends, and when it will be renewed, RFC 3339.
+/// When the sidecar's session expires, and when it will be renewed.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SessionTimes {
-    /// When it ends.
+    /// When it expires, by STS's clock, RFC 3339.
     pub expiry: String,
-    /// When the next one is asked for.
+    /// When the sidecar requests the next one, RFC 3339.
     pub next_refresh: String,
 }

@@ -1,8 +1,7 @@
-//! `DestinationFunction`, the resource.
+//! `DestinationFunction`, the resource: its schema, its defaults, and the CEL rules that compare fields.
 //!
-//! Field by field the schema judges single values (see [`crate::values`]); the rules here judge
-//! values against each other. No field names an image, a service account, environment, volumes,
-//! host access or another namespace: what reaches a pod is the platform's to decide.
+//! The schemas of single values are in [`crate::values`]. No field names an image, a service account, environment
+//! variables, volumes, host access or another namespace: the platform decides what else reaches a pod.
 
 use std::collections::BTreeMap;
 
@@ -16,7 +15,8 @@ use crate::values::{
     Prefix, Quantity, Region, RoleArn, SecretKey, SecretName, SessionName, StorageClass,
 };
 
-/// A destination function: a sidecar that takes Segment events over HTTP and stores them in an S3 bucket, through a role that trusts it with an external ID.
+/// The desired state of a destination function: which role to assume, where and how to store events, and how clients
+/// send them.
 #[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[kube(
     group = "tributary.dev",
@@ -46,10 +46,10 @@ use crate::values::{
     printcolumn(name = "Region", type_ = "string", json_path = ".spec.s3.region", priority = 1),
     printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
     printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
-    // A Service and more carry the name: a DNS-1035 label, with room for a suffix.
+    // The Service and other children have the same name: a DNS-1035 label, with room for a suffix.
     validation = Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$')")
         .message(Message::Expression("'metadata.name \"' + self.metadata.name + '\" is not a label of at most 52 lower-case letters, digits and hyphens that begins with a letter; write it like orders'".into())),
-    // The ServiceAccount of that name is there in every namespace, and nobody's to delete.
+    // Every namespace has a ServiceAccount of this name, which Kubernetes creates again when it is deleted.
     validation = Rule::new("self.metadata.name != 'default'")
         .message("metadata.name \"default\" is taken: the sidecars' ServiceAccount carries the function's name, and each namespace has one called default; name it otherwise")
 )]
@@ -59,54 +59,61 @@ use crate::values::{
         .message(Message::Expression("'roleArn \"' + self.roleArn + '\" and s3.region \"' + self.s3.region + '\" are in different partitions; a role in aws-cn goes with a region like cn-north-1, one in aws-us-gov with us-gov-west-1, one in aws with us-west-2'".into())),
 )]
 pub struct DestinationFunctionSpec {
-    /// The role to assume ("IAM Role ARN").
+    /// ARN of the IAM role to assume ("IAM Role ARN").
     pub role_arn: RoleArn,
-    /// The Secret that holds the external ID ("IAM Role External ID"), in the function's own namespace.
+    /// The Secret with the role's external ID ("IAM Role External ID"), in the function's own namespace.
     pub external_id_secret_ref: ExternalIdSecretRef,
-    /// What happens to a role that STS gives away without the external ID.
+    /// What to do if STS grants the role without the external ID: Require stores no event until STS is known to refuse
+    /// that; Warn stores events and sets the condition ExternalIdEnforced to False.
     #[serde(default)]
     pub external_id_enforcement: ExternalIdEnforcement,
-    /// The session's name, which CloudTrail shows; by default `<namespace>.<name>`, cut to 64 characters. One with a dot
-    /// begins with the function's namespace and the dot, so that no function passes for another namespace's.
+    /// The role session name that CloudTrail shows; by default `<namespace>.<name>`, cut to 64 characters. A name with
+    /// a dot must begin with the function's namespace and a dot, so that no function can imitate one of another
+    /// namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub session_name: Option<SessionName>,
-    /// Where objects go.
+    /// The bucket that stores the events, and how objects are written.
     pub s3: S3,
-    /// Where sessions come from; by default the regional endpoint of the platform's region, else of s3.region.
+    /// The STS endpoint that issues sessions; by default the regional endpoint of the platform's region or, if the
+    /// platform sets none, of s3.region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sts: Option<Sts>,
-    /// Which events are stored; by default all.
+    /// Which events to store; the others are accepted and dropped. By default all are stored.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub events: Option<EventFilter>,
-    /// How events become objects.
+    /// How events become S3 objects: one object per event, or many events per object.
     #[serde(default)]
     pub delivery: Delivery,
-    /// How events are let in.
+    /// How clients send events: credentials, TLS, CORS and limits. Without credentials, anyone who can reach the
+    /// Service can send events.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ingest: Option<Ingest>,
-    /// How many sidecars. Without it a function begins with 1, and an autoscaler or a person scales it.
-    // No default: with one it would never be absent, and an autoscaler would fight it.
+    /// Number of sidecars. Without it a function starts with 1, and an autoscaler or a person may scale it.
+    // No default: with one the field would never be absent, and its value would compete with an autoscaler's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
-    /// CPU and memory of each sidecar, within the platform's bounds. A memory limit is at least 136Mi, or 152Mi and twice delivery.batch.maxBytes in mode Batch, with the default number of connections and no credentials in bodies.
+    /// CPU and memory of each sidecar, within the platform's bounds; an amount that is not set is the platform's
+    /// default. The memory limit must be at least 136Mi, or 152Mi and twice delivery.batch.maxBytes in mode Batch;
+    /// write keys, a signature, and more than the default ingest.maxConnections need more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
-    /// How much the sidecar logs. A change between info, debug and trace restarts nothing.
+    /// How much the sidecars log; each level includes those before it. A change between info, debug and trace restarts
+    /// no sidecar.
     #[serde(default)]
     pub log_level: LogLevel,
-    /// Nothing that is changed of the function is taken up, and its sidecars go on. What the platform changes is
-    /// applied to them all the same.
+    /// Whether changes of the function are held back: its sidecars keep running with the last accepted spec, and a
+    /// function without sidecars gets none. Changes by the platform are still applied.
     #[serde(default)]
     pub paused: bool,
 }
 
-/// A key of a Secret that holds the external ID.
+/// Reference to the Secret and the key that hold the external ID.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct ExternalIdSecretRef {
-    /// The Secret, in the function's own namespace.
+    /// Name of the Secret, in the function's own namespace.
     pub name: SecretName,
-    /// The key within it.
+    /// Key within the Secret. One newline at the end of its value is ignored.
     #[serde(default = "external_id_key")]
     pub key: SecretKey,
 }
@@ -115,33 +122,33 @@ fn external_id_key() -> SecretKey {
     "externalId".parse().expect("a constant, parsed by this file's tests")
 }
 
-/// A key of a Secret.
+/// Reference to a key of a Secret.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct SecretKeyRef {
-    /// The Secret, in the function's own namespace.
+    /// Name of the Secret, in the function's own namespace.
     pub name: SecretName,
-    /// The key within it.
+    /// Key within the Secret.
     pub key: SecretKey,
 }
 
-/// A Secret of type kubernetes.io/tls.
+/// Reference to a Secret of type kubernetes.io/tls.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct TlsSecretRef {
-    /// The Secret, in the function's own namespace.
+    /// Name of the Secret, in the function's own namespace. Its keys are tls.crt and tls.key.
     pub name: SecretName,
 }
 
-/// What happens to a role that STS gives away without the external ID.
+/// What to do if STS grants the role without the external ID.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 pub enum ExternalIdEnforcement {
-    /// No event goes through it.
+    /// No event is stored until STS is known to refuse the role without the external ID.
     #[default]
     Require,
-    /// Only the condition says so.
+    /// Events are stored, and the condition ExternalIdEnforced is False.
     Warn,
 }
 
-/// Where objects go.
+/// The bucket that stores the events, and how objects are written.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -151,36 +158,40 @@ pub enum ExternalIdEnforcement {
         .message(Message::Expression("'encryption.keyId \"' + self.encryption.keyId + '\" is not in the bucket\\'s region ' + self.region + '; S3 takes a key of the bucket\\'s own region'".into())),
 )]
 pub struct S3 {
-    /// The bucket ("S3 Bucket").
+    /// Name of the bucket ("S3 Bucket").
     pub bucket: Bucket,
-    /// The bucket's region ("S3 Bucket Region").
+    /// Region of the bucket ("S3 Bucket Region"); auto for an S3-compatible store that has no regions.
     pub region: Region,
-    /// What every key begins with: empty, or with / at its end.
+    /// Prefix of every object key: empty, or with / at its end. The function's sessions can write only below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub prefix: Option<Prefix>,
-    /// The account that must own the bucket, or S3 refuses the object.
+    /// ID of the AWS account that must own the bucket; S3 refuses the objects if another one does.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub expected_bucket_owner: Option<AccountId>,
-    /// How S3 encrypts the objects; by default as the bucket says.
+    /// Server-side encryption of the objects; by default as the bucket is configured.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub encryption: Option<Encryption>,
-    /// The objects' storage class; by default STANDARD.
+    /// Storage class of the objects; by default STANDARD.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub storage_class: Option<StorageClass>,
-    /// The objects' tags: at most ten.
+    /// Tags of every object, at most ten, with keys of 1 to 128 and values of at most 256 characters: letters, digits,
+    /// spaces and +-=._:/@.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     #[schemars(schema_with = "tags_schema")]
     pub tags: BTreeMap<String, String>,
-    /// An S3-compatible store, if the platform allows it; by default AWS.
+    /// Scheme, host and port of an S3-compatible store, which the platform must allow; by default AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
-    /// The bucket in the path instead of the host name, as many S3-compatible stores need it.
+    /// Whether requests name the bucket in the path instead of the host name, as many S3-compatible stores need it.
+    /// Only with endpoint; by default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_path_style: Option<bool>,
-    /// Whether objects carry a checksum that the store may not know.
+    /// Whether uploads carry a checksum: WhenSupported sends a CRC32, which S3 verifies; WhenRequired sends none, for
+    /// stores that don't know the header.
     #[serde(default)]
     pub checksum: Checksum,
-    /// Whether If-None-Match keeps an object from being written twice; false for stores that do not know it.
+    /// Whether uploads carry If-None-Match, so that an event that is sent again doesn't overwrite its object. Set it to
+    /// false for stores that don't support that header.
     #[serde(default = "yes")]
     pub conditional_writes: bool,
 }
@@ -189,7 +200,7 @@ fn yes() -> bool {
     true
 }
 
-/// Ten tags at most, of S3's characters.
+/// The schema of tags: as many as S3 allows, of the characters that it allows.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html>
 fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     schemars::json_schema!({
@@ -204,7 +215,7 @@ fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
     })
 }
 
-/// How S3 encrypts the objects.
+/// Server-side encryption of the objects.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
@@ -212,84 +223,85 @@ fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         .message("encryption.keyId goes with type KMS only: write type: KMS, or leave keyId out"),
 )]
 pub struct Encryption {
-    /// S3's own keys, or KMS.
+    /// Keys that S3 manages (S3, which is SSE-S3) or a KMS key (KMS, which is SSE-KMS).
     pub r#type: EncryptionType,
-    /// The KMS key; by default the account's aws/s3 key.
+    /// ARN of the KMS key, in the bucket's region; by default the account's key aws/s3. Only with type KMS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key_id: Option<KmsKeyArn>,
 }
 
-/// Whose keys encrypt the objects.
+/// Which keys encrypt the objects.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 pub enum EncryptionType {
-    /// S3's own (SSE-S3).
+    /// Keys that S3 manages (SSE-S3).
     S3,
-    /// KMS (SSE-KMS).
+    /// A KMS key (SSE-KMS).
     #[serde(rename = "KMS")]
     Kms,
 }
 
-/// Whether objects carry a checksum that the store may not know.
+/// Whether uploads carry a checksum, which some S3-compatible stores don't support.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 pub enum Checksum {
-    /// A CRC32 with every object, checked by S3.
+    /// A CRC32 with every object, which S3 verifies.
     #[default]
     WhenSupported,
-    /// None.
+    /// No checksum: S3 requires none for a `PutObject`.
     WhenRequired,
 }
 
-/// Where sessions come from.
+/// The STS endpoint that issues sessions.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[x_kube(
     validation = Rule::new("has(self.region) || has(self.endpoint)")
         .message("sts names neither region nor endpoint: write region: us-west-2, or leave sts out"),
 )]
 pub struct Sts {
-    /// The region whose endpoint is asked.
+    /// Region whose STS endpoint issues sessions; by default the platform's or, if the platform sets none, s3.region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub region: Option<Region>,
-    /// An STS-compatible service, if the platform allows it; by default AWS.
+    /// Scheme, host and port of an STS-compatible service, which the platform must allow; by default AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
 }
 
-/// Which events are stored.
+/// Which events to store.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[x_kube(
     validation = Rule::new("!has(self.names) || !has(self.types) || 'track' in self.types")
         .message("events.names are names of track events: add track to events.types, or leave names out"),
 )]
 pub struct EventFilter {
-    /// The types stored; by default all.
+    /// Event types to store; by default all, also those of webhooks that Segment's spec doesn't have.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 6), extend("x-kubernetes-list-type" = "set"))]
     pub types: Option<Vec<SegmentType>>,
-    /// The names of track events stored, with * for any text; by default all.
+    /// Names of track events to store, case-sensitive, with * for any text; by default all. Events of other types are
+    /// not affected.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     #[schemars(length(min = 1, max = 100))]
     pub names: Option<Vec<EventNamePattern>>,
 }
 
-/// The types of Segment's spec.
+/// The event types of Segment's spec.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SegmentType {
-    /// What a user did.
+    /// An action of a user.
     Track,
-    /// Who a user is.
+    /// A user's identity and traits.
     Identify,
-    /// A web page seen.
+    /// A view of a web page.
     Page,
-    /// An app's screen seen.
+    /// A view of a screen of an app.
     Screen,
-    /// What a user belongs to.
+    /// A user's membership in a group.
     Group,
-    /// Two identities of one user.
+    /// A merge of two identities of one user.
     Alias,
 }
 
-/// How events become objects.
+/// How events become S3 objects: one object per event, or many events per object.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[x_kube(
     validation = Rule::new("self.mode == 'Batch' || !has(self.batch)")
@@ -304,150 +316,160 @@ pub enum SegmentType {
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has a variable of a single event, of which a batch has many; in mode Batch it may have {type}, {millis}, times and {batchId}'".into())),
 )]
 pub struct Delivery {
-    /// One object per event, or objects of many events.
+    /// Object stores one object per event; Batch stores many events per object, as newline-delimited JSON.
     #[serde(default)]
     pub mode: DeliveryMode,
-    /// The template of object keys, behind the prefix: literals, {type}, {yyyy} to {ss} and {millis}; {event},
-    /// {userId} and {messageId}, which must be there, in Object mode; {batchId}, which must be there, in Batch mode, in
-    /// which events of types beyond 64, not counting the six of Segment, share objects whose {type} is other.
+    /// Template of object keys, after the prefix: literals and variables. Both modes have {type}, {millis} and UTC
+    /// times of yyyy, MM, dd, HH, mm and ss, such as {yyyy-MM-dd}. Mode Object also has {event}, {userId} and
+    /// {messageId}, which is required; its times are the event's timestamp. Mode Batch also has {batchId}, which is
+    /// required; its times are when the batch was sealed. If a key of mode Batch has {type}, 64 types at a time, in
+    /// addition to Segment's six, have objects of their own; events of further types share objects whose {type} is
+    /// other. By default {type}/{millis}-{messageId}.json, and in mode Batch
+    /// {type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId} with the extension of its compression, such as .ndjson.gz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyTemplate>,
-    /// When a batch is sealed, and how it is compressed.
+    /// When a batch is sealed, and how its object is compressed. Only with mode Batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
 }
 
-/// One object per event, or objects of many events.
+/// One object per event, or many events per object.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 pub enum DeliveryMode {
-    /// One object an event.
+    /// One object per event.
     #[default]
     Object,
-    /// Newline-delimited JSON of many events.
+    /// Many events per object, as newline-delimited JSON.
     Batch,
 }
 
-/// When a batch is sealed, and how it is compressed.
+/// When a batch is sealed, and how its object is compressed.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Batch {
-    /// Sealed at this size, from 64Ki to 64Mi, before compression; by default 5Mi.
+    /// Size before compression at which a batch is sealed, from 64Ki to 64Mi; by default 5Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_bytes: Option<BatchBytes>,
-    /// Sealed at this many events; by default 10,000.
+    /// Number of events at which a batch is sealed; by default 10,000.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    // As i32: Kubernetes knows no unsigned formats.
+    // As i32: Kubernetes has no unsigned integer formats.
     #[schemars(with = "Option<i32>", range(min = 1, max = 100_000))]
     pub max_events: Option<u32>,
-    /// Sealed at this age, from 100ms to 5s; by default 1s.
+    /// Longest time that a batch waits for more events before it is sealed, from 100ms to 5s; by default 1s. After a
+    /// pause of that length a batch is sealed almost at once.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<BatchAge>,
-    /// How the object is compressed.
+    /// Compression of the object: gzip, zstd or none.
     #[serde(default)]
     pub compression: Compression,
 }
 
-/// How a batch's object is compressed.
+/// Compression of a batch's object.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Compression {
-    /// RFC 1952.
+    /// gzip, RFC 1952.
     #[default]
     Gzip,
-    /// RFC 8878.
+    /// Zstandard, RFC 8878.
     Zstd,
-    /// Not at all.
+    /// No compression.
     None,
 }
 
-/// How events are let in.
+/// How clients send events: credentials, TLS, CORS and limits.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Ingest {
-    /// The write keys that clients must show, one a line.
+    /// The write keys, one per line of the Secret's value. With them, every request must show one; a webhook's request
+    /// to the path / may be signed instead (signatureSecretRef).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub write_key_secret_ref: Option<SecretKeyRef>,
-    /// The shared secret of Segment's webhook destinations (X-Signature).
+    /// The shared secrets of Segment's webhook destinations (X-Signature), one per line of the Secret's value. With
+    /// them, a request to the path / must be signed or show a write key; without writeKeySecretRef, requests to /v1 are
+    /// refused.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signature_secret_ref: Option<SecretKeyRef>,
-    /// The certificate and key for HTTPS.
+    /// The server certificate and its private key. With it, the sidecars serve only HTTPS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub tls_secret_ref: Option<TlsSecretRef>,
-    /// What browsers may send from.
+    /// Which web pages may send events from browsers (CORS); by default none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cors: Option<Cors>,
-    /// The largest event taken, from 1Ki to 256Ki; by default 32Ki, as Segment takes.
+    /// Maximum size of an event, from 1Ki to 256Ki; by default 32Ki, which is Segment's own limit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_event_bytes: Option<EventBytes>,
-    /// How many connections a sidecar has at once; by default 1,024. At the limit idle ones are closed for new ones.
+    /// Maximum number of open connections per sidecar; by default 1,024. At the limit, idle connections are closed for
+    /// new ones.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    // As i32: Kubernetes knows no unsigned formats.
+    // As i32: Kubernetes has no unsigned integer formats.
     #[schemars(with = "Option<i32>", range(min = 16, max = 10_000))]
     pub max_connections: Option<u32>,
 }
 
-/// How many connections a sidecar has at once where `ingest.maxConnections` says nothing: each may fill a buffer, and
-/// all of them together fit into the chart's default memory limit.
+/// The maximum number of open connections per sidecar if `ingest.maxConnections` is not set: each may fill its buffers,
+/// and all together fit into the chart's default memory limit.
 pub const DEFAULT_MAX_CONNECTIONS: usize = 1024;
 
 impl DestinationFunctionSpec {
-    /// How many connections each sidecar of the function has at once.
+    /// The maximum number of open connections per sidecar of the function, with the default applied.
     pub fn max_connections(&self) -> usize {
         let named = self.ingest.as_ref().and_then(|ingest| ingest.max_connections);
         named.and_then(|count| count.try_into().ok()).unwrap_or(DEFAULT_MAX_CONNECTIONS)
     }
 }
 
-/// What browsers may send from.
+/// Which web pages may send events from browsers (CORS).
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Cors {
-    /// The pages' origins.
+    /// Origins of the pages, as scheme, host and port; * allows every page.
     #[schemars(length(min = 1, max = 50))]
     pub allowed_origins: Vec<Origin>,
 }
 
-/// CPU and memory of each sidecar.
+/// CPU and memory of each sidecar, as in a container's resources.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct Resources {
-    /// What the scheduler sets aside.
+    /// CPU and memory that the scheduler reserves for each sidecar on its node.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub requests: Option<Amounts>,
-    /// What the kernel allows.
+    /// CPU and memory that the kernel allows each sidecar: it throttles one that needs more CPU, and kills one that
+    /// needs more memory (OOMKilled).
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub limits: Option<Amounts>,
 }
 
-/// An amount of CPU and one of memory.
+/// An amount of CPU and one of memory; what is not set is the platform's default.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 pub struct Amounts {
-    /// Cores: 100m, 1.
+    /// CPU in cores, such as 100m or 1.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub cpu: Option<Quantity>,
-    /// Bytes: 64Mi.
+    /// Memory in bytes, such as 64Mi.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub memory: Option<Quantity>,
 }
 
-/// How much the sidecar logs. Each level includes those before it.
+/// How much the sidecars log. Each level includes those before it.
 #[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum LogLevel {
-    /// What ends the process.
+    /// Errors that end the process.
     Error,
-    /// What a person should look at.
+    /// Faults that need a person.
     Warn,
     /// Changes of state.
     #[default]
     Info,
-    /// A line for each request and each upload, without personal data.
+    /// One line per request and per upload attempt, without personal data.
     Debug,
-    /// The steps between them.
+    /// The steps within requests and uploads.
     Trace,
 }
 
 impl LogLevel {
-    /// The level as the resource spells it.
+    /// The level's spelling in the resource.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Error => "error",
@@ -458,7 +480,7 @@ impl LogLevel {
         }
     }
 
-    /// The level of this spelling.
+    /// The level that the resource spells like this; `None` if there is none.
     pub fn parse(text: &str) -> Option<Self> {
         [Self::Error, Self::Warn, Self::Info, Self::Debug, Self::Trace].into_iter().find(|level| level.as_str() == text)
     }

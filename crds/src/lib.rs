@@ -1,15 +1,16 @@
-//! `DestinationFunction`: the resource, its values, and what is said about it.
+//! The resource `DestinationFunction`: types, CustomResourceDefinition, and what follows from a function's spec.
 //!
-//! The operator, the sidecar and the tool share these types, so that a value is judged once and in
-//! the same words everywhere:
+//! The operator, the sidecar and the command line tool share these types, so that each of them validates a value alike
+//! and reports an invalid one in the same words:
 //!
-//! - [`values`]: role ARN, external ID, bucket, key template …, which exist only when right;
+//! - [`values`]: the types of single values (role ARN, external ID, bucket, key template), which hold only valid ones;
 //! - [`function`]: the resource, its schema and its CEL rules;
-//! - [`conditions`]: what is said about a function, by the sidecar and in its status;
-//! - [`policy`]: the IAM policies that a function needs, and the one its sessions are cut down to;
+//! - [`conditions`]: a function's status, with the types and reasons of its conditions;
+//! - [`policy`]: the IAM policies that a function needs, and its session policy;
 //! - [`memory`]: how much memory a sidecar needs;
-//! - [`sidecar_config`]: what a sidecar is started with;
-//! - [`reference`](mod@reference): the page about all of it.
+//! - [`sidecar_config`]: the configuration file of a sidecar;
+//! - [`reference`](mod@reference): the page `docs/reference.md`;
+//! - `check`, with the feature of that name: validates a document offline, as the API server would.
 
 #[cfg(feature = "check")]
 pub mod check;
@@ -26,15 +27,15 @@ use kube::CustomResourceExt;
 
 pub use function::DestinationFunction;
 
-/// The CustomResourceDefinition.
+/// The CustomResourceDefinition of [`DestinationFunction`].
 pub fn custom_resource_definition() -> CustomResourceDefinition {
     DestinationFunction::crd()
 }
 
-/// The CustomResourceDefinition as `crds/destinationfunctions.yaml` holds it.
+/// The content of `crds/destinationfunctions.yaml`.
 ///
 /// # Errors
-/// Never in practice: the definition is made of what YAML can hold.
+/// Never in practice: every definition can be serialized as YAML.
 pub fn custom_resource_definition_yaml() -> Result<String, serde_yaml::Error> {
     Ok(format!(
         "# Generated from crds/src by `just crd`; a test fails when it is not current.\n{}",

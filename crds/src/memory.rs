@@ -1,8 +1,8 @@
-//! How much memory a sidecar needs, told from its function alone. Pure.
+//! Computes how much memory a sidecar needs, from its function's spec alone. Pure.
 //!
-//! A sidecar's memory is bounded by budgets: so many connections, so many bytes of requests, so many uploads, so many
-//! bytes of batches. The constants here are those budgets. The sidecar enforces them; the operator and `tributary
-//! check` add them up ([`MemoryNeed`]) and refuse a function whose memory limit is below the sum.
+//! A sidecar's memory is bounded by budgets for connections, requests, uploads and batches. The constants here are
+//! those budgets. The sidecar enforces them; the operator and `tributary check` add them up ([`MemoryNeed`]) and refuse
+//! a function whose memory limit is below the sum.
 
 use std::fmt;
 
@@ -15,69 +15,69 @@ const MIB: u64 = 1 << 20;
 /// Bytes that a sidecar needs at rest: code, threads, the AWS clients, metrics and what the allocator keeps.
 pub const PROCESS_BYTES: u64 = 24 * MIB;
 
-/// Bytes per open connection: buffers of HTTP and, where the sidecar serves HTTPS, of TLS.
+/// Bytes per open connection: the buffers of HTTP and, if the sidecar serves HTTPS, of TLS.
 pub const CONNECTION_BYTES: u64 = 48 * KIB;
 
-/// Bytes that requests may hold together: their bodies, and the events read from these.
+/// Bytes that all requests together may hold: their bodies, and the events parsed from these.
 pub const REQUEST_BYTES: u64 = 32 * MIB;
 
-/// Bytes for bodies that have shown no credential yet, where clients need one. A write key may be in the body: four
-/// bodies of the API, each as large as it may be.
+/// Bytes for bodies whose sender has shown no credential yet, if write keys are required: a write key may be in the
+/// body. Room for four bodies of `/v1` of the largest size.
 pub const UNPROVEN_API_BYTES: u64 = 4 * MIB;
 
-/// The same where webhooks are signed: one of 8 MiB, as it was sent and while it is decompressed.
+/// The same if webhooks are signed: room for one body of 8 MiB, as sent and while it is decompressed.
 pub const UNPROVEN_WEBHOOK_BYTES: u64 = 24 * MIB;
 
-/// Uploads under way at once. By Little's law, S3's 76 ms for a small object make that about 3,300 per second, what a
-/// partition of a bucket accepts.
+/// Uploads in progress at once. S3 takes about 76 ms for a small object, so by Little's law this allows about 3,300
+/// uploads per second, about what a partition of a bucket accepts.
 pub const MAX_UPLOADS: u64 = 256;
 
-/// Bytes per upload under way, in addition to the object itself: a request of the AWS client and its connection.
+/// Bytes per upload in progress, in addition to the object itself: a request of the AWS client and its connection.
 pub const UPLOAD_BYTES: u64 = 128 * KIB;
 
-/// Bytes of events at which a batch is sealed, where `delivery.batch.maxBytes` does not say otherwise.
+/// Bytes of events at which a batch is sealed if `delivery.batch.maxBytes` is not set.
 pub const DEFAULT_MAX_BATCH_BYTES: u64 = 5 * MIB;
 
-/// How many times `delivery.batch.maxBytes` all batches may hold together: one that grows and one that is uploaded,
-/// should nothing compress.
+/// How many times `delivery.batch.maxBytes` all batches together may hold: one that grows and one that is uploaded,
+/// even if nothing compresses.
 pub const BATCHES_PER_MAX_BYTES: u64 = 2;
 
-/// Bytes for what many open batches take in addition: their tasks, and lines that are not compressed yet.
+/// Bytes that many open batches take in addition: their tasks, and lines that are not compressed yet.
 pub const SMALL_BATCHES_BYTES: u64 = 8 * MIB;
 
-/// Batches that are compressed at once when they are sealed.
+/// Sealed batches that may be compressed at the same time.
 pub const MAX_COMPRESSORS: u64 = 4;
 
-/// Bytes per compressor of a batch that is sealed: zstd's, which is the largest.
+/// Bytes per compressor of a sealed batch: zstd's, the largest.
 pub const COMPRESSOR_BYTES: u64 = 2 * MIB;
 
-/// `sidecar.resources.limits.memory` of the chart: the limit of a function that names none.
+/// The chart's default for `sidecar.resources.limits.memory`: the limit of a function that sets none.
 pub const CHART_MEMORY_LIMIT: &str = "256Mi";
 
-/// The least that `delivery.batch.maxBytes` can be.
+/// The smallest valid `delivery.batch.maxBytes`.
 const LEAST_MAX_BATCH_BYTES: u64 = 64 * KIB;
 
-/// What a function's sidecar may hold, part by part, in bytes.
+/// The memory that a function's sidecar may hold, by part, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct MemoryNeed {
     /// The process at rest.
     pub process: u64,
     /// Open connections of clients.
     pub connections: u64,
-    /// Requests being read and answered.
+    /// Requests being read and answered, including bodies without a proven credential.
     pub requests: u64,
-    /// Uploads under way.
+    /// Uploads in progress.
     pub uploads: u64,
     /// Open and sealed batches; 0 in Object mode.
     pub batches: u64,
-    /// How many connections may be open.
+    /// The maximum number of open connections.
     max_connections: u64,
-    /// The bytes at which a batch is sealed; none in Object mode.
+    /// The bytes at which a batch is sealed; `None` in Object mode.
     max_batch_bytes: Option<u64>,
 }
 
 impl MemoryNeed {
-    /// What a sidecar of this function needs.
+    /// The memory that a sidecar of this function needs.
     pub fn of(spec: &DestinationFunctionSpec) -> Self {
         let max_connections = u64::try_from(spec.max_connections()).unwrap_or(u64::MAX);
         let max_batch_bytes = max_batch_bytes(spec);
@@ -92,15 +92,15 @@ impl MemoryNeed {
         }
     }
 
-    /// All parts together, in bytes.
+    /// The sum of all parts, in bytes.
     pub fn total(&self) -> u64 {
         self.process + self.connections + self.requests + self.uploads + self.batches
     }
 
-    /// Why a memory limit is too small, with the arithmetic and what to do; nothing if it is large enough.
+    /// Why a memory limit is too small, with the arithmetic and the fix; `None` if it is large enough.
     pub fn refusal(&self, limit: &Quantity) -> Option<String> {
         let total = self.total();
-        // What is no amount at all is the schema's to refuse.
+        // A limit that is not a quantity is refused by the schema.
         let given = limit.thousandths().filter(|given| *given < i128::from(total) * 1000)?;
         let least = self.max_batch_bytes.map(|_| total - self.batches + batch_bytes(LEAST_MAX_BATCH_BYTES));
         let smaller_batches_fit = least.is_some_and(|least| i128::from(least) * 1000 <= given);
@@ -140,7 +140,7 @@ impl fmt::Display for MemoryNeed {
     }
 }
 
-/// Bytes for bodies that have shown no credential yet; 0 where clients need none.
+/// Bytes for bodies whose sender has shown no credential yet; 0 if the function requires none.
 pub fn unproven_bytes(spec: &DestinationFunctionSpec) -> u64 {
     match &spec.ingest {
         Some(ingest) if ingest.signature_secret_ref.is_some() => UNPROVEN_WEBHOOK_BYTES,
@@ -149,12 +149,12 @@ pub fn unproven_bytes(spec: &DestinationFunctionSpec) -> u64 {
     }
 }
 
-/// Bytes of the budget that requests and batches share, and that is enforced as one.
+/// Bytes of the one budget that requests and batches share.
 pub fn budget_bytes(spec: &DestinationFunctionSpec) -> u64 {
     REQUEST_BYTES + max_batch_bytes(spec).map_or(0, batch_budget_bytes)
 }
 
-/// The bytes at which a batch is sealed; nothing in Object mode.
+/// The bytes at which a batch is sealed; `None` in Object mode.
 pub fn max_batch_bytes(spec: &DestinationFunctionSpec) -> Option<u64> {
     let delivery = &spec.delivery;
     let asked = delivery.batch.as_ref().and_then(|batch| batch.max_bytes.as_ref());
@@ -166,12 +166,12 @@ fn batch_bytes(max: u64) -> u64 {
     batch_budget_bytes(max) + MAX_COMPRESSORS * COMPRESSOR_BYTES
 }
 
-/// The part of it that is reserved.
+/// The part of [`batch_bytes`] that belongs to the shared budget: all but the compressors.
 fn batch_budget_bytes(max: u64) -> u64 {
     BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES
 }
 
-/// A size as Kubernetes writes it, exactly.
+/// A size in Kubernetes' notation, exact.
 struct Bytes(u64);
 
 impl fmt::Display for Bytes {
@@ -184,7 +184,7 @@ impl fmt::Display for Bytes {
     }
 }
 
-/// A number with commas between its thousands.
+/// A number with commas as thousands separators.
 struct Grouped(u64);
 
 impl fmt::Display for Grouped {

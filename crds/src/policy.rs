@@ -1,8 +1,7 @@
-//! The IAM policies that a function needs.
+//! Builds the IAM policies of a function: the role's permissions and trust policy, and the session policies.
 //!
-//! A role's owner gives it the permissions of [`permissions`] and the trust of [`trust`]; the
-//! sidecar cuts every session down to the same permissions, so that a role that may do more lends
-//! a function nothing more.
+//! A role's owner gives the role the permissions of [`permissions`] and the trust policy of [`trust`]. The sidecar
+//! passes the same permissions as session policy, so that its sessions can do nothing else, whatever the role can do.
 
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -22,14 +21,14 @@ impl PolicyDocument {
         Self { version: "2012-10-17", statement }
     }
 
-    /// The document on one line, as STS takes it.
+    /// The document as JSON on one line, as STS expects a session policy.
     pub fn to_json(&self) -> String {
         serde_json::to_string(self).expect("a document of strings is JSON")
     }
 }
 
-/// What a function's session may do: put objects under its prefix, tag them if it has tags, and
-/// use the key that encrypts them.
+/// The permissions of a function's session: put objects under its prefix, tag them if the function sets tags, and use
+/// the KMS key that encrypts them.
 pub fn permissions(spec: &DestinationFunctionSpec) -> PolicyDocument {
     let partition = spec.role_arn.partition();
     let prefix = spec.s3.prefix.as_ref().map_or("", |prefix| prefix.as_str());
@@ -47,8 +46,8 @@ pub fn permissions(spec: &DestinationFunctionSpec) -> PolicyDocument {
     ])
 }
 
-/// The named key; or, since a bucket may encrypt by default with a key that the function does not
-/// know of, any key that S3 in this region uses on the session's behalf.
+/// The permission for the key that the function names. Without one, for any key that S3 in this region uses on the
+/// session's behalf: the bucket may encrypt by default with a key that the function doesn't know.
 fn kms_permission(spec: &DestinationFunctionSpec) -> Value {
     let named = spec.s3.encryption.as_ref().filter(|encryption| encryption.r#type == EncryptionType::Kms);
     match named.and_then(|encryption| encryption.key_id.as_ref()) {
@@ -68,14 +67,14 @@ fn kms_permission(spec: &DestinationFunctionSpec) -> Value {
     }
 }
 
-/// A session that may do nothing, for asking STS whether it would give the role away.
+/// A session policy that denies everything, for probing whether STS grants the role.
 pub fn nothing() -> PolicyDocument {
     PolicyDocument::new(vec![json!({"Effect": "Deny", "Action": "*", "Resource": "*"})])
 }
 
-/// Who may assume the role: `principal`, with the external ID and no other way.
+/// The role's trust policy: `principal` may assume the role, but only with the external ID.
 ///
-/// With `pod_identity` the principal may pass session tags along, which EKS Pod Identity always does.
+/// With `pod_identity` the principal may also pass session tags, as EKS Pod Identity always does.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-abac.html>
 pub fn trust(principal: &str, external_id: &str, pod_identity: bool) -> PolicyDocument {
     let who = json!({"AWS": principal});

@@ -1,4 +1,4 @@
-//! The resource's reference for people, made of the same types as its definition.
+//! Generates `docs/reference.md`, which lists all fields, conditions and reasons, from the types of the resource.
 
 use std::fmt::Write;
 
@@ -44,14 +44,14 @@ const REASONS: &str = "
 | --- | --- |
 ";
 
-/// The page, as `docs/reference.md` holds it.
+/// The content of `docs/reference.md`.
 pub fn reference() -> String {
     let definition = serde_json::to_value(crate::custom_resource_definition()).unwrap_or_default();
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
     let mut page = HEAD.to_owned();
     table(&mut page, &schema["spec"]);
     page.push_str(STATUS);
-    // Conditions are Kubernetes' own, of which the page says what is ours.
+    // A condition's fields are Kubernetes' own: the page lists only its types and reasons.
     let mut status = schema["status"].clone();
     status["properties"]["conditions"]["items"].take();
     table(&mut page, &status);
@@ -67,17 +67,17 @@ fn table(page: &mut String, object: &Value) {
     rows(page, "", object);
 }
 
-/// A row for each field, and for those within it.
+/// Adds one row per field of `object`, each followed by those of the fields within it.
 fn rows(page: &mut String, path: &str, object: &Value) {
     let required = |name: &str| object["required"].as_array().is_some_and(|all| all.iter().any(|one| one == name));
     let mut fields: Vec<_> = object["properties"].as_object().into_iter().flatten().collect();
-    // What must be there comes first.
+    // Required fields come first.
     fields.sort_by_key(|(name, _)| !required(name));
     for (name, field) in fields {
         let path = format!("{path}{name}");
         let default = match &field["default"] {
             Value::Null if required(name) => "required".to_owned(),
-            // Of an object, its fields say theirs.
+            // The defaults of an object are in the rows of its fields.
             Value::Null | Value::Object(_) => String::new(),
             Value::String(text) => format!("`{text}`"),
             other => format!("`{other}`"),
@@ -92,22 +92,22 @@ fn rows(page: &mut String, path: &str, object: &Value) {
     }
 }
 
-/// What its first rule shows of how the value is written.
+/// How the value is written, from the message of its first rule that shows it.
 fn hint(field: &Value) -> Option<String> {
     let rules = field["x-kubernetes-validations"].as_array()?;
     let hints = |rule: &Value| Some(rule["message"].as_str()?.split_once("; write it like ")?.1.to_owned());
     let hint = rules.iter().find_map(hints)?;
-    // One word is an example; more of them are a sentence.
+    // Without spaces it is an example, otherwise a phrase.
     Some(if hint.contains(' ') { hint } else { format!("`{hint}`") })
 }
 
-/// The words that a value may be, if there are only some.
+/// The values of an enum; `None` for another type.
 fn values(field: &Value) -> Option<String> {
     let values = field["enum"].as_array()?.iter().filter_map(Value::as_str);
     Some(values.map(|value| format!("`{value}`")).collect::<Vec<_>>().join(", "))
 }
 
-/// What a value is, with its limits.
+/// The type of a field, with its limits.
 fn kind(field: &Value) -> String {
     if let Some(values) = values(field) {
         return values;
@@ -135,7 +135,7 @@ fn kind(field: &Value) -> String {
     }
 }
 
-/// A row for each variant of an enum: its name, and its doc comment.
+/// Adds one row per variant of an enum: its name and its doc comment.
 fn words<T: JsonSchema>(page: &mut String) {
     let schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
     for word in schema["oneOf"].as_array().into_iter().flatten() {
@@ -144,7 +144,7 @@ fn words<T: JsonSchema>(page: &mut String) {
     }
 }
 
-/// A doc comment as a table's cell, which ends with its line.
+/// A doc comment as a table cell, which must be on one line.
 fn cell(description: &Value) -> String {
     description.as_str().unwrap_or_default().replace('\n', " ").replace('|', "\\|")
 }

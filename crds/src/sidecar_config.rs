@@ -1,4 +1,4 @@
-//! What the sidecar is started with: the file that the operator writes and the sidecar reads.
+//! The sidecar's configuration: the file that the operator writes and the sidecar reads when it starts.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -6,11 +6,10 @@ use sha2::{Digest, Sha256};
 use crate::function::DestinationFunctionSpec;
 use crate::values::{ExternalIdPrefix, SecretName, SessionName};
 
-/// The header with which the operator, when it asks a sidecar for its `/status`, says which level
-/// `spec.logLevel` wants.
+/// The request header by which the operator passes `spec.logLevel` to a sidecar when it polls `/status`.
 pub const LOG_LEVEL_HEADER: &str = "tributary-log-level";
 
-/// One function, as its sidecar needs it. It holds no secret.
+/// The configuration of one function's sidecars. It holds no secret.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SidecarConfig {
@@ -18,60 +17,61 @@ pub struct SidecarConfig {
     pub namespace: String,
     /// The function's name.
     pub name: String,
-    /// The function's generation.
+    /// The function's generation when the configuration was written.
     #[serde(default)]
     pub generation: i64,
-    /// The hash of this configuration, by which the operator tells old pods from new.
+    /// The beginning of [`digest`](Self::digest), by which the operator tells old pods from new; empty outside a
+    /// cluster.
     #[serde(default)]
     pub config_hash: String,
-    /// What the external IDs of the namespace must begin with.
+    /// The prefix that the platform requires of external IDs in the namespace.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub external_id_prefix: Option<ExternalIdPrefix>,
-    /// Whether one that begins otherwise is used all the same, and only told.
+    /// Whether an external ID without the prefix is still used, and only reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub external_id_prefix_is_audited: bool,
-    /// The function.
+    /// The function's spec, as far as a sidecar reads it.
     pub spec: DestinationFunctionSpec,
 }
 
 impl SidecarConfig {
-    /// The SHA-256 of what it says, in hex; its generation and its hash aside, which say nothing of what
-    /// a sidecar is to do.
+    /// The SHA-256 of the configuration in hex, without its generation and its hash, which don't change what a sidecar
+    /// does.
     ///
     /// # Panics
-    /// Never: it is made of what JSON can hold.
+    /// Never: every configuration can be serialized as JSON.
     pub fn digest(&self) -> String {
         let said = Self { generation: 0, config_hash: String::new(), ..self.clone() };
-        // Structs are written in the order of their fields, and maps are sorted: the text is the value's.
+        // Deterministic: struct fields are in declaration order and the maps are sorted.
         hex::encode(Sha256::digest(serde_json::to_vec(&said).expect("a configuration is JSON")))
     }
 
-    /// What external IDs must begin with to be used.
+    /// The prefix without which an external ID is refused; `None` if there is none, or it is only audited.
     pub fn demanded_external_id_prefix(&self) -> Option<&ExternalIdPrefix> {
         self.external_id_prefix.as_ref().filter(|_| !self.external_id_prefix_is_audited)
     }
 
-    /// What the function's sessions are called: as it says, else after its namespace and name.
+    /// The function's role session name: `spec.sessionName`, otherwise the default, made of its namespace and name.
     pub fn session_name(&self) -> SessionName {
         self.spec.session_name.clone().unwrap_or_else(|| SessionName::for_function(&self.namespace, &self.name))
     }
 }
 
-/// What a Secret is mounted for.
+/// What a sidecar uses a mounted Secret for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretUse {
-    /// `spec.externalIdSecretRef`
+    /// The external ID: `spec.externalIdSecretRef`.
     ExternalId,
-    /// `spec.ingest.writeKeySecretRef`
+    /// Write keys: `spec.ingest.writeKeySecretRef`.
     WriteKey,
-    /// `spec.ingest.signatureSecretRef`
+    /// Signing secrets: `spec.ingest.signatureSecretRef`.
     Signature,
-    /// `spec.ingest.tlsSecretRef`
+    /// The server certificate and its key: `spec.ingest.tlsSecretRef`.
     Tls,
 }
 
 impl SecretUse {
-    /// The folder that such a Secret is mounted on, below the folder of all the sidecar's Secrets.
+    /// The folder on which such a Secret is mounted, below the folder of all the sidecar's Secrets.
     pub fn folder(self) -> &'static str {
         match self {
             Self::ExternalId => "external-id",
@@ -83,7 +83,7 @@ impl SecretUse {
 }
 
 impl DestinationFunctionSpec {
-    /// The Secrets that the function's sidecar is given; one Secret may have several uses.
+    /// The Secrets that are mounted into the function's sidecars, by use; one Secret may have several.
     pub fn secrets(&self) -> Vec<(SecretUse, &SecretName)> {
         let ingest = self.ingest.as_ref();
         let uses = [

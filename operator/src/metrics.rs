@@ -116,9 +116,17 @@ impl Metrics {
             reconcile_duration.clone(),
         );
         let reconcile_errors = Family::<ReasonLabel, Counter>::default();
-        registry.register("reconcile_errors", "Reconciles of functions that failed, by reason", reconcile_errors.clone());
+        registry.register(
+            "reconcile_errors",
+            "Reconciles of functions that failed, by reason",
+            reconcile_errors.clone(),
+        );
         let api_requests = Family::<CallLabels, Counter>::default();
-        registry.register("api_requests", "Requests to the API server, except those for the Lease", api_requests.clone());
+        registry.register(
+            "api_requests",
+            "Requests to the API server, except those for the Lease",
+            api_requests.clone(),
+        );
         let leader = Gauge::default();
         registry.register("leader", "Whether this process leads", Gauge::clone(&leader));
         let rollouts = Family::<StateLabel, Gauge>::default();

@@ -1,25 +1,25 @@
-//! Metrics as text, in the format that the scraper asks for.
+//! Encodes metrics in the format that the scraper asks for: OpenMetrics, or Prometheus' text format 0.0.4.
 //!
-//! prometheus-client writes OpenMetrics only. Whatever scrapes without asking for OpenMetrics is
-//! given Prometheus' text format 0.0.4, which `text` makes of it.
+//! prometheus-client writes only OpenMetrics. For a scraper that does not ask for OpenMetrics, `text` converts it.
 
 use hyper::HeaderMap;
 use hyper::header::ACCEPT;
 use prometheus_client::registry::Registry;
 
-/// A format for metrics.
+/// A format of metrics.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Format {
     /// Prometheus' text format 0.0.4, which every scraper reads.
     /// <https://prometheus.io/docs/instrumenting/exposition_formats/#text-based-format>
     Text,
+    /// OpenMetrics 1.0.0.
     /// <https://prometheus.io/docs/specs/om/open_metrics_spec/>
     OpenMetrics,
 }
 
 impl Format {
-    /// What the `Accept` headers prefer: OpenMetrics only where it is named, text otherwise. Of equal
-    /// quality, the format that is named first.
+    /// The format that the `Accept` headers prefer: OpenMetrics only if it is named, otherwise text. Of formats with
+    /// equal quality, the one that is named first.
     pub fn accepted(headers: &HeaderMap) -> Self {
         let values = headers.get_all(ACCEPT).iter().filter_map(|value| value.to_str().ok());
         let mut best = (Self::Text, 0.0);
@@ -39,7 +39,7 @@ impl Format {
         }
     }
 
-    /// All metrics of the registry.
+    /// All metrics of the registry, in this format.
     pub fn encode(self, registry: &Registry) -> String {
         let mut open_metrics = String::new();
         // Writing to memory does not fail.
@@ -51,9 +51,8 @@ impl Format {
     }
 }
 
-/// A media range that one of the formats answers, and its quality (RFC 9110, section 12.5.1). Of
-/// OpenMetrics, only the version that is written here: a Prometheus that reads older ones reads text as
-/// well.
+/// The format that satisfies a media range, with the range's quality (RFC 9110, section 12.5.1). Of OpenMetrics, only
+/// the version that is written here counts: a Prometheus that reads older ones also reads text.
 fn media_range(range: &str) -> Option<(Format, f32)> {
     let mut parts = range.split(';').map(str::trim);
     let media_type = parts.next()?.to_ascii_lowercase();
@@ -74,9 +73,9 @@ fn media_range(range: &str) -> Option<(Format, f32)> {
     }
 }
 
-/// OpenMetrics as text format 0.0.4. There, a counter's name ends with `_total` in its `HELP` and
-/// `TYPE` too, an info is a gauge, and `UNIT` and `EOF` are unknown. Samples look the same: exemplars,
-/// timestamps and created times, which would not, are not written by any of our metrics.
+/// Converts OpenMetrics to text format 0.0.4. There, a counter's name ends with `_total` in `HELP` and `TYPE` too, an
+/// info is a gauge, and `UNIT` and `EOF` do not exist. Samples are equal, since none of our metrics has exemplars,
+/// timestamps or created times, which would differ.
 fn text(open_metrics: &str) -> String {
     let (mut text, mut help) = (String::with_capacity(open_metrics.len()), "");
     for line in open_metrics.lines() {
@@ -119,7 +118,7 @@ mod tests {
 
     #[test]
     fn open_metrics_is_written_where_it_is_asked_for_and_preferred() {
-        // Of Prometheus 3 and 2.
+        // The headers of Prometheus 3 and 2.
         let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
                           application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;q=0.3,\
                           text/plain;version=0.0.4;q=0.2,*/*;q=0.1";

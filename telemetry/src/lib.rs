@@ -1,6 +1,8 @@
-//! What our processes say of themselves: their logs, one JSON object a line for machines and coloured
-//! lines for a terminal, the one line of a process that can't start, the [`port`] at which the platform
-//! asks, and the [format](exposition) of the metrics there; and how they [`listen`].
+//! Logging, error texts, metrics and listening sockets for all binaries.
+//!
+//! [`start`] logs one JSON object per line, or coloured lines on a terminal; [`one_line`] shortens the error of a
+//! process that can't start. [`port`] is the port that the platform asks for health and metrics, and [`exposition`]
+//! writes the metrics in the scraper's format. [`listen`] binds sockets.
 
 pub mod exposition;
 mod listener;
@@ -17,36 +19,36 @@ use tributary_crds::function::LogLevel;
 
 pub use listener::listen;
 
-/// Crates whose debug output holds secrets, external IDs or request bodies, and whose info output
-/// holds access keys' ids: never more than warnings, whatever is asked for. A target counts with all
-/// that begin with it. (kube's info is a span around every line of the operator's.)
+/// Crates whose debug output contains secrets, external IDs or request bodies, and whose info output contains access
+/// key IDs: they log no more than warnings at any level. An entry stands for all targets that begin with it. (kube's
+/// info output is a span around every line of the operator's.)
 const CAPPED: [&str; 7] = ["aws", "hyper", "kube", "rustls", "h2", "tower", "smithy"];
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
 pub enum LogFormat {
     /// Coloured text on a terminal, JSON elsewhere.
     #[default]
     Auto,
-    /// One JSON object a line.
+    /// One JSON object per line.
     Json,
     /// Lines for people, without colours.
     Text,
 }
 
-/// The log of this process, of which what is logged can be changed while it runs.
+/// A handle to the log of this process, whose level can be changed while the process runs.
 #[derive(Clone, Debug)]
 pub struct Log(reload::Handle<Targets, Registry>);
 
 impl Log {
-    /// Logs these from now on.
+    /// Logs these targets from now on.
     pub fn set(&self, targets: Targets) {
-        // Without a subscriber, as after a second start, there is no log to change.
+        // Without a subscriber, for example after a second start, there is no log to change.
         let _ = self.0.reload(targets);
     }
 }
 
-/// Starts logging to standard output. Once in a process.
+/// Starts logging to standard output. Call it once per process: a second call has no effect.
 pub fn start(targets: Targets, format: LogFormat) -> Log {
     let (targets, handle) = reload::Layer::new(targets);
     let registry = tracing_subscriber::registry().with(targets);
@@ -55,7 +57,7 @@ pub fn start(targets: Targets, format: LogFormat) -> Log {
         LogFormat::Json => true,
         LogFormat::Text => false,
     };
-    // A second start in one process keeps the first.
+    // Fails on a second start in one process, which keeps the first subscriber.
     let _ = if json {
         registry.with(fmt::layer().json().flatten_event(true)).try_init()
     } else {
@@ -64,7 +66,7 @@ pub fn start(targets: Targets, format: LogFormat) -> Log {
     Log(handle)
 }
 
-/// What is logged at `level`.
+/// The targets to log at `level`, with crates that may log secrets limited to warnings.
 pub fn targets(level: LogLevel) -> Targets {
     let level = match level {
         LogLevel::Error => LevelFilter::ERROR,
@@ -77,14 +79,13 @@ pub fn targets(level: LogLevel) -> Targets {
     Targets::new().with_default(level).with_targets(capped)
 }
 
-/// An error on one line: of clap's, the first paragraph, which says what is wrong; the rest is the
-/// usage.
+/// The first paragraph of an error, on one line. In clap's errors it says what is wrong; the rest is the usage.
 pub fn one_line(error: &str) -> String {
     let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
-/// An error with all that caused it, on one line.
+/// An error with its causes on one line, except for causes that it already quotes.
 pub fn causes(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();

@@ -1,4 +1,4 @@
-//! A port for the platform and for people: a few questions, small answers.
+//! Serves an HTTP port for the platform and for people: few requests, small answers.
 
 use std::convert::Infallible;
 use std::sync::Arc;
@@ -21,15 +21,15 @@ pub const TEXT: &str = "text/plain; charset=utf-8";
 /// `Content-Type` of JSON.
 pub const JSON: &str = "application/json";
 
-/// A request's head must be there this soon. Who asks here is next door.
+/// Time limit for reading a request's head. Clients of this port are in the same network.
 const HEAD: Duration = Duration::from_secs(10);
-/// Connections at once.
+/// Maximum number of open connections; others wait to be accepted.
 const CONNECTIONS: usize = 64;
 
-/// An answer.
+/// An HTTP response whose body is in memory.
 pub type Answer = Response<Full<Bytes>>;
 
-/// Answers for as long as it is polled.
+/// Accepts connections for as long as it is polled, and answers each request with `answer`.
 pub async fn serve<F>(listener: TcpListener, answer: impl Fn(Request<Incoming>) -> F + Send + Sync + 'static)
 where
     F: Future<Output = Answer> + Send + 'static,
@@ -63,7 +63,7 @@ where
     }
 }
 
-/// An answer of this content.
+/// An answer with this status, content type and content.
 pub fn answer(status: StatusCode, content_type: &'static str, content: impl Into<Bytes>) -> Answer {
     let mut response = Response::new(Full::new(content.into()));
     *response.status_mut() = status;
@@ -71,7 +71,7 @@ pub fn answer(status: StatusCode, content_type: &'static str, content: impl Into
     response
 }
 
-/// 200, or 503 with why not.
+/// The answer of a health check: 200, or 503 with the reason.
 pub fn verdict(verdict: Result<(), String>) -> Answer {
     match verdict {
         Ok(()) => answer(StatusCode::OK, TEXT, "ok\n"),

@@ -1,4 +1,4 @@
-//! `floor: batch`: a PUT for the events of a while, compressed as they come, answered when S3 has.
+//! `floor: batch`: compresses events into a batch as they arrive, and answers them when S3 has stored it.
 
 use std::io::Write;
 use std::net::SocketAddr;
@@ -18,8 +18,8 @@ use super::put::Bucket;
 use super::{Envelope, Floor};
 use crate::target::BATCH_AGE;
 
-/// As in the sidecar, or the floor would not be one: its level of gzip, and its size of a full
-/// batch before compression.
+/// The sidecar's gzip level, and its default size of a full batch before compression: with other values this would be
+/// no floor.
 const GZIP_LEVEL: u32 = 2;
 const FULL: usize = 5 << 20;
 
@@ -28,7 +28,7 @@ struct Batch(Arc<Shared>);
 
 struct Shared {
     bucket: Bucket,
-    /// Whether a request brings many events.
+    /// Whether a request has many events.
     many: bool,
     state: Mutex<State>,
 }
@@ -36,11 +36,11 @@ struct Shared {
 #[derive(Default)]
 struct State {
     open: Option<Open>,
-    /// Batches begun so far.
+    /// Batches opened so far.
     count: u64,
 }
 
-/// A batch that takes events.
+/// A batch that accepts events.
 struct Open {
     number: u64,
     encoder: GzEncoder<Vec<u8>>,
@@ -48,14 +48,14 @@ struct Open {
     stored: watch::Sender<bool>,
 }
 
-/// A request of many events.
+/// The body of a request with many events.
 #[derive(Deserialize)]
 struct Body<'a> {
     #[serde(borrow)]
     batch: Vec<&'a RawValue>,
 }
 
-/// Serves it, with S3 at `s3` and so many events a request.
+/// Serves the floor, with S3 at `s3` and this many events per request.
 pub fn run(s3: SocketAddr, events: usize) -> Result<()> {
     let shared = Shared { bucket: Bucket::at(s3), many: events > 1, state: Mutex::default() };
     super::serve(Batch(Arc::new(shared)))
@@ -78,7 +78,7 @@ impl Floor for Batch {
 }
 
 impl Shared {
-    /// Puts events into batches. Returns what tells when those are stored.
+    /// Puts events into batches. Returns a receiver per batch, which becomes true when the batch is stored.
     fn add(self: &Arc<Self>, events: &[&[u8]]) -> Result<Vec<watch::Receiver<bool>>> {
         let mut batches = Vec::new();
         let mut last = None;
@@ -105,7 +105,7 @@ impl Shared {
         let shared = Arc::clone(self);
         tokio::spawn(async move {
             sleep(BATCH_AGE).await;
-            // Unless it was full before.
+            // Unless it was full, and so uploaded, before.
             let due = shared.state().open.take_if(|open| open.number == number);
             shared.upload(due).await;
         });
@@ -113,7 +113,7 @@ impl Shared {
         Open { number, encoder, bytes: 0, stored: watch::Sender::new(false) }
     }
 
-    /// Those who wait for a batch learn of a failure by the end of its sender.
+    /// Uploads a batch. A failure drops its sender, which ends the wait of its requests with an error.
     async fn upload(self: Arc<Self>, batch: Option<Open>) {
         let Some(Open { number, encoder, stored, .. }) = batch else { return };
         let Ok(body) = encoder.finish() else { return };

@@ -1,7 +1,7 @@
-//! Floors: the least that a part of the product's work can cost, done by hand on the same HTTP stack.
+//! Floors: the minimum that a part of the sidecar's work can cost, written by hand on the same HTTP stack.
 //!
-//! They skip what the product must not (limits, time-outs, authentication, retries), so that what
-//! the product costs above its floor is what those, and its abstractions, cost.
+//! They skip what the sidecar must not (limits, timeouts, authentication, retries), so that the difference between the
+//! sidecar and its floor is the cost of those and of its abstractions.
 
 pub mod batch;
 pub mod object;
@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 
 use crate::process;
 
-/// What is looked at of an event; borrowed, since neither field has escapes in practice.
+/// The fields that a floor reads of an event; borrowed, since neither has escapes in practice.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "type")]
@@ -44,7 +44,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// What a floor does with a request's body before it is answered.
+/// What a floor does with a request's body before it answers.
 trait Floor: Clone + Send + Sync + 'static {
     fn take(&self, body: Bytes) -> impl Future<Output = Result<()>> + Send;
 }
@@ -64,7 +64,7 @@ async fn accept(listener: TcpListener, floor: impl Floor) -> Result<()> {
         stream.set_nodelay(true)?;
         let floor = floor.clone();
         let service = service_fn(move |request| answer(floor.clone(), request));
-        // An error here is the bench hanging up.
+        // An error here means that the bench closed the connection.
         tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
     }
 }

@@ -1,4 +1,4 @@
-//! `floor: object`: one PUT an event, answered when S3 has.
+//! `floor: object`: stores each event with one PUT, and answers when S3 has stored it.
 
 use std::net::SocketAddr;
 
@@ -11,7 +11,7 @@ use super::{Envelope, Floor};
 #[derive(Clone)]
 struct Object(Bucket);
 
-/// Serves it, with S3 at `s3`.
+/// Serves the floor, with S3 at `s3`.
 pub fn run(s3: SocketAddr) -> Result<()> {
     super::serve(Object(Bucket::at(s3)))
 }

@@ -1,4 +1,4 @@
-//! A PUT of an object, signed by hand.
+//! Puts objects into the double's bucket, with requests signed by hand.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -24,7 +24,7 @@ pub(super) struct Bucket {
 }
 
 impl Bucket {
-    /// The one at `s3`.
+    /// The bucket of the double at `s3`.
     pub(super) fn at(s3: SocketAddr) -> Bucket {
         let mut connector = HttpConnector::new();
         connector.set_nodelay(true);
@@ -34,7 +34,7 @@ impl Bucket {
         }
     }
 
-    /// Stores an object whose key needs no encoding.
+    /// Stores an object, whose key must need no URL encoding.
     pub(super) async fn put(&self, key: &str, body: Bytes) -> Result<()> {
         let path = format!("/{}/{key}", double::BUCKET);
         let signed = self.signer.put(&path, &body, Timestamp::now());
@@ -47,7 +47,7 @@ impl Bucket {
             .body(Full::new(body))?;
         let response = self.client.request(request).await?;
         let status = response.status();
-        // Read to its end, or the connection can't be used again.
+        // Read to its end, or the connection can't be reused.
         let body = response.into_body().collect().await?.to_bytes();
         ensure!(status == StatusCode::OK, "S3 answered {status}: {}", String::from_utf8_lossy(&body));
         Ok(())

@@ -1,4 +1,4 @@
-//! AWS Signature Version 4 of one shape of request: a PUT of an object whose bytes are at hand.
+//! Signs one kind of request with AWS Signature Version 4: a PUT of an object whose body is in memory.
 
 use std::net::SocketAddr;
 
@@ -9,30 +9,30 @@ use sha2::{Digest, Sha256};
 
 type Hmac256 = Hmac<Sha256>;
 
-/// Signed along, so that they must be sent as they are here.
+/// Values of signed headers: a request must be sent with exactly these.
 pub(super) const CONTENT_TYPE_SIGNED: &str = "application/json";
 pub(super) const IF_NONE_MATCH_SIGNED: &str = "*";
 
 const SIGNED_HEADERS: &str = "content-type;host;if-none-match;x-amz-content-sha256;x-amz-date";
 
-/// Signs with one user's keys for one bucket's region.
+/// Signs with one user's access key, for one region.
 pub(super) struct Signer {
     host: String,
     access_key_id: &'static str,
     secret_access_key: &'static str,
     region: &'static str,
-    /// The key is the same for a day.
+    /// The latest signing key, which is valid for one day.
     day: RwLock<Option<Day>>,
 }
 
 #[derive(Clone)]
 struct Day {
-    /// As `20260101`.
+    /// The day, as `20260101`.
     date: String,
     key: Hmac256,
 }
 
-/// Headers to send.
+/// The headers to send.
 pub(super) struct Signed {
     pub(super) date: String,
     pub(super) payload_sha256: String,
@@ -53,7 +53,7 @@ impl Signer {
         &self.host
     }
 
-    /// Signs a PUT of `body` to `path`, which needs no encoding.
+    /// Signs a PUT of `body` to `path`, which must need no URL encoding.
     pub(super) fn put(&self, path: &str, body: &[u8], now: Timestamp) -> Signed {
         let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
         let payload_sha256 = hex::encode(Sha256::digest(body));
@@ -87,7 +87,7 @@ impl Signer {
     }
 }
 
-/// The key that a day's requests to a service in a region are signed with.
+/// The signing key for one day, region and service.
 fn derived(secret: &str, date: &str, region: &str, service: &str) -> [u8; 32] {
     let secret = format!("AWS4{secret}");
     let parts = [region, service, "aws4_request"];
@@ -109,7 +109,7 @@ mod tests {
 
     use super::*;
 
-    /// The example in AWS's "Create a signed AWS API request".
+    /// The example of AWS's documentation, "Create a signed AWS API request".
     #[test]
     fn the_derived_key_is_that_of_the_documentation() {
         let key = derived("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20150830", "us-east-1", "iam");

@@ -1,4 +1,4 @@
-//! `floor: take`: read the event, look at its envelope, answer.
+//! `floor: take`: reads an event, parses its envelope, and answers.
 
 use anyhow::Result;
 use bytes::Bytes;
@@ -8,7 +8,7 @@ use super::{Envelope, Floor};
 #[derive(Clone)]
 struct Take;
 
-/// Serves it.
+/// Serves the floor.
 pub fn run() -> Result<()> {
     super::serve(Take)
 }

@@ -1,5 +1,5 @@
-//! Prints what is generated from the types: the CustomResourceDefinition as YAML, or with `reference`
-//! the page about the resource. `just crd` writes both.
+//! Prints the CustomResourceDefinition as YAML or, with the argument `reference`, the page `docs/reference.md`.
+//! `just crd` writes both files.
 
 fn main() -> Result<(), serde_yaml::Error> {
     if std::env::args().nth(1).as_deref() == Some("reference") {

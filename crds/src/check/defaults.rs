@@ -1,7 +1,7 @@
-//! Defaults and nulls, as the API server settles them before it judges.
+//! Drops nulls and fills in defaults, as the API server does before it validates.
 //!
-//! A null in a field that is not nullable is as if the field were absent, so its default applies;
-//! a null in a nullable field stays.
+//! A null in a field that is not nullable counts as absent, so the field's default applies; a null in a nullable field
+//! stays.
 //! <https://kubernetes.io/docs/tasks/extend-kubernetes/custom-resources/custom-resource-definitions/#defaulting-and-nullable>
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
@@ -9,7 +9,7 @@ use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
 };
 use serde_yaml::{Mapping, Value};
 
-/// Drops the nulls and fills in the defaults of `value` and all that is in it.
+/// Drops the nulls and fills in the defaults of `value` and of everything in it.
 pub(super) fn complete(schema: &JSONSchemaProps, value: &mut Value) {
     match value {
         Value::Mapping(fields) => complete_fields(schema, fields),
@@ -29,7 +29,7 @@ fn complete_fields(schema: &JSONSchemaProps, fields: &mut Mapping) {
     }
     for (name, of_field) in schema.properties.iter().flatten() {
         if fields.get(name).is_some_and(Value::is_null) && of_field.nullable != Some(true) {
-            // Not `remove`, which would put the last field in its place.
+            // Not `remove`, which would move the last field into its place.
             fields.shift_remove(name.as_str());
         }
         if let (None, Some(default)) = (fields.get(name), &of_field.default)

@@ -1,18 +1,18 @@
-//! What the schema says of one value: its type, its choices and its bounds.
+//! Validates one value against its schema: type, enum and bounds. What is in the value is not validated here.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use regex_lite::Regex;
 use serde_yaml::Value;
 
-/// A value that is not as the schema says, in the API server's words.
+/// A violation of the schema, in the API server's words.
 pub(super) struct Fault {
     pub(super) message: String,
     stops_rules: bool,
 }
 
 impl Fault {
-    /// A fault after which the API server runs no CEL rule: the value may not be what the rules
-    /// take it for, or cost them more than they may.
+    /// A violation after which the API server runs no CEL rule: the value may have a type that the rules do not expect,
+    /// or a size that makes them exceed their cost.
     fn grave(message: String) -> Self {
         Self { message, stops_rules: true }
     }
@@ -21,13 +21,13 @@ impl Fault {
         Self { message, stops_rules: false }
     }
 
-    /// Whether rules about this value, or about what it is in, can be run.
+    /// Whether CEL rules about this value, and about what contains it, can't be run.
     pub(super) fn stops_rules(&self) -> bool {
         self.stops_rules
     }
 }
 
-/// Everything that is wrong with `value` itself, not with what is in it.
+/// All violations of `value` itself, not of what is in it.
 pub(super) fn faults(schema: &JSONSchemaProps, value: &Value) -> Vec<Fault> {
     if let Some(wanted) = wrong_type(schema, value) {
         return vec![Fault::grave(format!("must be of type {wanted}: \"{}\"", type_of(value)))];
@@ -55,7 +55,7 @@ pub(super) fn faults(schema: &JSONSchemaProps, value: &Value) -> Vec<Fault> {
     faults
 }
 
-/// The type that `value` should have and has not.
+/// The type that `value` should have, if it has another one.
 fn wrong_type(schema: &JSONSchemaProps, value: &Value) -> Option<String> {
     let is = type_of(value);
     let wanted = match &schema.type_ {
@@ -67,7 +67,7 @@ fn wrong_type(schema: &JSONSchemaProps, value: &Value) -> Option<String> {
     (!right).then(|| wanted.to_owned())
 }
 
-/// The name that JSON Schema has for the value's type; a number without a fraction is an integer.
+/// JSON Schema's name of the value's type; a number without a fraction is an integer.
 fn type_of(value: &Value) -> &'static str {
     match value {
         Value::Null => "null",
@@ -119,7 +119,7 @@ fn count(length: usize) -> i64 {
     i64::try_from(length).unwrap_or(i64::MAX)
 }
 
-/// A value as JSON, for a sentence.
+/// A value as JSON, for a message.
 pub(super) fn shown(value: &Value) -> String {
     serde_json::to_string(value).unwrap_or_else(|_| type_of(value).to_owned())
 }

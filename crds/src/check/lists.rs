@@ -1,11 +1,11 @@
-//! Lists whose items must differ: `x-kubernetes-list-type` set and map.
+//! Finds duplicates in lists whose items must differ: `x-kubernetes-list-type` set and map.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use serde_yaml::Value;
 
 use super::limits::shown;
 
-/// The items that an earlier one is equal to, and what to say of each.
+/// The index of each item that equals an earlier one, with the message.
 pub(super) fn duplicates(schema: &JSONSchemaProps, items: &[Value]) -> Vec<(usize, String)> {
     let identities: Vec<Vec<&Value>> = match schema.x_kubernetes_list_type.as_deref() {
         Some("set") => items.iter().map(|item| vec![item]).collect(),

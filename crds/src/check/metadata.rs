@@ -1,4 +1,4 @@
-//! The names in a resource's metadata, which the API server judges for every kind.
+//! Validates the names in a resource's metadata, which the API server validates for every kind.
 
 use regex_lite::Regex;
 use serde_yaml::Value;
@@ -6,12 +6,14 @@ use serde_yaml::Value;
 use super::limits::shown;
 use super::walk::Walk;
 
+/// The pattern of an RFC 1123 label.
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>
 const LABEL: &str = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+/// The pattern of a label's value, and of a key after its prefix.
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>
 const TAIL: &str = "[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?";
 
-/// Judges the name, the namespace, the labels and the annotations' keys.
+/// Validates the name, the namespace, the labels and the keys of annotations.
 pub(super) fn names(document: &Value, walk: &mut Walk) {
     let metadata = &document["metadata"];
     if let Some(name) = metadata["name"].as_str().filter(|name| !is_subdomain(name)) {

@@ -1,13 +1,11 @@
-//! The CRD's verdict, offline: what `kubectl apply` would say of a document, without a cluster.
+//! Validates a document offline as the API server would on `kubectl apply`, without a cluster.
 //!
-//! The API server does four things to a document, and so does [`judge`]: it refuses fields that
-//! the schema does not know, fills in defaults, holds the result against the schema, and runs the
-//! CEL rules where the schema holds. All of it reads the schema of
+//! Like the API server, [`judge`] refuses fields that the schema does not have, fills in defaults, validates the result
+//! against the schema, and runs the CEL rules where the schema holds. All of this reads the schema of
 //! [`custom_resource_definition`](crate::custom_resource_definition): no rule is written twice.
 //!
-//! The schema is walked here rather than handed to a JSON Schema library: nulls, defaults,
-//! int-or-string, unknown fields and list types are Kubernetes' own, and the walk can say of every
-//! problem where it is and in the API server's words.
+//! No JSON Schema library is used: nulls, defaults, int-or-string, unknown fields and list types are Kubernetes' own,
+//! and the walk here can report the place of every problem, in the API server's words.
 
 mod defaults;
 mod limits;
@@ -26,9 +24,9 @@ use crate::DestinationFunction;
 /// One reason why the API server would refuse a document.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
-    /// The field, as in `spec.s3.bucket`; empty when it is the document as a whole.
+    /// The field, such as `spec.s3.bucket`; empty if it is the document as a whole.
     pub path: String,
-    /// What is wrong with it, and what a right value looks like.
+    /// What is wrong with it and, for most problems, what a valid value looks like.
     pub message: String,
 }
 
@@ -41,12 +39,12 @@ impl fmt::Display for Problem {
     }
 }
 
-/// Judges a document as the API server would, and reads the function that it would store.
+/// Validates a document as the API server would, and returns the function that it would store.
 ///
-/// A YAML value, not a JSON one: its fields keep the document's order, and so do the problems.
+/// The document is a YAML value, not a JSON one, because it keeps the order of fields, which is that of the problems.
 ///
 /// # Errors
-/// Every problem of the document, in its order, each once.
+/// All problems of the document, each once, in the order of its fields.
 pub fn judge(document: &Value) -> Result<DestinationFunction, Vec<Problem>> {
     let schema = root::schema();
     let mut stored = document.clone();
@@ -54,7 +52,7 @@ pub fn judge(document: &Value) -> Result<DestinationFunction, Vec<Problem>> {
     let mut walk = walk::Walk::over(schema, &stored);
     walk.forget_status();
     metadata::names(&stored, &mut walk);
-    // The status is a subresource: the API server drops what `apply` says of it.
+    // The status is a subresource: the API server ignores it in an `apply`.
     if let Value::Mapping(fields) = &mut stored {
         fields.remove("status");
     }
@@ -64,7 +62,7 @@ pub fn judge(document: &Value) -> Result<DestinationFunction, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    // Schema and types are made from the same source; should they ever differ, the operator could
-    // not read what the API server took, and that is a problem too.
+    // Schema and types have the same source. Should they ever differ, the operator could not parse what the API server
+    // has accepted, which is a problem too.
     serde_json::from_value(object).map_err(|error| vec![Problem { path: String::new(), message: error.to_string() }])
 }

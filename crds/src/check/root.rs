@@ -1,4 +1,4 @@
-//! The schema that documents are held against: the CRD's, and what every resource has in addition.
+//! Builds the schema that documents are validated against: the CRD's, and what every resource has in addition.
 
 use std::sync::LazyLock;
 
@@ -20,7 +20,7 @@ static SCHEMA: LazyLock<JSONSchemaProps> = LazyLock::new(|| {
 const API_VERSION: &str = "tributary.dev/v1alpha1";
 const KIND: &str = "DestinationFunction";
 
-/// The root's schema.
+/// The schema of a whole document.
 pub(super) fn schema() -> &'static JSONSchemaProps {
     &SCHEMA
 }
@@ -29,14 +29,14 @@ fn one_of(only: &str) -> Value {
     json!({"type": "string", "enum": [only]})
 }
 
-/// `ObjectMeta` as far as people write it; the rest is the server's and of any shape.
+/// The schema of `ObjectMeta`: strict for what people write, open for what the API server sets.
 fn metadata() -> Value {
     let text = json!({"type": "string"});
     let texts = json!({"type": "object", "additionalProperties": text});
     let any = json!({"x-kubernetes-preserve-unknown-fields": true});
     json!({
         "type": "object",
-        // `kubectl apply` takes no generateName alone.
+        // `kubectl apply` refuses a document that has only a generateName.
         "required": ["name"],
         "properties": {
             "annotations": texts,

@@ -1,4 +1,4 @@
-//! The CEL rules, evaluated here as the API server evaluates them.
+//! Runs the CEL rules as the API server does.
 
 use std::sync::LazyLock;
 
@@ -11,8 +11,7 @@ use super::walk::Walk;
 static RULES: LazyLock<CompiledSchema> =
     LazyLock::new(|| compile_schema(&serde_json::to_value(root::schema()).expect("a schema is JSON")));
 
-/// The document as rules see it: a field that is null is not there for `has`, and no rule about
-/// it is run.
+/// The document as CEL rules see it: a field that is null is absent for `has`, and no rule about it is run.
 pub(super) fn without_nulls(document: &serde_yaml::Value) -> Value {
     let mut document = serde_json::to_value(document).unwrap_or_default();
     drop_nulls(&mut document);
@@ -30,16 +29,17 @@ fn drop_nulls(value: &mut Value) {
     }
 }
 
-/// Runs every rule on `document`, and adds those that are broken where the schema holds.
+/// Runs all rules on `document`, and adds the violations where the schema holds.
 pub(super) fn run(document: &Value, walk: &mut Walk) {
     let Err(broken) = Validator::new().validate_compiled(&RULES, document, None) else { return };
-    // Children first, so that it is known of a parent's rule what is wrong beneath.
+    // Fields before what contains them, so that the problems within a value are known when its own rules are
+    // considered.
     for error in broken.into_vec().into_iter().rev() {
-        // A rule that could not be evaluated stumbled over a value that is refused already: the
-        // third field of an ARN that is none.
+        // A rule that could not be evaluated is not reported if its value is refused already: for example, a text that
+        // is not an ARN has no third field.
         let follows = error.kind != ErrorKind::ValidationFailure && walk.has_problem_in(&error.field_path);
         if !follows {
-            // A message repeats the value, whose line breaks would make it several lines.
+            // The message quotes the value, whose line breaks would make it several lines.
             walk.rule_broken(&error.field_path, error.message.replace(char::is_control, " "));
         }
     }

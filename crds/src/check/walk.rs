@@ -1,4 +1,4 @@
-//! One walk over a document beside its schema: what is unknown, absent, or of the wrong kind.
+//! Walks a document along its schema, and collects unknown fields, missing fields and invalid values.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::{
     JSONSchemaProps, JSONSchemaPropsOrArray, JSONSchemaPropsOrBool,
@@ -8,35 +8,35 @@ use serde_yaml::{Mapping, Value};
 use super::limits::{self, Fault};
 use super::{Problem, lists};
 
-/// What a walk has seen, in the document's order.
+/// The places of a document, in the document's order, and the problems found so far.
 pub(super) struct Walk {
     places: Vec<Place>,
     problems: Vec<(usize, Problem)>,
 }
 
-/// A field or an item that the document has.
+/// A field or list item of the document.
 struct Place {
     path: String,
-    /// Whether the schema holds here and beneath, so that CEL rules can be run.
+    /// Whether the schema holds for it and for everything in it, so that CEL rules can be run.
     sound: bool,
 }
 
 impl Walk {
-    /// Holds `document` against `schema`.
+    /// Validates `document` against `schema`.
     pub(super) fn over(schema: &JSONSchemaProps, document: &Value) -> Self {
         let mut walk = Self { places: Vec::new(), problems: Vec::new() };
         walk.visit(String::new(), schema, document);
         walk
     }
 
-    /// Adds a problem with the value at `path`. A rule's is left out unless the schema holds there.
+    /// Adds the violation of a rule at `path`, unless the schema does not hold there.
     pub(super) fn rule_broken(&mut self, path: &str, message: String) {
         if let Some(place) = self.places.iter().position(|place| place.path == path && place.sound) {
             self.problems.push((place, Problem { path: path.to_owned(), message }));
         }
     }
 
-    /// Adds a problem with a name in the metadata, and keeps the root's rules from saying it again.
+    /// Adds a problem with a name in the metadata, and keeps the root's CEL rules from reporting it again.
     pub(super) fn name_refused(&mut self, path: &str, message: String) {
         self.rule_broken(path, message);
         if let Some(root) = self.places.first_mut() {
@@ -44,24 +44,23 @@ impl Walk {
         }
     }
 
-    /// Whether anything is wrong at `path` or beneath it.
+    /// Whether there is a problem at `path` or within it.
     pub(super) fn has_problem_in(&self, path: &str) -> bool {
         self.problems.iter().any(|(_, problem)| problem.path.starts_with(path))
     }
 
-    /// Forgets what is wrong within the status, of which `apply` writes nothing; unknown fields
-    /// are refused there all the same.
+    /// Drops the problems within the status, which `apply` does not write. Unknown fields in it are still refused.
     pub(super) fn forget_status(&mut self) {
         self.problems.retain(|(_, problem)| !problem.path.starts_with("status"));
     }
 
-    /// Every problem, in the document's order.
+    /// All problems, in the document's order.
     pub(super) fn into_problems(mut self) -> Vec<Problem> {
         self.problems.sort_by_key(|(place, _)| *place);
         self.problems.into_iter().map(|(_, problem)| problem).collect()
     }
 
-    /// Whether the schema holds for `value` and all that is in it.
+    /// Validates `value` and everything in it. Returns whether the schema holds, as far as CEL rules depend on it.
     fn visit(&mut self, path: String, schema: &JSONSchemaProps, value: &Value) -> bool {
         let here = self.places.len();
         self.places.push(Place { path, sound: false });
@@ -119,7 +118,7 @@ impl Walk {
         sound
     }
 
-    /// A misspelt field; it is no reason to leave the rules about the others unsaid.
+    /// Adds an unknown field, most likely a misspelt one. Rules about other fields are still run.
     fn unknown(&mut self, path: String) {
         self.problems
             .push((self.places.len(), Problem { path: String::new(), message: format!("unknown field \"{path}\"") }));
@@ -139,7 +138,7 @@ impl Walk {
     }
 }
 
-/// A field's name as JSON has it: YAML's numbers and booleans become text.
+/// A field's name as in JSON: YAML keys that are numbers or booleans become text.
 fn text_of(name: &Value) -> String {
     match name {
         Value::String(text) => text.clone(),

@@ -1,11 +1,11 @@
-//! AWS's names and identifiers.
+//! AWS names and identifiers: ARNs, bucket, region, key prefix, account, session name, endpoint, storage class.
 
 use super::shape::Rule::{Must, MustNot};
 use super::shape::{Shape, text_value};
 use super::wildcard;
 
 text_value!(
-    /// The ARN of the IAM role to assume, in any of the partitions aws, aws-cn and aws-us-gov; the role's name may carry a path.
+    /// The ARN of an IAM role, in one of the partitions aws, aws-cn and aws-us-gov; the role's name may have a path.
     RoleArn,
     Shape {
         field: "roleArn",
@@ -19,7 +19,7 @@ text_value!(
 );
 
 impl RoleArn {
-    /// `aws`, `aws-cn` or `aws-us-gov`.
+    /// The ARN's partition: `aws`, `aws-cn` or `aws-us-gov`.
     pub fn partition(&self) -> &str {
         self.field(1)
     }
@@ -35,7 +35,7 @@ impl RoleArn {
 }
 
 text_value!(
-    /// The ARNs of roles, in which `*` stands for any text: what a platform lets a namespace use.
+    /// A pattern of role ARNs in which `*` matches any text: the roles that a platform grants to a namespace.
     RoleArnPattern,
     Shape {
         field: "roleArns",
@@ -49,14 +49,14 @@ text_value!(
 );
 
 impl RoleArnPattern {
-    /// Whether `role` is one of those meant.
+    /// Whether the pattern matches `role`.
     pub fn matches(&self, role: &RoleArn) -> bool {
         wildcard::matches(self.as_str(), role.as_str())
     }
 }
 
 text_value!(
-    /// The ARN of a KMS key in the bucket's region.
+    /// The ARN of a KMS key, not of an alias.
     KmsKeyArn,
     Shape {
         field: "keyId",
@@ -70,7 +70,7 @@ text_value!(
 );
 
 text_value!(
-    /// The name of the bucket that gets the objects.
+    /// The name of an S3 bucket.
     // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
     Bucket,
     Shape {
@@ -99,7 +99,7 @@ text_value!(
 );
 
 text_value!(
-    /// What every key begins with: empty, or ends in `/`.
+    /// The prefix of every object key: empty, or ending in `/`.
     Prefix,
     Shape {
         field: "prefix",
@@ -116,7 +116,7 @@ text_value!(
 );
 
 text_value!(
-    /// An AWS account, as twelve digits (quoted in YAML).
+    /// An AWS account ID: twelve digits, which YAML needs in quotes.
     AccountId,
     Shape {
         field: "expectedBucketOwner",
@@ -127,7 +127,7 @@ text_value!(
 );
 
 text_value!(
-    /// The session's name, which CloudTrail shows in the role's account.
+    /// A role session name, which CloudTrail shows in the role's account.
     // https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html
     SessionName,
     Shape {
@@ -142,15 +142,15 @@ text_value!(
 );
 
 impl SessionName {
-    /// The default: `<namespace>.<name>`, cut to the 64 characters that STS takes.
+    /// The default: `<namespace>.<name>`, cut to the 64 characters that STS allows.
     pub fn for_function(namespace: &str, name: &str) -> Self {
-        // Both are DNS labels: every character of theirs is legal here.
+        // Both are DNS labels, whose characters are all allowed here.
         Self(format!("{namespace}.{name}").chars().take(64).collect())
     }
 }
 
 text_value!(
-    /// The scheme, host and port of an S3-compatible store or of its STS.
+    /// The scheme, host and port of an S3-compatible store or its STS, without a path.
     Endpoint,
     Shape {
         field: "endpoint",
@@ -164,10 +164,10 @@ text_value!(
 );
 
 impl Endpoint {
-    /// The port: as it says, else its scheme's.
+    /// The port; if it has none, that of its scheme: 80 or 443.
     pub fn port(&self) -> u16 {
         let (scheme, authority) = self.0.split_once("://").unwrap_or_default();
-        // The colons of an IPv6 address stand in brackets.
+        // An IPv6 address is in brackets: its colons don't begin the port.
         let behind = authority.rsplit_once(']').map_or(authority, |(_, behind)| behind);
         let named = behind.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         named.unwrap_or(if scheme == "http" { 80 } else { 443 })
@@ -175,7 +175,7 @@ impl Endpoint {
 }
 
 text_value!(
-    /// An S3 storage class.
+    /// The name of an S3 storage class. Only S3 knows whether it exists.
     // https://docs.aws.amazon.com/AmazonS3/latest/API/API_PutObject.html
     StorageClass,
     Shape {

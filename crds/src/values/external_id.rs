@@ -1,4 +1,4 @@
-//! The external ID: never in the resource, never printed.
+//! The external ID: read from a Secret, never part of the resource, never printed.
 
 use std::fmt;
 
@@ -8,35 +8,35 @@ use zeroize::Zeroizing;
 use super::shape::Rule::Must;
 use super::shape::{Shape, text_value};
 
-/// What STS takes for an external ID.
+/// The external IDs that STS accepts, apart from their length.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const PATTERN: &str = "^[A-Za-z0-9_+=,.@:/-]+$";
 const MIN: usize = 2;
 const MAX: usize = 1224;
 
-/// An external ID: 2 to 1,224 characters of `[\w+=,.@:/-]`. Debug and errors never show it.
+/// An external ID: 2 to 1,224 characters of `[\w+=,.@:/-]`. `Debug` and errors never show it.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ExternalId(Zeroizing<String>);
 
-/// A text that STS would not take as an external ID. It says why, never what.
+/// Why STS would not accept a value as an external ID. The message never shows the value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExternalId {
-    /// Too short or too long.
+    /// It is too short or too long: it has this many characters.
     #[error("it has {0} characters, and an external ID has {MIN} to {MAX}")]
     Length(usize),
-    /// Bytes that are no text.
+    /// It is not UTF-8.
     #[error("it is not text in UTF-8")]
     NotText,
-    /// A character that STS refuses.
+    /// STS refuses the character at this position, counted from 1.
     #[error("character {0} of it is not one that an external ID may have: letters, digits and _+=,.@:/-")]
     Character(usize),
 }
 
 impl ExternalId {
-    /// Reads a Secret's value: one trailing newline is cut off, as editors and `echo` add one.
+    /// Parses a Secret's value, without one trailing newline, which editors and `echo` add.
     ///
     /// # Errors
-    /// When what is left is not an external ID.
+    /// If the rest is not an external ID.
     pub fn from_secret(value: &str) -> Result<Self, InvalidExternalId> {
         let value = value.strip_suffix('\n').map_or(value, |v| v.strip_suffix('\r').unwrap_or(v));
         let length = value.chars().count();
@@ -51,7 +51,7 @@ impl ExternalId {
         }
     }
 
-    /// The ID itself, to be sent to STS and nowhere else.
+    /// The ID itself. Send it to STS and nowhere else.
     pub fn reveal(&self) -> &str {
         &self.0
     }
@@ -64,7 +64,7 @@ impl fmt::Debug for ExternalId {
 }
 
 text_value!(
-    /// What every external ID of a namespace must begin with, if its platform says so. No secret.
+    /// The prefix that a platform requires of every external ID in a namespace. It is not secret.
     ExternalIdPrefix,
     Shape {
         field: "externalIdPrefix",

@@ -1,24 +1,24 @@
-//! What a function lets in.
+//! Values that decide which events a function accepts: name patterns of track events, and origins of web pages.
 
 use super::shape::Rule::Must;
 use super::shape::{Shape, text_value};
 use super::wildcard;
 
 text_value!(
-    /// A track event's name, in which `*` stands for any text; case-sensitive.
+    /// A pattern of track event names in which `*` matches any text; case-sensitive.
     EventNamePattern,
     Shape { field: "names", example: "\"Order *\"", length: (1, 200), rules: &[] }
 );
 
 impl EventNamePattern {
-    /// Whether `name` is one of those meant.
+    /// Whether the pattern matches `name`.
     pub fn matches(&self, name: &str) -> bool {
         wildcard::matches(self.as_str(), name)
     }
 }
 
 text_value!(
-    /// An origin that browsers may send from: scheme, host and port, or `*`.
+    /// An origin whose pages may send events: scheme, host and port, or `*` for every origin.
     Origin,
     Shape {
         field: "allowedOrigins",

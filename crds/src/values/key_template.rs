@@ -1,10 +1,11 @@
-//! The template of object keys.
+//! The template of object keys: its rules, its defaults and its parts.
 
 use super::shape::Rule::{Must, MustNot};
 use super::shape::{Shape, text_value};
 
 text_value!(
-    /// The template of object keys, behind the prefix: literals and {type}, {event}, {messageId}, {userId}, {millis}, {batchId} and UTC times such as {yyyy-MM-dd} or {HH}.
+    /// The template of object keys, after the prefix: literals and the variables {type}, {event}, {messageId},
+    /// {userId}, {millis}, {batchId} and UTC times such as {yyyy-MM-dd} or {HH}.
     KeyTemplate,
     Shape {
         field: "key",
@@ -17,13 +18,12 @@ text_value!(
             ),
             MustNot("^/|//|/$", "has an empty segment"),
             MustNot("(^|/)[.]{1,2}(/|$)", "has a segment of dots only"),
-            // Together with the lengths of values, this keeps every key under S3's 1,024 bytes.
+            // Together with the maximum length of values, this keeps every key under S3's 1,024 bytes.
             MustNot(
                 "[{]event[}].*[{]event[}]|[{]messageId[}].*[{]messageId[}]|[{]userId[}].*[{]userId[}]|[{]type[}].*[{]type[}]|[{]millis[}].*[{]millis[}]|[{]batchId[}].*[{]batchId[}]",
                 "has a variable twice",
             ),
-            // A value that ran into what follows it could make one key of two events:
-            // {userId}{messageId} is "ab" + "c" and "a" + "bc" alike.
+            // Otherwise two events could share a key: with {userId}{messageId}, "ab" + "c" and "a" + "bc" are equal.
             MustNot(
                 "[{](event|messageId|userId)[}][A-Za-z0-9_{-]|[{]type[}][a-z{]|[{]millis[}][0-9{]",
                 "has a variable followed by something that its value could hold (put a / or . between)",
@@ -32,16 +32,16 @@ text_value!(
     }
 );
 
-/// A piece of a key.
+/// A part of a template.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Part {
-    /// Text that stands as it is.
+    /// Text that becomes part of the key as it is.
     Literal(String),
     /// A value of the event or the batch.
     Variable(Variable),
 }
 
-/// What a template's braces may hold.
+/// A variable of a template, which stands in braces.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Variable {
     /// The event's type.
@@ -52,9 +52,9 @@ pub enum Variable {
     MessageId,
     /// The event's userId.
     UserId,
-    /// Milliseconds since 1970, UTC.
+    /// The time as milliseconds since 1970, UTC.
     Millis,
-    /// The sealed batch's id.
+    /// The batch's ID.
     BatchId,
     /// A field of the time, UTC.
     Time(TimeField),
@@ -63,38 +63,39 @@ pub enum Variable {
 /// A field of a UTC time, of fixed width.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TimeField {
-    /// `yyyy`
+    /// `yyyy`, four digits.
     Year,
-    /// `MM`
+    /// `MM`, 01 to 12.
     Month,
-    /// `dd`
+    /// `dd`, 01 to 31.
     Day,
-    /// `HH`, 00 to 23
+    /// `HH`, 00 to 23.
     Hour,
-    /// `mm`
+    /// `mm`, 00 to 59.
     Minute,
-    /// `ss`
+    /// `ss`, 00 to 59.
     Second,
 }
 
 impl KeyTemplate {
-    /// Object mode's default: an event's own key, the same however often the event is sent.
+    /// The default of mode Object. An event with its own `messageId` and `timestamp` has the same key each time it is
+    /// sent.
     pub fn object_default() -> Self {
         Self("{type}/{millis}-{messageId}.json".to_owned())
     }
 
-    /// Batch mode's default, which Hive-style readers find partitions in; `extension` as the batch is
-    /// compressed, without a dot: `ndjson.gz`.
+    /// The default of mode Batch, with partitions that Hive-style readers recognize. `extension` is that of the
+    /// compression, without a leading dot: `ndjson.gz`.
     pub fn batch_default(extension: &str) -> Self {
         Self(format!("{{type}}/dt={{yyyy-MM-dd}}/hour={{HH}}/{{millis}}-{{batchId}}.{extension}"))
     }
 
-    /// Whether the template holds `variable`.
+    /// Whether the template contains `variable`.
     pub fn has(&self, variable: Variable) -> bool {
         self.parts().contains(&Part::Variable(variable))
     }
 
-    /// The template's pieces, in order; adjoining literals are separate only at a time's separators.
+    /// The template's parts, in order. The separators within a time are literals of their own.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         let mut rest = self.as_str();
@@ -111,7 +112,7 @@ impl KeyTemplate {
     }
 }
 
-/// Adds what the braces around `name` stand for.
+/// Adds the parts of the variable, or the time, that stands in braces as `name`.
 fn variable(name: &str, parts: &mut Vec<Part>) {
     let single = match name {
         "type" => Variable::Type,

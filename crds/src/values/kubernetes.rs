@@ -1,4 +1,4 @@
-//! Kubernetes' names and quantities.
+//! Kubernetes names and quantities: Secrets, their keys, and amounts of CPU or memory.
 
 use super::shape::Rule::Must;
 use super::shape::{Shape, text_value};
@@ -28,18 +28,18 @@ text_value!(
     }
 );
 
-/// An amount of CPU or memory, as Kubernetes writes it: `500m`, `1`, `64Mi`.
+/// An amount of CPU or memory in Kubernetes' notation: `500m`, `1`, `64Mi`.
 #[derive(Clone, Debug, PartialEq, Eq, serde::Deserialize, serde::Serialize)]
 #[serde(untagged)]
 pub enum Quantity {
     /// A whole number: cores, or bytes.
     Whole(i64),
-    /// A number with a suffix.
+    /// A number as text, with or without a fraction and a suffix.
     Text(String),
 }
 
 impl Quantity {
-    /// The amount in thousandths of a core or of a byte, rounded up; nothing if it is no amount.
+    /// The amount in thousandths of a core or of a byte, rounded up; `None` if it is not a valid quantity.
     pub fn thousandths(&self) -> Option<i128> {
         match self {
             Self::Whole(number) => Some(i128::from(*number) * 1000),
@@ -57,7 +57,7 @@ impl std::fmt::Display for Quantity {
     }
 }
 
-/// Reads what the schema below lets through.
+/// Parses the quantities that the schema below allows.
 fn thousandths(text: &str) -> Option<i128> {
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, suffix) = text.split_at(end);

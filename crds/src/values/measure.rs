@@ -1,4 +1,4 @@
-//! Sizes and times within bounds.
+//! Sizes and times within bounds: of a batch, of an event, and of how long a batch waits.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use super::shape::Rule::Must;
 use super::shape::{Shape, text_value};
 
 text_value!(
-    /// Bytes before compression at which a batch is sealed: `64Ki` to `64Mi`.
+    /// The size before compression at which a batch is sealed: `64Ki` to `64Mi`.
     BatchBytes,
     Shape {
         field: "maxBytes",
@@ -20,7 +20,7 @@ text_value!(
 );
 
 text_value!(
-    /// The largest event taken: `1Ki` to `256Ki`.
+    /// The maximum size of an event: `1Ki` to `256Ki`.
     EventBytes,
     Shape {
         field: "maxEventBytes",
@@ -31,8 +31,8 @@ text_value!(
 );
 
 text_value!(
-    /// How long a batch may wait to be sealed: `100ms` to `5s`.
-    // At most 5 s: client libraries give up on a request after 10.
+    /// The longest time that a batch waits to be sealed: `100ms` to `5s`.
+    // At most 5 s, because client libraries give up on a request after 10 s.
     BatchAge,
     Shape {
         field: "maxAge",
@@ -57,7 +57,7 @@ impl EventBytes {
 }
 
 impl BatchAge {
-    /// The time.
+    /// The time as a `Duration`.
     pub fn duration(&self) -> Duration {
         let text = self.as_str();
         match text.strip_suffix("ms") {
@@ -67,7 +67,7 @@ impl BatchAge {
     }
 }
 
-/// Bytes of a text that is digits and `Ki` or `Mi`, which the shapes above see to.
+/// Bytes of a text of digits and `Ki` or `Mi`; the shapes above allow no other.
 fn binary_bytes(text: &str) -> usize {
     let (digits, unit) = text.split_at(text.len() - 2);
     let unit = if unit == "Mi" { 1 << 20 } else { 1 << 10 };

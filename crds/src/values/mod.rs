@@ -1,8 +1,8 @@
-//! The values of a function that exist only when they are right.
+//! The types of single values in a function's spec, which hold only valid values.
 //!
-//! Each has one `Shape`: what it must match, how long it may be, and what to say of a wrong one.
-//! The parser here, the schema and the CEL rules in the CRD are all made from it, so the API
-//! server, the operator, the sidecar and the tool judge a value alike and in the same words.
+//! Each has one `Shape`: the patterns that it must and must not match, its length, and the messages for an invalid
+//! value. Parser, schema and CEL rules are made from it, so the API server, the operator, the sidecar and the command
+//! line tool validate a value alike and report an invalid one in the same words.
 
 mod aws;
 mod external_id;

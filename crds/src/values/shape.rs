@@ -1,4 +1,4 @@
-//! What a text value must look like: the one source of its parser, schema, CEL rules and sentence.
+//! `Shape`, the single source of a text value's parser, schema, CEL rules and error messages.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -9,33 +9,33 @@ use regex_lite::Regex;
 use schemars::{Schema, json_schema};
 use serde_json::json;
 
-/// Longest part of a wrong value that an error repeats, in characters.
+/// The longest part of an invalid value that an error quotes, in characters.
 const SHOWN: usize = 120;
 
 /// The rules of one kind of text value.
 ///
-/// Patterns are RE2 (the API server's CEL) and `regex-lite` at once: ASCII classes only, no
-/// look-around, no `[` within a class, and no quote, so that they stand in a CEL literal.
+/// Patterns must be valid both for RE2 (the API server's CEL) and for `regex-lite`: ASCII classes only, no look-around,
+/// no `[` within a class, and no quote, since they are part of a CEL literal.
 pub(crate) struct Shape {
-    /// The field as users write it.
+    /// The field's name in the resource.
     pub(crate) field: &'static str,
-    /// A right value, shown with every error.
+    /// A valid value, shown with every error.
     pub(crate) example: &'static str,
-    /// Fewest and most characters. The maximum keeps CEL's cost estimate within its budget.
+    /// The minimum and maximum number of characters. The maximum keeps CEL's cost estimate within its budget.
     pub(crate) length: (usize, usize),
-    /// Checked in order; the first one broken is what the error says.
+    /// Checked in order; the error reports the first violation.
     pub(crate) rules: &'static [Rule],
 }
 
-/// One rule of a [`Shape`].
+/// One rule of a [`Shape`]: a pattern, and what a violation says of the value.
 pub(crate) enum Rule {
-    /// The value must match `0`; if not, it `1`.
+    /// The value must match the pattern.
     Must(&'static str, &'static str),
-    /// The value must not match `0`; if it does, it `1`.
+    /// The value must not match the pattern.
     MustNot(&'static str, &'static str),
 }
 
-/// A value that is not what its field holds.
+/// The error for an invalid value: the field, the value, what is wrong with it, and a valid example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidValue {
     field: &'static str,
@@ -62,8 +62,8 @@ impl Rule {
     }
 }
 
-/// A shape's pattern, compiled once per process: the operator reads every function again whenever it changes.
-/// (A clone of a `Regex` has no cache of its own, so all share one.)
+/// A shape's pattern, compiled once per process: the operator parses every function again whenever it changes. (All
+/// callers share one `Regex`, because a clone starts with an empty cache.)
 fn compiled(pattern: &'static str) -> &'static Regex {
     static COMPILED: LazyLock<Mutex<HashMap<&str, &Regex>>> = LazyLock::new(Mutex::default);
     let compile = || Regex::new(pattern).expect("a shape's patterns are constants, compiled by its tests");
@@ -71,7 +71,7 @@ fn compiled(pattern: &'static str) -> &'static Regex {
 }
 
 impl Shape {
-    /// Judges `value` as the CRD's schema and rules do.
+    /// Validates `value` as the CRD's schema and rules do.
     pub(crate) fn check(&self, value: &str) -> Result<(), InvalidValue> {
         let (min, max) = self.length;
         let length = value.chars().count();
@@ -91,7 +91,7 @@ impl Shape {
         InvalidValue { field: self.field, value: value.chars().take(SHOWN).collect(), says, example: self.example }
     }
 
-    /// The value's schema, with a CEL rule for each of the shape's.
+    /// The value's schema, with one CEL rule per rule of the shape.
     pub(crate) fn schema(&self, description: &str) -> Schema {
         let (min, max) = self.length;
         let rules: Vec<_> = self.rules.iter().map(|rule| self.cel(rule)).collect();
@@ -110,7 +110,7 @@ impl Shape {
         let Self { field, example, .. } = self;
         let not = if wanted { "" } else { "!" };
         json!({
-            // Raw, so that a backslash is the pattern's own.
+            // A raw literal, so that CEL leaves backslashes to the pattern.
             "rule": format!("{not}self.matches(r'{pattern}')"),
             "messageExpression": format!("'{field} \"' + self + '\" {says}; write it like {example}'"),
             "message": format!("{field} {says}; write it like {example}"),
@@ -118,7 +118,8 @@ impl Shape {
     }
 }
 
-/// A text value: `$name` holds a string that its [`Shape`] lets through.
+/// Defines a text value: `$name` holds only strings that its [`Shape`] allows. The doc comment is also the description
+/// of its schema.
 macro_rules! text_value {
     ($(#[doc = $doc:literal])+ $name:ident, $shape:expr) => {
         $(#[doc = $doc])+

@@ -1,6 +1,6 @@
-//! Patterns in which `*` stands for any text, and nothing else is special. Case counts.
+//! Matches text against patterns in which `*` matches any text and nothing else is special. Case-sensitive.
 
-/// Whether `pattern` means `text`.
+/// Whether `pattern` matches the whole of `text`.
 pub(super) fn matches(pattern: &str, text: &str) -> bool {
     let mut pieces = pattern.split('*');
     let first = pieces.next().unwrap_or_default();

@@ -30,9 +30,9 @@ use crate::function::{FunctionRef, Guarded};
 use crate::metrics::Metrics;
 use crate::observe::Reports;
 use crate::platform::Platform;
+use crate::status::conditions;
 use crate::status::events::Events;
 use crate::status::writer::StatusWriter;
-use crate::status::conditions;
 use crate::watch::Caches;
 
 /// How long one reconcile may take: the client's own timeouts are far longer.
