@@ -35,15 +35,30 @@ pub struct SidecarConfig {
 }
 
 impl SidecarConfig {
+    /// The configuration of a function: its spec without what a sidecar doesn't read, since that makes no new
+    /// configuration. The platform's part, the generation and the hash are the caller's to set.
+    pub fn of(namespace: &str, name: &str, spec: &DestinationFunctionSpec) -> Self {
+        let spec = DestinationFunctionSpec { replicas: None, resources: None, paused: false, ..spec.clone() };
+        Self {
+            namespace: namespace.to_owned(),
+            name: name.to_owned(),
+            generation: 0,
+            config_hash: String::new(),
+            external_id_prefix: None,
+            external_id_prefix_is_audited: false,
+            spec,
+        }
+    }
+
     /// The SHA-256 of the configuration in hex, without its generation and its hash, which don't change what a sidecar
     /// does.
     ///
     /// # Panics
     /// Never: every configuration can be serialized as JSON.
     pub fn digest(&self) -> String {
-        let said = Self { generation: 0, config_hash: String::new(), ..self.clone() };
+        let content = Self { generation: 0, config_hash: String::new(), ..self.clone() };
         // Deterministic: struct fields are in declaration order and the maps are sorted.
-        hex::encode(Sha256::digest(serde_json::to_vec(&said).expect("a configuration is JSON")))
+        hex::encode(Sha256::digest(serde_json::to_vec(&content).expect("a configuration is JSON")))
     }
 
     /// The prefix without which an external ID is refused; `None` if there is none, or it is only audited.

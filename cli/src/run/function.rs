@@ -43,15 +43,8 @@ impl Function {
             secret.map(|secret| secret.entries().collect()).unwrap_or_default()
         };
         let secrets = function.spec.secrets().into_iter().map(|(r#use, name)| (r#use, entries(name))).collect();
-        let config = SidecarConfig {
-            namespace: document.namespace.clone(),
-            name: document.name.clone(),
-            generation,
-            config_hash: String::new(),
-            external_id_prefix: None,
-            external_id_prefix_is_audited: false,
-            spec: function.spec,
-        };
+        let config =
+            SidecarConfig { generation, ..SidecarConfig::of(&document.namespace, &document.name, &function.spec) };
         Ok(Self { config, secrets })
     }
 }
@@ -166,6 +159,10 @@ stringData: {externalId: first}
         fs::write(file.path(), FUNCTION.replace("orders-lake", "other-lake")).unwrap();
         assert!(matches!(watched.look(), Edit::Restored), "its end is told, too");
         assert!(matches!(watched.look(), Edit::None));
+
+        let scaled = FUNCTION.replace("orders-lake", "other-lake").replace("spec:\n", "spec:\n  replicas: 3\n");
+        fs::write(file.path(), scaled).unwrap();
+        assert!(matches!(watched.look(), Edit::None), "the sidecar does not read replicas");
     }
 
     #[test]

@@ -20,24 +20,13 @@ const SHORT: usize = 10;
 
 /// The configuration of the function's sidecars, with the hash that names its ConfigMap.
 pub fn config(function: &DestinationFunction, meta: &ChildMeta, platform: &Platform) -> SidecarConfig {
-    let mut spec = function.spec.clone();
-    // A sidecar doesn't read these, so they make no new configuration.
-    spec.replicas = None;
-    spec.resources = None;
-    spec.paused = false;
+    let mut config = SidecarConfig::of(&meta.namespace, &meta.name, &function.spec);
     // More detail is set at run time, with the request for its status (observe::poller). Less must be set
     // here: the sidecar's port is unauthenticated, and anyone could silence its log.
-    spec.log_level = spec.log_level.min(LogLevel::Info);
+    config.spec.log_level = config.spec.log_level.min(LogLevel::Info);
     let prefix = platform.policy.external_id_prefix(&meta.namespace);
-    let mut config = SidecarConfig {
-        namespace: meta.namespace.clone(),
-        name: meta.name.clone(),
-        generation: 0,
-        config_hash: String::new(),
-        external_id_prefix: prefix.cloned(),
-        external_id_prefix_is_audited: prefix.is_some() && platform.policy.audits_grants(),
-        spec,
-    };
+    config.external_id_prefix = prefix.cloned();
+    config.external_id_prefix_is_audited = prefix.is_some() && platform.policy.audits_grants();
     config.config_hash = config.digest()[..SHORT].to_owned();
     config.generation = function.metadata.generation.unwrap_or_default();
     config
