@@ -75,13 +75,14 @@ impl Keys {
         key
     }
 
-    /// Whether the event gets the same key when it is sent again, so that its object may exist already.
+    /// Whether the event can get the same key when it is sent again, so that its object may exist already. Without a
+    /// timestamp of its own the time of receipt is in the key, of which only the milliseconds surely differ.
     pub(crate) fn are_repeatable(&self, event: &Event) -> bool {
-        event.message_id_sent && (event.timestamp_sent || !self.have_time())
+        event.message_id_sent && (event.timestamp_sent || !self.have_millis())
     }
 
-    fn have_time(&self) -> bool {
-        self.parts.iter().any(|part| matches!(part, Part::Variable(Variable::Millis | Variable::Time(_))))
+    fn have_millis(&self) -> bool {
+        self.parts.contains(&Part::Variable(Variable::Millis))
     }
 
     /// The part of the key space that events of this type are in; `None` if keys don't contain the type.
@@ -136,13 +137,14 @@ mod tests {
 
     use bytes::Bytes;
     use proptest::prelude::*;
+    use tributary_crds::function::SegmentType;
 
     use super::*;
     use crate::event::EventType;
 
     fn event(message_id: &str, user_id: Option<&str>, name: Option<&str>, millis: i64) -> Event {
         Event {
-            event_type: EventType::Track,
+            event_type: EventType::Segment(SegmentType::Track),
             message_id: message_id.to_owned(),
             event: name.map(str::to_owned),
             user_id: user_id.map(str::to_owned),
@@ -175,18 +177,19 @@ mod tests {
 
     #[test]
     fn a_key_is_repeatable_if_all_of_it_came_from_the_client() {
-        let timed = keys("", "{yyyy-MM-dd}/{messageId}");
-        let timeless = keys("", "{type}/{messageId}");
-        for (message_id_sent, timestamp_sent, of_timed, of_timeless) in
-            [(true, true, true, true), (true, false, false, true), (false, true, false, false)]
+        let of_one_day = keys("", "{yyyy-MM-dd}/{messageId}");
+        let of_one_millisecond = keys("", "{millis}-{messageId}");
+        for (message_id_sent, timestamp_sent, of_day, of_millis) in
+            [(true, true, true, true), (true, false, true, false), (false, true, false, false)]
         {
             let event = Event { message_id_sent, timestamp_sent, ..event("m", None, None, 0) };
-            assert_eq!((timed.are_repeatable(&event), timeless.are_repeatable(&event)), (of_timed, of_timeless));
+            assert_eq!(
+                (of_one_day.are_repeatable(&event), of_one_millisecond.are_repeatable(&event)),
+                (of_day, of_millis)
+            );
         }
-        assert!(
-            !keys("", "{millis}-{messageId}")
-                .are_repeatable(&Event { timestamp_sent: false, ..event("m", None, None, 0) })
-        );
+        let event = Event { timestamp_sent: false, ..event("m", None, None, 0) };
+        assert!(keys("", "{type}/{messageId}").are_repeatable(&event));
     }
 
     #[test]

@@ -87,26 +87,27 @@ impl Intercept for ResponseCheck {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let is_ok = context.output_or_error().is_ok();
-        let repeated = config.load::<SentChecksum>().and_then(|sent| sent.is_repeated_by(context.response()));
-        if !is_ok || self.is_success(context.response(), repeated) { Ok(()) } else { Err(NotS3.into()) }
+        let is_success = self.is_success(context.response(), config.load::<SentChecksum>());
+        if !is_ok || is_success { Ok(()) } else { Err(NotS3.into()) }
     }
 }
 
 impl ResponseCheck {
-    /// Whether S3 has stored this object: it answers 200 then, and no other status. `repeated` says whether the
-    /// answer has the checksum that was sent; `None` if it has none.
-    fn is_success(&self, response: &HttpResponse, repeated: Option<bool>) -> bool {
+    /// Whether S3 has done what it was asked for: it answers 200 then, and no other status. An upload has `sent` a
+    /// checksum, which a store that repeats any repeats each time.
+    fn is_success(&self, response: &HttpResponse, sent: Option<&SentChecksum>) -> bool {
+        let repeated = sent.and_then(|sent| sent.is_repeated_by(response));
         // S3 answers a PUT without a body. If there is one, a proxy in between may have kept S3's headers.
         let is_s3s = is_bodiless(response) && (has_etag(response) || has_request_id(response));
-        let is_stored = match repeated {
+        let is_done = match repeated {
             Some(is_same) => is_same,
-            None => is_s3s && !self.repeats.load(Ordering::Relaxed),
+            None => is_s3s && !(sent.is_some() && self.repeats.load(Ordering::Relaxed)),
         };
         // Read before it is written: a write invalidates the cache line of other cores, a read does not.
         if repeated == Some(true) && !self.repeats.load(Ordering::Relaxed) {
             self.repeats.store(true, Ordering::Relaxed);
         }
-        response.status().as_u16() == 200 && is_stored
+        response.status().as_u16() == 200 && is_done
     }
 }
 
@@ -203,8 +204,7 @@ mod tests {
             (101, &[("x-amz-request-id", "1")], "", false),
         ] {
             let answer = response(status, headers, body);
-            let repeated = sent().is_repeated_by(&answer);
-            let is_success = ResponseCheck::default().is_success(&answer, repeated);
+            let is_success = ResponseCheck::default().is_success(&answer, Some(&sent()));
             assert_eq!(is_success, success, "{status} {headers:?} {body:?}");
         }
     }
@@ -218,7 +218,7 @@ mod tests {
         let check = ResponseCheck::default();
         let is_success = |headers| {
             let answer = response(200, headers, "");
-            check.is_success(&answer, sent().is_repeated_by(&answer))
+            check.is_success(&answer, Some(&sent()))
         };
         assert!(is_success(&[("etag", "\"0\"")][..]), "it may never do so");
         assert!(!is_success(&[("x-amz-checksum-crc32", "BBBBBB=="), ("etag", "\"0\"")]));
@@ -226,6 +226,8 @@ mod tests {
         assert!(is_success(&[("x-amz-checksum-crc32", "AAAAAA==")]));
         assert!(!is_success(&[("etag", "\"0\""), ("x-amz-request-id", "1")]), "the answer to another request");
         assert!(is_success(&[("x-amz-checksum-crc32", "AAAAAA==")]));
+        let head = response(200, &[("x-amz-request-id", "1"), ("x-amz-bucket-region", "us-west-2")], "");
+        assert!(check.is_success(&head, None), "HeadBucket sends no checksum");
     }
 
     #[test]
