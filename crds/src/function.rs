@@ -284,7 +284,7 @@ pub struct EventFilter {
 }
 
 /// The event types of Segment's spec.
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[derive(Clone, Copy, Debug, Deserialize, Hash, JsonSchema, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum SegmentType {
     /// An action of a user.
@@ -299,6 +299,28 @@ pub enum SegmentType {
     Group,
     /// A merge of two identities of one user.
     Alias,
+}
+
+impl SegmentType {
+    /// All of them, in the order of their declaration.
+    pub const ALL: [Self; 6] = [Self::Track, Self::Identify, Self::Page, Self::Screen, Self::Group, Self::Alias];
+
+    /// The type as events spell it.
+    pub const fn as_str(self) -> &'static str {
+        match self {
+            Self::Track => "track",
+            Self::Identify => "identify",
+            Self::Page => "page",
+            Self::Screen => "screen",
+            Self::Group => "group",
+            Self::Alias => "alias",
+        }
+    }
+
+    /// The type that is spelled like this; `None` if it is none of the six.
+    pub fn parse(text: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|known| known.as_str() == text)
+    }
 }
 
 /// How events become S3 objects: one object per event, or many events per object.

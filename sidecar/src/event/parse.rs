@@ -10,6 +10,7 @@ use super::stamp::{RequestContext, stamp};
 use super::validate::{self, TypeFrom};
 use super::value::Value;
 use super::{Event, Limits};
+use tributary_crds::function::SegmentType;
 
 /// The white space of JSON (RFC 8259, section 2).
 pub(super) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
@@ -43,7 +44,7 @@ pub(super) fn event(
     validate::check(known, &event_type)?;
 
     let (body, timestamp) = stamp(&envelope, &event_type, &message_id, request)?;
-    let event = known.get(Field::Event).filter(|_| event_type == EventType::Track);
+    let event = known.get(Field::Event).filter(|_| event_type == EventType::Segment(SegmentType::Track));
     Ok(Event {
         message_id_sent: matches!(message_id, MessageId::Sent(_)),
         timestamp_sent: timestamp.is_some(),

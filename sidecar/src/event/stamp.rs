@@ -161,12 +161,19 @@ fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
 
 #[cfg(test)]
 mod tests {
+    use tributary_crds::function::SegmentType;
+
     use crate::event::{Event, EventType, Limits, UnparsedEvents, single};
 
     const RECEIVED: &str = "2026-11-23T12:00:00.123456Z";
 
     fn taken(json: &str) -> Event {
-        let found = single(json.as_bytes(), EventType::Track, RECEIVED.parse().unwrap(), &Limits::default());
+        let found = single(
+            json.as_bytes(),
+            EventType::Segment(SegmentType::Track),
+            RECEIVED.parse().unwrap(),
+            &Limits::default(),
+        );
         found.and_then(UnparsedEvents::parse).unwrap().events.remove(0)
     }
 

@@ -98,6 +98,8 @@ impl<'a> UnparsedEvents<'a> {
 
 #[cfg(test)]
 mod tests {
+    use tributary_crds::function::SegmentType;
+
     use super::super::{EventType, batch, single};
     use super::*;
 
@@ -130,7 +132,9 @@ mod tests {
 
     #[test]
     fn a_lone_event_is_an_error_where_it_is_bad() {
-        let unparsed = single(b"[1]", EventType::Page, jiff::Timestamp::UNIX_EPOCH, &Limits::default()).unwrap();
+        let unparsed =
+            single(b"[1]", EventType::Segment(SegmentType::Page), jiff::Timestamp::UNIX_EPOCH, &Limits::default())
+                .unwrap();
         assert_eq!(unparsed.parse().unwrap_err().code, Code::InvalidJson);
     }
 }

@@ -2,6 +2,7 @@
 //! with the reason (the discards of Segment's delivery overview).
 
 use std::borrow::Cow;
+use tributary_crds::function::SegmentType;
 
 use super::envelope::Known;
 use super::event_type::EventType;
@@ -50,23 +51,23 @@ pub(super) fn event_type(known: &Known<'_>, rule: TypeRule) -> Result<EventType,
 
 /// Applies the rules for all events and those for the event's type.
 pub(super) fn check(known: &Known<'_>, event_type: &EventType) -> Result<(), Rejection> {
-    use EventType::{Alias, Group, Identify, Page, Screen, Track};
+    use SegmentType::{Alias, Group, Identify, Page, Screen, Track};
 
     object(known, Field::Context, Code::ContextNotObject)?;
     object(known, Field::Integrations, Code::IntegrationsNotObject)?;
-    somebody(known, *event_type == Alias)?;
+    somebody(known, *event_type == EventType::Segment(Alias))?;
     match event_type {
-        Track => {
+        EventType::Segment(Track) => {
             event_name(known)?;
             object(known, Field::Properties, Code::PropertiesNotObject)
         }
-        Page | Screen => {
+        EventType::Segment(Page | Screen) => {
             string(known, Field::Name, Code::NameNotString)?;
             string(known, Field::Category, Code::CategoryNotString)?;
             object(known, Field::Properties, Code::PropertiesNotObject)
         }
-        Identify | Group => object(known, Field::Traits, Code::TraitsNotObject),
-        Alias | EventType::Other(_) => Ok(()),
+        EventType::Segment(Identify | Group) => object(known, Field::Traits, Code::TraitsNotObject),
+        EventType::Segment(Alias) | EventType::Other(_) => Ok(()),
     }
 }
 

@@ -20,25 +20,14 @@ impl Filter {
 
     /// Whether the event is to be stored. Names apply to track events only, since other types have none.
     pub(super) fn keeps(&self, event: &Event) -> bool {
-        let typed = |types: &Vec<SegmentType>| types.iter().any(|r#type| same(*r#type, &event.event_type));
+        let is_wanted =
+            |types: &Vec<SegmentType>| matches!(&event.event_type, EventType::Segment(of) if types.contains(of));
         let named = |names: &Vec<EventNamePattern>| {
             event.event.as_ref().is_some_and(|name| names.iter().any(|pattern| pattern.matches(name)))
         };
-        self.types.as_ref().is_none_or(typed)
-            && (event.event_type != EventType::Track || self.names.as_ref().is_none_or(named))
+        self.types.as_ref().is_none_or(is_wanted)
+            && (event.event_type != EventType::Segment(SegmentType::Track) || self.names.as_ref().is_none_or(named))
     }
-}
-
-fn same(segment: SegmentType, event: &EventType) -> bool {
-    matches!(
-        (segment, event),
-        (SegmentType::Track, EventType::Track)
-            | (SegmentType::Identify, EventType::Identify)
-            | (SegmentType::Page, EventType::Page)
-            | (SegmentType::Screen, EventType::Screen)
-            | (SegmentType::Group, EventType::Group)
-            | (SegmentType::Alias, EventType::Alias)
-    )
 }
 
 #[cfg(test)]

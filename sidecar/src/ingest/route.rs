@@ -1,6 +1,7 @@
 //! Routes requests by method and path. Pure.
 
 use hyper::Method;
+use tributary_crds::function::SegmentType;
 
 use crate::event::EventType;
 
@@ -33,12 +34,12 @@ pub(crate) fn route(method: &Method, path: &str) -> (Route, &'static str) {
     // Several libraries end the path with a slash; the browser's uses one letter per type; older Java and Go libraries
     // send batches to `import`.
     let (route, label) = match path.strip_suffix('/').unwrap_or(path) {
-        "/v1/track" | "/v1/t" => (Route::Single(EventType::Track), "/v1/track"),
-        "/v1/identify" | "/v1/i" => (Route::Single(EventType::Identify), "/v1/identify"),
-        "/v1/page" | "/v1/p" => (Route::Single(EventType::Page), "/v1/page"),
-        "/v1/screen" | "/v1/s" => (Route::Single(EventType::Screen), "/v1/screen"),
-        "/v1/group" | "/v1/g" => (Route::Single(EventType::Group), "/v1/group"),
-        "/v1/alias" | "/v1/a" => (Route::Single(EventType::Alias), "/v1/alias"),
+        "/v1/track" | "/v1/t" => (Route::Single(EventType::Segment(SegmentType::Track)), "/v1/track"),
+        "/v1/identify" | "/v1/i" => (Route::Single(EventType::Segment(SegmentType::Identify)), "/v1/identify"),
+        "/v1/page" | "/v1/p" => (Route::Single(EventType::Segment(SegmentType::Page)), "/v1/page"),
+        "/v1/screen" | "/v1/s" => (Route::Single(EventType::Segment(SegmentType::Screen)), "/v1/screen"),
+        "/v1/group" | "/v1/g" => (Route::Single(EventType::Segment(SegmentType::Group)), "/v1/group"),
+        "/v1/alias" | "/v1/a" => (Route::Single(EventType::Segment(SegmentType::Alias)), "/v1/alias"),
         "/v1/batch" | "/v1/b" | "/v1/import" => (Route::Batch, "/v1/batch"),
         // The comparison excludes an empty path, which a CONNECT request has.
         "" if path == "/" => (Route::Webhook, "/"),
@@ -62,8 +63,8 @@ mod tests {
             assert!(PATHS.contains(&label), "{label}");
             (route, label)
         };
-        assert_eq!(post("/v1/track"), (Route::Single(EventType::Track), "/v1/track"));
-        assert_eq!(post("/v1/alias"), (Route::Single(EventType::Alias), "/v1/alias"));
+        assert_eq!(post("/v1/track"), (Route::Single(EventType::Segment(SegmentType::Track)), "/v1/track"));
+        assert_eq!(post("/v1/alias"), (Route::Single(EventType::Segment(SegmentType::Alias)), "/v1/alias"));
         assert_eq!(post("/v1/batch"), (Route::Batch, "/v1/batch"));
         for path in ["/v1/b", "/v1/import", "/v1/import/", "/v1/batch/"] {
             assert_eq!(post(path), (Route::Batch, "/v1/batch"), "{path}");

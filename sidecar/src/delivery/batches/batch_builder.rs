@@ -98,6 +98,7 @@ mod tests {
     use bytes::Bytes;
     use flate2::read::MultiGzDecoder;
     use proptest::prelude::*;
+    use tributary_crds::function::SegmentType;
 
     use super::*;
     use crate::event::EventType;
@@ -105,7 +106,7 @@ mod tests {
 
     fn event(body: &str) -> Event {
         Event {
-            event_type: EventType::Track,
+            event_type: EventType::Segment(SegmentType::Track),
             message_id: "m".to_owned(),
             message_id_sent: true,
             timestamp_sent: true,

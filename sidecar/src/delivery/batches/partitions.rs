@@ -116,6 +116,7 @@ fn is_other(partition: &Partition) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use tributary_crds::function::SegmentType;
 
     use super::super::seal_time;
     use super::*;
@@ -157,7 +158,7 @@ mod tests {
     #[test]
     fn without_a_type_in_the_key_all_share_one() {
         let mut partitions: Partitions<()> = Partitions::new(false, AGE);
-        for event_type in [EventType::Track, other(1)] {
+        for event_type in [EventType::Segment(SegmentType::Track), other(1)] {
             assert_eq!(partitions.of(&event_type, Instant::now()).partition, Partition::All);
         }
         assert_eq!(partitions.states.len(), 1);
@@ -173,7 +174,10 @@ mod tests {
             let expected = if number < MAX_OTHER_TYPES { other(number) } else { mixed() };
             assert_eq!(state.partition, Partition::Type(expected));
         }
-        assert_eq!(partitions.of(&EventType::Track, start).partition, Partition::Type(EventType::Track));
+        assert_eq!(
+            partitions.of(&EventType::Segment(SegmentType::Track), start).partition,
+            Partition::Type(EventType::Segment(SegmentType::Track))
+        );
         assert_eq!(partitions.of(&mixed(), start).partition, Partition::Type(mixed()));
     }
 
@@ -200,7 +204,7 @@ mod tests {
                 .into_iter()
                 .map(|(gap, number)| {
                     now += Duration::from_millis(gap);
-                    (now, if number % 10 == 0 { EventType::Track } else { other(number % types) })
+                    (now, if number % 10 == 0 { EventType::Segment(SegmentType::Track) } else { other(number % types) })
                 })
                 .collect();
             let mut last: Vec<(Partition, Instant)> = Vec::new();

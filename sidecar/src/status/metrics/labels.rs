@@ -2,10 +2,21 @@
 
 use prometheus_client::encoding::EncodeLabelSet;
 
+use tributary_crds::function::SegmentType;
+
 use crate::event::EventType;
 
 /// The values of the label `type`: the six types of Segment's spec, and `other` for the rest.
-pub(crate) const TYPES: [&str; 7] = ["track", "identify", "page", "screen", "group", "alias", "other"];
+pub(crate) const TYPES: [&str; SegmentType::ALL.len() + 1] = {
+    let mut types = ["other"; SegmentType::ALL.len() + 1];
+    let mut i = 0;
+    // Constants have no iterators.
+    while i < SegmentType::ALL.len() {
+        types[i] = SegmentType::ALL[i].as_str();
+        i += 1;
+    }
+    types
+};
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct TypeLabel {
@@ -82,7 +93,10 @@ pub(super) fn label(event_type: &EventType) -> &'static str {
 
 /// The index of a type in [`TYPES`]; a type outside Segment's six is `other`, the last.
 pub(crate) fn place(event_type: &EventType) -> usize {
-    TYPES.iter().position(|known| *known == event_type.as_str()).unwrap_or(TYPES.len() - 1)
+    match event_type {
+        EventType::Segment(segment) => *segment as usize,
+        EventType::Other(_) => TYPES.len() - 1,
+    }
 }
 
 pub(super) fn code_label(code: &str) -> CodeLabel {

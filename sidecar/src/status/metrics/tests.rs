@@ -5,6 +5,7 @@ use super::upload_attempt::upload_error_codes;
 use super::*;
 use crate::delivery::REASONS;
 use crate::ingest::request_series;
+use tributary_crds::function::SegmentType;
 
 fn series() -> Series {
     Series { upload_errors: REASONS.to_vec(), requests: request_series() }
@@ -17,8 +18,8 @@ fn metrics() -> Arc<Metrics> {
 #[test]
 fn names_are_the_public_ones() {
     let metrics = metrics();
-    metrics.received(&EventType::Track);
-    metrics.stored(&EventType::Track, true);
+    metrics.received(&EventType::Segment(SegmentType::Track));
+    metrics.stored(&EventType::Segment(SegmentType::Track), true);
     metrics.rejected(Code::NoUserAnonId);
     metrics.filtered();
     metrics.request("/v1/track", 200, Duration::from_millis(3));
