@@ -51,7 +51,7 @@ fn finding(condition: &Condition) -> Option<Finding> {
 
 fn condition(finding: Finding, generation: Option<i64>, before: &[Condition], now: Timestamp) -> Condition {
     let Finding { r#type, status, reason, message } = finding;
-    let (r#type, status) = (r#type.to_string(), format!("{status:?}"));
+    let (r#type, status) = (r#type.to_string(), status.to_string());
     let unturned = before.iter().find(|old| old.type_ == r#type && old.status == status);
     Condition {
         last_transition_time: unturned.map_or(Time(now), |old| old.last_transition_time.clone()),
