@@ -76,7 +76,7 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     platform.operator = Some(format!("{namespace}/{}", flags.lease));
     let operator = Operator::new(client, flags, events, platform, metrics, health);
     tokio::select! {
-        () = lead_whenever_possible(&mut elector, &operator) => {}
+        () = lead_when_elected(&mut elector, &operator) => {}
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
@@ -85,12 +85,12 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     Ok(())
 }
 
-async fn lead_whenever_possible(elector: &mut Elector, operator: &Operator) {
+async fn lead_when_elected(elector: &mut Elector, operator: &Operator) {
     loop {
         elector.acquire().await;
         tokio::select! {
-            () = elector.keep() => {}
-            () = operator.look_after_functions() => {}
+            () = elector.renew_while_holding() => {}
+            () = operator.run_controllers() => {}
         }
         operator.stand_by();
     }

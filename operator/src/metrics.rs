@@ -22,7 +22,7 @@ use crate::finding::Finding;
 use crate::function::FunctionRef;
 
 /// Histogram buckets in seconds: from a reconcile that changes nothing to its time limit.
-const SECONDS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0];
+const DURATION_BUCKETS: [f64; 11] = [0.0005, 0.001, 0.0025, 0.01, 0.05, 0.1, 0.5, 1.0, 5.0, 15.0, 30.0];
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 struct ReadyLabel {
@@ -50,7 +50,7 @@ struct StateLabel {
 }
 
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
-struct CallLabels {
+struct ApiRequestLabels {
     verb: &'static str,
     kind: &'static str,
 }
@@ -89,7 +89,7 @@ pub struct Metrics {
     known: Mutex<HashMap<FunctionRef, Reported>>,
     reconcile_duration: Histogram,
     reconcile_errors: Family<ReasonLabel, Counter>,
-    api_requests: Family<CallLabels, Counter>,
+    api_requests: Family<ApiRequestLabels, Counter>,
     leader: Gauge,
     rollouts: Family<StateLabel, Gauge>,
     rollout_halted: Gauge,
@@ -108,7 +108,7 @@ impl Metrics {
             "1 for what a function's conditions Ready, Accepted and UpToDate are now",
             function_conditions.clone(),
         );
-        let reconcile_duration = Histogram::new(SECONDS);
+        let reconcile_duration = Histogram::new(DURATION_BUCKETS);
         registry.register_with_unit(
             "reconcile_duration",
             "How long reconciling a function takes",
@@ -121,7 +121,7 @@ impl Metrics {
             "Reconciles of functions that failed, by reason",
             reconcile_errors.clone(),
         );
-        let api_requests = Family::<CallLabels, Counter>::default();
+        let api_requests = Family::<ApiRequestLabels, Counter>::default();
         registry.register(
             "api_requests",
             "Requests to the API server, except those for the Lease",
@@ -161,7 +161,7 @@ impl Metrics {
 
     /// Counts a request to the API server; called before it is sent.
     pub fn api_request(&self, ApiRequest { verb, kind }: ApiRequest) {
-        self.api_requests.get_or_create(&CallLabels { verb, kind }).inc();
+        self.api_requests.get_or_create(&ApiRequestLabels { verb, kind }).inc();
     }
 
     /// Records the duration of a reconcile, failed or not.
@@ -181,7 +181,7 @@ impl Metrics {
         if known.get(function) == now.as_ref() {
             return;
         }
-        known.remove(function).inspect(|before| self.tell_no_more(before));
+        known.remove(function).inspect(|before| self.remove_series(before));
         if let Some(now) = now {
             self.functions.get_or_create(&ready(now.ready)).inc();
             now.conditions.iter().for_each(|labels| _ = self.function_conditions.get_or_create(labels).set(1));
@@ -189,7 +189,7 @@ impl Metrics {
         }
     }
 
-    fn tell_no_more(&self, Reported { ready: truth, conditions }: &Reported) {
+    fn remove_series(&self, Reported { ready: truth, conditions }: &Reported) {
         self.functions.get_or_create(&ready(*truth)).dec();
         conditions.iter().for_each(|labels| _ = self.function_conditions.remove(labels));
     }
@@ -208,7 +208,7 @@ impl Metrics {
         self.leader.set(i64::from(leads));
         if !leads {
             self.rollouts(RolloutCounts::default());
-            self.known().drain().for_each(|(_, reported)| self.tell_no_more(&reported));
+            self.known().drain().for_each(|(_, reported)| self.remove_series(&reported));
         }
     }
 

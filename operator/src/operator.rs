@@ -7,7 +7,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use crate::controller::rollouts::{RequeueRequests, Rollouts};
-use crate::controller::{self, Shared};
+use crate::controller::{self, SharedDependencies};
 use crate::metrics::Metrics;
 use crate::platform::Platform;
 use crate::process::flags::Flags;
@@ -48,9 +48,9 @@ impl Operator {
     }
 
     /// Reconciles all functions for as long as it is polled. Every call starts with empty caches.
-    pub async fn look_after_functions(&self) {
+    pub async fn run_controllers(&self) {
         self.metrics.leads(true);
-        let shared = Shared {
+        let shared = SharedDependencies {
             client: self.client.clone(),
             platform: Arc::clone(&self.platform),
             events: self.events.clone(),
@@ -67,7 +67,7 @@ impl Operator {
             all_synced.push(follower);
             controllers.spawn(controller::run(shared.clone(), scope.clone(), synced));
         }
-        self.health.looks_after(all_synced);
+        self.health.leads(all_synced);
         while controllers.join_next().await.is_some() {}
     }
 

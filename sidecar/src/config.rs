@@ -86,7 +86,7 @@ pub enum ConfigError {
         "{} is not what the operator wrote: its SHA-256 is {found}, and {expected} is expected; the operator makes \
          the ConfigMap again within seconds, and if it does not, delete it", path.display()
     )]
-    Forged {
+    DigestMismatch {
         /// The path of the file.
         path: PathBuf,
         /// The digest of the function in the file, SHA-256 in hex.
@@ -129,7 +129,7 @@ pub fn load(path: &Path, expected: Option<&str>) -> Result<SidecarConfig, Config
     if let Some(expected) = expected {
         let found = config.digest();
         if found != expected {
-            return Err(ConfigError::Forged { path: path.to_owned(), found, expected: expected.to_owned() });
+            return Err(ConfigError::DigestMismatch { path: path.to_owned(), found, expected: expected.to_owned() });
         }
     }
     distinct_keys(&config)?;

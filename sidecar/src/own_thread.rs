@@ -28,18 +28,18 @@ impl OwnThread {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
         // A Tokio listener is bound to the runtime that created it, so the new runtime registers it again.
         let listener = listener.into_std()?;
-        let (end, told_to_end) = oneshot::channel();
-        let (tell_ended, ended) = oneshot::channel();
+        let (end, end_requested) = oneshot::channel();
+        let (report_ended, ended) = oneshot::channel();
         std::thread::Builder::new().name("admin".to_owned()).spawn(move || {
             runtime.block_on(async {
                 let Ok(listener) = TcpListener::from_std(listener) else { return };
                 tokio::select! {
                     () = serve(listener) => {}
-                    _ = told_to_end => {}
+                    _ = end_requested => {}
                 }
             });
             drop(runtime);
-            let _ = tell_ended.send(());
+            let _ = report_ended.send(());
         })?;
         Ok(Self { end, ended })
     }

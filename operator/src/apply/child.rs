@@ -21,28 +21,28 @@ pub trait Child:
     }
 
     /// The object to apply, given that `live` exists.
-    fn beside(&self, _live: &Self) -> Self {
+    fn adapted_to(&self, _live: &Self) -> Self {
         self.clone()
     }
 
     /// Whether `live` can't become this object and must be deleted and created again.
-    fn excludes(&self, _live: &Self) -> bool {
+    fn must_replace(&self, _live: &Self) -> bool {
         false
     }
 
     /// A merge patch that removes from `live` what others added and may not stay; `None` if there is no such thing.
-    fn cleaning(&self, _live: &Self) -> Option<Value> {
+    fn removal_patch(&self, _live: &Self) -> Option<Value> {
         None
     }
 }
 
 impl Child for k8s_openapi::api::core::v1::ConfigMap {
     /// The data it was created with: it is immutable.
-    fn beside(&self, live: &Self) -> Self {
+    fn adapted_to(&self, live: &Self) -> Self {
         Self { data: live.data.clone(), ..self.clone() }
     }
 
-    fn excludes(&self, live: &Self) -> bool {
+    fn must_replace(&self, live: &Self) -> bool {
         live.immutable != Some(true) || !holds(live, self)
     }
 }
@@ -57,7 +57,7 @@ impl Child for k8s_openapi::api::apps::v1::Deployment {
 
     /// Removes other containers: they would run with the function's Secrets, and admission, which restricts the
     /// operator's account to the sidecar, would refuse every further write of the Deployment.
-    fn cleaning(&self, live: &Self) -> Option<Value> {
+    fn removal_patch(&self, live: &Self) -> Option<Value> {
         let pod = |deployment: &Self| Some(deployment.spec.as_ref()?.template.spec.clone().unwrap_or_default());
         let (desired, live) = (pod(self)?, pod(live)?);
         let is_ours = |container: &Container| desired.containers.iter().any(|own| own.name == container.name);

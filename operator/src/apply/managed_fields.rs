@@ -13,10 +13,10 @@ use crate::names::MANAGER;
 
 /// The managed fields to write before an apply; `None` if they can stay. `leaves_replicas` says that
 /// the object to apply leaves `spec.replicas` to others.
-pub fn prepared(books: &[ManagedFieldsEntry], leaves_replicas: bool) -> Option<Vec<ManagedFieldsEntry>> {
-    let applied = books.iter().any(|entry| is_ours(entry) && is(entry, "Apply"));
-    let mut prepared = Vec::with_capacity(books.len());
-    for entry in books {
+pub fn prepare(entries: &[ManagedFieldsEntry], leaves_replicas: bool) -> Option<Vec<ManagedFieldsEntry>> {
+    let applied = entries.iter().any(|entry| is_ours(entry) && is(entry, "Apply"));
+    let mut prepared = Vec::with_capacity(entries.len());
+    for entry in entries {
         let mut entry = entry.clone();
         if is_ours(&entry) && is(&entry, "Update") {
             if applied {
@@ -25,11 +25,11 @@ pub fn prepared(books: &[ManagedFieldsEntry], leaves_replicas: bool) -> Option<V
             entry.operation = Some("Apply".to_owned());
         }
         if leaves_replicas && is_ours(&entry) {
-            strike_replicas(&mut entry);
+            remove_replicas(&mut entry);
         }
         prepared.push(entry);
     }
-    (prepared != books).then_some(prepared)
+    (prepared != entries).then_some(prepared)
 }
 
 fn is_ours(entry: &ManagedFieldsEntry) -> bool {
@@ -40,7 +40,7 @@ fn is(entry: &ManagedFieldsEntry, operation: &str) -> bool {
     entry.operation.as_deref() == Some(operation)
 }
 
-fn strike_replicas(entry: &mut ManagedFieldsEntry) {
+fn remove_replicas(entry: &mut ManagedFieldsEntry) {
     let spec = entry.fields_v1.as_mut().and_then(|fields| fields.0.get_mut("f:spec"));
     if let Some(Value::Object(spec)) = spec {
         spec.remove("f:replicas");
@@ -53,7 +53,7 @@ mod tests {
 
     use super::*;
 
-    fn books(entries: Value) -> Vec<ManagedFieldsEntry> {
+    fn entries(entries: Value) -> Vec<ManagedFieldsEntry> {
         serde_json::from_value(entries).unwrap()
     }
 
@@ -64,32 +64,32 @@ mod tests {
     #[test]
     fn a_creation_becomes_an_apply() {
         let theirs = entry("kubectl", "Update", &json!({"f:metadata": {}}));
-        let before = books(json!([entry(MANAGER, "Update", &json!({"f:spec": {"f:x": {}}})), theirs]));
-        let after = books(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}})), theirs]));
-        assert_eq!(prepared(&before, false), Some(after.clone()));
-        assert_eq!(prepared(&after, false), None);
+        let before = entries(json!([entry(MANAGER, "Update", &json!({"f:spec": {"f:x": {}}})), theirs]));
+        let after = entries(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}})), theirs]));
+        assert_eq!(prepare(&before, false), Some(after.clone()));
+        assert_eq!(prepare(&after, false), None);
     }
 
     #[test]
     fn replicas_that_are_let_go_keep_their_number() {
-        let before = books(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:replicas": {}, "f:x": {}}}))]));
-        let after = books(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}}))]));
-        assert_eq!(prepared(&before, true), Some(after));
-        assert_eq!(prepared(&before, false), None);
+        let before = entries(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:replicas": {}, "f:x": {}}}))]));
+        let after = entries(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}}))]));
+        assert_eq!(prepare(&before, true), Some(after));
+        assert_eq!(prepare(&before, false), None);
     }
 
     #[test]
     fn an_update_beside_an_apply_is_dropped() {
         let apply = entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}}));
         let update = entry(MANAGER, "Update", &json!({"f:spec": {"f:replicas": {}}}));
-        assert_eq!(prepared(&books(json!([apply, update])), false), Some(books(json!([apply]))));
+        assert_eq!(prepare(&entries(json!([apply, update])), false), Some(entries(json!([apply]))));
     }
 
     #[test]
     fn what_others_own_and_the_status_are_left_alone() {
         let mut status = entry(MANAGER, "Update", &json!({"f:status": {}}));
         status["subresource"] = json!("status");
-        let others = books(json!([entry("hpa", "Update", &json!({"f:spec": {"f:replicas": {}}})), status]));
-        assert_eq!(prepared(&others, true), None);
+        let others = entries(json!([entry("hpa", "Update", &json!({"f:spec": {"f:replicas": {}}})), status]));
+        assert_eq!(prepare(&others, true), None);
     }
 }

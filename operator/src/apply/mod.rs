@@ -44,9 +44,9 @@ struct Written {
     applied: Option<String>,
     resource_version: Option<String>,
     /// How often in a row the result differed from what was applied.
-    in_vain: u32,
+    reverted: u32,
     /// The generation at which the operator has given up, after [`ATTEMPTS`] results that differed.
-    futile: Option<i64>,
+    gave_up_at: Option<i64>,
 }
 
 /// How often a child that something changes back is applied before the operator gives up: once may be a coincidence.
@@ -68,8 +68,8 @@ impl Applier {
         let fail = |source| ApplyError::api::<K>(&name, source);
         if let Some(cached) = cached {
             check_owned(cached, meta)?;
-            let is_current = is_settled(cached, &desired.beside(cached)) && !desired.excludes(cached);
-            if is_current || self.is_behind(meta, cached, desired) {
+            let is_current = is_settled(cached, &desired.adapted_to(cached)) && !desired.must_replace(cached);
+            if is_current || self.needs_no_write(meta, cached, desired) {
                 return Ok(());
             }
         } else {
@@ -81,17 +81,17 @@ impl Applier {
         // The cache has no managed fields, and may be behind.
         let live = api.get(&name).await.map_err(fail)?;
         check_owned(&live, meta)?;
-        if desired.excludes(&live) {
+        if desired.must_replace(&live) {
             self.remove(meta, Some(&live)).await?;
             return self.create(meta, &api, desired).await.map_err(fail);
         }
-        let desired = desired.beside(&live);
+        let desired = desired.adapted_to(&live);
         if is_settled(&live, &desired) {
             self.record(meta, &live, &desired, true);
             return Ok(());
         }
-        let live = match desired.cleaning(&live) {
-            Some(patch) => clean(&api, &live, patch).await.map_err(fail)?,
+        let live = match desired.removal_patch(&live) {
+            Some(patch) => remove_foreign_parts(&api, &live, patch).await.map_err(fail)?,
             None => live,
         };
         let applied = apply(&api, &live, &desired).await.map_err(fail)?;
@@ -189,18 +189,18 @@ impl Applier {
     }
 
     /// Whether not to apply again: `cached` is no newer than the last write of `desired`, or the operator has given up.
-    fn is_behind<K: Child>(&self, meta: &ChildMeta, cached: &K, desired: &K) -> bool {
+    fn needs_no_write<K: Child>(&self, meta: &ChildMeta, cached: &K, desired: &K) -> bool {
         let Some(written) = self.written(meta, desired).filter(|written| written.applied == applied(desired)) else {
             return false;
         };
         match (version(cached), number(written.resource_version.as_deref())) {
             (Some(cached_version), Some(written_version)) if cached_version <= written_version => true,
-            _ => written.futile.is_some() && written.futile == cached.meta().generation,
+            _ => written.gave_up_at.is_some() && written.gave_up_at == cached.meta().generation,
         }
     }
 
     /// Whether the child is newer than this operator's last write of it, if there is one.
-    pub fn is_younger<K: Child>(&self, meta: &ChildMeta, live: &K) -> bool {
+    pub fn is_newer_than_written<K: Child>(&self, meta: &ChildMeta, live: &K) -> bool {
         let written = self.written(meta, live).and_then(|written| number(written.resource_version.as_deref()));
         written.zip(version(live)).is_some_and(|(written, live)| written < live)
     }
@@ -214,10 +214,10 @@ impl Applier {
         let mut lock = self.lock();
         let children = lock.entry(meta.function()).or_default();
         let (applied, before) = (applied(desired), children.get(&key(desired)));
-        let before = before.filter(|before| before.applied == applied).map_or(0, |before| before.in_vain);
-        let in_vain = if took { 0 } else { before + 1 };
-        let futile = live.meta().generation.filter(|_| in_vain >= ATTEMPTS);
-        let written = Written { applied, resource_version: live.resource_version(), in_vain, futile };
+        let before = before.filter(|before| before.applied == applied).map_or(0, |before| before.reverted);
+        let reverted = if took { 0 } else { before + 1 };
+        let gave_up_at = live.meta().generation.filter(|_| reverted >= ATTEMPTS);
+        let written = Written { applied, resource_version: live.resource_version(), reverted, gave_up_at };
         children.insert(key(desired), written);
     }
 
@@ -233,11 +233,11 @@ impl Applier {
 
 /// Whether there is nothing to apply and nothing to remove.
 fn is_settled<K: Child>(live: &K, desired: &K) -> bool {
-    is_current(live, desired) && desired.cleaning(live).is_none()
+    is_current(live, desired) && desired.removal_patch(live).is_none()
 }
 
 /// Removes what others added and may not stay, which an apply leaves. Only at the version of `live`.
-async fn clean<K: Child>(api: &Api<K>, live: &K, mut patch: Value) -> kube::Result<K> {
+async fn remove_foreign_parts<K: Child>(api: &Api<K>, live: &K, mut patch: Value) -> kube::Result<K> {
     patch["metadata"] = json!({"resourceVersion": live.resource_version()});
     let name = live.name_any();
     let cleaned = api.patch(&name, &by_us(), &Patch::Merge(patch)).await?;
@@ -248,8 +248,8 @@ async fn clean<K: Child>(api: &Api<K>, live: &K, mut patch: Value) -> kube::Resu
 /// Applies the desired object, only to the object with the uid of `live`.
 async fn apply<K: Child>(api: &Api<K>, live: &K, desired: &K) -> kube::Result<K> {
     let name = desired.name_any();
-    if let Some(books) = managed_fields::prepared(live.managed_fields(), desired.leaves_replicas()) {
-        let metadata = json!({"resourceVersion": live.resource_version(), "managedFields": books});
+    if let Some(entries) = managed_fields::prepare(live.managed_fields(), desired.leaves_replicas()) {
+        let metadata = json!({"resourceVersion": live.resource_version(), "managedFields": entries});
         api.patch(&name, &by_us(), &Patch::Merge(json!({"metadata": metadata}))).await?;
     }
     let mut wanted = desired.clone();

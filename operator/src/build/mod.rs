@@ -73,7 +73,7 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
         resources: resources.as_deref(),
         operator: platform.operator.as_deref(),
     };
-    let owners_replicas = replicas::owners(function, running);
+    let owners_replicas = replicas::wanted_by_owner(function, running);
     let replicas = owners_replicas.or(running).unwrap_or(1);
     Children {
         config_map: ConfigMap {

@@ -9,7 +9,7 @@ use tributary_crds::DestinationFunction;
 
 /// The number that the function's owner or autoscaler has set; `None` if there is none but the operator's default. A
 /// function that its owner had scaled to 0 gets 1 when the owner removes `spec.replicas`.
-pub fn owners(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
+pub fn wanted_by_owner(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
     match function.spec.replicas {
         None => was_switched_off(function, running).then_some(1),
         Some(replicas) => Some(replicas).filter(|replicas| noted(function) != Some(*replicas)),
@@ -22,7 +22,7 @@ fn was_switched_off(function: &DestinationFunction, running: Option<i32>) -> boo
 }
 
 /// The default to note in the status, if the live Deployment has `running` replicas.
-pub fn to_note(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
+pub fn to_record(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
     match function.spec.replicas {
         // This reconcile fills in the noted number: if the note changed now, that number would count as the owner's.
         None if noted(function).is_some() => noted(function),
@@ -62,35 +62,38 @@ mod tests {
     #[test]
     fn a_number_that_the_operator_filled_in_is_nobodys() {
         // Noted, filled in, and not the owner's.
-        assert_eq!(to_note(&function(None, None), Some(4)), Some(4));
+        assert_eq!(to_record(&function(None, None), Some(4)), Some(4));
         assert_eq!(to_fill_in(&function(None, None)), None);
         assert_eq!(to_fill_in(&function(None, Some(4))), Some(4));
-        assert_eq!(owners(&function(Some(4), Some(4)), Some(7)), None);
-        assert_eq!(to_note(&function(Some(4), Some(4)), Some(7)), Some(4));
+        assert_eq!(wanted_by_owner(&function(Some(4), Some(4)), Some(7)), None);
+        assert_eq!(to_record(&function(Some(4), Some(4)), Some(7)), Some(4));
         assert_eq!(to_fill_in(&function(Some(4), Some(4))), None);
-        assert_eq!(to_note(&function(None, None), None), Some(1));
+        assert_eq!(to_record(&function(None, None), None), Some(1));
         // Even if the Deployment is scaled meanwhile.
-        assert_eq!(to_note(&function(None, Some(4)), Some(7)), Some(4));
+        assert_eq!(to_record(&function(None, Some(4)), Some(7)), Some(4));
     }
 
     #[test]
     fn what_somebody_says_is_theirs_even_if_it_comes_to_the_same_again() {
         let scaled = function(Some(5), Some(4));
-        assert_eq!(owners(&scaled, Some(4)), Some(5));
-        let noted = to_note(&scaled, Some(4));
+        assert_eq!(wanted_by_owner(&scaled, Some(4)), Some(5));
+        let noted = to_record(&scaled, Some(4));
         assert_eq!(noted, None);
-        assert_eq!(owners(&function(Some(4), noted), Some(5)), Some(4));
-        assert_eq!(owners(&function(Some(3), None), None), Some(3));
-        assert_eq!(owners(&function(None, None), None), None);
+        assert_eq!(wanted_by_owner(&function(Some(4), noted), Some(5)), Some(4));
+        assert_eq!(wanted_by_owner(&function(Some(3), None), None), Some(3));
+        assert_eq!(wanted_by_owner(&function(None, None), None), None);
     }
 
     #[test]
     fn who_takes_back_a_zero_gets_one() {
-        assert_eq!(owners(&function(Some(0), None), Some(0)), Some(0));
+        assert_eq!(wanted_by_owner(&function(Some(0), None), Some(0)), Some(0));
         let taken_back = function(None, None);
-        assert_eq!((owners(&taken_back, Some(0)), to_note(&taken_back, Some(0))), (Some(1), Some(1)));
+        assert_eq!((wanted_by_owner(&taken_back, Some(0)), to_record(&taken_back, Some(0))), (Some(1), Some(1)));
         // From then on the number is a default, and anyone may scale the Deployment to 0.
         let noted = function(None, Some(1));
-        assert_eq!((owners(&noted, Some(0)), to_note(&noted, Some(0)), to_fill_in(&noted)), (None, Some(1), Some(1)));
+        assert_eq!(
+            (wanted_by_owner(&noted, Some(0)), to_record(&noted, Some(0)), to_fill_in(&noted)),
+            (None, Some(1), Some(1))
+        );
     }
 }

@@ -41,7 +41,7 @@ pub fn connect(
         Ok(request)
     };
     let client = ClientBuilder::try_from(config)?
-        .with_layer(&layer_fn(move |inner| watch_activity::Listening { inner, activity: activity.clone() }))
+        .with_layer(&layer_fn(move |inner| watch_activity::WatchingClient { inner, activity: activity.clone() }))
         .with_layer(&FilterLayer::new(fence));
     Ok(client.build())
 }

@@ -48,14 +48,14 @@ impl WatchActivity {
 
 /// Middleware that records the time of a watch's data.
 #[derive(Clone, Debug)]
-pub struct Listening<S> {
+pub struct WatchingClient<S> {
     pub(super) inner: S,
     pub(super) activity: WatchActivity,
 }
 
-type Answer = Response<UnsyncBoxBody<Bytes, BoxError>>;
+type BoxedResponse = Response<UnsyncBoxBody<Bytes, BoxError>>;
 
-impl<S, B> Service<Request<Body>> for Listening<S>
+impl<S, B> Service<Request<Body>> for WatchingClient<S>
 where
     S: Service<Request<Body>, Response = Response<B>>,
     S::Future: Send + 'static,
@@ -63,9 +63,9 @@ where
     B: HttpBody<Data = Bytes> + Send + 'static,
     B::Error: Into<BoxError>,
 {
-    type Response = Answer;
+    type Response = BoxedResponse;
     type Error = BoxError;
-    type Future = Pin<Box<dyn Future<Output = Result<Answer, BoxError>> + Send>>;
+    type Future = Pin<Box<dyn Future<Output = Result<BoxedResponse, BoxError>> + Send>>;
 
     fn poll_ready(&mut self, context: &mut Context<'_>) -> Poll<Result<(), BoxError>> {
         self.inner.poll_ready(context).map_err(Into::into)

@@ -38,7 +38,7 @@ const DEBOUNCE: Duration = Duration::from_millis(50);
 
 /// The dependencies that the controllers of all scopes share.
 #[derive(Clone)]
-pub struct Shared {
+pub struct SharedDependencies {
     /// The client that sends requests only while this process leads.
     pub client: Client,
     /// The platform's settings.
@@ -56,7 +56,7 @@ pub struct Shared {
 }
 
 /// Reconciles the functions of a scope for as long as it is polled. Sets `synced` once the caches are complete.
-pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
+pub async fn run(shared: SharedDependencies, scope: Scope, synced: watch::Sender<bool>) {
     let (triggers, mut triggered) = mpsc::unbounded_channel::<FunctionRef>();
     let (caches, watches) = fill(&shared.client, &scope, shared.watch_timeout, &triggers);
     shared.requeue.subscribe(scope.clone(), triggers.clone());
@@ -93,7 +93,7 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
     let requests = stream::poll_fn(move |cx| triggered.poll_recv(cx))
         .map(|function| Ok::<_, Infallible>(ReconcileRequest::<Guarded>::from(ObjectRef::from(function))));
     let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
-    let looks = applier(
+    let reconciles = applier(
         |function, context| Box::pin(reconcile(function, context)),
         retry,
         Arc::clone(&context),
@@ -101,9 +101,9 @@ pub async fn run(shared: Shared, scope: Scope, synced: watch::Sender<bool>) {
         requests,
         config,
     );
-    pin_mut!(looks);
-    while let Some(look) = looks.next().await {
-        match look {
+    pin_mut!(reconciles);
+    while let Some(result) = reconciles.next().await {
+        match result {
             // `retry` has logged and counted the failure.
             Ok(_) | Err(Error::ReconcilerFailed(..)) => {}
             Err(Error::ObjectNotFound(function)) => {

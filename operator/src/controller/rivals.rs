@@ -29,8 +29,8 @@ pub struct Rivals {
 enum Seen {
     /// The Deployment carried this operator's mark.
     Ours,
-    /// Another operator's mark replaced it. `is_told`: whether the rival was reported.
-    Contested { rival: String, until: Instant, is_told: bool },
+    /// Another operator's mark replaced it. `is_reported`: whether the rival was reported.
+    Contested { rival: String, until: Instant, is_reported: bool },
 }
 
 /// Another operator that manages the same function, so that this one leaves it alone for now.
@@ -50,28 +50,30 @@ impl Rivals {
         Self { own: own.to_owned(), seen: Mutex::default() }
     }
 
-    /// The rival because of which the function is to be left alone now, if any. `wrote` says whether this operator has
-    /// written the Deployment, and `live` is newer than that write.
+    /// The rival because of which the function is to be left alone now, if any. `changed_since_write` says whether the
+    /// Deployment is newer than what this operator has written of it.
     pub fn detect(
         &self,
         function: &FunctionRef,
         live: Option<&Deployment>,
-        wrote: bool,
+        changed_since_write: bool,
         now: Instant,
     ) -> Option<Rival> {
         let mut all = self.lock();
-        if let Some(Seen::Contested { rival, until, is_told }) = all.get_mut(function).filter(|seen| seen.lasts(now)) {
-            let is_news = !std::mem::replace(is_told, true);
+        if let Some(Seen::Contested { rival, until, is_reported }) =
+            all.get_mut(function).filter(|seen| seen.lasts(now))
+        {
+            let is_news = !std::mem::replace(is_reported, true);
             return Some(Rival { message: self.message(rival), is_news, pause: *until - now });
         }
         let mark = live.and_then(|live| live.annotations().get(annotation::OPERATOR));
-        let was_ours = wrote || matches!(all.get(function), Some(Seen::Ours));
+        let was_ours = changed_since_write || matches!(all.get(function), Some(Seen::Ours));
         match mark {
             Some(mark) if *mark == self.own => {
                 all.insert(function.clone(), Seen::Ours);
             }
             Some(mark) if was_ours => {
-                let contested = Seen::Contested { rival: mark.clone(), until: now + PAUSE, is_told: false };
+                let contested = Seen::Contested { rival: mark.clone(), until: now + PAUSE, is_reported: false };
                 all.insert(function.clone(), contested);
             }
             _ => _ = all.remove(function),

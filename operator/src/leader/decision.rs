@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use k8s_openapi::api::coordination::v1::Lease;
 
-use super::DURATION;
+use super::LEASE_DURATION;
 
 /// The Lease as last observed, and the time on a monotonic clock since which it has been unchanged.
 #[derive(Clone, Debug, Default)]
@@ -23,7 +23,7 @@ pub enum Step {
 
 impl Seen {
     /// Records the Lease as it is at `now`.
-    pub fn look(&mut self, lease: Option<Lease>, now: Duration) {
+    pub fn observe(&mut self, lease: Option<Lease>, now: Duration) {
         let version = |lease: &Lease| lease.metadata.resource_version.clone();
         let unchanged = match (&self.0, &lease) {
             (Some((old, _)), Some(new)) => version(old) == version(new),
@@ -40,7 +40,7 @@ impl Seen {
         let spec = lease.spec.as_ref();
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
         let seconds = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
-        let duration = seconds.map_or(DURATION, Duration::from_secs);
+        let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs);
         // Identities are unique among running processes, so an own Lease is from an earlier run.
         if holder.is_empty() || holder == identity || now >= *since + duration {
             return Step::Take(Box::new(lease.clone()));
@@ -75,8 +75,8 @@ mod tests {
     fn a_lease_that_is_not_there_is_made() {
         let mut seen = Seen::default();
         assert_eq!(seen.step("me", at(0)), Step::Create);
-        seen.look(Some(lease("other", "1")), at(1));
-        seen.look(None, at(2));
+        seen.observe(Some(lease("other", "1")), at(1));
+        seen.observe(None, at(2));
         assert_eq!(seen.step("me", at(2)), Step::Create);
     }
 
@@ -84,7 +84,7 @@ mod tests {
     fn a_free_one_and_ones_own_are_taken_at_once() {
         for holder in ["", "me"] {
             let mut seen = Seen::default();
-            seen.look(Some(lease(holder, "1")), at(5));
+            seen.observe(Some(lease(holder, "1")), at(5));
             assert_eq!(seen.step("me", at(5)), Step::Take(Box::new(lease(holder, "1"))));
         }
     }
@@ -92,12 +92,12 @@ mod tests {
     #[test]
     fn somebody_elses_is_taken_when_it_was_seen_unchanged_for_its_duration() {
         let mut seen = Seen::default();
-        seen.look(Some(lease("other", "1")), at(100));
+        seen.observe(Some(lease("other", "1")), at(100));
         assert_eq!(seen.step("me", at(114)), Step::Wait);
         // Renewed, whatever time it says.
-        seen.look(Some(lease("other", "2")), at(114));
+        seen.observe(Some(lease("other", "2")), at(114));
         assert_eq!(seen.step("me", at(128)), Step::Wait);
-        seen.look(Some(lease("other", "2")), at(128));
+        seen.observe(Some(lease("other", "2")), at(128));
         assert_eq!(seen.step("me", at(129)), Step::Take(Box::new(lease("other", "2"))));
     }
 }

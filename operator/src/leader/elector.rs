@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
 use super::decision::{Seen, Step};
-use super::{DEADLINE, DURATION, Leadership, REQUEST, RETRY};
+use super::{LEASE_DURATION, Leadership, RENEW_DEADLINE, REQUEST_TIMEOUT, RETRY_PERIOD};
 use crate::api_error::error_text;
 
 /// A candidate for the Lease, or its holder.
@@ -29,7 +29,7 @@ pub struct Elector {
 /// Why the Lease could not be read or written.
 #[derive(Debug, thiserror::Error)]
 enum LeaseError {
-    #[error("no answer in {REQUEST:?}")]
+    #[error("no answer in {REQUEST_TIMEOUT:?}")]
     Timeout,
     #[error("{}", error_text(.0))]
     Api(#[from] kube::Error),
@@ -60,13 +60,13 @@ impl Elector {
                 Err(error) => warn!(%error, lease = self.name, "the Lease can't be acquired"),
             }
             // Jitter: candidates that see the same expiry must not all write at once.
-            sleep(RETRY.mul_f64(1.0 + 0.2 * fastrand::f64())).await;
+            sleep(RETRY_PERIOD.mul_f64(1.0 + 0.2 * fastrand::f64())).await;
         }
     }
 
     async fn try_to_acquire(&mut self) -> Result<bool, LeaseError> {
         let found = bounded(self.leases.get_opt(&self.name)).await?;
-        self.seen.look(found, self.start.elapsed());
+        self.seen.observe(found, self.start.elapsed());
         match self.seen.step(&self.identity, self.start.elapsed()) {
             Step::Wait => Ok(false),
             Step::Create => {
@@ -87,9 +87,9 @@ impl Elector {
     }
 
     /// Renews the Lease; returns when this process no longer leads.
-    pub async fn keep(&mut self) {
+    pub async fn renew_while_holding(&mut self) {
         loop {
-            sleep(RETRY.min(self.leadership.left())).await;
+            sleep(RETRY_PERIOD.min(self.leadership.left())).await;
             // The process may have been frozen, so that the sleep took too long.
             if !self.leadership.holds() {
                 return self.lose("it could not be renewed in time");
@@ -147,7 +147,7 @@ impl Elector {
         let transitions = old.and_then(|old| old.lease_transitions).unwrap_or_default();
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),
-            lease_duration_seconds: i32::try_from(DURATION.as_secs()).ok(),
+            lease_duration_seconds: i32::try_from(LEASE_DURATION.as_secs()).ok(),
             acquire_time: kept.and_then(|kept| kept.acquire_time.clone()).or_else(|| now.clone()),
             renew_time: now,
             lease_transitions: Some(if kept.is_some() { transitions } else { transitions.saturating_add(1) }),
@@ -157,7 +157,7 @@ impl Elector {
 
     fn lead(&mut self, lease: Lease, asked: Instant) {
         self.held = Some(lease);
-        self.leadership.extend(asked + DEADLINE);
+        self.leadership.extend(asked + RENEW_DEADLINE);
     }
 
     fn lose(&mut self, why: &str) {
@@ -168,5 +168,5 @@ impl Elector {
 }
 
 async fn bounded<T>(request: impl Future<Output = kube::Result<T>>) -> Result<T, LeaseError> {
-    Ok(timeout(REQUEST, request).await.map_err(|_| LeaseError::Timeout)??)
+    Ok(timeout(REQUEST_TIMEOUT, request).await.map_err(|_| LeaseError::Timeout)??)
 }

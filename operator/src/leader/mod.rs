@@ -18,10 +18,10 @@ pub use elector::Elector;
 pub use leadership::Leadership;
 
 /// After this time without a renewal others take the Lease over.
-const DURATION: Duration = Duration::from_secs(15);
+const LEASE_DURATION: Duration = Duration::from_secs(15);
 /// How long the holder leads after a renewal, counted from before the request was sent.
-const DEADLINE: Duration = Duration::from_secs(10);
+const RENEW_DEADLINE: Duration = Duration::from_secs(10);
 /// How often the holder renews the Lease and candidates read it.
-const RETRY: Duration = Duration::from_secs(2);
+const RETRY_PERIOD: Duration = Duration::from_secs(2);
 /// The time limit of a request for the Lease.
-const REQUEST: Duration = Duration::from_secs(4);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(4);

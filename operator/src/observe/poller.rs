@@ -30,13 +30,13 @@ use crate::watch::Caches;
 /// Time between two polls of a sidecar, varied by 10 %.
 const INTERVAL: Duration = Duration::from_secs(5);
 /// How often the poller looks for sidecars that are due, new ones included.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a poll may take, connecting included.
-const ANSWER: Duration = Duration::from_secs(2);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum size of an answer, in bytes.
-const LONGEST_ANSWER: usize = 64 << 10;
+const MAX_ANSWER_BYTES: usize = 64 << 10;
 /// Maximum number of polls at once: enough for some thousands of sidecars.
-const QUESTIONS: usize = 256;
+const MAX_CONCURRENT_REQUESTS: usize = 256;
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
@@ -65,7 +65,7 @@ impl SidecarPoller {
     /// `triggers`.
     pub fn new(caches: Caches, reports: Reports, triggers: mpsc::UnboundedSender<FunctionRef>) -> Self {
         let mut connector = HttpConnector::new();
-        connector.set_connect_timeout(Some(ANSWER));
+        connector.set_connect_timeout(Some(ANSWER_TIMEOUT));
         // One connection per poll: thousands of idle connections would cost more.
         let http = Client::builder(TokioExecutor::new()).pool_max_idle_per_host(0).build(connector);
         Self { caches, reports, triggers, http, due: HashMap::new() }
@@ -73,21 +73,21 @@ impl SidecarPoller {
 
     /// Polls sidecars for as long as this future runs.
     pub async fn run(mut self) {
-        let mut look = tokio::time::interval(LOOK);
-        look.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
-        let mut questions = JoinSet::new();
+        let mut interval = tokio::time::interval(POLL_INTERVAL);
+        interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+        let mut requests = JoinSet::new();
         loop {
             tokio::select! {
-                _ = look.tick() => {
-                    for target in self.targets(QUESTIONS.saturating_sub(questions.len())) {
+                _ = interval.tick() => {
+                    for target in self.targets(MAX_CONCURRENT_REQUESTS.saturating_sub(requests.len())) {
                         let http = self.http.clone();
-                        questions.spawn(async move {
+                        requests.spawn(async move {
                             let answer = ask(&http, target.address, target.log_level).await;
                             (target, answer)
                         });
                     }
                 }
-                Some(Ok((target, answer))) = questions.join_next() => {
+                Some(Ok((target, answer))) = requests.join_next() => {
                     if self.reports.take(&target.uid, answer) {
                         // Fails only once the controller has ended.
                         let _ = self.triggers.send(target.function);
@@ -150,10 +150,12 @@ async fn ask(http: &HttpClient, address: SocketAddr, log_level: LogLevel) -> Res
             return Err(format!("it answered {}", response.status()));
         }
         let body =
-            Limited::new(response.into_body(), LONGEST_ANSWER).collect().await.map_err(|error| error.to_string())?;
+            Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await.map_err(|error| error.to_string())?;
         read(&body.to_bytes())
     };
-    tokio::time::timeout(ANSWER, exchange).await.unwrap_or_else(|_| Err(format!("no answer in {ANSWER:?}")))
+    tokio::time::timeout(ANSWER_TIMEOUT, exchange)
+        .await
+        .unwrap_or_else(|_| Err(format!("no answer in {ANSWER_TIMEOUT:?}")))
 }
 
 fn read(body: &[u8]) -> Result<SidecarStatus, String> {
@@ -198,7 +200,7 @@ mod tests {
     #[tokio::test]
     async fn what_answers_otherwise_is_not_heard() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
-        let long = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(LONGEST_ANSWER + 1));
+        let long = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(MAX_ANSWER_BYTES + 1));
         for (answer, part) in [
             ("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_owned(), "302"),
             ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_owned(), "no status"),
@@ -216,8 +218,8 @@ mod tests {
                 }
                 let _ = stream.write_all(answer.as_bytes()).await;
             });
-            let asking = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-            let why = ask(&asking, address, LogLevel::Info).await.unwrap_err();
+            let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+            let why = ask(&client, address, LogLevel::Info).await.unwrap_err();
             assert!(why.contains(part), "{why}");
             server.abort();
         }
@@ -234,8 +236,8 @@ mod tests {
             let length = stream.read(&mut head).await.unwrap();
             String::from_utf8_lossy(&head[..length]).into_owned()
         });
-        let asking = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        ask(&asking, address, LogLevel::Debug).await.unwrap_err();
+        let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
+        ask(&client, address, LogLevel::Debug).await.unwrap_err();
         let head = server.await.unwrap();
         assert!(head.starts_with("GET /status ") && head.contains("tributary-log-level: debug\r\n"), "{head}");
     }

@@ -14,7 +14,7 @@ use serde::Deserialize;
 pub use identity::{BaseIdentities, BaseIdentity, InvalidIdentity};
 pub use network::NetworkPolicies;
 pub use policy::{Grant, Policy};
-pub use template::{EnvVar, MostResources, SidecarTemplate};
+pub use template::{EnvVar, MaxResources, SidecarTemplate};
 
 /// The platform's settings, as its file has them. Unknown fields are an error.
 #[derive(Clone, Debug, Deserialize)]

@@ -28,7 +28,7 @@ pub struct SidecarTemplate {
     pub resources: Resources,
     /// The most that a function may ask for; more is refused.
     #[serde(default)]
-    pub max_resources: MostResources,
+    pub max_resources: MaxResources,
     /// Additional labels of the pods; the operator's own take precedence.
     #[serde(default)]
     pub labels: BTreeMap<String, String>,
@@ -63,7 +63,7 @@ pub struct EnvVar {
 /// Upper bounds of a function's requests and limits; without a value there is no bound.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub struct MostResources {
+pub struct MaxResources {
     /// CPU, in cores.
     pub cpu: Option<Quantity>,
     /// Memory, in bytes.

@@ -30,7 +30,7 @@ impl Health {
     }
 
     /// Records that this process leads. Each receiver says whether the caches of one scope are complete.
-    pub fn looks_after(&self, synced: Vec<watch::Receiver<bool>>) {
+    pub fn leads(&self, synced: Vec<watch::Receiver<bool>>) {
         *self.lock() = synced;
     }
 

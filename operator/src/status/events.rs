@@ -40,8 +40,8 @@ impl Events {
 
     /// Publishes one Event per changed condition. A failure ends this, is logged and is not retried: the status says
     /// the same.
-    pub async fn publish(&self, function: &DestinationFunction, turned: &[Condition]) {
-        for condition in turned {
+    pub async fn publish(&self, function: &DestinationFunction, changed: &[Condition]) {
+        for condition in changed {
             if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
                 return not_written(&error);
             }

@@ -69,9 +69,9 @@ pub enum Change {
     /// It is equal.
     None,
     /// Only messages differ: some contain keys of S3 objects, which change with every event.
-    Words,
+    Messages,
     /// More than messages differs. These conditions, possibly none, deserve an Event.
-    Turned(Vec<Condition>),
+    Conditions(Vec<Condition>),
 }
 
 /// Compares `after` with the previous status, if there is one.
@@ -85,14 +85,14 @@ pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Chang
         status
     };
     if before.is_some_and(|before| wordless(before) == wordless(after)) {
-        return Change::Words;
+        return Change::Messages;
     }
     let before = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
     let news = after.conditions.iter().filter(|new| {
         let old = before.iter().find(|old| old.type_ == new.type_);
         is_news(old, new, &after.conditions)
     });
-    Change::Turned(news.cloned().collect())
+    Change::Conditions(news.cloned().collect())
 }
 
 /// Whether a condition's change deserves an Event. The steps of a normal start or rollout do not, so that people read

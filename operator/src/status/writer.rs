@@ -24,7 +24,7 @@ use crate::observe::Observed;
 use crate::resource_version::number;
 
 /// Minimum time between two writes of a status of which only messages changed.
-const WORDS: Duration = Duration::from_secs(60);
+const MESSAGE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Writes statuses, and publishes Events about changed conditions.
 pub struct StatusWriter {
@@ -40,7 +40,7 @@ struct Written {
     resource_version: Option<String>,
     status: FunctionStatus,
     /// When a status of which only messages changed was written last.
-    words: Option<Instant>,
+    messages_at: Option<Instant>,
 }
 
 impl StatusWriter {
@@ -63,18 +63,18 @@ impl StatusWriter {
         before: Option<&FunctionStatus>,
     ) -> kube::Result<Option<Duration>> {
         let after = function_status::status(observed, function.metadata.generation, selector, before, Timestamp::now());
-        let mut words = self.last(function, reference).and_then(|last| last.words);
-        let turned = match function_status::changes(before, &after) {
+        let mut messages_at = self.last(function, reference).and_then(|last| last.messages_at);
+        let changed = match function_status::changes(before, &after) {
             Change::None => return Ok(None),
-            Change::Words => {
-                let since = words.map_or(WORDS, |at| at.elapsed());
-                if since < WORDS {
-                    return Ok(Some(WORDS - since));
+            Change::Messages => {
+                let since = messages_at.map_or(MESSAGE_INTERVAL, |at| at.elapsed());
+                if since < MESSAGE_INTERVAL {
+                    return Ok(Some(MESSAGE_INTERVAL - since));
                 }
-                words = Some(Instant::now());
+                messages_at = Some(Instant::now());
                 Vec::new()
             }
-            Change::Turned(turned) => turned,
+            Change::Conditions(changed) => changed,
         };
         let api: Api<DestinationFunction> = Api::namespaced(self.client.clone(), &reference.namespace);
         let body = json!({
@@ -86,13 +86,13 @@ impl StatusWriter {
         });
         let params = PatchParams::apply(MANAGER).force();
         match api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
-            Ok(written) => self.record(reference, &written, after, words),
+            Ok(written) => self.record(reference, &written, after, messages_at),
             // The function was deleted in the meantime, or re-created.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
             Err(error) => return Err(error),
         }
-        turned.iter().for_each(|condition| log(reference, condition));
-        self.events.publish(function, &turned).await;
+        changed.iter().for_each(|condition| log(reference, condition));
+        self.events.publish(function, &changed).await;
         Ok(None)
     }
 
@@ -149,9 +149,9 @@ impl StatusWriter {
         reference: &FunctionRef,
         written: &DestinationFunction,
         status: FunctionStatus,
-        words: Option<Instant>,
+        messages_at: Option<Instant>,
     ) {
-        let note = Written { uid: written.uid(), resource_version: written.resource_version(), status, words };
+        let note = Written { uid: written.uid(), resource_version: written.resource_version(), status, messages_at };
         self.lock().insert(reference.clone(), note);
     }
 

@@ -84,7 +84,7 @@ pub fn fill(
     watch_timeout: u32,
     triggers: &mpsc::UnboundedSender<FunctionRef>,
 ) -> (Caches, Vec<BoxFuture<'static, ()>>) {
-    let mut filling = Filling {
+    let mut builder = CacheBuilder {
         client,
         scope,
         any: watcher::Config::default().timeout(watch_timeout),
@@ -94,21 +94,21 @@ pub fn fill(
         watches: Vec::new(),
         complete: Vec::new(),
     };
-    let functions = filling.functions();
-    filling.functions = Some(functions.clone());
+    let functions = builder.functions();
+    builder.functions = Some(functions.clone());
     let caches = Caches {
         functions,
-        deployments: filling.named(prune::deployment),
-        services: filling.named(prune::books),
-        service_accounts: filling.named(prune::books),
-        network_policies: filling.named(prune::books),
-        disruption_budgets: filling.named(prune::books),
-        config_maps: filling.grouped(prune::books),
-        replica_sets: filling.grouped(prune::books),
-        pods: filling.grouped(prune::pod),
-        complete: filling.complete,
+        deployments: builder.named(prune::managed_fields),
+        services: builder.named(prune::managed_fields),
+        service_accounts: builder.named(prune::managed_fields),
+        network_policies: builder.named(prune::managed_fields),
+        disruption_budgets: builder.named(prune::managed_fields),
+        config_maps: builder.grouped(prune::managed_fields),
+        replica_sets: builder.grouped(prune::managed_fields),
+        pods: builder.grouped(prune::pod),
+        complete: builder.complete,
     };
-    (caches, filling.watches)
+    (caches, builder.watches)
 }
 
 impl Caches {
@@ -121,7 +121,7 @@ impl Caches {
     }
 }
 
-struct Filling<'a> {
+struct CacheBuilder<'a> {
     client: &'a Client,
     scope: &'a Scope,
     any: watcher::Config,
@@ -132,7 +132,7 @@ struct Filling<'a> {
     complete: Vec<watch::Receiver<bool>>,
 }
 
-impl Filling<'_> {
+impl CacheBuilder<'_> {
     fn functions(&mut self) -> Store<Guarded> {
         let (reader, mut writer) = store::<Guarded>();
         let config = self.any.clone();
@@ -140,7 +140,7 @@ impl Filling<'_> {
             config,
             |function| Some(FunctionRef::of(function)),
             move |event| writer.apply_watcher_event(event),
-            prune::books,
+            prune::managed_fields,
         );
         reader
     }

@@ -28,31 +28,31 @@ pub(crate) async fn watch(uploads: Arc<Uploads>) {
         drop(uploads);
         weak
     };
-    let mut last_look: Option<Instant> = None;
+    let mut last_check: Option<Instant> = None;
     while let Some(uploads) = uploads.upgrade() {
         uploads.health.settle(Instant::now());
-        let is_due = last_look.is_none_or(|last| last.elapsed() >= INTERVAL);
-        if is_due && (last_look.is_none() || uploads.health.bucket_blocker().is_some()) {
+        let is_due = last_check.is_none_or(|last| last.elapsed() >= INTERVAL);
+        if is_due && (last_check.is_none() || uploads.health.bucket_blocker().is_some()) {
             let mut sessions = uploads.sessions.clone();
             let session = tokio::select! {
                 session = sessions.ready() => session,
                 // Bounded, since this task keeps the uploads alive while it waits.
                 () = tokio::time::sleep(INTERVAL) => continue,
             };
-            last_look = Some(Instant::now());
-            look(&uploads, &session).await;
+            last_check = Some(Instant::now());
+            check(&uploads, &session).await;
         }
         drop(uploads);
         tokio::time::sleep(SETTLE_EVERY).await;
     }
 }
 
-async fn look(uploads: &Uploads, session: &crate::session::Session) {
-    let telling = |reason| matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion);
+async fn check(uploads: &Uploads, session: &crate::session::Session) {
+    let is_conclusive = |reason| matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion);
     let found = match uploads.bucket.head(session).await {
         Ok(()) => None,
         Err(answer) => match failure::classify(&answer, uploads.target()) {
-            ErrorClass::Configuration(blocker) if telling(blocker.reason) => Some(blocker),
+            ErrorClass::Configuration(blocker) if is_conclusive(blocker.reason) => Some(blocker),
             // Access denied: the bucket exists, in this region.
             ErrorClass::Refused(blocker) if blocker.reason == Reason::AccessDenied => None,
             // Any other answer shows neither that the bucket exists nor that it doesn't.
@@ -65,7 +65,7 @@ async fn look(uploads: &Uploads, session: &crate::session::Session) {
         (Some(blocker), _) if !stores => {
             uploads.failed(Extent::Bucket, Evidence::Conclusive, blocker);
         }
-        (None, Some(old)) if telling(old.reason) => uploads.health.found(),
+        (None, Some(old)) if is_conclusive(old.reason) => uploads.health.found(),
         _ => {}
     }
 }

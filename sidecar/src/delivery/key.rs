@@ -86,8 +86,8 @@ impl Keys {
     }
 
     /// The part of the key space that events of this type are in; `None` if keys don't contain the type.
-    pub(super) fn part(&self, event_type: &EventType) -> Option<health::Part> {
-        self.have_type().then(|| health::Part::of(event_type))
+    pub(super) fn part(&self, event_type: &EventType) -> Option<health::KeyPart> {
+        self.have_type().then(|| health::KeyPart::of(event_type))
     }
 
     /// Whether keys contain the event type.

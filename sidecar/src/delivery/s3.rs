@@ -22,7 +22,7 @@ use tributary_crds::function::{self, Checksum, EncryptionType};
 use tributary_telemetry::causes;
 
 use super::failure::S3Answer;
-use super::health::Part;
+use super::health::KeyPart;
 use super::response_check::{self, ResponseCheck};
 use crate::bounded_response::{self, BoundedResponse};
 use crate::clock::{Clock, SdkTime};
@@ -43,7 +43,7 @@ pub(crate) struct Object {
     /// it.
     pub(crate) is_new: bool,
     /// The part of the key space that the key is in; `None` if keys don't contain the type.
-    pub(super) part: Option<Part>,
+    pub(super) part: Option<KeyPart>,
     pub(crate) body: Bytes,
     pub(crate) content_type: &'static str,
 }
@@ -174,7 +174,7 @@ where
 {
     let Some((response, body)) = error.raw_response().and_then(|response| Some((response, response.body().bytes()?)))
     else {
-        return S3Answer::Nothing(causes(error));
+        return S3Answer::NoResponse(causes(error));
     };
     let status = response.status().as_u16();
     // The answer to a HEAD has no body: its code is made up by the SDK.

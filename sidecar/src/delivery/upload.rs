@@ -18,7 +18,7 @@ use tributary_crds::memory::MAX_UPLOADS;
 use super::NotStored;
 use super::circuit_breaker::Evidence;
 use super::failure::{self, ErrorClass, S3Answer, Target};
-use super::health::{BucketHealth, Extent, Parts};
+use super::health::{BucketHealth, Extent, KeyParts};
 use super::precondition::Meaning;
 use super::s3::{Bucket, Object};
 use crate::blocker::Blocker;
@@ -74,7 +74,7 @@ impl Uploads {
     }
 
     /// Checks the circuit breakers of `parts`, and waits for a session until `deadline`.
-    pub(super) async fn admit(&self, parts: Parts, deadline: Instant) -> Result<(), NotStored> {
+    pub(super) async fn admit(&self, parts: KeyParts, deadline: Instant) -> Result<(), NotStored> {
         self.health.admit(parts, Instant::now())?;
         self.session(deadline).await?;
         Ok(())

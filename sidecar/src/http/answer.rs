@@ -51,7 +51,7 @@ pub(crate) enum Answer {
         message: String,
     },
     /// 204: the answer to a browser's preflight.
-    Nothing,
+    NoContent,
     /// A status, content type and text, for the platform port.
     Plain(StatusCode, &'static str, String),
 }
@@ -166,7 +166,7 @@ impl Answer {
                 response.headers_mut().insert(RETRY_AFTER, HeaderValue::from(u16::from(fastrand::u8(least..=most))));
                 response
             }
-            Self::Nothing => {
+            Self::NoContent => {
                 let mut response = Response::new(Full::default());
                 *response.status_mut() = StatusCode::NO_CONTENT;
                 response

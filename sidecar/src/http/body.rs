@@ -124,7 +124,7 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
 async fn next_data(body: &mut Incoming, rate: &mut BodyRate) -> Result<Option<Bytes>, BodyError> {
     loop {
         let start = Instant::now();
-        let Ok(frame) = tokio::time::timeout(rate.patience(), body.frame()).await else {
+        let Ok(frame) = tokio::time::timeout(rate.time_left(), body.frame()).await else {
             if rate.window_ended() {
                 continue;
             }
@@ -133,7 +133,7 @@ async fn next_data(body: &mut Incoming, rate: &mut BodyRate) -> Result<Option<By
         let Some(frame) = frame else { return Ok(None) };
         let frame = frame.map_err(|error| BodyError::Broken(error.to_string()))?;
         let data = frame.into_data().ok();
-        if !rate.came(data.as_ref().map_or(0, Bytes::len), start.elapsed()) {
+        if !rate.record(data.as_ref().map_or(0, Bytes::len), start.elapsed()) {
             return Err(BodyError::Stalled);
         }
         if data.is_some() {

@@ -39,16 +39,16 @@ impl BodyRate {
     }
 
     /// How long to wait for the next piece before the window ends.
-    pub(super) fn patience(&self) -> Duration {
+    pub(super) fn time_left(&self) -> Duration {
         WINDOW.saturating_sub(self.waited).max(MIN_WAIT)
     }
 
     /// Records a piece of `bytes` that arrived after a wait of `waited`. Returns whether the client is fast enough so
     /// far.
-    pub(super) fn came(&mut self, bytes: usize, waited: Duration) -> bool {
+    pub(super) fn record(&mut self, bytes: usize, waited: Duration) -> bool {
         self.bytes += bytes;
         // A client that takes longer runs into the timeout, so the excess is the sidecar's own delay.
-        self.waited += waited.min(self.patience());
+        self.waited += waited.min(self.time_left());
         // Checked only after a wait beyond the window, so that pieces that have arrived already are counted first.
         self.waited < WINDOW + MIN_WAIT || self.window_ended()
     }
@@ -70,17 +70,17 @@ mod tests {
     fn given_up(bytes: usize, every: Duration, first: usize) -> Option<u64> {
         let mut rate = BodyRate::new();
         let (mut now, mut next) = (Duration::ZERO, every);
-        assert!(rate.came(first, Duration::ZERO));
+        assert!(rate.record(first, Duration::ZERO));
         while now < Duration::from_secs(30) {
             let until_next = next - now;
-            if until_next <= rate.patience() {
+            if until_next <= rate.time_left() {
                 now = next;
                 next += every;
-                if !rate.came(bytes, until_next) {
+                if !rate.record(bytes, until_next) {
                     return Some(now.as_secs());
                 }
             } else {
-                now += rate.patience();
+                now += rate.time_left();
                 if !rate.window_ended() {
                     return Some(now.as_secs());
                 }
@@ -116,10 +116,10 @@ mod tests {
         let mut rate = BodyRate::new();
         assert!(rate.window_ended());
         // The sidecar polled late and found a little: more may be waiting behind it.
-        assert!(rate.came(10, Duration::from_secs(60)));
-        assert_eq!(rate.patience(), MIN_WAIT);
-        assert!(rate.came(MIN_WINDOW_BYTES, Duration::ZERO));
+        assert!(rate.record(10, Duration::from_secs(60)));
+        assert_eq!(rate.time_left(), MIN_WAIT);
+        assert!(rate.record(MIN_WINDOW_BYTES, Duration::ZERO));
         assert!(rate.window_ended());
-        assert_eq!(rate.patience(), WINDOW);
+        assert_eq!(rate.time_left(), WINDOW);
     }
 }

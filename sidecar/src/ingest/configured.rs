@@ -20,18 +20,18 @@ const INTERVAL: Duration = Duration::from_secs(60);
 struct Fault {
     blocker: Blocker,
     /// What still works, for the message; `None` if all requests are affected.
-    goes_on: Option<&'static str>,
+    still_admitted: Option<&'static str>,
 }
 
 /// The certificate's problem. The last usable certificate is still served while it is valid.
 fn certificate_fault(tls: &Tls, now: SystemTime) -> Option<Fault> {
-    let goes_on = tls.serves(now).then_some("the certificate that was read before is still shown");
-    Some(Fault { blocker: tls.blocker(now)?, goes_on })
+    let still_admitted = tls.serves(now).then_some("the certificate that was read before is still shown");
+    Some(Fault { blocker: tls.blocker(now)?, still_admitted })
 }
 
 /// The more severe of two faults: one that affects all requests, otherwise the first.
 fn worse(first: Option<Fault>, second: Option<Fault>) -> Option<Fault> {
-    first.into_iter().chain(second).min_by_key(|fault| fault.goes_on.is_some())
+    first.into_iter().chain(second).min_by_key(|fault| fault.still_admitted.is_some())
 }
 
 /// Keeps the condition and the metric of the certificate's expiry up to date; never returns.
@@ -44,14 +44,14 @@ pub(crate) async fn watch(
 ) {
     loop {
         metrics.certificate_expiry(tls.as_ref().and_then(Tls::expiry));
-        let unreadable = access.blocker().map(|blocker| Fault { blocker, goes_on: access.goes_on() });
+        let unreadable = access.blocker().map(|blocker| Fault { blocker, still_admitted: access.still_admitted() });
         let uncertified = tls.as_ref().and_then(|tls| certificate_fault(tls, clock.now()));
         match worse(unreadable, uncertified) {
-            Some(Fault { blocker: Blocker { reason, message }, goes_on: Some(goes_on) }) => {
-                let message = format!("{goes_on}: {message}");
+            Some(Fault { blocker: Blocker { reason, message }, still_admitted: Some(still_admitted) }) => {
+                let message = format!("{still_admitted}: {message}");
                 conditions.set(ConditionType::IngestConfigured, Truth::True, reason, message);
             }
-            Some(Fault { blocker: Blocker { reason, message }, goes_on: None }) => {
+            Some(Fault { blocker: Blocker { reason, message }, still_admitted: None }) => {
                 conditions.set(ConditionType::IngestConfigured, Truth::False, reason, message);
             }
             None => conditions.holds(ConditionType::IngestConfigured, "all that spec.ingest names can be read"),
@@ -72,9 +72,9 @@ mod tests {
 
     #[test]
     fn what_keeps_all_requests_out_is_told_first() {
-        let fault = |reason, goes_on| {
+        let fault = |reason, still_admitted| {
             let blocker = Blocker { reason, message: "m".to_owned() };
-            Some(Fault { blocker, goes_on })
+            Some(Fault { blocker, still_admitted })
         };
         let (part, all) = (fault(Reason::SignatureNotFound, Some("some")), fault(Reason::WriteKeyNotFound, None));
         let (expired, expiring) = (fault(Reason::TlsInvalid, None), fault(Reason::TlsInvalid, Some("some")));

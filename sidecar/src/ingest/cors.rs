@@ -19,12 +19,12 @@ pub(super) struct Cors {
 }
 
 /// The CORS headers of a request: `Origin` and, in a preflight, `Access-Control-Request-Headers`.
-pub(super) struct Asked {
+pub(super) struct CorsRequest {
     origin: Option<HeaderValue>,
     headers: Option<HeaderValue>,
 }
 
-impl Asked {
+impl CorsRequest {
     pub(super) fn of(headers: &HeaderMap) -> Self {
         Self { origin: headers.get(ORIGIN).cloned(), headers: headers.get(ACCESS_CONTROL_REQUEST_HEADERS).cloned() }
     }
@@ -37,7 +37,7 @@ impl Cors {
 
     /// Adds the headers that let the page read the answer. For an origin that is not allowed they are absent, so its
     /// browser hides the answer from the page.
-    pub(super) fn allow(&self, asked: &Asked, answer: &mut HeaderMap) {
+    pub(super) fn allow(&self, asked: &CorsRequest, answer: &mut HeaderMap) {
         // The answer depends on the origin, so a cache must not serve it to another.
         answer.insert(VARY, HeaderValue::from_static("origin"));
         if let Some(origin) = asked.origin.as_ref().filter(|origin| self.allows(origin)) {
@@ -48,7 +48,7 @@ impl Cors {
 
     /// Adds the headers of a preflight's answer. All requested headers are allowed: none has more effect from a browser
     /// than from any other client.
-    pub(super) fn allow_preflight(&self, asked: &Asked, answer: &mut HeaderMap) {
+    pub(super) fn allow_preflight(&self, asked: &CorsRequest, answer: &mut HeaderMap) {
         self.allow(asked, answer);
         if answer.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
@@ -73,8 +73,8 @@ mod tests {
         Cors { origins: origins.iter().map(|origin| origin.parse().unwrap()).collect() }
     }
 
-    fn asked(origin: Option<&'static str>) -> Asked {
-        Asked {
+    fn asked(origin: Option<&'static str>) -> CorsRequest {
+        CorsRequest {
             origin: origin.map(HeaderValue::from_static),
             headers: Some(HeaderValue::from_static("authorization,content-type")),
         }

@@ -30,7 +30,7 @@ use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent, 
 use crate::memory::{Budget, Reservation};
 use crate::status::metrics::Metrics;
 use access::{Credential, Denied, Endpoint};
-use cors::{Asked, Cors};
+use cors::{Cors, CorsRequest};
 use filter::Filter;
 use refusals::Reported;
 use route::{OTHER_PATH, PATHS, Route, route};
@@ -118,12 +118,12 @@ impl Ingest {
         let (start, _in_flight) = (Instant::now(), self.metrics.request_flight());
         let (route, label) = route(request.method(), request.uri().path());
         let (method, mut size) = (known_method(request.method()), RequestSize::default());
-        let asked = self.cors.as_ref().map(|cors| (cors, Asked::of(request.headers())));
+        let asked = self.cors.as_ref().map(|cors| (cors, CorsRequest::of(request.headers())));
         let reported = self.refusals.as_ref().map(|refusals| Reported::new(&request, refusals));
         let response = match (route, asked) {
             // Without authorization: browsers send no credentials with a preflight.
             (Route::Preflight, Some((cors, asked))) => {
-                let mut response = Answer::Nothing.into_response();
+                let mut response = Answer::NoContent.into_response();
                 cors.allow_preflight(&asked, response.headers_mut());
                 response
             }
@@ -206,7 +206,7 @@ impl Ingest {
     fn read(&self, route: &Route, body: ReadBody) -> Result<(ParsedEvents, Reservation), Answer> {
         let ReadBody { bytes, mut reservation } = body;
         let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        let found = match route {
+        let unparsed = match route {
             Route::Single(event_type) => event::single(&bytes, event_type.clone(), received_at, &self.limits),
             Route::Webhook => event::webhook(&bytes, received_at, &self.limits),
             _ => event::batch(&bytes, received_at, &self.limits),
@@ -218,12 +218,12 @@ impl Ingest {
             }
             self.refuse(rejection)
         };
-        let found = found.map_err(refuse)?;
+        let unparsed = unparsed.map_err(refuse)?;
         // A small body can become large events, so their memory is reserved before they are parsed.
-        if !reservation.grow(found.memory_bound()) {
+        if !reservation.grow(unparsed.memory_bound()) {
             return Err(bad_body(&BodyError::OutOfBudget));
         }
-        let batch = found.parse().map_err(refuse)?;
+        let batch = unparsed.parse().map_err(refuse)?;
         // From here on the reservation covers the events instead of the body.
         drop(bytes);
         reservation.keep(memory_bytes(&batch));

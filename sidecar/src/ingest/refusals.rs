@@ -39,7 +39,7 @@ impl<'a> Reported<'a> {
     /// Reports what the answer refuses, if anything: the whole request, or each listed event.
     pub(super) fn answered(&self, answer: &Answer) {
         match answer {
-            Answer::Success | Answer::Nothing | Answer::Plain(..) => {}
+            Answer::Success | Answer::NoContent | Answer::Plain(..) => {}
             Answer::Partial(rejected) => {
                 rejected.listed.iter().for_each(|event| self.report(200, Some(event.index), &event.message));
             }

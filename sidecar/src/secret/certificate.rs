@@ -28,14 +28,14 @@ const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 #[derive(Clone, Debug)]
 struct Certificate {
     /// The last usable certificate, kept while the Secret holds an unusable one.
-    good: Option<Site>,
+    good: Option<ServerCertificate>,
     /// Why the Secret's current content can't be used.
     blocker: Option<Blocker>,
 }
 
 /// A TLS configuration with a certificate and its key, and the certificate's validity.
 #[derive(Clone, Debug)]
-struct Site {
+struct ServerCertificate {
     config: Arc<ServerConfig>,
     /// `None` if rustls can use the certificate but the parser of its dates can't read it.
     validity: Option<Validity>,
@@ -74,7 +74,7 @@ impl Tls {
 
     /// The TLS configuration for a new connection; `None` until there is a usable certificate.
     pub(crate) fn current(&self) -> Option<Arc<ServerConfig>> {
-        self.certificate.borrow().good.as_ref().map(|site| Arc::clone(&site.config))
+        self.certificate.borrow().good.as_ref().map(|certificate_in_use| Arc::clone(&certificate_in_use.config))
     }
 
     /// What is wrong with the Secret, or else with the certificate's validity at `now`.
@@ -87,8 +87,10 @@ impl Tls {
     /// Whether the certificate in use is valid at `now`, even if the Secret's current content can't be used.
     pub(crate) fn serves(&self, now: SystemTime) -> bool {
         let certificate = self.certificate.borrow();
-        let outdated = |site: &Site| site.validity.and_then(|validity| validity.blocker(&self.secret, now)).is_some();
-        certificate.good.as_ref().is_some_and(|site| !outdated(site))
+        let outdated = |certificate_in_use: &ServerCertificate| {
+            certificate_in_use.validity.and_then(|validity| validity.blocker(&self.secret, now)).is_some()
+        };
+        certificate.good.as_ref().is_some_and(|certificate_in_use| !outdated(certificate_in_use))
     }
 
     /// When the certificate in use expires; `None` without one or if its dates can't be read.
@@ -140,7 +142,7 @@ fn blocker(message: String) -> Blocker {
 }
 
 /// Builds the TLS configuration from a certificate chain and its key, both PEM; the error tells people what to fix.
-fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Site, Blocker> {
+fn load([certificate, key]: &[Value; 2], name: &str) -> Result<ServerCertificate, Blocker> {
     let part = |value: &'_ Value, key| match value {
         Ok(value) => Ok(value.to_vec()),
         Err(Missing::Secret) => Err(blocker(format!(
@@ -167,7 +169,7 @@ fn load([certificate, key]: &[Value; 2], name: &str) -> Result<Site, Blocker> {
         .and_then(|config| config.with_no_client_auth().with_single_cert(chain, key))
         .map(|mut config| {
             config.alpn_protocols = vec![b"http/1.1".to_vec()];
-            Site { config: Arc::new(config), validity }
+            ServerCertificate { config: Arc::new(config), validity }
         })
         // Most likely the key does not belong to the certificate.
         .map_err(|error| wrong("the certificate with its key", &error))

@@ -21,7 +21,7 @@ pub(crate) enum StsAnswer {
         offset: Option<ClockOffset>,
     },
     /// No readable answer: no connection, a timeout, or a malformed response. The text is the error.
-    Nothing(String),
+    NoResponse(String),
 }
 
 /// The role and the endpoint of a call, for messages.
@@ -36,7 +36,7 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
     let Call { role, endpoint } = call;
     let (code, said, status, offset) = match answer {
         StsAnswer::Error { status, code, message, offset } => (code.as_str(), message.as_str(), *status, *offset),
-        StsAnswer::Nothing(why) => {
+        StsAnswer::NoResponse(why) => {
             let message = format!("STS at {endpoint} can't be reached: {why}; it is tried again until it answers");
             return Blocker { reason: Reason::StsUnreachable, message };
         }
@@ -145,7 +145,7 @@ mod tests {
                 Reason::AccessDenied,
                 "trust policy",
             ),
-            (StsAnswer::Nothing("connection refused".to_owned()), Reason::StsUnreachable, "connection refused"),
+            (StsAnswer::NoResponse("connection refused".to_owned()), Reason::StsUnreachable, "connection refused"),
         ] {
             let found = blocker(&answer, call);
             assert_eq!(found.reason, reason, "{answer:?}");
@@ -159,6 +159,6 @@ mod tests {
             |code: &str| StsAnswer::Error { status: 403, code: code.to_owned(), message: String::new(), offset: None };
         assert!(refused(&error("AccessDenied")));
         assert!(!refused(&error("Throttling")));
-        assert!(!refused(&StsAnswer::Nothing("timed out".to_owned())));
+        assert!(!refused(&StsAnswer::NoResponse("timed out".to_owned())));
     }
 }

@@ -76,7 +76,8 @@ impl Sts {
             .send()
             .await
             .map_err(|error| answer(&error, self.clock.now()))?;
-        let given = output.credentials.ok_or_else(|| StsAnswer::Nothing("an answer without credentials".to_owned()))?;
+        let given =
+            output.credentials.ok_or_else(|| StsAnswer::NoResponse("an answer without credentials".to_owned()))?;
         let expiry = expiry(&given.expiration)?;
         let ends = asked + schedule::lifetime(expiry, self.clock.now());
         let credentials = Credentials::new(
@@ -133,7 +134,7 @@ fn expiry(expiration: &aws_smithy_types::DateTime) -> Result<SystemTime, StsAnsw
     SystemTime::try_from(*expiration)
         .ok()
         .filter(|expiry| *expiry > SystemTime::UNIX_EPOCH)
-        .ok_or_else(|| StsAnswer::Nothing("its answer was cut short".to_owned()))
+        .ok_or_else(|| StsAnswer::NoResponse("its answer was cut short".to_owned()))
 }
 
 fn seconds(duration: Duration) -> i32 {
@@ -158,6 +159,6 @@ where
         None if status >= 400 => {
             StsAnswer::Error { status, code: status.to_string(), message: "no message".to_owned(), offset }
         }
-        None => StsAnswer::Nothing(causes(error)),
+        None => StsAnswer::NoResponse(causes(error)),
     }
 }

@@ -67,13 +67,13 @@ impl Admin {
         } else if self.readiness.has_begun() {
             return Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned());
         } else {
-            self.hindrance()
+            self.not_ready_reason()
         };
         Answer::Plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, why + "\n")
     }
 
     /// Why the sidecar is not ready yet: the first condition that is `False`, if there is one.
-    fn hindrance(&self) -> String {
+    fn not_ready_reason(&self) -> String {
         let conditions = self.conditions.snapshot();
         match conditions.iter().find(|condition| condition.status == Truth::False) {
             Some(SidecarCondition { r#type, reason, message, .. }) => format!("{type} {reason}: {message}"),

@@ -172,8 +172,9 @@ async fn reconcile_function(
     }
     let live = live_deployment(function, reference, context).await?;
     let mut plan = plan(function, live.as_deref(), reference, context);
-    let wrote = live.as_deref().is_some_and(|live| context.applier.is_younger(&plan.children.meta, live));
-    let rival = context.rivals.detect(reference, live.as_deref(), wrote, Instant::now());
+    let changed_since_write =
+        live.as_deref().is_some_and(|live| context.applier.is_newer_than_written(&plan.children.meta, live));
+    let rival = context.rivals.detect(reference, live.as_deref(), changed_since_write, Instant::now());
     if rival.is_some() {
         plan.action = ChildrenAction::Leave;
     }

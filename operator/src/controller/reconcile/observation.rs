@@ -41,7 +41,7 @@ pub(super) fn observe(
         pods: pods(reference, context, |pod| observe::is_current(pod, &children.config_hash)),
         pods_before: pods_before(&children.config_hash, reference, context),
         identity_source: context.platform.base_identity.of(reference).source(reference),
-        defaulted_replicas: replicas::to_note(function, running),
+        defaulted_replicas: replicas::to_record(function, running),
         recorded: status
             .map(|status| function_status::recorded(status, function.metadata.generation))
             .unwrap_or_default(),

@@ -357,10 +357,10 @@ fn a_renewal_that_begins_to_fail_is_news_of_its_condition_and_of_ready() {
         observed.pods = vec![saying(pod("a", true), said, Truth::True, Reason::RenewalFailing)];
     });
     let after = status(&failing, Some(1), "a=b".to_owned(), Some(&before), at(200));
-    let Change::Turned(turned) = changes(Some(&before), &after) else { panic!("it is no news") };
-    let names: Vec<_> = turned.iter().map(|condition| condition.type_.as_str()).collect();
+    let Change::Conditions(changed) = changes(Some(&before), &after) else { panic!("it is no news") };
+    let names: Vec<_> = changed.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(names, ["Ready", "RoleAssumed"]);
-    assert!(turned.iter().all(|condition| condition.status == "True" && condition.reason == "RenewalFailing"));
+    assert!(changed.iter().all(|condition| condition.status == "True" && condition.reason == "RenewalFailing"));
 }
 
 #[test]
@@ -475,17 +475,17 @@ fn a_status_keeps_the_time_of_what_has_not_turned() {
         })
     };
     let one = status(&denied("of one key"), Some(1), "a=b".to_owned(), Some(&again), at(300));
-    let Change::Turned(turned) = changes(Some(&again), &one) else { panic!("it has turned") };
-    let names: Vec<_> = turned.iter().map(|condition| condition.type_.as_str()).collect();
+    let Change::Conditions(changed) = changes(Some(&again), &one) else { panic!("it has turned") };
+    let names: Vec<_> = changed.iter().map(|condition| condition.type_.as_str()).collect();
     assert_eq!(names, ["Ready", "BucketWritable"]);
     let times: Vec<_> = one.conditions.iter().map(|condition| condition.last_transition_time.0.as_second()).collect();
     assert_eq!(times, [300, 100, 100, 100, 100, 100, 300, 100, 100, 100, 300]);
 
     let other = status(&denied("of another key"), Some(1), "a=b".to_owned(), Some(&one), at(400));
-    assert_eq!(changes(Some(&one), &other), Change::Words);
+    assert_eq!(changes(Some(&one), &other), Change::Messages);
     // A new observed generation is written, but deserves no Event.
     let seen = status(&denied("of one key"), Some(2), "a=b".to_owned(), Some(&one), at(500));
-    assert_eq!(changes(Some(&one), &seen), Change::Turned(vec![]));
+    assert_eq!(changes(Some(&one), &seen), Change::Conditions(vec![]));
 }
 
 /// The Events about a function that was observed like this, one after the other.
@@ -495,7 +495,7 @@ fn news(observed: &[Observed]) -> Vec<Vec<String>> {
         let after = status(observed, Some(1), "a=b".to_owned(), before.as_ref(), Timestamp::UNIX_EPOCH);
         let change = changes(before.as_ref(), &after);
         before = Some(after);
-        let Change::Turned(news) = change else { return Vec::new() };
+        let Change::Conditions(news) = change else { return Vec::new() };
         news.iter().map(|condition| format!("{} {}", condition.type_, condition.reason)).collect()
     });
     told.collect()

@@ -81,7 +81,7 @@ pub(super) struct OneShotCompressors {
 
 impl std::fmt::Debug for OneShotCompressors {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("WholeCompressors").field("compression", &self.compression).finish_non_exhaustive()
+        f.debug_struct("OneShotCompressors").field("compression", &self.compression).finish_non_exhaustive()
     }
 }
 

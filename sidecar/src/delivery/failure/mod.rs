@@ -41,7 +41,7 @@ pub(crate) enum S3Answer {
         start: String,
     },
     /// No connection, or a truncated answer, with the cause.
-    Nothing(String),
+    NoResponse(String),
     /// No answer within the timeout of the request.
     Timeout,
 }
@@ -51,7 +51,7 @@ impl S3Answer {
     pub(crate) fn leaves_in_doubt(&self) -> bool {
         match self {
             Self::Error { status, .. } | Self::Foreign { status, .. } => !(300..500).contains(status),
-            Self::Nothing(_) | Self::Timeout => true,
+            Self::NoResponse(_) | Self::Timeout => true,
         }
     }
 }
@@ -122,7 +122,7 @@ pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
         }
         S3Answer::Foreign { status, start } => foreign(*status, start),
         S3Answer::Timeout => ErrorClass::Retry(no_answer(target)),
-        S3Answer::Nothing(why) => ErrorClass::Retry(unreachable(why, target)),
+        S3Answer::NoResponse(why) => ErrorClass::Retry(unreachable(why, target)),
     }
 }
 

@@ -13,11 +13,17 @@ const TARGET: Target<'_> = Target {
     in_host_name: false,
 };
 
-fn judge(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
-    judge_at(None, status, code, message, region)
+fn classified(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
+    classified_with_offset(None, status, code, message, region)
 }
 
-fn judge_at(offset: Option<ClockOffset>, status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
+fn classified_with_offset(
+    offset: Option<ClockOffset>,
+    status: u16,
+    code: &str,
+    message: &str,
+    region: Option<&str>,
+) -> ErrorClass {
     let (code, message, region) = (code.to_owned(), message.to_owned(), region.map(str::to_owned));
     let class = classify(&S3Answer::Error { status, code, message, region, offset }, TARGET);
     if let ErrorClass::Retry(blocker)
@@ -32,9 +38,9 @@ fn judge_at(offset: Option<ClockOffset>, status: u16, code: &str, message: &str,
 
 #[test]
 fn only_the_right_code_is_a_failed_precondition() {
-    assert_eq!(judge(412, "PreconditionFailed", "", None), ErrorClass::PreconditionFailed);
+    assert_eq!(classified(412, "PreconditionFailed", "", None), ErrorClass::PreconditionFailed);
     for (status, code) in [(412, ""), (412, "AccessDenied"), (200, "PreconditionFailed"), (400, "PreconditionFailed")] {
-        let ErrorClass::Refused(blocker) = judge(status, code, "no", None) else { panic!("{status} {code}") };
+        let ErrorClass::Refused(blocker) = classified(status, code, "no", None) else { panic!("{status} {code}") };
         assert_eq!(blocker.reason, Reason::S3Error, "{status} {code}");
     }
 }
@@ -71,10 +77,12 @@ fn what_may_pass_by_itself_is_tried_again() {
         (307, "Redirect", Reason::S3Error),
         (307, "", Reason::S3Error),
     ] {
-        let ErrorClass::Retry(blocker) = judge(status, code, "", None) else { panic!("{code} is not tried again") };
+        let ErrorClass::Retry(blocker) = classified(status, code, "", None) else {
+            panic!("{code} is not tried again")
+        };
         assert_eq!(blocker.reason, reason, "{code}");
     }
-    for nothing in [S3Answer::Nothing("connection refused".to_owned()), S3Answer::Timeout] {
+    for nothing in [S3Answer::NoResponse("connection refused".to_owned()), S3Answer::Timeout] {
         let class = classify(&nothing, TARGET);
         assert!(matches!(class, ErrorClass::Retry(Blocker { reason: Reason::S3Unreachable, .. })), "{class:?}");
     }
@@ -82,15 +90,15 @@ fn what_may_pass_by_itself_is_tried_again() {
 
 #[test]
 fn a_redirect_for_now_is_not_another_region() {
-    let ErrorClass::Retry(blocker) = judge(307, "TemporaryRedirect", "", Some("eu-west-1")) else { panic!() };
+    let ErrorClass::Retry(blocker) = classified(307, "TemporaryRedirect", "", Some("eu-west-1")) else { panic!() };
     assert!(!blocker.message.contains("spec.s3.region"), "{}", blocker.message);
 }
 
 #[test]
 fn what_another_server_answers_is_quoted_and_tried_again_if_it_is_busy() {
-    let judge = |status| classify(&S3Answer::Foreign { status, start: "<html>hello".to_owned() }, TARGET);
+    let classified = |status| classify(&S3Answer::Foreign { status, start: "<html>hello".to_owned() }, TARGET);
     for status in [101, 200, 201, 202, 204, 206, 302, 303, 308, 400, 401, 403, 404, 405, 407, 412, 413] {
-        let ErrorClass::Configuration(blocker) = judge(status) else { panic!("{status}") };
+        let ErrorClass::Configuration(blocker) = classified(status) else { panic!("{status}") };
         assert_eq!(blocker.reason, Reason::S3Error);
         for part in ["<html>hello", "spec.s3.endpoint", &status.to_string()] {
             assert!(blocker.message.contains(part), "{part}: {}", blocker.message);
@@ -99,7 +107,7 @@ fn what_another_server_answers_is_quoted_and_tried_again_if_it_is_busy() {
     for (status, reason) in
         [(408, Reason::S3Error), (429, Reason::Throttled), (502, Reason::S3Error), (504, Reason::S3Error)]
     {
-        let ErrorClass::Retry(blocker) = judge(status) else { panic!("{status}") };
+        let ErrorClass::Retry(blocker) = classified(status) else { panic!("{status}") };
         assert_eq!(blocker.reason, reason);
         assert!(blocker.message.contains("<html>hello"), "{}", blocker.message);
     }
@@ -117,7 +125,7 @@ fn an_object_may_be_stored_unless_it_was_refused() {
         (error(200), true),
         (S3Answer::Foreign { status: 200, start: String::new() }, true),
         (S3Answer::Foreign { status: 403, start: String::new() }, false),
-        (S3Answer::Nothing(String::new()), true),
+        (S3Answer::NoResponse(String::new()), true),
         (S3Answer::Timeout, true),
     ] {
         assert_eq!(answer.leaves_in_doubt(), in_doubt, "{answer:?}");
@@ -127,7 +135,7 @@ fn an_object_may_be_stored_unless_it_was_refused() {
 #[test]
 fn a_host_name_of_the_buckets_own_that_is_not_known_is_explained() {
     let says = |why: &str, in_host_name| {
-        let answer = S3Answer::Nothing(why.to_owned());
+        let answer = S3Answer::NoResponse(why.to_owned());
         match classify(&answer, Target { in_host_name, ..TARGET }) {
             ErrorClass::Retry(blocker) => blocker.message.contains("forcePathStyle: true"),
             other => panic!("{other:?}"),
@@ -141,16 +149,18 @@ fn a_host_name_of_the_buckets_own_that_is_not_known_is_explained() {
 #[test]
 fn a_dead_session_is_renewed() {
     for (status, code) in [(400, "ExpiredToken"), (400, "InvalidToken"), (403, "InvalidAccessKeyId")] {
-        assert!(matches!(judge(status, code, "", None), ErrorClass::Refresh(_)), "{code}");
+        assert!(matches!(classified(status, code, "", None), ErrorClass::Refresh(_)), "{code}");
     }
 }
 
 #[test]
 fn a_wrong_clock_is_blamed_for_what_it_causes_and_changes_nothing_about_what_is_done() {
-    let judge = |code: &str, status, said: &str, behind| {
-        judge_at(Some(ClockOffset::Behind(behind * Duration::from_secs(60))), status, code, said, None)
+    let classified = |code: &str, status, said: &str, behind| {
+        classified_with_offset(Some(ClockOffset::Behind(behind * Duration::from_secs(60))), status, code, said, None)
     };
-    let ErrorClass::Retry(blocker) = judge("RequestTimeTooSkewed", 403, "too large", 20) else { panic!("no retry") };
+    let ErrorClass::Retry(blocker) = classified("RequestTimeTooSkewed", 403, "too large", 20) else {
+        panic!("no retry")
+    };
     assert_eq!(blocker.reason, Reason::ClockSkewed);
     assert!(blocker.message.contains("20 minutes behind that of S3"), "{}", blocker.message);
     for (code, said, behind, reason) in [
@@ -158,20 +168,20 @@ fn a_wrong_clock_is_blamed_for_what_it_causes_and_changes_nothing_about_what_is_
         ("SignatureDoesNotMatch", "check your key", 1, Reason::S3Error),
         ("AccessDenied", "Access Denied", 20, Reason::ClockSkewed),
     ] {
-        let ErrorClass::Configuration(blocker) = judge(code, 403, said, behind) else { panic!("{code}") };
+        let ErrorClass::Configuration(blocker) = classified(code, 403, said, behind) else { panic!("{code}") };
         assert_eq!(blocker.reason, reason, "{code}: {said}");
     }
     for (said, reason) in [
         ("u is not authorized to perform: s3:PutObject", Reason::AccessDenied),
         ("u is not authorized to perform: kms:GenerateDataKey", Reason::KmsDenied),
     ] {
-        let ErrorClass::Refused(blocker) = judge("AccessDenied", 403, said, 20) else { panic!("{said}") };
+        let ErrorClass::Refused(blocker) = classified("AccessDenied", 403, said, 20) else { panic!("{said}") };
         assert_eq!(blocker.reason, reason, "{said}");
     }
-    let ErrorClass::Refresh(skewed) = judge("ExpiredToken", 400, "expired", 120) else { panic!("no refresh") };
+    let ErrorClass::Refresh(skewed) = classified("ExpiredToken", 400, "expired", 120) else { panic!("no refresh") };
     assert_eq!(skewed.reason, Reason::ClockSkewed);
     assert_eq!(sessions_refused(skewed.clone()), skewed);
-    let ErrorClass::Refresh(invalid) = judge("InvalidToken", 400, "malformed.", 0) else { panic!("no refresh") };
+    let ErrorClass::Refresh(invalid) = classified("InvalidToken", 400, "malformed.", 0) else { panic!("no refresh") };
     let message = sessions_refused(invalid).message;
     assert!(message.starts_with("S3 does not accept the session of arn:r (InvalidToken: malformed), nor"), "{message}");
 }
@@ -211,7 +221,7 @@ fn what_a_person_has_to_fix_says_how_and_whether_all_objects_are_affected() {
         (405, "MethodNotAllowed", "not against this", None, Reason::S3Error, "not against this", false),
         (418, "SomethingNew", "new words", None, Reason::S3Error, "SomethingNew (418): new words", false),
     ] {
-        let (blocker, whole) = match judge(status, code, said, region) {
+        let (blocker, whole) = match classified(status, code, said, region) {
             ErrorClass::Configuration(blocker) => (blocker, true),
             ErrorClass::Refused(blocker) => (blocker, false),
             other => panic!("{code}: {other:?}"),

@@ -20,7 +20,7 @@ use crate::blocker::Blocker;
 use crate::status::conditions::Conditions;
 use crate::status::metrics::{Metrics, TYPES};
 
-pub(in crate::delivery) use parts::{Part, Parts};
+pub(in crate::delivery) use parts::{KeyPart, KeyParts};
 
 /// The scope of an upload's failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,7 +28,7 @@ pub(in crate::delivery) enum Extent {
     /// The whole bucket.
     Bucket,
     /// This part of its key space; `None` if keys don't contain the type.
-    Keys(Option<Part>),
+    Keys(Option<KeyPart>),
 }
 
 /// The health of one function's bucket, shared by all its uploads.
@@ -49,20 +49,20 @@ struct State {
     /// fault.
     written: bool,
     /// What BucketWritable reports; `None` until the first report.
-    said: Option<(Truth, Reason, String)>,
+    reported: Option<(Truth, Reason, String)>,
     /// Whether BucketWritable is True with the reason Ok: then a stored object does not change the report, which
     /// keeps the usual upload cheap.
-    calm: bool,
+    is_healthy: bool,
 }
 
 impl State {
     /// All parts with their breakers.
-    fn parts(&self) -> impl Iterator<Item = (Part, &CircuitBreaker)> {
-        Part::all().zip(&self.parts)
+    fn parts(&self) -> impl Iterator<Item = (KeyPart, &CircuitBreaker)> {
+        KeyPart::all().zip(&self.parts)
     }
 
-    fn breakers(&mut self, parts: Parts) -> impl Iterator<Item = &mut CircuitBreaker> {
-        let of_parts = Part::all().zip(&mut self.parts).filter(move |(part, _)| parts.contains(*part));
+    fn breakers(&mut self, parts: KeyParts) -> impl Iterator<Item = &mut CircuitBreaker> {
+        let of_parts = KeyPart::all().zip(&mut self.parts).filter(move |(part, _)| parts.contains(*part));
         std::iter::once(&mut self.bucket).chain(of_parts.map(|(_, breaker)| breaker))
     }
 
@@ -72,7 +72,7 @@ impl State {
     }
 
     /// Whether another part has stored an object within [`FORGET_AFTER`], so that a fault of `part` affects only it.
-    fn others_store(&self, part: Part, now: Instant) -> bool {
+    fn others_store(&self, part: KeyPart, now: Instant) -> bool {
         let since = now.checked_sub(FORGET_AFTER).unwrap_or(now);
         self.parts().any(|(other, breaker)| other != part && breaker.stored_since(since))
     }
@@ -84,7 +84,7 @@ impl BucketHealth {
     }
 
     /// Checks the breakers for uploads into `parts`. If one refuses, none of the others lets its probe pass.
-    pub(in crate::delivery) fn admit(&self, parts: Parts, now: Instant) -> Result<(), Blocker> {
+    pub(in crate::delivery) fn admit(&self, parts: KeyParts, now: Instant) -> Result<(), Blocker> {
         let mut state = self.lock();
         if let Some(blocker) = state.breakers(parts).find_map(|breaker| breaker.refusal(now).cloned()) {
             return Err(blocker);
@@ -94,7 +94,7 @@ impl BucketHealth {
     }
 
     /// Whether uploads into the part are refused, except probes.
-    pub(in crate::delivery) fn is_open(&self, part: Option<Part>) -> bool {
+    pub(in crate::delivery) fn is_open(&self, part: Option<KeyPart>) -> bool {
         let state = self.lock();
         state.bucket.is_open() || part.is_some_and(|part| state.parts[part.0].is_open())
     }
@@ -117,27 +117,27 @@ impl BucketHealth {
 
     /// Records a stored object, by this PUT or an earlier one; `accepted_condition` if S3 answered 200 to
     /// `If-None-Match`.
-    pub(in crate::delivery) fn stored(&self, part: Option<Part>, accepted_condition: bool, now: Instant) {
+    pub(in crate::delivery) fn stored(&self, part: Option<KeyPart>, accepted_condition: bool, now: Instant) {
         let mut state = self.lock();
         state.written = true;
         if accepted_condition {
             state.preconditions.accepted();
         }
         state.bucket.stored(now);
-        if state.calm {
+        if state.is_healthy {
             if let Some(part) = part {
                 state.parts[part.0].stored(now);
             }
             return;
         }
-        for (other, breaker) in Part::all().zip(&mut state.parts) {
+        for (other, breaker) in KeyPart::all().zip(&mut state.parts) {
             if Some(other) == part {
                 breaker.stored(now);
             } else {
                 breaker.forget_old(now);
             }
         }
-        self.say(&mut state);
+        self.report(&mut state);
     }
 
     /// Records a failed upload. Returns the blocker for its client; if only one part is affected, its message says
@@ -163,7 +163,7 @@ impl BucketHealth {
                 blocker
             }
         };
-        self.say(&mut state);
+        self.report(&mut state);
         blocker
     }
 
@@ -171,7 +171,7 @@ impl BucketHealth {
     pub(in crate::delivery) fn precondition_failed(&self, may_exist: bool) -> Meaning {
         let mut state = self.lock();
         let meaning = state.preconditions.refused(may_exist);
-        self.say(&mut state);
+        self.report(&mut state);
         meaning
     }
 
@@ -181,7 +181,7 @@ impl BucketHealth {
         let mut state = self.lock();
         state.written = state.bucket.stored_after_fault();
         state.bucket.reset();
-        self.say(&mut state);
+        self.report(&mut state);
     }
 
     /// Clears faults that have ended by the passage of time, and reports it.
@@ -190,19 +190,19 @@ impl BucketHealth {
         if state.blocker().is_some() {
             state.bucket.settle(now);
             state.parts.iter_mut().for_each(|breaker| breaker.settle(now));
-            self.say(&mut state);
+            self.report(&mut state);
         }
     }
 
     /// Updates the condition and the metrics from the state.
-    fn say(&self, state: &mut State) {
+    fn report(&self, state: &mut State) {
         self.metrics.circuit_breaker("bucket", state.bucket.is_open());
         for (part, breaker) in state.parts() {
             self.metrics.circuit_breaker(part.label(), breaker.is_open());
         }
         let (truth, reason, message) = match state.blocker() {
             Some(Blocker { reason, message }) => (Truth::False, *reason, message.clone()),
-            None if !state.written && state.said.is_none() => return,
+            None if !state.written && state.reported.is_none() => return,
             None if !state.written => {
                 let message = "the bucket is where it should be; nothing was uploaded yet".to_owned();
                 (Truth::Unknown, Reason::NotYetWritten, message)
@@ -218,13 +218,13 @@ impl BucketHealth {
             None => (Truth::True, Reason::Ok, format!("the last upload to {} was stored", self.name)),
         };
         let new = Some((truth, reason, message));
-        if state.said != new {
+        if state.reported != new {
             if let Some((truth, reason, message)) = &new {
                 self.conditions.set(ConditionType::BucketWritable, *truth, *reason, message.clone());
             }
-            state.said = new;
+            state.reported = new;
         }
-        state.calm = matches!(state.said, Some((Truth::True, Reason::Ok, _)));
+        state.is_healthy = matches!(state.reported, Some((Truth::True, Reason::Ok, _)));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -233,7 +233,7 @@ impl BucketHealth {
 }
 
 /// The blocker of a fault that only this part has.
-fn only(part: Part, blocker: Blocker) -> Blocker {
+fn only(part: KeyPart, blocker: Blocker) -> Blocker {
     let Blocker { reason, message } = blocker;
     Blocker { reason, message: format!("events of type {} only: {message}", part.label()) }
 }

@@ -6,9 +6,9 @@ use crate::status::metrics::{TYPES, place};
 /// The part of the key space that holds the events of one type, as an index into [`TYPES`]: all types beyond the six
 /// of Segment's spec share the last part.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(in crate::delivery) struct Part(pub(super) usize);
+pub(in crate::delivery) struct KeyPart(pub(super) usize);
 
-impl Part {
+impl KeyPart {
     pub(in crate::delivery) fn of(event_type: &EventType) -> Self {
         Self(place(event_type))
     }
@@ -24,16 +24,16 @@ impl Part {
 
 /// A set of parts, as a bit mask.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(in crate::delivery) struct Parts(u8);
+pub(in crate::delivery) struct KeyParts(u8);
 
-impl FromIterator<Part> for Parts {
-    fn from_iter<I: IntoIterator<Item = Part>>(parts: I) -> Self {
+impl FromIterator<KeyPart> for KeyParts {
+    fn from_iter<I: IntoIterator<Item = KeyPart>>(parts: I) -> Self {
         Self(parts.into_iter().fold(0, |set, part| set | 1 << part.0))
     }
 }
 
-impl Parts {
-    pub(super) fn contains(self, part: Part) -> bool {
+impl KeyParts {
+    pub(super) fn contains(self, part: KeyPart) -> bool {
         self.0 & 1 << part.0 != 0
     }
 }

@@ -16,11 +16,11 @@ fn health() -> BucketHealth {
     BucketHealth::new("lake", conditions, Metrics::new(Budget::new(0), &Series::default()))
 }
 
-fn part(name: &str) -> Part {
-    Part::of(&EventType::parse(name).unwrap())
+fn part(name: &str) -> KeyPart {
+    KeyPart::of(&EventType::parse(name).unwrap())
 }
 
-fn one(part: Part) -> Parts {
+fn one(part: KeyPart) -> KeyParts {
     std::iter::once(part).collect()
 }
 
@@ -32,7 +32,7 @@ fn gone() -> Blocker {
     Blocker { reason: Reason::NoSuchBucket, message: "gone".to_owned() }
 }
 
-fn said(health: &BucketHealth) -> (Truth, Reason, String) {
+fn reported(health: &BucketHealth) -> (Truth, Reason, String) {
     let condition = health.conditions.get(ConditionType::BucketWritable).unwrap();
     (condition.status, condition.reason, condition.message)
 }
@@ -55,9 +55,9 @@ fn a_part_that_is_refused_leaves_the_others_alone_and_is_named() {
     assert_eq!(health.admit(one(track), now), Ok(()));
     // A request with events of both is refused, and uses up no probe.
     assert!(health.admit([track, identify].into_iter().collect(), now).is_err());
-    assert_eq!(said(&health), (Truth::False, Reason::AccessDenied, refusal.message));
+    assert_eq!(reported(&health), (Truth::False, Reason::AccessDenied, refusal.message));
     health.stored(Some(identify), true, now + seconds(2));
-    assert_eq!(said(&health).1, Reason::Ok);
+    assert_eq!(reported(&health).1, Reason::Ok);
 }
 
 #[test]
@@ -65,15 +65,15 @@ fn a_part_that_is_not_used_any_more_is_forgotten_once_others_store() {
     let (health, start) = (health(), Instant::now());
     health.failed(Extent::Keys(Some(part("identify"))), Evidence::OneKey, denied(), start);
     health.stored(Some(part("track")), true, start + FORGET_AFTER - seconds(1));
-    assert_eq!(said(&health).0, Truth::False);
+    assert_eq!(reported(&health).0, Truth::False);
     health.stored(Some(part("track")), true, start + FORGET_AFTER);
-    assert_eq!(said(&health).0, Truth::True);
+    assert_eq!(reported(&health).0, Truth::True);
 }
 
 #[test]
 fn a_fault_of_the_bucket_is_over_once_anything_is_stored_or_s3_answers_for_a_key() {
     let (health, now) = (health(), Instant::now());
-    let everything: Parts = Part::all().collect();
+    let everything: KeyParts = KeyPart::all().collect();
     health.failed(Extent::Bucket, Evidence::Conclusive, gone(), now);
     assert_eq!(health.admit(everything, now), Err(gone()));
     health.stored(Some(part("page")), true, now);
@@ -83,7 +83,7 @@ fn a_fault_of_the_bucket_is_over_once_anything_is_stored_or_s3_answers_for_a_key
     assert!(health.admit(one(part("page")), later).is_err());
     health.failed(Extent::Keys(Some(part("identify"))), Evidence::OneKey, denied(), later);
     assert_eq!(health.admit(one(part("page")), later), Ok(()));
-    assert_eq!(said(&health).1, Reason::AccessDenied);
+    assert_eq!(reported(&health).1, Reason::AccessDenied);
 }
 
 #[test]
@@ -91,7 +91,7 @@ fn a_key_that_fails_among_others_does_not_make_the_condition_flap() {
     let (health, start) = (health(), Instant::now());
     let track = Some(part("track"));
     let mut turns = 0;
-    let mut last = said(&health).0;
+    let mut last = reported(&health).0;
     for tick in 0..600_u64 {
         let now = start + Duration::from_millis(100 * tick);
         health.stored(track, true, now);
@@ -99,7 +99,7 @@ fn a_key_that_fails_among_others_does_not_make_the_condition_flap() {
             health.failed(Extent::Keys(track), Evidence::OneKey, denied(), now);
         }
         assert_eq!(health.admit(one(part("track")), now), Ok(()));
-        let truth = said(&health).0;
+        let truth = reported(&health).0;
         turns += usize::from(truth != last);
         last = truth;
     }
@@ -134,23 +134,23 @@ proptest! {
             now += Duration::from_millis(gap);
             match step {
                 Step::Stored(index) => {
-                    health.stored(Some(Part(index)), true, now);
+                    health.stored(Some(KeyPart(index)), true, now);
                     stored[index] = Some(now);
                 }
                 Step::Failed(None, evidence) => {
                     health.failed(Extent::Bucket, evidence, gone(), now);
                 }
                 Step::Failed(Some(index), evidence) => {
-                    health.failed(Extent::Keys(Some(Part(index))), evidence, denied(), now);
+                    health.failed(Extent::Keys(Some(KeyPart(index))), evidence, denied(), now);
                 }
                 Step::Asked(index) => {
                     let lately = stored[index].is_some_and(|stored| now - stored < WINDOW);
-                    let refused = health.admit(one(Part(index)), now).is_err();
+                    let refused = health.admit(one(KeyPart(index)), now).is_err();
                     prop_assert!(!(lately && refused));
                 }
             }
             // The reported condition matches the state.
-            let wrong = said(&health).0 == Truth::False;
+            let wrong = reported(&health).0 == Truth::False;
             prop_assert_eq!(wrong, health.lock().blocker().is_some());
         }
     }

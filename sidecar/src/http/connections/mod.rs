@@ -60,14 +60,14 @@ pub(crate) struct Connections {
 struct State {
     table: Table,
     /// The channel to each connection through which it is asked to close.
-    asked: HashMap<Id, Asked>,
+    close_requests: HashMap<Id, CloseRequest>,
     /// When all connections that were asked so far may close.
     settled: Option<Instant>,
 }
 
 /// Asks one connection to close.
 #[derive(Clone, Debug)]
-struct Asked {
+struct CloseRequest {
     notify: Arc<Notify>,
     /// When the connection may close, if it stays idle or blocked until then.
     settles_at: Arc<Mutex<Instant>>,
@@ -77,7 +77,7 @@ impl State {
     /// Asks the next connection to close, if `limit` or more would stay open. Returns whether one was asked.
     fn ask_next_to_close(&mut self, limit: usize) -> bool {
         let Some(id) = self.table.shed(limit) else { return false };
-        if let Some(Asked { notify, settles_at }) = self.asked.get(&id) {
+        if let Some(CloseRequest { notify, settles_at }) = self.close_requests.get(&id) {
             self.settled = self.settled.max(Some(*settles_at.lock()));
             notify.notify_one();
         }
@@ -118,15 +118,15 @@ impl Connections {
     }
 
     fn try_admit(self: &Arc<Self>) -> Option<Slot> {
-        let asked = Asked { notify: Arc::default(), settles_at: Arc::new(Mutex::new(Instant::now())) };
+        let close_requests = CloseRequest { notify: Arc::default(), settles_at: Arc::new(Mutex::new(Instant::now())) };
         let mut state = self.state();
         let id = state.table.open(self.limit)?;
-        state.asked.insert(id, asked.clone());
+        state.close_requests.insert(id, close_requests.clone());
         drop(state);
         self.counts.open.inc();
         Some(Slot {
             id,
-            asked,
+            close_requests,
             answering: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
@@ -165,7 +165,7 @@ impl Connections {
 #[derive(Debug)]
 pub(in crate::http) struct Slot {
     id: Id,
-    asked: Asked,
+    close_requests: CloseRequest,
     /// True from a request's head until its answer is written.
     answering: AtomicBool,
     /// Whether the answer exists and is being written.
@@ -207,7 +207,7 @@ impl Slot {
 
     /// Lets the connection close after `time` at the earliest.
     fn settle_in(&self, time: Duration) {
-        *self.asked.settles_at.lock() = Instant::now() + time;
+        *self.close_requests.settles_at.lock() = Instant::now() + time;
     }
 
     /// Marks the connection as busy: a request's head was read. It stays busy until the answer is flushed; the guard
@@ -236,7 +236,7 @@ impl Slot {
 
     /// Completes when the connection is asked to close in favour of another one.
     pub(in crate::http) async fn asked_to_close(&self) {
-        self.asked.notify.notified().await;
+        self.close_requests.notify.notified().await;
     }
 
     /// Whether the connection was asked to close and no request has come since.
@@ -246,7 +246,7 @@ impl Slot {
 
     /// When the connection may close, if it stays idle or blocked until then.
     pub(in crate::http) fn settles_at(&self) -> Instant {
-        *self.asked.settles_at.lock()
+        *self.close_requests.settles_at.lock()
     }
 
     /// Completes when all connections are to close.
@@ -260,7 +260,7 @@ impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.connections.state();
         let made_room = state.table.close(self.id);
-        state.asked.remove(&self.id);
+        state.close_requests.remove(&self.id);
         drop(state);
         self.connections.counts.open.dec();
         if made_room {

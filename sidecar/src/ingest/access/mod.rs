@@ -85,7 +85,7 @@ impl Access {
     }
 
     /// Which requests are still accepted while one of the two Secrets can't be read, for messages; `None` if none are.
-    pub(crate) fn goes_on(&self) -> Option<&'static str> {
+    pub(crate) fn still_admitted(&self) -> Option<&'static str> {
         if is_readable(self.write_keys.as_ref()) {
             Some("requests with a write key are taken, signed ones are answered 503")
         } else if is_readable(self.signature.as_ref()) {
@@ -204,11 +204,11 @@ fn follow_ref<T: Send + Sync + 'static>(
         let key = key.clone();
         move || folder.read(&key)
     };
-    follow(read, move |value| judge(value, r#use, &name, &key, parse))
+    follow(read, move |value| parse_secret(value, r#use, &name, &key, parse))
 }
 
 /// Parses a Secret's value; the error says what to fix, without the value.
-fn judge<T>(
+fn parse_secret<T>(
     value: &Value,
     r#use: SecretUse,
     name: &str,

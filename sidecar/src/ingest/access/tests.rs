@@ -151,7 +151,7 @@ fn a_credential_that_is_missing_is_told_from_one_that_is_wrong() {
 #[test]
 fn while_one_of_two_secrets_can_be_read_some_requests_are_let_in() {
     let (no_keys, no_secrets) = (known(Err(gone())), known(Err(gone())));
-    for (write_keys, signature, goes_on) in [
+    for (write_keys, signature, still_admitted) in [
         (keys(), no_secrets.clone(), "with a write key are taken"),
         (no_keys.clone(), secrets(), "signed webhooks are taken"),
         (no_keys.clone(), None, ""),
@@ -160,21 +160,24 @@ fn while_one_of_two_secrets_can_be_read_some_requests_are_let_in() {
     ] {
         let access = Access { write_keys, signature };
         assert!(access.blocker().is_some());
-        let said = access.goes_on();
-        assert!(said.is_some() != goes_on.is_empty() && said.unwrap_or_default().contains(goes_on), "{access:?}");
+        let said = access.still_admitted();
+        assert!(
+            said.is_some() != still_admitted.is_empty() && said.unwrap_or_default().contains(still_admitted),
+            "{access:?}"
+        );
     }
 }
 
 #[test]
 fn what_a_person_should_do_is_said_without_the_value() {
-    let judge = |value: Value| judge(&value, SecretUse::WriteKey, "keys", "writeKey", write_keys::parse);
+    let parse_secret = |value: Value| parse_secret(&value, SecretUse::WriteKey, "keys", "writeKey", write_keys::parse);
     for (value, says) in [
         (Err(Missing::Secret), "create it"),
         (Err(Missing::Key), "spec.ingest.writeKeySecretRef.key"),
         (Ok(b"\n\n".to_vec().into()), "it is empty"),
         (Ok(b"good\nhunter 2".to_vec().into()), "line 2"),
     ] {
-        let blocker = judge(value).unwrap_err();
+        let blocker = parse_secret(value).unwrap_err();
         assert_eq!(blocker.reason, Reason::WriteKeyNotFound);
         assert!(blocker.message.contains(says), "{}", blocker.message);
         assert!(!blocker.message.contains("hunter"));

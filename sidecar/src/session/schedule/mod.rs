@@ -3,7 +3,7 @@
 //!
 //! A call is due at a planned time, or earlier if traffic demands it. A demand never skips the backoff: each failure
 //! sets the earliest time of the next demanded call, and after throttling that is the planned time. All times are
-//! [`Clock::monotonic`](crate::clock::Clock::monotonic); `dice` is a random number in 0..1 for the jitter.
+//! [`Clock::monotonic`](crate::clock::Clock::monotonic); `jitter` is a random number in 0..1 for the jitter.
 
 use std::time::{Duration, SystemTime};
 
@@ -69,8 +69,8 @@ pub(crate) struct Pause {
 }
 
 /// The pauses after `failures` failures in a row, the last of this kind.
-pub(crate) fn pause(failures: u32, kind: FailureKind, session_lives: bool, dice: f64) -> Pause {
-    let up_to = |longest| backoff(failures, longest, dice);
+pub(crate) fn pause(failures: u32, kind: FailureKind, session_lives: bool, jitter: f64) -> Pause {
+    let up_to = |longest| backoff(failures, longest, jitter);
     match kind {
         FailureKind::Throttled => Pause { demanded: up_to(MAX_PAUSE), unprompted: up_to(MAX_PAUSE) },
         FailureKind::Other => Pause {
@@ -81,16 +81,16 @@ pub(crate) fn pause(failures: u32, kind: FailureKind, session_lives: bool, dice:
 }
 
 /// Exponential backoff: 1 s, doubled per failure up to `longest`, with jitter that takes off up to half.
-fn backoff(failures: u32, longest: Duration, dice: f64) -> Duration {
-    jittered(doubled(Duration::from_secs(1), failures, longest), dice)
+fn backoff(failures: u32, longest: Duration, jitter: f64) -> Duration {
+    jittered(doubled(Duration::from_secs(1), failures, longest), jitter)
 }
 
 fn doubled(first: Duration, times: u32, longest: Duration) -> Duration {
     first.saturating_mul(1 << times.saturating_sub(1).min(16)).min(longest)
 }
 
-fn jittered(duration: Duration, dice: f64) -> Duration {
-    duration.mul_f64(0.5 + 0.5 * dice)
+fn jittered(duration: Duration, jitter: f64) -> Duration {
+    duration.mul_f64(0.5 + 0.5 * jitter)
 }
 
 /// How long a session lives, to be measured on the monotonic clock.
@@ -106,8 +106,8 @@ pub(crate) fn lifetime(expiry: SystemTime, now: SystemTime) -> Duration {
 
 /// Time until a session is renewed: half of its life, ±10 % at random, so that sidecars that start together do not keep
 /// renewing together.
-fn renewal(lifetime: Duration, dice: f64) -> Duration {
-    lifetime.mul_f64(0.5 * (0.9 + 0.2 * dice))
+fn renewal(lifetime: Duration, jitter: f64) -> Duration {
+    lifetime.mul_f64(0.5 * (0.9 + 0.2 * jitter))
 }
 
 /// When one kind of call is due. Both times start at zero: due at once.
@@ -193,29 +193,36 @@ impl Schedule {
 
     /// Records a new session. `replaced` says whether S3 had refused the one before, `had_stored` whether that one had
     /// stored anything.
-    pub(crate) fn refreshed(&mut self, now: Duration, lifetime: Duration, replaced: bool, had_stored: bool, dice: f64) {
+    pub(crate) fn refreshed(
+        &mut self,
+        now: Duration,
+        lifetime: Duration,
+        replaced: bool,
+        had_stored: bool,
+        jitter: f64,
+    ) {
         // A session that S3 refused counts as a failure, so that a store that refuses every session causes backoff.
         let failures = if replaced { self.refresh.failures + 1 } else { 0 };
-        let demand_from = if replaced { now + backoff(failures, MAX_DEMANDED_PAUSE, dice) } else { Duration::ZERO };
-        self.refresh = CallTimes { failures, due: now + renewal(lifetime, dice), demand_from };
+        let demand_from = if replaced { now + backoff(failures, MAX_DEMANDED_PAUSE, jitter) } else { Duration::ZERO };
+        self.refresh = CallTimes { failures, due: now + renewal(lifetime, jitter), demand_from };
         let before = if had_stored { 0 } else { self.refused.replaced };
         let replaced = before + u32::from(replaced);
         // This jitter only lengthens the pause.
-        let pause = doubled(REFUSED_SESSION_PAUSE, replaced, MAX_REFUSED_SESSION_PAUSE).mul_f64(1.0 + 0.2 * dice);
+        let pause = doubled(REFUSED_SESSION_PAUSE, replaced, MAX_REFUSED_SESSION_PAUSE).mul_f64(1.0 + 0.2 * jitter);
         let replace_from = if replaced == 0 { Duration::ZERO } else { now + pause };
         self.refused = RefusedSessions { replaced, replace_from };
     }
 
     /// Records a failed request for a session.
-    pub(crate) fn refresh_failed(&mut self, now: Duration, kind: FailureKind, session_lives: bool, dice: f64) {
+    pub(crate) fn refresh_failed(&mut self, now: Duration, kind: FailureKind, session_lives: bool, jitter: f64) {
         self.refresh.failures += 1;
-        let pause = pause(self.refresh.failures, kind, session_lives, dice);
+        let pause = pause(self.refresh.failures, kind, session_lives, jitter);
         self.refresh.after(now, pause);
         self.throttled(now, kind, pause);
     }
 
     /// Records the result of a probe.
-    pub(crate) fn probed(&mut self, now: Duration, outcome: ProbeOutcome, dice: f64) {
+    pub(crate) fn probed(&mut self, now: Duration, outcome: ProbeOutcome, jitter: f64) {
         if outcome == ProbeOutcome::Settled {
             let (due, demand_from) = (now + PROBE_INTERVAL, now + PROBE_INTERVAL);
             self.probe = CallTimes { failures: 0, due, demand_from };
@@ -229,9 +236,9 @@ impl Schedule {
             ProbeOutcome::Settled | ProbeOutcome::Held => (FailureKind::Other, HELD_PROBE_INTERVAL),
         };
         // A probe makes up to two calls, so its backoff starts one step further.
-        let mut pause = pause(failures + 1, kind, true, dice);
+        let mut pause = pause(failures + 1, kind, true, jitter);
         if kind == FailureKind::Other {
-            pause.unprompted = jittered(interval, dice);
+            pause.unprompted = jittered(interval, jitter);
         }
         self.probe.after(now, pause);
         self.throttled(now, kind, pause);

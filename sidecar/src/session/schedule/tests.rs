@@ -32,7 +32,7 @@ fn a_wrong_wall_clock_neither_shortens_a_session_to_nothing_nor_lengthens_it() {
 #[test]
 fn failures_are_spaced_out_but_never_given_up() {
     use FailureKind::{Other, Throttled};
-    for (failures, kind, lives, dice, demanded, unprompted) in [
+    for (failures, kind, lives, jitter, demanded, unprompted) in [
         (1, Other, false, 1.0, 1, 1),
         (3, Other, false, 0.0, 2, 2),
         (5, Other, false, 1.0, 10, 16),
@@ -46,7 +46,7 @@ fn failures_are_spaced_out_but_never_given_up() {
         (40, Throttled, true, 0.0, 30, 30),
     ] {
         let expected = Pause { demanded: seconds(demanded), unprompted: seconds(unprompted) };
-        assert_eq!(pause(failures, kind, lives, dice), expected, "{failures} {kind:?} {lives}");
+        assert_eq!(pause(failures, kind, lives, jitter), expected, "{failures} {kind:?} {lives}");
     }
 }
 
@@ -128,8 +128,8 @@ enum Scripted {
 
 /// The times of all calls in a simulation of length `time`, in which traffic makes every possible demand ten times a
 /// second and STS and S3 answer as scripted. No probe's result lets traffic through.
-fn calls(script: &[Scripted], dice: &[f64], time: Duration) -> Vec<Duration> {
-    let (mut script, mut dice) = (script.iter().cycle(), dice.iter().copied().cycle());
+fn calls(script: &[Scripted], jitter: &[f64], time: Duration) -> Vec<Duration> {
+    let (mut script, mut jitter) = (script.iter().cycle(), jitter.iter().copied().cycle());
     let mut schedule = Schedule::default();
     let mut session: Option<(Duration, bool)> = None;
     let mut refused = false;
@@ -146,12 +146,12 @@ fn calls(script: &[Scripted], dice: &[f64], time: Duration) -> Vec<Duration> {
         schedule.demand_probe();
         if schedule.refresh_due() <= now {
             calls.push(now);
-            let dice = dice.next().unwrap();
+            let jitter = jitter.next().unwrap();
             match script.next().unwrap() {
-                Scripted::Throttled => schedule.refresh_failed(now, FailureKind::Throttled, lives, dice),
-                Scripted::Fails => schedule.refresh_failed(now, FailureKind::Other, lives, dice),
+                Scripted::Throttled => schedule.refresh_failed(now, FailureKind::Throttled, lives, jitter),
+                Scripted::Fails => schedule.refresh_failed(now, FailureKind::Other, lives, jitter),
                 Scripted::RefusedSession { has_stored: will_store } => {
-                    schedule.refreshed(now, SESSION_DURATION, refused && lives, has_stored, dice);
+                    schedule.refreshed(now, SESSION_DURATION, refused && lives, has_stored, jitter);
                     session = Some((now + SESSION_DURATION, *will_store));
                     refused = true;
                 }
@@ -165,7 +165,7 @@ fn calls(script: &[Scripted], dice: &[f64], time: Duration) -> Vec<Duration> {
                 Scripted::Fails => ProbeOutcome::Failed { kind: FailureKind::Other, settled },
                 Scripted::RefusedSession { .. } => ProbeOutcome::Held,
             };
-            schedule.probed(now, outcome, dice.next().unwrap());
+            schedule.probed(now, outcome, jitter.next().unwrap());
         }
         now += Duration::from_millis(100);
     }
@@ -190,9 +190,9 @@ proptest! {
     #[test]
     fn no_traffic_and_no_answers_make_more_calls_than_a_few_a_minute(
         script in prop::collection::vec(scripted(), 1..30),
-        dice in prop::collection::vec(0.0..1.0f64, 1..10),
+        jitter in prop::collection::vec(0.0..1.0f64, 1..10),
     ) {
-        let calls = calls(&script, &dice, 20 * MINUTE);
+        let calls = calls(&script, &jitter, 20 * MINUTE);
         // Of each kind at most one per 5 s, except the first few after its first answer, which are 0.5, 1, 2 and 4 s
         // apart.
         let most = most_a_minute(&calls);
@@ -201,8 +201,8 @@ proptest! {
     }
 
     #[test]
-    fn a_throttling_sts_is_called_ever_more_rarely(dice in prop::collection::vec(0.0..1.0f64, 1..10)) {
-        let calls = calls(&[Scripted::Throttled], &dice, 20 * MINUTE);
+    fn a_throttling_sts_is_called_ever_more_rarely(jitter in prop::collection::vec(0.0..1.0f64, 1..10)) {
+        let calls = calls(&[Scripted::Throttled], &jitter, 20 * MINUTE);
         let most = most_a_minute(&calls);
         prop_assert!((5..=7).contains(&most), "{most} calls in a minute");
         let later: Vec<_> = calls.iter().copied().filter(|at| *at >= MINUTE).collect();
