@@ -9,10 +9,9 @@ use http_body_util::{BodyExt, Limited};
 use hyper::body::Incoming;
 use hyper::{Method, Request, StatusCode};
 use serde_json::json;
-use tokio::signal::unix::{SignalKind, signal};
 use tributary_local_aws::{Accounts, Call, LocalAws, Options};
-use tributary_telemetry::listen;
-use tributary_telemetry::port::{Answer, JSON, TEXT, answer, serve};
+use tributary_runtime::admin_port::{Answer, JSON, TEXT, answer, serve};
+use tributary_runtime::{listen, signals};
 
 use crate::Outcome;
 
@@ -63,14 +62,14 @@ pub fn run(arguments: &Arguments) -> Outcome {
         Ok(runtime) => runtime,
         Err(error) => return Outcome::Failed(format!("can't start threads: {error}\n")),
     };
-    match runtime.block_on(serve_until_told(arguments, aws)) {
+    match runtime.block_on(serve_until_shutdown(arguments, aws)) {
         Ok(()) => Outcome::Done(String::new()),
         Err(error) => Outcome::Failed(format!("{error}\n")),
     }
 }
 
-async fn serve_until_told(arguments: &Arguments, aws: LocalAws) -> std::io::Result<()> {
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+async fn serve_until_shutdown(arguments: &Arguments, aws: LocalAws) -> std::io::Result<()> {
+    let shutdown = signals::shutdown()?;
     let listener = listen(arguments.listen)?;
     let admin = listen(arguments.admin)?;
     println!("S3 and STS  http://{}", listener.local_addr()?);
@@ -80,13 +79,7 @@ async fn serve_until_told(arguments: &Arguments, aws: LocalAws) -> std::io::Resu
         let aws = shown.clone();
         async move { show(request, &aws).await }
     }));
-    let told = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    aws.serve(listener, told).await;
+    aws.serve(listener, shutdown).await;
     Ok(())
 }
 

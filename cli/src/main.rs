@@ -17,7 +17,7 @@ use std::process::ExitCode;
 
 use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
-use tributary_telemetry::one_line;
+use tributary_runtime::errors::one_line;
 
 /// Exit code if the subcommand ran and its work failed.
 const FAILED: u8 = 1;

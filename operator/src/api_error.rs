@@ -1,7 +1,7 @@
 //! Texts and metric reasons for API server errors: kube's `Display` prints the whole `Status` twice.
 
 use kube::runtime::watcher;
-use tributary_telemetry::causes;
+use tributary_runtime::errors::causes;
 
 /// The text of a failed request: message, code and reason of the `Status`, else the chain of causes.
 pub fn error_text(error: &kube::Error) -> String {

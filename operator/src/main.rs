@@ -6,7 +6,6 @@ use std::sync::Arc;
 use clap::Parser;
 use kube::api::Api;
 use kube::{Client, Config};
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tributary_operator::client::{WatchActivity, connect, without_retries};
 use tributary_operator::leader::{Elector, Leadership};
@@ -17,7 +16,7 @@ use tributary_operator::process::admin;
 use tributary_operator::process::flags::Flags;
 use tributary_operator::process::health::Health;
 use tributary_operator::status::events::Events;
-use tributary_telemetry as telemetry;
+use tributary_runtime::{errors, listen, log, signals};
 
 /// Exit code for wrong flags or a wrong platform file: EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -35,7 +34,7 @@ fn main() -> ExitCode {
         Ok(platform) => platform,
         Err(error) => return usage(&error.to_string()),
     };
-    telemetry::start(telemetry::targets(flags.log_level), flags.log_format);
+    log::start(log::targets(flags.log_level), flags.log_format);
     // rustls needs one process-wide provider before the first use of TLS.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     info!(version = env!("CARGO_PKG_VERSION"), identity = flags.identity, sidecar = platform.sidecar.image, "starting");
@@ -50,7 +49,7 @@ fn main() -> ExitCode {
 
 /// Prints on one line what is wrong with the flags or the platform file.
 fn usage(error: &str) -> ExitCode {
-    eprintln!("tributary-operator: {}", telemetry::one_line(error));
+    eprintln!("tributary-operator: {}", errors::one_line(error));
     ExitCode::from(USAGE)
 }
 
@@ -58,11 +57,11 @@ fn usage(error: &str) -> ExitCode {
 async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     use anyhow::Context;
 
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    let shutdown = signals::shutdown()?;
     let config = Config::infer().await.context("finding a cluster")?;
     let (leadership, activity, metrics) = (Leadership::none(), WatchActivity::default(), Metrics::new());
     let health = Health::new(leadership.clone(), activity.clone(), flags.watch_timeout);
-    let listener = telemetry::listen(flags.listen).with_context(|| format!("binding {}", flags.listen))?;
+    let listener = listen(flags.listen).with_context(|| format!("binding {}", flags.listen))?;
     info!(admin = %listener.local_addr()?, "listening");
     tokio::spawn(admin::serve(listener, Arc::clone(&health), Arc::clone(&metrics)));
 
@@ -77,8 +76,7 @@ async fn run(flags: &Flags, mut platform: Platform) -> anyhow::Result<()> {
     let operator = Operator::new(client, flags, events, platform, metrics, health);
     tokio::select! {
         () = lead_when_elected(&mut elector, &operator) => {}
-        _ = terminate.recv() => {}
-        _ = interrupt.recv() => {}
+        () = shutdown => {}
     }
     info!("ending");
     elector.release().await;

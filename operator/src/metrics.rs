@@ -14,7 +14,7 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tributary_crds::conditions::{ConditionType, Truth};
-use tributary_telemetry::exposition::Format;
+use tributary_runtime::exposition::Format;
 
 use crate::apply::REASONS;
 use crate::client::ApiRequest;

@@ -11,7 +11,7 @@ use tributary_crds::function::DeliveryMode;
 use tributary_crds::sidecar_config::SidecarConfig;
 use tributary_crds::values::Variable;
 
-use tributary_telemetry::LogFormat;
+use tributary_runtime::log::LogFormat;
 
 /// Accepts one destination function's events over HTTP and stores them in its S3 bucket.
 ///

@@ -29,7 +29,7 @@ pub mod sidecar;
 mod skew;
 pub mod status;
 
-pub use http::Drain;
 pub use ingest::Refusal;
 pub use session::BaseIdentity;
 pub use sidecar::{Dependencies, Endpoints, Sidecar};
+pub use tributary_runtime::server::Drain;

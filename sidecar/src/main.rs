@@ -5,13 +5,12 @@ use std::sync::Arc;
 
 use anyhow::Context;
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, info};
 use tributary_crds::function::DestinationFunctionSpec;
+use tributary_runtime::{errors, listen, log, signals};
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::config::{self, Flags};
 use tributary_sidecar::{BaseIdentity, Dependencies, Endpoints, Sidecar};
-use tributary_telemetry as telemetry;
 
 /// Exit code for invalid flags or configuration: EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -35,7 +34,7 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return usage(&error.to_string()),
     };
-    let log = telemetry::start(telemetry::targets(config.spec.log_level), flags.log_format);
+    let log = log::start(log::targets(config.spec.log_level), flags.log_format);
     // Explicitly, since rustls can't choose a default where more than one provider is compiled in.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     info!(version = env!("CARGO_PKG_VERSION"), namespace = config.namespace, function = config.name, "starting");
@@ -70,7 +69,7 @@ fn endpoints(spec: &DestinationFunctionSpec) -> Endpoints {
 
 /// Prints on one line what is wrong with the flags or the function; returns [`USAGE`].
 fn usage(error: &str) -> ExitCode {
-    eprintln!("tributary-sidecar: {}", telemetry::one_line(error));
+    eprintln!("tributary-sidecar: {}", errors::one_line(error));
     ExitCode::from(USAGE)
 }
 
@@ -86,16 +85,9 @@ fn run(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
 }
 
 async fn serve(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
-    let bind = |address| telemetry::listen(address).with_context(|| format!("binding {address}"));
+    let bind = |address| listen(address).with_context(|| format!("binding {address}"));
     let (events, admin) = (bind(flags.listen)?, bind(flags.admin)?);
     info!(events = %events.local_addr()?, admin = %admin.local_addr()?, "listening");
-    let (mut terminate, mut interrupt) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
-    let shutdown = async move {
-        tokio::select! {
-            _ = terminate.recv() => {}
-            _ = interrupt.recv() => {}
-        }
-    };
-    sidecar.run(events, admin, shutdown).await;
+    sidecar.run(events, admin, signals::shutdown()?).await;
     Ok(())
 }

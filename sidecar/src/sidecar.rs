@@ -6,17 +6,21 @@ use std::time::Duration;
 
 use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
+use hyper::Request;
+use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::Sender;
 use tokio::sync::{Notify, watch};
 use tracing::info;
 use tributary_crds::memory::budget_bytes;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
-use tributary_telemetry::{Log, targets};
+use tributary_runtime::admin_port;
+use tributary_runtime::log::{Log, targets};
+use tributary_runtime::server::{self, Connections, CurrentTlsConfig, Drain};
 
 use crate::clock::Clock;
 use crate::delivery::{Bucket, Delivery, REASONS, S3Endpoint, Uploads, watch_bucket};
-use crate::http::{self, ConnectionCounts, Connections, CurrentTlsConfig, Drain};
+use crate::http::refuse_framing;
 use crate::ingest::{Access, Ingest, Refusal, request_series, watch_configured};
 use crate::log_level;
 use crate::memory::{self, Budget};
@@ -33,9 +37,6 @@ use crate::status::readiness::Readiness;
 /// How long an idle connection to AWS is kept: S3 closes idle connections after about 20 s, and a PUT on a closed one
 /// fails (awslabs/aws-sdk-rust#1417).
 const POOL_IDLE: Duration = Duration::from_secs(15);
-
-/// Maximum number of connections to the platform port: from the kubelet, the operator, scrapers and people.
-const MAX_ADMIN_CONNECTIONS: usize = 64;
 
 /// The dependencies of a sidecar, provided by the process that runs it.
 #[derive(Debug)]
@@ -133,9 +134,14 @@ impl Sidecar {
             tokio::spawn(watch_configured(access.clone(), tls.clone(), clock, self.conditions(), self.metrics()));
         let ingest = Arc::new(self.ingest(access, uploads));
         let connections = Connections::new(self.config.spec.max_connections(), self.metrics.connections());
-        let handler = move |request| {
+        let handler = move |request: Request<Incoming>| {
             let ingest = Arc::clone(&ingest);
-            async move { ingest.handle(request).await }
+            async move {
+                match refuse_framing(request.headers()) {
+                    Some(refused) => refused,
+                    None => ingest.handle(request).await,
+                }
+            }
         };
         let ending = async {
             shutdown.await;
@@ -143,7 +149,7 @@ impl Sidecar {
             readiness.end();
         };
         let tls = tls.map(|tls| -> CurrentTlsConfig { Arc::new(move || tls.current()) });
-        http::serve(events, connections, tls, Arc::new(handler), self.dependencies.drain, ending).await;
+        server::serve(events, connections, tls, Arc::new(handler), self.dependencies.drain, ending).await;
         for task in [beginning, watching, configured] {
             task.abort();
         }
@@ -223,15 +229,9 @@ impl Sidecar {
             readiness,
             log_level,
         });
-        let handler = move |request| {
-            let admin = Arc::clone(&admin);
-            async move { admin.handle(&request) }
-        };
-        // No drain of its own: `OwnThread::end` stops this server after the server for events has drained.
-        let never = Drain { delay: Duration::MAX, grace: Duration::ZERO };
-        let connections = Connections::new(MAX_ADMIN_CONNECTIONS, ConnectionCounts::default());
-        let serve =
-            move |listener| http::serve(listener, connections, None, Arc::new(handler), never, std::future::pending());
+        let answer = move |request: Request<Incoming>| std::future::ready(admin.handle(&request));
+        // It answers until the process ends.
+        let serve = move |listener| admin_port::serve(listener, answer);
         OwnThread::start(listener, serve).expect("a thread and a socket more than the process has at its start")
     }
 }

@@ -8,7 +8,7 @@ use tokio::net::{TcpListener, TcpSocket};
 use tokio::task::JoinHandle;
 use tokio_rustls::rustls::ServerConfig;
 use tributary_local_aws::{Action, Call, CannedResponse, Clock, Fault, LocalAws, Options, Service, StoredObject};
-use tributary_telemetry::listen;
+use tributary_runtime::listen;
 
 use crate::World;
 

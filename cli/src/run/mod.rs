@@ -20,7 +20,7 @@ use std::net::{SocketAddr, TcpListener};
 use std::path::PathBuf;
 
 use tributary_crds::function::LogLevel;
-use tributary_telemetry::{self as telemetry, LogFormat, Targets};
+use tributary_runtime::log::{self, LogFormat, Targets};
 
 use crate::Outcome;
 use cloud::Cloud;
@@ -94,7 +94,7 @@ fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
     };
     let (events, admin) = (listen(arguments.listen, "--listen")?, listen(arguments.admin, "--admin")?);
     let log_level = function.current().config.spec.log_level;
-    let log = arguments.logs.then(|| telemetry::start(targets(log_level), log_format()));
+    let log = arguments.logs.then(|| log::start(targets(log_level), log_format()));
     Ok(Supervisor { function, cloud, events, admin, console: Console::new(Screen::new(arguments.logs)), log })
 }
 
@@ -106,5 +106,5 @@ fn log_format() -> LogFormat {
 /// The log targets at `level`, without s3s, which logs every refusal as an error, with the request's
 /// headers.
 fn targets(level: LogLevel) -> Targets {
-    telemetry::targets(level).with_target("s3s", None)
+    log::targets(level).with_target("s3s", None)
 }

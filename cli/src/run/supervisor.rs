@@ -11,10 +11,10 @@ use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use tributary_crds::conditions::SidecarCondition;
 use tributary_local_aws::Call;
+use tributary_runtime::log::Log;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::status::metrics::{Metrics, Totals};
 use tributary_sidecar::{Dependencies, Drain, Refusal, Sidecar};
-use tributary_telemetry::Log;
 
 use super::cloud::Cloud;
 use super::console::Console;

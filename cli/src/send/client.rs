@@ -17,7 +17,7 @@ use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
 use rustls::{ClientConfig, RootCertStore};
 use sha1::Sha1;
-use tributary_telemetry::causes;
+use tributary_runtime::errors::causes;
 
 use super::Arguments;
 use super::tally::Sent;

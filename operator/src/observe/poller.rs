@@ -19,7 +19,7 @@ use tokio::task::JoinSet;
 use tributary_crds::conditions::SidecarStatus;
 use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
-use tributary_telemetry::causes;
+use tributary_runtime::errors::causes;
 
 use super::pods::address;
 use super::sanitize::safe;

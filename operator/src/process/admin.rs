@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use hyper::{Request, StatusCode};
 use tokio::net::TcpListener;
-use tributary_telemetry::exposition::Format;
-use tributary_telemetry::port::{Answer, TEXT, answer, serve as serve_port, verdict};
+use tributary_runtime::admin_port::{Answer, TEXT, answer, serve as serve_port, health_answer};
+use tributary_runtime::exposition::Format;
 
 use crate::metrics::Metrics;
 use crate::process::health::Health;
@@ -17,8 +17,8 @@ pub async fn serve(listener: TcpListener, health: Arc<Health>, metrics: Arc<Metr
 
 fn tell<B>(request: &Request<B>, health: &Health, metrics: &Metrics) -> Answer {
     match request.uri().path() {
-        "/healthz" => verdict(health.alive()),
-        "/readyz" => verdict(health.ready()),
+        "/healthz" => health_answer(health.alive()),
+        "/readyz" => health_answer(health.ready()),
         "/metrics" => {
             let format = Format::accepted(request.headers());
             answer(StatusCode::OK, format.content_type(), metrics.encode(format))

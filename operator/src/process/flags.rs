@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use clap::Parser;
 use tributary_crds::function::LogLevel;
-use tributary_telemetry::LogFormat;
+use tributary_runtime::log::LogFormat;
 
 use crate::watch::Scope;
 

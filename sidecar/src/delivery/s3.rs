@@ -19,7 +19,7 @@ use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use bytes::Bytes;
 use tokio::time::timeout;
 use tributary_crds::function::{self, Checksum, EncryptionType};
-use tributary_telemetry::causes;
+use tributary_runtime::errors::causes;
 
 use super::failure::S3Answer;
 use super::health::KeyPart;

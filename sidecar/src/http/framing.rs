@@ -9,7 +9,7 @@ use super::answer::{Answer, AnswerBody, RejectedEvents};
 /// for `chunked` at the end of the last coding; a proxy that goes by another coding sees other requests in the same
 /// bytes (RFC 9112, 11.2). A Content-Length beside it can't be checked here: hyper removes it, and makes the request
 /// the last on its connection.
-pub(super) fn refuse(headers: &HeaderMap) -> Option<Response<AnswerBody>> {
+pub(crate) fn refuse(headers: &HeaderMap) -> Option<Response<AnswerBody>> {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
     let chunked = codings.next()?.as_bytes().eq_ignore_ascii_case(b"chunked");
     if chunked && codings.next().is_none() {

@@ -10,7 +10,7 @@ use aws_credential_types::Credentials;
 use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider};
 use tributary_crds::conditions::Reason;
-use tributary_telemetry::causes;
+use tributary_runtime::errors::causes;
 
 use crate::blocker::Blocker;
 use crate::clock::{Clock, SdkTime};

@@ -13,7 +13,7 @@ use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::policy::{self, PolicyDocument};
 use tributary_crds::values::{ExternalId, SessionName};
-use tributary_telemetry::causes;
+use tributary_runtime::errors::causes;
 
 use super::failure::StsAnswer;
 use super::identity::StsEndpoint;

@@ -8,7 +8,7 @@ use tokio::sync::watch;
 use tributary_crds::conditions::{SessionTimes, SidecarCondition, SidecarStatus, Truth};
 use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
-use tributary_telemetry::exposition::Format;
+use tributary_runtime::exposition::Format;
 
 use super::conditions::Conditions;
 use super::metrics::Metrics;

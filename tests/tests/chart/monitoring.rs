@@ -11,7 +11,7 @@ use tributary_operator::client::ApiRequest;
 use tributary_operator::finding::Finding;
 use tributary_operator::function::FunctionRef;
 use tributary_operator::metrics::Metrics;
-use tributary_telemetry::exposition::Format;
+use tributary_runtime::exposition::Format;
 use tributary_tests::aws::{error, puts};
 use tributary_tests::event::track;
 use tributary_tests::{Function, started};

@@ -20,10 +20,10 @@ use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
 use tributary_crds::conditions::Reason;
-use tributary_telemetry::exposition::Format;
+use tributary_runtime::exposition::Format;
+use tributary_runtime::server::ConnectionCounts;
 
 use crate::event::{Code, EventType};
-use crate::http::ConnectionCounts;
 use crate::memory::Budget;
 use labels::{CodeLabel, OutcomeLabel, RequestLabels, ScopeLabel, TypeLabel, code_label, label};
 use register::{MemoryCollector, SECONDS, counter, histogram, seconds};

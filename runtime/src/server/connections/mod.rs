@@ -35,16 +35,16 @@ const MIN_BLOCKED: Duration = Duration::from_secs(1);
 
 /// The connection metrics of one listener.
 #[derive(Clone, Debug, Default)]
-pub(crate) struct ConnectionCounts {
+pub struct ConnectionCounts {
     /// Open connections.
-    pub(crate) open: Gauge,
+    pub open: Gauge,
     /// Connections that were idle, or blocked by their client, and were closed so that others could be accepted.
-    pub(crate) shed: Counter,
+    pub shed: Counter,
 }
 
 /// The open connections of one server.
 #[derive(Debug)]
-pub(crate) struct Connections {
+pub struct Connections {
     /// Maximum number of open connections.
     limit: usize,
     state: Mutex<State>,
@@ -87,7 +87,7 @@ impl State {
 
 impl Connections {
     /// An empty set for at most `limit` connections.
-    pub(crate) fn new(limit: usize, counts: ConnectionCounts) -> Arc<Self> {
+    pub fn new(limit: usize, counts: ConnectionCounts) -> Arc<Self> {
         Arc::new(Self {
             limit,
             state: Mutex::default(),
@@ -99,7 +99,7 @@ impl Connections {
 
     /// Registers a new connection as busy; at the limit, waits until another has closed. Only one task at a time may
     /// wait.
-    pub(in crate::http) async fn admit(self: &Arc<Self>) -> Arc<Slot> {
+    pub(in crate::server) async fn admit(self: &Arc<Self>) -> Arc<Slot> {
         // How many connections are taken to be slow to close; as many more are asked.
         let mut slow = 0;
         loop {
@@ -136,7 +136,7 @@ impl Connections {
 
     /// Asks idle connections to close until fewer than `limit` will stay open. Returns when all that were asked may
     /// close; `None` if none is closing.
-    pub(in crate::http) fn shed(&self, limit: usize) -> Option<Instant> {
+    pub(in crate::server) fn shed(&self, limit: usize) -> Option<Instant> {
         let mut state = self.state();
         while state.ask_next_to_close(limit) {}
         (state.table.closing > 0)
@@ -144,12 +144,12 @@ impl Connections {
     }
 
     /// Asks one connection to close, however many are open.
-    pub(in crate::http) fn shed_one(&self) {
+    pub(in crate::server) fn shed_one(&self) {
         self.state().ask_next_to_close(0);
     }
 
     /// Asks every connection to close after its current answer, and waits until all have closed.
-    pub(in crate::http) async fn end(&self) {
+    pub(in crate::server) async fn end(&self) {
         self.ending.send_replace(true);
         while !self.state().table.phases.is_empty() {
             self.changed.notified().await;
@@ -163,7 +163,7 @@ impl Connections {
 
 /// An open connection's entry in [`Connections`], removed when dropped.
 #[derive(Debug)]
-pub(in crate::http) struct Slot {
+pub(in crate::server) struct Slot {
     id: Id,
     close_requests: CloseRequest,
     /// True from a request's head until its answer is written.
@@ -177,14 +177,14 @@ pub(in crate::http) struct Slot {
 
 impl Slot {
     /// Marks the connection as idle: it waits for a handshake or a request.
-    pub(in crate::http) fn idle(&self) {
+    pub(in crate::server) fn idle(&self) {
         self.settle_in(MIN_IDLE);
         self.connections.state().table.idle(self.id);
         self.connections.changed.notify_one();
     }
 
     /// Marks the connection as blocked: a write is pending because the client does not read.
-    pub(in crate::http) fn block(&self) {
+    pub(in crate::server) fn block(&self) {
         if !self.blocked.swap(true, Ordering::AcqRel) {
             self.settle_in(MIN_BLOCKED);
             self.connections.state().table.block(self.id);
@@ -193,7 +193,7 @@ impl Slot {
     }
 
     /// Marks a blocked connection as busy again: a write has made progress.
-    pub(in crate::http) fn unblock(&self) {
+    pub(in crate::server) fn unblock(&self) {
         if self.blocked.load(Ordering::Acquire) {
             self.blocked.store(false, Ordering::Release);
             self.connections.state().table.busy(self.id);
@@ -201,7 +201,7 @@ impl Slot {
     }
 
     /// Whether a write is pending because the client does not read.
-    pub(in crate::http) fn is_blocked(&self) -> bool {
+    pub(in crate::server) fn is_blocked(&self) -> bool {
         self.blocked.load(Ordering::Acquire)
     }
 
@@ -212,7 +212,7 @@ impl Slot {
 
     /// Marks the connection as busy: a request's head was read. It stays busy until the answer is flushed; the guard
     /// must be dropped when the answer exists.
-    pub(in crate::http) fn begin(self: &Arc<Self>) -> Answering {
+    pub(in crate::server) fn begin(self: &Arc<Self>) -> Answering {
         self.answered.store(false, Ordering::Release);
         self.answering.store(true, Ordering::Release);
         self.connections.state().table.busy(self.id);
@@ -222,7 +222,7 @@ impl Slot {
     }
 
     /// Records a completed flush: if an answer was being written, it now is, and the connection is idle.
-    pub(in crate::http) fn flushed(&self) {
+    pub(in crate::server) fn flushed(&self) {
         if self.answered.swap(false, Ordering::AcqRel) {
             self.answering.store(false, Ordering::Release);
             self.idle();
@@ -230,27 +230,27 @@ impl Slot {
     }
 
     /// Whether a request is being read or answered.
-    pub(in crate::http) fn is_answering(&self) -> bool {
+    pub(in crate::server) fn is_answering(&self) -> bool {
         self.answering.load(Ordering::Acquire)
     }
 
     /// Completes when the connection is asked to close in favour of another one.
-    pub(in crate::http) async fn asked_to_close(&self) {
+    pub(in crate::server) async fn asked_to_close(&self) {
         self.close_requests.notify.notified().await;
     }
 
     /// Whether the connection was asked to close and no request has come since.
-    pub(in crate::http) fn is_closing(&self) -> bool {
+    pub(in crate::server) fn is_closing(&self) -> bool {
         self.connections.state().table.phases.get(&self.id) == Some(&Phase::Closing)
     }
 
     /// When the connection may close, if it stays idle or blocked until then.
-    pub(in crate::http) fn settles_at(&self) -> Instant {
+    pub(in crate::server) fn settles_at(&self) -> Instant {
         *self.close_requests.settles_at.lock()
     }
 
     /// Completes when all connections are to close.
-    pub(in crate::http) async fn ending(&self) {
+    pub(in crate::server) async fn ending(&self) {
         // Can't fail: the slot keeps the sender alive.
         let _ = self.connections.ending.subscribe().wait_for(|ending| *ending).await;
     }
@@ -272,7 +272,7 @@ impl Drop for Slot {
 
 /// Guard of a request that is being answered; dropped when the answer exists.
 #[derive(Debug)]
-pub(in crate::http) struct Answering(Arc<Slot>);
+pub(in crate::server) struct Answering(Arc<Slot>);
 
 impl Drop for Answering {
     fn drop(&mut self) {

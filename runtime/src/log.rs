@@ -1,12 +1,4 @@
-//! Logging, error texts, metrics and listening sockets for all binaries.
-//!
-//! [`start`] logs one JSON object per line, or coloured lines on a terminal; [`one_line`] shortens the error of a
-//! process that can't start. [`port`] is the port that the platform asks for health and metrics, and [`exposition`]
-//! writes the metrics in the scraper's format. [`listen`] binds sockets.
-
-pub mod exposition;
-mod listener;
-pub mod port;
+//! Logs to standard output: one JSON object per line, or lines for people on a terminal.
 
 use std::io::{self, IsTerminal};
 
@@ -16,8 +8,6 @@ use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Registry, fmt, reload};
 use tributary_crds::function::LogLevel;
-
-pub use listener::listen;
 
 /// Crates whose debug output contains secrets, external IDs or request bodies, and whose info output contains access
 /// key IDs: they log no more than warnings at any level. An entry stands for all targets that begin with it. (kube's
@@ -77,26 +67,6 @@ pub fn targets(level: LogLevel) -> Targets {
     };
     let capped = CAPPED.map(|target| (target, level.min(LevelFilter::WARN)));
     Targets::new().with_default(level).with_targets(capped)
-}
-
-/// The first paragraph of an error, on one line. In clap's errors it says what is wrong; the rest is the usage.
-pub fn one_line(error: &str) -> String {
-    let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
-    paragraph.split_whitespace().collect::<Vec<_>>().join(" ")
-}
-
-/// An error with its causes on one line, except for causes that it already quotes.
-pub fn causes(error: &dyn std::error::Error) -> String {
-    let mut text = error.to_string();
-    let mut source = error.source();
-    while let Some(cause) = source {
-        let cause_text = cause.to_string();
-        if !text.contains(&cause_text) {
-            text = format!("{text}: {cause_text}");
-        }
-        source = cause.source();
-    }
-    text.split_whitespace().collect::<Vec<_>>().join(" ")
 }
 
 #[cfg(test)]

@@ -1,0 +1,249 @@
+//! The HTTP/1.1 server: limits and timeouts that hyper leaves to its users, TLS, and a graceful drain.
+//!
+//! [`serve`] accepts connections on a listener and passes requests to a handler; during the drain it still answers the
+//! open requests.
+
+mod connections;
+mod tracked;
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::Full;
+use hyper::body::Incoming;
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::service::{HttpService, service_fn};
+use hyper::{Request, Response};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use rustls::ServerConfig;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+use tokio_io_timeout::TimeoutStream;
+use tokio_rustls::TlsAcceptor;
+use tokio_rustls::server::TlsStream;
+use tracing::{debug, warn};
+
+pub use connections::{ConnectionCounts, Connections};
+
+use connections::Slot;
+use tracked::Tracked;
+
+/// Time limit for a request's head, from the last answer on: hyper's only limit on idle connections too, and enforced
+/// only with a timer. Longer than the 10 s after which client libraries flush their queues, or every second request of
+/// theirs would find its connection closed.
+const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// A connection whose client reads nothing of its answer for this long is closed. hyper has no such limit.
+const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// Time limit of a TLS handshake.
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Maximum size of hyper's read buffer, in bytes: of a request's head, and of a piece of a body. Every connection can
+/// fill it before any credential is checked, so the pod's memory has room for this times the maximum number of
+/// connections. Browsers and libraries send heads of a few KiB; servers and load balancers commonly accept 8 to 32 KiB.
+const MAX_HEAD_BYTES: usize = 32 << 10;
+
+/// Time limit for a connection that was asked to close to do so while no request is being answered on it. Then it is
+/// dropped, even if it still discards the rest of a refused body.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
+
+/// The same limit during the drain: longer, so that a head that is arriving can be completed.
+const END_TIMEOUT: Duration = Duration::from_secs(1);
+
+/// Pause after a failure to accept a connection.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Returns the TLS configuration for a new connection; `None` while there is no usable certificate.
+pub type CurrentTlsConfig = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
+
+/// The periods of a graceful shutdown.
+#[derive(Clone, Copy, Debug)]
+pub struct Drain {
+    /// How long the server keeps accepting connections after shutdown begins, while endpoints are still being updated.
+    pub delay: Duration,
+    /// How long after that open requests may take.
+    pub grace: Duration,
+}
+
+/// Serves requests on `listener`, over TLS if `tls` is given, until `shutdown` completes; then drains. `connections`
+/// must not be shared with another listener.
+pub async fn serve<H, F>(
+    listener: TcpListener,
+    connections: Arc<Connections>,
+    tls: Option<CurrentTlsConfig>,
+    handler: Arc<H>,
+    drain: Drain,
+    shutdown: impl Future<Output = ()>,
+) where
+    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    let draining = Arc::new(AtomicBool::new(false));
+    let server = Server { handler, tls, connections: Arc::clone(&connections), draining: Arc::clone(&draining) };
+    // One future for both phases, since it may hold an accepted connection that waits for a slot.
+    let mut accepting = Box::pin(server.accept(listener));
+    tokio::select! {
+        () = &mut accepting => {}
+        () = shutdown => {}
+    }
+    draining.store(true, Ordering::Release);
+    // The Service's endpoints still route clients here for a while.
+    let _ = tokio::time::timeout(drain.delay, &mut accepting).await;
+    drop(accepting);
+    if tokio::time::timeout(drain.grace, connections.end()).await.is_err() {
+        warn!("requests were still being answered when the grace period ended");
+    }
+}
+
+struct Server<H> {
+    handler: Arc<H>,
+    tls: Option<CurrentTlsConfig>,
+    connections: Arc<Connections>,
+    /// Whether answers carry `Connection: close`.
+    draining: Arc<AtomicBool>,
+}
+
+impl<H, F> Server<H>
+where
+    H: Fn(Request<Incoming>) -> F + Send + Sync + 'static,
+    F: Future<Output = Response<Full<Bytes>>> + Send + 'static,
+{
+    /// Accepts connections for as long as it is polled. At the limit, while all connections are busy, one accepted
+    /// connection waits here, and more in the listener's backlog.
+    async fn accept(&self, listener: TcpListener) {
+        loop {
+            match listener.accept().await {
+                Ok((stream, _)) => self.begin(stream, self.connections.admit().await),
+                // Most likely the process is out of file descriptors, so another connection must close first.
+                Err(error) => {
+                    warn!(%error, "accepting a connection failed");
+                    self.connections.shed_one();
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
+                }
+            }
+        }
+    }
+
+    /// Serves a connection in a task of its own.
+    fn begin(&self, stream: TcpStream, slot: Arc<Slot>) {
+        // Without Nagle's algorithm: answers are small and must be sent at once.
+        let _ = stream.set_nodelay(true);
+        let mut stream = Box::pin(TimeoutStream::new(stream));
+        stream.as_mut().set_write_timeout_pinned(Some(WRITE_TIMEOUT));
+        let (handler, draining) = (Arc::clone(&self.handler), Arc::clone(&self.draining));
+        let this = Arc::clone(&slot);
+        let service = service_fn(move |request: Request<Incoming>| {
+            let answering = this.begin();
+            let answer = handler(request);
+            let draining = Arc::clone(&draining);
+            async move {
+                let mut answer = answer.await;
+                if draining.load(Ordering::Acquire) {
+                    answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+                }
+                drop(answering);
+                Ok::<_, Infallible>(answer)
+            }
+        });
+        let tls = self.tls.clone();
+        // Before the task starts, so that connections become idle in the order of their arrival.
+        slot.idle();
+        tokio::spawn(async move {
+            match tls {
+                None => answer(stream, service, slot).await,
+                Some(tls) => {
+                    // A client that stalls in its handshake can be closed in favour of another connection.
+                    let stream = tokio::select! {
+                        stream = shake_hands(stream, &tls) => stream,
+                        () = closing(&slot) => None,
+                        () = slot.ending() => None,
+                    };
+                    if let Some(stream) = stream {
+                        slot.idle();
+                        answer(stream, service, slot).await;
+                    }
+                }
+            }
+        });
+    }
+}
+
+/// Answers the requests on a connection until it ends or is asked to close.
+async fn answer<I, S>(stream: I, service: S, slot: Arc<Slot>)
+where
+    I: AsyncRead + AsyncWrite + Unpin + 'static,
+    S: HttpService<Incoming, ResBody = Full<Bytes>, Error = Infallible>,
+{
+    let stream = TokioIo::new(Tracked::new(stream, Arc::clone(&slot)));
+    let connection = hyper::server::conn::http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .max_buf_size(MAX_HEAD_BYTES)
+        .serve_connection(stream, service);
+    let mut connection = pin!(connection);
+    // Biased: a request that has arrived already is answered before the connection closes.
+    let result = tokio::select! {
+        biased;
+        result = &mut connection => result,
+        () = closing(&slot) => {
+            connection.as_mut().graceful_shutdown();
+            close(connection, CLOSE_TIMEOUT, || slot.is_answering() && !slot.is_blocked()).await
+        }
+        () = slot.ending() => {
+            connection.as_mut().graceful_shutdown();
+            close(connection, END_TIMEOUT, || slot.is_answering()).await
+        }
+    };
+    if let Err(error) = result {
+        debug!(%error, "a connection broke");
+    }
+}
+
+/// Waits until a connection that was asked to close has closed. It is dropped after `patience` without a busy request,
+/// since hyper would wait for the rest of a head or of a refused body.
+async fn close<C>(mut connection: Pin<&mut C>, patience: Duration, is_busy: impl Fn() -> bool) -> hyper::Result<()>
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    loop {
+        match tokio::time::timeout(patience, &mut connection).await {
+            Ok(result) => return result,
+            Err(_) if is_busy() => {}
+            Err(_) => return Ok(()),
+        }
+    }
+}
+
+/// Completes when a connection was asked to close in favour of another one, and has stayed idle or blocked until it may
+/// close ([`Slot::settles_at`]).
+async fn closing(slot: &Slot) {
+    loop {
+        slot.asked_to_close().await;
+        tokio::time::sleep_until(slot.settles_at().into()).await;
+        if slot.is_closing() {
+            return;
+        }
+    }
+}
+
+/// Performs the TLS handshake; `None` if there is no certificate yet, or if the handshake fails or times out.
+async fn shake_hands<I>(stream: I, tls: &CurrentTlsConfig) -> Option<TlsStream<I>>
+where
+    I: AsyncRead + AsyncWrite + Unpin,
+{
+    let accepting = TlsAcceptor::from(tls()?).accept(stream);
+    match tokio::time::timeout(HANDSHAKE_TIMEOUT, accepting).await {
+        Ok(Ok(stream)) => Some(stream),
+        Ok(Err(error)) => {
+            debug!(%error, "a TLS handshake failed");
+            None
+        }
+        Err(_) => None,
+    }
+}
