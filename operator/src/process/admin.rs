@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use hyper::{Request, StatusCode};
 use tokio::net::TcpListener;
-use tributary_runtime::admin_port::{Answer, TEXT, answer, serve as serve_port, health_answer};
+use tributary_runtime::admin_port::{Answer, TEXT, answer, health_answer, serve as serve_port};
 use tributary_runtime::exposition::Format;
 
 use crate::metrics::Metrics;

@@ -73,7 +73,7 @@ pub struct Caches {
     pub replica_sets: Grouped<PartialObjectMeta<ReplicaSet>>,
     /// The sidecars' pods.
     pub pods: Grouped<Pod>,
-    complete: Vec<watch::Receiver<bool>>,
+    pub(super) complete: Vec<watch::Receiver<bool>>,
 }
 
 /// Creates the caches and the watches, one per kind, which keep them current while polled. `watch_timeout` is in

@@ -6,6 +6,8 @@
 //! counts as deleted, and the label is restored.
 
 mod caches;
+#[cfg(test)]
+pub mod filled;
 mod grouped;
 mod listener;
 mod prune;

@@ -8,6 +8,8 @@ mod children;
 mod demands;
 mod observation;
 mod plan;
+#[cfg(test)]
+mod tests;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -209,18 +211,4 @@ async fn reconcile_function(
     }
     // Jitter, so that functions reconciled together are not reconciled together again.
     Ok(Action::requeue(again.unwrap_or_else(|| RESYNC.mul_f64(0.75 + 0.25 * fastrand::f64()))))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn errors_are_counted_under_words_of_a_closed_set() {
-        let forbidden = kube::Error::Api(kube::core::Status::failure("no", "Forbidden").with_code(403).boxed());
-        assert_eq!(ReconcileError::Status(forbidden).reason(), "Forbidden");
-        assert_eq!(ReconcileError::Timeout.reason(), "Timeout");
-        let problem = ApplyError::Orphaned { kind: "Service".to_owned(), name: "a".to_owned() }.problem();
-        assert!(problem.is_some());
-    }
 }

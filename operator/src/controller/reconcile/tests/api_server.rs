@@ -1,0 +1,164 @@
+//! An API server in memory: it stores what is written and records each request.
+//!
+//! It merges what is applied into what is there, and knows neither managed fields nor defaults: what those come to is
+//! tested on a real control plane (`tests/tests/operator`).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use http_body_util::{BodyExt, Full};
+use hyper::body::Bytes;
+use hyper::{Method, Request, Response, StatusCode};
+use kube::Client;
+use kube::client::Body;
+use parking_lot::Mutex;
+use serde_json::{Value, json};
+
+/// Clones share the contents.
+#[derive(Clone, Default)]
+pub struct ApiServer(Arc<Mutex<State>>);
+
+#[derive(Default)]
+struct State {
+    /// By path, without subresources.
+    objects: BTreeMap<String, Value>,
+    requests: Vec<String>,
+    /// The method and the plural that is refused, with the answer.
+    refused: Option<(Method, &'static str, Value)>,
+    version: u64,
+}
+
+impl ApiServer {
+    /// A client of it.
+    pub fn client(&self) -> Client {
+        let server = self.clone();
+        let service = tower::service_fn(move |request: Request<Body>| {
+            let server = server.clone();
+            async move {
+                let (parts, body) = request.into_parts();
+                let body = body.collect().await.expect("a body").to_bytes();
+                let (status, answer) = server.answer(&parts.method, parts.uri.path(), &body);
+                let answer = Full::new(Bytes::from(answer.to_string()));
+                Ok::<_, hyper::Error>(Response::builder().status(status).body(answer).expect("a response"))
+            }
+        });
+        Client::new(service, "default")
+    }
+
+    /// Stores an object at this path.
+    pub fn put(&self, path: &str, mut object: Value) {
+        let mut state = self.0.lock();
+        object["metadata"]["resourceVersion"] = json!(state.next_version());
+        state.objects.insert(path.to_owned(), object);
+    }
+
+    /// The requests since the last call, as `METHOD plural/name[/subresource]`.
+    pub fn requests(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().requests)
+    }
+
+    /// All objects of this plural.
+    pub fn objects(&self, plural: &str) -> Vec<Value> {
+        let state = self.0.lock();
+        let of_plural = state.objects.iter().filter(|(path, _)| short(path).starts_with(&format!("{plural}/")));
+        of_plural.map(|(_, object)| object.clone()).collect()
+    }
+
+    /// Changes the only object of this plural, as somebody else would.
+    pub fn edit(&self, plural: &str, patch: &Value) {
+        let mut state = self.0.lock();
+        let version = state.next_version();
+        let mut of_plural = state.objects.iter_mut().filter(|(path, _)| short(path).starts_with(&format!("{plural}/")));
+        let (_, object) = of_plural.next().expect("an object");
+        merge(object, patch);
+        object["metadata"]["resourceVersion"] = json!(version);
+    }
+
+    /// Refuses requests of this method for this plural with this status and message.
+    pub fn refuse(&self, method: Method, plural: &'static str, code: u16, message: &str) {
+        let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
+            "reason": "Forbidden", "message": message});
+        self.0.lock().refused = Some((method, plural, status));
+    }
+
+    fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (StatusCode, Value) {
+        let mut state = self.0.lock();
+        state.requests.push(format!("{method} {}", short(path)));
+        if let Some((_, _, status)) =
+            state.refused.iter().find(|(refused, plural, _)| refused == method && short(path).starts_with(plural))
+        {
+            let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or_default();
+            return (StatusCode::from_u16(code).expect("a status"), status.clone());
+        }
+        let version = state.next_version();
+        let mut written: Value = serde_json::from_slice(body).unwrap_or_default();
+        let (path, subresource) = match path.rsplit_once('/') {
+            Some((path, name @ ("status" | "scale"))) => (path, Some(name)),
+            _ => (path, None),
+        };
+        match *method {
+            Method::POST => {
+                let name = written["metadata"]["name"].as_str().unwrap_or("generated").to_owned();
+                written["metadata"]["uid"] = json!(format!("uid-{version}"));
+                written["metadata"]["generation"] = json!(1);
+                written["metadata"]["resourceVersion"] = json!(version);
+                state.objects.insert(format!("{path}/{name}"), written.clone());
+                (StatusCode::CREATED, written)
+            }
+            Method::PATCH => {
+                let Some(object) = state.objects.get_mut(path) else { return missing() };
+                if subresource == Some("status") {
+                    object["status"] = written["status"].clone();
+                } else {
+                    merge(object, &written);
+                }
+                object["metadata"]["resourceVersion"] = json!(version);
+                (StatusCode::OK, object.clone())
+            }
+            Method::DELETE => match state.objects.remove(path) {
+                Some(object) => (StatusCode::OK, object),
+                None => missing(),
+            },
+            _ => match state.objects.get(path) {
+                Some(object) => (StatusCode::OK, object.clone()),
+                None => missing(),
+            },
+        }
+    }
+}
+
+impl State {
+    fn next_version(&mut self) -> String {
+        self.version += 1;
+        self.version.to_string()
+    }
+}
+
+fn missing() -> (StatusCode, Value) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 404,
+        "reason": "NotFound", "message": "not found"});
+    (StatusCode::NOT_FOUND, status)
+}
+
+/// What follows the namespace in a path.
+fn short(path: &str) -> &str {
+    path.split_once("/namespaces/").and_then(|(_, rest)| rest.split_once('/')).map_or(path, |(_, rest)| rest)
+}
+
+/// A JSON merge patch (RFC 7396).
+fn merge(target: &mut Value, patch: &Value) {
+    let Value::Object(fields) = patch else {
+        *target = patch.clone();
+        return;
+    };
+    if !target.is_object() {
+        *target = json!({});
+    }
+    for (name, value) in fields {
+        if value.is_null() {
+            target.as_object_mut().expect("an object").remove(name);
+        } else {
+            merge(&mut target[name], value);
+        }
+    }
+}

@@ -1,0 +1,216 @@
+//! Reconciles a function against an API server in memory, and asserts each request.
+
+mod api_server;
+
+use hyper::Method;
+use serde_json::{Value, json};
+use tributary_crds::conditions::FunctionStatus;
+
+use super::*;
+use crate::watch::filled::FilledCaches;
+use api_server::ApiServer;
+
+const NAMESPACE: &str = "/namespaces/shop";
+
+/// A function and the operator that reconciles it.
+struct Scene {
+    server: ApiServer,
+    caches: FilledCaches,
+    context: Arc<Context>,
+}
+
+impl Scene {
+    /// The function `orders` in the namespace `shop`, with these fields beside the required ones.
+    fn new(spec: &Value) -> Self {
+        let mut function = json!({
+            "apiVersion": "tributary.dev/v1alpha1",
+            "kind": "DestinationFunction",
+            "metadata": {"name": "orders", "namespace": "shop", "uid": "u", "generation": 1},
+            "spec": {
+                "roleArn": "arn:aws:iam::123456789012:role/shop-orders",
+                "externalIdSecretRef": {"name": "orders-lake"},
+                "s3": {"bucket": "orders-lake", "region": "us-west-2"},
+            },
+        });
+        function["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        let server = ApiServer::default();
+        server.put(&format!("/apis/tributary.dev/v1alpha1{NAMESPACE}/destinationfunctions/orders"), function);
+        let caches = FilledCaches::new();
+        let context = context(&server, &caches, &json!({}));
+        Self { server, caches, context }
+    }
+
+    /// Restarts the operator with other settings of the platform.
+    fn restart(&mut self, platform: &Value) {
+        self.caches = FilledCaches::new();
+        self.context = context(&self.server, &self.caches, platform);
+    }
+
+    /// Brings the caches up to date, reconciles once, and returns the requests.
+    async fn reconcile(&mut self) -> Vec<String> {
+        self.caches.relist(|plural| self.server.objects(plural));
+        let function = self.caches.caches.functions.state().pop().expect("a function");
+        self.server.requests();
+        // What could not be written is in the status.
+        let _ = reconcile(function, Arc::clone(&self.context)).await;
+        self.server.requests()
+    }
+
+    /// Changes the function's spec.
+    fn edit_function(&self, spec: &Value) {
+        let generation = self.function()["metadata"]["generation"].as_i64().unwrap() + 1;
+        self.server.edit("destinationfunctions", &json!({"metadata": {"generation": generation}, "spec": spec}));
+    }
+
+    fn function(&self) -> Value {
+        self.server.objects("destinationfunctions").remove(0)
+    }
+
+    fn deployment(&self) -> Value {
+        self.server.objects("deployments").remove(0)
+    }
+
+    /// Reports the Deployment as rolled out.
+    fn roll_out(&self) {
+        let generation = self.deployment()["metadata"]["generation"].clone();
+        let status = json!({"observedGeneration": generation, "replicas": 1, "updatedReplicas": 1, "readyReplicas": 1,
+            "availableReplicas": 1});
+        self.server.edit("deployments", &json!({"spec": {"replicas": 1}, "status": status}));
+    }
+
+    /// The status and the reason of a condition.
+    fn condition(&self, r#type: &str) -> (String, String) {
+        let status: FunctionStatus = serde_json::from_value(self.function()["status"].clone()).unwrap();
+        let condition = status.conditions.into_iter().find(|condition| condition.type_ == r#type).unwrap();
+        (condition.status, condition.reason)
+    }
+}
+
+fn context(server: &ApiServer, caches: &FilledCaches, platform: &Value) -> Arc<Context> {
+    let mut settings = json!({"sidecar": {"image": "sidecar:1"}});
+    settings.as_object_mut().unwrap().extend(platform.as_object().unwrap().clone());
+    let platform: Platform = serde_json::from_value(settings).unwrap();
+    let (client, platform) = (server.client(), Arc::new(platform));
+    let events = Events::new(client.clone(), "test", "tributary", "tributary-system");
+    Arc::new(Context {
+        caches: caches.caches.clone(),
+        reports: Reports::default(),
+        applier: Applier::new(client.clone()),
+        status_writer: StatusWriter::new(client, events.clone()),
+        rollouts: Arc::new(Rollouts::new(&platform)),
+        backoff: Backoff::default(),
+        events,
+        rivals: Rivals::of("tributary-system/tributary"),
+        requeue: RequeueRequests::default(),
+        metrics: Metrics::new(),
+        platform,
+    })
+}
+
+/// The requests for other objects than Events.
+fn but_events(requests: Vec<String>) -> Vec<String> {
+    requests.into_iter().filter(|request| !request.contains("events")).collect()
+}
+
+/// Without Events, and `MAP` for the name of a ConfigMap, which ends with a hash.
+fn with_map(requests: Vec<String>) -> Vec<String> {
+    let named = |request: String| match request.split_once("configmaps/orders-") {
+        Some((method, _)) => format!("{method}configmaps/MAP"),
+        None => request,
+    };
+    but_events(requests).into_iter().map(named).collect()
+}
+
+#[tokio::test]
+async fn a_new_function_gets_its_children_and_a_status_and_then_costs_nothing() {
+    let mut scene = Scene::new(&json!({}));
+    let created = ["POST configmaps", "POST serviceaccounts", "POST services", "POST deployments"];
+    let expected = [&created[..], &["PATCH destinationfunctions/orders/status"]].concat();
+    assert_eq!(but_events(scene.reconcile().await), expected);
+    assert_eq!(scene.condition("Ready"), ("False".to_owned(), "Progressing".to_owned()));
+    let second = but_events(scene.reconcile().await);
+    assert!(second.iter().all(|request| request.starts_with("PATCH destinationfunctions/orders/")), "{second:?}");
+    scene.reconcile().await;
+    assert_eq!(scene.reconcile().await, Vec::<String>::new(), "nothing differs");
+}
+
+#[tokio::test]
+async fn a_deployment_that_somebody_edits_is_written_over() {
+    let mut scene = Scene::new(&json!({}));
+    scene.reconcile().await;
+    scene.roll_out();
+    scene.reconcile().await;
+    let containers = &scene.deployment()["spec"]["template"]["spec"]["containers"];
+    let mut edited = containers.clone();
+    edited[0]["image"] = json!("theirs");
+    scene.server.edit("deployments", &json!({"spec": {"template": {"spec": {"containers": edited}}}}));
+    let requests = but_events(scene.reconcile().await);
+    assert_eq!(requests[..2], ["GET deployments/orders", "PATCH deployments/orders"], "{requests:?}");
+    assert_eq!(&scene.deployment()["spec"]["template"]["spec"]["containers"], containers);
+}
+
+#[tokio::test]
+async fn a_function_whose_role_the_platform_revokes_loses_its_sidecars() {
+    let mut scene = Scene::new(&json!({}));
+    scene.reconcile().await;
+    scene.restart(&json!({"policy": {"grants": {"namespaces": {"shop": {"roleArns": ["arn:aws:iam::123456789012:role/other"]}}}}}));
+    let requests = but_events(scene.reconcile().await);
+    let expected = ["GET deployments/orders", "DELETE deployments/orders", "PATCH destinationfunctions/orders/status"];
+    assert_eq!(requests, expected);
+    assert_eq!(scene.condition("Accepted"), ("False".to_owned(), "RoleNotAllowed".to_owned()));
+    scene.reconcile().await;
+    assert_eq!(scene.server.objects("deployments"), Vec::<Value>::new());
+}
+
+#[tokio::test]
+async fn what_changes_of_a_paused_function_is_not_applied() {
+    let mut scene = Scene::new(&json!({}));
+    scene.reconcile().await;
+    // The second fills in spec.replicas.
+    scene.reconcile().await;
+    scene.edit_function(&json!({"paused": true, "s3": {"bucket": "another-lake"}}));
+    let requests = but_events(scene.reconcile().await);
+    assert_eq!(requests, ["PATCH destinationfunctions/orders/status"]);
+    assert_eq!(scene.condition("UpToDate"), ("False".to_owned(), "Paused".to_owned()));
+    // The platform's part is applied all the same: the image.
+    scene.restart(&json!({"sidecar": {"image": "sidecar:2"}}));
+    let requests = but_events(scene.reconcile().await);
+    assert!(requests.contains(&"PATCH deployments/orders".to_owned()), "{requests:?}");
+    assert_eq!(scene.deployment()["spec"]["template"]["spec"]["containers"][0]["image"], "sidecar:2");
+}
+
+#[tokio::test]
+async fn a_child_that_is_refused_is_in_the_status() {
+    let mut scene = Scene::new(&json!({}));
+    let quota = "deployments.apps \"orders\" is forbidden: exceeded quota: small";
+    scene.server.refuse(Method::POST, "deployments", 403, quota);
+    let requests = but_events(scene.reconcile().await);
+    assert_eq!(requests[3..], ["POST deployments", "PATCH destinationfunctions/orders/status"], "{requests:?}");
+    assert_eq!(scene.condition("SidecarAvailable"), ("False".to_owned(), "QuotaExceeded".to_owned()));
+}
+
+#[tokio::test]
+async fn a_changed_configuration_is_another_config_map_and_the_old_one_stays_until_it_is_rolled() {
+    let mut scene = Scene::new(&json!({}));
+    scene.reconcile().await;
+    scene.roll_out();
+    scene.reconcile().await;
+    scene.edit_function(&json!({"s3": {"bucket": "another-lake"}}));
+    let requests = but_events(scene.reconcile().await);
+    let expected = ["POST configmaps", "GET deployments/orders", "PATCH deployments/orders"];
+    assert_eq!(requests[..3], expected, "{requests:?}");
+    assert_eq!(scene.server.objects("configmaps").len(), 2);
+    scene.roll_out();
+    let requests = with_map(scene.reconcile().await);
+    assert!(requests.contains(&"DELETE configmaps/MAP".to_owned()), "{requests:?}");
+    assert_eq!(scene.server.objects("configmaps").len(), 1);
+}
+
+#[test]
+fn errors_are_counted_under_words_of_a_closed_set() {
+    let forbidden = kube::Error::Api(kube::core::Status::failure("no", "Forbidden").with_code(403).boxed());
+    assert_eq!(ReconcileError::Status(forbidden).reason(), "Forbidden");
+    assert_eq!(ReconcileError::Timeout.reason(), "Timeout");
+    let problem = ApplyError::Orphaned { kind: "Service".to_owned(), name: "a".to_owned() }.problem();
+    assert!(problem.is_some());
+}
