@@ -1,4 +1,4 @@
-//! An authority for certificates, which nobody trusts but those who are told to.
+//! A certificate authority for tests, which only sidecars that are configured to do so trust.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -7,7 +7,7 @@ use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, DnType, IsCa, 
 use rustls::pki_types::PrivateKeyDer;
 use tokio_rustls::rustls::ServerConfig;
 
-/// An authority with a key of its own.
+/// A certificate authority with its own key.
 pub struct Authority(CertifiedIssuer<'static, KeyPair>);
 
 impl Default for Authority {
@@ -17,20 +17,20 @@ impl Default for Authority {
 }
 
 impl Authority {
-    /// A new one.
+    /// Creates an authority with a new key.
     ///
     /// # Panics
-    /// Never in practice: a key can be made.
+    /// Never in practice: generating a key does not fail.
     pub fn new() -> Self {
         let mut parameters = CertificateParams::default();
-        // Otherwise all would have one name, and a client would take one for another.
+        // A unique name: clients would mix up authorities of the same name.
         let name = format!("authority {:x}", fastrand::u64(..));
         parameters.distinguished_name.push(DnType::CommonName, name);
         parameters.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         Self(CertifiedIssuer::self_signed(parameters, key()).expect("a certificate"))
     }
 
-    /// Writes its certificate, for `SSL_CERT_FILE`.
+    /// Writes its certificate as PEM, for `SSL_CERT_FILE`.
     ///
     /// # Panics
     /// If the file can't be written.
@@ -38,10 +38,10 @@ impl Authority {
         std::fs::write(path, self.0.pem()).expect("a file");
     }
 
-    /// What serves TLS with a certificate for this name, which may begin with `*.`.
+    /// A TLS server configuration with a certificate for this name, which may start with `*.`.
     ///
     /// # Panics
-    /// If it is no name.
+    /// If it is not a valid name.
     pub fn server(&self, name: &str) -> Arc<ServerConfig> {
         let key = key();
         let parameters = CertificateParams::new([name.to_owned()]).expect("a name");
@@ -49,7 +49,7 @@ impl Authority {
         let key = PrivateKeyDer::try_from(key.serialize_der()).expect("a key");
         let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::aws_lc_rs::default_provider()))
             .with_safe_default_protocol_versions()
-            .expect("versions")
+            .expect("TLS versions")
             .with_no_client_auth()
             .with_single_cert(vec![certificate.der().clone()], key)
             .expect("a certificate and its key");

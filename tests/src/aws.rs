@@ -1,4 +1,4 @@
-//! AWS, in this process.
+//! Serves S3 and STS in the test process, and makes their calls fail on demand.
 
 use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::Arc;
@@ -12,7 +12,7 @@ use tributary_runtime::listen;
 
 use crate::World;
 
-/// An S3 and an STS that keep AWS's rules, served on a port of their own until the test ends.
+/// An in-process S3 and STS that enforce AWS's rules, served on a port of their own until the test ends.
 #[derive(Clone)]
 pub struct Aws {
     aws: LocalAws,
@@ -20,20 +20,20 @@ pub struct Aws {
 }
 
 impl Aws {
-    /// Serves `world` by the machine's clock.
+    /// Serves `world` with the machine's clock.
     pub async fn start(world: &World) -> Self {
         Self::start_at(world, Clock::real()).await
     }
 
-    /// Serves `world` by another clock.
+    /// Serves `world` with another clock.
     pub async fn start_at(world: &World, clock: Clock) -> Self {
         Self::start_with(Options { clock, ..Options::new(world.accounts()) }).await
     }
 
-    /// Serves whatever the options say.
+    /// Serves with these options.
     ///
     /// # Panics
-    /// If there is no port to serve on.
+    /// If there is no free port.
     pub async fn start_with(options: Options) -> Self {
         let aws = LocalAws::new(options);
         let listener = listen((Ipv4Addr::LOCALHOST, 0).into()).expect("a free port");
@@ -42,17 +42,17 @@ impl Aws {
         Self { aws, address }
     }
 
-    /// Serves the same over TLS too, at this address, until the task is aborted.
+    /// Serves the same AWS over TLS too, at this address, until the task is aborted.
     ///
     /// # Panics
-    /// If it is taken.
+    /// If the address is in use.
     pub async fn serve_tls(&self, address: &str, tls: Arc<ServerConfig>) -> JoinHandle<()> {
         let listener = TcpListener::bind(address).await.expect("a free address");
         let aws = self.aws.clone();
         tokio::spawn(async move { aws.serve_tls(listener, tls, std::future::pending()).await })
     }
 
-    /// Where it is.
+    /// Its URL.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
@@ -62,22 +62,22 @@ impl Aws {
         self.address
     }
 
-    /// Changes who and what there is. Faults end.
+    /// Replaces the accounts, and removes all faults.
     pub fn set(&self, world: &World) {
         self.aws.set_accounts(world.accounts());
     }
 
-    /// Makes things go wrong; with an empty list, no longer.
+    /// Replaces the faults.
     pub fn faults(&self, faults: impl IntoIterator<Item = Fault>) {
         self.aws.set_faults(faults.into_iter().collect());
     }
 
-    /// All objects.
+    /// All stored objects.
     pub fn objects(&self) -> Vec<StoredObject> {
         self.aws.objects()
     }
 
-    /// The object of this key.
+    /// The object with this key.
     ///
     /// # Panics
     /// If there is none.
@@ -87,57 +87,57 @@ impl Aws {
         objects.into_iter().find(|object| object.key == key).unwrap_or_else(|| panic!("no {key} among {keys:?}"))
     }
 
-    /// All calls that were answered so far, or cut.
+    /// All calls so far that were answered, or whose connection was cut.
     pub fn calls(&self) -> Vec<Call> {
         self.aws.calls()
     }
 
-    /// The calls of AssumeRole that were answered so far.
+    /// The calls of AssumeRole so far.
     pub fn assume_role_calls(&self) -> Vec<Call> {
         self.calls().into_iter().filter(|call| call.operation == "AssumeRole").collect()
     }
 
-    /// How many sessions STS has given.
+    /// How many sessions STS has issued.
     pub fn sessions(&self) -> usize {
         self.assume_role_calls().iter().filter(|call| call.status == Some(200)).count()
     }
 
-    /// How often PutObject was answered with this code.
+    /// How many PutObject calls had this outcome: an error code, or `cut` for a cut connection.
     pub fn puts_answered(&self, outcome: &str) -> u64 {
         let counts = self.aws.counts();
         counts.iter().filter(|((_, name, how), _)| *name == "PutObject" && how == outcome).map(|(_, count)| count).sum()
     }
 
-    /// The time there.
+    /// Its clock.
     pub fn clock(&self) -> &Clock {
         self.aws.clock()
     }
 }
 
-/// An address that refuses connections until it is opened.
-pub struct Door {
+/// A port that refuses connections until it is opened.
+pub struct ClosedPort {
     socket: TcpSocket,
     address: SocketAddr,
 }
 
-impl Door {
-    /// A closed door: the port is taken, and nobody listens.
+impl ClosedPort {
+    /// Binds a free port without listening on it.
     ///
     /// # Panics
     /// If there is no free port.
-    pub fn closed() -> Self {
+    pub fn bind() -> Self {
         let socket = TcpSocket::new_v4().expect("a socket");
         socket.bind(([127, 0, 0, 1], 0).into()).expect("a free port");
         let address = socket.local_addr().expect("a bound port");
         Self { socket, address }
     }
 
-    /// What is to be reached through it.
+    /// Its URL.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)
     }
 
-    /// Opens it: `aws` answers behind it.
+    /// Starts listening, and serves `aws` there.
     ///
     /// # Panics
     /// If the socket can't listen.
@@ -151,27 +151,27 @@ fn serve(aws: &LocalAws, listener: TcpListener) {
     tokio::spawn(async move { aws.serve(listener, std::future::pending()).await });
 }
 
-/// A fault of every PutObject.
+/// A fault that affects every PutObject.
 pub fn puts(action: Action) -> Fault {
     Fault { operation: Some("PutObject".to_owned()), ..Fault::new(action) }
 }
 
-/// A fault of every call to STS.
+/// A fault that affects every call to STS.
 pub fn sts(action: Action) -> Fault {
     Fault { service: Some(Service::Sts), ..Fault::new(action) }
 }
 
-/// What a call that takes `time` longer meets.
+/// Delays a call by `time`.
 pub fn latency(time: Duration) -> Action {
     Action::LatencyMs(u64::try_from(time.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// An error of this code.
+/// Answers a call with this AWS error code.
 pub fn error(code: &str) -> Action {
     Action::Error(code.to_owned())
 }
 
-/// An answer that another server than S3 gives.
+/// Answers a call with a fixed response, as a server other than S3 would.
 pub fn respond(status: u16, headers: &[(&str, &str)], body: &str) -> Action {
     let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
     Action::Respond(CannedResponse { status, headers, body: body.to_owned() })

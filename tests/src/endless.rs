@@ -1,9 +1,9 @@
-//! A server that answers 200 and never comes to the end of it.
+//! An HTTP server whose answers are 200 and never end.
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 
-/// Starts one, which lives as long as the test's runtime. Its URL.
+/// Starts the server, which runs as long as the test's runtime, and returns its URL.
 ///
 /// # Panics
 /// If there is no free port.

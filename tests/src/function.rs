@@ -1,11 +1,11 @@
-//! The function that a sidecar is started with, as the operator writes it.
+//! Builds the configuration file that a sidecar starts with, as the operator writes it.
 
 use serde_json::{Value, json};
 use tributary_crds::sidecar_config::SidecarConfig;
 
 use crate::world::{BUCKET, REGION, ROLE};
 
-/// A function in the making.
+/// A builder for a sidecar's configuration.
 #[derive(Clone, Debug)]
 pub struct Function(Value);
 
@@ -16,7 +16,7 @@ impl Default for Function {
 }
 
 impl Function {
-    /// One that goes with [`crate::World::new`].
+    /// A function that works with [`crate::World::new`].
     pub fn new() -> Self {
         Self(json!({
             "namespace": "shop",
@@ -34,7 +34,7 @@ impl Function {
     /// Sets a field of the spec, by its path: `s3.prefix`.
     ///
     /// # Panics
-    /// If the path leads through something that is no object.
+    /// If the path leads through a value that is not an object.
     #[must_use]
     pub fn with(mut self, path: &str, value: Value) -> Self {
         let place = path.split('.').fold(&mut self.0["spec"], |place, name| &mut place[name]);
@@ -42,29 +42,29 @@ impl Function {
         self
     }
 
-    /// Has the platform demand how external IDs begin.
+    /// Requires a prefix of external IDs, as the platform's grants do.
     #[must_use]
     pub fn external_id_prefix(mut self, prefix: &str) -> Self {
         self.0["externalIdPrefix"] = json!(prefix);
         self
     }
 
-    /// Has the platform only tell of external IDs that begin otherwise.
+    /// Sets a prefix of external IDs that is only audited: an external ID without it is reported and still used.
     #[must_use]
     pub fn audited_external_id_prefix(mut self, prefix: &str) -> Self {
         self.0["externalIdPrefixIsAudited"] = json!(true);
         self.external_id_prefix(prefix)
     }
 
-    /// The file's text: YAML, since JSON is.
+    /// The text of the file. It is JSON, and so also YAML.
     pub fn text(&self) -> String {
         format!("{:#}\n", self.0)
     }
 
-    /// As the sidecar reads it.
+    /// The configuration as the sidecar parses it.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is invalid.
     pub fn config(&self) -> SidecarConfig {
         serde_yaml::from_str(&self.text()).expect("a function")
     }

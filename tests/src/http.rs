@@ -1,4 +1,4 @@
-//! A client, as small as one can be.
+//! A minimal HTTP client, and assertions on the sidecar's answers.
 
 use std::time::Duration;
 
@@ -13,22 +13,22 @@ use serde_json::Value;
 
 use crate::world::{ACCOUNT, BASE_ACCOUNT, BUCKET, OTHER_ACCOUNT, REGION};
 
-/// Longer than anything here may take.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// Longer than any answer in these tests may take.
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
-/// What the function's owner may learn of a fault, and a client may not: names of the function's role,
-/// account, bucket and Secrets, fields, addresses, and what AWS says.
-const DETAILS: [&str; 12] =
+/// Substrings that only the function's owner may see in an error, and clients may not: of the names of the function's
+/// role, account, bucket and Secrets, of fields and addresses, and of AWS's messages.
+const OWNER_ONLY_DETAILS: [&str; 12] =
     ["arn:", ACCOUNT, BASE_ACCOUNT, OTHER_ACCOUNT, BUCKET, REGION, "AWS", "STS", "S3", "127.0.0.1", "spec.", "Secret "];
 
-/// A client with connections that it keeps.
+/// An HTTP client that keeps its connections open.
 #[derive(Clone, Debug)]
 pub struct Http(Client<HttpConnector, Full<Bytes>>);
 
-/// What was answered.
+/// An HTTP answer, with its whole body.
 #[derive(Clone, Debug)]
 pub struct Answer {
-    /// The HTTP status.
+    /// The status code.
     pub status: u16,
     /// The headers.
     pub headers: HeaderMap,
@@ -43,15 +43,15 @@ impl Default for Http {
 }
 
 impl Http {
-    /// A client without connections yet.
+    /// A client without open connections.
     pub fn new() -> Self {
         Self(Client::builder(TokioExecutor::new()).build_http())
     }
 
-    /// Sends a request. An error is a request that got no answer.
+    /// Sends a request.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// If no complete answer arrives within 60 s.
     pub async fn request(
         &self,
         method: Method,
@@ -70,7 +70,7 @@ impl Http {
             let body = body.collect().await.map_err(|error| format!("{error:?}"))?.to_bytes();
             Ok(Answer { status: parts.status.as_u16(), headers: parts.headers, body })
         };
-        tokio::time::timeout(PATIENCE, exchange).await.map_err(|_| format!("no answer in {PATIENCE:?}"))?
+        tokio::time::timeout(ANSWER_TIMEOUT, exchange).await.map_err(|_| format!("no answer in {ANSWER_TIMEOUT:?}"))?
     }
 }
 
@@ -83,29 +83,29 @@ impl Answer {
     /// The body as JSON.
     ///
     /// # Panics
-    /// If it is none.
+    /// If it is not JSON.
     pub fn json(&self) -> Value {
         serde_json::from_slice(&self.body).unwrap_or_else(|error| panic!("{error} in {:?}", self.text()))
     }
 
-    /// The error's code; empty without an error.
+    /// The error code in the body; empty if there is none.
     pub fn code(&self) -> String {
         self.json()["error"]["code"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// The error's sentence; empty without an error.
+    /// The error message in the body; empty if there is none.
     pub fn message(&self) -> String {
         self.json()["error"]["message"].as_str().unwrap_or_default().to_owned()
     }
 
-    /// Whether the error's sentence says something, and nothing that is for the function's owner alone.
-    pub fn tells_no_details(&self) -> bool {
+    /// Whether there is an error message, without details that only the function's owner may see.
+    pub fn hides_owner_details(&self) -> bool {
         let message = self.message();
-        !message.is_empty() && !DETAILS.iter().any(|detail| message.contains(detail))
+        !message.is_empty() && !OWNER_ONLY_DETAILS.iter().any(|detail| message.contains(detail))
     }
 
-    /// Whether it says when to come back, as all that may succeed later must: in 1 to 10 seconds.
-    pub fn says_when_to_retry(&self) -> bool {
+    /// Whether there is a `Retry-After` of 1 to 10 s, which every error that may pass must have.
+    pub fn has_valid_retry_after(&self) -> bool {
         let seconds = self.headers.get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse::<u8>().ok());
         seconds.is_some_and(|seconds| (1..=10).contains(&seconds))
     }

@@ -1,4 +1,4 @@
-//! The sidecar's own code in this process, on a clock that runs faster: an hour in seconds.
+//! Runs the sidecar's code inside the test process, on an accelerated clock: an hour passes in seconds.
 
 use std::ops::Deref;
 use std::sync::Arc;
@@ -12,15 +12,15 @@ use tokio::net::TcpListener;
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_sidecar::{BaseIdentity, Dependencies, Drain, Endpoints, Sidecar};
 
-use crate::mounted::Mounted;
+use crate::mounted::MountedSecrets;
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
 use crate::{Aws, Function, Ports};
 
-/// The clock of the AWS that a sidecar talks to, as the sidecar's own.
+/// The clock of the in-process AWS, as the sidecar's clock.
 #[derive(Clone, Debug)]
-struct Shared(tributary_local_aws::Clock);
+struct AwsClock(tributary_local_aws::Clock);
 
-impl tributary_sidecar::clock::Clock for Shared {
+impl tributary_sidecar::clock::Clock for AwsClock {
     fn now(&self) -> SystemTime {
         self.0.now()
     }
@@ -36,10 +36,10 @@ impl tributary_sidecar::clock::Clock for Shared {
     }
 }
 
-/// A sidecar that runs as a task, until the test ends.
+/// A sidecar that runs as a task until the test ends.
 pub struct InProcess {
     _folder: TempDir,
-    secrets: Mounted,
+    secrets: MountedSecrets,
     ports: Ports,
 }
 
@@ -52,18 +52,18 @@ impl Deref for InProcess {
 }
 
 impl InProcess {
-    /// Starts one, by the clock of `aws`.
+    /// Starts a sidecar with the clock of `aws`, and waits until it is ready.
     ///
     /// # Panics
-    /// If there is no port or no folder for it.
+    /// If it can't be started, or does not become ready within [`DEFAULT_TIMEOUT`](crate::wait::DEFAULT_TIMEOUT).
     pub async fn start(aws: &Aws, function: &Function) -> Self {
         Self::start_with(aws, function, SecretUse::ExternalId, &[("externalId", EXTERNAL_ID)]).await
     }
 
-    /// Starts one that has another Secret from the start.
+    /// As [`start`](Self::start), with these entries in another Secret from the beginning.
     ///
     /// # Panics
-    /// If there is no port or no folder for it.
+    /// If it can't be started, or does not become ready within [`DEFAULT_TIMEOUT`](crate::wait::DEFAULT_TIMEOUT).
     pub async fn start_with(aws: &Aws, function: &Function, r#use: SecretUse, entries: &[(&str, &str)]) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let started = Self::listen(aws, function, folder, r#use, entries).await;
@@ -78,14 +78,14 @@ impl InProcess {
         r#use: SecretUse,
         entries: &[(&str, &str)],
     ) -> Self {
-        let secrets = Mounted::new(folder.path().to_owned());
+        let secrets = MountedSecrets::new(folder.path().to_owned());
         let keys = Credentials::new(ACCESS_KEY_ID, SECRET_ACCESS_KEY, None, None, "test");
         let dependencies = Dependencies {
             identity: BaseIdentity::Given(SharedCredentialsProvider::new(keys)),
             secrets: secrets.path().to_owned(),
             endpoints: Endpoints { s3: Some(aws.endpoint()), sts: Some(aws.endpoint()) },
             region: None,
-            clock: Arc::new(Shared(aws.clock().clone())),
+            clock: Arc::new(AwsClock(aws.clock().clone())),
             role_changed: Arc::default(),
             drain: Drain { delay: Duration::ZERO, grace: Duration::from_secs(20) },
             log: None,
@@ -101,12 +101,12 @@ impl InProcess {
         started
     }
 
-    /// Makes a Secret hold these and nothing else.
+    /// Replaces all entries of a Secret.
     pub fn publish(&self, r#use: SecretUse, entries: &[(&str, &str)]) {
         self.secrets.publish(r#use, entries);
     }
 
-    /// Rotates the external ID.
+    /// Replaces the external ID in its Secret.
     pub fn write_external_id(&self, value: &str) {
         self.publish(SecretUse::ExternalId, &[("externalId", value)]);
     }

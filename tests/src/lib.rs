@@ -1,13 +1,15 @@
-//! What the black-box tests are made with: an AWS in this process, the built sidecar beside it,
-//! clients that send it events; and a Kubernetes with the built operator.
+//! Support library of the black-box tests: an in-process AWS, the built sidecar and clients that send it events; and a
+//! Kubernetes cluster with the built operator.
 //!
-//! 1. [`world`] says who and what there is, and [`aws`] serves it;
-//! 2. [`function`] is the resource a sidecar is started with, [`mounted`] its Secrets, [`sidecar`]
-//!    starts the built binary ([`process`] is what it takes), [`in_process`] the same code on a clock that runs faster;
+//! 1. [`world`] builds the AWS accounts that [`aws`] serves;
+//! 2. [`function`] is the configuration that a sidecar starts with, [`mounted`] its Secrets; [`sidecar`] starts the
+//!    built binary ([`process`] measures its memory), [`in_process`] runs the same code on an accelerated clock;
 //! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`] and encoded by [`encode`];
-//! 4. [`stored`] looks at what S3 has, [`wait`] waits with a deadline, [`tap`] listens in, [`promlint`] checks metrics;
-//! 5. [`namespace`] gives a test AWS's own names to itself, and [`authority`] certificates for them;
-//! 6. [`kubernetes`] is a real cluster, and starts the operator beside it.
+//! 4. [`stored`] compares the objects in S3 with what was sent, [`wait`] polls with a deadline, [`tap`] records the
+//!    answers of AWS, [`promlint`] checks metrics;
+//! 5. [`namespace`] runs a test in its own Linux namespaces, where AWS's host names lead to the test, and [`authority`]
+//!    issues certificates for them;
+//! 6. [`kubernetes`] connects to a real cluster, and runs the operator beside it or in it.
 
 pub mod authority;
 pub mod aws;
@@ -33,11 +35,11 @@ pub mod wait;
 pub mod world;
 
 pub use authority::Authority;
-pub use aws::{Aws, Door};
+pub use aws::{Aws, ClosedPort};
 pub use function::Function;
 pub use in_process::InProcess;
 pub use kubernetes::{ApiProxy, Kubernetes, Namespace, OperatorProcess, OperatorSetup};
 pub use ports::Ports;
-pub use sidecar::{Ended, Setup, SidecarProcess, started};
+pub use sidecar::{ExitOutput, Setup, SidecarProcess, start_ready};
 pub use traffic::Traffic;
 pub use world::World;

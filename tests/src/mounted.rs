@@ -1,4 +1,4 @@
-//! Secrets as the kubelet mounts them: each version a folder, and one link that says which counts.
+//! Publishes Secrets as the kubelet mounts them: one folder per version, and a link `..data` to the current one.
 
 use std::fs;
 use std::os::unix::fs::symlink;
@@ -7,25 +7,25 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use tributary_crds::sidecar_config::SecretUse;
 
-/// The folder below which a sidecar finds its Secrets.
+/// The folder in which a sidecar finds its Secrets.
 #[derive(Debug)]
-pub struct Mounted {
+pub struct MountedSecrets {
     root: PathBuf,
     version: AtomicU64,
 }
 
-impl Mounted {
-    /// Secrets below `root`; there are none yet.
+impl MountedSecrets {
+    /// An empty folder of Secrets at `root`.
     pub fn new(root: PathBuf) -> Self {
         Self { root, version: AtomicU64::new(0) }
     }
 
-    /// The folder of them all.
+    /// The folder that contains all Secrets.
     pub fn path(&self) -> &Path {
         &self.root
     }
 
-    /// Makes a Secret hold these and nothing else; with nothing at all, it is gone.
+    /// Replaces all entries of a Secret atomically. With no entries, its folder stays and is empty.
     ///
     /// # Panics
     /// If a file can't be written.

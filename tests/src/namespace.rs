@@ -1,69 +1,72 @@
-//! A network of a test's own, in which names lead where the test says.
+//! Runs a test in its own Linux namespaces, in which the test decides what host names resolve to.
 //!
-//! A test that must use names such as those of AWS, on port 443, is run a second time, by itself, in new namespaces of
-//! Linux: one for users, which makes the others possible without root; one for mounts, with a hosts file of the
-//! test's; one for the network, which is a loopback interface and nothing else, so that nothing gets out by mistake.
+//! A test that needs host names such as AWS's, on port 443, is run a second time as a child process in new Linux
+//! namespaces: a user namespace, so that the others need no root; a mount namespace, with the test's hosts file; and a
+//! network namespace with only a loopback interface, so that no connection leaves the machine.
 
 use std::ffi::OsStr;
 use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 
-/// Where the second run leaves its mark once the test has passed; it is set for that run only.
-const MARK: &str = "TRIBUTARY_TEST_NAMESPACE_MARK";
+/// Names the file that the child process creates once the test has passed. Set in the child process only.
+const MARKER_ENV: &str = "TRIBUTARY_TEST_NAMESPACE_MARK";
 
-/// Hides the machine's files behind those of the folder that is the first argument, and becomes the rest. (Where there is
-/// no resolv.conf, the nameserver is the one on loopback, too.)
-const ENTER: &str = r#"set -e; mount --bind "$1/hosts" /etc/hosts
+/// Bind-mounts the files of the folder `$1` over the machine's, and executes the other arguments. (Without a
+/// resolv.conf, the nameserver is also the one on loopback.)
+const ENTER_SCRIPT: &str = r#"set -e; mount --bind "$1/hosts" /etc/hosts
 for file in resolv.conf nsswitch.conf; do [ ! -e "/etc/$file" ] || mount --bind "$1/$file" "/etc/$file"; done
 ip link set lo up; shift; exec "$@""#;
 
-/// How namespaces are made: without root, and as root where users' namespaces are switched off.
-const WAYS: [&[&str]; 2] = [&["--user", "--map-root-user"], &[]];
+/// The arguments of unshare to try in turn: without root, and as root where user namespaces are disabled.
+const UNSHARE_ARGUMENTS: [&[&str]; 2] = [&["--user", "--map-root-user"], &[]];
 
-/// Runs `body`, the test of this name, where `names` lead to these addresses and no others do. The nameserver is at
-/// 127.0.0.1:53: none, unless the test has one.
+/// Runs `body`, the body of the test named `test`, where only `names` (address and host name) resolve. The nameserver
+/// is 127.0.0.1:53, where nothing listens unless the test does.
 ///
 /// # Panics
-/// If the test fails; and on CI, which sets `CI`, if there can be no namespaces. Elsewhere the test then says that it
-/// was not run.
+/// If the test fails; and on CI, where `CI` is set, if namespaces can't be created. Elsewhere the test then prints that
+/// it was not run.
 pub fn with_names(test: &str, names: &[(&str, &str)], body: impl AsyncFnOnce()) {
-    if let Some(mark) = std::env::var_os(MARK) {
+    if let Some(marker) = std::env::var_os(MARKER_ENV) {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         runtime.block_on(body());
-        return std::fs::write(mark, "").expect("the mark");
+        return std::fs::write(marker, "").expect("the marker file");
     }
     let folder = tempfile::tempdir().expect("a temporary folder");
-    let (files, mark) = (folder.path(), folder.path().join("mark"));
+    let (files, marker) = (folder.path(), folder.path().join("mark"));
     let lines: String = names.iter().map(|(address, name)| format!("{address} {name}\n")).collect();
     std::fs::write(files.join("hosts"), format!("127.0.0.1 localhost\n{lines}")).expect("a file");
     std::fs::write(files.join("resolv.conf"), "nameserver 127.0.0.1\n").expect("a file");
     std::fs::write(files.join("nsswitch.conf"), "hosts: files dns\n").expect("a file");
-    let Some(way) = WAYS.into_iter().find(|way| enter(way, files, &mark, &["true".as_ref()]).success()) else {
-        return not_run(test);
+    let Some(unshare_arguments) = UNSHARE_ARGUMENTS
+        .into_iter()
+        .find(|unshare_arguments| run_in_namespaces(unshare_arguments, files, &marker, &["true".as_ref()]).success())
+    else {
+        return report_not_run(test);
     };
     let program = std::env::current_exe().expect("the path of this test");
     let arguments = [program.as_os_str(), "--exact".as_ref(), test.as_ref(), "--nocapture".as_ref()];
-    let status = enter(way, files, &mark, &arguments);
+    let status = run_in_namespaces(unshare_arguments, files, &marker, &arguments);
     assert!(status.success(), "{test} failed in its namespaces: {status}");
-    // A name that no test has would pass too.
-    assert!(mark.exists(), "no test is called {test}");
+    // With `--exact`, a name that matches no test passes too.
+    assert!(marker.exists(), "no test is called {test}");
 }
 
-fn enter(way: &[&str], files: &Path, mark: &PathBuf, command: &[&OsStr]) -> ExitStatus {
+fn run_in_namespaces(unshare_arguments: &[&str], files: &Path, marker: &PathBuf, command: &[&OsStr]) -> ExitStatus {
     Command::new("unshare")
-        .args(way)
-        .args(["--net", "--mount", "sh", "-c", ENTER, "sh"])
+        .args(unshare_arguments)
+        .args(["--net", "--mount", "sh", "-c", ENTER_SCRIPT, "sh"])
         .arg(files)
         .args(command)
-        .env(MARK, mark)
+        .env(MARKER_ENV, marker)
         .status()
         .expect("the command unshare")
 }
 
-fn not_run(test: &str) {
-    let why = "no namespaces can be made here: that takes unshare, iproute2, and users' namespaces or root";
+fn report_not_run(test: &str) {
+    let why = "namespaces can't be created: this needs unshare, iproute2, and user namespaces or root";
     assert!(std::env::var_os("CI").is_none(), "{test}: {why}");
-    // Not by a macro, whose output is shown of failed tests only.
+    // Not with `println!`, whose output the test harness shows only for failed tests.
     writeln!(std::io::stdout(), "NOT RUN: {test}: {why}").expect("standard output");
 }

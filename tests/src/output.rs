@@ -1,4 +1,4 @@
-//! What a process has written so far.
+//! Captures the output of a child process.
 
 use std::fs::File;
 use std::os::unix::fs::FileExt;
@@ -6,49 +6,49 @@ use std::process::Stdio;
 
 use serde_json::Value;
 
-/// What a process writes to one of its outputs.
+/// Captures one output stream of a process.
 ///
-/// It writes into a file and not into a pipe that a thread empties: what it wrote before it
-/// answered is there once the answer is.
+/// The process writes to a file and not to a pipe that a thread empties: so what it wrote before it answered a request
+/// can be read once the answer has arrived.
 #[derive(Debug)]
 pub struct Output(File);
 
 impl Output {
-    /// Nothing so far.
+    /// Creates an empty capture.
     ///
     /// # Panics
-    /// Without a folder for temporary files.
+    /// If a temporary file can't be created.
     #[allow(clippy::new_without_default, reason = "it makes a file")]
     pub fn new() -> Self {
         Self(tempfile::tempfile().expect("a temporary file"))
     }
 
-    /// Where the process writes to.
+    /// The handle to pass to the process.
     ///
     /// # Panics
-    /// If the file can't be opened again.
+    /// If the file can't be duplicated.
     pub fn stdio(&self) -> Stdio {
         self.0.try_clone().expect("the file").into()
     }
 
-    /// The text so far.
+    /// All text so far.
     ///
     /// # Panics
     /// If the file can't be read.
     pub fn text(&self) -> String {
         let length = self.0.metadata().expect("the file's length").len();
         let mut bytes = vec![0; usize::try_from(length).expect("a length")];
-        // At an offset: the process writes where the file's own offset is.
+        // Read at an offset: the process shares the file's own offset and writes there.
         self.0.read_exact_at(&mut bytes, 0).expect("what was written");
         String::from_utf8_lossy(&bytes).into_owned()
     }
 
-    /// The first log line with this message.
+    /// The first JSON log line whose `message` is this one.
     pub fn line(&self, message: &str) -> Option<Value> {
         self.lines(message).into_iter().next()
     }
 
-    /// All log lines with this message.
+    /// All JSON log lines whose `message` is this one.
     pub fn lines(&self, message: &str) -> Vec<Value> {
         let text = self.text();
         let lines = text.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());

@@ -1,4 +1,4 @@
-//! A sidecar from outside: its two ports.
+//! The two ports of a sidecar, and an HTTP client for them.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -9,25 +9,25 @@ use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, Sideca
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 
 use crate::http::{Answer, Http};
-use crate::wait::{SOON, until};
+use crate::wait::{DEFAULT_TIMEOUT, until};
 
-/// Where a sidecar listens, and a client for it.
+/// The addresses of a sidecar, and an HTTP client for them.
 #[derive(Clone, Debug)]
 pub struct Ports {
-    /// Where it takes events.
+    /// Where it accepts events.
     pub events: SocketAddr,
-    /// Where the platform asks.
+    /// Its admin port: probes, metrics and `/status`.
     pub admin: SocketAddr,
     http: Http,
 }
 
 impl Ports {
-    /// The ports of a sidecar.
+    /// The ports of a sidecar that listens there.
     pub fn new(events: SocketAddr, admin: SocketAddr) -> Self {
         Self { events, admin, http: Http::new() }
     }
 
-    /// Posts a body.
+    /// Posts a JSON body.
     ///
     /// # Panics
     /// If there is no answer.
@@ -35,10 +35,10 @@ impl Ports {
         self.try_send(path, body).await.expect("an answer")
     }
 
-    /// Posts a body; an error is no answer.
+    /// Posts a JSON body.
     ///
     /// # Errors
-    /// When there was none.
+    /// If there is no answer.
     pub async fn try_send(&self, path: &str, body: &Value) -> Result<Answer, String> {
         self.request(Method::POST, path, &[], body.to_string()).await
     }
@@ -51,10 +51,10 @@ impl Ports {
         self.request(Method::POST, path, headers, body).await.expect("an answer")
     }
 
-    /// Sends any request to where events are taken.
+    /// Sends any request to the port for events.
     ///
     /// # Errors
-    /// When there was no answer.
+    /// If there is no answer.
     pub async fn request(
         &self,
         method: Method,
@@ -65,53 +65,53 @@ impl Ports {
         self.http.request(method, &format!("http://{}{path}", self.events), headers, body).await
     }
 
-    /// Asks as the platform does.
+    /// Sends a GET request to the admin port.
     ///
     /// # Errors
-    /// When there was no answer.
-    pub async fn try_ask(&self, path: &str) -> Result<Answer, String> {
+    /// If there is no answer.
+    pub async fn try_get_admin(&self, path: &str) -> Result<Answer, String> {
         self.http.request(Method::GET, &format!("http://{}{path}", self.admin), &[], "").await
     }
 
-    /// Asks as the platform does.
+    /// Sends a GET request to the admin port.
     ///
     /// # Panics
     /// If there is no answer.
-    pub async fn ask(&self, path: &str) -> Answer {
-        self.try_ask(path).await.expect("an answer")
+    pub async fn get_admin(&self, path: &str) -> Answer {
+        self.try_get_admin(path).await.expect("an answer")
     }
 
-    /// Asks for `/status` as the operator does for a function that wants this much logged.
+    /// Gets `/status` as the operator does for a function with this `logLevel`.
     ///
     /// # Panics
     /// If there is no answer.
-    pub async fn ask_with_log_level(&self, level: &str) -> Answer {
+    pub async fn get_status_with_log_level(&self, level: &str) -> Answer {
         let url = format!("http://{}/status", self.admin);
         self.http.request(Method::GET, &url, &[(LOG_LEVEL_HEADER, level)], "").await.expect("an answer")
     }
 
-    /// `/status`.
+    /// Gets and parses `/status`.
     ///
     /// # Panics
-    /// If it is none.
+    /// If there is no answer, or it is no status.
     pub async fn status(&self) -> SidecarStatus {
-        let answer = self.ask("/status").await;
+        let answer = self.get_admin("/status").await;
         serde_json::from_slice(&answer.body).expect("a status")
     }
 
-    /// One condition.
+    /// Gets one condition of `/status`.
     ///
     /// # Panics
-    /// If it isn't there.
+    /// If the condition is missing.
     pub async fn condition(&self, r#type: ConditionType) -> SidecarCondition {
         let status = self.status().await;
-        status.conditions.into_iter().find(|condition| condition.r#type == r#type).expect("every condition")
+        status.conditions.into_iter().find(|condition| condition.r#type == r#type).expect("the condition in /status")
     }
 
-    /// Waits until a condition is as said.
+    /// Waits until a condition has this status and reason.
     ///
     /// # Panics
-    /// At the deadline.
+    /// If it does not within `within`.
     pub async fn wait_condition(
         &self,
         r#type: ConditionType,
@@ -126,23 +126,27 @@ impl Ports {
         .await
     }
 
-    /// Waits until the sidecar may be sent events.
+    /// Waits until `/readyz` is 200.
     ///
     /// # Panics
-    /// If that takes long.
+    /// If it is not within [`DEFAULT_TIMEOUT`].
     pub async fn wait_ready(&self) {
-        until("/readyz is 200", SOON, async || (self.ask("/readyz").await.status == 200).then_some(())).await;
+        until("/readyz is 200", DEFAULT_TIMEOUT, async || {
+            (self.get_admin("/readyz").await.status == 200).then_some(())
+        })
+        .await;
     }
 
-    /// `/metrics`, as text.
+    /// Gets `/metrics` in the text format.
     pub async fn metrics(&self) -> String {
-        self.ask("/metrics").await.text()
+        self.get_admin("/metrics").await.text()
     }
 
-    /// The value of a series, as `events_stored_total{type="track"}`; zero if there is none yet.
+    /// The value of a series without its `tributary_` prefix, such as `events_stored_total{type="track"}`; 0 if there
+    /// is none.
     ///
     /// # Panics
-    /// If the value is no number.
+    /// If the value is not a number.
     pub async fn metric(&self, series: &str) -> f64 {
         let text = self.metrics().await;
         let series = format!("tributary_{series} ");

@@ -1,23 +1,23 @@
-//! What the kernel says of a process.
+//! The memory of a process, as the kernel reports it.
 
-/// The most memory that it has taken, in bytes.
+/// The peak resident memory (VmHWM) in bytes.
 ///
 /// # Panics
-/// Where the kernel does not say.
+/// If `/proc` does not report it.
 pub fn peak_memory(pid: u32) -> usize {
     memory(pid, "VmHWM:")
 }
 
-/// The memory that a process takes now, in bytes.
+/// The current resident memory (VmRSS) in bytes.
 ///
 /// # Panics
-/// If the kernel does not say.
+/// If `/proc` does not report it.
 pub fn memory_now(pid: u32) -> usize {
     memory(pid, "VmRSS:")
 }
 
 fn memory(pid: u32, field: &str) -> usize {
-    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("a process of Linux");
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).expect("the process's status in /proc");
     let amount = status.lines().find_map(|line| line.strip_prefix(field)?.trim().strip_suffix(" kB"));
     amount.and_then(|amount| amount.parse::<usize>().ok()).expect("a number of KiB") << 10
 }

@@ -1,4 +1,4 @@
-//! The built binary, started as the operator starts it.
+//! Starts the built sidecar binary as the operator's Deployment does, and observes and signals the process.
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
@@ -9,42 +9,44 @@ use serde_json::Value;
 use tempfile::TempDir;
 use tributary_crds::sidecar_config::SecretUse;
 
-use crate::mounted::Mounted;
+use crate::mounted::MountedSecrets;
 use crate::output::Output;
-use crate::wait::{SOON, until};
+use crate::wait::{DEFAULT_TIMEOUT, until};
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
 use crate::{Aws, Function, Ports, World};
 
-/// The key of the Secret.
-const KEY: &str = "externalId";
+/// The key of the external ID in its Secret.
+const EXTERNAL_ID_KEY: &str = "externalId";
 
-/// How a sidecar is started.
+/// How to start a sidecar: its configuration, Secrets, credentials, endpoints and flags.
 #[derive(Clone, Debug)]
 pub struct Setup {
-    /// The function.
+    /// Its configuration file.
     pub function: Function,
-    /// What its Secrets hold.
+    /// The entries of its Secrets: which Secret, key, value.
     pub secrets: Vec<(SecretUse, &'static str, String)>,
-    /// The base identity's keys in the environment; without, a credentials file that may come later.
+    /// The base identity's access key, in the environment. Without it, the sidecar reads a shared credentials file,
+    /// which a test may write later.
     pub keys: Option<(&'static str, &'static str)>,
-    /// Where S3 is.
+    /// The URL of S3.
     pub s3: String,
-    /// Where STS is.
+    /// The URL of STS.
     pub sts: String,
-    /// Whom it trusts to be AWS. With this, `s3` and `sts` are not used: it asks AWS's own names.
+    /// A PEM file with the authorities to trust. If it is set, `s3` and `sts` are ignored and the sidecar uses AWS's
+    /// own host names.
     pub trusted: Option<PathBuf>,
-    /// Where it takes events.
+    /// The address for `--listen`, where it accepts events.
     pub listen: String,
-    /// More flags.
+    /// Additional flags.
     pub flags: Vec<&'static str>,
 }
 
 impl Setup {
-    /// One in which everything is right.
+    /// A configuration that works with [`World::new`].
     pub fn new(aws: &Aws) -> Self {
         Self {
             function: Function::new(),
-            secrets: vec![(SecretUse::ExternalId, KEY, EXTERNAL_ID.to_owned())],
+            secrets: vec![(SecretUse::ExternalId, EXTERNAL_ID_KEY, EXTERNAL_ID.to_owned())],
             keys: Some((ACCESS_KEY_ID, SECRET_ACCESS_KEY)),
             s3: aws.endpoint(),
             sts: aws.endpoint(),
@@ -54,39 +56,39 @@ impl Setup {
         }
     }
 
-    /// With another function.
+    /// Replaces the function.
     #[must_use]
     pub fn function(mut self, function: Function) -> Self {
         self.function = function;
         self
     }
 
-    /// As in production: it asks AWS's own names, and trusts the certificates in this file.
+    /// Makes the sidecar use AWS's own host names, as in production, and trust the authorities in this file.
     #[must_use]
     pub fn trusting(mut self, certificates: &Path) -> Self {
         self.trusted = Some(certificates.to_owned());
         self
     }
 
-    /// With one more key of a Secret.
+    /// Adds an entry to a Secret.
     #[must_use]
     pub fn secret(mut self, r#use: SecretUse, key: &'static str, value: &str) -> Self {
         self.secrets.push((r#use, key, value.to_owned()));
         self
     }
 
-    /// With nothing but this in the external ID's Secret.
+    /// Replaces all entries of the external ID's Secret.
     #[must_use]
     pub fn external_id(mut self, entries: &[(&'static str, &str)]) -> Self {
         self.secrets.retain(|(r#use, ..)| *r#use != SecretUse::ExternalId);
         entries.iter().fold(self, |setup, (key, value)| setup.secret(SecretUse::ExternalId, key, value))
     }
 
-    /// The command, with its files in `folder`.
+    /// Builds the command; its files go to `folder`.
     ///
     /// # Panics
     /// If the files can't be written.
-    fn command(&self, folder: &Path, secrets: &Mounted) -> Command {
+    fn command(&self, folder: &Path, secrets: &MountedSecrets) -> Command {
         std::fs::write(folder.join("function.yaml"), self.function.text()).expect("a file");
         for r#use in [SecretUse::ExternalId, SecretUse::WriteKey, SecretUse::Signature, SecretUse::Tls] {
             let entries = self.secrets.iter().filter(|(other, ..)| *other == r#use);
@@ -100,7 +102,7 @@ impl Setup {
             .arg("--secrets-dir")
             .arg(secrets.path())
             .args(&self.flags)
-            // Nothing of whoever runs the tests: no profile, no region, no proxy.
+            // Nothing of the developer's environment: no profile, no region, no proxy.
             .env_clear()
             .env("HOME", folder)
             .env("AWS_EC2_METADATA_DISABLED", "true")
@@ -116,38 +118,45 @@ impl Setup {
         command
     }
 
-    /// Starts the process, with all that it writes.
-    fn spawn(&self, folder: &Path, secrets: &Mounted) -> (Killed, Output, Output) {
+    /// Starts the process and captures its standard output and error.
+    fn spawn(&self, folder: &Path, secrets: &MountedSecrets) -> (KillOnDrop, Output, Output) {
         let (stdout, stderr) = (Output::new(), Output::new());
         let child = self.command(folder, secrets).stdout(stdout.stdio()).stderr(stderr.stdio()).spawn();
-        (Killed(child.expect("a process")), stdout, stderr)
+        (KillOnDrop(child.expect("a process")), stdout, stderr)
     }
 
-    /// Runs it to its end, which comes before it listens.
+    /// Runs the sidecar until it exits by itself, for configurations with which it never listens.
     ///
     /// # Panics
-    /// If it does not end.
-    pub async fn run(&self) -> Ended {
+    /// If it does not exit within [`DEFAULT_TIMEOUT`].
+    pub async fn run(&self) -> ExitOutput {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let secrets = Mounted::new(folder.path().join("secrets"));
+        let secrets = MountedSecrets::new(folder.path().join("secrets"));
         let (mut child, stdout, stderr) = self.spawn(folder.path(), &secrets);
-        let status =
-            until("the sidecar has ended", SOON, async || child.0.try_wait().expect("a process to ask for")).await;
-        Ended { code: status.code(), stdout: stdout.text(), stderr: stderr.text() }
+        let status = until("the sidecar exits", DEFAULT_TIMEOUT, async || {
+            child.0.try_wait().expect("the status of the process")
+        })
+        .await;
+        ExitOutput { code: status.code(), stdout: stdout.text(), stderr: stderr.text() }
     }
 
-    /// Starts it, and waits until it listens.
+    /// Starts the sidecar, and waits until it logs that it listens.
     ///
     /// # Panics
-    /// If it does not.
+    /// If it exits, or does not listen within [`DEFAULT_TIMEOUT`].
     pub async fn start(&self) -> SidecarProcess {
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let secrets = Mounted::new(folder.path().join("secrets"));
+        let secrets = MountedSecrets::new(folder.path().join("secrets"));
         let (mut child, stdout, stderr) = self.spawn(folder.path(), &secrets);
-        let line = until("the sidecar listens", SOON, async || {
-            let ended = child.0.try_wait().expect("a process to ask for");
+        let line = until("the sidecar listens", DEFAULT_TIMEOUT, async || {
+            let ended = child.0.try_wait().expect("the status of the process");
             let listening = stdout.line("listening").or_else(|| stderr.line("listening"));
-            assert!(listening.is_some() || ended.is_none(), "it ended: {ended:?} {} {}", stdout.text(), stderr.text());
+            assert!(
+                listening.is_some() || ended.is_none(),
+                "the sidecar exited: {ended:?} {} {}",
+                stdout.text(),
+                stderr.text()
+            );
             listening
         })
         .await;
@@ -157,46 +166,46 @@ impl Setup {
     }
 }
 
-/// An AWS in which everything is right, and a sidecar of `function` that is ready.
+/// Starts an AWS with [`World::new`] and a sidecar with `function`, and waits until the sidecar is ready.
 ///
 /// # Panics
-/// If it does not get so.
-pub async fn started(function: Function) -> (Aws, SidecarProcess) {
+/// If it does not become ready within [`DEFAULT_TIMEOUT`].
+pub async fn start_ready(function: Function) -> (Aws, SidecarProcess) {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).function(function).start().await;
     sidecar.wait_ready().await;
     (aws, sidecar)
 }
 
-/// How a sidecar that never listened ended.
+/// The exit code and output of a sidecar that never listened.
 #[derive(Debug)]
-pub struct Ended {
-    /// The exit code.
+pub struct ExitOutput {
+    /// The exit code; `None` if a signal ended the process.
     pub code: Option<i32>,
-    /// What it wrote to standard output.
+    /// All of its standard output.
     pub stdout: String,
-    /// And to standard error.
+    /// All of its standard error.
     pub stderr: String,
 }
 
-/// A process that does not outlive the test.
+/// A child process that is killed when the test drops it.
 #[derive(Debug)]
-struct Killed(Child);
+struct KillOnDrop(Child);
 
-impl Drop for Killed {
+impl Drop for KillOnDrop {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited by itself.
         let _ = self.0.kill();
         let _ = self.0.wait();
     }
 }
 
-/// A sidecar that runs.
+/// A running sidecar process. It is killed on drop.
 #[derive(Debug)]
 pub struct SidecarProcess {
-    child: Killed,
+    child: KillOnDrop,
     folder: TempDir,
-    secrets: Mounted,
+    secrets: MountedSecrets,
     stdout: Output,
     stderr: Output,
     ports: Ports,
@@ -211,84 +220,84 @@ impl Deref for SidecarProcess {
 }
 
 impl SidecarProcess {
-    /// The process's id.
+    /// The process ID.
     pub fn pid(&self) -> u32 {
         self.child.0.id()
     }
 
-    /// The most memory that it has taken, in bytes.
+    /// The peak resident memory (VmHWM) in bytes.
     ///
     /// # Panics
-    /// Where the kernel does not say.
+    /// If `/proc` does not report it.
     pub fn peak_memory(&self) -> usize {
         crate::process::peak_memory(self.pid())
     }
 
-    /// The memory that it takes now, in bytes.
+    /// The current resident memory (VmRSS) in bytes.
     ///
     /// # Panics
-    /// If the kernel does not say.
+    /// If `/proc` does not report it.
     pub fn memory_now(&self) -> usize {
         crate::process::memory_now(self.pid())
     }
 
-    /// Whether it still runs.
+    /// Whether the process is still running.
     ///
     /// # Panics
-    /// If it can't be asked for.
+    /// If its status can't be read.
     pub fn is_alive(&mut self) -> bool {
-        self.child.0.try_wait().expect("a process to ask for").is_none()
+        self.child.0.try_wait().expect("the status of the process").is_none()
     }
 
-    /// Everything it has written so far.
+    /// All output so far: standard output, then standard error.
     pub fn output(&self) -> String {
         self.stdout.text() + &self.stderr.text()
     }
 
-    /// All log lines with this message.
-    pub fn logged(&self, message: &str) -> Vec<Value> {
+    /// The log lines on standard output whose `message` is this one.
+    pub fn log_lines(&self, message: &str) -> Vec<Value> {
         self.stdout.lines(message)
     }
 
-    /// Makes a Secret hold these and nothing else; with nothing at all, it is gone.
+    /// Replaces all entries of a Secret. With no entries, the Secret is missing for the sidecar.
     pub fn publish<V: AsRef<[u8]>>(&self, r#use: SecretUse, entries: &[(&str, V)]) {
         self.secrets.publish(r#use, entries);
     }
 
-    /// Rotates the external ID.
+    /// Replaces the external ID in its Secret.
     pub fn write_external_id(&self, value: &str) {
-        self.publish(SecretUse::ExternalId, &[(KEY, value)]);
+        self.publish(SecretUse::ExternalId, &[(EXTERNAL_ID_KEY, value)]);
     }
 
     /// Writes the shared credentials file.
     ///
     /// # Panics
-    /// If it can't.
+    /// If the file can't be written.
     pub fn write_credentials(&self, id: &str, secret: &str) {
         let text = format!("[default]\naws_access_key_id = {id}\naws_secret_access_key = {secret}\n");
         std::fs::write(self.folder.path().join("credentials"), text).expect("a file");
     }
 
-    /// Asks it to end.
+    /// Sends SIGTERM.
     ///
     /// # Panics
-    /// If there is no `kill`.
+    /// If the command `kill` is missing or fails.
     pub fn terminate(&self) {
         self.signal("TERM");
     }
 
-    /// Takes all processor time from it, until it is resumed.
+    /// Stops the process with SIGSTOP, until [`resume`](Self::resume).
     ///
     /// # Panics
-    /// If there is no `kill`.
+    /// If the command `kill` is missing or fails.
     pub fn pause(&self) {
         self.signal("STOP");
     }
 
-    /// Lets it go on.
+    /// Continues the process after [`pause`](Self::pause).
     ///
     /// # Panics
-    /// If there is no `kill`.
+    /// If the command `kill` is missing or fails.
     pub fn resume(&self) {
         self.signal("CONT");
     }
@@ -298,7 +307,7 @@ impl SidecarProcess {
         assert!(status.expect("the command kill").success(), "the sidecar is gone");
     }
 
-    /// Ends it as the kernel does when memory runs out.
+    /// Kills the process with SIGKILL, as the kernel does when memory runs out.
     ///
     /// # Panics
     /// If it can't be killed.
@@ -306,20 +315,20 @@ impl SidecarProcess {
         self.child.0.kill().expect("a process to kill");
     }
 
-    /// Waits until it has ended.
+    /// Waits until the process has exited.
     ///
     /// # Panics
-    /// If it does not.
-    pub async fn wait_end(&mut self, within: Duration) -> ExitStatus {
+    /// If it has not exited after `within`.
+    pub async fn wait_exit(&mut self, within: Duration) -> ExitStatus {
         let child = &mut self.child.0;
-        until("the sidecar has ended", within, async || child.try_wait().expect("a process to ask for")).await
+        until("the sidecar exits", within, async || child.try_wait().expect("the status of the process")).await
     }
 }
 
-/// A binary of this workspace, beside the test that runs.
+/// The path of a binary of this workspace, in the target folder of the running test.
 ///
 /// # Panics
-/// If it was not built.
+/// If it is not built.
 pub fn binary(name: &str) -> PathBuf {
     let test = std::env::current_exe().expect("the path of this test");
     let folder = test.parent().and_then(Path::parent).expect("target/<profile>/deps");

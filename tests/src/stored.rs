@@ -1,4 +1,4 @@
-//! What S3 has, against what it should have.
+//! Compares the objects in S3 with the events that were sent.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::io::Read;
@@ -7,22 +7,22 @@ use flate2::read::MultiGzDecoder;
 use serde_json::Value;
 use tributary_local_aws::StoredObject;
 
-/// The event that an object holds.
+/// The event in an object of Object mode.
 ///
 /// # Panics
-/// If it holds none.
+/// If the object is not JSON.
 pub fn event(object: &StoredObject) -> Value {
     serde_json::from_slice(&object.body).unwrap_or_else(|error| panic!("{}: {error}", object.key))
 }
 
-/// The events that objects of many hold, a line each; objects are unpacked as their keys say.
+/// The events in objects of Batch mode, one per line. Objects are decompressed as their keys' extensions say.
 ///
 /// # Panics
-/// If an object is no newline-delimited JSON.
-pub fn lines(objects: &[StoredObject]) -> Vec<Value> {
+/// If an object is not newline-delimited JSON.
+pub fn ndjson_events(objects: &[StoredObject]) -> Vec<Value> {
     let mut events = Vec::new();
     for object in objects {
-        let text = unpacked(object);
+        let text = decompressed(object);
         assert!(text.ends_with('\n'), "{} does not end with a line", object.key);
         for line in text[..text.len() - 1].split('\n') {
             events.push(serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}: {line}", object.key)));
@@ -31,11 +31,11 @@ pub fn lines(objects: &[StoredObject]) -> Vec<Value> {
     events
 }
 
-/// An object's text.
+/// The text of an object, decompressed as its key's extension says.
 ///
 /// # Panics
-/// If it is none.
-pub fn unpacked(object: &StoredObject) -> String {
+/// If it can't be decompressed, or is not UTF-8.
+pub fn decompressed(object: &StoredObject) -> String {
     let mut text = String::new();
     let body: &[u8] = &object.body;
     let read = match object.key.rsplit('.').next() {
@@ -47,11 +47,11 @@ pub fn unpacked(object: &StoredObject) -> String {
     text
 }
 
-/// How many objects there are of each `messageId`.
+/// How many objects there are per `messageId`.
 ///
 /// # Panics
-/// If an object is no event.
-pub fn by_message_id(objects: &[StoredObject]) -> BTreeMap<String, usize> {
+/// If an object is not an event.
+pub fn objects_by_message_id(objects: &[StoredObject]) -> BTreeMap<String, usize> {
     let mut found = BTreeMap::new();
     for object in objects {
         let id = event(object)["messageId"].as_str().expect("a messageId").to_owned();
@@ -60,7 +60,7 @@ pub fn by_message_id(objects: &[StoredObject]) -> BTreeMap<String, usize> {
     found
 }
 
-/// Each of these is one object, written once; there may be others.
+/// Asserts that each of these events is exactly one object, written once. Other objects are allowed, written once too.
 ///
 /// # Panics
 /// If not.
@@ -70,16 +70,17 @@ pub fn assert_stored_once<'a>(objects: &[StoredObject], ids: impl IntoIterator<I
     assert!(rewritten.is_empty(), "written more than once: {rewritten:?}");
 }
 
-/// Each of these is one object, however often it was written; there may be others.
+/// Asserts that each of these events is exactly one object, which may have been written several times. Other events are
+/// allowed.
 ///
 /// # Panics
 /// If not.
 pub fn assert_one_object_each<'a>(objects: &[StoredObject], ids: impl IntoIterator<Item = &'a String>) {
-    let found = by_message_id(objects);
+    let found = objects_by_message_id(objects);
     let missing: Vec<_> = ids.into_iter().filter(|id| !found.contains_key(*id)).collect();
     assert!(missing.is_empty(), "{} events are lost: {missing:?}", missing.len());
     let twice: Vec<_> = found.iter().filter(|(_, count)| **count > 1).collect();
-    assert!(twice.is_empty(), "more than one object: {twice:?}");
+    assert!(twice.is_empty(), "more than one object per event: {twice:?}");
 }
 
 /// The keys of the objects that were written more than once.
@@ -87,12 +88,12 @@ pub fn rewritten(objects: &[StoredObject]) -> Vec<&String> {
     objects.iter().filter(|object| object.puts != 1).map(|object| &object.key).collect()
 }
 
-/// These and no others are stored, each once.
+/// Asserts that these events and no others are stored, each as one object, written once.
 ///
 /// # Panics
 /// If not.
 pub fn assert_exactly<'a>(objects: &[StoredObject], ids: impl IntoIterator<Item = &'a String>) {
     let ids: BTreeSet<_> = ids.into_iter().collect();
     assert_stored_once(objects, ids.iter().copied());
-    assert_eq!(objects.len(), ids.len(), "there are objects that nobody sent");
+    assert_eq!(objects.len(), ids.len(), "there are objects of events that were not sent");
 }

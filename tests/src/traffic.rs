@@ -1,4 +1,4 @@
-//! Events that keep coming, each sent once.
+//! Sends events at a fixed rate in the background, each once.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,70 +12,70 @@ use crate::Ports;
 use crate::event::{message_id, track};
 use crate::wait::until;
 
-/// What became of one event.
+/// The outcome of one event.
 #[derive(Clone, Debug)]
 pub struct Outcome {
-    /// Its `messageId`.
+    /// The event's `messageId`.
     pub message_id: String,
-    /// The answer's status; none without an answer.
+    /// The status of the answer; `None` without an answer.
     pub status: Option<u16>,
-    /// When it was sent.
+    /// When the request was sent.
     pub sent: Instant,
-    /// When it was answered.
+    /// When the answer arrived, or the request failed.
     pub answered: Instant,
 }
 
-/// Names and values.
+/// Header names and values.
 pub type Headers = Vec<(&'static str, String)>;
 
-/// Events sent one after the other, not waiting for each other's answers.
+/// A task that sends one event per interval and does not wait for answers in between.
 pub struct Traffic {
     task: JoinHandle<()>,
-    shared: Arc<Shared>,
+    shared: Arc<TrafficState>,
 }
 
 #[derive(Default)]
-struct Shared {
+struct TrafficState {
     stop: AtomicBool,
     outcomes: Mutex<Vec<Outcome>>,
 }
 
-impl Shared {
+impl TrafficState {
     fn outcomes(&self) -> MutexGuard<'_, Vec<Outcome>> {
         self.outcomes.lock()
     }
 }
 
 impl Traffic {
-    /// Sends an event every so often.
+    /// Starts sending one track event per `every` to `/v1/track`.
     pub fn start(ports: &Ports, every: Duration) -> Self {
         Self::start_with(ports, every, "/v1/track", |_| Vec::new())
     }
 
-    /// Sends an event every so often to `path`, with the headers that are right for its body at that
-    /// moment.
+    /// Starts sending one track event per `every` to `path`; `headers` computes a request's headers from its body when
+    /// it is sent.
     pub fn start_with(
         ports: &Ports,
         every: Duration,
         path: &'static str,
         headers: impl Fn(&str) -> Headers + Send + 'static,
     ) -> Self {
-        let shared = Arc::new(Shared::default());
+        let shared = Arc::new(TrafficState::default());
         let task = tokio::spawn(send(ports.clone(), every, path, headers, Arc::clone(&shared)));
         Self { task, shared }
     }
 
-    /// Waits until an event sent from now on is stored.
+    /// Waits until an event sent from now on is answered 200.
     ///
     /// # Panics
-    /// At the deadline.
+    /// If none is within `within`.
     pub async fn wait_stored(&self, within: Duration) {
         let now = Instant::now();
         let stored = |outcome: &Outcome| outcome.status == Some(200) && outcome.sent >= now;
         until("an event is stored", within, async || self.shared.outcomes().iter().any(stored).then_some(())).await;
     }
 
-    /// Stops sending, and waits for the answers still to come.
+    /// Stops sending, waits for the outstanding answers, and returns all outcomes.
     ///
     /// # Panics
     /// If sending panicked.
@@ -91,7 +91,7 @@ async fn send(
     every: Duration,
     path: &'static str,
     headers: impl Fn(&str) -> Headers,
-    shared: Arc<Shared>,
+    shared: Arc<TrafficState>,
 ) {
     let mut requests = JoinSet::new();
     let mut ticks = tokio::time::interval(every);

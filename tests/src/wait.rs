@@ -1,32 +1,37 @@
-//! Waiting for something, with a deadline.
+//! Polls for a result, with a deadline.
 
 use std::time::{Duration, Instant};
 
-/// Between two looks.
-const PAUSE: Duration = Duration::from_millis(20);
+/// The pause between two polls of [`until`].
+const POLL_INTERVAL: Duration = Duration::from_millis(20);
 
-/// What a slow machine may need for something that takes no time.
-pub const SOON: Duration = Duration::from_secs(20);
+/// A timeout for what normally takes less than a second, with room for a slow machine.
+pub const DEFAULT_TIMEOUT: Duration = Duration::from_secs(20);
 
-/// Looks again and again until there is something to see.
+/// Polls every 20 ms until `poll` returns a value, and returns it.
 ///
 /// # Panics
-/// At the deadline.
-pub async fn until<T>(what: &str, within: Duration, look: impl AsyncFnMut() -> Option<T>) -> T {
-    every(PAUSE, what, within, look).await
+/// If it has returned none after `within`; the message contains `what`.
+pub async fn until<T>(what: &str, within: Duration, poll: impl AsyncFnMut() -> Option<T>) -> T {
+    poll_every(POLL_INTERVAL, what, within, poll).await
 }
 
-/// The same, with a pause of its own between two looks.
+/// As [`until`], with this pause between two polls.
 ///
 /// # Panics
-/// At the deadline.
-pub async fn every<T>(pause: Duration, what: &str, within: Duration, mut look: impl AsyncFnMut() -> Option<T>) -> T {
+/// If `poll` has returned none after `within`; the message contains `what`.
+pub async fn poll_every<T>(
+    pause: Duration,
+    what: &str,
+    within: Duration,
+    mut poll: impl AsyncFnMut() -> Option<T>,
+) -> T {
     let start = Instant::now();
     loop {
-        if let Some(found) = look().await {
+        if let Some(found) = poll().await {
             return found;
         }
-        assert!(start.elapsed() < within, "not within {within:?}: {what}");
+        assert!(start.elapsed() < within, "timed out after {within:?} waiting for: {what}");
         tokio::time::sleep(pause).await;
     }
 }

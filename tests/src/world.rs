@@ -1,31 +1,31 @@
-//! Who and what there is in AWS: an account with a role and a bucket, another with the principal
-//! that the role trusts. Tests change one thing of it at a time.
+//! Builds the accounts of the in-process AWS: one with a role and a bucket, one with the base identity that the role
+//! trusts, and one of a stranger. Tests usually change one detail.
 
 use serde_json::{Value, json};
 use tributary_local_aws::Accounts;
 
-/// The account of the role and the bucket.
+/// The account with the role and the bucket.
 pub const ACCOUNT: &str = "123456789012";
 /// The account of the sidecar's base identity.
 pub const BASE_ACCOUNT: &str = "999999999999";
-/// Somebody else's.
+/// An unrelated account.
 pub const OTHER_ACCOUNT: &str = "555555555555";
-/// The role that functions assume.
+/// The ARN of the role that functions assume.
 pub const ROLE: &str = "arn:aws:iam::123456789012:role/team/writer";
-/// The principal that the role trusts.
+/// The ARN of the principal that the role trusts: the base identity.
 pub const PRINCIPAL: &str = "arn:aws:iam::999999999999:user/base";
-/// The external ID that the role demands.
+/// The external ID that the role requires.
 pub const EXTERNAL_ID: &str = "wX8/orders-7f3KpQ2mZc";
-/// The base identity's access key.
+/// The base identity's access key ID.
 pub const ACCESS_KEY_ID: &str = "AKIATRIBUTARYTESTS01";
-/// And its secret.
+/// The base identity's secret access key.
 pub const SECRET_ACCESS_KEY: &str = "c2VjcmV0LW9mLXRoZS1iYXNlLWlkZW50aXR5LXRlc3Q";
-/// The bucket.
+/// The name of the bucket.
 pub const BUCKET: &str = "orders-lake";
-/// Its region.
+/// The region of the bucket.
 pub const REGION: &str = "us-west-2";
 
-/// An accounts file in the making.
+/// A builder for an accounts file of local-aws.
 #[derive(Clone, Debug)]
 pub struct World(Value);
 
@@ -36,7 +36,7 @@ impl Default for World {
 }
 
 impl World {
-    /// One in which everything is right.
+    /// Accounts with which every call of a sidecar succeeds.
     pub fn new() -> Self {
         Self(json!({"accounts": {
             ACCOUNT: {
@@ -50,20 +50,20 @@ impl World {
         }}))
     }
 
-    /// Sets a field of the role; null takes it out.
+    /// Sets a field of the role; null removes it.
     #[must_use]
     pub fn role(mut self, field: &str, value: Value) -> Self {
         set(&mut self.0["accounts"][ACCOUNT]["roles"]["team/writer"], field, value);
         self
     }
 
-    /// The role demands another external ID.
+    /// Makes the role require another external ID.
     #[must_use]
     pub fn external_id(self, external_id: &str) -> Self {
         self.role("externalId", json!(external_id))
     }
 
-    /// The role has another name than the function's `roleArn` says.
+    /// Renames the role, so that the function's `roleArn` names none.
     #[must_use]
     pub fn role_named(mut self, name: &str) -> Self {
         let roles = &mut self.0["accounts"][ACCOUNT]["roles"];
@@ -72,21 +72,21 @@ impl World {
         self
     }
 
-    /// Sets a field of the bucket; null takes it out.
+    /// Sets a field of the bucket; null removes it.
     #[must_use]
     pub fn bucket(mut self, field: &str, value: Value) -> Self {
         set(&mut self.0["accounts"][ACCOUNT]["buckets"][BUCKET], field, value);
         self
     }
 
-    /// There is no bucket.
+    /// Removes the bucket.
     #[must_use]
     pub fn without_bucket(mut self) -> Self {
         self.0["accounts"][ACCOUNT]["buckets"] = json!({});
         self
     }
 
-    /// The bucket is another account's, which lets the role in.
+    /// Moves the bucket to another account, with a bucket policy that allows the role.
     #[must_use]
     pub fn bucket_of_another_account(mut self) -> Self {
         self.0["accounts"][ACCOUNT]["buckets"] = json!({});
@@ -101,23 +101,23 @@ impl World {
         self
     }
 
-    /// Nobody knows the base identity's access key.
+    /// Removes the base identity's user, so that its access key is unknown.
     #[must_use]
     pub fn without_base_identity(mut self) -> Self {
         self.0["accounts"][BASE_ACCOUNT]["users"] = json!({});
         self
     }
 
-    /// As the double takes it.
+    /// The parsed accounts.
     ///
     /// # Panics
-    /// If the file is wrong.
+    /// If the accounts file is invalid.
     pub fn accounts(&self) -> Accounts {
         Accounts::parse(&self.0.to_string()).expect("an accounts file")
     }
 }
 
-/// A policy of one statement.
+/// A policy document with one statement.
 pub fn policy(statement: &Value) -> Value {
     json!({"Version": "2012-10-17", "Statement": [statement]})
 }

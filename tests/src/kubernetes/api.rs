@@ -1,4 +1,4 @@
-//! The cluster, as its administrator.
+//! Connects to the cluster as its administrator, and polls objects.
 
 use std::fmt::Debug;
 use std::time::Duration;
@@ -11,25 +11,25 @@ use kube::{Client, Config, Resource};
 use serde::de::DeserializeOwned;
 use tokio::sync::OnceCell;
 
-use crate::wait::every;
+use crate::wait::poll_every;
 
-/// Names the kubeconfig.
-const KUBECONFIG: &str = "TEST_KUBECONFIG";
+/// The environment variable with the path of the kubeconfig.
+const KUBECONFIG_ENV: &str = "TEST_KUBECONFIG";
 
 /// The cluster.
 #[derive(Clone)]
 pub struct Kubernetes {
-    /// Its administrator's client.
+    /// A client with the administrator's credentials.
     pub client: Client,
-    /// What it is reached with.
+    /// The configuration of that client.
     pub config: Config,
 }
 
 impl Kubernetes {
-    /// The cluster that tests run on, with the resource defined.
+    /// Connects to the cluster that tests run on, with this checkout's CRD applied.
     ///
     /// # Panics
-    /// If none is named, or it can't be reached.
+    /// If `TEST_KUBECONFIG` is not set, or the cluster can't be reached.
     pub async fn connect() -> Self {
         static DEFINED: OnceCell<()> = OnceCell::const_new();
         let cluster = Self::connect_only().await;
@@ -37,26 +37,26 @@ impl Kubernetes {
         cluster
     }
 
-    /// The cluster that tests run on.
+    /// Connects to the cluster that tests run on.
     ///
     /// # Panics
-    /// If none is named, or it can't be reached.
+    /// If `TEST_KUBECONFIG` is not set, or the kubeconfig is invalid.
     pub async fn connect_only() -> Self {
-        // Whichever comes first: they all mean the same.
+        // An error means that another test has installed the same provider.
         let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
-        let path = std::env::var(KUBECONFIG).unwrap_or_else(|_| {
-            panic!("{KUBECONFIG} names no kubeconfig: run tests/run operator, or see CONTRIBUTING.md")
+        let path = std::env::var(KUBECONFIG_ENV).unwrap_or_else(|_| {
+            panic!("{KUBECONFIG_ENV} names no kubeconfig: run tests/run operator, or see CONTRIBUTING.md")
         });
         let kubeconfig = Kubeconfig::read_from(path).expect("a kubeconfig");
         let mut config =
             Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default()).await.expect("a cluster");
-        // What fails is to be seen.
+        // So that tests see failures.
         config.default_retry = false;
         let client = Client::try_from(config.clone()).expect("a client");
         Self { client, config }
     }
 
-    /// Makes the definition what it is in this checkout.
+    /// Applies the CRD of this checkout and waits until it is established.
     async fn define(&self) {
         let definition = tributary_crds::custom_resource_definition();
         let name = definition.metadata.name.clone().expect("a name");
@@ -71,7 +71,7 @@ impl Kubernetes {
         .await;
     }
 
-    /// A kind of objects in a namespace.
+    /// The API of a kind in a namespace.
     pub fn api<K>(&self, namespace: &str) -> Api<K>
     where
         K: Resource<Scope = NamespaceResourceScope>,
@@ -80,10 +80,10 @@ impl Kubernetes {
         Api::namespaced(self.client.clone(), namespace)
     }
 
-    /// An object as it is.
+    /// Gets an object.
     ///
     /// # Panics
-    /// If it isn't there.
+    /// If it does not exist.
     pub async fn get<K>(&self, namespace: &str, name: &str) -> K
     where
         K: Resource<Scope = NamespaceResourceScope> + Clone + DeserializeOwned + Debug,
@@ -93,18 +93,18 @@ impl Kubernetes {
     }
 }
 
-/// Waits for something that takes a cluster a moment.
+/// Polls the cluster until `poll` returns a value, for up to 60 s.
 ///
 /// # Panics
-/// If it takes a minute.
-pub async fn eventually<T>(what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
-    within(Duration::from_secs(60), what, look).await
+/// If `poll` has returned none by then.
+pub async fn eventually<T>(what: &str, poll: impl AsyncFnMut() -> Option<T>) -> T {
+    within(Duration::from_secs(60), what, poll).await
 }
 
-/// Waits for something in the cluster, which many tests ask at the same time.
+/// Polls the cluster every 200 ms, slower than [`until`](crate::wait::until) because many tests do so at once.
 ///
 /// # Panics
-/// At the deadline.
-pub async fn within<T>(time: Duration, what: &str, look: impl AsyncFnMut() -> Option<T>) -> T {
-    every(Duration::from_millis(200), what, time, look).await
+/// If `poll` has returned no value after `time`.
+pub async fn within<T>(time: Duration, what: &str, poll: impl AsyncFnMut() -> Option<T>) -> T {
+    poll_every(Duration::from_millis(200), what, time, poll).await
 }

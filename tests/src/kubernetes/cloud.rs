@@ -1,4 +1,4 @@
-//! AWS in a pod: one for all of a cluster's functions, as there is one for all the world.
+//! An AWS in a pod of the cluster, shared by all functions of all tests.
 
 use std::sync::LazyLock;
 
@@ -12,14 +12,14 @@ use tokio::sync::Mutex;
 use super::{Kubernetes, Namespace, eventually};
 use crate::world::{ACCESS_KEY_ID, ACCOUNT, BASE_ACCOUNT, PRINCIPAL, REGION, SECRET_ACCESS_KEY};
 
-/// The namespace that it is in.
+/// Its namespace.
 const NAMESPACE: &str = "cloud";
 
-/// Where sidecars find it.
+/// The URL at which sidecars reach it.
 pub const ENDPOINT: &str = "http://aws.cloud.svc:9000";
 
-/// Its accounts file, of which each test changes its part. (A client lives and dies with its test;
-/// this lives as long as all of them.)
+/// Its accounts file, of which each test changes its own part. It is static because it outlives the tests, and a client
+/// does not: a client needs the runtime of its test.
 static ACCOUNTS: LazyLock<Mutex<Value>> = LazyLock::new(|| {
     let base = json!({"accessKeyId": ACCESS_KEY_ID, "secretAccessKey": SECRET_ACCESS_KEY});
     let accounts = json!({
@@ -29,22 +29,22 @@ static ACCOUNTS: LazyLock<Mutex<Value>> = LazyLock::new(|| {
     Mutex::new(json!({"accounts": accounts, "faults": []}))
 });
 
-/// The AWS.
+/// A client for the admin port of the AWS in the cluster.
 #[derive(Clone)]
 pub struct Cloud(Client);
 
 impl Cloud {
-    /// The cluster's.
+    /// The AWS of this cluster.
     pub fn of(cluster: &Kubernetes) -> Self {
         Self(cluster.client.clone())
     }
 
-    /// Starts it, with nothing in it but the base identity; `image` is the tool's.
+    /// Deploys the AWS with no account entries but the base identity's; `image` is the tool's image.
     ///
     /// # Panics
-    /// If it doesn't start.
+    /// If it does not start.
     pub async fn start(cluster: &Kubernetes, image: &str) -> Self {
-        Namespace::named(cluster, NAMESPACE).await;
+        Namespace::ensure(cluster, NAMESPACE).await;
         let accounts = ACCOUNTS.lock().await.to_string();
         let map = json!({
             "apiVersion": "v1", "kind": "ConfigMap",
@@ -68,53 +68,57 @@ impl Cloud {
                     api.patch("aws", &params, &Patch::Apply(object)).await.map(|_| ())
                 }
             }
-            .expect("an object of the cloud's");
+            .expect("an applied object");
         };
         apply(map).await;
         apply(service("aws", "aws")).await;
         apply(deployment(image)).await;
         let cloud = Self::of(cluster);
-        eventually("the cloud is up", async || cloud.ask("GET", "/healthz", String::new()).await.ok()).await;
+        eventually("the AWS in the cluster answers", async || {
+            cloud.request("GET", "/healthz", String::new()).await.ok()
+        })
+        .await;
         cloud.edit(|_| ()).await;
         cloud
     }
 
-    /// Changes the accounts file; faults begin anew.
+    /// Changes the accounts file and uploads it. The counts of faults start again.
     ///
     /// # Panics
-    /// If the file is wrong.
+    /// If the file is refused.
     pub async fn edit(&self, change: impl FnOnce(&mut Value)) {
         let mut accounts = ACCOUNTS.lock().await;
         change(&mut accounts);
-        self.ask("PUT", "/accounts", accounts.to_string()).await.expect("accounts that are right");
+        self.request("PUT", "/accounts", accounts.to_string()).await.expect("the accounts file is accepted");
     }
 
-    /// Gives the account a role that demands an external ID.
+    /// Adds a role that trusts the base identity and requires an external ID.
     pub async fn add_role(&self, name: &str, external_id: &str) {
         let role = json!({"principals": [PRINCIPAL], "externalId": external_id});
         self.edit(|all| all["accounts"][ACCOUNT]["roles"][name] = role).await;
     }
 
-    /// Gives the account a bucket.
+    /// Adds a bucket.
     pub async fn add_bucket(&self, name: &str) {
         self.edit(|all| all["accounts"][ACCOUNT]["buckets"][name] = json!({"region": REGION})).await;
     }
 
-    /// Makes something go wrong, until it is mended.
-    pub async fn break_with(&self, fault: Value) {
+    /// Adds a fault, until [`remove_faults`](Self::remove_faults).
+    pub async fn add_fault(&self, fault: Value) {
         self.edit(|all| all["faults"].as_array_mut().expect("faults").push(fault)).await;
     }
 
-    /// Takes back what was made to go wrong, of faults that have this value in a field.
-    pub async fn mend(&self, field: &str, value: &str) {
+    /// Removes the faults whose `field` is `value`.
+    pub async fn remove_faults(&self, field: &str, value: &str) {
         self.edit(|all| all["faults"].as_array_mut().expect("faults").retain(|fault| fault[field] != value)).await;
     }
 
-    /// Makes a Service beside its own lead to it, which is the app `aws`, or to another app.
+    /// Points the Service `name` at the pods of `app`: `aws` for this AWS, another app for none. Creates the Service if
+    /// it is missing.
     ///
     /// # Panics
-    /// If the API server refuses.
-    pub async fn lead(&self, name: &str, app: &str) {
+    /// If the API server refuses it.
+    pub async fn point_service(&self, name: &str, app: &str) {
         let api: Api<Service> = Api::namespaced(self.0.clone(), NAMESPACE);
         let params = PatchParams::apply("tests").force();
         api.patch(name, &params, &Patch::Apply(service(name, app))).await.expect("a Service");
@@ -123,22 +127,22 @@ impl Cloud {
     /// The keys of a bucket's objects.
     ///
     /// # Panics
-    /// If it doesn't answer.
+    /// If the AWS does not answer.
     pub async fn keys(&self, bucket: &str) -> Vec<String> {
-        let all = self.ask("GET", "/objects", String::new()).await.expect("objects");
+        let all = self.request("GET", "/objects", String::new()).await.expect("objects");
         let begin = format!("{bucket}/");
         all.lines().filter_map(|line| line.strip_prefix(&begin)).map(str::to_owned).collect()
     }
 
-    /// An object's content.
+    /// The content of an object.
     ///
     /// # Panics
-    /// If it isn't there, or no text.
+    /// If the object is missing, or its content is not UTF-8.
     pub async fn object(&self, bucket: &str, key: &str) -> String {
-        self.ask("GET", &format!("/objects/{bucket}/{key}"), String::new()).await.expect("the object")
+        self.request("GET", &format!("/objects/{bucket}/{key}"), String::new()).await.expect("the object")
     }
 
-    async fn ask(&self, method: &str, path: &str, body: String) -> kube::Result<String> {
+    async fn request(&self, method: &str, path: &str, body: String) -> kube::Result<String> {
         let uri = format!("/api/v1/namespaces/{NAMESPACE}/services/aws:admin/proxy{path}");
         let request = Request::builder().method(method).uri(uri).body(body.into_bytes()).expect("a request");
         self.0.request_text(request).await
@@ -165,7 +169,7 @@ fn deployment(image: &str) -> Value {
             "strategy": {"type": "Recreate"},
             "template": {
                 "metadata": {"labels": {"app": "aws"}},
-                "spec": super::pods::restricted("aws", image, json!({
+                "spec": super::pods::restricted_pod_spec("aws", image, json!({
                     "args": ["local-aws", "/accounts/accounts.yaml", "--listen=0.0.0.0:9000", "--admin=0.0.0.0:9001"],
                     "readinessProbe": {"httpGet": {"path": "/healthz", "port": 9001}, "periodSeconds": 1},
                     "volumeMounts": [{"name": "accounts", "mountPath": "/accounts"}],

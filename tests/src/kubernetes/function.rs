@@ -1,4 +1,4 @@
-//! Functions in the cluster.
+//! Builds DestinationFunctions, and reads and awaits their conditions.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ use super::within;
 
 use crate::world::{BUCKET, REGION, ROLE};
 
-/// A function of this name, with these fields in its spec besides the needed ones.
+/// A function of this name with the required fields; `fields` are set in its spec too.
 ///
 /// # Panics
-/// If it is none.
+/// If the result is not a DestinationFunction.
 pub fn function(name: &str, fields: &Value) -> DestinationFunction {
     let mut spec = json!({
         "roleArn": ROLE,
@@ -33,16 +33,16 @@ pub fn function(name: &str, fields: &Value) -> DestinationFunction {
     serde_json::from_value(function).expect("a function")
 }
 
-/// A condition of the function's, if it is there.
+/// The condition of this type; `None` if it is missing.
 pub fn condition(function: &DestinationFunction, r#type: &str) -> Option<Condition> {
     let conditions = &function.status.as_ref()?.conditions;
     conditions.iter().find(|condition| condition.type_ == r#type).cloned()
 }
 
-/// Waits until a condition has this reason.
+/// Waits until a condition has this reason, and returns it.
 ///
 /// # Panics
-/// At the deadline.
+/// If it has not after `time`.
 pub async fn wait_condition(
     functions: &Api<DestinationFunction>,
     name: &str,

@@ -1,7 +1,6 @@
-//! A real Kubernetes: the one that `TEST_KUBECONFIG` names, which `tests/run` brings up.
+//! Connects to the Kubernetes cluster of `TEST_KUBECONFIG`, which `tests/run` starts.
 //!
-//! Each test has namespaces of its own, and an operator that looks after no others, so that many
-//! run side by side.
+//! Each test has its own namespaces, and its own operator that watches only those, so that many tests run in parallel.
 
 mod api;
 mod cloud;
@@ -22,6 +21,6 @@ pub use kstatus::kstatus;
 pub use namespace::Namespace;
 pub use operator::{OperatorProcess, OperatorSetup};
 pub use proxy::{ApiProxy, Request};
-pub use release::{Images, Release, SYSTEM};
+pub use release::{Images, RELEASE_NAMESPACE, Release};
 pub use tenant::Tenant;
 pub use tools::{checkout, helm, inside_node, kubectl};

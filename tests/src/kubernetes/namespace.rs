@@ -1,4 +1,4 @@
-//! A namespace that goes with the test.
+//! Creates namespaces for tests, and deletes them with the test.
 
 use k8s_openapi::api::core::v1::Namespace as KubeNamespace;
 use kube::Client;
@@ -7,30 +7,32 @@ use kube::api::{Api, DeleteParams, ObjectMeta, PostParams};
 use super::eventually;
 use crate::Kubernetes;
 
-/// A namespace of the test's own.
+/// A namespace that is deleted when the test drops it.
 pub struct Namespace {
-    /// Its name.
+    /// The namespace's name.
     pub name: String,
     cluster: Kubernetes,
 }
 
 impl Namespace {
-    /// Makes one whose name begins so; it takes restricted pods only.
+    /// Creates a namespace with a random name that starts with `prefix`. It enforces the `restricted` Pod Security
+    /// Standard.
     ///
     /// # Panics
-    /// If it can't be made.
-    pub async fn new(cluster: &Kubernetes, begin: &str) -> Self {
-        let name = format!("{begin}-{:08x}", fastrand::u32(..));
-        Self::named(cluster, &name).await;
+    /// If it can't be created.
+    pub async fn new(cluster: &Kubernetes, prefix: &str) -> Self {
+        let name = format!("{prefix}-{:08x}", fastrand::u32(..));
+        Self::ensure(cluster, &name).await;
         Self { name, cluster: cluster.clone() }
     }
 
-    /// Makes the one of this name, which stays; it takes restricted pods only.
+    /// Creates the namespace of this name unless it exists. Nothing deletes it. It enforces the `restricted` Pod
+    /// Security Standard.
     ///
     /// # Panics
-    /// If it can't be made.
-    pub async fn named(cluster: &Kubernetes, name: &str) {
-        // By the second, those that a run leaves behind are found.
+    /// If it can't be created.
+    pub async fn ensure(cluster: &Kubernetes, name: &str) {
+        // The second label finds the namespaces that a test run has left behind.
         let labels = [("pod-security.kubernetes.io/enforce", "restricted"), ("tributary.dev/of", "tests")]
             .map(|(name, value)| (name.to_owned(), value.to_owned()));
         let namespace = KubeNamespace {
@@ -38,7 +40,7 @@ impl Namespace {
             ..KubeNamespace::default()
         };
         let api: Api<KubeNamespace> = Api::all(cluster.client.clone());
-        eventually("the namespace is there, and not at its end", async || {
+        eventually("the namespace exists and is not being deleted", async || {
             match api.create(&PostParams::default(), &namespace).await {
                 Ok(_) => Some(()),
                 Err(kube::Error::Api(status)) if status.is_already_exists() => {
@@ -53,10 +55,10 @@ impl Namespace {
 }
 
 impl Drop for Namespace {
-    /// Has it deleted: by the cluster, in its own time.
+    /// Starts the deletion and does not wait for it.
     fn drop(&mut self) {
         let (config, name) = (self.cluster.config.clone(), self.name.clone());
-        // The test's runtime may be ending, and its client works in there.
+        // In a thread with its own client: the client of the test needs the test's runtime, which may be shutting down.
         let deleting = std::thread::spawn(move || {
             let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
             runtime.block_on(async {

@@ -1,4 +1,4 @@
-//! The built operator, started as its pod starts it.
+//! Starts the built operator as its pod does, beside the cluster.
 
 use std::process::{Child, Command, Stdio};
 use std::time::Duration;
@@ -9,32 +9,32 @@ use tempfile::TempDir;
 use crate::http::{Answer, Http};
 use crate::output::Output;
 use crate::sidecar::binary;
-use crate::wait::{SOON, until};
+use crate::wait::{DEFAULT_TIMEOUT, until};
 use crate::{ApiProxy, Namespace};
 
-/// How an operator is started.
+/// How to start an operator: API server, namespaces, identity, platform file and flags.
 #[derive(Clone)]
 pub struct OperatorSetup {
-    /// The way to the API server.
+    /// The proxy through which it reaches the API server.
     pub api: ApiProxy,
-    /// What it looks after, its Lease among it.
+    /// The namespaces that it watches. The first also has its Lease.
     pub namespaces: Vec<String>,
-    /// What it is called.
+    /// Its identity in the Lease.
     pub identity: String,
-    /// What the platform says.
+    /// The content of the platform file.
     pub platform: Value,
-    /// More flags.
+    /// Additional flags.
     pub flags: Vec<&'static str>,
 }
 
 impl OperatorSetup {
-    /// One that looks after a namespace.
+    /// An operator that watches one namespace.
     pub fn new(api: &ApiProxy, namespace: &Namespace) -> Self {
         Self {
             api: api.clone(),
             namespaces: vec![namespace.name.clone()],
             identity: "one".to_owned(),
-            // No node takes its pods: of these tests, none runs one.
+            // No node matches this selector: these tests run no pods.
             platform: json!({"sidecar": {
                 "image": "registry.invalid/tributary-sidecar:test",
                 "nodeSelector": {"tests": "nowhere"},
@@ -43,7 +43,7 @@ impl OperatorSetup {
         }
     }
 
-    /// With a field of the platform's file, by its path: `sidecar.image`.
+    /// Sets a field of the platform file, by its path: `sidecar.image`.
     #[must_use]
     pub fn platform(mut self, path: &str, value: Value) -> Self {
         let place = path.split('.').fold(&mut self.platform, |place, name| &mut place[name]);
@@ -51,10 +51,10 @@ impl OperatorSetup {
         self
     }
 
-    /// Starts it, and waits until it answers.
+    /// Starts the operator, and waits until it logs that it listens.
     ///
     /// # Panics
-    /// If it does not.
+    /// If it exits, or does not listen within [`DEFAULT_TIMEOUT`].
     pub async fn start(&self) -> OperatorProcess {
         let folder = tempfile::tempdir().expect("a temporary folder");
         let write = |name: &str, text: &str| {
@@ -79,10 +79,10 @@ impl OperatorSetup {
         let child = command.spawn().expect("a process");
         let mut process =
             OperatorProcess { child, stdout, stderr, admin: String::new(), http: Http::new(), _folder: folder };
-        process.admin = until("the operator listens", SOON, async || {
-            let ended = process.child.try_wait().expect("a process to ask for");
+        process.admin = until("the operator listens", DEFAULT_TIMEOUT, async || {
+            let ended = process.child.try_wait().expect("the status of the process");
             let line = process.stdout.line("listening");
-            assert!(line.is_some() || ended.is_none(), "it ended: {ended:?} {}", process.output());
+            assert!(line.is_some() || ended.is_none(), "the operator exited: {ended:?} {}", process.output());
             Some(format!("http://{}", line?["admin"].as_str()?))
         })
         .await;
@@ -90,7 +90,7 @@ impl OperatorSetup {
     }
 }
 
-/// An operator that runs.
+/// A running operator process. It is killed on drop.
 pub struct OperatorProcess {
     child: Child,
     stdout: Output,
@@ -101,80 +101,82 @@ pub struct OperatorProcess {
 }
 
 impl OperatorProcess {
-    /// The process's id.
+    /// The process ID.
     pub fn pid(&self) -> u32 {
         self.child.id()
     }
 
-    /// Everything it has written so far.
+    /// All output so far: standard output, then standard error.
     pub fn output(&self) -> String {
         self.stdout.text() + &self.stderr.text()
     }
 
     /// Whether it has logged this message.
-    pub fn has_said(&self, message: &str) -> bool {
+    pub fn has_logged(&self, message: &str) -> bool {
         self.stdout.line(message).is_some()
     }
 
-    /// Waits until it leads, and knows all that there is.
+    /// Waits until it leads and its caches are complete.
     ///
     /// # Panics
-    /// At the deadline.
+    /// If it does not within `within`.
     pub async fn wait_leading(&self, within: Duration) {
-        until("the operator leads", within, async || self.has_said("the caches are complete").then_some(())).await;
+        until("the operator leads", within, async || self.has_logged("the caches are complete").then_some(())).await;
     }
 
-    /// Asks at the platform's port.
+    /// Sends a GET request to the admin port.
     ///
     /// # Panics
     /// If there is no answer.
-    pub async fn ask(&self, path: &str) -> Answer {
+    pub async fn get_admin(&self, path: &str) -> Answer {
         let url = format!("{}{path}", self.admin);
         self.http.request(hyper::Method::GET, &url, &[], "").await.expect("an answer")
     }
 
-    /// The value of a series, as `leader`; zero if there is none yet.
+    /// The value of a series without its `tributary_` prefix, such as `leader`; 0 if there is none.
     ///
     /// # Panics
-    /// If the value is no number.
+    /// If the value is not a number.
     pub async fn metric(&self, series: &str) -> f64 {
-        let text = self.ask("/metrics").await.text();
+        let text = self.get_admin("/metrics").await.text();
         let series = format!("tributary_{series} ");
         let value = text.lines().find_map(|line| line.strip_prefix(&series));
         value.map_or(0.0, |value| value.parse().expect("a number"))
     }
 
-    /// Sends it a signal, as `STOP`.
+    /// Sends a signal, such as `STOP`.
     ///
     /// # Panics
-    /// If there is no `kill`, or no such process.
+    /// If the command `kill` is missing or fails.
     pub fn signal(&self, signal: &str) {
         let status = Command::new("kill").args([&format!("-{signal}"), &self.pid().to_string()]).status();
         assert!(status.expect("the command kill").success(), "the operator is gone: {}", self.output());
     }
 
-    /// Ends it as the kernel does when memory runs out.
+    /// Kills the process with SIGKILL, as the kernel does when memory runs out.
     ///
     /// # Panics
     /// If it can't be killed.
     pub fn kill(&mut self) {
         self.child.kill().expect("a process to kill");
-        self.child.wait().expect("a process to wait for");
+        self.child.wait().expect("the exit of the process");
     }
 
-    /// Waits until it has ended: its exit code.
+    /// Waits until the process has exited, and returns its exit code.
     ///
     /// # Panics
-    /// If it does not.
-    pub async fn wait_end(&mut self) -> Option<i32> {
+    /// If it has not exited within [`DEFAULT_TIMEOUT`].
+    pub async fn wait_exit(&mut self) -> Option<i32> {
         let child = &mut self.child;
-        until("the operator has ended", SOON, async || child.try_wait().expect("a process to ask for")).await.code()
+        until("the operator exits", DEFAULT_TIMEOUT, async || child.try_wait().expect("the status of the process"))
+            .await
+            .code()
     }
 }
 
 impl Drop for OperatorProcess {
     fn drop(&mut self) {
-        // It may have ended by itself.
+        // It may have exited by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }

@@ -1,4 +1,4 @@
-//! A way to the API server that remembers what went through, and can be closed.
+//! A proxy to the API server that records requests, and can refuse them, become unavailable, or silence watches.
 
 use std::convert::Infallible;
 use std::net::SocketAddr;
@@ -21,27 +21,27 @@ use tokio::sync::watch;
 
 use crate::Kubernetes;
 
-/// A request that went through.
+/// A recorded request.
 #[derive(Clone, Debug)]
 pub struct Request {
-    /// Its method.
+    /// The method.
     pub method: String,
-    /// Its path and query.
+    /// The path and query.
     pub uri: String,
-    /// When it came.
+    /// When the proxy received it.
     pub at: Instant,
 }
 
 impl Request {
-    /// Whether it changes something, other than a Lease.
-    pub fn writes(&self) -> bool {
+    /// Whether it is a write, other than of a Lease.
+    pub fn is_write(&self) -> bool {
         self.method != "GET" && !self.uri.contains("/leases/")
     }
 }
 
 type AnyBody = UnsyncBoxBody<Bytes, kube::Error>;
 
-/// The way.
+/// A proxy to the API server.
 #[derive(Clone)]
 pub struct ApiProxy {
     address: SocketAddr,
@@ -51,15 +51,15 @@ pub struct ApiProxy {
 struct State {
     client: Client,
     requests: Mutex<Vec<Request>>,
-    /// Every so many requests are answered 503; none at 0.
-    refusing: Mutex<u32>,
-    away: AtomicBool,
-    /// Nothing more is heard of watches of a generation before this one.
+    /// Every n-th request is answered 503; none at 0.
+    refuse_every: Mutex<u32>,
+    unavailable: AtomicBool,
+    /// The current generation of watches: watches of older generations deliver nothing more.
     silenced: watch::Sender<u64>,
 }
 
 impl ApiProxy {
-    /// Opens a way to the cluster, as its administrator.
+    /// Starts a proxy to the cluster, with the administrator's credentials.
     ///
     /// # Panics
     /// If there is no free port.
@@ -69,15 +69,15 @@ impl ApiProxy {
         let state = Arc::new(State {
             client: Client::try_from(cluster.config.clone()).expect("a client"),
             requests: Mutex::default(),
-            refusing: Mutex::new(0),
-            away: AtomicBool::new(false),
+            refuse_every: Mutex::new(0),
+            unavailable: AtomicBool::new(false),
             silenced: watch::Sender::new(0),
         });
         let proxy = Self { address, state };
         let accepting = proxy.clone();
         tokio::spawn(async move {
             while let Ok((stream, _)) = listener.accept().await {
-                if !accepting.state.away.load(Ordering::Relaxed) {
+                if !accepting.state.unavailable.load(Ordering::Relaxed) {
                     tokio::spawn(accepting.clone().relay(stream));
                 }
             }
@@ -85,7 +85,7 @@ impl ApiProxy {
         proxy
     }
 
-    /// A kubeconfig that leads this way.
+    /// A kubeconfig for this proxy, with this default namespace.
     pub fn kubeconfig(&self, namespace: &str) -> String {
         format!(
             "apiVersion: v1\nkind: Config\ncurrent-context: proxy\n\
@@ -96,31 +96,32 @@ impl ApiProxy {
         )
     }
 
-    /// What went through so far.
+    /// The recorded requests.
     pub fn requests(&self) -> Vec<Request> {
         self.state.requests.lock().clone()
     }
 
-    /// Forgets what went through.
-    pub fn forget(&self) {
+    /// Clears the recorded requests.
+    pub fn clear_requests(&self) {
         self.state.requests.lock().clear();
     }
 
-    /// Answers every so many requests with 503 from here on; at 0, none.
+    /// Answers every `count`-th request with 503, except of Leases; at 0, none.
     pub fn refuse_every(&self, count: u32) {
-        *self.state.refusing.lock() = count;
+        *self.state.refuse_every.lock() = count;
     }
 
-    /// Connections are taken and closed, or relayed again.
-    pub fn set_away(&self, away: bool) {
-        self.state.away.store(away, Ordering::Relaxed);
-        if away {
+    /// Makes the API server unavailable, or available again: new connections are closed, requests on open ones get no
+    /// answer, and watches are silenced.
+    pub fn set_unavailable(&self, unavailable: bool) {
+        self.state.unavailable.store(unavailable, Ordering::Relaxed);
+        if unavailable {
             self.state.silenced.send_modify(|generation| *generation += 1);
         }
     }
 
-    /// Watches that are under way say nothing more, and don't end either: as when a load balancer has
-    /// dropped their connections in silence.
+    /// Silences the open watches: they deliver nothing more and do not end, as when a load balancer has silently
+    /// dropped their connections.
     pub fn silence_watches(&self) {
         self.state.silenced.send_modify(|generation| *generation += 1);
     }
@@ -143,10 +144,10 @@ impl ApiProxy {
             requests.push(Request { method: parts.method.to_string(), uri: uri.clone(), at: Instant::now() });
             requests.len()
         };
-        if self.state.away.load(Ordering::Relaxed) {
+        if self.state.unavailable.load(Ordering::Relaxed) {
             std::future::pending::<()>().await;
         }
-        let every = *self.state.refusing.lock();
+        let every = *self.state.refuse_every.lock();
         if every > 0 && count.is_multiple_of(every as usize) && !uri.contains("/leases") {
             return failure(StatusCode::SERVICE_UNAVAILABLE, "this one was to fail");
         }
@@ -181,7 +182,7 @@ impl ApiProxy {
     }
 }
 
-/// What an API server that is not well answers.
+/// The answer of a failing API server: a `Status`.
 fn failure(status: StatusCode, message: &str) -> Response<AnyBody> {
     let body = format!(
         r#"{{"kind":"Status","apiVersion":"v1","status":"Failure","message":"{message}","code":{}}}"#,

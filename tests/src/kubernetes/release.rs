@@ -1,30 +1,29 @@
-//! The chart, installed by Helm.
+//! Installs the chart with Helm.
 
 use serde_json::{Value, json};
 
 use super::cloud::ENDPOINT;
 use super::tools::helm_with;
 
-/// The release's namespace.
-pub const SYSTEM: &str = "tributary-system";
+/// The namespace of the release.
+pub const RELEASE_NAMESPACE: &str = "tributary-system";
 
-/// Where the images are: `TEST_IMAGE_REGISTRY`, `TEST_IMAGE_TAG` and `TEST_IMAGE_NEXT_TAG`, which
-/// `tests/run` sets.
+/// The image names from `TEST_IMAGE_REGISTRY`, `TEST_IMAGE_TAG` and `TEST_IMAGE_NEXT_TAG`, which `tests/run` sets.
 #[derive(Clone, Debug)]
 pub struct Images {
-    /// What their names begin with.
+    /// The registry and path before the image's name.
     pub registry: String,
-    /// What they end with.
+    /// The tag of the version under test.
     pub tag: String,
-    /// What those of the next version end with.
+    /// The tag of the next version, for upgrades.
     pub next_tag: String,
 }
 
 impl Images {
-    /// The images that tests run.
+    /// The images of this test run.
     ///
     /// # Panics
-    /// If they are not named.
+    /// If the variables are not set.
     pub fn of_tests() -> Self {
         let named = |name| std::env::var(name).unwrap_or_else(|_| panic!("{name} is not set: run tests/run e2e"));
         Self {
@@ -34,23 +33,23 @@ impl Images {
         }
     }
 
-    /// The tool's.
+    /// The image of the tool `tributary`.
     pub fn tool(&self) -> String {
         format!("{}/tributary:{}", self.registry, self.tag)
     }
 }
 
-/// A release, with its values.
+/// A Helm release with its values.
 #[derive(Clone, Debug)]
 pub struct Release {
-    /// Its values.
+    /// The values.
     pub values: Value,
-    /// Where its chart is.
+    /// The path of the chart.
     pub chart: String,
 }
 
 impl Release {
-    /// The chart of this checkout, for a cluster whose AWS is in a pod.
+    /// The chart of this checkout, with values for a cluster whose AWS is [`Cloud`](super::Cloud).
     pub fn new(images: &Images) -> Self {
         let variable = |name: &str| json!({"name": name, "value": ENDPOINT});
         let values = json!({
@@ -58,9 +57,9 @@ impl Release {
             "operator": {"logLevel": "debug"},
             "sidecar": {
                 "region": "us-west-2",
-                // In place of AWS's.
+                // In place of AWS's endpoints.
                 "env": [variable("AWS_ENDPOINT_URL_S3"), variable("AWS_ENDPOINT_URL_STS")],
-                // Many share one node.
+                // Small, because many sidecars share one node.
                 "resources": {"requests": {"cpu": "5m", "memory": "16Mi"}},
             },
             "baseIdentity": {"default": {"secret": {"name": "aws-base"}}},
@@ -68,7 +67,7 @@ impl Release {
         Self { values, chart: "charts/tributary".to_owned() }
     }
 
-    /// With a value, by its path: `operator.replicas`.
+    /// Sets a value, by its path: `operator.replicas`.
     #[must_use]
     pub fn with(mut self, path: &str, value: Value) -> Self {
         let place = path.split('.').fold(&mut self.values, |place, name| &mut place[name]);
@@ -76,25 +75,25 @@ impl Release {
         self
     }
 
-    /// Installs it, or upgrades what is there, and waits until it runs.
+    /// Installs or upgrades the release, and waits until it is ready.
     ///
     /// # Panics
-    /// If Helm complains.
+    /// If Helm fails.
     pub fn apply(&self) {
         self.run(&["upgrade", "--install", "tributary", &self.chart, "--wait", "--timeout", "120s"]);
     }
 
-    /// The same, without waiting.
+    /// As [`apply`](Self::apply), without waiting.
     ///
     /// # Panics
-    /// If Helm complains.
-    pub fn apply_at_once(&self) {
+    /// If Helm fails.
+    pub fn apply_without_waiting(&self) {
         self.run(&["upgrade", "--install", "tributary", &self.chart]);
     }
 
     fn run(&self, arguments: &[&str]) {
-        let more = ["--namespace", SYSTEM, "--create-namespace", "--values", "-"];
-        let said = helm_with(&[arguments, &more].concat(), &self.values.to_string());
-        said.unwrap_or_else(|says| panic!("{says}"));
+        let more = ["--namespace", RELEASE_NAMESPACE, "--create-namespace", "--values", "-"];
+        let output = helm_with(&[arguments, &more].concat(), &self.values.to_string());
+        output.unwrap_or_else(|error| panic!("{error}"));
     }
 }

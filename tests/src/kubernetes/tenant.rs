@@ -1,4 +1,4 @@
-//! A namespace with functions, and all that they need in AWS.
+//! A namespace with functions, and their roles, buckets and Secrets.
 
 use std::time::{Duration, Instant};
 
@@ -12,69 +12,69 @@ use tributary_crds::DestinationFunction;
 
 use super::pods::Sender;
 use super::{Cloud, Images, Kubernetes, Namespace, condition, function, within};
-use crate::wait::every;
+use crate::wait::poll_every;
 use crate::world::{ACCESS_KEY_ID, ACCOUNT, SECRET_ACCESS_KEY};
 
-/// An answer of a cluster that has little else to do.
-const AT_ONCE: Duration = Duration::from_millis(100);
-/// How long it may take until there are such answers.
-const CALM: Duration = Duration::from_secs(180);
+/// An answer within this time shows that the cluster is not overloaded.
+const FAST_ANSWER: Duration = Duration::from_millis(100);
+/// How long to wait for such answers.
+const RESPONSIVE_TIMEOUT: Duration = Duration::from_secs(180);
 
-/// A namespace with functions. Each function's role and bucket are called after both.
+/// A namespace with functions. The role and the bucket of a function are named `NAMESPACE-FUNCTION`.
 #[derive(Clone)]
 pub struct Tenant {
     /// The cluster.
     pub cluster: Kubernetes,
-    /// Its AWS.
+    /// The AWS in the cluster.
     pub cloud: Cloud,
-    /// The images that tests run.
+    /// The images under test.
     pub images: Images,
-    /// The namespace.
+    /// The namespace's name.
     pub namespace: String,
 }
 
 impl Tenant {
-    /// A namespace that takes restricted pods only, with a base identity.
+    /// A namespace that enforces the `restricted` Pod Security Standard, with the base identity's Secret.
     ///
     /// # Panics
-    /// If it can't be made.
+    /// If it can't be created.
     pub async fn new(cluster: &Kubernetes, namespace: &str) -> Self {
-        Namespace::named(cluster, namespace).await;
+        Namespace::ensure(cluster, namespace).await;
         let tenant = Self {
             cluster: cluster.clone(),
             cloud: Cloud::of(cluster),
             images: Images::of_tests(),
             namespace: namespace.to_owned(),
         };
-        tenant.give_base_identity().await;
+        tenant.create_base_identity_secret().await;
         tenant
     }
 
-    /// Puts the base identity's Secret there.
-    pub async fn give_base_identity(&self) {
+    /// Creates the base identity's Secret.
+    pub async fn create_base_identity_secret(&self) {
         let keys = format!("[default]\naws_access_key_id={ACCESS_KEY_ID}\naws_secret_access_key={SECRET_ACCESS_KEY}\n");
         self.secret("aws-base", &json!({"credentials": keys})).await;
     }
 
-    /// The functions.
+    /// The API of the namespace's functions.
     pub fn functions(&self) -> Api<DestinationFunction> {
         self.cluster.api(&self.namespace)
     }
 
-    /// What a function's role and bucket are called.
-    pub fn of(&self, name: &str) -> String {
+    /// The name of a function's role and bucket.
+    pub fn aws_name(&self, name: &str) -> String {
         format!("{}-{name}", self.namespace)
     }
 
-    /// The external ID that a function's role demands.
+    /// The external ID that a function's role requires.
     pub fn external_id(&self, name: &str) -> String {
         format!("{}/{name}-3kF9", self.namespace)
     }
 
-    /// Writes a Secret: these keys and no others.
+    /// Applies a Secret with these entries and no others.
     ///
     /// # Panics
-    /// If it can't be written.
+    /// If the API server refuses it.
     pub async fn secret(&self, name: &str, entries: &Value) {
         let secret = json!({
             "apiVersion": "v1", "kind": "Secret",
@@ -86,22 +86,22 @@ impl Tenant {
         api.patch(name, &params, &Patch::Apply(secret)).await.expect("a Secret");
     }
 
-    /// Gives a function what it needs in AWS, and its external ID's Secret.
+    /// Creates a function's role, bucket and external ID Secret.
     pub async fn prepare(&self, name: &str) {
-        self.cloud.add_role(&self.of(name), &self.external_id(name)).await;
-        self.cloud.add_bucket(&self.of(name)).await;
+        self.cloud.add_role(&self.aws_name(name), &self.external_id(name)).await;
+        self.cloud.add_bucket(&self.aws_name(name)).await;
         self.secret(name, &json!({"externalId": self.external_id(name)})).await;
     }
 
-    /// Applies a function, with these fields in its spec.
+    /// Applies a function with these fields in its spec.
     ///
     /// # Errors
-    /// When the API server refuses.
+    /// If the API server refuses it.
     pub async fn try_apply(&self, name: &str, fields: &Value) -> kube::Result<DestinationFunction> {
         let mut all = json!({
-            "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/{}", self.of(name)),
+            "roleArn": format!("arn:aws:iam::{ACCOUNT}:role/{}", self.aws_name(name)),
             "externalIdSecretRef": {"name": name},
-            "s3": {"bucket": self.of(name), "region": crate::world::REGION},
+            "s3": {"bucket": self.aws_name(name), "region": crate::world::REGION},
         });
         for (field, value) in fields.as_object().expect("fields") {
             all[field] = value.clone();
@@ -110,28 +110,28 @@ impl Tenant {
         self.functions().patch(name, &params, &Patch::Apply(function(name, &all))).await
     }
 
-    /// Applies a function, with these fields in its spec.
+    /// Applies a function with these fields in its spec.
     ///
     /// # Panics
-    /// If the API server refuses.
+    /// If the API server refuses it.
     pub async fn apply(&self, name: &str, fields: &Value) {
         self.try_apply(name, fields).await.expect("a function");
     }
 
-    /// Makes a function with all that it needs, and waits until it is ready.
+    /// Creates a function with all that it needs, and waits until it is ready.
     ///
     /// # Panics
-    /// If it does not become so.
+    /// If it is not ready within 60 s.
     pub async fn run(&self, name: &str, fields: &Value) {
         self.prepare(name).await;
         self.apply(name, fields).await;
         self.wait_ready(name, Duration::from_secs(60)).await;
     }
 
-    /// Waits until a function is ready, and its sidecars are what is asked for now.
+    /// Waits until `Ready` and `UpToDate` are True for the function's current generation.
     ///
     /// # Panics
-    /// At the deadline.
+    /// If they are not after `time`.
     pub async fn wait_ready(&self, name: &str, time: Duration) {
         within(time, &format!("{name} in {} is ready", self.namespace), async || {
             let function = self.functions().get(name).await.ok()?;
@@ -147,54 +147,55 @@ impl Tenant {
     /// The pods of a function's sidecars.
     pub async fn pods(&self, name: &str) -> Vec<Pod> {
         let api: Api<Pod> = self.cluster.api(&self.namespace);
-        let ours = format!("tributary.dev/function={name}");
-        api.list(&ListParams::default().labels(&ours)).await.expect("pods").items
+        let selector = format!("tributary.dev/function={name}");
+        api.list(&ListParams::default().labels(&selector)).await.expect("pods").items
     }
 
-    /// Starts `tributary send` to a function, by its Service's name.
+    /// Starts `tributary send` to a function's Service.
     pub async fn send(&self, name: &str, arguments: &[&str]) -> Sender {
         let url = format!("http://{name}.{}.svc", self.namespace);
         let all = [&[url.as_str()], arguments].concat();
         Sender::start(&self.cluster, &self.namespace, &self.images.tool(), &all, &json!([])).await
     }
 
-    /// Sends events to a function that is reached already, each once, and goes on meanwhile.
+    /// Waits until a function is reachable and the cluster responsive, and starts sending events to it.
     ///
     /// # Panics
-    /// If the function is not reached.
+    /// If the function does not store an event within 40 s.
     pub async fn load(&self, name: &str, arguments: &[&str]) -> Sender {
-        // A node's rules for a Service come a moment after its pods are ready.
+        // Nodes set up a Service's rules only after its pods are ready.
         let first = self.send(name, &["--retry", "30"]).await.finish(Duration::from_secs(40)).await;
         first.assert_all_stored();
-        self.wait_calm(name).await;
+        self.wait_responsive(name).await;
         self.send(name, arguments).await
     }
 
-    /// Waits until the cluster answers at once, as it doesn't while dozens of pods start: what is slow
-    /// from then on is the test's own doing.
+    /// Waits until five requests in a row are answered quickly, which they are not while dozens of pods start: what is
+    /// slow after that is caused by the test itself.
     ///
     /// # Panics
-    /// If it does not get so.
-    pub async fn wait_calm(&self, name: &str) {
+    /// If there are no such answers within 180 s.
+    pub async fn wait_responsive(&self, name: &str) {
         let mut in_a_row = 0;
-        every(Duration::from_secs(1), "the cluster is calm", CALM, async || {
+        poll_every(Duration::from_secs(1), "the cluster answers quickly", RESPONSIVE_TIMEOUT, async || {
             let asked = Instant::now();
-            // It is no event: any answer will do.
+            // Not an event: the status does not matter.
             self.post(name, "/v1/track", &[], "{}".to_owned()).await;
-            in_a_row = if asked.elapsed() < AT_ONCE { in_a_row + 1 } else { 0 };
+            in_a_row = if asked.elapsed() < FAST_ANSWER { in_a_row + 1 } else { 0 };
             (in_a_row == 5).then_some(())
         })
         .await;
     }
 
-    /// Sends a request to a function's Service through the API server: status and body.
+    /// Posts a JSON body to a function's Service through the API server's proxy, and returns the answer's status and
+    /// body.
     ///
     /// # Panics
     /// If the API server does not answer.
     pub async fn post(&self, name: &str, path: &str, headers: &[(&str, &str)], body: String) -> (u16, String) {
         let function = self.functions().get(name).await.expect("a function");
-        let is_sealed = function.spec.ingest.is_some_and(|ingest| ingest.tls_secret_ref.is_some());
-        let service = if is_sealed { format!("https:{name}:443") } else { format!("{name}:80") };
+        let uses_tls = function.spec.ingest.is_some_and(|ingest| ingest.tls_secret_ref.is_some());
+        let service = if uses_tls { format!("https:{name}:443") } else { format!("{name}:80") };
         let uri = format!("/api/v1/namespaces/{}/services/{service}/proxy{path}", self.namespace);
         let mut request = Request::post(uri).header("content-type", "application/json");
         for (name, value) in headers {
@@ -207,20 +208,20 @@ impl Tenant {
         (status, String::from_utf8_lossy(&body).into_owned())
     }
 
-    /// The Events on a function.
+    /// The Events about a function.
     pub async fn events(&self, name: &str) -> Vec<Event> {
         let fields = format!("involvedObject.kind=DestinationFunction,involvedObject.name={name}");
         let events: Api<Event> = self.cluster.api(&self.namespace);
         events.list(&ListParams::default().fields(&fields)).await.expect("Events").items
     }
 
-    /// Whether there is an Event on a function with this reason.
+    /// Whether there is an Event about a function with this reason.
     pub async fn has_event(&self, name: &str, reason: &str) -> bool {
         self.events(name).await.iter().any(|event| event.reason.as_deref() == Some(reason))
     }
 
-    /// All of a function's objects hold the events of this prefix that were sent, each once in Object
-    /// mode, at least once in Batch mode.
+    /// Asserts that a bucket has objects of `count` different events whose messageId starts with `prefix`. Only for
+    /// Object mode, whose keys contain the messageId.
     ///
     /// # Panics
     /// If not.

@@ -1,4 +1,4 @@
-//! kubectl and Helm, as people use them.
+//! Runs kubectl, Helm and commands on the tests' node, through `tests/cluster`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -9,34 +9,34 @@ pub fn checkout() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).parent().expect("a parent").to_owned()
 }
 
-/// What a command wrote, if it succeeded; else what it complained of.
+/// Runs Helm and returns its standard output.
 ///
 /// # Errors
-/// When it failed.
+/// If Helm fails: its standard output and error.
 pub fn helm(arguments: &[&str]) -> Result<String, String> {
     helm_with(arguments, "")
 }
 
-/// The same, with something to read.
+/// Runs Helm with this standard input, as [`helm`].
 ///
 /// # Errors
-/// When it failed.
+/// If Helm fails: its standard output and error.
 pub fn helm_with(arguments: &[&str], input: &str) -> Result<String, String> {
     run("helm", arguments, input)
 }
 
-/// The same, of kubectl; `input` is what it reads.
+/// Runs kubectl with this standard input and returns its standard output.
 ///
 /// # Errors
-/// When it failed.
+/// If kubectl fails: its standard output and error.
 pub fn kubectl(arguments: &[&str], input: &str) -> Result<String, String> {
     run("kubectl", arguments, input)
 }
 
-/// Runs a command in the network of the tests' own node, which `TEST_LOCAL_NODE` says is there.
+/// Runs a command in the network namespace of the tests' own node. Only if `TEST_LOCAL_NODE` is set, there is one.
 ///
 /// # Errors
-/// When it failed.
+/// If the command fails: its standard output and error.
 pub fn inside_node(arguments: &[&str]) -> Result<String, String> {
     run("inside", arguments, "")
 }
@@ -52,10 +52,10 @@ fn run(tool: &str, arguments: &[&str], input: &str) -> Result<String, String> {
         .spawn()
         .expect("tests/cluster");
     let (mut stdin, input) = (child.stdin.take().expect("a pipe"), input.to_owned());
-    // In a thread of its own: what it reads may be longer than a pipe.
+    // In its own thread: the input may be larger than a pipe's buffer.
     let writing = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
-    let Output { status, stdout, stderr } = child.wait_with_output().expect("an end");
-    // A command that ends early need not have read all.
+    let Output { status, stdout, stderr } = child.wait_with_output().expect("the command exits");
+    // A command that exits early does not read all of its input.
     let _ = writing.join();
     let text = |bytes: Vec<u8>| String::from_utf8_lossy(&bytes).into_owned();
     if status.success() { Ok(text(stdout)) } else { Err(text(stdout) + &text(stderr)) }

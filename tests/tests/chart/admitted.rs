@@ -1,16 +1,17 @@
-//! What a real API server says of every rendered object.
+//! Tests that a real API server accepts every rendered object.
 
 use tributary_tests::Kubernetes;
 use tributary_tests::kubernetes::kubectl;
 
-use crate::chart::{NAMESPACE, render, sets};
+use crate::chart::{NAMESPACE, render, value_sets};
 
-/// Names the folder with the definitions of the Prometheus operator's resources.
-const MONITORING: &str = "TEST_MONITORING_CRDS";
+/// The environment variable with the folder of the Prometheus operator's CRDs.
+const MONITORING_CRDS_ENV: &str = "TEST_MONITORING_CRDS";
 
-/// Kinds of others' that the chart may make.
+/// Applies the CRDs of the Prometheus operator, whose resources the chart may create.
 fn define_monitoring() {
-    let folder = std::env::var(MONITORING).unwrap_or_else(|_| panic!("{MONITORING} is not set: run tests/run chart"));
+    let folder = std::env::var(MONITORING_CRDS_ENV)
+        .unwrap_or_else(|_| panic!("{MONITORING_CRDS_ENV} is not set: run tests/run chart"));
     for resource in ["podmonitors", "prometheusrules"] {
         let file = format!("{folder}/monitoring.coreos.com_{resource}.yaml");
         kubectl(&["apply", "--server-side", "--filename", &file], "").expect("a definition");
@@ -21,17 +22,17 @@ fn define_monitoring() {
 }
 
 #[tokio::test]
-async fn every_object_of_every_set_is_taken_without_a_warning() {
+async fn every_object_of_every_set_is_accepted_without_a_warning() {
     Kubernetes::connect().await;
     define_monitoring();
     for namespace in [NAMESPACE, "team-a", "team-b"] {
-        // There already, if a test before has made it.
+        // An error means that it exists, from an earlier run.
         let _ = kubectl(&["create", "namespace", namespace], "");
     }
     kubectl(&["label", "--overwrite", "namespace", NAMESPACE, "pod-security.kubernetes.io/enforce=restricted"], "")
         .expect("a label");
-    for set in sets() {
-        // Fields that nobody knows are errors, and so are warnings: of pods that are not restricted, for one.
+    for set in value_sets() {
+        // Unknown fields are errors, and so are warnings, for example about pods that are not restricted.
         let arguments = [
             "apply",
             "--dry-run=server",
@@ -42,9 +43,10 @@ async fn every_object_of_every_set_is_taken_without_a_warning() {
             "--filename",
             "-",
         ];
-        let said = kubectl(&arguments, &render(&set, &[]));
-        let said = said.unwrap_or_else(|says| panic!("{set}: {says}"));
-        assert!(said.contains("deployment.apps/tributary-operator"), "{set}: {said}");
+        let output = kubectl(&arguments, &render(&set, &[]));
+        let output = output.unwrap_or_else(|error| panic!("{set}: {error}"));
+        assert!(output.contains("deployment.apps/tributary-operator"), "{set}: {output}");
     }
-    kubectl(&["delete", "namespace", NAMESPACE, "team-a", "team-b", "--wait=false"], "").expect("an end");
+    kubectl(&["delete", "namespace", NAMESPACE, "team-a", "team-b", "--wait=false"], "")
+        .expect("the namespaces are deleted");
 }

@@ -1,5 +1,5 @@
-//! What the chart writes, others read: the operator the platform's file, the API server the
-//! definition and the admission policies.
+//! Tests that the chart's output is valid for its readers: the platform file for the operator, the CRD and the
+//! admission policies for the API server.
 
 use proptest::prelude::*;
 use regex_lite::Regex;
@@ -8,7 +8,7 @@ use tributary_crds::memory::CHART_MEMORY_LIMIT;
 use tributary_operator::function::FunctionRef;
 use tributary_operator::platform::{BaseIdentity, Platform};
 
-use crate::chart::{NAMESPACE, data, object, objects, render, sets};
+use crate::chart::{NAMESPACE, data, object, objects, render, value_sets};
 
 fn platform(set: &str) -> Platform {
     let rendered = objects(&render(set, &[]));
@@ -17,8 +17,8 @@ fn platform(set: &str) -> Platform {
 }
 
 #[test]
-fn the_operator_understands_the_platforms_file_of_every_set() {
-    for set in sets() {
+fn the_operator_parses_the_platform_file_of_every_set() {
+    for set in value_sets() {
         platform(&set);
     }
 }
@@ -28,7 +28,7 @@ fn function(namespace: &str) -> FunctionRef {
 }
 
 #[test]
-fn the_platforms_file_says_what_the_values_say() {
+fn the_platform_file_has_what_the_values_set() {
     let irsa = platform("irsa");
     assert!(irsa.sidecar.image.starts_with("registry.example.com/sidecar@sha256:"));
     assert!(matches!(irsa.base_identity.of(&function("any")), BaseIdentity::Irsa { mount_token: false, .. }));
@@ -48,11 +48,11 @@ fn the_platforms_file_says_what_the_values_say() {
     assert!(!policies.audits_grants());
     let audited = objects(&render("policies", &["--set", "policy.grantsMode=Audit"]));
     let of_audit: Platform =
-        serde_yaml::from_str(data(&audited, "tributary-platform", "platform.yaml")).expect("the platform's file");
+        serde_yaml::from_str(data(&audited, "tributary-platform", "platform.yaml")).expect("the platform file");
     assert!(of_audit.policy.audits_grants());
     let actions =
         |name| object(&audited, "ValidatingAdmissionPolicyBinding", name)["spec"]["validationActions"].clone();
-    // Only what is about grants.
+    // Audit mode changes only the policies about grants.
     assert_eq!(actions("tributary-grants"), json!(["Warn", "Audit"]));
     assert_eq!(actions("tributary-external-ids"), json!(["Warn", "Audit"]));
     assert_eq!(actions("tributary-functions"), json!(["Deny"]));
@@ -66,16 +66,17 @@ fn the_platforms_file_says_what_the_values_say() {
     );
 }
 
-/// `tributary check` has no chart at hand.
+/// `tributary check` assumes this limit, because it does not read the chart.
 #[test]
-fn a_sidecar_gets_the_memory_limit_that_the_tool_reckons_with() {
+fn the_default_memory_limit_is_the_one_that_the_tool_assumes() {
     let limits = platform("default").sidecar.resources.limits.expect("limits");
     assert_eq!(limits.memory.expect("a memory limit").to_string(), CHART_MEMORY_LIMIT);
 }
 
-/// What comes with `helm test` is its function's, and no other's of the release's namespace.
+/// The grant and the identity of `helm test` apply only to its own function, and not to others in the release's
+/// namespace.
 #[test]
-fn helm_test_takes_nothing_from_the_releases_namespace() {
+fn helm_test_changes_no_grant_or_identity_of_the_releases_namespace() {
     let (role, prefix) = ("arn:aws:iam::123456789012:role/any", "any/");
     let identity = format!("baseIdentity.namespaces.{NAMESPACE}.irsa.roleArn=arn:aws:iam::210987654321:role/base");
     let grant = [
@@ -97,35 +98,35 @@ fn helm_test_takes_nothing_from_the_releases_namespace() {
 }
 
 #[test]
-fn the_definition_is_the_generated_one() {
+fn the_charts_crd_is_the_generated_one() {
     let rendered = objects(&render("default", &[]));
     let mut in_chart = object(&rendered, "CustomResourceDefinition", "destinationfunctions.tributary.dev").clone();
     assert_eq!(in_chart["metadata"]["annotations"]["helm.sh/resource-policy"], "keep");
     let mut generated =
         serde_json::to_value(tributary_crds::custom_resource_definition()).expect("a definition that JSON can hold");
-    // Numbers may be written as wholes.
+    // The chart's file may have integers where the generated CRD has floats.
     for definition in [&mut in_chart, &mut generated] {
         definition["metadata"] = Value::Null;
-        floats(definition);
+        integers_to_floats(definition);
     }
     assert!(in_chart == generated, "charts/tributary/files/destinationfunctions.yaml is not current: run `just crd`");
 }
 
-fn floats(value: &mut Value) {
+fn integers_to_floats(value: &mut Value) {
     match value {
-        Value::Object(fields) => fields.values_mut().for_each(floats),
-        Value::Array(items) => items.iter_mut().for_each(floats),
+        Value::Object(fields) => fields.values_mut().for_each(integers_to_floats),
+        Value::Array(items) => items.iter_mut().for_each(integers_to_floats),
         Value::Number(number) => *value = number.as_f64().into(),
         _ => {}
     }
 }
 
-/// Prefixes whose expressions are rendered at once; by their lengths, all that base64 can make of them.
+/// The prefixes to render expressions for; with all lengths modulo 3, on which their base64 depends.
 const PREFIXES: [&str; 11] =
     ["a", "ab", "abc", "team-a/", "team-ab/", "team-abc/", "x+y=,.@:/-_", "Z", "9/", "/", "=="];
 
-/// The expression that the chart makes of each prefix.
-fn expressions() -> Vec<(&'static str, Regex)> {
+/// The regular expression that the chart renders for each prefix.
+fn rendered_expressions() -> Vec<(&'static str, Regex)> {
     let prefixes: Vec<_> = PREFIXES.iter().enumerate().collect();
     let values: Vec<_> = prefixes
         .iter()
@@ -143,9 +144,9 @@ fn expressions() -> Vec<(&'static str, Regex)> {
 }
 
 #[test]
-fn a_prefix_is_recognised_through_base64() {
+fn an_external_id_prefix_is_recognized_in_base64() {
     let encode = |text: &str| base64_simd::STANDARD.encode_to_string(text);
-    let all = expressions();
+    let all = rendered_expressions();
     let mut runner =
         proptest::test_runner::TestRunner::new(ProptestConfig { cases: 2000, ..ProptestConfig::default() });
     let texts = proptest::string::string_regex("[A-Za-z0-9_+=,.@:/-]{0,12}").expect("an expression");
@@ -165,7 +166,7 @@ fn a_prefix_is_recognised_through_base64() {
             Ok(())
         })
         .expect("every text");
-    // Those that differ least from the prefix.
+    // External IDs that differ from the prefix only in its last character.
     for (prefix, expression) in &all {
         let last = prefix.chars().last().expect("a character");
         for other in ('!'..='~').filter(|other| *other != last) {

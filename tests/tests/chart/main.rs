@@ -1,4 +1,4 @@
-//! The chart, rendered by Helm with each set of values in `charts/tributary/ci`.
+//! Tests the chart, rendered by Helm with each set of values in `charts/tributary/ci`.
 
 mod admitted;
 mod agreement;

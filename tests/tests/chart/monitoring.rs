@@ -1,4 +1,4 @@
-//! Alerts and the dashboard ask for what the programs count.
+//! Tests that alerts and the dashboard query existing metrics, and that the docs describe every alert.
 
 use std::collections::BTreeSet;
 use std::path::Path;
@@ -14,17 +14,17 @@ use tributary_operator::metrics::Metrics;
 use tributary_runtime::exposition::Format;
 use tributary_tests::aws::{error, puts};
 use tributary_tests::event::track;
-use tributary_tests::{Function, started};
+use tributary_tests::{Function, start_ready};
 
 use crate::chart::render;
 
-/// Not a metric, but the label of sidecars that says whose a sample is.
-const LABEL: &str = "tributary_dev_function";
+/// Not a metric, but the pod label with the function's name.
+const FUNCTION_LABEL: &str = "tributary_dev_function";
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn every_metric_that_is_asked_for_is_there() {
-    let (aws, sidecar) = started(Function::default()).await;
-    // A family shows itself when it has counted something.
+async fn every_metric_in_alerts_and_the_dashboard_exists() {
+    let (aws, sidecar) = start_ready(Function::default()).await;
+    // A metric family appears only once it has counted something.
     aws.faults([Fault { count: Some(1), ..puts(error("SlowDown")) }]);
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     assert_eq!(sidecar.send("/v1/track", &json!({})).await.status, 400);
@@ -49,11 +49,11 @@ async fn every_metric_that_is_asked_for_is_there() {
     let asked: BTreeSet<_> = queries
         .flat_map(|line| names.find_iter(line))
         .map(|name| name.as_str())
-        .filter(|name| *name != LABEL)
+        .filter(|name| *name != FUNCTION_LABEL)
         .collect();
     assert!(asked.len() >= 8, "{asked:?}");
     let unknown: Vec<_> = asked.iter().filter(|name| !families.contains(**name)).collect();
-    assert!(unknown.is_empty(), "{unknown:?} are none of {families:?}");
+    assert!(unknown.is_empty(), "{unknown:?} are not among {families:?}");
 }
 
 #[test]
@@ -68,7 +68,7 @@ fn the_reference_lists_every_alert_and_no_other() {
 }
 
 #[test]
-fn every_alert_leads_to_its_section_of_the_runbook() {
+fn every_alert_links_to_its_section_of_the_runbook() {
     let runbook = Path::new(env!("CARGO_MANIFEST_DIR")).join("../docs/runbook.md");
     let runbook = std::fs::read_to_string(runbook).expect("the runbook");
     let sections: BTreeSet<_> = runbook.lines().filter_map(|line| line.strip_prefix("## ")).collect();
@@ -83,9 +83,9 @@ fn every_alert_leads_to_its_section_of_the_runbook() {
     assert_eq!(sections, alerts.iter().map(String::as_str).collect());
 }
 
-/// What its owner wants so needs nobody.
+/// States that the owner has requested need no attention.
 #[test]
-fn no_alert_fires_for_what_is_wanted() {
+fn no_alert_fires_for_requested_states() {
     let rendered = render("monitoring", &[]);
     let reasons = Regex::new("reason!~\"([A-Za-z|]+)\"").expect("an expression");
     let conditions = rendered.lines().filter(|line| line.contains("tributary_function_condition{"));

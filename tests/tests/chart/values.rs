@@ -1,25 +1,25 @@
-//! Values: each set is taken, and what is wrong is refused with a sentence.
+//! Tests the chart's values: each set renders, and invalid values are refused with a message that names them.
 
 use tributary_tests::kubernetes::helm;
 
-use crate::chart::{NAMESPACE, file, object, objects, render, sets};
+use crate::chart::{NAMESPACE, object, objects, render, value_sets, values_file};
 
-fn refused(arguments: &[&str]) -> String {
+fn helm_error(arguments: &[&str]) -> String {
     let all = [&["template", "tributary", "charts/tributary", "--set", "image.registry=r"], arguments].concat();
-    helm(&all).expect_err("it is taken")
+    helm(&all).expect_err("the values should be refused")
 }
 
 #[test]
-fn helm_finds_nothing_wrong_with_any_set() {
-    for set in sets() {
-        let file = file(&set);
+fn helm_lint_passes_for_every_set_of_values() {
+    for set in value_sets() {
+        let file = values_file(&set);
         let linted = helm(&["lint", "--strict", "charts/tributary", "--values", file.to_str().expect("UTF-8")]);
-        linted.unwrap_or_else(|says| panic!("{set}: {says}"));
+        linted.unwrap_or_else(|error| panic!("{set}: {error}"));
     }
 }
 
 #[test]
-fn what_is_wrong_is_refused_with_its_name() {
+fn an_invalid_value_is_refused_by_name() {
     for (value, part) in [
         ("operator.replica=2", "operator"),
         ("operator.replicas=many", "/operator/replicas"),
@@ -34,26 +34,26 @@ fn what_is_wrong_is_refused_with_its_name() {
         ("sidecar.resources.limits.memory=lots", "/sidecar/resources/limits/memory"),
         ("image.pullPolicy=Sometimes", "/image/pullPolicy"),
     ] {
-        let says = refused(&["--set", value]);
-        assert!(says.contains(part) || says.replace('.', "/").contains(part), "{value}: {says}");
+        let error = helm_error(&["--set", value]);
+        assert!(error.contains(part) || error.replace('.', "/").contains(part), "{value}: {error}");
     }
     let both = ["--set", "baseIdentity.default.podIdentity.x=1", "--set", "baseIdentity.default.secret.name=a"];
-    assert!(refused(&both).contains("baseIdentity"));
+    assert!(helm_error(&both).contains("baseIdentity"));
 }
 
 #[test]
-fn without_a_registry_it_says_how_to_name_one() {
-    let says = helm(&["template", "tributary", "charts/tributary"]).expect_err("it is taken");
-    assert!(says.contains("image.registry is required") && says.contains("--set image.registry="), "{says}");
+fn a_missing_registry_is_refused_with_how_to_set_it() {
+    let error = helm(&["template", "tributary", "charts/tributary"]).expect_err("the values should be refused");
+    assert!(error.contains("image.registry is required") && error.contains("--set image.registry="), "{error}");
 }
 
 #[test]
-fn a_namespaced_install_has_nothing_of_the_whole_cluster() {
+fn a_namespaced_install_has_no_cluster_scoped_objects() {
     let objects = objects(&render("namespaced", &[]));
     for object in &objects {
         let kind = object["kind"].as_str().expect("a kind");
         let namespaced = object["metadata"]["namespace"].is_string();
-        assert!(namespaced, "{kind} {} is of the whole cluster", object["metadata"]["name"]);
+        assert!(namespaced, "{kind} {} is cluster-scoped", object["metadata"]["name"]);
     }
     for namespace in ["team-a", "team-b", NAMESPACE] {
         let of = |kind: &str| {
@@ -70,8 +70,8 @@ fn a_namespaced_install_has_nothing_of_the_whole_cluster() {
 }
 
 #[test]
-fn nothing_has_a_verb_on_secrets() {
-    for set in sets() {
+fn no_role_has_a_verb_on_secrets() {
+    for set in value_sets() {
         for object in objects(&render(&set, &[])) {
             let rules = object["rules"].as_array().cloned().unwrap_or_default();
             for rule in rules {
@@ -88,9 +88,9 @@ fn nothing_has_a_verb_on_secrets() {
 }
 
 #[test]
-fn common_labels_and_annotations_are_everywhere() {
+fn common_labels_and_annotations_are_on_every_object() {
     for object in objects(&render("high-availability", &[])) {
-        // What comes with helm test has its own life.
+        // Objects of `helm test` have their own labels and annotations.
         if object["metadata"]["annotations"]["helm.sh/hook"].is_string() {
             continue;
         }

@@ -1,10 +1,10 @@
-//! What people see of a platform that has the chart installed: each test is a tenant of it, with
-//! namespaces of its own.
+//! Tests the installed chart end to end, as its users see it. Each test is a tenant with its own namespaces.
 //!
-//! 1. [`stage`] installs the chart, with a policy and base identities, for whichever test comes first;
-//! 2. [`tenants`] keeps to what each namespace was given, [`identity`] is who sidecars are;
-//! 3. [`rotation`] changes Secrets under load, [`rolls`] changes functions;
-//! 4. [`faults`] makes everything go wrong that a condition can tell of.
+//! 1. [`stage`] installs the chart with a policy and base identities, when the first test starts;
+//! 2. [`tenants`] tests what a namespace may use, [`identity`] the sidecars' base identity, [`operator_account`] what
+//!    the operator's credentials allow;
+//! 3. [`rotation`] changes Secrets under load, [`rolls`] changes functions under load;
+//! 4. [`faults`] causes every fault that a condition reports.
 
 mod faults;
 mod identity;

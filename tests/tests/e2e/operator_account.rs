@@ -1,20 +1,20 @@
-//! What whoever has the operator's credential can't do with it.
+//! Tests what the operator's credentials do not allow, for example if they are stolen.
 
 use serde_json::{Value, json};
-use tributary_tests::kubernetes::{SYSTEM, kubectl};
+use tributary_tests::kubernetes::{RELEASE_NAMESPACE, kubectl};
 
 use crate::stage::tenant;
 
-/// Runs kubectl as the operator.
+/// Runs kubectl as the operator's ServiceAccount.
 fn as_operator(arguments: &[&str], input: &Value) -> Result<String, String> {
-    let account = format!("system:serviceaccount:{SYSTEM}:tributary-operator");
+    let account = format!("system:serviceaccount:{RELEASE_NAMESPACE}:tributary-operator");
     let input = if input.is_null() { String::new() } else { input.to_string() };
     kubectl(&[arguments, &["--as", &account]].concat(), &input)
 }
 
-/// Whoever has the operator's credential can't make it run something else.
+/// With the operator's credentials, nobody can make its Deployments run something else.
 #[tokio::test]
-async fn the_operator_runs_the_sidecars_image_and_nothing_else() {
+async fn the_operators_account_can_run_only_the_sidecars_image() {
     let tenant = tenant("pinned").await;
     tenant.run("orders", &json!({})).await;
     let get = ["get", "deployment", "orders", "--namespace", "pinned", "--output", "json"];
@@ -34,7 +34,7 @@ async fn the_operator_runs_the_sidecars_image_and_nothing_else() {
     };
     let before = kubectl(&get, "").expect("a Deployment");
     let from_secret = json!({"secretKeyRef": {"name": "orders", "key": "externalId"}});
-    for (change, says) in [
+    for (change, expected) in [
         (json!({"image": "docker.io/library/busybox:1"}), "the operator runs the sidecar's image only"),
         (json!({"command": ["/tributary-sidecar", "--help"]}), "the operator runs the sidecar's image only"),
         (
@@ -59,15 +59,15 @@ async fn the_operator_runs_the_sidecars_image_and_nothing_else() {
             "a sidecar has nothing of its node, and no volumes but",
         ),
     ] {
-        let said = patch(change).expect_err("it should be refused");
-        assert!(said.contains(says), "{said}");
+        let error = patch(change).expect_err("it should be refused");
+        assert!(error.contains(expected), "{error}");
     }
     let spec = |text: &str| serde_json::from_str::<Value>(text).expect("JSON")["spec"].clone();
     assert_eq!(spec(&kubectl(&get, "").expect("a Deployment")), spec(&before));
 }
 
-/// Every kind of child, of somebody else's.
-const OTHERS: [(&str, &str); 6] = [
+/// An object of every kind of child, which belongs to no function.
+const FOREIGN_OBJECTS: [(&str, &str); 6] = [
     ("configmap", "{metadata: {name: coredns}, data: {Corefile: a}}"),
     ("service", "{metadata: {name: checkout}, spec: {ports: [{port: 80}]}}"),
     ("serviceaccount", "{metadata: {name: checkout}}"),
@@ -95,7 +95,7 @@ fn manifest(kind: &str, text: &str) -> Value {
     manifest
 }
 
-/// The function that an object of this name would be a child of.
+/// Owner references to a function of this name.
 fn owner(name: &str) -> Value {
     json!([{
         "apiVersion": "tributary.dev/v1alpha1", "kind": "DestinationFunction", "controller": true,
@@ -104,29 +104,29 @@ fn owner(name: &str) -> Value {
 }
 
 #[tokio::test]
-async fn the_operator_writes_and_deletes_nothing_but_children_of_functions() {
+async fn the_operators_account_can_write_and_delete_only_children_of_functions() {
     const REFUSED: &str = "the operator writes and deletes children of functions only";
     tenant("others").await;
-    let refused = |what: &str, said: Result<String, String>| {
-        let said = said.expect_err(what);
-        // A Deployment has a policy of its own, which may speak first.
+    let refused = |what: &str, error: Result<String, String>| {
+        let error = error.expect_err(what);
+        // Deployments have another policy, which may be the one that refuses.
         let of_deployments =
-            what.ends_with("deployment") && said.contains("ValidatingAdmissionPolicy 'tributary-operator'");
-        let told = said.contains(REFUSED) || of_deployments;
-        assert!(told, "{what}: {said}");
+            what.ends_with("deployment") && error.contains("ValidatingAdmissionPolicy 'tributary-operator'");
+        let is_refused = error.contains(REFUSED) || of_deployments;
+        assert!(is_refused, "{what}: {error}");
     };
-    for (kind, text) in OTHERS {
+    for (kind, text) in FOREIGN_OBJECTS {
         let object = manifest(kind, text);
         let name = object["metadata"]["name"].as_str().expect("a name").to_owned();
         refused(&format!("create {kind}"), as_operator(&["create", "--filename", "-"], &object));
-        kubectl(&["create", "--filename", "-"], &object.to_string()).expect("an object of somebody else's");
+        kubectl(&["create", "--filename", "-"], &object.to_string()).expect("an object that belongs to no function");
         let there = [kind, &name, "--namespace", "others"];
         let change = json!({"metadata": {"annotations": {"a": "b"}}}).to_string();
         refused(
             &format!("change {kind}"),
             as_operator(&[&["patch"], &there[..], &["--type=merge", "--patch", &change]].concat(), &Value::Null),
         );
-        // Nor does it help to make it a function's first.
+        // Making it a function's child first is refused too.
         let taken = json!({"metadata": {"ownerReferences": owner(name.trim_end_matches("dns"))}}).to_string();
         refused(
             &format!("take over {kind}"),
@@ -136,11 +136,11 @@ async fn the_operator_writes_and_deletes_nothing_but_children_of_functions() {
     }
 }
 
-/// A child is what the operator makes of it, whoever says that it is one.
+/// An object with an owner reference to a function must still have the shape that the operator gives it.
 #[tokio::test]
-async fn what_the_operator_writes_is_what_a_function_has() {
+async fn the_operators_account_can_create_only_well_formed_children() {
     tenant("others").await;
-    for (kind, text, says) in [
+    for (kind, text, expected) in [
         ("configmap", "{metadata: {name: aws-auth}, immutable: true, data: {mapRoles: a}}", "holds its configuration"),
         ("configmap", "{metadata: {name: aws-auth}, data: {function.yaml: a}}", "never changes"),
         (
@@ -160,7 +160,7 @@ async fn what_the_operator_writes_is_what_a_function_has() {
     ] {
         let mut object = manifest(kind, text);
         object["metadata"]["ownerReferences"] = owner("aws");
-        let said = as_operator(&["create", "--filename", "-"], &object).expect_err("it should be refused");
-        assert!(said.contains(says), "{kind}: {said}");
+        let error = as_operator(&["create", "--filename", "-"], &object).expect_err("it should be refused");
+        assert!(error.contains(expected), "{kind}: {error}");
     }
 }

@@ -1,22 +1,22 @@
-//! The release that all tests share.
+//! Installs the release that all tests share, once.
 
 use serde_json::json;
 use tokio::sync::{Mutex, OnceCell};
 use tributary_tests::kubernetes::{Cloud, Images, Kubernetes, Release, Tenant};
 use tributary_tests::world::{ACCOUNT, BASE_ACCOUNT};
 
-/// Services that lead to the AWS in its pod, or to nothing: the only endpoints that functions may name.
-pub const DOORS: [&str; 2] = ["http://sts.cloud.svc:9000", "http://s3.cloud.svc:9000"];
-/// The namespace with a policy of its own.
+/// The only endpoints that functions may name: Services that a test points at the AWS in its pod, or at nothing.
+pub const ENDPOINTS: [&str; 2] = ["http://sts.cloud.svc:9000", "http://s3.cloud.svc:9000"];
+/// The namespace with its own grants.
 pub const GUARDED: &str = "guarded";
-/// The namespace whose sidecars are a role, by their service accounts' tokens.
+/// The namespace whose sidecars get the base identity's role with their ServiceAccounts' tokens.
 pub const IDENTITY: &str = "identity";
 
-/// Held by a test that sends 200 events a second: two at once would show what the machine takes, not
-/// what the product does.
-pub static LOADED: Mutex<()> = Mutex::const_new(());
+/// Held by a test that sends 200 events per second: two such tests at once would measure the machine, and not the
+/// product.
+pub static LOAD_LOCK: Mutex<()> = Mutex::const_new(());
 
-/// A tenant of the platform.
+/// A tenant of the shared release, in this namespace.
 pub async fn tenant(namespace: &str) -> Tenant {
     static INSTALLED: OnceCell<()> = OnceCell::const_new();
     let cluster = Kubernetes::connect_only().await;
@@ -31,7 +31,7 @@ async fn install(cluster: &Kubernetes) {
         json!({"roleArns": [format!("arn:aws:iam::{ACCOUNT}:role/guarded-*")], "externalIdPrefix": "guarded/"});
     let role = format!("arn:aws:iam::{BASE_ACCOUNT}:role/sidecars");
     Release::new(&images)
-        .with("policy.allowedEndpoints", json!(DOORS))
+        .with("policy.allowedEndpoints", json!(ENDPOINTS))
         .with(
             "policy.grants",
             json!({
@@ -40,7 +40,7 @@ async fn install(cluster: &Kubernetes) {
             }),
         )
         .with("baseIdentity.namespaces", json!({IDENTITY: {"irsa": {"roleArn": role, "mountToken": true}}}))
-        // More than any node has.
+        // The CPU limit is more than any node has.
         .with("sidecar.maxResources", json!({"cpu": "1000", "memory": "2Gi"}))
         .apply();
 }

@@ -1,93 +1,95 @@
-//! A request, and what must come of it.
+//! Runs the test cases: a raw request, its expected answers, and the state of the connection afterwards.
 
 use std::time::Duration;
 
 use tributary_tests::event::{message_id, track};
-use tributary_tests::raw::Raw;
+use tributary_tests::raw::RawConnection;
 use tributary_tests::stored::assert_exactly;
-use tributary_tests::wait::SOON;
-use tributary_tests::{Aws, Function, SidecarProcess, started};
+use tributary_tests::wait::DEFAULT_TIMEOUT;
+use tributary_tests::{Aws, Function, SidecarProcess, start_ready};
 
-/// The request's name; its bytes, with placeholders (see [`written`]); the statuses it is answered
-/// with; and what happens to the connection. Its event is stored if, and only if, 200 is among the
-/// answers; the smuggled one never is.
-pub type Case<R = &'static str> = (&'static str, R, &'static [u16], Then);
+/// A test case: its name; the request's bytes, with placeholders (see [`fill_placeholders`]); the statuses of the answers;
+/// and the state of the connection afterwards. The request's event must be stored if and only if 200 is among the
+/// answers; the smuggled event never.
+pub type Case<R = &'static str> = (&'static str, R, &'static [u16], Connection);
 
-/// What happens to the connection after the answers.
+/// The expected state of the connection after the answers.
 #[derive(Clone, Copy, Debug)]
-pub enum Then {
-    /// It takes the next request.
+pub enum Connection {
+    /// It is open, and the next request is answered.
     Open,
-    /// It is closed by the sidecar, though the next request is already there.
+    /// The sidecar closes it, although the next request has been sent.
     Closed,
-    /// It is closed by the sidecar once the client has written all it ever will.
-    Ended,
+    /// The sidecar closes it once the client has closed its write side.
+    ClosedAfterEof,
 }
 
-/// Less than the 30 s after which the sidecar closes any connection on which nothing happens.
-const CLOSED: Duration = Duration::from_secs(15);
+/// Shorter than the 30 s after which the sidecar closes any idle connection.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// A request after which the connection is closed, answered 404.
-const LAST: &str = "GET /last HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n";
+/// A request that is answered 404 and closes the connection.
+const CLOSING_REQUEST: &str = "GET /last HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n";
 
-/// Writes each request on a connection of its own, and looks at the answers, at the connection and,
-/// in the end, at what is stored.
+/// Sends each request on its own connection, and checks the answers, the state of the connection and, at the end, the
+/// stored events.
 pub async fn check<R: AsRef<str>>(cases: &[Case<R>]) {
-    let (aws, sidecar) = started(Function::new()).await;
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let (mut wrong, mut stored) = (Vec::new(), Vec::new());
-    for (i, (name, request, answers, then)) in cases.iter().enumerate() {
-        let seen = exchange(&sidecar, written(request.as_ref(), i).as_bytes(), *then).await;
+    for (i, (name, request, answers, connection)) in cases.iter().enumerate() {
+        let seen = exchange(&sidecar, fill_placeholders(request.as_ref(), i).as_bytes(), *connection).await;
         let mut expected = answers.to_vec();
-        if let Then::Open = then {
+        if let Connection::Open = connection {
             expected.push(404);
         }
         if seen != (expected, true) {
-            wrong.push(format!("{name}: {seen:?} instead of {answers:?} and {then:?}"));
+            wrong.push(format!("{name}: {seen:?} instead of {answers:?} and {connection:?}"));
         }
         if answers.contains(&200) {
             stored.push(message_id(i));
         }
     }
-    assert!(wrong.is_empty(), "{} of {} are wrong:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
-    assert_stored_in_the_end(&aws, sidecar, &stored).await;
+    assert!(wrong.is_empty(), "{} of {} cases failed:\n{}", wrong.len(), cases.len(), wrong.join("\n"));
+    assert_stored_after_exit(&aws, sidecar, &stored).await;
 }
 
-/// What a request is answered, with what follows it on the connection; and whether that was closed.
-pub async fn exchange(sidecar: &SidecarProcess, request: &[u8], then: Then) -> (Vec<u16>, bool) {
-    let mut raw = Raw::connect(sidecar.events).await;
-    let next = match then {
-        Then::Open => LAST.to_owned(),
-        Then::Closed => smuggled(),
-        Then::Ended => String::new(),
+/// Sends a request and what follows it on the connection. Returns the statuses of all answers, and whether the sidecar
+/// closed the connection.
+pub async fn exchange(sidecar: &SidecarProcess, request: &[u8], connection: Connection) -> (Vec<u16>, bool) {
+    let mut raw = RawConnection::connect(sidecar.events).await;
+    let next = match connection {
+        Connection::Open => CLOSING_REQUEST.to_owned(),
+        Connection::Closed => smuggled(),
+        Connection::ClosedAfterEof => String::new(),
     };
     raw.try_write([request, next.as_bytes()].concat()).await;
-    if let Then::Ended = then {
-        raw.finish().await;
+    if let Connection::ClosedAfterEof = connection {
+        raw.close_write().await;
     }
-    let (answers, closed) = raw.answers(CLOSED).await;
+    let (answers, closed) = raw.answers(CLOSE_TIMEOUT).await;
     (answers.iter().map(|answer| answer.status).collect(), closed)
 }
 
-/// Exactly these events are stored once the sidecar has ended, and so done whatever it had begun.
-pub async fn assert_stored_in_the_end(aws: &Aws, mut sidecar: SidecarProcess, ids: &[String]) {
+/// Asserts that exactly these events are stored once the sidecar has exited, which it does only after all requests are
+/// completed.
+pub async fn assert_stored_after_exit(aws: &Aws, mut sidecar: SidecarProcess, ids: &[String]) {
     assert!(sidecar.is_alive(), "{}", sidecar.output());
     sidecar.terminate();
-    assert!(sidecar.wait_end(SOON).await.success(), "{}", sidecar.output());
+    assert!(sidecar.wait_exit(DEFAULT_TIMEOUT).await.success(), "{}", sidecar.output());
     assert_exactly(&aws.objects(), ids);
 }
 
-/// The `i`th request, with these placeholders filled in:
+/// Fills in the placeholders of the `i`th request:
 ///
-/// | placeholder | what it is |
+/// | placeholder | replacement |
 /// | --- | --- |
-/// | `{post}` | the request line and the Host |
-/// | `{good}` | the event that the request is for |
-/// | `{length}`, `{size}` | its length: decimal, hexadecimal |
-/// | `{chunks}` | it as one chunk, and the last chunk |
-/// | `{evil}` | a whole second request, with an event that must never be stored |
+/// | `{post}` | the request line and the Host header |
+/// | `{good}` | the event of the request |
+/// | `{length}`, `{size}` | the event's length: decimal, hexadecimal |
+/// | `{chunks}` | the event as one chunk, and the last chunk |
+/// | `{evil}` | a complete second request, whose event must never be stored |
 /// | `{evil chunks}` | the second request as one chunk, and the last chunk |
-/// | `{rest}` | the length of all that follows the head |
-fn written(request: &str, i: usize) -> String {
+/// | `{rest}` | the length of everything after the head |
+fn fill_placeholders(request: &str, i: usize) -> String {
     let (good, evil) = (track(i).to_string(), smuggled());
     let request = request
         .replace("{post}", "POST /v1/track HTTP/1.1\r\nHost: s\r\n")
@@ -101,7 +103,7 @@ fn written(request: &str, i: usize) -> String {
     request.replace("{rest}", &rest.to_string())
 }
 
-/// A request of its own, wherever it is taken for one.
+/// A complete request, which would store its event if it were processed.
 pub fn smuggled() -> String {
     let event = track(666_666);
     let length = event.to_string().len();

@@ -1,28 +1,30 @@
-//! Chunks: their sizes, extensions, ends, and the trailers behind them.
+//! Tests chunked bodies: chunk sizes, extensions, ends and trailers.
 
-use crate::case::Then::{Closed, Open};
-use crate::case::{Case, Then, check};
+use crate::case::Connection::{Closed, Open};
+use crate::case::{Case, Connection, check};
 
-/// Bodies, each in a request of its own.
-async fn check_bodies(cases: &[(&'static str, &str, &'static [u16], Then)]) {
+/// Checks each body in its own chunked request.
+async fn check_bodies(cases: &[(&'static str, &str, &'static [u16], Connection)]) {
     let head = "{post}Transfer-Encoding: chunked\r\n\r\n";
-    let cases: Vec<Case<String>> =
-        cases.iter().map(|&(name, body, answers, then)| (name, format!("{head}{body}"), answers, then)).collect();
+    let cases: Vec<Case<String>> = cases
+        .iter()
+        .map(|&(name, body, answers, connection)| (name, format!("{head}{body}"), answers, connection))
+        .collect();
     check(&cases).await;
 }
 
 #[tokio::test]
-async fn a_chunk_has_a_hexadecimal_size_and_ends_where_it_says() {
+async fn a_chunk_has_a_hexadecimal_size_and_ends_after_so_many_bytes() {
     let long = format!("{{size}};{}\r\n{{good}}\r\n0\r\n\r\n", "x".repeat(16 << 10));
     check_bodies(&[
         ("one chunk", "{chunks}", &[200], Open),
         ("spaces around the event", "1\r\n \r\n{size}\r\n{good}\r\n2\r\n\n\n\r\n0\r\n\r\n", &[200], Open),
         ("a last chunk of many zeros", "{size}\r\n{good}\r\n00000000000000000000000\r\n\r\n", &[200], Open),
         ("a size with many zeros in front", "00000000000000000000000{chunks}", &[200], Open),
-        // Everybody reads the same size there; it ends at the same CRLF.
-        ("a space and a tab behind the size", "{size} \t\r\n{good}\r\n0 \r\n\r\n", &[200], Open),
+        // All implementations read the same size, and end the line at the same CRLF.
+        ("a space and a tab after the size", "{size} \t\r\n{good}\r\n0 \r\n\r\n", &[200], Open),
         ("an extension", "{size};a=b\r\n{good}\r\n0;c=\"d\"\r\n\r\n", &[200], Open),
-        ("an extension that is none", "{size};;=\"\0\r\n{good}\r\n0\r\n\r\n", &[200], Open),
+        ("a malformed extension", "{size};;=\"\0\r\n{good}\r\n0\r\n\r\n", &[200], Open),
         ("extensions over 16 KiB", &long, &[400], Closed),
         ("a LF in an extension", "{size};a\n{good}\r\n0\r\n\r\n", &[400], Closed),
         ("a CR in an extension", "{size};a\rb\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
@@ -36,28 +38,28 @@ async fn a_chunk_has_a_hexadecimal_size_and_ends_where_it_says() {
         ("a size with an underscore", "0_{size}\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
         ("a space in front of the size", " {size}\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
         ("a space in the size", "0 {size}\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
-        ("a NUL behind the size", "{size}\0\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
+        ("a NUL after the size", "{size}\0\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
         ("a size of 2^64", "10000000000000000\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
-        ("a size of 2^64 and what there is", "100000000000000{size}\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
-        ("a LF behind the size", "{size}\n{good}\r\n0\r\n\r\n", &[400], Closed),
-        ("a CR behind the size", "{size}\r{good}\r\n0\r\n\r\n", &[400], Closed),
-        ("nothing behind the data", "{size}\r\n{good}0\r\n\r\n", &[400], Closed),
-        ("a LF behind the data", "{size}\r\n{good}\n0\r\n\r\n", &[400], Closed),
-        ("a CR behind the data", "{size}\r\n{good}\r0\r\n\r\n", &[400], Closed),
-        ("any two bytes behind the data", "{size}\r\n{good}xx0\r\n\r\n", &[400], Closed),
+        ("a size of 2^64 plus the length", "100000000000000{size}\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
+        ("a LF after the size", "{size}\n{good}\r\n0\r\n\r\n", &[400], Closed),
+        ("a CR after the size", "{size}\r{good}\r\n0\r\n\r\n", &[400], Closed),
+        ("nothing after the data", "{size}\r\n{good}0\r\n\r\n", &[400], Closed),
+        ("a LF after the data", "{size}\r\n{good}\n0\r\n\r\n", &[400], Closed),
+        ("a CR after the data", "{size}\r\n{good}\r0\r\n\r\n", &[400], Closed),
+        ("any two bytes after the data", "{size}\r\n{good}xx0\r\n\r\n", &[400], Closed),
         ("a size that is too small", "4\r\n{good}\r\n0\r\n\r\n", &[400], Closed),
-        ("a LF behind the last size", "{size}\r\n{good}\r\n0\n\r\n", &[400], Closed),
+        ("a LF after the last size", "{size}\r\n{good}\r\n0\n\r\n", &[400], Closed),
         ("a LF and a LF at the end", "{size}\r\n{good}\r\n0\n\n", &[400], Closed),
         ("a second request in a chunk", "{evil chunks}", &[400], Open),
         ("a second request in the second chunk", "{size}\r\n{good}\r\n{evil chunks}", &[400], Open),
-        ("a second request behind a size that is no number", "{size}\r\n{good}\r\nx\r\n\r\n{evil}", &[400], Closed),
+        ("a second request after a size that is no number", "{size}\r\n{good}\r\nx\r\n\r\n{evil}", &[400], Closed),
     ])
     .await;
 }
 
-/// Whatever they say, nobody looks at them: they are read, and forgotten.
+/// Trailers are read and discarded, whatever they contain.
 #[tokio::test]
-async fn trailers_change_nothing() {
+async fn valid_trailers_are_ignored_and_malformed_ones_refused() {
     let hundred = |count| format!("{{size}}\r\n{{good}}\r\n0\r\n{}\r\n", "X: x\r\n".repeat(count));
     let large = format!("{{size}}\r\n{{good}}\r\n0\r\nX: {}\r\n\r\n", "x".repeat(16 << 10));
     check_bodies(&[
@@ -76,9 +78,9 @@ async fn trailers_change_nothing() {
         ("with a NUL", "{size}\r\n{good}\r\n0\r\nX: \0\r\n\r\n", &[400], Closed),
         ("with a CR", "{size}\r\n{good}\r\n0\r\nX: x\rx\r\n\r\n", &[400], Closed),
         ("a second request", "{size}\r\n{good}\r\n0\r\n{evil}", &[400], Closed),
-        // hyper ends the trailers at an empty line with a CRLF only: the second request's head is a
-        // part of them, and its body begins no request.
-        ("a second request behind a LF", "{size}\r\n{good}\r\n0\r\n\n{evil}", &[200, 400], Closed),
+        // hyper ends the trailers only at an empty line with CRLF: so the second request's head is part of the
+        // trailers, and its body does not start a request.
+        ("a second request after a LF", "{size}\r\n{good}\r\n0\r\n\n{evil}", &[200, 400], Closed),
     ])
     .await;
 }

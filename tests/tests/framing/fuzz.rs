@@ -1,5 +1,5 @@
-//! Good requests with a second one inside their body, broken at random: whatever is made of them,
-//! the second one is never taken for a request.
+//! Fuzzes valid requests that have a second request inside their body: whatever is mutated, the second request is never
+//! processed.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -9,26 +9,26 @@ use fastrand::Rng;
 use futures_util::StreamExt;
 use futures_util::stream;
 use tributary_tests::event::{message_id, track};
-use tributary_tests::raw::Raw;
+use tributary_tests::raw::RawConnection;
 
-use crate::case::{assert_stored_in_the_end, smuggled};
+use crate::case::{assert_stored_after_exit, smuggled};
 use crate::encodings::gzip_with_comment;
-use tributary_tests::{Function, started};
+use tributary_tests::{Function, start_ready};
 
-/// Another one finds other breakages.
+/// Another seed finds other mutations.
 const SEED: u64 = 9112;
 
-/// How many broken requests are sent, and how many at once.
+/// The number of mutated requests, and how many are sent concurrently.
 const REQUESTS: usize = 2_000;
-const AT_ONCE: usize = 64;
+const CONCURRENT_REQUESTS: usize = 64;
 
-/// A sidecar that has said nothing for so long waits for more bytes.
-const QUIET: Duration = Duration::from_millis(500);
+/// After this time without an answer, the sidecar is assumed to wait for more bytes.
+const QUIET_PERIOD: Duration = Duration::from_millis(500);
 
-/// A sidecar that has been told that there are no more bytes ends the connection.
-const CLOSED: Duration = Duration::from_secs(10);
+/// How soon the sidecar closes the connection after the client has closed its write side.
+const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What is written between the parts of a request: all that framing is made of.
+/// Inserted into requests: everything that framing is made of.
 const PIECES: [&str; 24] = [
     "\r\n",
     "\n",
@@ -56,14 +56,14 @@ const PIECES: [&str; 24] = [
     "Expect: 100-continue\r\n",
 ];
 
-/// A request, and where its framing is.
+/// A request, and the ranges of its framing bytes.
 #[derive(Default)]
-struct Good {
+struct ValidRequest {
     bytes: Vec<u8>,
     framing: Vec<Range<usize>>,
 }
 
-impl Good {
+impl ValidRequest {
     fn framed(mut self, framing: &str) -> Self {
         let start = self.bytes.len();
         self.bytes.extend(framing.bytes());
@@ -77,34 +77,34 @@ impl Good {
     }
 }
 
-/// Good requests of the events 0 to 2, each with the second one in a comment that gzip ignores. What
-/// stands before it begins no request, wherever the breakage ends the body, and is so long that a
-/// length with a wrong digit does not lead to it.
-fn good() -> Vec<Good> {
+/// Valid requests of the events 0 to 2, each with the smuggled request in a comment that gzip ignores. The bytes before
+/// it in the comment start no request, wherever a mutation ends the body, and are so many that a length with one wrong
+/// digit does not end right before it.
+fn valid_requests() -> Vec<ValidRequest> {
     let comment = format!("{}{}", "(".repeat(1_111), smuggled());
     let body = |i| gzip_with_comment(track(i).to_string().as_bytes(), comment.as_bytes());
     let head = "POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Encoding: gzip\r\n";
     let sized = |i| {
         let body = body(i);
-        Good::default().framed(&format!("{head}Content-Length: {}\r\n\r\n", body.len())).with(&body)
+        ValidRequest::default().framed(&format!("{head}Content-Length: {}\r\n\r\n", body.len())).with(&body)
     };
     let chunked = |chunks: &[&[u8]]| {
-        let head = Good::default().framed(&format!("{head}Transfer-Encoding: chunked\r\n\r\n"));
+        let head = ValidRequest::default().framed(&format!("{head}Transfer-Encoding: chunked\r\n\r\n"));
         let all = chunks
             .iter()
             .fold(head, |good, chunk| good.framed(&format!("{:x}\r\n", chunk.len())).with(chunk).framed("\r\n"));
         all.framed("0\r\n\r\n")
     };
-    // The second request is a chunk.
+    // In the third one, the smuggled request is a chunk of its own.
     let parts = body(2);
     let second = parts.windows(5).position(|window| window == b"POST ").expect("a second request");
     let (before, rest) = parts.split_at(second);
-    let (second, behind) = rest.split_at(smuggled().len());
-    vec![sized(0), chunked(&[&body(1)]), chunked(&[before, second, behind])]
+    let (second, after) = rest.split_at(smuggled().len());
+    vec![sized(0), chunked(&[&body(1)]), chunked(&[before, second, after])]
 }
 
-/// Breaks a thing or two, mostly of the framing.
-fn broken(good: &Good, rng: &mut Rng) -> Vec<u8> {
+/// Applies one or two mutations, mostly to the framing.
+fn mutated(good: &ValidRequest, rng: &mut Rng) -> Vec<u8> {
     let mut bytes = good.bytes.clone();
     for _ in 0..rng.usize(1..=2) {
         let range = if rng.u8(..3) > 0 { rng.choice(&good.framing).cloned().expect("a head") } else { 0..bytes.len() };
@@ -128,37 +128,37 @@ fn broken(good: &Good, rng: &mut Rng) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_second_request_in_a_body_is_never_seen_whatever_is_broken() {
-    let (aws, sidecar) = started(Function::new()).await;
-    let (mut rng, good) = (Rng::with_seed(SEED), good());
+async fn a_request_smuggled_in_a_body_is_never_processed_whatever_is_mutated() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
+    let (mut rng, good) = (Rng::with_seed(SEED), valid_requests());
     for good in &good {
-        let mut raw = Raw::connect(sidecar.events).await;
+        let mut raw = RawConnection::connect(sidecar.events).await;
         raw.write(&good.bytes).await;
         assert_eq!(raw.answer().await.status, 200);
     }
-    let requests: Vec<_> = (0..REQUESTS).map(|i| broken(&good[i % good.len()], &mut rng)).collect();
+    let requests: Vec<_> = (0..REQUESTS).map(|i| mutated(&good[i % good.len()], &mut rng)).collect();
     let answers = stream::iter(&requests).map(async |request| {
-        let mut raw = Raw::connect(sidecar.events).await;
+        let mut raw = RawConnection::connect(sidecar.events).await;
         raw.try_write(request).await;
-        let (mut answers, mut closed) = raw.answers(QUIET).await;
+        let (mut answers, mut closed) = raw.answers(QUIET_PERIOD).await;
         if !closed {
-            raw.finish().await;
-            let (more, ended) = raw.answers(CLOSED).await;
+            raw.close_write().await;
+            let (more, ended) = raw.answers(CLOSE_TIMEOUT).await;
             answers.extend(more);
             closed = ended;
         }
-        assert!(closed, "seed {SEED}: {:?} is not done with", String::from_utf8_lossy(request));
+        assert!(closed, "seed {SEED}: the connection stays open after {:?}", String::from_utf8_lossy(request));
         answers
     });
-    let answers: Vec<_> = answers.buffer_unordered(AT_ONCE).collect().await;
+    let answers: Vec<_> = answers.buffer_unordered(CONCURRENT_REQUESTS).collect().await;
     let mut statuses = BTreeMap::<_, usize>::new();
     for answer in answers.iter().flatten() {
         *statuses.entry(answer.status).or_default() += 1;
     }
-    // What fails from here on says which requests were sent.
+    // Printed so that the failures below can be reproduced.
     println!("seed {SEED}: {statuses:?}");
     let often = |status: u16| statuses.get(&status).is_some_and(|count| *count > REQUESTS / 50);
-    assert!(often(200) && often(400), "too much is broken, or nothing");
+    assert!(often(200) && often(400), "too many requests are invalid, or too few");
     assert_eq!(sidecar.send("/v1/track", &track(3)).await.status, 200);
-    assert_stored_in_the_end(&aws, sidecar, &[0, 1, 2, 3].map(message_id)).await;
+    assert_stored_after_exit(&aws, sidecar, &[0, 1, 2, 3].map(message_id)).await;
 }

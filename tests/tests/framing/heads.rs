@@ -1,14 +1,13 @@
-//! Headers and the ends of their lines.
+//! Tests header fields and line endings.
 
-use crate::case::Then::{Closed, Open};
+use crate::case::Connection::{Closed, Open};
 use crate::case::{Case, check};
 
 #[tokio::test]
-async fn what_is_no_head_is_refused() {
+async fn malformed_heads_are_refused() {
     let cases: [Case; _] = [
-        // RFC 9112, 2.2 lets a server end a line at a LF, and hyper can't be told not to. It does
-        // harm only behind a proxy that takes a LF for a part of a value and sends it on, which none
-        // may (RFC 9110, 5.5).
+        // RFC 9112, 2.2 lets a server end a line at a LF, and hyper can't be configured otherwise. This does harm only
+        // after a proxy that takes a LF as part of a value and forwards it, which no proxy may (RFC 9110, 5.5).
         ("LF for every CRLF", "POST /v1/track HTTP/1.1\nHost: s\nContent-Length: {length}\n\n{good}", &[200], Open),
         ("a LF for one CRLF", "{post}X: x\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
         ("a LF for the empty line", "{post}Content-Length: {length}\r\n\n{good}", &[200], Open),
@@ -18,9 +17,9 @@ async fn what_is_no_head_is_refused() {
             &[404, 200],
             Open,
         ),
-        ("a coding behind a LF", "{post}X: x\nTransfer-Encoding: chunked\r\n\r\n{chunks}", &[200], Open),
+        ("a coding after a LF", "{post}X: x\nTransfer-Encoding: chunked\r\n\r\n{chunks}", &[200], Open),
         (
-            "a coding behind a LF, beside a length",
+            "a coding after a LF, beside a length",
             "{post}Content-Length: {rest}\r\nX: x\nTransfer-Encoding: chunked\r\n\r\n{chunks}{evil}",
             &[200],
             Closed,
@@ -47,14 +46,14 @@ async fn what_is_no_head_is_refused() {
         ("no colon", "{post}X\r\nContent-Length: {length}\r\n\r\n{good}", &[400], Closed),
         ("no name", "{post}: x\r\nContent-Length: {length}\r\n\r\n{good}", &[400], Closed),
         ("a space in a name", "{post}X X: x\r\nContent-Length: {length}\r\n\r\n{good}", &[400], Closed),
-        ("a space behind a name", "{post}X : x\r\nContent-Length: {length}\r\n\r\n{good}", &[400], Closed),
+        ("a space after a name", "{post}X : x\r\nContent-Length: {length}\r\n\r\n{good}", &[400], Closed),
         ("a parenthesis in a name", "{post}X(: x\r\nContent-Length: {length}\r\n\r\n{good}", &[400], Closed),
         ("a name that is not ASCII", "{post}Ü: x\r\nContent-Length: {length}\r\n\r\n{good}", &[400], Closed),
         ("a request line among the headers", "{post}GET / HTTP/1.1\r\n\r\n{good}", &[400], Closed),
         ("a value that is not ASCII", "{post}X: Ü\r\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
         ("an empty value", "{post}X:\r\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
         ("a colon in a value", "{post}X: :x:\r\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
-        // RFC 9112, 2.2: clients once ended a body with a line too many.
+        // RFC 9112, 2.2: some old clients sent an extra line after a body.
         ("empty lines in front", "\r\n\r\n{post}Content-Length: {length}\r\n\r\n{good}", &[200], Open),
         ("an empty line with a LF in front", "\n{post}Content-Length: {length}\r\n\r\n{good}", &[200], Open),
         ("a CR in front", "\r{post}Content-Length: {length}\r\n\r\n{good}", &[400], Closed),
@@ -66,10 +65,10 @@ async fn what_is_no_head_is_refused() {
     check(&cases).await;
 }
 
-/// A head may be larger than the 32 KiB that hyper reads at a time, if what is over comes at once:
-/// a connection never has more than twice that.
+/// A head may exceed the 32 KiB that hyper reads at a time, if the rest arrives with it: a connection never buffers
+/// more than twice that.
 #[tokio::test]
-async fn a_head_has_a_hundred_headers_at_most_and_no_more_than_fits() {
+async fn a_head_is_limited_to_100_headers_and_the_read_buffer() {
     let headers =
         |count: usize| format!("{{post}}{}Content-Length: {{length}}\r\n\r\n{{good}}", "X: x\r\n".repeat(count - 2));
     let value =

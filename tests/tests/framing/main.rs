@@ -1,5 +1,5 @@
-//! Requests that no client library sends, byte for byte, each on a connection of its own: what is
-//! answered, whether the connection goes on, and that no second request is ever seen inside one.
+//! Tests requests that no client library sends, byte for byte, each on its own connection: how they are answered,
+//! whether the connection stays open, and that no request smuggled inside another is ever processed.
 //!
 //! Where hyper is more lenient than it must be, the case says why that does no harm.
 

@@ -1,13 +1,13 @@
-//! Request lines: methods, targets, versions; and the Host, which belongs to the target.
+//! Tests request lines: methods, targets and versions; and the Host header.
 
-use tributary_tests::raw::Raw;
+use tributary_tests::raw::RawConnection;
 
-use crate::case::Then::{Closed, Open};
+use crate::case::Connection::{Closed, Open};
 use crate::case::{Case, check, smuggled};
-use tributary_tests::{Function, started};
+use tributary_tests::{Function, start_ready};
 
 #[tokio::test]
-async fn a_request_line_is_three_words() {
+async fn a_request_line_is_method_target_and_version() {
     let cases: [Case; _] = [
         (
             "a lower-case method",
@@ -28,7 +28,7 @@ async fn a_request_line_is_three_words() {
         ("two spaces before the version", "POST /v1/track  HTTP/1.1\r\nHost: s\r\n\r\n", &[400], Closed),
         ("tabs", "POST\t/v1/track\tHTTP/1.1\r\nHost: s\r\n\r\n", &[400], Closed),
         ("a space in the target", "POST /v1/track x HTTP/1.1\r\nHost: s\r\n\r\n", &[400], Closed),
-        ("a space behind the version", "POST /v1/track HTTP/1.1 \r\nHost: s\r\n\r\n", &[400], Closed),
+        ("a space after the version", "POST /v1/track HTTP/1.1 \r\nHost: s\r\n\r\n", &[400], Closed),
         ("a CR in the target", "POST /v1/\rtrack HTTP/1.1\r\nHost: s\r\n\r\n", &[400], Closed),
         ("a NUL in the target", "POST /v1/track\0 HTTP/1.1\r\nHost: s\r\n\r\n", &[400], Closed),
         ("HTTP/0.9", "POST /v1/track\r\n\r\n", &[400], Closed),
@@ -44,21 +44,21 @@ async fn a_request_line_is_three_words() {
         ("http/1.1", "POST /v1/track http/1.1\r\nHost: s\r\nContent-Length: {rest}\r\n\r\n{good}", &[400], Closed),
         ("HTTPS/1.1", "POST /v1/track HTTPS/1.1\r\nHost: s\r\nContent-Length: {rest}\r\n\r\n{good}", &[400], Closed),
         ("no version", "POST /v1/track \r\nHost: s\r\nContent-Length: {rest}\r\n\r\n{good}", &[400], Closed),
-        // Nothing that HTTP/1 has is an answer to that.
+        // HTTP/1 has no answer to the preface.
         ("the preface of HTTP/2", "PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n\0\0\0\x04\0\0\0\0\0", &[], Closed),
     ];
     check(&cases).await;
 }
 
 #[tokio::test]
-async fn a_path_is_compared_byte_for_byte() {
+async fn paths_are_compared_byte_for_byte() {
     let path = |path: &str| format!("POST {path} HTTP/1.1\r\nHost: s\r\nContent-Length: {{rest}}\r\n\r\n{{good}}");
     let cases: [Case<String>; _] = [
         ("a query", path("/v1/track?a=b&c=/v1/batch"), &[200], Open),
-        ("a slash behind", path("/v1/track/"), &[200], Open),
-        // A fragment is no part of a request, and is dropped.
+        ("a slash after it", path("/v1/track/"), &[200], Open),
+        // A fragment is not part of a request target, and hyper drops it.
         ("a fragment", path("/v1/track#x"), &[200], Open),
-        // A server takes this form too (RFC 9112, 3.2.2), and this one is nobody's in particular.
+        // A server must accept the absolute form (RFC 9112, 3.2.2); the sidecar ignores its host.
         ("an absolute target", path("http://s/v1/track"), &[200], Open),
         ("an absolute target of another host", path("https://u:p@t:1/v1/track?q"), &[200], Open),
         ("an absolute target without a path", path("http://s"), &[200], Open),
@@ -75,7 +75,7 @@ async fn a_path_is_compared_byte_for_byte() {
         ("a second request as escapes", path("/v1/track%20HTTP/1.1%0d%0a%0d%0a"), &[404], Open),
         ("two slashes in front", path("//v1/track"), &[404], Open),
         ("two slashes within", path("/v1//track"), &[404], Open),
-        ("two slashes behind", path("/v1/track//"), &[404], Open),
+        ("two slashes after it", path("/v1/track//"), &[404], Open),
         ("a backslash", path("/v1\\track"), &[404], Open),
         ("capitals", path("/V1/Track"), &[404], Open),
         ("a parameter", path("/v1/track;x"), &[404], Open),
@@ -87,10 +87,10 @@ async fn a_path_is_compared_byte_for_byte() {
     check(&cases).await;
 }
 
-/// RFC 9112, 3.2 asks for 400 without a Host and with two. hyper does not look at it, and nobody
-/// does behind it: one sidecar is one function, whatever its name.
+/// RFC 9112, 3.2 requires 400 for a missing or repeated Host. hyper does not check it, and the sidecar does not use it:
+/// one sidecar serves one function, by any name.
 #[tokio::test]
-async fn the_host_does_not_matter() {
+async fn the_host_header_is_ignored() {
     let cases: [Case; _] = [
         ("none", "POST /v1/track HTTP/1.1\r\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
         ("two", "{post}Host: t\r\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
@@ -100,9 +100,9 @@ async fn the_host_does_not_matter() {
     check(&cases).await;
 }
 
-/// The body of a request that is not for events is read as its head says, and is no request.
+/// The body of a refused request is read as its head says, and not processed as a request.
 #[tokio::test]
-async fn other_methods_are_not_allowed_whatever_their_body() {
+async fn other_methods_are_refused_whatever_their_body() {
     let methods = ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PRI"];
     let bare: Vec<Case<String>> = methods
         .into_iter()
@@ -138,11 +138,11 @@ async fn other_methods_are_not_allowed_whatever_their_body() {
 }
 
 #[tokio::test]
-async fn what_is_asked_with_head_is_answered_without_a_body() {
-    let (_aws, sidecar) = started(Function::new()).await;
-    let mut raw = Raw::connect(sidecar.events).await;
+async fn head_requests_are_answered_without_a_body() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
+    let mut raw = RawConnection::connect(sidecar.events).await;
     raw.write(format!("HEAD /v1/track HTTP/1.1\r\nHost: s\r\nConnection: close\r\n\r\n{}", smuggled())).await;
-    let answer = raw.rest().await;
+    let answer = raw.read_to_end().await;
     assert!(answer.starts_with("HTTP/1.1 405 "), "{answer}");
     assert_eq!(answer.find("\r\n\r\n"), Some(answer.len() - 4), "{answer}");
 }

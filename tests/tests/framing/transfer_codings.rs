@@ -1,11 +1,11 @@
-//! Transfer-Encoding, alone and beside a Content-Length: what two readers are made to disagree on.
+//! Tests Transfer-Encoding, alone and together with Content-Length: where two parsers may disagree about a body's end.
 
 use crate::case::Case;
-use crate::case::Then::{Closed, Open};
+use crate::case::Connection::{Closed, Open};
 use crate::case::check;
 
 #[tokio::test]
-async fn a_body_is_in_chunks_only_where_nobody_could_read_that_otherwise() {
+async fn only_an_unambiguous_chunked_coding_is_accepted() {
     let cases: [Case; _] = [
         ("in chunks", "{post}Transfer-Encoding: chunked\r\n\r\n{chunks}", &[200], Open),
         ("in any case", "{post}tRANSFER-eNCODING: ChunKED\r\n\r\n{chunks}", &[200], Open),
@@ -39,16 +39,16 @@ async fn a_body_is_in_chunks_only_where_nobody_could_read_that_otherwise() {
         ("no coding last", "{post}Transfer-Encoding: chunked,\r\n\r\n{chunks}", &[400], Closed),
         ("no coding", "{post}Transfer-Encoding:\r\n\r\n{chunks}", &[400], Closed),
         ("an x in front", "{post}Transfer-Encoding: xchunked\r\n\r\n{chunks}", &[400], Closed),
-        ("an x behind", "{post}Transfer-Encoding: chunkedx\r\n\r\n{chunks}", &[400], Closed),
+        ("an x after it", "{post}Transfer-Encoding: chunkedx\r\n\r\n{chunks}", &[400], Closed),
         ("a parameter", "{post}Transfer-Encoding: chunked;q=1\r\n\r\n{chunks}", &[400], Closed),
         ("in quotes", "{post}Transfer-Encoding: \"chunked\"\r\n\r\n{chunks}", &[400], Closed),
         ("two words", "{post}Transfer-Encoding: chunked chunked\r\n\r\n{chunks}", &[400], Closed),
         ("a vertical tab in front", "{post}Transfer-Encoding: \x0bchunked\r\n\r\n{chunks}", &[400], Closed),
-        ("a vertical tab behind", "{post}Transfer-Encoding: chunked\x0b\r\n\r\n{chunks}", &[400], Closed),
+        ("a vertical tab after it", "{post}Transfer-Encoding: chunked\x0b\r\n\r\n{chunks}", &[400], Closed),
         ("a form feed", "{post}Transfer-Encoding: \x0cchunked\r\n\r\n{chunks}", &[400], Closed),
         ("a NUL", "{post}Transfer-Encoding: chunked\0\r\n\r\n{chunks}", &[400], Closed),
         ("a bare CR", "{post}Transfer-Encoding: chunked\r \r\n\r\n{chunks}", &[400], Closed),
-        ("a space that is none in ASCII", "{post}Transfer-Encoding: \u{a0}chunked\r\n\r\n{chunks}", &[400], Closed),
+        ("a space that is not ASCII", "{post}Transfer-Encoding: \u{a0}chunked\r\n\r\n{chunks}", &[400], Closed),
         ("a space before the colon", "{post}Transfer-Encoding : chunked\r\n\r\n{chunks}", &[400], Closed),
         ("a tab before the colon", "{post}Transfer-Encoding\t: chunked\r\n\r\n{chunks}", &[400], Closed),
         ("folded", "{post}Transfer-Encoding:\r\n chunked\r\n\r\n{chunks}", &[400], Closed),
@@ -59,7 +59,7 @@ async fn a_body_is_in_chunks_only_where_nobody_could_read_that_otherwise() {
             &[400],
             Closed,
         ),
-        // These are other headers, whatever they look like.
+        // These are other header fields, whatever they look like.
         ("an underscore", "{post}Transfer_Encoding: chunked\r\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
         ("the header TE", "{post}TE: chunked\r\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
         (
@@ -69,7 +69,7 @@ async fn a_body_is_in_chunks_only_where_nobody_could_read_that_otherwise() {
             Open,
         ),
         (
-            "named as one hop's",
+            "listed in Connection",
             "{post}Connection: Transfer-Encoding\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}",
             &[200],
             Open,
@@ -78,11 +78,11 @@ async fn a_body_is_in_chunks_only_where_nobody_could_read_that_otherwise() {
     check(&cases).await;
 }
 
-/// hyper goes by the chunks, tells nobody that there was a length too, and closes the connection:
-/// what RFC 9112, 6.1 lets a server do. No harm comes of it, because nothing behind the chunks is
-/// ever read: whoever went by the length sees the same one request.
+/// hyper uses the chunks, does not report that there was a length too, and closes the connection, as RFC 9112, 6.1
+/// allows. This does no harm because nothing after the chunks is read: a parser that uses the length sees the same
+/// single request.
 #[tokio::test]
-async fn beside_a_length_chunks_are_the_connections_last_request() {
+async fn chunks_with_a_content_length_close_the_connection() {
     let cases: [Case; _] = [
         ("length first", "{post}Content-Length: {rest}\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}", &[200], Closed),
         ("length last", "{post}Transfer-Encoding: chunked\r\nContent-Length: {rest}\r\n\r\n{chunks}", &[200], Closed),
@@ -93,19 +93,19 @@ async fn beside_a_length_chunks_are_the_connections_last_request() {
             Closed,
         ),
         (
-            "a second request within the length and behind the chunks",
+            "a second request within the length and after the chunks",
             "{post}Content-Length: {rest}\r\nTransfer-Encoding: chunked\r\n\r\n{chunks}{evil}",
             &[200],
             Closed,
         ),
         (
-            "the same behind no chunk",
+            "the same after no chunk",
             "{post}Content-Length: {rest}\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n{evil}",
             &[400],
             Closed,
         ),
         (
-            "a second request within a chunk and behind the length",
+            "a second request within a chunk and after the length",
             "{post}Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n{evil chunks}",
             &[400],
             Closed,

@@ -1,4 +1,4 @@
-//! The definition on a real API server: every case of the table is judged as the tool does offline.
+//! Tests the CRD on a real API server: it must accept and refuse the same documents as the tool does offline.
 
 use hyper::Request;
 use serde_json::Value;
@@ -8,8 +8,7 @@ use tributary_tests::{Kubernetes, Namespace};
 #[path = "../../../crds/tests/common/mod.rs"]
 mod cases;
 
-/// What the API server would say of a document, as `kubectl apply` asks: a field that nobody knows is
-/// an error.
+/// The API server's error for a document, as `kubectl apply` requests it: unknown fields are errors.
 async fn refusal(cluster: &Kubernetes, namespace: &str, document: String) -> Option<String> {
     let path = format!("/apis/tributary.dev/v1alpha1/namespaces/{namespace}/destinationfunctions");
     let request = Request::post(format!("{path}?dryRun=All&fieldValidation=Strict"))
@@ -20,23 +19,23 @@ async fn refusal(cluster: &Kubernetes, namespace: &str, document: String) -> Opt
 }
 
 #[tokio::test]
-async fn the_api_server_judges_every_case_as_the_tool_does() {
+async fn the_api_server_and_the_tool_agree_on_every_case() {
     let cluster = Kubernetes::connect().await;
     let namespace = Namespace::new(&cluster, "definition").await;
-    let (mut wrong, mut judged) = (Vec::new(), 0);
+    let (mut failed, mut judged) = (Vec::new(), 0);
     for (case, document, verdict) in cases::cases() {
         let document = serde_json::to_string(&document).expect("a document that JSON can hold");
-        let said = refusal(&cluster, &namespace.name, document).await;
-        let right = match (verdict.as_str(), &said) {
-            ("accept", said) => said.is_none(),
+        let error = refusal(&cluster, &namespace.name, document).await;
+        let right = match (verdict.as_str(), &error) {
+            ("accept", error) => error.is_none(),
             (_, None) => false,
-            (part, Some(said)) => said.contains(part),
+            (part, Some(error)) => error.contains(part),
         };
         judged += 1;
         if !right {
-            wrong.push(format!("{case}: {said:?}, not {verdict}"));
+            failed.push(format!("{case}: {error:?}, not {verdict}"));
         }
     }
-    assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
+    assert!(failed.is_empty(), "\n{}", failed.join("\n"));
     assert!(judged > 100, "only {judged} cases");
 }

@@ -1,4 +1,5 @@
-//! What goes on of functions whose changes are not taken up, and what the platform has a say in all the same.
+//! Tests functions whose changes are not applied: their sidecars continue, and the platform's changes still apply to
+//! them.
 
 use std::net::Ipv4Addr;
 
@@ -9,145 +10,150 @@ use kube::api::ListParams;
 use serde_json::{Value, json};
 use tributary_crds::sidecar_config::SidecarConfig;
 use tributary_tests::kubernetes::{condition, eventually, wait_condition};
-use tributary_tests::wait::SOON;
+use tributary_tests::wait::DEFAULT_TIMEOUT;
 
-use crate::scene::{Scene, image, template};
+use crate::scene::{Fixture, image, template};
 use crate::sidecars::SimulatedSidecars;
 
-const NEXT: &str = "registry.invalid/tributary-sidecar:next";
+const NEXT_IMAGE: &str = "registry.invalid/tributary-sidecar:next";
 
-/// What the sidecars of a Deployment are started with.
-async fn configuration(scene: &Scene, deployment: &Deployment) -> SidecarConfig {
+/// The configuration of a Deployment's sidecars, from its ConfigMap.
+async fn configuration(fixture: &Fixture, deployment: &Deployment) -> SidecarConfig {
     let volumes = &template(deployment)["spec"]["volumes"];
     let name = volumes.as_array().expect("volumes").iter().find_map(|volume| volume["configMap"]["name"].as_str());
-    let map = scene.objects::<ConfigMap>().get(name.expect("a ConfigMap")).await.expect("it is there");
+    let map = fixture.objects::<ConfigMap>().get(name.expect("a ConfigMap")).await.expect("the ConfigMap exists");
     serde_yaml::from_str(&map.data.expect("data")["function.yaml"]).expect("a configuration")
 }
 
-/// What the namespace is given: every role, and external IDs that begin so.
-fn demanding(scene: &Scene, prefix: &str) -> Value {
-    json!({"grants": {"namespaces": {&scene.namespace.name: {"roleArns": ["*"], "externalIdPrefix": prefix}}}})
+/// A policy that grants the namespace every role, and external IDs with this prefix.
+fn grants_with_prefix(fixture: &Fixture, prefix: &str) -> Value {
+    json!({"grants": {"namespaces": {&fixture.namespace.name: {"roleArns": ["*"], "externalIdPrefix": prefix}}}})
 }
 
-/// Of whom nothing is taken up, for whatever reason, the platform's part is applied all the same.
+/// Whatever the reason for not applying a function's changes, the platform's part is still applied.
 #[tokio::test]
-async fn neither_a_pause_nor_a_wrong_memory_limit_evades_the_platform() {
+async fn platform_changes_apply_to_paused_and_invalid_functions() {
     let too_little = json!({"limits": {"memory": "16Mi"}});
-    for (begin, fields, reason) in [
+    for (case, fields, reason) in [
         ("paused", json!({"paused": true, "logLevel": "warn"}), "Paused"),
         ("starved", json!({"resources": too_little, "logLevel": "warn"}), "ResourcesOutOfBounds"),
     ] {
-        let (scene, mut operator) = Scene::with_operator(begin).await;
-        let before = scene.applied("orders", &json!({"resources": {"limits": {"memory": "200Mi"}}})).await;
-        scene.apply("orders", &fields).await;
-        wait_condition(&scene.functions(), "orders", "Accepted", reason, SOON).await;
-        let held = wait_condition(&scene.functions(), "orders", "UpToDate", reason, SOON).await;
+        let (fixture, mut operator) = Fixture::with_operator(case).await;
+        let before = fixture.apply_and_wait("orders", &json!({"resources": {"limits": {"memory": "200Mi"}}})).await;
+        fixture.apply("orders", &fields).await;
+        wait_condition(&fixture.functions(), "orders", "Accepted", reason, DEFAULT_TIMEOUT).await;
+        let held = wait_condition(&fixture.functions(), "orders", "UpToDate", reason, DEFAULT_TIMEOUT).await;
         assert_eq!(held.status, "False", "{}", held.message);
-        // Its children are mended all the same.
-        scene.delete::<Service>("orders").await;
-        scene.appears::<Service>("orders").await;
-        let now = scene.objects::<Deployment>().get("orders").await.expect("the Deployment");
-        assert_eq!(now.metadata.generation, before.metadata.generation, "{begin}: nothing of it is taken up");
+        // Its children are still reconciled.
+        fixture.delete::<Service>("orders").await;
+        fixture.wait_exists::<Service>("orders").await;
+        let now = fixture.objects::<Deployment>().get("orders").await.expect("the Deployment");
+        assert_eq!(now.metadata.generation, before.metadata.generation, "{case}: the change must not be applied");
 
         operator.kill();
-        let setup = scene.operator().platform("sidecar.image", json!(NEXT));
-        let setup = setup.platform("policy", demanding(&scene, "red/"));
+        let setup = fixture.operator().platform("sidecar.image", json!(NEXT_IMAGE));
+        let setup = setup.platform("policy", grants_with_prefix(&fixture, "red/"));
         let _operator = setup.start().await;
-        let rolled: Deployment = scene.becomes("orders", "is rolled", |deployment| image(deployment) == NEXT).await;
+        let rolled: Deployment =
+            fixture.wait_for("orders", "is rolled", |deployment| image(deployment) == NEXT_IMAGE).await;
         let limit = |deployment| template(deployment)["spec"]["containers"][0]["resources"]["limits"]["memory"].clone();
         assert_eq!(limit(&rolled), "200Mi");
-        let config = configuration(&scene, &rolled).await;
+        let config = configuration(&fixture, &rolled).await;
         assert_eq!(config.external_id_prefix.expect("a demand").as_str(), "red/");
-        assert_eq!(json!(config.spec.log_level), "info", "{begin}: the owner's part is as it was");
+        assert_eq!(json!(config.spec.log_level), "info", "{case}: the owner's change must not be applied");
 
-        scene.apply("orders", &json!({"logLevel": "warn"})).await;
-        wait_condition(&scene.functions(), "orders", "Accepted", "Ok", SOON).await;
-        let taken_up: Deployment =
-            scene.becomes("orders", "is taken up", |deployment| template(deployment) != template(&rolled)).await;
-        assert_eq!(json!(configuration(&scene, &taken_up).await.spec.log_level), "warn");
+        fixture.apply("orders", &json!({"logLevel": "warn"})).await;
+        wait_condition(&fixture.functions(), "orders", "Accepted", "Ok", DEFAULT_TIMEOUT).await;
+        let applied: Deployment = fixture
+            .wait_for("orders", "has the owner's change", |deployment| template(deployment) != template(&rolled))
+            .await;
+        assert_eq!(json!(configuration(&fixture, &applied).await.spec.log_level), "warn");
     }
 }
 
-/// What counts is what runs, not what is written.
+/// The grant is checked for the role that the sidecars run with, not for the role in the paused spec.
 #[tokio::test]
-async fn a_pause_keeps_no_role_that_the_namespace_has_lost() {
-    let (scene, mut operator) = Scene::with_operator("kept").await;
-    scene.applied("orders", &json!({})).await;
-    scene.apply("orders", &json!({"paused": true, "roleArn": "arn:aws:iam::555555555555:role/allowed"})).await;
-    wait_condition(&scene.functions(), "orders", "Accepted", "Paused", SOON).await;
+async fn a_paused_function_is_stopped_when_its_running_role_is_revoked() {
+    let (fixture, mut operator) = Fixture::with_operator("kept").await;
+    fixture.apply_and_wait("orders", &json!({})).await;
+    fixture.apply("orders", &json!({"paused": true, "roleArn": "arn:aws:iam::555555555555:role/allowed"})).await;
+    wait_condition(&fixture.functions(), "orders", "Accepted", "Paused", DEFAULT_TIMEOUT).await;
     operator.kill();
-    let grants =
-        json!({"grants": {"namespaces": {&scene.namespace.name: {"roleArns": ["arn:aws:iam::555555555555:role/*"]}}}});
-    let _strict = scene.operator().platform("policy", grants).start().await;
-    eventually("its sidecars are gone", async || scene.made::<Deployment>().await.is_empty().then_some(())).await;
-    // Of what runs no more, nothing is left to be said but the Event.
-    eventually("an Event says why", async || {
-        let events = scene.objects::<Event>().list(&ListParams::default()).await.ok()?;
-        let says = |event: &Event| {
+    let role_arns = json!(["arn:aws:iam::555555555555:role/*"]);
+    let grants = json!({"grants": {"namespaces": {&fixture.namespace.name: {"roleArns": role_arns}}}});
+    let _strict = fixture.operator().platform("policy", grants).start().await;
+    eventually("its sidecars are gone", async || fixture.managed_names::<Deployment>().await.is_empty().then_some(()))
+        .await;
+    // Nothing runs any more, so only the Event reports the reason.
+    eventually("an Event has the reason", async || {
+        let events = fixture.objects::<Event>().list(&ListParams::default()).await.ok()?;
+        let names_the_role = |event: &Event| {
             let message = event.message.as_deref().unwrap_or_default();
             event.reason.as_deref() == Some("RoleNotAllowed")
                 && message.contains("roleArn \"arn:aws:iam::123456789012:role/")
         };
-        events.iter().any(says).then_some(())
+        events.iter().any(names_the_role).then_some(())
     })
     .await;
 }
 
-/// Without its labels a Deployment is in no watch.
+/// The operator's watches do not see a Deployment without its labels.
 #[tokio::test]
-async fn a_hidden_deployment_gets_the_platforms_sidecar_all_the_same() {
-    let (scene, mut operator) = Scene::with_operator("hiding").await;
+async fn a_deployment_without_its_labels_still_gets_the_platforms_sidecar() {
+    let (fixture, mut operator) = Fixture::with_operator("hiding").await;
     for (name, fields, reason) in [
         ("paused", json!({"paused": true}), "Paused"),
         ("starved", json!({"resources": {"limits": {"memory": "16Mi"}}}), "ResourcesOutOfBounds"),
     ] {
-        scene.applied(name, &json!({})).await;
-        scene.apply(name, &fields).await;
-        wait_condition(&scene.functions(), name, "Accepted", reason, SOON).await;
+        fixture.apply_and_wait(name, &json!({})).await;
+        fixture.apply(name, &fields).await;
+        wait_condition(&fixture.functions(), name, "Accepted", reason, DEFAULT_TIMEOUT).await;
     }
     operator.kill();
     let hidden = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}});
     for name in ["paused", "starved"] {
-        scene.edit::<Deployment>(name, &hidden).await;
+        fixture.edit::<Deployment>(name, &hidden).await;
     }
-    let _operator = scene.operator().platform("sidecar.image", json!(NEXT)).start().await;
+    let _operator = fixture.operator().platform("sidecar.image", json!(NEXT_IMAGE)).start().await;
     for name in ["paused", "starved"] {
-        scene.becomes::<Deployment>(name, "is rolled", |deployment| image(deployment) == NEXT).await;
+        fixture.wait_for::<Deployment>(name, "is rolled", |deployment| image(deployment) == NEXT_IMAGE).await;
     }
-    assert_eq!(scene.made::<Deployment>().await, ["paused", "starved"], "their labels are there again");
+    assert_eq!(fixture.managed_names::<Deployment>().await, ["paused", "starved"], "the labels must be restored");
 }
 
-/// The sidecars of before would go on without it, as long as no new one is ready.
+/// While no new sidecar is ready, the old ones would continue without the required prefix.
 #[tokio::test]
-async fn sidecars_without_the_demanded_prefix_end_when_the_new_ones_can_not_meet_it() {
-    let (scene, mut operator) = Scene::with_operator("prefix").await;
+async fn old_sidecars_without_a_required_prefix_are_stopped_when_new_ones_violate_it() {
+    let (fixture, mut operator) = Fixture::with_operator("prefix").await;
     let old = SimulatedSidecars::start(Ipv4Addr::new(127, 0, 0, 16)).await;
     let new = SimulatedSidecars::start(Ipv4Addr::new(127, 0, 0, 17)).await;
-    new.report("ExternalIdAvailable", "False", "ExternalIdNotAllowed");
-    scene.applied("orders", &json!({})).await;
-    eventually("it serves", async || {
-        old.serve(&scene, "tributary.dev/function=orders").await;
-        let function = scene.functions().get("orders").await.ok()?;
+    new.set_condition("ExternalIdAvailable", "False", "ExternalIdNotAllowed");
+    fixture.apply_and_wait("orders", &json!({})).await;
+    eventually("the function is ready", async || {
+        old.mark_ready(&fixture, "tributary.dev/function=orders").await;
+        let function = fixture.functions().get("orders").await.ok()?;
         condition(&function, "Ready").filter(|ready| ready.status == "True")
     })
     .await;
-    let pods = async || scene.objects::<Pod>().list_metadata(&ListParams::default()).await.expect("a list");
+    let pods = async || fixture.objects::<Pod>().list_metadata(&ListParams::default()).await.expect("a list");
     let before = pods().await.items[0].name_any();
 
     operator.kill();
-    let _strict = scene.operator().platform("policy", demanding(&scene, "red/")).start().await;
-    eventually("a new one starts", async || (pods().await.items.len() == 2).then_some(())).await;
-    new.start_up(&scene, "tributary.dev/function=orders").await;
-    eventually("the one of before ends", async || {
+    let _strict = fixture.operator().platform("policy", grants_with_prefix(&fixture, "red/")).start().await;
+    eventually("a new pod exists", async || (pods().await.items.len() == 2).then_some(())).await;
+    new.mark_running(&fixture, "tributary.dev/function=orders").await;
+    eventually("the old pod is deleted", async || {
         pods().await.items.iter().all(|pod| pod.name_any() != before).then_some(())
     })
     .await;
-    let ready = wait_condition(&scene.functions(), "orders", "Ready", "ExternalIdNotAllowed", SOON).await;
+    let ready = wait_condition(&fixture.functions(), "orders", "Ready", "ExternalIdNotAllowed", DEFAULT_TIMEOUT).await;
     assert_eq!(ready.status, "False");
-    // Others are rolled with care again.
+    // Later rollouts keep the old pods until new ones are ready.
     let strategy = |deployment: &Deployment| {
         let spec = serde_json::to_value(&deployment.spec).expect("JSON");
         spec["strategy"]["rollingUpdate"]["maxUnavailable"].clone()
     };
-    scene.becomes::<Deployment>("orders", "rolls with care", |deployment| strategy(deployment) == 0).await;
+    fixture
+        .wait_for::<Deployment>("orders", "keeps its old pods in rollouts", |deployment| strategy(deployment) == 0)
+        .await;
 }

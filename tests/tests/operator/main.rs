@@ -1,5 +1,5 @@
-//! The built operator on a real control plane. Pods are not run here: what becomes of a function in
-//! the API is.
+//! Tests the built operator against a real API server and its controllers. No pods run: the tests check the objects in
+//! the API.
 
 mod capacity;
 mod children;

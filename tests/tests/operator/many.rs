@@ -1,4 +1,4 @@
-//! Many functions: what they cost when they come, and what they cost when nothing happens.
+//! Tests many functions: the cost of creating them, and the cost when nothing changes.
 
 use std::net::Ipv4Addr;
 use std::time::{Duration, Instant};
@@ -10,76 +10,80 @@ use kube::api::ListParams;
 use serde_json::json;
 use tributary_tests::kubernetes::{Request, condition, within};
 use tributary_tests::process::peak_memory;
-use tributary_tests::wait::{SOON, every};
+use tributary_tests::wait::{DEFAULT_TIMEOUT, poll_every};
 use tributary_tests::{ApiProxy, OperatorProcess, OperatorSetup};
 
-use crate::scene::{BUSY, Scene};
+use crate::scene::{API_LOAD_LOCK, Fixture};
 use crate::sidecars::SimulatedSidecars;
 
-/// Functions that come at once, with a sidecar each.
+/// Functions that are created at once, with one sidecar each.
 const FUNCTIONS: usize = 1_000;
-/// How long it may take until all of them have their children, and then until all are ready.
-const TIME: Duration = Duration::from_secs(480);
-/// Between two looks, since a look at a thousand takes the API server some time itself.
-const OFTEN: Duration = Duration::from_secs(3);
-/// The operator's memory: its container's limit is 256 MiB by default.
+/// The timeout until all of them have their children, and again until all are ready.
+const TIMEOUT: Duration = Duration::from_secs(480);
+/// The polling interval: a list of a thousand objects is expensive for the API server.
+const POLL_INTERVAL: Duration = Duration::from_secs(3);
+/// The operator's peak memory; the default memory limit of its container is 256 MiB.
 const MAX_MEMORY_BYTES: usize = 128 << 20;
-/// Requests of an operator that begins to lead where nothing changed: lists, watches and the Lease.
+/// Requests of a new leader when nothing has changed: lists, watches and the Lease.
 const MAX_REQUESTS_AT_REST: usize = 60;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_thousand_functions_at_once_are_served_and_cost_no_write_afterwards() {
-    let _turn = BUSY.lock().await;
-    let scene = Scene::new("many").await;
+async fn a_thousand_functions_become_ready_and_cost_no_write_afterwards() {
+    let _turn = API_LOAD_LOCK.lock().await;
+    let fixture = Fixture::new("many").await;
     let sidecars = SimulatedSidecars::start(Ipv4Addr::new(127, 0, 0, 11)).await;
-    // With all kinds of children that there are.
-    let setup = scene.operator().platform("networkPolicy.enabled", json!(true));
+    // With all kinds of children.
+    let setup = fixture.operator().platform("networkPolicy.enabled", json!(true));
     let mut operator = setup.start().await;
-    operator.wait_leading(SOON).await;
-    come(&scene, &sidecars, &operator).await;
-    // What was begun is done.
+    operator.wait_leading(DEFAULT_TIMEOUT).await;
+    create_functions(&fixture, &sidecars, &operator).await;
+    // Lets reconciles in progress finish.
     tokio::time::sleep(Duration::from_secs(5)).await;
 
-    scene.api.forget();
+    fixture.api.clear_requests();
     operator.kill();
     let restarted = setup.start().await;
-    assert_at_rest("after a restart", &restarted, &scene.api, &sidecars).await;
+    assert_no_writes("after a restart", &restarted, &fixture.api, &sidecars).await;
 
-    let api = ApiProxy::start(&scene.cluster).await;
+    let api = ApiProxy::start(&fixture.cluster).await;
     let standby = OperatorSetup { api: api.clone(), identity: "two".to_owned(), ..setup }.start().await;
     restarted.signal("TERM");
-    assert_at_rest("after a failover", &standby, &api, &sidecars).await;
+    assert_no_writes("after a failover", &standby, &api, &sidecars).await;
 }
 
-/// Applies all functions, and waits until they are ready.
-async fn come(scene: &Scene, sidecars: &SimulatedSidecars, operator: &OperatorProcess) {
-    scene.api.forget();
+/// Creates all functions, waits until they are ready, and checks the operator's peak memory.
+async fn create_functions(fixture: &Fixture, sidecars: &SimulatedSidecars, operator: &OperatorProcess) {
+    fixture.api.clear_requests();
     let begun = Instant::now();
     stream::iter(0..FUNCTIONS)
         .for_each_concurrent(32, async |i| {
-            scene.apply(&format!("f-{i}"), &json!({"replicas": 1})).await;
+            fixture.apply(&format!("f-{i}"), &json!({"replicas": 1})).await;
         })
         .await;
     let applied = begun.elapsed();
-    every(OFTEN, "all children are there", TIME, async || {
-        // The Deployment comes last.
-        (scene.made::<Deployment>().await.len() == FUNCTIONS).then_some(())
+    poll_every(POLL_INTERVAL, "all children are there", TIMEOUT, async || {
+        // The Deployment is created last.
+        (fixture.managed_names::<Deployment>().await.len() == FUNCTIONS).then_some(())
     })
     .await;
     let made = begun.elapsed();
-    every(OFTEN, "all functions are ready", TIME, async || {
-        sidecars.serve(scene, "app.kubernetes.io/managed-by=tributary").await;
-        let all = scene.functions().list(&ListParams::default()).await.ok()?;
+    poll_every(POLL_INTERVAL, "all functions are ready", TIMEOUT, async || {
+        sidecars.mark_ready(fixture, "app.kubernetes.io/managed-by=tributary").await;
+        let all = fixture.functions().list(&ListParams::default()).await.ok()?;
         let ready = all.iter().filter_map(|function| condition(function, "Ready"));
         (ready.filter(|ready| ready.status == "True").count() == FUNCTIONS).then_some(())
     })
     .await;
     let ready = begun.elapsed();
-    for made in [scene.made::<ConfigMap>().await, scene.made::<ServiceAccount>().await, scene.made::<Service>().await] {
+    for made in [
+        fixture.managed_names::<ConfigMap>().await,
+        fixture.managed_names::<ServiceAccount>().await,
+        fixture.managed_names::<Service>().await,
+    ] {
         assert_eq!(made.len(), FUNCTIONS);
     }
 
-    let requests = scene.api.requests();
+    let requests = fixture.api.requests();
     let memory = peak_memory(operator.pid());
     let per_function = |count: usize| count as f64 / FUNCTIONS as f64;
     println!(
@@ -90,23 +94,23 @@ async fn come(scene: &Scene, sidecars: &SimulatedSidecars, operator: &OperatorPr
         ready.as_secs_f32(),
         memory as f64 / 1_048_576.0,
         per_function(requests.len()),
-        per_function(requests.iter().filter(|request| request.writes()).count()),
+        per_function(requests.iter().filter(|request| request.is_write()).count()),
     );
-    assert!(memory < MAX_MEMORY_BYTES, "it takes {memory} bytes");
+    assert!(memory < MAX_MEMORY_BYTES, "the operator's peak is {memory} bytes");
 }
 
-/// Waits until a new leader has looked at all functions and asked all sidecars, and holds it to have
-/// written nothing.
-async fn assert_at_rest(when: &str, leader: &OperatorProcess, api: &ApiProxy, sidecars: &SimulatedSidecars) {
-    leader.wait_leading(SOON).await;
-    let asked = sidecars.asked();
-    within(TIME, "all functions are looked at, and all sidecars asked", async || {
-        let looks = leader.metric("reconcile_duration_seconds_count").await;
-        let all = looks >= f64::from(u32::try_from(FUNCTIONS).expect("a number"));
-        (all && sidecars.asked() >= asked + 2 * FUNCTIONS).then_some(())
+/// Waits until a new leader has reconciled all functions and polled all sidecars, and asserts that it has written
+/// nothing.
+async fn assert_no_writes(when: &str, leader: &OperatorProcess, api: &ApiProxy, sidecars: &SimulatedSidecars) {
+    leader.wait_leading(DEFAULT_TIMEOUT).await;
+    let asked = sidecars.status_requests();
+    within(TIMEOUT, "all functions are reconciled, and all sidecars polled", async || {
+        let reconciles = leader.metric("reconcile_duration_seconds_count").await;
+        let all = reconciles >= f64::from(u32::try_from(FUNCTIONS).expect("a number"));
+        (all && sidecars.status_requests() >= asked + 2 * FUNCTIONS).then_some(())
     })
     .await;
-    let writes: Vec<_> = api.requests().into_iter().filter(Request::writes).collect();
+    let writes: Vec<_> = api.requests().into_iter().filter(Request::is_write).collect();
     assert!(writes.is_empty(), "{when}: {} writes, the first {:?}", writes.len(), writes.first());
     let requests = api.requests().len();
     println!("{when}: {requests} requests, no write");

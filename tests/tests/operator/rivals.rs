@@ -1,4 +1,4 @@
-//! Two releases that look after one namespace.
+//! Tests two releases that watch the same namespace.
 
 use std::time::Duration;
 
@@ -8,24 +8,24 @@ use kube::ResourceExt;
 use kube::api::ListParams;
 use serde_json::json;
 use tributary_tests::kubernetes::{eventually, wait_condition};
-use tributary_tests::wait::SOON;
+use tributary_tests::wait::DEFAULT_TIMEOUT;
 
-use crate::scene::{Scene, image};
+use crate::scene::{Fixture, image};
 
 #[tokio::test]
-async fn two_operators_of_one_function_leave_it_alone_and_say_so() {
-    let (scene, one) = Scene::with_operator("rivals").await;
-    scene.applied("orders", &json!({})).await;
-    let mut other = scene.operator().platform("sidecar.image", json!("registry.invalid/tributary-sidecar:other"));
+async fn two_operators_of_one_function_stop_writing_and_report_each_other() {
+    let (fixture, one) = Fixture::with_operator("rivals").await;
+    fixture.apply_and_wait("orders", &json!({})).await;
+    let mut other = fixture.operator().platform("sidecar.image", json!("registry.invalid/tributary-sidecar:other"));
     (other.identity, other.flags) = ("other".to_owned(), vec!["--lease", "another"]);
     let other = other.start().await;
-    other.wait_leading(SOON).await;
-    let said = wait_condition(&scene.functions(), "orders", "UpToDate", "RivalOperator", SOON).await;
-    let name = &scene.namespace.name;
+    other.wait_leading(DEFAULT_TIMEOUT).await;
+    let reported = wait_condition(&fixture.functions(), "orders", "UpToDate", "RivalOperator", DEFAULT_TIMEOUT).await;
+    let name = &fixture.namespace.name;
     let both = format!("{name}/another and {name}/tributary-operator");
-    assert!(said.message.contains(&both), "{}", said.message);
+    assert!(reported.message.contains(&both), "{}", reported.message);
     eventually("there is an Event", async || {
-        let list = scene.objects::<Event>().list(&ListParams::default()).await.ok()?;
+        let list = fixture.objects::<Event>().list(&ListParams::default()).await.ok()?;
         list.iter().any(|event| event.reason.as_deref() == Some("RivalOperator")).then_some(())
     })
     .await;
@@ -35,26 +35,26 @@ async fn two_operators_of_one_function_leave_it_alone_and_say_so() {
     })
     .await;
     let versions = async || {
-        let deployment = scene.objects::<Deployment>().get("orders").await.expect("the Deployment");
-        let function = scene.functions().get("orders").await.expect("the function");
+        let deployment = fixture.objects::<Deployment>().get("orders").await.expect("the Deployment");
+        let function = fixture.functions().get("orders").await.expect("the function");
         (deployment.metadata.generation, function.resource_version())
     };
     let before = versions().await;
-    assert!(before.0 < Some(8), "{before:?}: each writes it twice at most");
+    assert!(before.0 < Some(8), "{before:?}: the operators have written it too often");
     tokio::time::sleep(Duration::from_secs(10)).await;
-    assert_eq!(versions().await, before, "nobody writes any more");
+    assert_eq!(versions().await, before, "an operator still writes");
 }
 
-/// As after an uninstall and an install under another name.
+/// As after an uninstall, and an install under another release name.
 #[tokio::test]
-async fn what_another_operator_has_left_is_taken_over() {
-    const NEXT: &str = "registry.invalid/tributary-sidecar:next";
-    let (scene, mut gone) = Scene::with_operator("left").await;
-    scene.applied("orders", &json!({})).await;
+async fn a_function_of_a_removed_operator_is_taken_over() {
+    const NEXT_IMAGE: &str = "registry.invalid/tributary-sidecar:next";
+    let (fixture, mut gone) = Fixture::with_operator("left").await;
+    fixture.apply_and_wait("orders", &json!({})).await;
     gone.kill();
-    let mut next = scene.operator().platform("sidecar.image", json!(NEXT));
+    let mut next = fixture.operator().platform("sidecar.image", json!(NEXT_IMAGE));
     next.flags = vec!["--lease", "another"];
     let _next = next.start().await;
-    scene.becomes::<Deployment>("orders", "is the next one's", |deployment| image(deployment) == NEXT).await;
-    wait_condition(&scene.functions(), "orders", "UpToDate", "Unschedulable", SOON).await;
+    fixture.wait_for::<Deployment>("orders", "is the next one's", |deployment| image(deployment) == NEXT_IMAGE).await;
+    wait_condition(&fixture.functions(), "orders", "UpToDate", "Unschedulable", DEFAULT_TIMEOUT).await;
 }

@@ -1,5 +1,5 @@
-//! Simulated sidecars: pods that no node runs, of which the API says that they serve, and a server that
-//! answers the operator in their place.
+//! Simulates sidecars: sets the status of pods that run on no node, and answers the operator's requests for `/status`
+//! in their place.
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
@@ -21,17 +21,17 @@ use parking_lot::Mutex;
 use serde_json::{Value, json};
 use tokio::net::TcpListener;
 
-use crate::scene::Scene;
+use crate::scene::Fixture;
 
-/// Where the operator asks a sidecar for its `/status`.
+/// The port of a sidecar's `/status`.
 const PORT: u16 = 8081;
-/// An answer takes up to this long, by chance.
-const SLOWEST_ANSWER: Duration = Duration::from_millis(300);
+/// The maximum random delay of an answer.
+const MAX_ANSWER_DELAY: Duration = Duration::from_millis(300);
 /// The conditions that a sidecar reports.
 const CONDITIONS: [&str; 5] =
     ["ExternalIdAvailable", "IngestConfigured", "RoleAssumed", "ExternalIdEnforced", "BucketWritable"];
 
-/// What answers for all sidecars of a test.
+/// A server that answers for all sidecars of a test.
 #[derive(Clone)]
 pub struct SimulatedSidecars {
     address: Ipv4Addr,
@@ -44,7 +44,7 @@ struct State {
 }
 
 impl SimulatedSidecars {
-    /// Listens on this loopback address, which no other test uses.
+    /// Listens on this loopback address, which no other test may use.
     pub async fn start(address: Ipv4Addr) -> Self {
         let listener = TcpListener::bind((address, PORT)).await.expect("a free port");
         let state = Arc::new(State { status: Mutex::new(healthy()), asked: AtomicUsize::new(0) });
@@ -62,36 +62,36 @@ impl SimulatedSidecars {
         Self { address, state }
     }
 
-    /// From now on they answer with this condition.
-    pub fn report(&self, r#type: &str, status: &str, reason: &str) {
+    /// Changes a condition in the answers from now on.
+    pub fn set_condition(&self, r#type: &str, status: &str, reason: &str) {
         let mut current = self.state.status.lock();
         for condition in current["conditions"].as_array_mut().expect("conditions") {
             if condition["type"] == r#type {
-                *condition = condition_of(r#type, status, reason, "it is said");
+                *condition = condition_of(r#type, status, reason, "simulated");
             }
         }
     }
 
-    /// How often they were asked.
-    pub fn asked(&self) -> usize {
+    /// How many requests for `/status` have been answered.
+    pub fn status_requests(&self) -> usize {
         self.state.asked.load(Ordering::Relaxed)
     }
 
-    /// Says of all pods that are selected, and don't run yet, what a kubelet says of sidecars that serve.
-    pub async fn serve(&self, scene: &Scene, selector: &str) {
-        self.run(scene, selector, "True").await;
+    /// Sets the status of all selected pods that are Pending to running and ready, as the kubelet does.
+    pub async fn mark_ready(&self, fixture: &Fixture, selector: &str) {
+        self.patch_pods(fixture, selector, "True").await;
     }
 
-    /// The same of sidecars that run, and are not ready.
-    pub async fn start_up(&self, scene: &Scene, selector: &str) {
-        self.run(scene, selector, "False").await;
+    /// Sets the status of all selected pods that are Pending to running and not ready.
+    pub async fn mark_running(&self, fixture: &Fixture, selector: &str) {
+        self.patch_pods(fixture, selector, "False").await;
     }
 
-    async fn run(&self, scene: &Scene, selector: &str, ready: &str) {
-        let pods = scene.objects::<Pod>();
+    async fn patch_pods(&self, fixture: &Fixture, selector: &str, ready: &str) {
+        let pods = fixture.objects::<Pod>();
         let pending = ListParams::default().labels(selector).fields("status.phase=Pending");
         let waiting = pods.list_metadata(&pending).await.expect("a list of pods");
-        let serves = json!({"status": {
+        let patched = json!({"status": {
             "phase": "Running",
             "podIP": self.address.to_string(),
             "podIPs": [{"ip": self.address.to_string()}],
@@ -99,7 +99,7 @@ impl SimulatedSidecars {
         }});
         stream::iter(waiting.iter().map(ResourceExt::name_any))
             .for_each_concurrent(16, async |name| {
-                let patch = Patch::Strategic(&serves);
+                let patch = Patch::Strategic(&patched);
                 pods.patch_status(&name, &PatchParams::default(), &patch).await.expect("a status");
             })
             .await;
@@ -108,7 +108,7 @@ impl SimulatedSidecars {
 
 impl State {
     async fn answer(&self) -> Response<Full<Bytes>> {
-        tokio::time::sleep(SLOWEST_ANSWER.mul_f64(fastrand::f64())).await;
+        tokio::time::sleep(MAX_ANSWER_DELAY.mul_f64(fastrand::f64())).await;
         self.asked.fetch_add(1, Ordering::Relaxed);
         let status = self.status.lock().to_string();
         Response::new(Full::from(status))

@@ -1,4 +1,4 @@
-//! What goes wrong is said, and mends itself once its cause is gone.
+//! Tests that faults of a function are reported, and that it recovers once the cause is gone.
 
 use std::time::Duration;
 
@@ -8,70 +8,70 @@ use kube::api::ListParams;
 use serde_json::json;
 use tributary_crds::DestinationFunction;
 use tributary_tests::kubernetes::{condition, eventually, wait_condition};
-use tributary_tests::wait::SOON;
+use tributary_tests::wait::DEFAULT_TIMEOUT;
 
-use crate::scene::Scene;
+use crate::scene::Fixture;
 
-/// How soon a fault is in the status.
-const SAID: Duration = Duration::from_secs(15);
-/// How soon it is mended.
-const MENDED: Duration = Duration::from_secs(30);
+/// How soon a fault is reported in the status.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How soon a function has recovered.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_name_that_somebody_else_has_is_not_taken_over() {
-    let (scene, _operator) = Scene::with_operator("clash").await;
+async fn a_foreign_object_of_the_same_name_is_reported_and_not_taken_over() {
+    let (fixture, _operator) = Fixture::with_operator("clash").await;
     let theirs = json!({
         "apiVersion": "v1", "kind": "Service",
         "metadata": {"name": "orders"},
         "spec": {"selector": {"app": "theirs"}, "ports": [{"port": 8080}]},
     });
-    let before: Service = scene.create(theirs).await;
-    scene.apply("orders", &json!({})).await;
-    let said = wait_condition(&scene.functions(), "orders", "Accepted", "NameClash", SAID).await;
-    assert_eq!(said.status, "False");
-    assert!(said.message.contains("there is a Service orders in the namespace"), "{}", said.message);
-    wait_condition(&scene.functions(), "orders", "Ready", "NameClash", SAID).await;
-    let after = scene.objects::<Service>().get("orders").await.expect("the Service");
+    let before: Service = fixture.create(theirs).await;
+    fixture.apply("orders", &json!({})).await;
+    let reported = wait_condition(&fixture.functions(), "orders", "Accepted", "NameClash", REPORT_TIMEOUT).await;
+    assert_eq!(reported.status, "False");
+    assert!(reported.message.contains("there is a Service orders in the namespace"), "{}", reported.message);
+    wait_condition(&fixture.functions(), "orders", "Ready", "NameClash", REPORT_TIMEOUT).await;
+    let after = fixture.objects::<Service>().get("orders").await.expect("the Service");
     assert_eq!(after.metadata.resource_version, before.metadata.resource_version);
-    assert!(scene.made::<Deployment>().await.is_empty());
+    assert!(fixture.managed_names::<Deployment>().await.is_empty());
 
-    scene.delete::<Service>("orders").await;
-    wait_condition(&scene.functions(), "orders", "Accepted", "Ok", MENDED).await;
-    scene.appears::<Deployment>("orders").await;
+    fixture.delete::<Service>("orders").await;
+    wait_condition(&fixture.functions(), "orders", "Accepted", "Ok", RECOVERY_TIMEOUT).await;
+    fixture.wait_exists::<Deployment>("orders").await;
 }
 
-/// A tenant can make as many of these as it may make functions.
+/// A tenant can cause as many clashes as it may create functions.
 #[tokio::test]
-async fn a_name_that_is_taken_is_looked_for_ever_more_seldom() {
-    let (scene, operator) = Scene::with_operator("clashes").await;
+async fn a_name_clash_is_retried_with_backoff() {
+    let (fixture, operator) = Fixture::with_operator("clashes").await;
     let (clashes, window) = (20, Duration::from_secs(30));
     for i in 0..clashes {
         let name = format!("f-{i}");
         let theirs = json!({"apiVersion": "v1", "kind": "Service", "metadata": {"name": name}, "spec": {"ports": [{"port": 80}]}});
-        scene.create::<Service>(theirs).await;
-        scene.apply(&name, &json!({})).await;
+        fixture.create::<Service>(theirs).await;
+        fixture.apply(&name, &json!({})).await;
     }
     for i in 0..clashes {
-        wait_condition(&scene.functions(), &format!("f-{i}"), "Accepted", "NameClash", SAID).await;
+        wait_condition(&fixture.functions(), &format!("f-{i}"), "Accepted", "NameClash", REPORT_TIMEOUT).await;
     }
-    // By now a pause takes 8 s or more.
+    // By now the backoff is 8 s or more.
     tokio::time::sleep(Duration::from_secs(20)).await;
-    let looks = async || operator.metric("reconcile_duration_seconds_count").await;
-    let before = looks().await;
+    let reconciles = async || operator.metric("reconcile_duration_seconds_count").await;
+    let before = reconciles().await;
     tokio::time::sleep(window).await;
-    let per_clash = (looks().await - before) / f64::from(clashes);
-    assert!(per_clash <= 3.0, "{per_clash} looks per function in {window:?}");
+    let per_clash = (reconciles().await - before) / f64::from(clashes);
+    assert!(per_clash <= 3.0, "{per_clash} reconciles per function in {window:?}");
 }
 
 #[tokio::test]
-async fn a_fault_and_its_end_are_events() {
-    let (scene, _operator) = Scene::with_operator("events").await;
-    scene.apply("orders", &json!({"resources": {"limits": {"memory": "16Mi"}}})).await;
-    wait_condition(&scene.functions(), "orders", "Accepted", "ResourcesOutOfBounds", SAID).await;
-    scene.apply("orders", &json!({})).await;
-    wait_condition(&scene.functions(), "orders", "Accepted", "Ok", SAID).await;
+async fn a_fault_and_its_fix_are_recorded_as_events() {
+    let (fixture, _operator) = Fixture::with_operator("events").await;
+    fixture.apply("orders", &json!({"resources": {"limits": {"memory": "16Mi"}}})).await;
+    wait_condition(&fixture.functions(), "orders", "Accepted", "ResourcesOutOfBounds", REPORT_TIMEOUT).await;
+    fixture.apply("orders", &json!({})).await;
+    wait_condition(&fixture.functions(), "orders", "Accepted", "Ok", REPORT_TIMEOUT).await;
     eventually("there are Events", async || {
-        let list = scene.objects::<Event>().list(&ListParams::default()).await.ok()?;
+        let list = fixture.objects::<Event>().list(&ListParams::default()).await.ok()?;
         let of = |reason: &str, r#type: &str| {
             list.iter().any(|event| {
                 event.reason.as_deref() == Some(reason)
@@ -85,120 +85,124 @@ async fn a_fault_and_its_end_are_events() {
 }
 
 #[tokio::test]
-async fn what_the_platform_does_not_allow_any_more_is_stopped() {
-    let scene = Scene::new("policy").await;
-    let before = scene.operator().start().await;
-    scene.applied("orders", &json!({})).await;
+async fn a_function_whose_role_is_revoked_is_stopped() {
+    let fixture = Fixture::new("policy").await;
+    let before = fixture.operator().start().await;
+    fixture.apply_and_wait("orders", &json!({})).await;
     drop(before);
 
-    let grants =
-        json!({"grants": {"namespaces": {&scene.namespace.name: {"roleArns": ["arn:aws:iam::555555555555:role/*"]}}}});
-    let strict = scene.operator().platform("policy", grants).start().await;
-    let said = wait_condition(&scene.functions(), "orders", "Ready", "RoleNotAllowed", SAID).await;
-    assert!(said.message.contains("(arn:aws:iam::555555555555:role/*)"), "{}", said.message);
-    eventually("its sidecars are gone", async || scene.made::<Deployment>().await.is_empty().then_some(())).await;
-    assert_eq!(scene.made::<Service>().await, ["orders"]);
+    let role_arns = json!(["arn:aws:iam::555555555555:role/*"]);
+    let grants = json!({"grants": {"namespaces": {&fixture.namespace.name: {"roleArns": role_arns}}}});
+    let strict = fixture.operator().platform("policy", grants).start().await;
+    let reported = wait_condition(&fixture.functions(), "orders", "Ready", "RoleNotAllowed", REPORT_TIMEOUT).await;
+    assert!(reported.message.contains("(arn:aws:iam::555555555555:role/*)"), "{}", reported.message);
+    eventually("its sidecars are gone", async || fixture.managed_names::<Deployment>().await.is_empty().then_some(()))
+        .await;
+    assert_eq!(fixture.managed_names::<Service>().await, ["orders"]);
     drop(strict);
 
-    let _operator = scene.operator().start().await;
-    scene.appears::<Deployment>("orders").await;
-    wait_condition(&scene.functions(), "orders", "Accepted", "Ok", MENDED).await;
+    let _operator = fixture.operator().start().await;
+    fixture.wait_exists::<Deployment>("orders").await;
+    wait_condition(&fixture.functions(), "orders", "Accepted", "Ok", RECOVERY_TIMEOUT).await;
 }
 
-/// Watches find a child by its labels, which a tenant may edit.
+/// Watches select children by their labels, which a tenant may edit.
 #[tokio::test]
-async fn a_deployment_without_its_labels_is_stopped_all_the_same() {
-    let (scene, mut operator) = Scene::with_operator("hidden").await;
-    scene.applied("orders", &json!({})).await;
+async fn a_deployment_without_its_labels_is_stopped_too() {
+    let (fixture, mut operator) = Fixture::with_operator("hidden").await;
+    fixture.apply_and_wait("orders", &json!({})).await;
     operator.kill();
     let hidden = json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}});
-    scene.edit::<Deployment>("orders", &hidden).await;
-    let grants = json!({"grants": {"namespaces": {&scene.namespace.name: {"roleArns": []}}}});
-    let _strict = scene.operator().platform("policy", grants).start().await;
+    fixture.edit::<Deployment>("orders", &hidden).await;
+    let grants = json!({"grants": {"namespaces": {&fixture.namespace.name: {"roleArns": []}}}});
+    let _strict = fixture.operator().platform("policy", grants).start().await;
     let stopped = async || {
-        let function = scene.functions().get("orders").await.ok()?;
+        let function = fixture.functions().get("orders").await.ok()?;
         condition(&function, "Accepted").filter(|accepted| accepted.message.ends_with("; its sidecars are stopped"))
     };
-    let accepted = eventually("it is said that they are stopped", stopped).await;
+    let accepted = eventually("the status says that the sidecars are stopped", stopped).await;
     assert_eq!(accepted.reason, "RoleNotAllowed");
-    assert!(scene.objects::<Deployment>().get_opt("orders").await.expect("an answer").is_none(), "it still runs");
+    assert!(fixture.objects::<Deployment>().get_opt("orders").await.expect("an answer").is_none(), "it still runs");
 }
 
 #[tokio::test]
-async fn a_quota_that_leaves_no_room_is_said() {
-    let (scene, _operator) = Scene::with_operator("quota").await;
+async fn an_exhausted_quota_is_reported() {
+    let (fixture, _operator) = Fixture::with_operator("quota").await;
     let quota = json!({
         "apiVersion": "v1", "kind": "ResourceQuota",
         "metadata": {"name": "none"},
         "spec": {"hard": {"pods": "0", "count/configmaps": "1"}},
     });
-    let _: k8s_openapi::api::core::v1::ResourceQuota = scene.create(quota).await;
-    // The namespace's own ConfigMap is the one that there may be.
-    scene.appears::<ConfigMap>("kube-root-ca.crt").await;
-    scene
-        .becomes::<k8s_openapi::api::core::v1::ResourceQuota>("none", "has counted it", |quota| {
+    let _: k8s_openapi::api::core::v1::ResourceQuota = fixture.create(quota).await;
+    // The quota allows only the namespace's own ConfigMap.
+    fixture.wait_exists::<ConfigMap>("kube-root-ca.crt").await;
+    fixture
+        .wait_for::<k8s_openapi::api::core::v1::ResourceQuota>("none", "has counted it", |quota| {
             let used = quota.status.as_ref().and_then(|status| status.used.as_ref()?.get("count/configmaps"));
             used.is_some_and(|used| used.0 == "1")
         })
         .await;
-    scene.apply("orders", &json!({})).await;
-    let said = wait_condition(&scene.functions(), "orders", "SidecarAvailable", "QuotaExceeded", SAID).await;
-    assert!(said.message.contains("the ConfigMap orders-"), "{}", said.message);
+    fixture.apply("orders", &json!({})).await;
+    let reported =
+        wait_condition(&fixture.functions(), "orders", "SidecarAvailable", "QuotaExceeded", REPORT_TIMEOUT).await;
+    assert!(reported.message.contains("the ConfigMap orders-"), "{}", reported.message);
 
     let patch = json!({"spec": {"hard": {"count/configmaps": "9"}}});
-    scene.edit::<k8s_openapi::api::core::v1::ResourceQuota>("none", &patch).await;
-    scene.appears::<Deployment>("orders").await;
+    fixture.edit::<k8s_openapi::api::core::v1::ResourceQuota>("none", &patch).await;
+    fixture.wait_exists::<Deployment>("orders").await;
     eventually("pods have no room either", async || {
-        let said = condition(&scene.functions().get("orders").await.ok()?, "SidecarAvailable")?;
-        (said.reason == "QuotaExceeded" && said.message.contains("limited: pods=0")).then_some(())
+        let reported = condition(&fixture.functions().get("orders").await.ok()?, "SidecarAvailable")?;
+        (reported.reason == "QuotaExceeded" && reported.message.contains("limited: pods=0")).then_some(())
     })
     .await;
-    scene.delete::<k8s_openapi::api::core::v1::ResourceQuota>("none").await;
-    eventually("the quota is no matter any more", async || {
-        let said = condition(&scene.functions().get("orders").await.ok()?, "SidecarAvailable")?;
-        (said.reason != "QuotaExceeded").then_some(())
+    fixture.delete::<k8s_openapi::api::core::v1::ResourceQuota>("none").await;
+    eventually("the quota is no longer reported", async || {
+        let reported = condition(&fixture.functions().get("orders").await.ok()?, "SidecarAvailable")?;
+        (reported.reason != "QuotaExceeded").then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn an_api_server_that_is_not_well_is_asked_again() {
-    let (scene, operator) = Scene::with_operator("unwell").await;
-    scene.api.refuse_every(4);
+async fn failed_api_requests_are_retried_and_not_reported_as_faults() {
+    let (fixture, operator) = Fixture::with_operator("unwell").await;
+    fixture.api.refuse_every(4);
     for i in 0..10 {
-        scene.apply(&format!("f-{i}"), &json!({})).await;
+        fixture.apply(&format!("f-{i}"), &json!({})).await;
     }
-    eventually("all are there all the same", async || (scene.made::<Deployment>().await.len() == 10).then_some(()))
-        .await;
-    scene.api.refuse_every(0);
-    eventually("all is said", async || {
-        let all = scene.functions().list(&ListParams::default()).await.ok()?;
+    eventually("every function has a Deployment", async || {
+        (fixture.managed_names::<Deployment>().await.len() == 10).then_some(())
+    })
+    .await;
+    fixture.api.refuse_every(0);
+    eventually("every function has a status", async || {
+        let all = fixture.functions().list(&ListParams::default()).await.ok()?;
         all.iter().all(|function| condition(function, "Accepted").is_some()).then_some(())
     })
     .await;
     assert!(operator.metric("reconcile_errors_total{reason=\"ServerError\"}").await > 0.0);
-    // A server's bad moment is no fault of a function.
-    let said = scene.functions().list(&ListParams::default()).await.expect("a list");
+    // A failed request must not be reported as a fault of a function.
+    let reported = fixture.functions().list(&ListParams::default()).await.expect("a list");
     let blamed = |function: &DestinationFunction| {
         condition(function, "SidecarAvailable").is_some_and(|c| c.message.contains("was to fail"))
     };
-    assert!(!said.iter().any(blamed));
+    assert!(!reported.iter().any(blamed));
 }
 
 #[tokio::test]
-async fn a_watch_that_goes_silent_is_begun_anew() {
-    let scene = Scene::new("silent").await;
-    let mut setup = scene.operator();
+async fn a_silent_watch_is_restarted() {
+    let fixture = Fixture::new("silent").await;
+    let mut setup = fixture.operator();
     setup.flags = vec!["--watch-timeout", "5"];
     let operator = setup.start().await;
-    operator.wait_leading(SOON).await;
-    scene.applied("orders", &json!({})).await;
-    scene.api.silence_watches();
-    scene.apply("payments", &json!({})).await;
-    // The time limit of a watch, and a little more until it is given up.
-    tributary_tests::wait::until("it hears of the function", Duration::from_secs(20), async || {
-        scene.objects::<Deployment>().get_opt("payments").await.ok()?
+    operator.wait_leading(DEFAULT_TIMEOUT).await;
+    fixture.apply_and_wait("orders", &json!({})).await;
+    fixture.api.silence_watches();
+    fixture.apply("payments", &json!({})).await;
+    // The timeout of a watch, and some time until the operator gives it up.
+    tributary_tests::wait::until("the new function has a Deployment", Duration::from_secs(20), async || {
+        fixture.objects::<Deployment>().get_opt("payments").await.ok()?
     })
     .await;
-    assert_eq!(operator.ask("/healthz").await.status, 200);
+    assert_eq!(operator.get_admin("/healthz").await.status, 200);
 }

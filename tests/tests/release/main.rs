@@ -1,7 +1,6 @@
-//! The life of a release: installed, tried, upgraded and rolled back under load, uninstalled.
+//! Tests the life cycle of a release: install, `helm test`, upgrade and rollback under load, uninstall.
 //!
-//! There is one cluster, and what happens here is of all of it: so the parts come one after the
-//! other, and say how long they took.
+//! The parts share one cluster and change it as a whole, so they run one after the other; each prints how long it took.
 
 mod install;
 mod namespaced;
@@ -9,39 +8,40 @@ mod upgrade;
 
 use std::time::Instant;
 
-use tributary_tests::kubernetes::{Cloud, Images, Kubernetes, Release, SYSTEM, helm, kubectl};
+use tributary_tests::kubernetes::{Cloud, Images, Kubernetes, RELEASE_NAMESPACE, Release, helm, kubectl};
 
-/// What all parts have.
-struct Stage {
+/// What all parts share.
+struct Fixture {
     cluster: Kubernetes,
     cloud: Cloud,
     images: Images,
 }
 
-impl Stage {
-    /// The release that the parts begin with.
+impl Fixture {
+    /// The release that each part starts from.
     fn release(&self) -> Release {
         Release::new(&self.images)
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_release_lives_from_its_installation_to_its_end() {
+async fn a_release_is_installed_upgraded_rolled_back_and_uninstalled() {
     let cluster = Kubernetes::connect_only().await;
-    helm(&["uninstall", "tributary", "--namespace", SYSTEM, "--ignore-not-found", "--wait"]).expect("no release");
-    // Helm takes over nothing that it did not make, such as what other tests have defined.
+    helm(&["uninstall", "tributary", "--namespace", RELEASE_NAMESPACE, "--ignore-not-found", "--wait"])
+        .expect("no release");
+    // Helm does not adopt objects that it has not created, such as the CRD of other tests.
     kubectl(&["delete", "crd", "destinationfunctions.tributary.dev", "--ignore-not-found"], "").expect("no definition");
     let images = Images::of_tests();
     let cloud = Cloud::start(&cluster, &images.tool()).await;
-    let stage = Stage { cluster, cloud, images };
-    timed("installed, and an event stored", install::install_and_store_an_event(&stage)).await;
-    timed("helm test", install::helm_test(&stage)).await;
-    timed("the account's rights", install::the_operator_has_no_verb_on_secrets(&stage)).await;
-    timed("upgraded and rolled back under load", upgrade::upgrade_and_roll_back_under_load(&stage)).await;
-    timed("an image that is not there", upgrade::an_image_that_is_not_there_stops_a_few_at_most(&stage)).await;
-    timed("a policy that is younger than a function", upgrade::a_policy_stops_functions_that_are_older(&stage)).await;
-    timed("uninstalled and installed again", upgrade::uninstall_and_install_again(&stage)).await;
-    timed("in some namespaces only", namespaced::install_in_some_namespaces_only(&stage)).await;
+    let fixture = Fixture { cluster, cloud, images };
+    timed("installed, and an event stored", install::install_and_store_an_event(&fixture)).await;
+    timed("helm test", install::helm_test(&fixture)).await;
+    timed("the operator's permissions", install::the_operator_has_no_verb_on_secrets(&fixture)).await;
+    timed("upgraded and rolled back under load", upgrade::upgrade_and_roll_back_under_load(&fixture)).await;
+    timed("a missing image", upgrade::a_missing_image_stops_no_more_than_two_rollouts(&fixture)).await;
+    timed("a stricter policy", upgrade::a_stricter_policy_stops_existing_functions(&fixture)).await;
+    timed("uninstalled and reinstalled", upgrade::uninstall_and_reinstall(&fixture)).await;
+    timed("for selected namespaces", namespaced::install_for_selected_namespaces(&fixture)).await;
 }
 
 async fn timed(what: &str, part: impl Future<Output = ()>) {

@@ -1,20 +1,21 @@
-//! An install that has nothing of the whole cluster.
+//! Tests an install for selected namespaces, without cluster-wide objects.
 
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::api::{Api, ListParams};
 use serde_json::json;
-use tributary_tests::kubernetes::{SYSTEM, Tenant, helm, kubectl};
+use tributary_tests::kubernetes::{RELEASE_NAMESPACE, Tenant, helm, kubectl};
 
-use crate::Stage;
+use crate::Fixture;
 
-pub async fn install_in_some_namespaces_only(stage: &Stage) {
-    helm(&["uninstall", "tributary", "--namespace", SYSTEM, "--wait"]).unwrap_or_else(|says| panic!("{says}"));
-    let (mine, theirs) = (Tenant::new(&stage.cluster, "mine").await, Tenant::new(&stage.cluster, "theirs").await);
-    let release = stage
+pub async fn install_for_selected_namespaces(fixture: &Fixture) {
+    helm(&["uninstall", "tributary", "--namespace", RELEASE_NAMESPACE, "--wait"])
+        .unwrap_or_else(|error| panic!("{error}"));
+    let (mine, theirs) = (Tenant::new(&fixture.cluster, "mine").await, Tenant::new(&fixture.cluster, "theirs").await);
+    let release = fixture
         .release()
-        // The definition is there, and an administrator's.
+        // An administrator has installed the CRD.
         .with("crds.enabled", json!(false))
         .with("watch.namespaces", json!(["mine"]));
     release.apply();
@@ -27,14 +28,17 @@ pub async fn install_in_some_namespaces_only(stage: &Stage) {
     mine.run("orders", &json!({"delivery": {"mode": "Batch"}})).await;
     let sent = mine.load("orders", &["--count", "100", "--rate", "50"]).await.finish(Duration::from_secs(60)).await;
     sent.assert_all_stored();
-    assert!(!stage.cloud.keys(&mine.of("orders")).await.is_empty());
+    assert!(!fixture.cloud.keys(&mine.aws_name("orders")).await.is_empty());
 
-    let untouched: Api<Deployment> = stage.cluster.api("theirs");
+    let untouched: Api<Deployment> = fixture.cluster.api("theirs");
     assert!(untouched.list(&ListParams::default()).await.expect("a list").items.is_empty());
-    let account = format!("system:serviceaccount:{SYSTEM}:tributary-operator");
+    let account = format!("system:serviceaccount:{RELEASE_NAMESPACE}:tributary-operator");
     let may = ["auth", "can-i", "create", "deployments.apps", "--as", &account, "--namespace", "theirs"];
-    assert!(kubectl(&may, "").is_err(), "it may write where it looks after nothing");
-    helm(&["test", "tributary", "--namespace", SYSTEM, "--timeout", "120s"]).unwrap_or_else(|says| panic!("{says}"));
-    helm(&["uninstall", "tributary", "--namespace", SYSTEM, "--wait"]).unwrap_or_else(|says| panic!("{says}"));
-    kubectl(&["delete", "namespace", "--wait=false", "mine", "theirs", "fleet", "shop"], "").expect("an end");
+    assert!(kubectl(&may, "").is_err(), "the operator may write in a namespace that it does not watch");
+    helm(&["test", "tributary", "--namespace", RELEASE_NAMESPACE, "--timeout", "120s"])
+        .unwrap_or_else(|error| panic!("{error}"));
+    helm(&["uninstall", "tributary", "--namespace", RELEASE_NAMESPACE, "--wait"])
+        .unwrap_or_else(|error| panic!("{error}"));
+    kubectl(&["delete", "namespace", "--wait=false", "mine", "theirs", "fleet", "shop"], "")
+        .expect("the namespaces are deleted");
 }

@@ -1,4 +1,4 @@
-//! The libraries, and how they are run.
+//! The client libraries, and how to run them.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,24 +9,24 @@ use serde_json::json;
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_tests::{Aws, Function, Setup, SidecarProcess};
 
-/// Where the page is from.
+/// The origin of the page.
 const ORIGIN: &str = "http://shop.localhost";
 
-/// A library and how it is used.
+/// A client library, and how it is used.
 #[derive(Clone, Copy)]
 pub enum Client {
     /// `@segment/analytics-node`.
     AnalyticsNode,
     /// `segment-analytics-python`.
     AnalyticsPython { gzip: bool },
-    /// `@rudderstack/rudder-sdk-node`, which packs what it sends.
+    /// `@rudderstack/rudder-sdk-node`, which compresses its requests.
     RudderNode,
-    /// `@segment/analytics-next` in a page.
+    /// `@segment/analytics-next` in a page of a browser.
     Page { write_key: Option<&'static str> },
 }
 
 impl Client {
-    /// A sidecar that lets this client in.
+    /// A sidecar that accepts this client's requests.
     pub fn setup(self, aws: &Aws, function: Function) -> Setup {
         let Client::Page { write_key } = self else { return Setup::new(aws).function(function) };
         let function = function.with("ingest.cors", json!({"allowedOrigins": [ORIGIN]}));
@@ -35,7 +35,7 @@ impl Client {
         Setup::new(aws).function(function).secret(SecretUse::WriteKey, "writeKeys", key)
     }
 
-    /// Runs the client to its end. Returns the bodies of its requests, one a line.
+    /// Runs the client until it exits. Returns the bodies of its requests, one per line.
     pub async fn send(self, sidecar: &SidecarProcess, events: usize, record: PathBuf) -> String {
         let mut command = self.command();
         command
@@ -43,14 +43,14 @@ impl Client {
             .arg(events.to_string())
             .arg(&record)
             .args(self.flags())
-            // A machine's proxy is not for what is on the machine itself.
+            // A proxy of the machine must not be used for the machine itself.
             .env("NO_PROXY", "127.0.0.1")
             .env("no_proxy", "127.0.0.1")
             .stdin(Stdio::null());
         let run = tokio::task::spawn_blocking(move || command.output());
-        let output = run.await.expect("a client to wait for").expect("a client that can be started");
-        let said = String::from_utf8_lossy(&output.stderr);
-        assert!(output.status.success(), "the client ended with {}: {said}\n{}", output.status, sidecar.output());
+        let output = run.await.expect("no panic").expect("a client that can be started");
+        let stderr = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "the client ended with {}: {stderr}\n{}", output.status, sidecar.output());
         fs::read_to_string(record).expect("the client's record")
     }
 
@@ -85,7 +85,7 @@ impl Client {
 
 static SOURCES: LazyLock<PathBuf> = LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("clients"));
 
-/// Where the scripts for Node.js are run: a module finds packages beside itself only.
+/// The folder from which Node.js scripts run: Node.js resolves packages relative to the script.
 static NODE: LazyLock<PathBuf> = LazyLock::new(|| {
     let folder = installed("node");
     for entry in fs::read_dir(SOURCES.join("node")).expect("the scripts") {
@@ -98,7 +98,7 @@ static NODE: LazyLock<PathBuf> = LazyLock::new(|| {
     folder
 });
 
-/// A file that `tests/run` has installed in cargo's target folder; this test is some folders below that.
+/// A file that `tests/run` has installed in cargo's target folder, which is an ancestor of the running test.
 fn installed(path: &str) -> PathBuf {
     let test = std::env::current_exe().expect("a process has a path");
     let mut candidates = test.ancestors().map(|folder| folder.join("clients").join(path));

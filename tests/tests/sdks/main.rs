@@ -1,7 +1,7 @@
-//! Real libraries, as they are released, send to the sidecar's binary: no event is lost, in Object
-//! mode none is there twice, and what is stored says what the library sent.
+//! Tests released client libraries against the built sidecar: every event is stored, in Object mode exactly once, and
+//! with the content that the library sent.
 //!
-//! `tests/run clients` installs the libraries below the target folder and runs this.
+//! `tests/run clients` installs the libraries in the target folder and runs this.
 
 mod client;
 mod members;
@@ -19,10 +19,10 @@ use crate::members::Members;
 use crate::mode::Mode;
 use crate::sent::Sent;
 
-/// Events of one run of a client.
+/// Events per run of a client.
 const EVENTS: usize = 20_000;
-/// Of one that is enough to see the same once more, or has to wait for a batch with each request.
-const FEWER: usize = EVENTS / 10;
+/// Events where fewer suffice: for repeated runs, or when each request waits for a batch.
+const FEWER_EVENTS: usize = EVENTS / 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_node_library_delivers_every_event_once() {
@@ -31,7 +31,7 @@ async fn segments_node_library_delivers_every_event_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_node_library_delivers_every_event_in_batches() {
-    deliver(Client::AnalyticsNode, Mode::Batch, [EVENTS, FEWER]).await;
+    deliver(Client::AnalyticsNode, Mode::Batch, [EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -41,35 +41,35 @@ async fn segments_python_library_delivers_every_event_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_python_library_with_gzip_delivers_every_event_once() {
-    deliver(Client::AnalyticsPython { gzip: true }, Mode::Object, [EVENTS, FEWER]).await;
+    deliver(Client::AnalyticsPython { gzip: true }, Mode::Object, [EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_python_library_delivers_every_event_in_batches() {
-    deliver(Client::AnalyticsPython { gzip: true }, Mode::Batch, [EVENTS, FEWER]).await;
+    deliver(Client::AnalyticsPython { gzip: true }, Mode::Batch, [EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rudderstacks_node_library_delivers_every_event_once() {
-    deliver(Client::RudderNode, Mode::Object, [EVENTS, FEWER]).await;
+    deliver(Client::RudderNode, Mode::Object, [EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn rudderstacks_node_library_delivers_every_event_in_batches() {
-    deliver(Client::RudderNode, Mode::Batch, [EVENTS, FEWER]).await;
+    deliver(Client::RudderNode, Mode::Batch, [EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_delivers_every_event_once() {
-    deliver(Client::Page { write_key: None }, Mode::Object, [EVENTS, FEWER]).await;
+async fn segments_browser_library_delivers_every_event_once() {
+    deliver(Client::Page { write_key: None }, Mode::Object, [EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_page_with_a_write_key_delivers_every_event_in_batches() {
-    deliver(Client::Page { write_key: Some("browser-key") }, Mode::Batch, [EVENTS, FEWER]).await;
+async fn segments_browser_library_with_a_write_key_delivers_every_event_in_batches() {
+    deliver(Client::Page { write_key: Some("browser-key") }, Mode::Batch, [EVENTS, FEWER_EVENTS]).await;
 }
 
-/// Runs the client, and again with the first of the same events.
+/// Runs the client, and then once more with the first events again.
 async fn deliver(client: Client, mode: Mode, events: [usize; 2]) {
     let started = Timestamp::now();
     let aws = Aws::start(&World::new()).await;
@@ -79,23 +79,27 @@ async fn deliver(client: Client, mode: Mode, events: [usize; 2]) {
 
     let first = client.send(&sidecar, events[0], folder.path().join("first")).await;
     let sent = Sent::read(&[&first]);
-    assert_eq!(sent.0.len(), events[0], "the library left events out");
+    assert_eq!(sent.0.len(), events[0], "the library did not send every event");
     check(&aws.objects(), mode, &sent, started);
 
     let second = client.send(&sidecar, events[1], folder.path().join("second")).await;
     let sent = Sent::read(&[&first, &second]);
-    assert_eq!(sent.0.len(), events[0] + sent::unnamed(events[1]), "all but the unnamed are the same events");
+    assert_eq!(
+        sent.0.len(),
+        events[0] + sent::without_message_id(events[1]),
+        "events with the test's own messageId must be the same in both runs"
+    );
     check(&aws.objects(), mode, &sent, started);
 }
 
-/// What was sent is stored, stamped, and nothing else is.
+/// Asserts that all events that were sent are stored, with the sidecar's fields, and no others.
 fn check(objects: &[StoredObject], mode: Mode, sent: &Sent<'_>, started: Timestamp) {
     let mut copies: HashMap<String, usize> = HashMap::new();
     for (text, object) in mode.read(objects) {
         let key = &object.key;
         let stored: Members<'_> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{key}: {error}: {text}"));
         let id = stored.text("messageId");
-        let event = sent.0.get(&id).unwrap_or_else(|| panic!("{key} has {id}, which nobody sent"));
+        let event = sent.0.get(&id).unwrap_or_else(|| panic!("{key} has {id}, which was not sent"));
         event.check(&stored, started).unwrap_or_else(|error| panic!("{key}: {error}: {text}"));
         mode.check(object, &stored, event.timestamp());
         *copies.entry(id).or_default() += 1;

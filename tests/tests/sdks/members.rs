@@ -1,4 +1,4 @@
-//! JSON objects as their text: a number that is written in another way is another.
+//! JSON objects whose values are compared as text: `1.0` and `1.00` differ.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -8,7 +8,7 @@ use serde::de::{Error, MapAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 
-/// An object's members, each value as the text that it is.
+/// The members of a JSON object, each value as its text.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Members<'a>(pub BTreeMap<String, &'a str>);
 
@@ -22,7 +22,7 @@ impl<'a> Members<'a> {
     }
 }
 
-/// A time, as JSON.
+/// Parses a JSON string with a time.
 pub fn time(json: &str) -> Timestamp {
     serde_json::from_str(json).unwrap_or_else(|error| panic!("{json} is not a time: {error}"))
 }

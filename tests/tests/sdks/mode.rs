@@ -1,4 +1,4 @@
-//! The two ways to store events, and how each is read.
+//! The two delivery modes, and how to read their objects.
 
 use std::borrow::Cow;
 use std::io::{Seek, Write};
@@ -11,17 +11,17 @@ use tributary_tests::Function;
 
 use crate::members::{Members, time};
 
-/// How events become objects.
+/// A delivery mode.
 #[derive(Clone, Copy)]
 pub enum Mode {
-    /// One object an event.
+    /// One object per event.
     Object,
-    /// Objects of many events, a line each.
+    /// Objects of many events, one per line.
     Batch,
 }
 
 impl Mode {
-    /// A function that stores events so.
+    /// A function with this delivery mode.
     pub fn function(self) -> Function {
         match self {
             Mode::Object => Function::new(),
@@ -30,7 +30,7 @@ impl Mode {
         }
     }
 
-    /// How often an event may be stored that was sent so many times.
+    /// How many copies of an event may be stored that was sent `sent` times.
     pub fn copies(self, sent: usize) -> usize {
         match self {
             Mode::Object => 1,
@@ -38,7 +38,7 @@ impl Mode {
         }
     }
 
-    /// The events that are stored, each as its text, and the object that it is in.
+    /// The text of each stored event, and the object that contains it.
     pub fn read(self, objects: &[StoredObject]) -> Vec<(Cow<'_, str>, &StoredObject)> {
         match self {
             Mode::Object => objects.iter().map(|object| (text(&object.body).into(), object)).collect(),
@@ -46,7 +46,7 @@ impl Mode {
         }
     }
 
-    /// Checks the object that the event `stored` is in; `timestamp` is the client's.
+    /// Checks the object that contains the event `stored`; `timestamp` is the client's.
     pub fn check(self, object: &StoredObject, stored: &Members<'_>, timestamp: Option<Timestamp>) {
         let key = &object.key;
         let event_type = stored.text("type");
@@ -57,7 +57,7 @@ impl Mode {
                 (format!("{event_type}/{millis}-"), "application/json")
             }
             Mode::Batch => {
-                let sealed = sealed(key).unwrap_or_else(|| panic!("{key} is no batch's"));
+                let sealed = sealed(key).unwrap_or_else(|| panic!("{key} is not the key of a batch"));
                 assert!(sealed >= received && sealed <= Timestamp::now(), "{key} was not sealed at {sealed}");
                 let millis = sealed.as_millisecond();
                 let partition = sealed.strftime("dt=%Y-%m-%d/hour=%H");
@@ -70,21 +70,21 @@ impl Mode {
     }
 }
 
-/// When a batch was sealed, as its key says it.
+/// The time at which a batch was sealed, from its key.
 fn sealed(key: &str) -> Option<Timestamp> {
     let name = key.rsplit('/').next()?.strip_suffix(".ndjson.gz")?;
     let (millis, _) = name.split_once('-')?;
     Timestamp::from_millisecond(millis.parse().ok()?).ok()
 }
 
-/// A batch's lines.
+/// The lines of a batch's object.
 fn lines(object: &StoredObject) -> Vec<(Cow<'_, str>, &StoredObject)> {
-    let unpacked = gunzip(&object.body);
-    let lines = text(&unpacked).strip_suffix('\n').unwrap_or_else(|| panic!("{} ends within a line", object.key));
+    let decompressed = gunzip(&object.body);
+    let lines = text(&decompressed).strip_suffix('\n').unwrap_or_else(|| panic!("{} ends within a line", object.key));
     lines.split('\n').map(|line| (line.to_owned().into(), object)).collect()
 }
 
-/// Unpacks as whoever reads the bucket does, with a program that is not ours.
+/// Decompresses with the command gzip, as readers of the bucket would, and not with the library that compressed it.
 fn gunzip(packed: &[u8]) -> Vec<u8> {
     let mut file = tempfile::tempfile().expect("a temporary file");
     file.write_all(packed).and_then(|()| file.rewind()).expect("a file to write to");
@@ -94,5 +94,5 @@ fn gunzip(packed: &[u8]) -> Vec<u8> {
 }
 
 fn text(bytes: &[u8]) -> &str {
-    std::str::from_utf8(bytes).expect("what is stored is text")
+    std::str::from_utf8(bytes).expect("the object is UTF-8")
 }

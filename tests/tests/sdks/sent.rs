@@ -1,4 +1,4 @@
-//! What the libraries sent, and what must be stored of it.
+//! The events that the libraries sent, and how they must be stored.
 
 use std::collections::HashMap;
 
@@ -6,25 +6,25 @@ use jiff::Timestamp;
 
 use crate::members::{Members, time};
 
-/// Members that the sidecar sets; `timestamp` is one of them, as the corrected time.
+/// Fields that the sidecar sets; among them `timestamp`, with the corrected time.
 const STAMPED: [&str; 5] = ["originalTimestamp", "receivedAt", "sentAt", "timestamp", "version"];
 
-/// How many of so many events get their messageId from the library, which makes a new one each time.
-pub fn unnamed(events: usize) -> usize {
+/// How many of `events` events get their messageId from the library, which generates a new one in each run.
+pub fn without_message_id(events: usize) -> usize {
     events / 10
 }
 
-/// What was sent, by messageId.
+/// The events that were sent, by messageId.
 pub struct Sent<'a>(pub HashMap<String, Event<'a>>);
 
-/// One event, and the `sentAt` of each time that it was sent.
+/// An event, and the `sentAt` of each request that contained it.
 pub struct Event<'a> {
     members: Members<'a>,
     pub sent_at: Vec<&'a str>,
 }
 
 impl<'a> Sent<'a> {
-    /// Reads records of requests: each has a batch, or is an event.
+    /// Parses records of requests, one body per line: a batch or a single event.
     pub fn read(records: &[&'a String]) -> Sent<'a> {
         let mut sent = Sent(HashMap::new());
         for line in records.iter().flat_map(|record| record.lines()) {
@@ -42,26 +42,27 @@ impl<'a> Sent<'a> {
 
     fn add(&mut self, mut members: Members<'a>, batch_sent_at: Option<&'a str>) {
         let id = members.text("messageId");
-        let sent_at = members.0.remove("sentAt").or(batch_sent_at).expect("a library says when it sends");
-        // The key that lets an event in is no part of it.
+        let sent_at = members.0.remove("sentAt").or(batch_sent_at).expect("the event or its batch has sentAt");
+        // The write key authenticates the request and is not part of the event.
         members.0.remove("writeKey");
-        // RudderStack's library says so when it was handed the event; an event may say itself when it happened.
+        // RudderStack's library sets `originalTimestamp` to the time of the call; the event may have its own
+        // `timestamp`.
         if let Some(handed) = members.0.remove("originalTimestamp") {
             members.0.entry("timestamp".to_owned()).or_insert(handed);
         }
         let event = self.0.entry(id).or_insert_with(|| Event { members: members.clone(), sent_at: Vec::new() });
-        assert_eq!(event.members, members, "sent again, it is the same event");
+        assert_eq!(event.members, members, "an event changed when it was sent again");
         event.sent_at.push(sent_at);
     }
 }
 
 impl Event<'_> {
-    /// When it happened, as the client says it.
+    /// The client's timestamp of the event.
     pub fn timestamp(&self) -> Option<Timestamp> {
         self.members.0.get("timestamp").map(|json| time(json))
     }
 
-    /// What is wrong with `stored` as this event.
+    /// Checks that `stored` is this event as the sidecar must store it. An error says what differs.
     pub fn check(&self, stored: &Members<'_>, started: Timestamp) -> Result<(), String> {
         for (name, value) in &self.members.0 {
             let name = if name == "timestamp" { "originalTimestamp" } else { name };
@@ -79,7 +80,7 @@ impl Event<'_> {
             return Err("version is not 2".to_owned());
         }
         let received = time(stored.get("receivedAt"));
-        // It is cut to the millisecond.
+        // `receivedAt` is truncated to milliseconds.
         if received.as_millisecond() < started.as_millisecond() || received > Timestamp::now() {
             return Err("receivedAt is not when it was received".to_owned());
         }

@@ -1,5 +1,5 @@
-//! Who may send: write keys, signatures, and browsers of other origins; with Secrets that change
-//! and go away.
+//! Tests authentication and CORS: write keys, signatures, and browsers of other origins; with Secrets that are rotated
+//! and deleted.
 
 use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex};
@@ -13,17 +13,17 @@ use tributary_crds::sidecar_config::SecretUse;
 use tributary_tests::encode::gzip;
 use tributary_tests::event::{batch, message_id, signature, track};
 use tributary_tests::http::Answer;
-use tributary_tests::raw::Raw;
-use tributary_tests::stored::{assert_exactly, lines};
+use tributary_tests::raw::RawConnection;
+use tributary_tests::stored::{assert_exactly, ndjson_events};
 use tributary_tests::traffic::acknowledged;
-use tributary_tests::wait::{SOON, until};
+use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::{Aws, Function, Setup, SidecarProcess, Traffic, World};
 
 const WRITE_KEY: &str = "wk-5uYt6Qq1";
 const SIGNING_SECRET: &str = "shared with Segment";
 
-/// Long enough for a sidecar to have read a Secret that changed.
-const READ: Duration = Duration::from_secs(4);
+/// Long enough for a sidecar to have read a changed Secret.
+const SECRET_RELOAD: Duration = Duration::from_secs(4);
 
 fn with_write_key(function: Function) -> Function {
     function.with("ingest.writeKeySecretRef", json!({"name": "keys", "key": "writeKey"}))
@@ -33,7 +33,7 @@ fn with_signature(function: Function) -> Function {
     function.with("ingest.signatureSecretRef", json!({"name": "segment", "key": "secret"}))
 }
 
-async fn started(function: Function) -> (Aws, SidecarProcess) {
+async fn start_ready(function: Function) -> (Aws, SidecarProcess) {
     let aws = Aws::start(&World::new()).await;
     let setup = Setup::new(&aws).function(function);
     let setup = setup.secret(SecretUse::WriteKey, "writeKey", &format!("{WRITE_KEY}\n"));
@@ -54,11 +54,11 @@ fn assert_unauthorized(answer: &Answer) {
 
 fn assert_unavailable(answer: &Answer, reason: Reason) {
     assert_eq!((answer.status, answer.code()), (503, reason.to_string()), "{}", answer.text());
-    assert!(answer.says_when_to_retry() && answer.tells_no_details(), "{}", answer.text());
+    assert!(answer.has_valid_retry_after() && answer.hides_owner_details(), "{}", answer.text());
 }
 
-/// An event with a member more.
-fn and(mut event: Value, name: &str, value: &str) -> String {
+/// The event with an additional member, as text.
+fn with_member(mut event: Value, name: &str, value: &str) -> String {
     event[name] = json!(value);
     event.to_string()
 }
@@ -67,16 +67,16 @@ fn and(mut event: Value, name: &str, value: &str) -> String {
 type Case<'a> = (&'a str, &'a [(&'a str, &'a str)], String);
 
 #[tokio::test]
-async fn a_write_key_may_stand_in_three_places() {
-    let (aws, sidecar) = started(with_write_key(Function::new())).await;
+async fn a_write_key_is_accepted_as_basic_auth_bearer_token_or_in_the_body() {
+    let (aws, sidecar) = start_ready(with_write_key(Function::new())).await;
     let (user, bare) = (basic(&format!("{WRITE_KEY}:")), basic(WRITE_KEY));
     let (bearer, other) = (format!("Bearer {WRITE_KEY}"), basic("another:"));
     let good: [Case<'_>; 6] = [
         ("/v1/track", &[("authorization", &user)], track(0).to_string()),
         ("/v1/t", &[("authorization", &bare)], track(1).to_string()),
         ("/v1/batch", &[("authorization", &bearer)], batch(2..3).to_string()),
-        ("/v1/track/", &[], and(track(3), "writeKey", WRITE_KEY)),
-        ("/v1/import/", &[("authorization", &other)], and(batch(4..5), "writeKey", WRITE_KEY)),
+        ("/v1/track/", &[], with_member(track(3), "writeKey", WRITE_KEY)),
+        ("/v1/import/", &[("authorization", &other)], with_member(batch(4..5), "writeKey", WRITE_KEY)),
         ("/", &[("authorization", &user)], track(5).to_string()),
     ];
     for (path, headers, body) in good {
@@ -89,7 +89,7 @@ async fn a_write_key_may_stand_in_three_places() {
     let bad: [Case<'_>; 5] = [
         ("/v1/track", &[], track(9).to_string()),
         ("/v1/track", &[("authorization", &other)], track(9).to_string()),
-        ("/v1/track", &[], and(track(9), "writeKey", "another")),
+        ("/v1/track", &[], with_member(track(9), "writeKey", "another")),
         ("/v1/batch", &[], batch(9..10).to_string()),
         ("/", &[("x-signature", &signature(SIGNING_SECRET, &track(9).to_string()))], track(9).to_string()),
     ];
@@ -101,12 +101,12 @@ async fn a_write_key_may_stand_in_three_places() {
 }
 
 #[tokio::test]
-async fn clients_without_a_key_take_no_memory_from_clients_with_one() {
-    let (_aws, sidecar) = started(with_write_key(Function::new())).await;
+async fn clients_without_a_write_key_take_no_memory_from_clients_with_one() {
+    let (_aws, sidecar) = start_ready(with_write_key(Function::new())).await;
     let stalled = join_all((0..408).map(async |_| {
-        let mut raw = Raw::connect(sidecar.events).await;
+        let mut raw = RawConnection::connect(sidecar.events).await;
         raw.write("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: 1048576\r\n\r\n").await;
-        // In pieces, for which the sidecar makes room as they come: 25 MiB in all.
+        // In pieces, for which the sidecar reserves memory as they arrive: 25 MiB in all.
         for _ in 0..8 {
             raw.try_write(vec![b' '; 8 << 10]).await;
             tokio::time::sleep(Duration::from_millis(50)).await;
@@ -127,19 +127,19 @@ async fn clients_without_a_key_take_no_memory_from_clients_with_one() {
         }
     }
     assert!(refused.is_empty(), "{} of 100 were refused: {}", refused.len(), refused[0]);
-    // Those whose key is in the body, as browsers send it, share what is left for bodies without a proof.
+    // Requests with the key in the body, as browsers send it, share the memory for unauthenticated bodies.
     drop(stalled);
-    until("a key in a body is read again", SOON, async || {
-        (sidecar.post("/v1/track", &[], and(track(0), "writeKey", WRITE_KEY)).await.status == 200).then_some(())
+    until("a key in a body is read again", DEFAULT_TIMEOUT, async || {
+        (sidecar.post("/v1/track", &[], with_member(track(0), "writeKey", WRITE_KEY)).await.status == 200).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn what_no_body_could_prove_is_answered_before_the_body_is_read() {
-    let (_aws, sidecar) = started(with_signature(Function::new())).await;
+async fn requests_that_no_body_could_authenticate_are_refused_before_it_is_read() {
+    let (_aws, sidecar) = start_ready(with_signature(Function::new())).await;
     for request in ["POST /v1/track HTTP/1.1\r\nX-Signature: 00", "POST / HTTP/1.1\r\nAuthorization: Bearer key"] {
-        let mut raw = Raw::connect(sidecar.events).await;
+        let mut raw = RawConnection::connect(sidecar.events).await;
         let start = Instant::now();
         raw.write(format!("{request}\r\nHost: s\r\nContent-Length: 1000\r\n\r\n{{")).await;
         assert_unauthorized(&raw.answer().await);
@@ -148,11 +148,11 @@ async fn what_no_body_could_prove_is_answered_before_the_body_is_read() {
 }
 
 #[tokio::test]
-async fn a_signed_body_may_have_eight_mebibytes_as_sent_and_decompressed() {
-    let (aws, sidecar) = started(with_signature(Function::new())).await;
+async fn a_signed_body_may_decompress_to_eight_mebibytes() {
+    let (aws, sidecar) = start_ready(with_signature(Function::new())).await;
     let mut rng = fastrand::Rng::with_seed(8);
     let mut event = |i: usize| {
-        // Noise of all that JSON takes unescaped, so that it hardly compresses.
+        // Random characters that JSON does not escape, so that they hardly compress.
         let noise: String = (0..20_000).map(|_| rng.char('#'..='[')).collect();
         json!({"type": "page", "userId": "u", "messageId": message_id(i), "noise": noise}).to_string()
     };
@@ -167,8 +167,8 @@ async fn a_signed_body_may_have_eight_mebibytes_as_sent_and_decompressed() {
 }
 
 #[tokio::test]
-async fn without_a_write_key_any_will_do() {
-    let (_aws, sidecar) = started(Function::new()).await;
+async fn without_configured_write_keys_any_credentials_are_accepted() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
     for headers in [&[][..], &[("authorization", "Basic !!!"), ("x-signature", "zz")][..]] {
         assert_eq!(sidecar.post("/v1/track", headers, track(0).to_string()).await.status, 200);
     }
@@ -177,8 +177,8 @@ async fn without_a_write_key_any_will_do() {
 }
 
 #[tokio::test]
-async fn segments_signature_lets_a_webhook_in_and_a_wrong_one_does_not() {
-    let (aws, sidecar) = started(with_signature(Function::new())).await;
+async fn a_webhook_is_accepted_only_with_segments_signature() {
+    let (aws, sidecar) = start_ready(with_signature(Function::new())).await;
     let one = json!({"type": "delete", "userId": "u", "messageId": message_id(0), "timestamp": "2026-11-23T10:00:00Z",
         "receivedAt": "2026-11-23T10:00:01.000Z", "sentAt": null, "channel": "server"})
     .to_string();
@@ -188,10 +188,10 @@ async fn segments_signature_lets_a_webhook_in_and_a_wrong_one_does_not() {
     assert!(aws.objects()[0].key.starts_with("delete/"), "{}", aws.objects()[0].key);
     assert!(
         stored.contains(r#""receivedAt":"2026-11-23T10:00:01.000Z""#),
-        "a time that Segment set is changed: {stored}"
+        "receivedAt, which Segment has set, was changed: {stored}"
     );
 
-    // Of an array the first event is covered.
+    // The signature covers only the first event of an array.
     let many = (1..=1_000).map(|i| track(i).to_string()).collect::<Vec<_>>();
     let array = format!("[{}]", many.join(","));
     let signed = signature(SIGNING_SECRET, &many[0]);
@@ -208,15 +208,15 @@ async fn segments_signature_lets_a_webhook_in_and_a_wrong_one_does_not() {
         assert_unauthorized(&sidecar.post("/", &[("x-signature", &signed)], body.clone()).await);
     }
     assert_unauthorized(&sidecar.post("/", &[], one.clone()).await);
-    // Where there are no write keys, the tracking API is closed, and says so.
+    // Without write keys, the tracking API is closed, and the message says so.
     let answer = sidecar.post("/v1/track", &[], track(0).to_string()).await;
     assert_unauthorized(&answer);
     assert!(answer.message().contains("writeKeySecretRef"), "{}", answer.message());
 }
 
 #[tokio::test]
-async fn a_webhook_has_larger_bodies_and_its_own_limits() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn a_webhook_may_have_larger_bodies_and_has_its_own_limits() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let event = |i: usize, size: usize| json!({"type": "page", "userId": "u", "messageId": message_id(i), "filler": "x".repeat(size)});
     let array = Value::from((0..300).map(|i| event(i, 20_000)).collect::<Vec<_>>());
     let answer = sidecar.send("/", &array).await;
@@ -239,8 +239,8 @@ async fn a_webhook_has_larger_bodies_and_its_own_limits() {
 }
 
 #[tokio::test]
-async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
-    let (_aws, sidecar) = started(with_signature(with_write_key(Function::new()))).await;
+async fn a_deleted_secret_is_reported_with_503_and_recovers_without_a_restart() {
+    let (_aws, sidecar) = start_ready(with_signature(with_write_key(Function::new()))).await;
     let one = track(0).to_string();
     let (key, signed) = (basic(WRITE_KEY), signature(SIGNING_SECRET, &one));
     let with_key = [("authorization", key.as_str())];
@@ -254,17 +254,22 @@ async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
         (SecretUse::Signature, Reason::SignatureNotFound, "/", with_signature, ("secret", SIGNING_SECRET)),
     ] {
         sidecar.publish(gone, &none);
-        // What the other Secret lets in is stored, and so the condition is True.
-        let told = sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, reason, SOON).await;
-        assert!(told.message.contains("are taken") && told.message.contains("create it"), "{}", told.message);
+        // The other Secret still lets events in, so the condition is True.
+        let reported =
+            sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, reason, DEFAULT_TIMEOUT).await;
+        assert!(
+            reported.message.contains("are taken") && reported.message.contains("create it"),
+            "{}",
+            reported.message
+        );
         assert_unavailable(&sidecar.post(path, &headers, one.clone()).await, reason);
-        // Nobody can tell a wrong one either.
+        // Without the Secret, wrong credentials can't be recognized either.
         assert_unavailable(&sidecar.post(path, &[], one.clone()).await, reason);
 
         sidecar.publish(gone, &[("other", "x")]);
-        until("the missing key is told", SOON, async || {
-            let told = sidecar.condition(ConditionType::IngestConfigured).await;
-            told.message.contains("add it").then_some(())
+        until("the missing key is reported", DEFAULT_TIMEOUT, async || {
+            let reported = sidecar.condition(ConditionType::IngestConfigured).await;
+            reported.message.contains("add it").then_some(())
         })
         .await;
 
@@ -275,21 +280,21 @@ async fn a_secret_that_is_gone_is_told_with_503_and_mended_without_a_restart() {
         assert_eq!(sidecar.post(other, &headers_of_other, one.clone()).await.status, 200);
 
         sidecar.publish(gone, &[entry]);
-        sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
+        sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
         assert_eq!(sidecar.post(path, &headers, one.clone()).await.status, 200);
         assert_unauthorized(&sidecar.post(path, &[], one.clone()).await);
     }
     sidecar.publish(SecretUse::WriteKey, &none);
     sidecar.publish(SecretUse::Signature, &none);
     let (r#type, reason) = (ConditionType::IngestConfigured, Reason::WriteKeyNotFound);
-    sidecar.wait_condition(r#type, Truth::False, reason, SOON).await;
+    sidecar.wait_condition(r#type, Truth::False, reason, DEFAULT_TIMEOUT).await;
     assert_unavailable(&sidecar.post("/v1/track", &with_key, one.clone()).await, reason);
     assert_unavailable(&sidecar.post("/", &with_signature, one).await, reason);
 }
 
-/// Rotates a Secret's value under load: both are right for a while, clients move to the new one, and
-/// the old one goes. Nobody who shows a valid one is refused.
-async fn rotates_under_load(
+/// Rotates a Secret's value under load: both values are valid for a while, clients switch to the new one, and the old
+/// one is removed. Asserts that no request with a valid value is refused, and that the old value is refused afterwards.
+async fn assert_rotates_under_load(
     function: Function,
     (r#use, key): (SecretUse, &'static str),
     (old, new): (&'static str, &'static str),
@@ -297,25 +302,25 @@ async fn rotates_under_load(
     show: fn(&str, &str) -> (&'static str, String),
 ) {
     let function = function.with("delivery", json!({"mode": "Batch", "batch": {"maxAge": "100ms"}}));
-    let (aws, sidecar) = started(function).await;
+    let (aws, sidecar) = start_ready(function).await;
     let shown = Arc::new(Mutex::new(old));
     let current = Arc::clone(&shown);
     let headers = move |body: &str| vec![show(*current.lock().expect("no panic"), body)];
     let traffic = Traffic::start_with(&sidecar, Duration::from_millis(2), path, headers);
-    tokio::time::sleep(READ / 2).await;
+    tokio::time::sleep(SECRET_RELOAD / 2).await;
 
     sidecar.publish(r#use, &[(key, format!("{old}\n{new}"))]);
-    tokio::time::sleep(READ).await;
+    tokio::time::sleep(SECRET_RELOAD).await;
     *shown.lock().expect("no panic") = new;
-    tokio::time::sleep(READ / 2).await;
+    tokio::time::sleep(SECRET_RELOAD / 2).await;
     sidecar.publish(r#use, &[(key, format!("{new}\n"))]);
-    tokio::time::sleep(READ).await;
+    tokio::time::sleep(SECRET_RELOAD).await;
 
     let outcomes = traffic.finish().await;
-    assert!(outcomes.len() > 4_000, "{} events are no load", outcomes.len());
+    assert!(outcomes.len() > 4_000, "only {} events were sent", outcomes.len());
     let refused: Vec<_> = outcomes.iter().filter(|outcome| outcome.status != Some(200)).collect();
     assert!(refused.is_empty(), "{} of {} were refused: {:?}", refused.len(), outcomes.len(), refused[0]);
-    let lines = lines(&aws.objects());
+    let lines = ndjson_events(&aws.objects());
     let ids: BTreeSet<_> = lines.iter().filter_map(|line| line["messageId"].as_str()).collect();
     assert!(acknowledged(&outcomes).iter().all(|id| ids.contains(id.as_str())), "an event is lost");
     let body = track(0).to_string();
@@ -324,30 +329,32 @@ async fn rotates_under_load(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_write_key_rotated_under_load_refuses_nobody_who_has_a_valid_one() {
+async fn rotating_a_write_key_under_load_refuses_no_valid_key() {
     let show = |key: &str, _: &str| ("authorization", basic(key));
     let function = with_write_key(Function::new());
-    rotates_under_load(function, (SecretUse::WriteKey, "writeKey"), (WRITE_KEY, "wk-new"), "/v1/track", show).await;
+    assert_rotates_under_load(function, (SecretUse::WriteKey, "writeKey"), (WRITE_KEY, "wk-new"), "/v1/track", show)
+        .await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_signing_secret_rotated_under_load_refuses_no_valid_signature() {
+async fn rotating_a_signing_secret_under_load_refuses_no_valid_signature() {
     let show = |secret: &str, body: &str| ("x-signature", signature(secret, body));
     let function = with_signature(Function::new());
-    rotates_under_load(function, (SecretUse::Signature, "secret"), (SIGNING_SECRET, "the next one"), "/", show).await;
+    assert_rotates_under_load(function, (SecretUse::Signature, "secret"), (SIGNING_SECRET, "the next one"), "/", show)
+        .await;
 }
 
 #[tokio::test]
-async fn a_browser_of_an_allowed_origin_may_ask_and_see_every_answer() {
+async fn cors_lets_an_allowed_origin_read_every_answer() {
     const PAGE: &str = "https://shop.example.com";
     let function = with_write_key(Function::new()).with("ingest.cors", json!({"allowedOrigins": [PAGE]}));
-    let (_aws, sidecar) = started(function).await;
+    let (_aws, sidecar) = start_ready(function).await;
     let preflight = [
         ("origin", PAGE),
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "authorization,content-type"),
     ];
-    // It is answered before a key is asked for: a browser never shows one here.
+    // A preflight is answered without a key: browsers send none with it.
     let answer = sidecar.request(Method::OPTIONS, "/v1/t", &preflight, "").await.expect("an answer");
     assert_eq!(answer.status, 204);
     assert_eq!(answer.headers["access-control-allow-origin"], PAGE);
@@ -375,8 +382,8 @@ async fn a_browser_of_an_allowed_origin_may_ask_and_see_every_answer() {
 }
 
 #[tokio::test]
-async fn without_cors_no_page_may_ask() {
-    let (_aws, sidecar) = started(Function::new()).await;
+async fn without_cors_no_origin_is_allowed() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
     let answer =
         sidecar.request(Method::OPTIONS, "/v1/t", &[("origin", "https://a.example")], "").await.expect("an answer");
     assert_eq!((answer.status, answer.code().as_str()), (405, "method_not_allowed"));

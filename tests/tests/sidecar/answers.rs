@@ -1,4 +1,4 @@
-//! Every answer that clients get, both ways: when it is due, and when it is not.
+//! Tests every answer that the API gives to clients, and the limits at which it changes.
 
 use std::time::{Duration, Instant};
 
@@ -9,35 +9,35 @@ use tributary_tests::aws::{latency, puts};
 use tributary_tests::encode::{Encode, bare_deflate, gzip, zlib, zstd};
 use tributary_tests::event::{batch, message_id, track};
 use tributary_tests::http::Answer;
-use tributary_tests::raw::Raw;
+use tributary_tests::raw::RawConnection;
 use tributary_tests::stored::assert_exactly;
-use tributary_tests::wait::{SOON, until};
+use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::world::BUCKET;
-use tributary_tests::{Aws, Function, Setup, World, started};
+use tributary_tests::{Aws, Function, Setup, World, start_ready};
 
-/// What a body may have, as sent and decompressed.
-const BODY: usize = 1 << 20;
+/// The limit of a body, as sent and decompressed.
+const MAX_BODY_BYTES: usize = 1 << 20;
 
 /// Client libraries give up after 10 s.
-const ANSWERED: Duration = Duration::from_secs(9);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(9);
 
 fn assert_refused(answer: &Answer, status: u16, code: &str) {
     assert_eq!((answer.status, answer.code().as_str()), (status, code), "{}", answer.text());
     assert_eq!(answer.json()["success"], false);
     assert!(!answer.message().is_empty());
-    assert!(!answer.headers.contains_key("retry-after"), "nobody should send this again");
+    assert!(!answer.headers.contains_key("retry-after"), "a request that must not be retried has a Retry-After");
 }
 
-/// A batch of exactly this many bytes.
-fn batch_of(bytes: usize) -> String {
+/// The body of a valid batch request with exactly this many bytes.
+fn batch_of_bytes(bytes: usize) -> String {
     let event = track(1);
     let around = json!({"batch": [event], "filler": ""}).to_string().len();
     json!({"batch": [event], "filler": "x".repeat(bytes - around)}).to_string()
 }
 
 #[tokio::test]
-async fn good_events_are_answered_200_once_they_are_stored() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn valid_events_are_answered_200_once_they_are_stored() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
     assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
     assert_eq!(answer.headers["content-type"], "application/json");
@@ -45,10 +45,10 @@ async fn good_events_are_answered_200_once_they_are_stored() {
 }
 
 #[tokio::test]
-async fn bad_events_of_a_batch_are_listed_and_the_good_ones_stored() {
-    let (aws, sidecar) = started(Function::new()).await;
-    let nobody = json!({"type": "track", "event": "e"});
-    let body = json!({"batch": [track(0), nobody, track(1), {"type": "nonsense", "userId": "u"}, 7]});
+async fn invalid_events_of_a_batch_are_listed_and_the_valid_ones_stored() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
+    let without_user = json!({"type": "track", "event": "e"});
+    let body = json!({"batch": [track(0), without_user, track(1), {"type": "nonsense", "userId": "u"}, 7]});
     let answer = sidecar.send("/v1/batch", &body).await;
     assert_eq!((answer.status, &answer.json()["success"]), (200, &json!(true)), "{}", answer.text());
     let rejected: Vec<_> = answer.json()["rejected"].as_array().expect("a list").clone();
@@ -61,8 +61,8 @@ async fn bad_events_of_a_batch_are_listed_and_the_good_ones_stored() {
 }
 
 #[tokio::test]
-async fn a_batch_without_a_good_event_is_answered_400() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn a_batch_without_a_valid_event_is_answered_400() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let body = json!({"batch": [{"type": "track", "userId": "u"}, {"type": "page"}]});
     let answer = sidecar.send("/v1/batch", &body).await;
     assert_refused(&answer, 400, "no_valid_events");
@@ -73,8 +73,8 @@ async fn a_batch_without_a_good_event_is_answered_400() {
 }
 
 #[tokio::test]
-async fn what_is_no_event_is_answered_400_with_its_code() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn invalid_requests_are_answered_400_with_a_specific_code() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let id = "x".repeat(101);
     let large = json!({"userId": "u", "event": "e", "properties": {"a": "x".repeat(32 << 10)}}).to_string();
     let many = json!({"batch": vec![json!({"type": "page", "userId": "u"}); 2_501]}).to_string();
@@ -103,7 +103,7 @@ async fn what_is_no_event_is_answered_400_with_its_code() {
 }
 
 #[tokio::test]
-async fn a_function_says_how_large_an_event_may_be() {
+async fn max_event_bytes_limits_the_size_of_an_event() {
     let aws = Aws::start(&World::new()).await;
     let function = Function::new().with("ingest", json!({"maxEventBytes": "64Ki"}));
     let sidecar = Setup::new(&aws).function(function).start().await;
@@ -114,8 +114,8 @@ async fn a_function_says_how_large_an_event_may_be() {
 }
 
 #[tokio::test]
-async fn json_is_taken_under_any_content_type() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn json_is_accepted_with_any_content_type() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     for (i, content_type) in ["application/json", "text/plain", "application/x-www-form-urlencoded"].iter().enumerate()
     {
         let answer = sidecar.post("/v1/track", &[("content-type", content_type)], track(i).to_string()).await;
@@ -125,8 +125,8 @@ async fn json_is_taken_under_any_content_type() {
 }
 
 #[tokio::test]
-async fn encoded_bodies_are_decoded_and_what_is_not_as_encoded_refused() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn encoded_bodies_are_decoded_and_wrongly_encoded_ones_refused() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let encodings: [(&str, Encode); 4] = [("gzip", gzip), ("deflate", zlib), ("deflate", bare_deflate), ("zstd", zstd)];
     for (i, (name, encode)) in encodings.into_iter().enumerate() {
         let encoded = [("content-encoding", name)];
@@ -145,43 +145,46 @@ async fn encoded_bodies_are_decoded_and_what_is_not_as_encoded_refused() {
 }
 
 #[tokio::test]
-async fn a_body_may_have_a_mebibyte_and_not_a_byte_more() {
-    let (_aws, sidecar) = started(Function::new()).await;
-    assert_eq!(sidecar.post("/v1/batch", &[], batch_of(BODY)).await.status, 200);
+async fn a_decompressed_body_is_limited_to_one_mebibyte() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
+    assert_eq!(sidecar.post("/v1/batch", &[], batch_of_bytes(MAX_BODY_BYTES)).await.status, 200);
     let encodings: [(&str, Encode); 3] = [("gzip", gzip), ("deflate", zlib), ("zstd", zstd)];
     for (name, encode) in encodings {
         let encoded = [("content-encoding", name)];
-        assert_eq!(sidecar.post("/v1/batch", &encoded, encode(batch_of(BODY).as_bytes())).await.status, 200);
-        let over = encode(batch_of(BODY + 1).as_bytes());
+        assert_eq!(
+            sidecar.post("/v1/batch", &encoded, encode(batch_of_bytes(MAX_BODY_BYTES).as_bytes())).await.status,
+            200
+        );
+        let over = encode(batch_of_bytes(MAX_BODY_BYTES + 1).as_bytes());
         assert_refused(&sidecar.post("/v1/batch", &encoded, over).await, 400, "body_too_large");
         let bomb = encode(&vec![b' '; 100 << 20]);
-        assert!(bomb.len() < BODY);
+        assert!(bomb.len() < MAX_BODY_BYTES);
         assert_refused(&sidecar.post("/v1/batch", &encoded, bomb).await, 400, "body_too_large");
     }
 }
 
 #[tokio::test]
-async fn a_body_that_says_it_is_too_long_is_refused_before_it_is_sent() {
-    let (_aws, sidecar) = started(Function::new()).await;
-    let mut raw = Raw::connect(sidecar.events).await;
-    raw.write(format!("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n", BODY + 1)).await;
+async fn a_content_length_over_the_limit_is_refused_before_the_body_is_sent() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
+    let mut raw = RawConnection::connect(sidecar.events).await;
+    raw.write(format!("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n", MAX_BODY_BYTES + 1)).await;
     assert_refused(&raw.answer().await, 400, "body_too_large");
 }
 
 #[tokio::test]
-async fn a_client_that_sends_a_too_long_body_all_the_same_gets_its_answer() {
-    let (_aws, sidecar) = started(Function::new()).await;
+async fn a_client_that_sends_a_too_long_body_receives_the_answer() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
     for extra in [1, 1 << 20, 8 << 20] {
-        let answer = sidecar.post("/v1/batch", &[], vec![b' '; BODY + extra]).await;
+        let answer = sidecar.post("/v1/batch", &[], vec![b' '; MAX_BODY_BYTES + extra]).await;
         assert_refused(&answer, 400, "body_too_large");
     }
 }
 
 #[tokio::test]
-async fn a_body_in_chunks_is_taken_up_to_a_mebibyte() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn a_chunked_body_is_limited_to_one_mebibyte() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let head = "POST /v1/batch HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: chunked\r\n\r\n";
-    let mut raw = Raw::connect(sidecar.events).await;
+    let mut raw = RawConnection::connect(sidecar.events).await;
     raw.write(head).await;
     for piece in batch(0..20).to_string().as_bytes().chunks(100) {
         raw.write(format!("{:x}\r\n", piece.len())).await;
@@ -194,7 +197,7 @@ async fn a_body_in_chunks_is_taken_up_to_a_mebibyte() {
 
     raw.write(head).await;
     let piece = [b' '; 64 << 10];
-    for _ in 0..=BODY / piece.len() {
+    for _ in 0..=MAX_BODY_BYTES / piece.len() {
         raw.try_write(format!("{:x}\r\n", piece.len())).await;
         raw.try_write(piece).await;
         raw.try_write("\r\n").await;
@@ -203,10 +206,10 @@ async fn a_body_in_chunks_is_taken_up_to_a_mebibyte() {
 }
 
 #[tokio::test]
-async fn a_client_may_ask_before_it_sends_its_body() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn expect_100_continue_is_answered_before_the_body_is_sent() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let body = track(1).to_string();
-    let mut raw = Raw::connect(sidecar.events).await;
+    let mut raw = RawConnection::connect(sidecar.events).await;
     let length = body.len();
     raw.write(format!(
         "POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {length}\r\nExpect: 100-continue\r\n\r\n"
@@ -219,9 +222,9 @@ async fn a_client_may_ask_before_it_sends_its_body() {
 }
 
 #[tokio::test]
-async fn a_connection_takes_one_request_after_the_other() {
-    let (aws, sidecar) = started(Function::new()).await;
-    let mut raw = Raw::connect(sidecar.events).await;
+async fn pipelined_requests_on_one_connection_are_all_answered() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
+    let mut raw = RawConnection::connect(sidecar.events).await;
     for i in 0..3 {
         let body = track(i).to_string();
         raw.write(format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n{body}", body.len())).await;
@@ -233,8 +236,8 @@ async fn a_connection_takes_one_request_after_the_other() {
 }
 
 #[tokio::test]
-async fn other_paths_are_answered_404_and_other_methods_405() {
-    let (_aws, sidecar) = started(Function::new()).await;
+async fn unknown_paths_are_answered_404_and_other_methods_405() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
     for path in ["/", "/v1", "/v2/track", "/v1/tracks", "/metrics", "/status", "//v1/track", "/v1/track/x"] {
         let answer = sidecar.request(Method::GET, path, &[], "").await.unwrap();
         assert!([404, 405].contains(&answer.status), "{path}: {}", answer.status);
@@ -245,13 +248,13 @@ async fn other_paths_are_answered_404_and_other_methods_405() {
         assert_refused(&answer, 405, "method_not_allowed");
         assert_eq!(answer.headers["allow"], "POST");
     }
-    let hidden = sidecar.try_ask("/v1/track").await.unwrap();
-    assert_eq!(hidden.status, 404, "the platform's port takes no events");
+    let hidden = sidecar.try_get_admin("/v1/track").await.unwrap();
+    assert_eq!(hidden.status, 404, "the admin port accepts events");
 }
 
 #[tokio::test]
-async fn nothing_is_ever_redirected() {
-    let (_aws, sidecar) = started(Function::new()).await;
+async fn no_request_is_redirected() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
     for method in [Method::GET, Method::POST, Method::HEAD, Method::OPTIONS] {
         for path in ["/", "/v1", "/v1/", "/v1/track", "/v1/track/", "//v1//track", "/v1/../v1/track", "/V1/Track"] {
             let body = if method == Method::POST { track(1).to_string() } else { String::new() };
@@ -263,12 +266,12 @@ async fn nothing_is_ever_redirected() {
 }
 
 #[tokio::test]
-async fn a_body_that_takes_over_thirty_seconds_is_answered_408_however_it_comes() {
-    let (aws, sidecar) = started(Function::new()).await;
-    let mut slow = Raw::connect(sidecar.events).await;
+async fn a_body_that_takes_over_30_s_is_answered_408_even_above_the_minimum_rate() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
+    let mut slow = RawConnection::connect(sidecar.events).await;
     let start = Instant::now();
     slow.write("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: 100000\r\n\r\n{\"event\":").await;
-    // Twice as fast as a body must come, and too large for thirty seconds of it.
+    // Twice as fast as the minimum rate, but too much data for 30 s at that rate.
     for _ in 0..29 {
         tokio::time::sleep(Duration::from_secs(1)).await;
         slow.write([b' '; 1000]).await;
@@ -280,23 +283,23 @@ async fn a_body_that_takes_over_thirty_seconds_is_answered_408_however_it_comes(
 }
 
 #[tokio::test]
-async fn a_body_that_stalls_or_trickles_is_answered_408_long_before() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn a_body_that_stalls_or_trickles_is_answered_408_within_20_s() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let head = "POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: 1000000\r\n\r\n";
-    // Whatever came first, what counts is what comes now.
+    // Only the current rate counts, however much was sent before.
     let stalled = [10, 1_000, 100_000].map(async |sent: usize| {
-        let mut raw = Raw::connect(sidecar.events).await;
+        let mut raw = RawConnection::connect(sidecar.events).await;
         let start = Instant::now();
         raw.write(head).await;
         raw.write(vec![b' '; sent]).await;
         (raw.answer().await, start.elapsed())
     });
     let trickled = async {
-        let mut raw = Raw::connect(sidecar.events).await;
+        let mut raw = RawConnection::connect(sidecar.events).await;
         let start = Instant::now();
         raw.write(head).await;
         let mut answer = std::pin::pin!(tokio::time::sleep(Duration::from_secs(13)));
-        // A hundred bytes per second.
+        // 100 bytes per second.
         loop {
             tokio::select! {
                 () = &mut answer => break,
@@ -316,10 +319,10 @@ async fn a_body_that_stalls_or_trickles_is_answered_408_long_before() {
 }
 
 #[tokio::test]
-async fn a_body_that_takes_five_seconds_is_taken() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn a_body_that_takes_five_seconds_is_accepted() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let body = track(1).to_string();
-    let mut slow = Raw::connect(sidecar.events).await;
+    let mut slow = RawConnection::connect(sidecar.events).await;
     slow.write(format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n", body.len())).await;
     for piece in body.as_bytes().chunks(body.len() / 5 + 1) {
         tokio::time::sleep(Duration::from_secs(1)).await;
@@ -330,51 +333,54 @@ async fn a_body_that_takes_five_seconds_is_taken() {
 }
 
 #[tokio::test]
-async fn bodies_beyond_the_memory_for_them_are_answered_429_until_others_are_done() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn bodies_over_the_memory_budget_are_answered_429_until_memory_is_free() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let mut waiting = Vec::new();
-    let full = until("there is no memory left", SOON, async || {
-        // Nearly all of a mebibyte, and never the rest.
-        let mut raw = Raw::connect(sidecar.events).await;
-        raw.write(format!("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: {BODY}\r\n\r\n")).await;
-        raw.try_write(vec![b' '; BODY - 1]).await;
+    let full = until("there is no memory left", DEFAULT_TIMEOUT, async || {
+        // All but one byte of a mebibyte, and never the rest.
+        let mut raw = RawConnection::connect(sidecar.events).await;
+        raw.write(format!("POST /v1/batch HTTP/1.1\r\nHost: s\r\nContent-Length: {MAX_BODY_BYTES}\r\n\r\n")).await;
+        raw.try_write(vec![b' '; MAX_BODY_BYTES - 1]).await;
         waiting.push(raw);
-        let answer = sidecar.post("/v1/batch", &[], batch_of(BODY)).await;
+        let answer = sidecar.post("/v1/batch", &[], batch_of_bytes(MAX_BODY_BYTES)).await;
         (answer.status == 429).then_some(answer)
     })
     .await;
     assert!(waiting.len() > 20, "{} bodies were too many", waiting.len());
     assert_eq!(full.code(), "over_capacity");
-    assert!(full.says_when_to_retry());
+    assert!(full.has_valid_retry_after());
     drop(waiting);
-    until("others are done", SOON, async || (sidecar.send("/v1/track", &track(1)).await.status == 200).then_some(()))
-        .await;
+    until("others are done", DEFAULT_TIMEOUT, async || {
+        (sidecar.send("/v1/track", &track(1)).await.status == 200).then_some(())
+    })
+    .await;
     assert_eq!(aws.objects().len(), 1);
 }
 
 #[tokio::test]
-async fn what_cannot_be_stored_is_answered_503_with_the_conditions_reason() {
+async fn events_that_cannot_be_stored_are_answered_503_with_the_conditions_reason() {
     let aws = Aws::start(&World::new().without_bucket()).await;
     let sidecar = Setup::new(&aws).start().await;
-    let condition =
-        sidecar.wait_condition(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket, SOON).await;
+    let condition = sidecar
+        .wait_condition(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket, DEFAULT_TIMEOUT)
+        .await;
     assert!(condition.message.contains(BUCKET), "{}", condition.message);
     for body in [track(1), track(2)] {
         let answer = sidecar.send("/v1/track", &body).await;
         assert_eq!((answer.status, answer.code().as_str()), (503, "NoSuchBucket"));
-        assert!(answer.tells_no_details(), "{}", answer.text());
-        assert!(answer.says_when_to_retry());
+        assert!(answer.hides_owner_details(), "{}", answer.text());
+        assert!(answer.has_valid_retry_after());
     }
-    // A batch with a good event that is not stored is 503, whatever else is in it.
+    // A batch with a valid event that can't be stored is answered 503, whatever else it contains.
     let mixed = json!({"batch": [track(3), {"type": "page"}]});
     assert_eq!(sidecar.send("/v1/batch", &mixed).await.status, 503);
-    // What could never be stored is still 400: nobody is to send it again.
+    // An invalid event is still answered 400: it must not be sent again.
     assert_refused(&sidecar.send("/v1/track", &json!({"event": "e"})).await, 400, "no_user_anon_id");
 }
 
 #[tokio::test]
-async fn everything_is_answered_within_nine_seconds_while_s3_hangs() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn every_request_is_answered_within_nine_seconds_while_s3_hangs() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     aws.faults([puts(latency(Duration::from_secs(60)))]);
     let bodies: [(&str, Value); 3] = [("/v1/track", track(1)), ("/v1/batch", batch(2..600)), ("/v1/track", track(601))];
     let requests = bodies.iter().map(async |(path, body)| {
@@ -384,7 +390,7 @@ async fn everything_is_answered_within_nine_seconds_while_s3_hangs() {
     });
     for (answer, took) in futures_util::future::join_all(requests).await {
         assert_eq!(answer.status, 503);
-        assert!(answer.says_when_to_retry());
-        assert!(took < ANSWERED, "{took:?}");
+        assert!(answer.has_valid_retry_after());
+        assert!(took < ANSWER_TIMEOUT, "{took:?}");
     }
 }

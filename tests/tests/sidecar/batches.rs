@@ -1,4 +1,5 @@
-//! Batch mode: what is answered 200 is in S3, in objects of many events that a reader finds and reads.
+//! Tests Batch mode: events that were answered 200 are in S3, in objects of many events with the documented keys and
+//! formats.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, Instant};
@@ -11,44 +12,44 @@ use tributary_local_aws::{Action, Fault, StoredObject};
 use tributary_tests::aws::{error, latency, puts};
 use tributary_tests::event::{batch, message_id, track, type_name};
 use tributary_tests::http::Answer;
-use tributary_tests::stored::{lines, unpacked};
-use tributary_tests::wait::{SOON, until};
-use tributary_tests::{Function, Ports, World, started};
+use tributary_tests::stored::{decompressed, ndjson_events};
+use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
+use tributary_tests::{Function, Ports, World, start_ready};
 
 /// Client libraries give up after 10 s.
-const ANSWERED: Duration = Duration::from_secs(9);
+const ANSWER_TIMEOUT: Duration = Duration::from_secs(9);
 
-/// A function in Batch mode.
-fn batches(batch: &Value) -> Function {
+/// A function in Batch mode with these settings.
+fn batch_function(batch: &Value) -> Function {
     Function::new().with("delivery", json!({"mode": "Batch", "batch": batch}))
 }
 
-fn ids(objects: &[StoredObject]) -> Vec<String> {
-    lines(objects).iter().map(|line| line["messageId"].as_str().expect("a messageId").to_owned()).collect()
+fn message_ids(objects: &[StoredObject]) -> Vec<String> {
+    ndjson_events(objects).iter().map(|line| line["messageId"].as_str().expect("a messageId").to_owned()).collect()
 }
 
-/// These events and no others are in the objects, once each.
-fn assert_lines(objects: &[StoredObject], events: std::ops::Range<usize>) {
-    let mut seen = ids(objects);
+/// Asserts that the objects contain these events and no others, each once, and that no object was written twice.
+fn assert_stored_once_each(objects: &[StoredObject], events: std::ops::Range<usize>) {
+    let mut seen = message_ids(objects);
     seen.sort();
     assert_eq!(seen, events.map(message_id).collect::<Vec<_>>());
     assert!(objects.iter().all(|object| object.puts == 1), "an object was written over");
 }
 
 #[tokio::test]
-async fn events_become_lines_of_an_object_of_their_type() {
-    let (aws, sidecar) = started(batches(&json!({}))).await;
+async fn events_become_lines_of_one_object_per_type() {
+    let (aws, sidecar) = start_ready(batch_function(&json!({}))).await;
     let mut events: Vec<_> = (0..4).map(track).collect();
     events[3] = json!({"type": "page", "userId": "u", "messageId": message_id(3)});
     let answer = sidecar.send("/v1/batch", &json!({"batch": events})).await;
     assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
     let objects = aws.objects();
-    assert_lines(&objects, 0..4);
-    assert_eq!(objects.len(), 2, "one of track events and one of the page");
+    assert_stored_once_each(&objects, 0..4);
+    assert_eq!(objects.len(), 2, "one object of track events and one of the page event");
     let now = jiff::Timestamp::now();
     for object in &objects {
         let (partition, file) = object.key.rsplit_once('/').expect("folders");
-        let event_type = lines(std::slice::from_ref(object))[0]["type"].as_str().expect("a type").to_owned();
+        let event_type = ndjson_events(std::slice::from_ref(object))[0]["type"].as_str().expect("a type").to_owned();
         let [folder, date, hour] = partition.split('/').collect::<Vec<_>>()[..] else { panic!("{partition}") };
         assert_eq!(folder, event_type);
         assert!(date.starts_with("dt=20") && hour.starts_with("hour="), "{partition}");
@@ -61,58 +62,58 @@ async fn events_become_lines_of_an_object_of_their_type() {
 }
 
 #[tokio::test]
-async fn each_compression_is_what_its_extension_says() {
+async fn objects_are_compressed_as_their_extension_says() {
     for (compression, extension) in [("gzip", ".ndjson.gz"), ("zstd", ".ndjson.zst"), ("none", ".ndjson")] {
-        let (aws, sidecar) = started(batches(&json!({"compression": compression}))).await;
-        // White space between tokens may be line breaks, which a line of an object can't have.
+        let (aws, sidecar) = start_ready(batch_function(&json!({"compression": compression}))).await;
+        // White space between tokens may contain line breaks, which an event in an object must not.
         let pretty = format!("{:#}", batch(0..100));
         let answer = sidecar.request(hyper::Method::POST, "/v1/batch", &[], pretty).await.expect("an answer");
         assert_eq!(answer.status, 200);
         let objects = aws.objects();
-        assert_lines(&objects, 0..100);
+        assert_stored_once_each(&objects, 0..100);
         assert!(objects[0].key.ends_with(extension), "{}", objects[0].key);
-        let large = unpacked(&objects[0]).len();
+        let large = decompressed(&objects[0]).len();
         assert!(compression == "none" || objects[0].body.len() * 4 < large, "{} of {large}", objects[0].body.len());
     }
 }
 
 #[tokio::test]
-async fn a_template_without_a_type_has_one_batch_for_all() {
-    let function =
-        batches(&json!({"compression": "none"})).with("delivery.key", json!("all/{yyyy}/{millis}-{batchId}.json"));
-    let (aws, sidecar) = started(function.with("s3.prefix", json!("in/"))).await;
+async fn a_key_template_without_type_has_one_batch_for_all_types() {
+    let function = batch_function(&json!({"compression": "none"}))
+        .with("delivery.key", json!("all/{yyyy}/{millis}-{batchId}.json"));
+    let (aws, sidecar) = start_ready(function.with("s3.prefix", json!("in/"))).await;
     let page = json!({"type": "page", "userId": "u", "messageId": message_id(1)});
     assert_eq!(sidecar.send("/v1/batch", &json!({"batch": [track(0), page]})).await.status, 200);
     let objects = aws.objects();
     assert_eq!(objects.len(), 1);
     assert!(objects[0].key.starts_with("in/all/20"), "{}", objects[0].key);
-    assert_lines(&objects, 0..2);
+    assert_stored_once_each(&objects, 0..2);
 }
 
 #[tokio::test]
 async fn a_batch_is_sealed_by_events_bytes_or_age() {
-    let (aws, sidecar) = started(batches(&json!({"maxEvents": 10, "maxAge": "5s"}))).await;
+    let (aws, sidecar) = start_ready(batch_function(&json!({"maxEvents": 10, "maxAge": "5s"}))).await;
     let start = Instant::now();
-    // Full batches wait for nothing.
+    // Full batches are sealed at once.
     assert_eq!(sidecar.send("/v1/batch", &batch(0..40)).await.status, 200);
     assert!(start.elapsed() < Duration::from_secs(3), "full batches waited {:?}", start.elapsed());
-    assert_lines(&aws.objects(), 0..40);
-    assert!(aws.objects().iter().all(|object| lines(std::slice::from_ref(object)).len() == 10));
-    // Right after those, it has to wait for its age.
+    assert_stored_once_each(&aws.objects(), 0..40);
+    assert!(aws.objects().iter().all(|object| ndjson_events(std::slice::from_ref(object)).len() == 10));
+    // Shortly after them, the next batch is sealed when it reaches its maximum age.
     let start = Instant::now();
     assert_eq!(sidecar.send("/v1/batch", &batch(40..41)).await.status, 200);
     assert!(start.elapsed() > Duration::from_secs(3), "it was sealed after {:?}", start.elapsed());
 
-    let (aws, sidecar) = started(batches(&json!({"maxBytes": "64Ki", "compression": "none"}))).await;
+    let (aws, sidecar) = start_ready(batch_function(&json!({"maxBytes": "64Ki", "compression": "none"}))).await;
     assert_eq!(sidecar.send("/v1/batch", &batch(0..1_000)).await.status, 200);
-    assert_lines(&aws.objects(), 0..1_000);
+    assert_stored_once_each(&aws.objects(), 0..1_000);
     let sizes: Vec<_> = aws.objects().iter().map(|object| object.body.len()).collect();
     assert!(sizes.len() > 4 && sizes.iter().all(|size| *size <= 64 << 10), "{sizes:?}");
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lone_event_hardly_waits_and_a_stream_makes_no_more_than_an_object_an_age() {
-    let (aws, sidecar) = started(batches(&json!({"maxAge": "1s"}))).await;
+async fn a_lone_event_is_stored_at_once_and_a_stream_makes_at_most_one_object_per_max_age() {
+    let (aws, sidecar) = start_ready(batch_function(&json!({"maxAge": "1s"}))).await;
     let start = Instant::now();
     assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
     assert!(start.elapsed() < Duration::from_millis(500), "a lone event waited {:?}", start.elapsed());
@@ -127,28 +128,28 @@ async fn a_lone_event_hardly_waits_and_a_stream_makes_no_more_than_an_object_an_
     join_all(sends).await;
     let (took, objects) = (start.elapsed().as_secs_f64(), aws.objects().len() - before);
     assert!((objects as f64) <= took + 1.0, "{objects} objects in {took} s");
-    assert_lines(&aws.objects(), 0..401);
+    assert_stored_once_each(&aws.objects(), 0..401);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn types_of_any_name_do_not_keep_batches_open_without_end() {
-    let (aws, sidecar) = started(batches(&json!({"maxAge": "5s"}))).await;
+async fn types_beyond_the_limit_of_open_batches_share_one() {
+    let (aws, sidecar) = start_ready(batch_function(&json!({"maxAge": "5s"}))).await;
     let ports: &Ports = &sidecar;
     let events: Vec<_> =
         (0..100).map(|i| json!({"type": type_name(i), "userId": "u", "messageId": message_id(i)})).collect();
     let answers = join_all(events.iter().map(|event| ports.send("/", event))).await;
     assert!(answers.iter().all(|answer| answer.status == 200));
-    assert_lines(&aws.objects(), 0..100);
-    // 64 types have objects of their own; the others share those of mixed types.
+    assert_stored_once_each(&aws.objects(), 0..100);
+    // 64 types have their own batches; the others share batches of mixed types.
     let objects = aws.objects();
     let mixed = objects.iter().filter(|object| object.key.starts_with("other/")).count();
     assert!((1..=2).contains(&mixed) && objects.len() == 64 + mixed, "{} objects, {mixed} mixed", objects.len());
 }
 
-/// How many objects come of so many events of `types` types, one every 2.5 ms, with a `maxAge` of 1 s; and how
-/// long it took.
-async fn objects_of_types(types: usize, events: usize) -> (usize, Duration) {
-    let (aws, sidecar) = started(batches(&json!({"maxAge": "1s"}))).await;
+/// Sends `events` events of `types` types, one per 2.5 ms, with a `maxAge` of 1 s. Returns the number of objects, and
+/// how long sending took.
+async fn count_objects_of_types(types: usize, events: usize) -> (usize, Duration) {
+    let (aws, sidecar) = start_ready(batch_function(&json!({"maxAge": "1s"}))).await;
     let (ports, begun): (&Ports, _) = (&sidecar, Instant::now());
     let sends = (0..events).map(async |i| {
         tokio::time::sleep(Duration::from_micros(2_500) * u32::try_from(i).expect("few")).await;
@@ -157,83 +158,87 @@ async fn objects_of_types(types: usize, events: usize) -> (usize, Duration) {
     });
     join_all(sends).await;
     let took = begun.elapsed();
-    assert_lines(&aws.objects(), 0..events);
+    assert_stored_once_each(&aws.objects(), 0..events);
     let sealed = sidecar.metric("batch_bytes_count").await;
-    assert!((sealed - aws.objects().len() as f64).abs() < 0.5, "{sealed} batches were counted");
+    assert!((sealed - aws.objects().len() as f64).abs() < 0.5, "{sealed} batches in the metrics");
     assert!(sidecar.metric("batch_age_seconds_sum").await > 0.0);
     (aws.objects().len(), took)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn no_more_than_an_object_per_type_and_age_however_many_types_there_are() {
+async fn at_most_one_object_per_type_and_max_age_for_any_number_of_types() {
     let events = 1_600;
     for (types, own) in [(7, 7), (9, 9), (64, 64), (90, 65)] {
-        let (objects, took) = objects_of_types(types, events).await;
-        // A batch for each second that has begun, and one that the last event begins.
+        let (objects, took) = count_objects_of_types(types, events).await;
+        // One batch per second that has begun, and one that the last event opens.
         let most = own * (2 + usize::try_from(took.as_secs()).expect("seconds"));
         println!("{types} types: {objects} objects of {events} events, at most {most}");
-        assert!(most * 2 < events, "it took {took:?}, in which an object per event is no more");
+        assert!(most * 2 < events, "it took {took:?}, which allows for an object per event");
         assert!(objects <= most, "{objects} objects of {types} types, over {most}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_that_is_tried_again_is_one_object() {
-    let (aws, sidecar) = started(batches(&json!({"maxEvents": 20}))).await;
-    // Two answers in five is lost after S3 has stored the object.
+async fn a_retried_batch_creates_one_object() {
+    let (aws, sidecar) = start_ready(batch_function(&json!({"maxEvents": 20}))).await;
+    // Two of five answers are lost after S3 has stored the object.
     let lost = Fault { probability: Some(0.4), ..puts(Action::StoreThenDrop) };
     aws.faults([lost, Fault { probability: Some(0.2), ..puts(error("SlowDown")) }]);
     let ports: &Ports = &sidecar;
     let answers = join_all((0..30).map(async |i| ports.send("/v1/batch", &batch(i * 20..i * 20 + 20)).await)).await;
     let failed: Vec<_> = answers.iter().filter(|answer| answer.status != 200).map(Answer::text).collect();
     assert!(failed.is_empty(), "{failed:?}");
-    assert_lines(&aws.objects(), 0..600);
+    assert_stored_once_each(&aws.objects(), 0..600);
     assert_eq!(aws.objects().len(), 30);
 }
 
 #[tokio::test]
-async fn a_new_key_that_is_taken_is_a_fault_and_not_a_success() {
-    let (aws, sidecar) = started(batches(&json!({}))).await;
+async fn a_412_for_a_new_batch_key_is_an_error_and_not_a_success() {
+    let (aws, sidecar) = start_ready(batch_function(&json!({}))).await;
     aws.faults([puts(error("PreconditionFailed"))]);
     let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "S3Error"), "{}", answer.text());
-    assert!(answer.tells_no_details(), "{}", answer.text());
-    let said = sidecar.condition(ConditionType::BucketWritable).await;
-    assert!(said.message.contains("conditionalWrites"), "{}", said.message);
-    assert!(answer.says_when_to_retry());
+    assert!(answer.hides_owner_details(), "{}", answer.text());
+    let reported = sidecar.condition(ConditionType::BucketWritable).await;
+    assert!(reported.message.contains("conditionalWrites"), "{}", reported.message);
+    assert!(answer.has_valid_retry_after());
     aws.faults([]);
-    until("it is stored", SOON, async || (sidecar.send("/v1/batch", &batch(0..3)).await.status == 200).then_some(()))
-        .await;
-    assert_lines(&aws.objects(), 0..3);
+    until("it is stored", DEFAULT_TIMEOUT, async || {
+        (sidecar.send("/v1/batch", &batch(0..3)).await.status == 200).then_some(())
+    })
+    .await;
+    assert_stored_once_each(&aws.objects(), 0..3);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_fault_is_told_at_once_and_mended_under_traffic() {
-    let (aws, sidecar) = started(batches(&json!({}))).await;
+async fn a_missing_bucket_is_reported_at_once_and_recovers_under_traffic() {
+    let (aws, sidecar) = start_ready(batch_function(&json!({}))).await;
     aws.set(&World::new().without_bucket());
     let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "NoSuchBucket"), "{}", answer.text());
-    sidecar.wait_condition(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket, SOON).await;
-    // Nobody waits for a batch that would not be stored.
+    sidecar.wait_condition(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket, DEFAULT_TIMEOUT).await;
+    // Requests do not wait for a batch that would not be stored.
     let start = Instant::now();
     let answers = join_all((0..20).map(|i| {
         let ports: &Ports = &sidecar;
         async move { ports.send("/v1/track", &track(i)).await }
     }))
     .await;
-    assert!(answers.iter().all(|answer| answer.status == 503 && answer.says_when_to_retry()));
+    assert!(answers.iter().all(|answer| answer.status == 503 && answer.has_valid_retry_after()));
     assert!(start.elapsed() < Duration::from_secs(2), "they waited {:?}", start.elapsed());
     aws.set(&World::new());
-    until("it is stored", SOON, async || (sidecar.send("/v1/track", &track(0)).await.status == 200).then_some(()))
-        .await;
-    sidecar.wait_condition(ConditionType::BucketWritable, Truth::True, Reason::Ok, SOON).await;
-    assert_lines(&aws.objects(), 0..1);
+    until("it is stored", DEFAULT_TIMEOUT, async || {
+        (sidecar.send("/v1/track", &track(0)).await.status == 200).then_some(())
+    })
+    .await;
+    sidecar.wait_condition(ConditionType::BucketWritable, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    assert_stored_once_each(&aws.objects(), 0..1);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn everybody_is_answered_in_time_when_s3_is_slow_or_away() {
-    let (aws, sidecar) = started(batches(&json!({"maxAge": "5s"}))).await;
-    // The first batch is sealed soon; what comes after waits for its turn.
+async fn every_request_is_answered_within_nine_seconds_while_s3_is_slow() {
+    let (aws, sidecar) = start_ready(batch_function(&json!({"maxAge": "5s"}))).await;
+    // The first batch is sealed soon; later ones wait for the uploads before them.
     assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
     aws.faults([puts(latency(Duration::from_secs(30)))]);
     let ports: &Ports = &sidecar;
@@ -245,16 +250,16 @@ async fn everybody_is_answered_in_time_when_s3_is_slow_or_away() {
     .await;
     for (answer, took) in answers {
         assert_eq!((answer.status, answer.code().as_str()), (503, "S3Unreachable"), "{}", answer.text());
-        assert!(took < ANSWERED, "answered after {took:?}");
+        assert!(took < ANSWER_TIMEOUT, "answered after {took:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_is_bounded_and_more_is_told_to_come_later() {
-    let function = batches(&json!({"maxAge": "5s", "compression": "none", "maxBytes": "64Mi"}));
+async fn memory_is_bounded_and_excess_requests_are_told_when_to_retry() {
+    let function = batch_function(&json!({"maxAge": "5s", "compression": "none", "maxBytes": "64Mi"}));
     let need = MemoryNeed::of(&function.config().spec).total();
-    let (aws, sidecar) = started(function).await;
-    // Far more than the budget of 176 MiB.
+    let (aws, sidecar) = start_ready(function).await;
+    // Far more than the memory budget of 176 MiB.
     let filler = "x".repeat(30_000);
     let body = |i: usize| {
         let events = (0..30)
@@ -263,7 +268,7 @@ async fn memory_is_bounded_and_more_is_told_to_come_later() {
     };
     let ports: &Ports = &sidecar;
     let sends = join_all((0..300).map(async |i| (i, ports.try_send("/v1/batch", &body(i)).await.expect("an answer"))));
-    let reserved = until("memory is reserved", SOON, async || {
+    let reserved = until("memory is reserved", DEFAULT_TIMEOUT, async || {
         let bytes = sidecar.metric("memory_reserved_bytes").await;
         (bytes > 0.0).then_some(bytes)
     });
@@ -273,19 +278,19 @@ async fn memory_is_bounded_and_more_is_told_to_come_later() {
     assert!(count(429) > 0 && count(200) > 0, "{} and {}", count(200), count(429));
     assert_eq!(count(429) + count(200) + count(503), 300);
     let peak = sidecar.peak_memory() as u64;
-    assert!(peak < need, "{} MiB, and its limit may be {}", peak >> 20, need >> 20);
-    let stored: BTreeSet<_> = ids(&aws.objects()).into_iter().collect();
+    assert!(peak < need, "the peak is {} MiB, over the limit of {}", peak >> 20, need >> 20);
+    let stored: BTreeSet<_> = message_ids(&aws.objects()).into_iter().collect();
     for (i, answer) in &answers {
-        assert!(answer.status == 200 || answer.says_when_to_retry());
+        assert!(answer.status == 200 || answer.has_valid_retry_after());
         assert!(answer.status != 200 || (i * 30..i * 30 + 30).all(|event| stored.contains(&message_id(event))));
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_answered_200_is_stored_when_the_sidecar_ends_in_the_middle() {
+async fn events_answered_200_are_stored_when_the_sidecar_is_terminated_under_load() {
     for round in 0..20 {
         let (aws, mut sidecar) =
-            started(batches(&json!({"maxAge": if round % 2 == 0 { "1s" } else { "200ms" }}))).await;
+            start_ready(batch_function(&json!({"maxAge": if round % 2 == 0 { "1s" } else { "200ms" }}))).await;
         if round % 3 == 0 {
             aws.faults([puts(latency(Duration::from_millis(300)))]);
         }
@@ -300,7 +305,7 @@ async fn what_is_answered_200_is_stored_when_the_sidecar_ends_in_the_middle() {
                         Ok(answer) if answer.status == 200 => {
                             acknowledged.extend((first..first + 100).map(message_id));
                         }
-                        // It is gone.
+                        // The sidecar has exited.
                         Err(_) => break,
                         Ok(answer) => assert_eq!(answer.status, 503, "{}", answer.text()),
                     }
@@ -312,14 +317,14 @@ async fn what_is_answered_200_is_stored_when_the_sidecar_ends_in_the_middle() {
         tokio::time::sleep(Duration::from_millis(700 + 90 * round)).await;
         let start = Instant::now();
         sidecar.terminate();
-        assert_eq!(sidecar.wait_end(Duration::from_secs(15)).await.code(), Some(0));
+        assert_eq!(sidecar.wait_exit(Duration::from_secs(15)).await.code(), Some(0));
         assert!(start.elapsed() < Duration::from_secs(5), "it took {:?} to end", start.elapsed());
         let mut acknowledged = BTreeSet::new();
         for client in clients {
             acknowledged.extend(client.await.expect("no panic"));
         }
         assert!(acknowledged.len() > 1_000, "{} events are no traffic", acknowledged.len());
-        let stored: BTreeSet<_> = ids(&aws.objects()).into_iter().collect();
+        let stored: BTreeSet<_> = message_ids(&aws.objects()).into_iter().collect();
         let lost: Vec<_> = acknowledged.difference(&stored).collect();
         assert!(lost.is_empty(), "{} events are lost in round {round}: {lost:?}", lost.len());
     }

@@ -1,4 +1,4 @@
-//! How a sidecar begins, says whether it is ready, and ends.
+//! Tests how a sidecar starts, reports whether it is ready, and exits.
 
 use std::time::{Duration, Instant};
 
@@ -12,50 +12,50 @@ use tributary_tests::aws::{error, latency, puts};
 use tributary_tests::encode::gzip;
 use tributary_tests::event::{message_id, track};
 use tributary_tests::http::Http;
-use tributary_tests::raw::Raw;
+use tributary_tests::raw::RawConnection;
 use tributary_tests::stored::assert_exactly;
-use tributary_tests::wait::{SOON, until};
+use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::world::{BUCKET, ROLE};
-use tributary_tests::{Aws, Door, Ended, Function, Ports, Setup, World, started};
+use tributary_tests::{Aws, ClosedPort, ExitOutput, Function, Ports, Setup, World, start_ready};
 
-/// sysexits.h EX_USAGE.
-const USAGE: i32 = 64;
+/// EX_USAGE of sysexits.h.
+const EX_USAGE: i32 = 64;
 
 #[tokio::test]
 async fn it_listens_at_once_and_is_ready_with_its_first_session() {
     let aws = Aws::start(&World::new()).await;
-    let door = Door::closed();
+    let closed_port = ClosedPort::bind();
     let mut setup = Setup::new(&aws);
-    setup.sts = door.endpoint();
+    setup.sts = closed_port.endpoint();
     let start = Instant::now();
     let sidecar = setup.start().await;
-    assert_eq!(sidecar.ask("/healthz").await.status, 200);
+    assert_eq!(sidecar.get_admin("/healthz").await.status, 200);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
-    assert_eq!(sidecar.ask("/readyz").await.status, 503);
-    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, SOON).await;
-    assert_eq!(sidecar.ask("/readyz").await.status, 503);
-    assert_eq!(sidecar.ask("/healthz").await.status, 200, "nothing that a restart would mend");
-    door.open(&aws);
-    // Nobody sends anything: it tries again by itself.
+    assert_eq!(sidecar.get_admin("/readyz").await.status, 503);
+    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
+    assert_eq!(sidecar.get_admin("/readyz").await.status, 503);
+    assert_eq!(sidecar.get_admin("/healthz").await.status, 200, "a restart would not help");
+    closed_port.open(&aws);
+    // Without any event: the sidecar retries by itself.
     until("/readyz is 200", Duration::from_secs(40), async || {
-        (sidecar.ask("/readyz").await.status == 200).then_some(())
+        (sidecar.get_admin("/readyz").await.status == 200).then_some(())
     })
     .await;
 }
 
 #[tokio::test]
-async fn it_stays_ready_when_s3_fails_so_that_clients_are_told_why() {
+async fn it_stays_ready_when_s3_fails() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
     aws.faults([puts(error("AccessDenied"))]);
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 503);
-    sidecar.wait_condition(BucketWritable, Truth::False, Reason::AccessDenied, SOON).await;
-    assert_eq!(sidecar.ask("/readyz").await.status, 200);
+    sidecar.wait_condition(BucketWritable, Truth::False, Reason::AccessDenied, DEFAULT_TIMEOUT).await;
+    assert_eq!(sidecar.get_admin("/readyz").await.status, 200);
 }
 
 #[tokio::test]
-async fn its_status_names_its_configuration_and_what_holds() {
+async fn its_status_reports_configuration_conditions_and_session() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
@@ -79,7 +79,7 @@ async fn its_status_names_its_configuration_and_what_holds() {
 }
 
 #[tokio::test]
-async fn its_session_is_named_after_the_function_and_may_do_no_more_than_it_needs() {
+async fn its_session_is_named_after_the_function_and_has_a_minimal_policy() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
@@ -89,7 +89,7 @@ async fn its_session_is_named_after_the_function_and_may_do_no_more_than_it_need
     for call in calls {
         assert_eq!(call.session_name.as_deref(), Some("shop.orders"));
         assert_eq!(call.role.as_deref(), Some(ROLE));
-        // Whom the role is given without its external ID is a probe, which may do nothing.
+        // A session without the external ID is a probe, and may do nothing.
         let may = if call.status == Some(200) { may_put.clone() } else { policy::nothing().to_json() };
         assert_eq!(call.session_policy, Some(may));
     }
@@ -98,12 +98,12 @@ async fn its_session_is_named_after_the_function_and_may_do_no_more_than_it_need
     assert_eq!(aws.assume_role_calls()[3].session_name.as_deref(), Some("segment-function"));
 }
 
-/// The kubelet's time limit for a probe, as the operator sets it.
+/// The kubelet's timeout for a probe, as the operator sets it.
 const PROBE_TIMEOUT: Duration = Duration::from_secs(2);
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_sidecar_with_more_to_do_than_it_can_still_answers_the_kubelet() {
-    let (_aws, sidecar) = started(Function::new()).await;
+async fn an_overloaded_sidecar_still_answers_the_kubelets_probes() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
     let event = json!({"type": "\"".repeat(300), "userId": "u"});
     let body = gzip(json!(vec![event; 4_000]).to_string().as_bytes());
     let mut request =
@@ -112,11 +112,11 @@ async fn a_sidecar_with_more_to_do_than_it_can_still_answers_the_kubelet() {
     request.extend(body);
     let mut clients = tokio::task::JoinSet::new();
     for _ in 0..200 {
-        let mut raw = Raw::connect(sidecar.events).await;
+        let mut raw = RawConnection::connect(sidecar.events).await;
         let pipelined = request.repeat(20);
         clients.spawn(async move {
             raw.try_write(pipelined).await;
-            raw.rest().await
+            raw.read_to_end().await
         });
     }
     let answered = async || {
@@ -125,18 +125,18 @@ async fn a_sidecar_with_more_to_do_than_it_can_still_answers_the_kubelet() {
             line.starts_with("tributary_requests_total{path=\"/\",status=\"400\"}") && !line.ends_with(" 0")
         })
     };
-    until("they are being answered", SOON, async || answered().await.then_some(())).await;
+    until("they are being answered", DEFAULT_TIMEOUT, async || answered().await.then_some(())).await;
     for path in ["/healthz", "/readyz"].repeat(5) {
         let asked = Instant::now();
-        assert_eq!(sidecar.ask(path).await.status, 200);
+        assert_eq!(sidecar.get_admin(path).await.status, 200);
         assert!(asked.elapsed() < PROBE_TIMEOUT, "{path} took {:?}", asked.elapsed());
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
-    assert!(sidecar.metric("connections").await > 0.0, "the load was over before");
+    assert!(sidecar.metric("connections").await > 0.0, "the load ended too early");
 }
 
 #[tokio::test]
-async fn asked_to_end_it_is_no_longer_ready_and_still_answers() {
+async fn after_sigterm_it_is_not_ready_and_still_accepts_events() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
     setup.flags = vec!["--drain-delay", "3"];
@@ -144,38 +144,39 @@ async fn asked_to_end_it_is_no_longer_ready_and_still_answers() {
     sidecar.wait_ready().await;
     let start = Instant::now();
     sidecar.terminate();
-    until("/readyz is 503", SOON, async || (sidecar.ask("/readyz").await.status == 503).then_some(())).await;
-    assert_eq!(sidecar.ask("/healthz").await.status, 200);
-    // A new connection, as from a client that has not heard of it.
+    until("/readyz is 503", DEFAULT_TIMEOUT, async || (sidecar.get_admin("/readyz").await.status == 503).then_some(()))
+        .await;
+    assert_eq!(sidecar.get_admin("/healthz").await.status, 200);
+    // A new connection, as of a client that does not know yet.
     let late = Ports::new(sidecar.events, sidecar.admin).send("/v1/track", &track(1)).await;
     assert_eq!(late.status, 200);
     assert_eq!(late.headers["connection"], "close");
-    assert_eq!(sidecar.wait_end(Duration::from_secs(30)).await.code(), Some(0));
-    assert!(start.elapsed() >= Duration::from_secs(3), "it ended while a Service may still lead to it");
+    assert_eq!(sidecar.wait_exit(Duration::from_secs(30)).await.code(), Some(0));
+    assert!(start.elapsed() >= Duration::from_secs(3), "it exited while a Service may still route to it");
     assert_exactly(&aws.objects(), &[message_id(1)]);
 }
 
 #[tokio::test]
-async fn it_ends_at_once_when_nothing_is_under_way() {
+async fn it_exits_without_requests_in_flight() {
     let aws = Aws::start(&World::new()).await;
     let mut sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     sidecar.terminate();
-    assert_eq!(sidecar.wait_end(Duration::from_secs(10)).await.code(), Some(0));
+    assert_eq!(sidecar.wait_exit(Duration::from_secs(10)).await.code(), Some(0));
 }
 
 #[tokio::test]
-async fn it_ends_without_ever_having_been_ready() {
+async fn it_exits_before_it_was_ever_ready() {
     let aws = Aws::start(&World::new().external_id("another-one")).await;
     let mut sidecar = Setup::new(&aws).start().await;
-    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::AccessDenied, SOON).await;
+    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::AccessDenied, DEFAULT_TIMEOUT).await;
     sidecar.terminate();
-    assert_eq!(sidecar.wait_end(Duration::from_secs(10)).await.code(), Some(0));
+    assert_eq!(sidecar.wait_exit(Duration::from_secs(10)).await.code(), Some(0));
 }
 
 #[tokio::test]
-async fn a_request_that_hangs_does_not_keep_it_beyond_its_grace() {
+async fn a_hanging_request_does_not_delay_the_exit_beyond_the_drain_grace() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
     setup.flags = vec!["--drain-delay", "0", "--drain-grace", "1"];
@@ -184,33 +185,34 @@ async fn a_request_that_hangs_does_not_keep_it_beyond_its_grace() {
     aws.faults([puts(latency(Duration::from_secs(60)))]);
     let ports = Ports::clone(&sidecar);
     let hanging = tokio::spawn(async move { ports.try_send("/v1/track", &track(1)).await });
-    until("an event is in flight", SOON, async || (sidecar.status().await.in_flight == 1).then_some(())).await;
+    until("an event is in flight", DEFAULT_TIMEOUT, async || (sidecar.status().await.in_flight == 1).then_some(()))
+        .await;
     let start = Instant::now();
     sidecar.terminate();
-    assert_eq!(sidecar.wait_end(Duration::from_secs(30)).await.code(), Some(0));
+    assert_eq!(sidecar.wait_exit(Duration::from_secs(30)).await.code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(6), "{:?}", start.elapsed());
-    assert!(hanging.await.unwrap().is_err(), "nobody was told 200");
+    assert!(hanging.await.unwrap().is_err(), "the hanging request must get no answer");
 }
 
-/// A client whose request's head never ends, as far as anybody can tell.
+/// The sidecar can't know whether the rest of the head will ever come.
 #[tokio::test]
-async fn half_a_head_keeps_it_a_moment_and_not_its_grace() {
+async fn an_incomplete_head_does_not_delay_the_exit_for_the_drain_grace() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
     setup.flags = vec!["--drain-delay", "0", "--drain-grace", "30"];
     let mut sidecar = setup.start().await;
     sidecar.wait_ready().await;
-    let mut half = Raw::connect(sidecar.events).await;
+    let mut half = RawConnection::connect(sidecar.events).await;
     half.write("POST /v1/track HTTP/1.1\r\nHost: s\r\n").await;
-    until("it is accepted", SOON, async || (sidecar.metric("connections").await >= 1.0).then_some(())).await;
+    until("it is accepted", DEFAULT_TIMEOUT, async || (sidecar.metric("connections").await >= 1.0).then_some(())).await;
     let start = Instant::now();
     sidecar.terminate();
-    assert_eq!(sidecar.wait_end(SOON).await.code(), Some(0));
+    assert_eq!(sidecar.wait_exit(DEFAULT_TIMEOUT).await.code(), Some(0));
     assert!(start.elapsed() < Duration::from_secs(5), "it took {:?}", start.elapsed());
 }
 
 #[tokio::test]
-async fn two_functions_never_see_each_others_events() {
+async fn two_functions_store_events_only_under_their_own_prefixes() {
     let aws = Aws::start(&World::new()).await;
     let prefixed = |prefix: &str| Setup::new(&aws).function(Function::new().with("s3.prefix", json!(prefix)));
     let (one, two) = (prefixed("one/").start().await, prefixed("two/").start().await);
@@ -223,38 +225,38 @@ async fn two_functions_never_see_each_others_events() {
     assert_eq!(places, [place("one/", 1), place("two/", 2)]);
 }
 
-/// Runs a sidecar that is set up wrong.
-async fn run(change: impl FnOnce(&mut Setup)) -> Ended {
+/// Runs a misconfigured sidecar until it exits.
+async fn run_misconfigured(change: impl FnOnce(&mut Setup)) -> ExitOutput {
     let mut setup = Setup::new(&Aws::start(&World::new()).await);
     change(&mut setup);
     setup.run().await
 }
 
-/// It could not begin, and said why in one line.
-fn assert_usage(ended: &Ended, says: &str) {
+/// Asserts that the sidecar exits with EX_USAGE and one line on standard error that contains `expected`.
+fn assert_usage_error(ended: &ExitOutput, expected: &str) {
     let line = &ended.stderr;
-    assert_eq!(ended.code, Some(USAGE), "{line}");
+    assert_eq!(ended.code, Some(EX_USAGE), "{line}");
     assert_eq!(line.lines().count(), 1, "not one line: {line}");
     assert!(line.starts_with("tributary-sidecar: "), "{line}");
-    assert!(line.contains(says), "{says:?} is not in {line}");
+    assert!(line.contains(expected), "{expected:?} is not in {line}");
     assert_eq!(ended.stdout, "");
 }
 
 #[tokio::test]
-async fn wrong_flags_are_told_in_a_line() {
+async fn invalid_flags_are_reported_in_one_line() {
     let cases: [(&[&str], &str); 4] = [
         (&["--nonsense"], "--nonsense"),
         (&["--drain-delay", "soon"], "soon"),
         (&["--drain-grace", "-1"], "-1"),
         (&["--log-level", "debug"], "--log-level"),
     ];
-    for (flags, says) in cases {
-        assert_usage(&run(|setup| setup.flags = flags.to_vec()).await, says);
+    for (flags, expected) in cases {
+        assert_usage_error(&run_misconfigured(|setup| setup.flags = flags.to_vec()).await, expected);
     }
 }
 
 #[tokio::test]
-async fn a_wrong_function_is_told_in_a_line() {
+async fn an_invalid_function_is_reported_in_one_line() {
     let cases = [
         ("roleArn", json!("my-role"), "my-role"),
         ("roleArn", json!("my\nrole"), "my role"),
@@ -266,42 +268,45 @@ async fn a_wrong_function_is_told_in_a_line() {
         ("delivery.key", json!("{type}.json"), "no {messageId}"),
         ("delivery", json!({"mode": "Batch", "key": "{type}.json"}), "no {batchId}"),
     ];
-    for (path, value, says) in cases {
-        assert_usage(&run(|setup| setup.function = Function::new().with(path, value)).await, says);
+    for (path, value, expected) in cases {
+        assert_usage_error(
+            &run_misconfigured(|setup| setup.function = Function::new().with(path, value)).await,
+            expected,
+        );
     }
 }
 
-/// Whoever may write the file can't have the sidecar do something else.
+/// So that changing the file does not change what the sidecar does.
 #[tokio::test]
-async fn a_function_of_another_digest_than_the_one_meant_is_not_run() {
-    let ended = run(|setup| setup.flags = vec!["--config-sha256", "5f1c0c5e"]).await;
-    assert_usage(&ended, "is not what the operator wrote: its SHA-256 is ");
+async fn a_function_with_another_digest_is_refused() {
+    let ended = run_misconfigured(|setup| setup.flags = vec!["--config-sha256", "5f1c0c5e"]).await;
+    assert_usage_error(&ended, "is not what the operator wrote: its SHA-256 is ");
 }
 
 #[tokio::test]
-async fn a_port_that_is_taken_is_a_failure_and_no_usage() {
+async fn a_port_in_use_is_a_failure_but_no_usage_error() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = taken.local_addr().unwrap().to_string();
-    let ended = run(|setup| setup.listen.clone_from(&address)).await;
+    let ended = run_misconfigured(|setup| setup.listen.clone_from(&address)).await;
     assert_eq!(ended.code, Some(1));
     assert!((ended.stdout + &ended.stderr).contains(&format!("binding {address}")));
 }
 
 #[tokio::test]
-async fn help_is_no_mistake() {
-    for (flag, says) in [("--help", "--secrets-dir"), ("--version", "tributary-sidecar ")] {
-        let ended = run(|setup| setup.flags = vec![flag]).await;
+async fn help_and_version_exit_successfully() {
+    for (flag, expected) in [("--help", "--secrets-dir"), ("--version", "tributary-sidecar ")] {
+        let ended = run_misconfigured(|setup| setup.flags = vec![flag]).await;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
-        assert!(ended.stdout.contains(says), "{}", ended.stdout);
+        assert!(ended.stdout.contains(expected), "{}", ended.stdout);
     }
 }
 
 #[tokio::test]
-async fn the_platforms_port_serves_nothing_else() {
+async fn each_port_serves_only_its_own_paths() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     for path in ["/", "/v1/track", "/debug", "/healthz/x"] {
-        assert_eq!(sidecar.ask(path).await.status, 404, "{path}");
+        assert_eq!(sidecar.get_admin(path).await.status, 404, "{path}");
     }
     for path in ["/healthz", "/readyz", "/metrics", "/status"] {
         let url = format!("http://{}{path}", sidecar.events);
@@ -312,33 +317,33 @@ async fn the_platforms_port_serves_nothing_else() {
 
 #[tokio::test]
 async fn the_log_level_is_raised_while_the_sidecar_runs_and_never_lowered() {
-    let (_aws, sidecar) = started(Function::new()).await;
-    let is_logged = async |i| {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
+    let send_and_count_logged = async |i| {
         assert_eq!(sidecar.send("/v1/track", &track(i)).await.status, 200);
-        sidecar.logged("request").len()
+        sidecar.log_lines("request").len()
     };
-    assert_eq!(is_logged(0).await, 0, "requests are logged at info");
+    assert_eq!(send_and_count_logged(0).await, 0, "requests are logged at info");
     for other in ["", "loud", "DEBUG", "error", "warn", "info"] {
-        assert_eq!(sidecar.ask_with_log_level(other).await.status, 200);
+        assert_eq!(sidecar.get_status_with_log_level(other).await.status, 200);
     }
-    assert_eq!(is_logged(1).await, 0);
-    assert!(sidecar.logged("the log level changed").is_empty(), "{}", sidecar.output());
+    assert_eq!(send_and_count_logged(1).await, 0);
+    assert!(sidecar.log_lines("the log level changed").is_empty(), "{}", sidecar.output());
 
-    assert_eq!(sidecar.ask_with_log_level("debug").await.status, 200);
-    until("debug is logged", SOON, async || (is_logged(2).await > 0).then_some(())).await;
-    assert!(sidecar.logged("the body is read").is_empty(), "steps are logged at debug");
-    sidecar.ask_with_log_level("trace").await;
-    until("trace is logged", SOON, async || {
-        is_logged(3).await;
-        (!sidecar.logged("the body is read").is_empty()).then_some(())
+    assert_eq!(sidecar.get_status_with_log_level("debug").await.status, 200);
+    until("debug is logged", DEFAULT_TIMEOUT, async || (send_and_count_logged(2).await > 0).then_some(())).await;
+    assert!(sidecar.log_lines("the body is read").is_empty(), "steps are logged at debug");
+    sidecar.get_status_with_log_level("trace").await;
+    until("trace is logged", DEFAULT_TIMEOUT, async || {
+        send_and_count_logged(3).await;
+        (!sidecar.log_lines("the body is read").is_empty()).then_some(())
     })
     .await;
-    sidecar.ask_with_log_level("error").await;
-    until("info is logged again", SOON, async || {
-        let before = is_logged(4).await;
-        (is_logged(5).await == before).then_some(())
+    sidecar.get_status_with_log_level("error").await;
+    until("info is logged again", DEFAULT_TIMEOUT, async || {
+        let before = send_and_count_logged(4).await;
+        (send_and_count_logged(5).await == before).then_some(())
     })
     .await;
-    let levels: Vec<_> = sidecar.logged("the log level changed").iter().map(|line| line["level"].clone()).collect();
+    let levels: Vec<_> = sidecar.log_lines("the log level changed").iter().map(|line| line["level"].clone()).collect();
     assert_eq!(levels.len(), 3, "{levels:?}");
 }

@@ -1,4 +1,4 @@
-//! Black-box tests of the built sidecar, against an S3 and an STS on this machine.
+//! Black-box tests of the built sidecar against an in-process S3 and STS.
 
 mod access;
 mod answers;

@@ -1,7 +1,7 @@
-//! Memory: whatever clients send, a sidecar takes no more than its configuration accounts for.
+//! Tests that a sidecar's memory stays below the limit that its configuration accounts for, whatever clients send.
 //!
-//! Each load is one that a single client, or a few, can produce with small requests. Peaks are the
-//! kernel's (VmHWM), so they include the program itself.
+//! Each load is one that one client or a few can produce with small requests. Peaks are the kernel's (VmHWM), so they
+//! include the program itself.
 
 use std::path::Path;
 use std::time::Duration;
@@ -15,14 +15,14 @@ use tributary_tests::aws::{latency, puts};
 use tributary_tests::encode::{gzip, zstd};
 use tributary_tests::event::type_name;
 use tributary_tests::http::Answer;
-use tributary_tests::raw::Raw;
-use tributary_tests::wait::{SOON, until};
+use tributary_tests::raw::RawConnection;
+use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World};
 
-/// The two extremes of a node: a small one, and one with many cores and no CPU limit.
+/// The extremes of nodes: few cores, and many cores without a CPU limit.
 const WORKER_THREADS: [&str; 2] = ["2", "64"];
 
-/// The memory limit that the chart gives a sidecar where neither function nor platform names one.
+/// The chart's default memory limit of a sidecar, in bytes.
 fn default_limit() -> usize {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../charts/tributary/values.yaml");
     let text = std::fs::read_to_string(&path).expect("the chart's values");
@@ -32,25 +32,25 @@ fn default_limit() -> usize {
     usize::try_from(limit.thousandths().expect("an amount") / 1000).expect("bytes")
 }
 
-/// The peak that a load may reach: a third below the chart's limit.
-fn bound() -> usize {
+/// The highest peak that a load may cause, in bytes: two thirds of the default limit.
+fn max_peak_bytes() -> usize {
     default_limit() / 3 * 2
 }
 
-/// A webhook's body: many tiny events of several types.
-fn events_of_types(events: usize, types: usize) -> Vec<u8> {
+/// The body of a webhook request: many tiny events of several types, gzipped.
+fn webhook_body_of_types(events: usize, types: usize) -> Vec<u8> {
     let events = (0..events).map(|i| json!({"type": type_name(i % types), "userId": "u"}));
     gzip(json!(events.collect::<Vec<_>>()).to_string().as_bytes())
 }
 
-/// A batch whose context is copied into each of its events.
-fn shared_context(events: usize, context_bytes: usize) -> Vec<u8> {
+/// The body of a batch request whose context is copied into each of its events, gzipped.
+fn batch_with_shared_context(events: usize, context_bytes: usize) -> Vec<u8> {
     let events = vec![json!({"type": "page", "userId": "u"}); events];
     let context = json!({"filler": "x".repeat(context_bytes)});
     gzip(json!({"batch": events, "context": context}).to_string().as_bytes())
 }
 
-fn batches(batch: &Value) -> Function {
+fn batch_function(batch: &Value) -> Function {
     Function::new().with("delivery", json!({"mode": "Batch", "batch": batch}))
 }
 
@@ -59,8 +59,8 @@ type Request = (&'static str, &'static [(&'static str, &'static str)], Vec<u8>);
 
 const GZIPPED: &[(&str, &str)] = &[("content-encoding", "gzip")];
 
-/// A ready sidecar whose sealed batches wait for S3.
-async fn started(function: Function, threads: &'static str) -> (Aws, SidecarProcess) {
+/// A ready sidecar, and an S3 that delays each PUT by 200 ms.
+async fn start_ready(function: Function, threads: &'static str) -> (Aws, SidecarProcess) {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws).function(function);
     setup.flags.extend(["--worker-threads", threads]);
@@ -70,16 +70,17 @@ async fn started(function: Function, threads: &'static str) -> (Aws, SidecarProc
     (aws, sidecar)
 }
 
-/// The peak of a sidecar's memory after `requests` at once, each of which must be answered.
-async fn peak(function: Function, threads: &'static str, requests: &[Request]) -> (usize, usize) {
-    let (_aws, sidecar) = started(function, threads).await;
+/// Sends all requests at once. Returns the peak of the sidecar's memory in bytes, and how many requests were answered
+/// 200.
+async fn peak_after(function: Function, threads: &'static str, requests: &[Request]) -> (usize, usize) {
+    let (_aws, sidecar) = start_ready(function, threads).await;
     let stored = send(&sidecar, requests).await;
     let peak = sidecar.peak_memory();
     println!("{threads} threads, {} requests, {stored} stored: {} MiB", requests.len(), peak >> 20);
     (peak, stored)
 }
 
-/// Sends all requests at once; how many were stored.
+/// Sends all requests at once, asserts that each gets an allowed answer, and returns how many were answered 200.
 async fn send(ports: &Ports, requests: &[Request]) -> usize {
     let send = async |(path, headers, body): &Request| {
         ports.request(Method::POST, path, headers, body.clone()).await.expect("an answer")
@@ -87,58 +88,69 @@ async fn send(ports: &Ports, requests: &[Request]) -> usize {
     let answers: Vec<Answer> = join_all(requests.iter().map(send)).await;
     for answer in &answers {
         let is_answered = match answer.status {
-            // 408 is for clients that send too slowly, as those of a busy machine do.
+            // 408 is for clients that send too slowly, as those on a busy machine do.
             200 | 408 => true,
             400 => answer.code() == "batch_too_large",
-            status => matches!(status, 429 | 503) && answer.says_when_to_retry(),
+            status => matches!(status, 429 | 503) && answer.has_valid_retry_after(),
         };
         assert!(is_answered, "{}: {}", answer.status, answer.text());
     }
     answers.iter().filter(|answer| answer.status == 200).count()
 }
 
-/// Holds a load to the bound with each number of threads.
+/// Asserts that the peak stays below the bound with each number of threads.
 async fn assert_bounded(function: &Function, requests: &[Request]) {
     for threads in WORKER_THREADS {
-        let (peak, stored) = peak(function.clone(), threads, requests).await;
-        assert!(stored > 0, "nothing was stored: what is refused takes no memory");
-        assert!(peak < bound(), "{} MiB with {threads} threads, over {} MiB", peak >> 20, bound() >> 20);
+        let (peak, stored) = peak_after(function.clone(), threads, requests).await;
+        assert!(stored > 0, "nothing was stored, and refused requests need no memory");
+        assert!(
+            peak < max_peak_bytes(),
+            "{} MiB with {threads} threads, over {} MiB",
+            peak >> 20,
+            max_peak_bytes() >> 20
+        );
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn many_types_in_one_request_do_not_multiply_compressors() {
+async fn many_types_in_one_request_stay_within_the_memory_limit() {
     for compression in ["gzip", "zstd", "none"] {
-        let function = batches(&json!({"compression": compression}));
-        assert_bounded(&function, &[("/", GZIPPED, events_of_types(4_000, 12))]).await;
-        assert_bounded(&function, &vec![("/", GZIPPED, events_of_types(4_000, 200)); 4]).await;
+        let function = batch_function(&json!({"compression": compression}));
+        assert_bounded(&function, &[("/", GZIPPED, webhook_body_of_types(4_000, 12))]).await;
+        assert_bounded(&function, &vec![("/", GZIPPED, webhook_body_of_types(4_000, 200)); 4]).await;
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_batch_per_event_costs_what_its_event_does() {
+async fn one_batch_per_event_stays_within_the_memory_limit() {
     for compression in ["gzip", "zstd"] {
-        let function = batches(&json!({"compression": compression, "maxEvents": 1}));
-        let request = ("/v1/batch", GZIPPED, shared_context(2_500, 10));
+        let function = batch_function(&json!({"compression": compression, "maxEvents": 1}));
+        let request = ("/v1/batch", GZIPPED, batch_with_shared_context(2_500, 10));
         assert_bounded(&function, std::slice::from_ref(&request)).await;
-        // Ten thousand PUTs, which a slow machine does not get done before the clients are to be answered.
+        // Ten thousand PUTs, which a slow machine does not complete before the clients must be answered: so none may be
+        // stored.
         for threads in WORKER_THREADS {
-            let (peak, _) = peak(function.clone(), threads, &vec![request.clone(); 4]).await;
-            assert!(peak < bound(), "{} MiB with {threads} threads, over {} MiB", peak >> 20, bound() >> 20);
+            let (peak, _) = peak_after(function.clone(), threads, &vec![request.clone(); 4]).await;
+            assert!(
+                peak < max_peak_bytes(),
+                "{} MiB with {threads} threads, over {} MiB",
+                peak >> 20,
+                max_peak_bytes() >> 20
+            );
         }
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_context_that_is_copied_into_every_event_is_reserved_before_it_is_copied() {
-    let requests = vec![("/v1/batch", GZIPPED, shared_context(500, 32_000)); 64];
+async fn a_context_copied_into_every_event_stays_within_the_memory_limit() {
+    let requests = vec![("/v1/batch", GZIPPED, batch_with_shared_context(500, 32_000)); 64];
     assert_bounded(&Function::new(), &requests).await;
-    assert_bounded(&batches(&json!({})), &requests).await;
+    assert_bounded(&batch_function(&json!({})), &requests).await;
 }
 
 /// Answers wait in memory for clients that do not read them.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn answers_that_nobody_reads_are_small() {
+async fn unread_answers_stay_within_the_memory_limit() {
     let body = gzip(json!(vec!["x".repeat(80); 4_000]).to_string().as_bytes());
     let mut request =
         format!("POST / HTTP/1.1\r\nHost: s\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len())
@@ -146,10 +158,10 @@ async fn answers_that_nobody_reads_are_small() {
     request.extend(body);
     let (clients, pipelined) = (600, 5);
     for threads in WORKER_THREADS {
-        let (_aws, sidecar) = started(Function::new(), threads).await;
+        let (_aws, sidecar) = start_ready(Function::new(), threads).await;
         let mut all = Vec::new();
         for _ in 0..clients {
-            let mut raw = Raw::without_room(sidecar.events).await;
+            let mut raw = RawConnection::with_small_receive_buffer(sidecar.events).await;
             raw.write(request.repeat(pipelined)).await;
             all.push(raw);
         }
@@ -162,39 +174,39 @@ async fn answers_that_nobody_reads_are_small() {
         until("all are answered", Duration::from_secs(120), async || (counted().await >= sent).then_some(())).await;
         let peak = sidecar.peak_memory();
         println!("{threads} threads, {clients} clients that do not read: {} MiB", peak >> 20);
-        assert!(peak < bound(), "{} MiB, over {} MiB", peak >> 20, bound() >> 20);
+        assert!(peak < max_peak_bytes(), "{} MiB, over {} MiB", peak >> 20, max_peak_bytes() >> 20);
     }
 }
 
-/// They wait with the good one for its batch, when what the request reserved is given back.
+/// The rejections wait with the valid event for its batch, after the request's own reservation is released.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn what_is_refused_beside_a_good_event_waits_in_little_memory() {
+async fn rejections_beside_a_valid_event_stay_within_the_memory_limit() {
     let good = json!({"type": "track", "userId": "u", "event": "e"}).to_string();
     let body = format!("[{good}{}]", ",1".repeat(3_999)).into_bytes();
     let requests = vec![("/", GZIPPED, gzip(&body)); 1_000];
-    assert_bounded(&batches(&json!({})), &requests).await;
+    assert_bounded(&batch_function(&json!({})), &requests).await;
 }
 
-/// Threads and what the allocator keeps for each of them come on top of what the requests reserve.
+/// The threads, and what the allocator keeps for each of them, need memory beyond what the requests reserve.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn small_bodies_that_decompress_to_large_ones_take_little_with_any_number_of_threads() {
+async fn small_bodies_that_decompress_to_large_ones_stay_within_the_memory_limit() {
     let event = json!({"type": "track", "userId": "u", "event": "e", "properties": {"p": "x".repeat(1_900)}});
     let requests = vec![("/", GZIPPED, gzip(json!(vec![event; 3_990]).to_string().as_bytes())); 1_000];
-    assert_bounded(&batches(&json!({})), &requests).await;
+    assert_bounded(&batch_function(&json!({})), &requests).await;
 }
 
-/// glibc's allocator keeps nearly all of it.
+/// glibc's allocator would keep nearly all of it.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_goes_back_to_the_kernel_after_a_burst() {
-    let burst = vec![("/v1/batch", GZIPPED, shared_context(500, 32_000)); 64];
+async fn memory_is_returned_to_the_kernel_after_a_burst() {
+    let burst = vec![("/v1/batch", GZIPPED, batch_with_shared_context(500, 32_000)); 64];
     for threads in WORKER_THREADS {
-        let (_aws, sidecar) = started(batches(&json!({})), threads).await;
+        let (_aws, sidecar) = start_ready(batch_function(&json!({})), threads).await;
         let at_rest = sidecar.memory_now();
         assert!(send(&sidecar, &burst).await > 0, "nothing was stored");
         let peak = sidecar.peak_memory();
         assert!(peak > 2 * at_rest, "no burst: {} MiB, and {} MiB at rest", peak >> 20, at_rest >> 20);
-        let after = until("half of what the burst took is given back", SOON, async || {
+        let after = until("half of what the burst took is given back", DEFAULT_TIMEOUT, async || {
             let now = sidecar.memory_now();
             (now < at_rest.midpoint(peak)).then_some(now)
         });
@@ -203,7 +215,7 @@ async fn memory_goes_back_to_the_kernel_after_a_burst() {
     }
 }
 
-/// How a request's body is sent.
+/// The content encoding of a request.
 #[derive(Clone, Copy, Debug)]
 enum Encoding {
     Identity,
@@ -211,14 +223,14 @@ enum Encoding {
     Zstd,
 }
 
-/// One kind of request, sent by many clients at once.
+/// A kind of request that many clients send at once.
 #[derive(Clone, Debug)]
 struct Shape {
     events: usize,
     types: usize,
-    /// Bytes of each event beside what it must have.
+    /// Additional bytes per event.
     filler: usize,
-    /// Bytes of the context that is copied into each event; nothing on a webhook.
+    /// Bytes of the context that is copied into each event; not for a webhook.
     context: usize,
     webhook: bool,
     encoding: Encoding,
@@ -265,7 +277,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     let encoding = prop::sample::select(vec![Encoding::Identity, Encoding::Gzip, Encoding::Zstd]);
     (1_usize..2_500, 1_usize..300, 0_usize..30_000, 0_usize..32_000, any::<bool>(), encoding, 1_usize..64).prop_map(
         |(events, types, filler, context, webhook, encoding, clients)| {
-            // Within what a body may have: 1 MiB on /v1 and 8 MiB on a webhook.
+            // Within the limits of bodies: 1 MiB on /v1, 8 MiB on a webhook.
             let most = if webhook { 7_500_000 } else { 900_000 };
             let events = events.min(most / (filler + 120)).max(1);
             Shape { events, types, filler, context, webhook, encoding, clients }
@@ -273,7 +285,7 @@ fn shape() -> impl Strategy<Value = Shape> {
     )
 }
 
-/// Functions that the default limit has to be enough for.
+/// Functions for which the default limit must suffice.
 fn function() -> impl Strategy<Value = Function> {
     let compression = prop::sample::select(vec!["gzip", "zstd", "none"]);
     let batch = (
@@ -282,7 +294,7 @@ fn function() -> impl Strategy<Value = Function> {
         prop::sample::select(vec!["64Ki", "1Mi", "5Mi"]),
     )
         .prop_map(|(compression, events, bytes)| {
-            batches(&json!({"compression": compression, "maxEvents": events, "maxBytes": bytes}))
+            batch_function(&json!({"compression": compression, "maxEvents": events, "maxBytes": bytes}))
         });
     prop_oneof![Just(Function::new()), batch]
 }
@@ -291,7 +303,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 12, max_shrink_iters: 0, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_shape_of_requests_takes_more_than_the_bound(
+    fn random_requests_stay_within_the_memory_limit(
         function in function(),
         shapes in prop::collection::vec(shape(), 1..4),
         threads in prop::sample::select(WORKER_THREADS.to_vec()),
@@ -301,7 +313,7 @@ proptest! {
             .iter()
             .flat_map(|shape| vec![(shape.path(), shape.headers(), shape.body()); shape.clients])
             .collect();
-        let (peak, _) = runtime.block_on(peak(function, threads, &requests));
-        prop_assert!(peak < bound(), "{} MiB, over {} MiB", peak >> 20, bound() >> 20);
+        let (peak, _) = runtime.block_on(peak_after(function, threads, &requests));
+        prop_assert!(peak < max_peak_bytes(), "{} MiB, over {} MiB", peak >> 20, max_peak_bytes() >> 20);
     }
 }

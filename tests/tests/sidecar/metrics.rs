@@ -1,5 +1,5 @@
-//! What the sidecar counts: in the format that is asked for, as Prometheus wants it, and as
-//! `docs/metrics.md` says.
+//! Tests the sidecar's metrics: content negotiation, promlint's conventions, and that `docs/metrics.md` lists exactly
+//! these metrics and the operator's.
 
 use std::collections::BTreeSet;
 
@@ -15,12 +15,12 @@ use tributary_runtime::exposition::Format;
 use tributary_tests::aws::{error, puts};
 use tributary_tests::event::track;
 use tributary_tests::http::Http;
-use tributary_tests::{Function, Ports, promlint, started};
+use tributary_tests::{Function, Ports, promlint, start_ready};
 
 const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
 const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Requests of every kind that is soon answered.
+/// Sends requests with each kind of answer that takes no time: 200, 400, 404 and 405.
 async fn send_traffic(sidecar: &Ports) {
     for (path, body, status) in [
         ("/v1/track", track(1), 200),
@@ -34,20 +34,20 @@ async fn send_traffic(sidecar: &Ports) {
     assert_eq!(sidecar.request(Method::GET, "/v1/page", &[], "").await.expect("an answer").status, 405);
 }
 
-/// The names of all series.
-fn series(metrics: &str) -> BTreeSet<&str> {
+/// The names and labels of all series.
+fn series_names(metrics: &str) -> BTreeSet<&str> {
     let samples = metrics.lines().filter(|line| !line.starts_with('#'));
     samples.filter_map(|line| Some(line.rsplit_once(' ')?.0)).collect()
 }
 
-/// The names of all metrics.
-fn names(metrics: &str) -> BTreeSet<&str> {
+/// The names of all metric families.
+fn metric_names(metrics: &str) -> BTreeSet<&str> {
     metrics.lines().filter_map(|line| Some(line.strip_prefix("# TYPE ")?.split_once(' ')?.0)).collect()
 }
 
 #[tokio::test]
-async fn the_format_is_the_one_that_is_asked_for() {
-    let (_aws, sidecar) = started(Function::new()).await;
+async fn the_format_follows_the_accept_header() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
     let (http, url) = (Http::new(), format!("http://{}/metrics", sidecar.admin));
     for (accept, content_type, has_end) in [
         (None, TEXT, false),
@@ -65,33 +65,37 @@ async fn the_format_is_the_one_that_is_asked_for() {
 }
 
 #[tokio::test]
-async fn metrics_are_clean_before_and_after_traffic_and_no_series_appears() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn metrics_pass_promlint_before_and_after_traffic_and_no_series_appears() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let before = sidecar.metrics().await;
     promlint::assert_clean(&before);
     aws.faults([Fault { count: Some(1), ..puts(error("SlowDown")) }]);
     send_traffic(&sidecar).await;
     let after = sidecar.metrics().await;
     promlint::assert_clean(&after);
-    assert_eq!(series(&after), series(&before), "rate() does not see the first increase of a series that appears");
+    assert_eq!(
+        series_names(&after),
+        series_names(&before),
+        "rate() does not see the first increase of a series that appears"
+    );
     assert_eq!(sidecar.metric("upload_errors_total{code=\"Throttled\"}").await, 1.0);
 }
 
 #[tokio::test]
 async fn the_reference_lists_every_metric_and_no_other() {
-    let (_aws, sidecar) = started(Function::new()).await;
+    let (_aws, sidecar) = start_ready(Function::new()).await;
     let page = include_str!("../../../docs/metrics.md");
-    // A metric's row begins with its name.
+    // A metric's table row starts with its name.
     let documented = |heading: &str| -> BTreeSet<&str> {
         let section = page.split("\n## ").find(|section| section.starts_with(heading)).expect("the section");
         section.lines().filter_map(|line| line.strip_prefix("| `")?.split_once('`')).map(|(name, _)| name).collect()
     };
-    assert_eq!(documented("The sidecar's metrics"), names(&sidecar.metrics().await));
+    assert_eq!(documented("The sidecar's metrics"), metric_names(&sidecar.metrics().await));
     let operator = Metrics::new();
-    // The families without a series before they have counted, or know of a function.
+    // These families have no series until they have counted something or a function is known.
     operator.api_request(ApiRequest { verb: "get", kind: "Deployment" });
     let (r#type, status, reason) = (ConditionType::Ready, Truth::True, Reason::Ok);
     operator
         .function(&FunctionRef::new("shop", "orders"), &[Finding { r#type, status, reason, message: String::new() }]);
-    assert_eq!(documented("The operator's metrics"), names(&operator.encode(Format::Text)));
+    assert_eq!(documented("The operator's metrics"), metric_names(&operator.encode(Format::Text)));
 }

@@ -1,4 +1,4 @@
-//! What becomes of an event: its object, the object's key, and all that S3 is told with it.
+//! Tests how an event becomes an object: its content, its key, and the options of its PutObject request.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -8,12 +8,12 @@ use tributary_crds::conditions::ConditionType::BucketWritable;
 use tributary_crds::conditions::{Reason, Truth};
 use tributary_local_aws::Fault;
 use tributary_tests::aws::{error, puts, respond};
-use tributary_tests::event::{HAPPENED, HAPPENED_MILLIS, batch, message_id, track, track_key};
+use tributary_tests::event::{EVENT_TIME, EVENT_TIME_MILLIS, batch, message_id, track, track_key};
 use tributary_tests::stored::{assert_exactly, event};
-use tributary_tests::{Aws, Function, Setup, World, endless, started};
+use tributary_tests::{Aws, Function, Setup, World, endless, start_ready};
 
-/// One event of each type, with what such an event has, and a member that nobody knows.
-fn six() -> Vec<(&'static str, Value)> {
+/// One event of each type, with the fields that such an event has, and an unknown field.
+fn one_event_per_type() -> Vec<(&'static str, Value)> {
     let own = [
         ("track", json!({"event": "Order Placed", "properties": {"price": 1.5, "items": ["a", {"b": null}]}})),
         ("identify", json!({"traits": {"email": "a@example.com", "logins": 5}})),
@@ -27,7 +27,7 @@ fn six() -> Vec<(&'static str, Value)> {
             let fields = event.as_object_mut().expect("an object");
             fields.insert("messageId".to_owned(), json!(format!("the-{kind}")));
             fields.insert("userId".to_owned(), json!("user-1"));
-            fields.insert("timestamp".to_owned(), json!(HAPPENED));
+            fields.insert("timestamp".to_owned(), json!(EVENT_TIME));
             fields.insert("sentAt".to_owned(), json!("2026-11-23T10:00:30.000Z"));
             fields.insert("context".to_owned(), json!({"library": {"name": "test", "version": "1"}}));
             fields.insert("unheardOf".to_owned(), json!({"é": [1, 2.50, "\u{1F980}"]}));
@@ -36,7 +36,8 @@ fn six() -> Vec<(&'static str, Value)> {
         .collect()
 }
 
-/// Every field of `sent` is there as it was, and beside it only what the server knows.
+/// Asserts that every field of `sent` is stored unchanged except the corrected timestamp, and that only fields set by
+/// the sidecar are added.
 fn assert_stamped(kind: &str, sent: &Value, stored: &Value) {
     let corrected = ["timestamp"];
     for (field, value) in sent.as_object().expect("an object") {
@@ -55,21 +56,21 @@ fn assert_stamped(kind: &str, sent: &Value, stored: &Value) {
         |field: &str| stored[field].as_str().and_then(|text| text.parse::<jiff::Timestamp>().ok()).expect("a time");
     let away = time("receivedAt").duration_since(jiff::Timestamp::now());
     assert!(away.unsigned_abs() < Duration::from_secs(60), "receivedAt is {}", stored["receivedAt"]);
-    // As Segment corrects a client's clock: receivedAt - (sentAt - originalTimestamp).
+    // The timestamp as Segment corrects a client's clock: receivedAt - (sentAt - originalTimestamp).
     let happened = time("receivedAt") - (time("sentAt").duration_since(time("originalTimestamp")));
     assert_eq!(time("timestamp"), happened, "{kind}");
 }
 
 #[tokio::test]
-async fn an_event_of_each_type_is_an_object_field_for_field() {
-    let (aws, sidecar) = started(Function::new()).await;
-    for (kind, event) in six() {
+async fn an_event_of_each_type_becomes_an_object_with_all_its_fields() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
+    for (kind, event) in one_event_per_type() {
         let answer = sidecar.send(&format!("/v1/{kind}"), &event).await;
         assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()), "{kind}");
     }
     assert_eq!(aws.objects().len(), 6);
-    for (kind, sent) in six() {
-        let object = aws.object(&format!("{kind}/{HAPPENED_MILLIS}-the-{kind}.json"));
+    for (kind, sent) in one_event_per_type() {
+        let object = aws.object(&format!("{kind}/{EVENT_TIME_MILLIS}-the-{kind}.json"));
         assert_stamped(kind, &sent, &event(&object));
         assert_eq!(object.content_type.as_deref(), Some("application/json"));
         assert_eq!(sidecar.metric(&format!("events_stored_total{{type=\"{kind}\"}}")).await, 1.0);
@@ -80,9 +81,9 @@ async fn an_event_of_each_type_is_an_object_field_for_field() {
 }
 
 #[tokio::test]
-async fn a_batch_of_all_types_is_one_object_an_event_with_the_batchs_context() {
-    let (aws, sidecar) = started(Function::new()).await;
-    let events: Vec<_> = six()
+async fn a_batch_becomes_one_object_per_event_with_the_batchs_context() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
+    let events: Vec<_> = one_event_per_type()
         .into_iter()
         .map(|(kind, mut event)| {
             event["type"] = json!(kind);
@@ -97,8 +98,8 @@ async fn a_batch_of_all_types_is_one_object_an_event_with_the_batchs_context() {
     });
     assert_eq!(sidecar.send("/v1/batch", &body).await.status, 200);
     assert_eq!(aws.objects().len(), 6);
-    for (kind, mut sent) in six() {
-        let stored = event(&aws.object(&format!("{kind}/{HAPPENED_MILLIS}-the-{kind}.json")));
+    for (kind, mut sent) in one_event_per_type() {
+        let stored = event(&aws.object(&format!("{kind}/{EVENT_TIME_MILLIS}-the-{kind}.json")));
         sent["context"]["ip"] = json!("192.0.2.1");
         sent["integrations"] = json!({"All": true});
         assert_stamped(kind, &sent, &stored);
@@ -106,8 +107,8 @@ async fn a_batch_of_all_types_is_one_object_an_event_with_the_batchs_context() {
 }
 
 #[tokio::test]
-async fn numbers_keep_their_digits_and_the_write_key_is_taken_out() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn numbers_keep_their_digits_and_the_write_key_is_removed() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let body = r#"{"writeKey":"k3y","userId":9007199254740993000,"event":"e","messageId":"m1","properties":{"price":1.50,"big":1e400,"text":"\u00e9\/"}}"#;
     let answer = sidecar.request(hyper::Method::POST, "/v1/track", &[], body).await.unwrap();
     assert_eq!(answer.status, 200);
@@ -120,8 +121,8 @@ async fn numbers_keep_their_digits_and_the_write_key_is_taken_out() {
 }
 
 #[tokio::test]
-async fn an_event_without_an_id_and_a_time_gets_both() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn an_event_without_message_id_and_timestamp_gets_both() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let sent = json!({"userId": "u", "event": "e"});
     assert_eq!(sidecar.send("/v1/track", &sent).await.status, 200);
     let object = aws.objects().remove(0);
@@ -136,8 +137,8 @@ async fn an_event_without_an_id_and_a_time_gets_both() {
 }
 
 #[tokio::test]
-async fn a_batch_sent_twice_is_the_same_objects() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn a_batch_sent_twice_creates_no_second_objects() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let ids: Vec<_> = (0..50).map(message_id).collect();
     for _ in 0..2 {
         assert_eq!(sidecar.send("/v1/batch", &batch(0..50)).await.status, 200);
@@ -149,15 +150,15 @@ async fn a_batch_sent_twice_is_the_same_objects() {
 }
 
 #[tokio::test]
-async fn a_thousand_events_of_one_millisecond_are_a_thousand_objects() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn a_thousand_events_of_one_millisecond_become_a_thousand_objects() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     assert_eq!(sidecar.send("/v1/batch", &batch(0..1000)).await.status, 200);
     let keys: BTreeSet<_> = aws.objects().into_iter().map(|object| object.key).collect();
     assert_eq!(keys, (0..1000).map(track_key).collect());
 }
 
 #[tokio::test]
-async fn every_option_of_the_bucket_reaches_s3() {
+async fn s3_options_of_the_function_reach_s3() {
     let key_id = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     let function = Function::new()
         .with("s3.prefix", json!("events/orders/"))
@@ -165,7 +166,7 @@ async fn every_option_of_the_bucket_reaches_s3() {
         .with("s3.storageClass", json!("STANDARD_IA"))
         .with("s3.tags", json!({"team": "data", "cost center": "4+2=6"}))
         .with("s3.expectedBucketOwner", json!("123456789012"));
-    let (aws, sidecar) = started(function).await;
+    let (aws, sidecar) = start_ready(function).await;
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     let object = aws.object(&format!("events/orders/{}", track_key(1)));
     assert_eq!(object.encryption.as_deref(), Some("aws:kms"));
@@ -179,16 +180,16 @@ async fn every_option_of_the_bucket_reaches_s3() {
 }
 
 #[tokio::test]
-async fn objects_can_be_encrypted_with_s3s_own_keys() {
-    let (aws, sidecar) = started(Function::new().with("s3.encryption", json!({"type": "S3"}))).await;
+async fn objects_can_be_encrypted_with_s3_managed_keys() {
+    let (aws, sidecar) = start_ready(Function::new().with("s3.encryption", json!({"type": "S3"}))).await;
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     let object = aws.object(&track_key(1));
     assert_eq!((object.encryption.as_deref(), object.kms_key_id), (Some("AES256"), None));
 }
 
 #[tokio::test]
-async fn without_options_s3_is_told_nothing() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn without_s3_options_the_request_has_none() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     let object = aws.object(&track_key(1));
     assert_eq!((object.encryption, object.kms_key_id, object.storage_class), (None, None, None));
@@ -196,16 +197,16 @@ async fn without_options_s3_is_told_nothing() {
 }
 
 #[tokio::test]
-async fn a_function_can_have_keys_of_its_own() {
+async fn a_key_template_sets_the_object_keys() {
     let template = "{event}/dt={yyyy-MM-dd}/hour={HH}/{mm}{ss}/{type}/{userId}/{millis}.{messageId}.json";
-    let (aws, sidecar) = started(Function::new().with("delivery.key", json!(template))).await;
+    let (aws, sidecar) = start_ready(Function::new().with("delivery.key", json!(template))).await;
     let mut odd = track(1);
     odd["event"] = json!("Order/Placed ..é");
     odd["userId"] = json!(42);
     odd["messageId"] = json!("a/b%2Fc");
     odd["timestamp"] = json!("2026-11-23T23:59:58.123+01:00");
     assert_eq!(sidecar.send("/v1/track", &odd).await.status, 200);
-    let page = json!({"type": "page", "messageId": "p", "anonymousId": "a", "timestamp": HAPPENED});
+    let page = json!({"type": "page", "messageId": "p", "anonymousId": "a", "timestamp": EVENT_TIME});
     assert_eq!(sidecar.send("/v1/page", &page).await.status, 200);
     let keys: Vec<_> = aws.objects().into_iter().map(|object| object.key).collect();
     let of_track = "Order%2FPlaced%20%2E%2E%C3%A9/dt=2026-11-23/hour=22/5958/track/42/1795474798123.a%2Fb%252Fc.json";
@@ -214,8 +215,8 @@ async fn a_function_can_have_keys_of_its_own() {
 }
 
 #[tokio::test]
-async fn a_store_without_conditional_writes_is_overwritten() {
-    let (aws, sidecar) = started(Function::new().with("s3.conditionalWrites", json!(false))).await;
+async fn without_conditional_writes_an_object_is_overwritten() {
+    let (aws, sidecar) = start_ready(Function::new().with("s3.conditionalWrites", json!(false))).await;
     for _ in 0..2 {
         assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     }
@@ -225,16 +226,16 @@ async fn a_store_without_conditional_writes_is_overwritten() {
 }
 
 #[tokio::test]
-async fn every_path_of_every_library_takes_its_events() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn every_path_that_client_libraries_use_accepts_events() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let letters = [("t", "track"), ("i", "identify"), ("p", "page"), ("s", "screen"), ("g", "group"), ("a", "alias")];
     let mut stored = BTreeSet::new();
     for (letter, kind) in letters {
         for path in [format!("/v1/{letter}"), format!("/v1/{letter}/"), format!("/v1/{kind}/")] {
             let id = format!("{kind}-{}", stored.len());
-            let event = json!({"messageId": id, "userId": "u", "event": "E", "timestamp": HAPPENED});
+            let event = json!({"messageId": id, "userId": "u", "event": "E", "timestamp": EVENT_TIME});
             assert_eq!(sidecar.send(&path, &event).await.status, 200, "{path}");
-            stored.insert(format!("{kind}/{HAPPENED_MILLIS}-{id}.json"));
+            stored.insert(format!("{kind}/{EVENT_TIME_MILLIS}-{id}.json"));
         }
     }
     for (i, path) in ["/v1/b", "/v1/import", "/v1/import/", "/v1/batch/"].into_iter().enumerate() {
@@ -245,10 +246,10 @@ async fn every_path_of_every_library_takes_its_events() {
 }
 
 #[tokio::test]
-async fn events_that_the_filter_leaves_out_are_answered_200_and_not_stored() {
+async fn filtered_events_are_answered_200_and_not_stored() {
     let events = json!({"types": ["track", "page"], "names": ["Order *"]});
-    let (aws, sidecar) = started(Function::new().with("events", events)).await;
-    let event = |id: &str, kind: &str, name: &str| json!({"messageId": id, "userId": "u", "type": kind, "event": name, "timestamp": HAPPENED});
+    let (aws, sidecar) = start_ready(Function::new().with("events", events)).await;
+    let event = |id: &str, kind: &str, name: &str| json!({"messageId": id, "userId": "u", "type": kind, "event": name, "timestamp": EVENT_TIME});
     let batch = json!({"batch": [
         event("kept", "track", "Order Placed"),
         event("other-name", "track", "Signed Up"),
@@ -263,21 +264,21 @@ async fn events_that_the_filter_leaves_out_are_answered_200_and_not_stored() {
     assert_eq!(sidecar.metric("events_received_total{type=\"track\"}").await, 3.0);
 }
 
-/// The store answers 412 to every `If-None-Match`.
-fn refuses_conditions() -> Fault {
+/// A store that answers 412 to every `If-None-Match`.
+fn refused_conditions() -> Fault {
     Fault { conditional: Some(true), ..puts(error("PreconditionFailed")) }
 }
 
 #[tokio::test]
-async fn a_store_that_refuses_every_condition_stores_each_event_once_and_is_told_with_the_setting() {
+async fn a_store_that_refuses_every_condition_stores_each_event_once_and_the_setting_is_reported() {
     for (function, path, body, objects) in [
         (Function::new(), "/v1/batch", batch(0..4), 4),
-        // A key that was made here can't have existed: that proves it at once.
+        // A key that the sidecar has generated can't have existed: so the first 412 proves the fault.
         (Function::new(), "/v1/track", json!({"userId": "u", "event": "e"}), 1),
         (Function::new().with("delivery.mode", json!("Batch")), "/v1/batch", batch(0..4), 1),
     ] {
-        let (aws, sidecar) = started(function).await;
-        aws.faults([refuses_conditions()]);
+        let (aws, sidecar) = start_ready(function).await;
+        aws.faults([refused_conditions()]);
         let fresh = objects == 1;
         assert_eq!(sidecar.send(path, &body).await.status, 200);
         assert_eq!(aws.objects().len(), objects);
@@ -289,9 +290,9 @@ async fn a_store_that_refuses_every_condition_stores_each_event_once_and_is_told
             );
             assert_eq!(sidecar.send("/v1/batch", &batch(4..12)).await.status, 200);
         }
-        let said = sidecar.condition(BucketWritable).await;
-        assert_eq!((said.status, said.reason), (Truth::True, Reason::ConditionalWritesUnsupported));
-        assert!(said.message.contains("set spec.s3.conditionalWrites: false"), "{}", said.message);
+        let reported = sidecar.condition(BucketWritable).await;
+        assert_eq!((reported.status, reported.reason), (Truth::True, Reason::ConditionalWritesUnsupported));
+        assert!(reported.message.contains("set spec.s3.conditionalWrites: false"), "{}", reported.message);
         assert_eq!(sidecar.metric("events_deduplicated_total").await, 0.0);
         aws.faults([]);
         assert_eq!(sidecar.send("/v1/track", &track(100)).await.status, 200);
@@ -300,14 +301,14 @@ async fn a_store_that_refuses_every_condition_stores_each_event_once_and_is_told
 }
 
 #[tokio::test]
-async fn an_event_sent_again_to_a_new_sidecar_is_still_one_object() {
-    let (aws, first) = started(Function::new()).await;
+async fn an_event_resent_to_a_new_sidecar_is_one_object() {
+    let (aws, first) = start_ready(Function::new()).await;
     assert_eq!(first.send("/v1/track", &track(1)).await.status, 200);
     let second = Setup::new(&aws).start().await;
     second.wait_ready().await;
     assert_eq!(second.send("/v1/track", &track(1)).await.status, 200);
     assert_eq!(aws.objects().len(), 1);
-    // From the first new event on, the store is seen to honour conditions.
+    // From the first new event on, the store is known to honor conditions.
     assert_eq!(second.send("/v1/track", &track(2)).await.status, 200);
     for _ in 0..2 {
         assert_eq!(second.send("/v1/track", &track(2)).await.status, 200);
@@ -317,7 +318,7 @@ async fn an_event_sent_again_to_a_new_sidecar_is_still_one_object() {
 }
 
 #[tokio::test]
-async fn a_412_that_proves_nothing_acknowledges_nothing() {
+async fn an_inconclusive_412_acknowledges_no_event() {
     let xml = "<Error><Code>SomethingElse</Code><Message>no</Message></Error>";
     let s3 = [("x-amz-request-id", "1")];
     for (conditional, action) in [
@@ -329,7 +330,7 @@ async fn a_412_that_proves_nothing_acknowledges_nothing() {
         (true, respond(412, &[], "<html>")),
     ] {
         let function = Function::new().with("s3.conditionalWrites", json!(conditional));
-        let (aws, sidecar) = started(function).await;
+        let (aws, sidecar) = start_ready(function).await;
         aws.faults([puts(action.clone())]);
         let answer = sidecar.send("/v1/track", &track(1)).await;
         assert_eq!((answer.status, answer.code().as_str()), (503, "S3Error"), "{action:?}: {}", answer.text());
@@ -338,8 +339,8 @@ async fn a_412_that_proves_nothing_acknowledges_nothing() {
 }
 
 #[tokio::test]
-async fn an_answer_that_s3_does_not_give_acknowledges_nothing() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn an_answer_that_is_not_s3s_success_acknowledges_no_event() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let id = ("x-amz-request-id", "1");
     let error_in_200 = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>";
     let answers = [
@@ -352,12 +353,12 @@ async fn an_answer_that_s3_does_not_give_acknowledges_nothing() {
         (204, vec![], ""),
         (302, vec![("location", "https://example.com/login")], ""),
         (404, vec![], "<html>no such page</html>"),
-        // Other doors of AWS: CloudFront, API Gateway, a load balancer.
+        // Other services of AWS: CloudFront, API Gateway, a load balancer.
         (200, vec![("x-amz-cf-id", "1"), ("content-type", "text/html")], "<html>Welcome</html>"),
         (200, vec![("x-amzn-requestid", "1"), ("x-amz-apigw-id", "1")], "{}"),
         (200, vec![("x-amzn-trace-id", "1")], "ok"),
         (200, vec![id], "<ListBucketResult/>"),
-        // The answer to another object: a connection got out of step.
+        // The answer to another object's PUT, as if the connection had got out of step.
         (200, vec![id, ("etag", "\"0\""), ("x-amz-checksum-crc32", "AAAAAA==")], ""),
     ];
     let count = answers.len();
@@ -367,8 +368,8 @@ async fn an_answer_that_s3_does_not_give_acknowledges_nothing() {
         aws.faults([puts(respond(status, &headers, body))]);
         let answer = sidecar.send("/v1/track", &track(2 * i + 1)).await;
         assert_eq!(answer.status, 503, "{status} {headers:?}: {}", answer.text());
-        let said = sidecar.condition(BucketWritable).await;
-        assert!(said.message.contains(&status.to_string()) || body == error_in_200, "{}", said.message);
+        let reported = sidecar.condition(BucketWritable).await;
+        assert!(reported.message.contains(&status.to_string()) || body == error_in_200, "{}", reported.message);
         aws.faults([]);
     }
     let even: Vec<_> = (0..count).map(|i| message_id(2 * i)).collect();
@@ -376,8 +377,8 @@ async fn an_answer_that_s3_does_not_give_acknowledges_nothing() {
 }
 
 #[tokio::test]
-async fn an_error_in_a_200_is_tried_again_as_its_code_says() {
-    let (aws, sidecar) = started(Function::new()).await;
+async fn an_error_in_a_200_answer_is_retried_as_its_code_says() {
+    let (aws, sidecar) = start_ready(Function::new()).await;
     let body = "<Error><Code>InternalError</Code><Message>We encountered an internal error.</Message></Error>";
     aws.faults([Fault { count: Some(1), ..puts(respond(200, &[("x-amz-request-id", "1")], body)) }]);
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
@@ -386,7 +387,7 @@ async fn an_error_in_a_200_is_tried_again_as_its_code_says() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_answer_is_read_to_its_bound_and_no_further() {
+async fn an_endless_s3_answer_is_read_only_up_to_a_limit() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
     setup.s3 = endless::server().await;

@@ -1,4 +1,4 @@
-//! HTTPS, with a certificate that changes, breaks and goes away.
+//! Tests HTTPS with a certificate that is rotated, invalid, missing or expired.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,22 +21,22 @@ use tributary_crds::sidecar_config::SecretUse;
 use tributary_local_aws::Clock;
 use tributary_tests::event::{message_id, track};
 use tributary_tests::stored::assert_exactly;
-use tributary_tests::wait::{SOON, until};
+use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::{Aws, Function, InProcess, Setup, SidecarProcess, World};
 
-/// A certificate that is its own authority.
-struct Site {
+/// A self-signed certificate and its key.
+struct SelfSigned {
     der: CertificateDer<'static>,
     certificate: String,
     key: String,
 }
 
-impl Site {
+impl SelfSigned {
     fn new() -> Self {
         Self::valid(1975, 4096)
     }
 
-    /// One that is valid from the first day of a year to the first second of another.
+    /// A certificate that is valid from the start of the year `from` to the start of the year `to`.
     fn valid(from: i32, to: i32) -> Self {
         let mut parameters = CertificateParams::new(["sidecar.test".to_owned()]).expect("a name");
         parameters.not_before = date_time_ymd(from, 1, 1);
@@ -50,14 +50,14 @@ impl Site {
         [("tls.crt", &self.certificate), ("tls.key", &self.key)]
     }
 
-    /// A client that trusts this certificate and no other.
+    /// A client that trusts only this certificate.
     fn client(&self) -> TlsConnector {
         trusting(&[self])
     }
 }
 
 /// A client that trusts these certificates.
-fn trusting(sites: &[&Site]) -> TlsConnector {
+fn trusting(sites: &[&SelfSigned]) -> TlsConnector {
     let mut roots = RootCertStore::empty();
     for site in sites {
         roots.add(site.der.clone()).expect("a certificate");
@@ -70,8 +70,8 @@ fn trusting(sites: &[&Site]) -> TlsConnector {
     TlsConnector::from(Arc::new(config))
 }
 
-/// Posts an event over a new connection. An error is a handshake that failed.
-async fn post(sidecar: &SidecarProcess, site: &Site, i: usize) -> Result<StatusCode, String> {
+/// Posts an event on a new connection. An error is a failed handshake or request.
+async fn post(sidecar: &SidecarProcess, site: &SelfSigned, i: usize) -> Result<StatusCode, String> {
     post_with(&site.client(), sidecar.events, i).await
 }
 
@@ -98,7 +98,7 @@ async fn send(connection: &mut Connection, i: usize) -> Result<StatusCode, Strin
     Ok(answer.status())
 }
 
-async fn started(site: Option<&Site>) -> (Aws, SidecarProcess) {
+async fn start_https(site: Option<&SelfSigned>) -> (Aws, SidecarProcess) {
     let aws = Aws::start(&World::new()).await;
     let function = Function::new().with("ingest.tlsSecretRef", json!({"name": "site"}));
     let mut setup = Setup::new(&aws).function(function);
@@ -109,26 +109,26 @@ async fn started(site: Option<&Site>) -> (Aws, SidecarProcess) {
 }
 
 #[tokio::test]
-async fn events_are_taken_over_tls_and_not_without() {
-    let site = Site::new();
-    let (aws, sidecar) = started(Some(&site)).await;
+async fn events_are_accepted_over_tls_and_not_without() {
+    let site = SelfSigned::new();
+    let (aws, sidecar) = start_https(Some(&site)).await;
     sidecar.wait_ready().await;
     assert_eq!(post(&sidecar, &site, 0).await, Ok(StatusCode::OK));
-    assert!(post(&sidecar, &Site::new(), 1).await.is_err(), "a client takes a certificate that it does not know");
-    assert!(sidecar.try_send("/v1/track", &track(2)).await.is_err(), "events are taken in the clear");
+    assert!(post(&sidecar, &SelfSigned::new(), 1).await.is_err(), "a client that trusts another certificate connects");
+    assert!(sidecar.try_send("/v1/track", &track(2)).await.is_err(), "events are accepted without TLS");
     assert_exactly(&aws.objects(), &[message_id(0)]);
 }
 
 #[tokio::test]
-async fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
-    let (old, new) = (Site::new(), Site::new());
-    let (aws, sidecar) = started(Some(&old)).await;
+async fn a_new_certificate_is_presented_to_new_connections_and_old_ones_stay_open() {
+    let (old, new) = (SelfSigned::new(), SelfSigned::new());
+    let (aws, sidecar) = start_https(Some(&old)).await;
     sidecar.wait_ready().await;
     let mut kept = connect(&old.client(), sidecar.events).await.expect("a connection");
     sidecar.publish(SecretUse::Tls, &new.files());
     let mut i = 0;
-    until("the new certificate is shown", SOON, async || {
-        // Whatever is shown, every event is taken.
+    until("the new certificate is shown", DEFAULT_TIMEOUT, async || {
+        // Events are accepted before and after the change.
         assert_eq!(send(&mut kept, i).await, Ok(StatusCode::OK));
         i += 1;
         (post(&sidecar, &new, i).await == Ok(StatusCode::OK)).then_some(())
@@ -140,9 +140,9 @@ async fn a_new_certificate_is_shown_to_new_connections_and_old_ones_go_on() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_certificate_rotated_under_load_refuses_no_connection() {
-    let (old, new) = (Site::new(), Site::new());
-    let (aws, sidecar) = started(Some(&old)).await;
+async fn rotating_a_certificate_under_load_fails_no_connection() {
+    let (old, new) = (SelfSigned::new(), SelfSigned::new());
+    let (aws, sidecar) = start_https(Some(&old)).await;
     sidecar.wait_ready().await;
     let (client, events) = (trusting(&[&old, &new]), sidecar.events);
     let traffic = tokio::spawn(async move {
@@ -159,46 +159,46 @@ async fn a_certificate_rotated_under_load_refuses_no_connection() {
     sidecar.publish(SecretUse::Tls, &new.files());
     let outcomes = traffic.await.expect("no panic");
     assert_eq!(outcomes, vec![Ok(StatusCode::OK); 600]);
-    assert!(post(&sidecar, &old, 0).await.is_err(), "the new certificate is not shown");
+    assert!(post(&sidecar, &old, 0).await.is_err(), "the old certificate is still presented");
     assert_exactly(&aws.objects(), &(0..600).map(message_id).collect::<Vec<_>>());
 }
 
 #[tokio::test]
-async fn a_bad_certificate_is_told_and_the_last_good_one_stays() {
-    let (good, other) = (Site::new(), Site::new());
-    let (_aws, sidecar) = started(Some(&good)).await;
+async fn an_invalid_certificate_is_reported_and_the_last_valid_one_stays_in_use() {
+    let (good, other) = (SelfSigned::new(), SelfSigned::new());
+    let (_aws, sidecar) = start_https(Some(&good)).await;
     sidecar.wait_ready().await;
     let none: [(&str, &str); 0] = [];
     let mixed = [("tls.crt", good.certificate.as_str()), ("tls.key", other.key.as_str())];
-    for (wrong, says) in [
+    for (wrong, expected) in [
         (&none[..], "kubectl create secret tls site"),
         (&good.files()[..1], "no key tls.key"),
         (&[("tls.crt", "nonsense"), ("tls.key", "nonsense")][..], "tls.crt"),
         (&mixed[..], "the certificate with its key"),
     ] {
         sidecar.publish(SecretUse::Tls, wrong);
-        until(says, SOON, async || {
-            let told = sidecar.condition(ConditionType::IngestConfigured).await;
-            let is_told = told.reason == Reason::TlsInvalid && told.message.contains(says);
-            // It holds: events are taken.
-            is_told.then(|| assert_eq!(told.status, Truth::True, "{}", told.message))
+        until(expected, DEFAULT_TIMEOUT, async || {
+            let reported = sidecar.condition(ConditionType::IngestConfigured).await;
+            let is_reported = reported.reason == Reason::TlsInvalid && reported.message.contains(expected);
+            // The condition is True: events are accepted with the last valid certificate.
+            is_reported.then(|| assert_eq!(reported.status, Truth::True, "{}", reported.message))
         })
         .await;
         assert_eq!(post(&sidecar, &good, 0).await, Ok(StatusCode::OK));
         assert!(!sidecar.output().contains(&other.key[40..80]), "a key is in the log");
     }
     sidecar.publish(SecretUse::Tls, &other.files());
-    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
+    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     assert_eq!(post(&sidecar, &other, 0).await, Ok(StatusCode::OK));
 }
 
 #[tokio::test]
-async fn without_a_certificate_it_is_not_ready_and_gets_ready_when_there_is_one() {
-    let site = Site::new();
-    let (_aws, sidecar) = started(None).await;
-    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, SOON).await;
-    sidecar.wait_condition(ConditionType::RoleAssumed, Truth::True, Reason::Ok, SOON).await;
-    assert_eq!(sidecar.ask("/readyz").await.status, 503);
+async fn without_a_certificate_it_is_not_ready_until_there_is_one() {
+    let site = SelfSigned::new();
+    let (_aws, sidecar) = start_https(None).await;
+    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(ConditionType::RoleAssumed, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    assert_eq!(sidecar.get_admin("/readyz").await.status, 503);
     assert!(post(&sidecar, &site, 0).await.is_err());
     sidecar.publish(SecretUse::Tls, &site.files());
     sidecar.wait_ready().await;
@@ -206,8 +206,8 @@ async fn without_a_certificate_it_is_not_ready_and_gets_ready_when_there_is_one(
 }
 
 #[tokio::test]
-async fn connections_that_never_shake_hands_make_room() {
-    let (aws, site) = (Aws::start(&World::new()).await, Site::new());
+async fn connections_without_a_handshake_are_closed_for_new_ones() {
+    let (aws, site) = (Aws::start(&World::new()).await, SelfSigned::new());
     let ingest = json!({"tlsSecretRef": {"name": "site"}, "maxConnections": 16});
     let mut setup = Setup::new(&aws).function(Function::new().with("ingest", ingest));
     for (name, value) in site.files() {
@@ -219,9 +219,10 @@ async fn connections_that_never_shake_hands_make_room() {
     for _ in 0..64 {
         silent.push(TcpStream::connect(sidecar.events).await.expect("a connection"));
     }
-    until("all slots are taken", SOON, async || (sidecar.metric("connections").await >= 16.0).then_some(())).await;
+    until("all slots are taken", DEFAULT_TIMEOUT, async || (sidecar.metric("connections").await >= 16.0).then_some(()))
+        .await;
     let begun = std::time::Instant::now();
-    // Those that wait in the backlog come first, each in the place of another.
+    // The connections in the backlog are accepted first, each in place of an older one.
     for i in 0..5 {
         assert_eq!(post(&sidecar, &site, i).await, Ok(StatusCode::OK));
     }
@@ -230,57 +231,64 @@ async fn connections_that_never_shake_hands_make_room() {
 }
 
 #[tokio::test]
-async fn a_client_that_never_shakes_hands_is_let_go() {
-    let site = Site::new();
-    let (_aws, sidecar) = started(Some(&site)).await;
-    let mut stream = TcpStream::connect(sidecar.events).await.expect("somebody who listens");
+async fn a_connection_without_a_handshake_is_closed() {
+    let site = SelfSigned::new();
+    let (_aws, sidecar) = start_https(Some(&site)).await;
+    let mut stream = TcpStream::connect(sidecar.events).await.expect("a connection");
     let end = tokio::time::timeout(Duration::from_secs(15), stream.read(&mut [0])).await;
-    assert_eq!(end.expect("it is kept for ever").expect("an end"), 0);
+    assert_eq!(end.expect("the connection is closed in time").expect("end of stream"), 0);
 }
 
 const EXPIRY: &str = "certificate_expiry_timestamp_seconds";
 
 #[tokio::test]
-async fn a_certificate_that_clients_refuse_for_its_dates_is_told_and_stays_in_use() {
-    let good = Site::new();
-    for (site, says, expiry) in [
-        (Site::valid(2020, 2021), "in the Secret site expired at 2021-01-01T00:00:00Z", 1_609_459_200.0),
-        (Site::valid(2200, 2201), "in the Secret site is not valid before 2200-01-01T00:00:00Z", 7_289_654_400.0),
+async fn a_certificate_outside_its_validity_is_reported_and_stays_in_use() {
+    let good = SelfSigned::new();
+    for (site, expected, expiry) in [
+        (SelfSigned::valid(2020, 2021), "in the Secret site expired at 2021-01-01T00:00:00Z", 1_609_459_200.0),
+        (SelfSigned::valid(2200, 2201), "in the Secret site is not valid before 2200-01-01T00:00:00Z", 7_289_654_400.0),
     ] {
-        let (_aws, sidecar) = started(Some(&site)).await;
+        let (_aws, sidecar) = start_https(Some(&site)).await;
         sidecar.wait_ready().await;
-        let told =
-            sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, SOON).await;
-        assert!(told.message.contains(says), "{}", told.message);
+        let reported = sidecar
+            .wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, DEFAULT_TIMEOUT)
+            .await;
+        assert!(reported.message.contains(expected), "{}", reported.message);
         assert_eq!(sidecar.metric(EXPIRY).await, expiry);
-        let refused = post(&sidecar, &site, 0).await.expect_err("no client takes it");
-        assert!(refused.to_lowercase().contains("certificate"), "it is not shown: {refused}");
+        let refused = post(&sidecar, &site, 0).await.expect_err("the client refuses the certificate");
+        assert!(refused.to_lowercase().contains("certificate"), "not because of the certificate: {refused}");
         sidecar.publish(SecretUse::Tls, &good.files());
-        sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
+        sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
         assert_eq!(post(&sidecar, &good, 1).await, Ok(StatusCode::OK));
         assert!(sidecar.metric(EXPIRY).await > 60_000_000_000.0);
     }
 }
 
 #[tokio::test]
-async fn a_certificate_is_seen_to_expire_though_its_secret_does_not_change() {
+async fn the_expiry_of_an_unchanged_certificate_is_reported() {
     let end: SystemTime = "2031-01-01T00:00:00Z".parse::<jiff::Timestamp>().expect("a time").into();
-    // Two minutes to go, in four seconds.
+    // Two minutes before it expires, which is four seconds on this clock.
     let aws = Aws::start_at(&World::new(), Clock::scaled(end - Duration::from_secs(120), 30.0)).await;
     let function = Function::new().with("ingest.tlsSecretRef", json!({"name": "site"}));
-    let site = Site::valid(2030, 2031);
+    let site = SelfSigned::valid(2030, 2031);
     let sidecar = InProcess::start_with(&aws, &function, SecretUse::Tls, &site.files()).await;
     let condition = sidecar.condition(ConditionType::IngestConfigured).await;
     assert!(aws.clock().now() < end, "the test took too long to begin");
     assert_eq!((condition.status, condition.reason), (Truth::True, Reason::Ok));
-    let told = sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, SOON).await;
-    assert!(aws.clock().now() > end && told.message.contains("expired at 2031-01-01T00:00:00Z"), "{}", told.message);
-    sidecar.publish(SecretUse::Tls, &Site::new().files());
-    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, SOON).await;
+    let reported = sidecar
+        .wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, DEFAULT_TIMEOUT)
+        .await;
+    assert!(
+        aws.clock().now() > end && reported.message.contains("expired at 2031-01-01T00:00:00Z"),
+        "{}",
+        reported.message
+    );
+    sidecar.publish(SecretUse::Tls, &SelfSigned::new().files());
+    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
 }
 
 #[tokio::test]
-async fn without_tls_no_certificate_expires() {
-    let (_aws, sidecar) = tributary_tests::started(Function::new()).await;
+async fn without_tls_the_certificate_expiry_metric_is_zero() {
+    let (_aws, sidecar) = tributary_tests::start_ready(Function::new()).await;
     assert!(sidecar.metrics().await.contains("\ntributary_certificate_expiry_timestamp_seconds 0.0\n"));
 }

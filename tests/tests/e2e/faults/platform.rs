@@ -1,13 +1,13 @@
-//! Accepted: what the platform says.
+//! Tests faults of Accepted: what the platform refuses.
 
 use serde_json::json;
 use tributary_tests::kubernetes::kubectl;
 
-use super::{BROUGHT, MENDED, mends, mends_by_itself, says};
+use super::{RECOVERY_TIMEOUT, SECRET_SYNC_TIMEOUT, assert_reported, wait_recovered, wait_recovered_without_restart};
 use crate::stage::{GUARDED, tenant};
 
 #[tokio::test]
-async fn a_function_that_asks_for_too_much_or_too_little_is_told() {
+async fn memory_limits_out_of_bounds_are_reported() {
     let tenant = tenant("platform").await;
     let resources = |memory: &str| json!({"resources": {"limits": {"memory": memory}}});
     for (name, memory, parts) in [
@@ -20,27 +20,27 @@ async fn a_function_that_asks_for_too_much_or_too_little_is_told() {
     ] {
         tenant.prepare(name).await;
         tenant.apply(name, &resources(memory)).await;
-        says(&tenant, name, "Accepted", "ResourcesOutOfBounds", &parts).await;
+        assert_reported(&tenant, name, "Accepted", "ResourcesOutOfBounds", &parts).await;
         tenant.apply(name, &resources("192Mi")).await;
-        mends(&tenant, name, MENDED).await;
+        wait_recovered(&tenant, name, RECOVERY_TIMEOUT).await;
     }
 }
 
-/// Under a key of its own, which the admission policy does not look at, but the sidecar does.
+/// The Secret has another key than the default, which the admission policy does not check, but the sidecar does.
 #[tokio::test]
-async fn an_external_id_of_another_prefix_is_told() {
+async fn an_external_id_of_another_prefix_is_reported() {
     let tenant = tenant(GUARDED).await;
     tenant.prepare("another").await;
     tenant.secret("by-another-key", &json!({"id": "red/another-3kF9"})).await;
     tenant.apply("another", &json!({"externalIdSecretRef": {"name": "by-another-key", "key": "id"}})).await;
     let parts = &["does not begin with guarded/"];
-    says(&tenant, "another", "Accepted", "ExternalIdNotAllowed", parts).await;
+    assert_reported(&tenant, "another", "Accepted", "ExternalIdNotAllowed", parts).await;
     tenant.secret("by-another-key", &json!({"id": tenant.external_id("another")})).await;
-    mends_by_itself(&tenant, "another", BROUGHT).await;
+    wait_recovered_without_restart(&tenant, "another", SECRET_SYNC_TIMEOUT).await;
 }
 
 #[tokio::test]
-async fn a_child_of_somebody_elses_is_told_and_left_alone() {
+async fn a_foreign_object_of_the_same_name_is_reported_and_left_alone() {
     let tenant = tenant("platform").await;
     tenant.prepare("taken").await;
     let service = json!({
@@ -50,9 +50,9 @@ async fn a_child_of_somebody_elses_is_told_and_left_alone() {
     });
     kubectl(&["apply", "--filename", "-"], &service.to_string()).expect("a Service");
     tenant.apply("taken", &json!({})).await;
-    says(&tenant, "taken", "Accepted", "NameClash", &["Service", "taken"]).await;
+    assert_reported(&tenant, "taken", "Accepted", "NameClash", &["Service", "taken"]).await;
     let selector = ["get", "service", "taken", "--namespace", "platform", "--output", "jsonpath={.spec.selector}"];
     assert_eq!(kubectl(&selector, "").expect("the Service"), r#"{"app":"somebody"}"#);
     kubectl(&["delete", "service", "taken", "--namespace", "platform"], "").expect("no Service");
-    mends(&tenant, "taken", MENDED).await;
+    wait_recovered(&tenant, "taken", RECOVERY_TIMEOUT).await;
 }

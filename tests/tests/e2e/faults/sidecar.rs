@@ -1,4 +1,4 @@
-//! SidecarAvailable: pods that are not there, or can't be asked.
+//! Tests faults of SidecarAvailable: pods that are missing, that exit, or that the operator can't reach.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -9,15 +9,18 @@ use k8s_openapi::api::core::v1::Pod;
 use serde_json::json;
 use tributary_tests::kubernetes::{condition, inside_node, kubectl, within};
 
-use super::{EVERY, MENDED, SAID, assert_judged, mends, mends_by_itself, says, says_so};
+use super::{
+    EVENT_INTERVAL, RECOVERY_TIMEOUT, REPORT_TIMEOUT, assert_kstatus, assert_reported, assert_reported_with_status,
+    wait_recovered, wait_recovered_without_restart,
+};
 use crate::stage::tenant;
 
-/// By a signal that it can't handle, as the kernel sends it when memory runs out: a limit too small to work with is
-/// refused before a sidecar has it.
+/// Ends the sidecar with SIGKILL, as the kernel does when memory runs out. A memory limit that is too small can't be
+/// used for this: the operator refuses it.
 #[tokio::test]
-async fn a_sidecar_that_ends_again_and_again_is_told() {
+async fn a_sidecar_in_a_crash_loop_is_reported() {
     if std::env::var_os("TEST_LOCAL_NODE").is_none() {
-        println!("NOT RUN: the containers of a node that is not the tests' own can't be killed");
+        println!("NOT RUN: containers can be killed only on the tests' own node");
         return;
     }
     let tenant = tenant("pods").await;
@@ -27,24 +30,25 @@ async fn a_sidecar_that_ends_again_and_again_is_told() {
             for pod in tenant.pods("killed").await {
                 kill_sidecar(&pod);
             }
-            tokio::time::sleep(EVERY).await;
+            tokio::time::sleep(EVENT_INTERVAL).await;
         }
     };
+    let parts = &["exit code 137", "kubectl logs"];
     tokio::select! {
-        () = says(&tenant, "killed", "SidecarAvailable", "CrashLoop", &["exit code 137", "kubectl logs"]) => {}
+        () = assert_reported(&tenant, "killed", "SidecarAvailable", "CrashLoop", parts) => {}
         () = killing => unreachable!("it never ends"),
     }
-    // A pod of its own need not wait for the old one's back-off.
+    // The changed function gets a new pod, which does not wait for the back-off of the old one.
     tenant.apply("killed", &json!({"resources": {"limits": {"memory": "192Mi"}}})).await;
-    mends(&tenant, "killed", MENDED).await;
+    wait_recovered(&tenant, "killed", RECOVERY_TIMEOUT).await;
 }
 
-/// A pod's sidecar, a process of this machine that is in the pod's cgroup: its folder in `/proc`, if it runs.
+/// The folder in `/proc` of a pod's sidecar: a process of this machine in the pod's cgroup. `None` if it does not run.
 fn sidecar_process(pod: &Pod) -> Option<PathBuf> {
     let uid = pod.metadata.uid.as_deref().expect("a pod has a UID");
     let processes = fs::read_dir("/proc").expect("the processes of Linux").flatten();
     processes.map(|entry| entry.path()).find(|process| {
-        // What is no process, or has ended meanwhile, has no such files.
+        // The files are missing if the entry is not a process, or the process has exited.
         let read = |file: &str| fs::read_to_string(process.join(file)).unwrap_or_default();
         read("comm").starts_with("tributary-sidec") && read("cgroup").contains(uid)
     })
@@ -56,46 +60,46 @@ fn kill_sidecar(pod: &Pod) {
     }
 }
 
-/// The kernel ends a sidecar that goes over its memory limit. The limit is lowered behind Kubernetes' back: sidecars keep
-/// below those that the operator lets them have.
+/// The kernel kills a sidecar that exceeds its memory limit. The test lowers the limit of the cgroup: with a limit that
+/// the operator has set, a sidecar does not exceed it.
 #[tokio::test]
-async fn a_sidecar_that_runs_out_of_memory_is_told() {
+async fn a_sidecar_that_runs_out_of_memory_is_reported() {
     if std::env::var_os("TEST_LOCAL_NODE").is_none() {
-        println!("NOT RUN: the limits of a node that is not the tests' own can't be lowered");
+        println!("NOT RUN: limits can be lowered only on the tests' own node");
         return;
     }
     let tenant = tenant("pods").await;
     tenant.run("hungry", &json!({})).await;
     let pods = tenant.pods("hungry").await;
     limit_memory_to_usage(&sidecar_process(&pods[0]).expect("a sidecar"));
-    // No events, but bodies of their size are read before that is known.
+    // These are no events, but bodies of this size are read before that is known.
     let body = format!("[{}]", "1,".repeat(3 << 20));
     let posts = (0..4).map(|_| tenant.post("hungry", "/", &[], body.clone()));
     let statuses: Vec<_> = join_all(posts).await.into_iter().map(|(status, _)| status).collect();
     assert!(statuses.iter().any(|status| *status >= 500), "the sidecar still runs, and answered {statuses:?}");
-    let said = within(SAID, "SidecarAvailable of hungry is OOMKilled", async || {
+    let reported = within(REPORT_TIMEOUT, "SidecarAvailable of hungry is OOMKilled", async || {
         let function = tenant.functions().get("hungry").await.ok()?;
-        condition(&function, "SidecarAvailable").filter(|said| said.reason == "OOMKilled")
+        condition(&function, "SidecarAvailable").filter(|reported| reported.reason == "OOMKilled")
     });
-    let said = said.await;
+    let reported = reported.await;
     for part in ["memory limit of 256Mi", "raise spec.resources.limits.memory"] {
-        assert!(said.message.contains(part), "{}", said.message);
+        assert!(reported.message.contains(part), "{}", reported.message);
     }
-    // The kubelet starts it again. That it was killed stays to be seen for an hour.
-    within(MENDED, "hungry stores events again", async || {
+    // The kubelet restarts the container. That it was killed is reported for an hour.
+    within(RECOVERY_TIMEOUT, "hungry stores events again", async || {
         let function = tenant.functions().get("hungry").await.ok()?;
         let ready = condition(&function, "Ready")?;
-        let is_said = (ready.status.as_str(), ready.reason.as_str()) == ("True", "OOMKilled");
-        (is_said && super::send(&tenant, "hungry").await).then_some(())
+        let is_reported = (ready.status.as_str(), ready.reason.as_str()) == ("True", "OOMKilled");
+        (is_reported && super::send(&tenant, "hungry").await).then_some(())
     })
     .await;
-    within(SAID, "there is an Event OOMKilled of hungry", async || {
+    within(REPORT_TIMEOUT, "there is an Event OOMKilled of hungry", async || {
         tenant.has_event("hungry", "OOMKilled").await.then_some(())
     })
     .await;
 }
 
-/// What the process's cgroup uses now becomes all that it may use: by the files of cgroup v1, or of v2.
+/// Limits a process's cgroup to the memory that it uses now; cgroup v1 or v2.
 fn limit_memory_to_usage(process: &Path) {
     let groups = fs::read_to_string(process.join("cgroup")).expect("the cgroups of a process");
     let path = |controller: &str| {
@@ -115,30 +119,30 @@ fn limit_memory_to_usage(process: &Path) {
 }
 
 #[tokio::test]
-async fn a_sidecar_that_fits_no_node_is_told() {
+async fn an_unschedulable_sidecar_is_reported() {
     let tenant = tenant("pods").await;
     tenant.prepare("large").await;
     tenant.apply("large", &json!({"resources": {"requests": {"cpu": "900"}}})).await;
     let parts = &["no node takes a sidecar", "lower spec.resources", "Insufficient cpu"];
-    says(&tenant, "large", "SidecarAvailable", "Unschedulable", parts).await;
+    assert_reported(&tenant, "large", "SidecarAvailable", "Unschedulable", parts).await;
     tenant.apply("large", &json!({})).await;
-    mends(&tenant, "large", MENDED).await;
+    wait_recovered(&tenant, "large", RECOVERY_TIMEOUT).await;
 }
 
 #[tokio::test]
-async fn a_quota_that_leaves_no_room_is_told() {
+async fn an_exhausted_quota_is_reported() {
     let tenant = tenant("full").await;
     kubectl(&["create", "quota", "none", "--hard", "pods=0", "--namespace", "full"], "").expect("a quota");
     tenant.prepare("orders").await;
     tenant.apply("orders", &json!({})).await;
     let parts = &["the namespace's quota leaves no room", "exceeded quota: none"];
-    says(&tenant, "orders", "SidecarAvailable", "QuotaExceeded", parts).await;
+    assert_reported(&tenant, "orders", "SidecarAvailable", "QuotaExceeded", parts).await;
     kubectl(&["delete", "quota", "none", "--namespace", "full"], "").expect("no quota");
-    mends(&tenant, "orders", MENDED).await;
+    wait_recovered(&tenant, "orders", RECOVERY_TIMEOUT).await;
 }
 
 #[tokio::test]
-async fn a_function_that_is_scaled_to_zero_is_told() {
+async fn a_function_scaled_to_zero_is_reported() {
     let tenant = tenant("pods").await;
     tenant.run("none", &json!({})).await;
     let scale = |replicas: &str| {
@@ -146,18 +150,25 @@ async fn a_function_that_is_scaled_to_zero_is_told() {
         kubectl(&["scale", "df", "none", "--namespace", "pods", &replicas], "").expect("a scale");
     };
     scale("0");
-    says(&tenant, "none", "SidecarAvailable", "NoReplicas", &["spec.replicas is 0", "scale the function up"]).await;
-    assert_judged(&tenant, "none", "InProgress").await;
+    assert_reported(
+        &tenant,
+        "none",
+        "SidecarAvailable",
+        "NoReplicas",
+        &["spec.replicas is 0", "scale the function up"],
+    )
+    .await;
+    assert_kstatus(&tenant, "none", "InProgress").await;
     scale("1");
-    mends(&tenant, "none", MENDED).await;
+    wait_recovered(&tenant, "none", RECOVERY_TIMEOUT).await;
 }
 
-/// As a NetworkPolicy does that forgets the operator: the kubelet reaches the sidecar, events do, and
-/// the operator does not.
+/// As with a NetworkPolicy that does not allow the operator: the kubelet and events reach the sidecar, and the operator
+/// does not.
 #[tokio::test]
-async fn a_sidecar_that_the_operator_can_not_ask_is_told() {
+async fn a_sidecar_that_the_operator_cannot_reach_is_reported() {
     if std::env::var_os("TEST_LOCAL_NODE").is_none() {
-        println!("NOT RUN: the packets of a node that is not the tests' own can't be dropped");
+        println!("NOT RUN: packets can be dropped only on the tests' own node");
         return;
     }
     let tenant = tenant("pods").await;
@@ -170,8 +181,8 @@ async fn a_sidecar_that_the_operator_can_not_ask_is_told() {
     };
     rule("--insert");
     let parts = &["no sidecar answers the operator at port 8081", "NetworkPolicy"];
-    says_so(&tenant, "silent", ("SidecarAvailable", "Unknown"), "SidecarUnreachable", parts).await;
-    assert!(super::send(&tenant, "silent").await, "events should go on");
+    assert_reported_with_status(&tenant, "silent", ("SidecarAvailable", "Unknown"), "SidecarUnreachable", parts).await;
+    assert!(super::send(&tenant, "silent").await, "events should still be stored");
     rule("--delete");
-    mends_by_itself(&tenant, "silent", MENDED).await;
+    wait_recovered_without_restart(&tenant, "silent", RECOVERY_TIMEOUT).await;
 }

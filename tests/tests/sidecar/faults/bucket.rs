@@ -1,114 +1,114 @@
-//! The bucket, its policies, and S3 itself.
+//! Tests faults of the bucket, its policies and keys, and of S3 itself.
 
 use super::*;
 
 #[tokio::test]
-async fn a_missing_bucket_is_told_by_name() {
+async fn a_missing_bucket_is_reported_by_name() {
     let aws = Aws::start(&World::new().without_bucket()).await;
     fault(BucketWritable, Reason::NoSuchBucket, &["no bucket orders-lake", "create it in us-west-2", "spec.s3.bucket"])
-        .is_told_until(&aws, Setup::new(&aws).start().await, async |_| aws.set(&World::new()))
+        .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.set(&World::new()))
         .await;
 }
 
 #[tokio::test]
-async fn a_bucket_that_is_not_there_is_seen_before_the_first_event_and_seen_mended_without_one() {
+async fn a_bucket_fault_and_its_fix_are_reported_without_any_event() {
     let elsewhere = World::new().bucket("region", json!("eu-west-1"));
     for (world, reason) in [(World::new().without_bucket(), Reason::NoSuchBucket), (elsewhere, Reason::WrongRegion)] {
         let aws = Aws::start(&world).await;
         let sidecar = Setup::new(&aws).start().await;
-        sidecar.wait_condition(BucketWritable, Truth::False, reason, SHOWN).await;
+        sidecar.wait_condition(BucketWritable, Truth::False, reason, REPORT_TIMEOUT).await;
         aws.set(&World::new());
-        sidecar.wait_condition(BucketWritable, Truth::Unknown, Reason::NotYetWritten, OVER).await;
+        sidecar.wait_condition(BucketWritable, Truth::Unknown, Reason::NotYetWritten, RECOVERY_TIMEOUT).await;
         assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     }
 }
 
 #[tokio::test]
-async fn a_bucket_elsewhere_is_told_with_its_region() {
+async fn a_bucket_in_another_region_is_reported_with_that_region() {
     let aws = Aws::start(&World::new().bucket("region", json!("eu-west-1"))).await;
-    let says = &["orders-lake", "is in eu-west-1", "not in us-west-2", "set spec.s3.region to eu-west-1"];
-    fault(BucketWritable, Reason::WrongRegion, says)
-        .is_told_until(&aws, Setup::new(&aws).start().await, async |_| aws.set(&World::new()))
+    let message_parts = &["orders-lake", "is in eu-west-1", "not in us-west-2", "set spec.s3.region to eu-west-1"];
+    fault(BucketWritable, Reason::WrongRegion, message_parts)
+        .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.set(&World::new()))
         .await;
 }
 
 #[tokio::test]
-async fn a_bucket_elsewhere_is_told_with_its_region_by_the_global_endpoint_too() {
+async fn a_bucket_in_another_region_is_reported_by_the_global_endpoint_too() {
     let aws = Aws::start(&World::new().bucket("region", json!("eu-west-1"))).await;
     let setup = Setup::new(&aws).function(Function::new().with("s3.region", json!("us-east-1")));
-    let says = &["orders-lake", "is in eu-west-1", "not in us-east-1", "set spec.s3.region to eu-west-1"];
-    fault(BucketWritable, Reason::WrongRegion, says)
-        .is_told_until(&aws, setup.start().await, async |_| {
+    let message_parts = &["orders-lake", "is in eu-west-1", "not in us-east-1", "set spec.s3.region to eu-west-1"];
+    fault(BucketWritable, Reason::WrongRegion, message_parts)
+        .assert_reported_until(&aws, setup.start().await, async |_| {
             aws.set(&World::new().bucket("region", json!("us-east-1")));
         })
         .await;
 }
 
 #[tokio::test]
-async fn a_bucket_of_another_account_is_told_with_the_owner_expected() {
+async fn a_bucket_of_another_account_is_reported_with_the_expected_owner() {
     let aws = Aws::start(&World::new().bucket_of_another_account()).await;
     let function = Function::new().with("s3.expectedBucketOwner", json!("123456789012"));
     let sidecar = Setup::new(&aws).function(function).start().await;
     fault(BucketWritable, Reason::AccessDenied, &["account 123456789012 owns the bucket", "orders-lake", ROLE])
-        .is_told_until(&aws, sidecar, async |_| aws.set(&World::new()))
+        .assert_reported_until(&aws, sidecar, async |_| aws.set(&World::new()))
         .await;
 }
 
 #[tokio::test]
-async fn a_bucket_policy_that_denies_is_told() {
+async fn a_bucket_policy_that_denies_is_reported() {
     let deny = json!({
         "Effect": "Deny", "Principal": "*", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::orders-lake/*",
     });
     let aws = Aws::start(&World::new().bucket("policy", policy(&deny))).await;
     fault(BucketWritable, Reason::AccessDenied, &[ROLE, "s3:PutObject on orders-lake/*", "bucket's policy"])
-        .is_told_until(&aws, Setup::new(&aws).start().await, async |_| aws.set(&World::new()))
+        .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.set(&World::new()))
         .await;
 }
 
 #[tokio::test]
-async fn a_role_that_may_not_put_objects_is_told_with_the_prefix() {
+async fn a_role_that_may_not_put_objects_is_reported_with_the_prefix() {
     let elsewhere = json!({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::orders-lake/old/*"});
     let aws = Aws::start(&World::new().role("policy", policy(&elsewhere))).await;
     let setup = Setup::new(&aws).function(Function::new().with("s3.prefix", json!("new/")));
     fault(BucketWritable, Reason::AccessDenied, &["the role's policy allows s3:PutObject on orders-lake/new/*"])
-        .is_told_until(&aws, setup.start().await, async |_| aws.set(&World::new()))
+        .assert_reported_until(&aws, setup.start().await, async |_| aws.set(&World::new()))
         .await;
 }
 
 #[tokio::test]
-async fn a_kms_key_that_the_role_may_not_use_is_told() {
+async fn a_kms_key_that_the_role_may_not_use_is_reported() {
     let objects_only = json!({"Effect": "Allow", "Action": "s3:*", "Resource": "*"});
     let aws = Aws::start(&World::new().role("policy", policy(&objects_only))).await;
     let key = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
     let function = Function::new().with("s3.encryption", json!({"type": "KMS", "keyId": key}));
     let sidecar = Setup::new(&aws).function(function).start().await;
     fault(BucketWritable, Reason::KmsDenied, &[ROLE, "allow kms:GenerateDataKey", "key/1234abcd"])
-        .is_told_until(&aws, sidecar, async |_| aws.set(&World::new()))
+        .assert_reported_until(&aws, sidecar, async |_| aws.set(&World::new()))
         .await;
 }
 
 #[tokio::test]
-async fn an_s3_that_refuses_connections_is_told() {
+async fn an_s3_that_refuses_connections_is_reported() {
     let aws = Aws::start(&World::new()).await;
-    let door = Door::closed();
+    let closed_port = ClosedPort::bind();
     let mut setup = Setup::new(&aws);
-    setup.s3 = door.endpoint();
+    setup.s3 = closed_port.endpoint();
     fault(BucketWritable, Reason::S3Unreachable, &["S3 in us-west-2 can't be reached", "tried again"])
-        .is_told_until(&aws, setup.start().await, async |_| door.open(&aws))
+        .assert_reported_until(&aws, setup.start().await, async |_| closed_port.open(&aws))
         .await;
 }
 
 #[tokio::test]
-async fn an_s3_that_throttles_everything_is_told() {
+async fn an_s3_that_throttles_every_upload_is_reported() {
     let aws = Aws::start(&World::new()).await;
     aws.faults([puts(error("SlowDown"))]);
     fault(BucketWritable, Reason::Throttled, &["S3 asks for fewer requests to orders-lake", "SlowDown"])
-        .is_told_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
+        .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
         .await;
 }
 
 #[tokio::test]
-async fn what_s3_asks_to_be_sent_again_refuses_nobody() {
+async fn uploads_that_s3_asks_to_repeat_are_retried_and_no_event_is_refused() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
@@ -128,22 +128,22 @@ async fn what_s3_asks_to_be_sent_again_refuses_nobody() {
 }
 
 #[tokio::test]
-async fn a_redirect_for_now_that_lasts_is_not_told_as_another_region() {
+async fn a_lasting_temporary_redirect_is_not_reported_as_a_wrong_region() {
     let aws = Aws::start(&World::new()).await;
     aws.faults([puts(error("TemporaryRedirect"))]);
     fault(BucketWritable, Reason::S3Error, &["S3 redirects requests to orders-lake for now", "tried again"])
-        .is_told_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
+        .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
         .await;
 }
 
 #[tokio::test]
-async fn a_page_of_another_server_acknowledges_nothing_and_is_quoted() {
+async fn an_answer_of_another_server_acknowledges_no_event_and_is_quoted() {
     let aws = Aws::start(&World::new()).await;
     let html = [("content-type", "text/html")];
     aws.faults([puts(respond(200, &html, "<html>\n<title>Welcome to the proxy</title>"))]);
-    let says = &["answered 200", "<html> <title>Welcome to the proxy</title>", "spec.s3.endpoint"];
-    fault(BucketWritable, Reason::S3Error, says)
-        .is_told_until(&aws, Setup::new(&aws).start().await, async |_| {
+    let message_parts = &["answered 200", "<html> <title>Welcome to the proxy</title>", "spec.s3.endpoint"];
+    fault(BucketWritable, Reason::S3Error, message_parts)
+        .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| {
             assert_eq!(aws.objects(), []);
             aws.faults([]);
         })

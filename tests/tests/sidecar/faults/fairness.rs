@@ -1,9 +1,9 @@
-//! A fault of some keys leaves other traffic alone.
+//! Tests that refused uploads of some keys do not affect other events.
 
 use super::*;
 
-/// Refuses objects below a prefix of the bucket.
-fn denied(prefix: &str) -> World {
+/// A bucket policy that denies PutObject for keys with this prefix.
+fn world_denying(prefix: &str) -> World {
     World::new().bucket(
         "policy",
         policy(&json!({
@@ -15,14 +15,14 @@ fn denied(prefix: &str) -> World {
     )
 }
 
-/// An event of any type.
-fn of_type(kind: &str, id: &str) -> serde_json::Value {
-    json!({"type": kind, "messageId": id, "userId": "u", "event": "E", "timestamp": HAPPENED})
+/// An event of this type with this messageId.
+fn event_of_type(kind: &str, id: &str) -> serde_json::Value {
+    json!({"type": kind, "messageId": id, "userId": "u", "event": "E", "timestamp": EVENT_TIME})
 }
 
-/// Sends `bad` events 25 times a second and good track events 50 times a second for `time`. Returns
-/// how many good ones were sent and how many were refused.
-async fn healthy_beside_denied(
+/// Sends `bad` events 25 times per second and allowed track events 50 times per second for `time`. Returns how many
+/// allowed events were sent, and how many of them were not answered 200.
+async fn send_allowed_beside_denied(
     sidecar: &SidecarProcess,
     path: &'static str,
     bad: impl Fn(usize) -> serde_json::Value,
@@ -48,25 +48,25 @@ async fn healthy_beside_denied(
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_of_one_type_that_are_denied_leave_other_types_alone() {
-    let aws = Aws::start(&denied("identify/")).await;
+async fn denied_keys_of_one_type_do_not_affect_other_types() {
+    let aws = Aws::start(&world_denying("identify/")).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
-    let bad = |i: usize| of_type("identify", &format!("denied-{i}"));
-    let (sent, refused) = healthy_beside_denied(&sidecar, "/v1/identify", bad, Duration::from_secs(15)).await;
-    assert!(sent > 300, "{sent} events are no traffic");
+    let bad = |i: usize| event_of_type("identify", &format!("denied-{i}"));
+    let (sent, refused) = send_allowed_beside_denied(&sidecar, "/v1/identify", bad, Duration::from_secs(15)).await;
+    assert!(sent > 300, "only {sent} events were sent");
     assert_eq!(refused, 0, "of {sent} events of another type");
-    // Long enough for the type's own circuit breaker.
+    // Enough refused events to open the circuit breaker of the type.
     assert_eq!(sidecar.metric("circuit_breaker_open{scope=\"identify\"}").await, 1.0);
     assert_eq!(sidecar.metric("circuit_breaker_open{scope=\"track\"}").await, 0.0);
     assert_eq!(sidecar.metric("circuit_breaker_open{scope=\"bucket\"}").await, 0.0);
-    let said = sidecar.condition(BucketWritable).await;
-    assert_eq!((said.status, said.reason), (Truth::False, Reason::AccessDenied));
-    assert!(said.message.starts_with("events of type identify only: S3 refused"), "{}", said.message);
-    // One probe every two seconds finds out that it is over.
+    let reported = sidecar.condition(BucketWritable).await;
+    assert_eq!((reported.status, reported.reason), (Truth::False, Reason::AccessDenied));
+    assert!(reported.message.starts_with("events of type identify only: S3 refused"), "{}", reported.message);
+    // One probe per two seconds notices that events are allowed again.
     aws.set(&World::new());
-    until("the type is stored again", SOON, async || {
-        (sidecar.send("/v1/identify", &of_type("identify", "again")).await.status == 200).then_some(())
+    until("the type is stored again", DEFAULT_TIMEOUT, async || {
+        (sidecar.send("/v1/identify", &event_of_type("identify", "again")).await.status == 200).then_some(())
     })
     .await;
     sidecar.wait_condition(BucketWritable, Truth::True, Reason::Ok, Duration::from_secs(2)).await;
@@ -74,18 +74,18 @@ async fn keys_of_one_type_that_are_denied_leave_other_types_alone() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn keys_within_a_type_that_are_denied_leave_its_others_alone() {
-    let aws = Aws::start(&denied("track/*-denied-")).await;
+async fn denied_keys_within_a_type_do_not_affect_its_other_keys() {
+    let aws = Aws::start(&world_denying("track/*-denied-")).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
-    let bad = |i: usize| of_type("track", &format!("denied-{i}"));
-    let (sent, refused) = healthy_beside_denied(&sidecar, "/v1/track", bad, Duration::from_secs(15)).await;
-    assert!(sent > 300, "{sent} events are no traffic");
+    let bad = |i: usize| event_of_type("track", &format!("denied-{i}"));
+    let (sent, refused) = send_allowed_beside_denied(&sidecar, "/v1/track", bad, Duration::from_secs(15)).await;
+    assert!(sent > 300, "only {sent} events were sent");
     assert_eq!(refused, 0, "of {sent} events of the same type");
-    let said = sidecar.condition(BucketWritable).await;
-    assert_eq!((said.status, said.reason), (Truth::False, Reason::AccessDenied));
-    // Without another failure for a while, it is over.
-    let traffic = Traffic::start(&sidecar, EVERY);
-    sidecar.wait_condition(BucketWritable, Truth::True, Reason::Ok, SOON).await;
+    let reported = sidecar.condition(BucketWritable).await;
+    assert_eq!((reported.status, reported.reason), (Truth::False, Reason::AccessDenied));
+    // Once there has been no failure for a while, the condition is True again.
+    let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
+    sidecar.wait_condition(BucketWritable, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     traffic.finish().await;
 }

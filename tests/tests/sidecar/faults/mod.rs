@@ -1,5 +1,5 @@
-//! Every way in which a function can be set up wrong, or AWS be away: it is said, with what to do,
-//! and once it is mended events flow again, with nothing restarted.
+//! Tests every misconfiguration of a function and every outage of AWS: a condition reports it and how to fix it, and
+//! once it is fixed events are stored again without a restart.
 
 mod bucket;
 mod fairness;
@@ -12,56 +12,62 @@ use serde_json::json;
 use tributary_crds::conditions::ConditionType::{BucketWritable, ExternalIdAvailable, ExternalIdEnforced, RoleAssumed};
 use tributary_crds::conditions::{ConditionType, Reason, Truth};
 use tributary_tests::aws::{error, puts, respond, sts};
-use tributary_tests::event::{HAPPENED, message_id, track};
+use tributary_tests::event::{EVENT_TIME, message_id, track};
 use tributary_tests::stored::assert_stored_once;
 use tributary_tests::traffic::acknowledged;
-use tributary_tests::wait::{SOON, until};
+use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::world::{
     ACCESS_KEY_ID, BASE_ACCOUNT, EXTERNAL_ID, OTHER_ACCOUNT, PRINCIPAL, ROLE, SECRET_ACCESS_KEY, policy,
 };
-use tributary_tests::{Aws, Door, Function, Setup, SidecarProcess, Traffic, World};
+use tributary_tests::{Aws, ClosedPort, Function, Setup, SidecarProcess, Traffic, World};
 
-/// How soon a fault is shown.
-const SHOWN: Duration = Duration::from_secs(10);
+/// How soon a fault is reported.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// How soon a mended one is over, while events come in.
-const OVER: Duration = Duration::from_secs(30);
+/// How soon events are stored again after a fault is fixed, while events come in.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// Between two events.
-const EVERY: Duration = Duration::from_millis(100);
+/// The interval of events.
+const EVENT_INTERVAL: Duration = Duration::from_millis(100);
 
-/// The number of the event that is looked at; traffic counts from 0.
-const LOOKED_AT: usize = 500_000;
+/// The number of the event that is sent to see its answer; traffic counts from 0.
+const ANSWER_PROBE: usize = 500_000;
 
-/// A fault, and what is said of it.
-struct Fault {
+/// A fault, and how a condition must report it.
+struct ExpectedFault {
     condition: ConditionType,
     reason: Reason,
-    /// What the sentence holds: the value that is wrong, and what to do about it.
-    says: &'static [&'static str],
+    /// Parts of the message: the wrong value, and what to do about it.
+    message_parts: &'static [&'static str],
 }
 
-fn fault(condition: ConditionType, reason: Reason, says: &'static [&'static str]) -> Fault {
-    Fault { condition, reason, says }
+fn fault(condition: ConditionType, reason: Reason, message_parts: &'static [&'static str]) -> ExpectedFault {
+    ExpectedFault { condition, reason, message_parts }
 }
 
-impl Fault {
-    /// It is shown and told; then `mend` ends it, and events are stored again by the same process.
-    async fn is_told_until(&self, aws: &Aws, mut sidecar: SidecarProcess, mend: impl AsyncFnOnce(&SidecarProcess)) {
+impl ExpectedFault {
+    /// Asserts that the fault is reported in a condition and in answers; then calls `fix` to fix it, and asserts that
+    /// the same process stores events again.
+    async fn assert_reported_until(
+        &self,
+        aws: &Aws,
+        mut sidecar: SidecarProcess,
+        fix: impl AsyncFnOnce(&SidecarProcess),
+    ) {
         let pid = sidecar.pid();
-        let traffic = Traffic::start(&sidecar, EVERY);
-        let said = sidecar.wait_condition(self.condition, Truth::False, self.reason, SHOWN).await;
-        for part in self.says {
-            assert!(said.message.contains(part), "{part:?} is not in {:?}", said.message);
+        let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
+        let reported = sidecar.wait_condition(self.condition, Truth::False, self.reason, REPORT_TIMEOUT).await;
+        for part in self.message_parts {
+            assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
         }
-        assert!(!said.message.contains(EXTERNAL_ID), "{:?}", said.message);
-        assert_eq!(said.message.lines().count(), 1, "no sentence: {:?}", said.message);
-        self.is_answered(&sidecar).await;
+        assert!(!reported.message.contains(EXTERNAL_ID), "{:?}", reported.message);
+        assert_eq!(reported.message.lines().count(), 1, "more than one line: {:?}", reported.message);
+        self.assert_answered_503(&sidecar).await;
         assert!(sidecar.status().await.last_error.is_some());
 
-        mend(&sidecar).await;
-        traffic.wait_stored(OVER).await;
-        sidecar.wait_condition(self.condition, Truth::True, Reason::Ok, SOON).await;
+        fix(&sidecar).await;
+        traffic.wait_stored(RECOVERY_TIMEOUT).await;
+        sidecar.wait_condition(self.condition, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
         assert_eq!(sidecar.status().await.last_error, None);
         sidecar.wait_ready().await;
         assert!(sidecar.is_alive() && sidecar.pid() == pid, "it was restarted");
@@ -71,14 +77,14 @@ impl Fault {
         assert_stored_once(&aws.objects(), &acknowledged(&outcomes));
     }
 
-    /// A good event is answered 503 with the condition's reason; what the condition says of the role,
-    /// the bucket and AWS is not for whoever sent it.
-    async fn is_answered(&self, sidecar: &SidecarProcess) {
-        until("an event is answered with the condition's reason", SHOWN, async || {
-            let answer = sidecar.send("/v1/track", &track(LOOKED_AT)).await;
+    /// Asserts that a valid event is answered 503 with the condition's reason, without the details that only the
+    /// function's owner may see.
+    async fn assert_answered_503(&self, sidecar: &SidecarProcess) {
+        until("an event is answered with the condition's reason", REPORT_TIMEOUT, async || {
+            let answer = sidecar.send("/v1/track", &track(ANSWER_PROBE)).await;
             assert_eq!(answer.status, 503, "{}", answer.text());
-            assert!(answer.says_when_to_retry(), "{:?}", answer.headers);
-            assert!(answer.tells_no_details(), "{}", answer.text());
+            assert!(answer.has_valid_retry_after(), "{:?}", answer.headers);
+            assert!(answer.hides_owner_details(), "{}", answer.text());
             (answer.code() == self.reason.to_string()).then_some(())
         })
         .await;

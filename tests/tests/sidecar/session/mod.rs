@@ -1,4 +1,4 @@
-//! The role's session: renewed in time, used for as long as it lives, replaced when it is refused.
+//! Tests the role's session: it is renewed before it expires, used until it expires, and replaced when S3 refuses it.
 
 mod lifetime;
 mod refusals;
@@ -11,7 +11,7 @@ use tributary_local_aws::{Action, Clock, Fault};
 use tributary_tests::aws::{error, latency, puts, sts};
 use tributary_tests::event::{message_id, track};
 use tributary_tests::stored::{assert_exactly, assert_stored_once};
-use tributary_tests::wait::{SOON, until};
+use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::world::EXTERNAL_ID;
 use tributary_tests::{Aws, Function, InProcess, Setup, Traffic, World};
 
@@ -19,17 +19,17 @@ const MINUTE: Duration = Duration::from_secs(60);
 
 const HOUR: Duration = Duration::from_secs(3600);
 
-fn ids(count: usize) -> Vec<String> {
+fn message_ids(count: usize) -> Vec<String> {
     (0..count).map(message_id).collect()
 }
 
-/// Between two events of traffic that calls must not follow.
-const EVERY: Duration = Duration::from_millis(200);
+/// The interval of events where the number of STS calls must not depend on traffic.
+const EVENT_INTERVAL: Duration = Duration::from_millis(200);
 
-/// How soon events are stored again once nothing is wrong any more.
-const OVER: Duration = Duration::from_secs(30);
+/// How soon events are stored again after the faults are removed.
+const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// A time in `/status`.
-fn time(text: &str) -> SystemTime {
+/// Parses a time of `/status`.
+fn parse_time(text: &str) -> SystemTime {
     text.parse::<jiff::Timestamp>().expect("a time").into()
 }

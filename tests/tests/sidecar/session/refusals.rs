@@ -1,16 +1,16 @@
-//! What STS or S3 refuses is reported, and STS is not called more than it should be.
+//! Tests that refusals by STS and S3 are reported, and cause no more calls to STS than necessary.
 
 use super::*;
 
 #[tokio::test]
-async fn half_an_answer_of_sts_is_no_session() {
+async fn a_broken_sts_answer_yields_no_session() {
     for broken in [Action::TruncateBody, Action::CutBody, Action::InvalidBody, Action::StoreThenDrop] {
         let aws = Aws::start(&World::new()).await;
         aws.faults([sts(broken.clone())]);
         let sidecar = Setup::new(&aws).start().await;
-        let said = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, SOON).await;
-        assert!(said.message.contains("tried again"), "{broken:?}: {}", said.message);
-        let ready = sidecar.ask("/readyz").await;
+        let reported = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
+        assert!(reported.message.contains("tried again"), "{broken:?}: {}", reported.message);
+        let ready = sidecar.get_admin("/readyz").await;
         assert_eq!(ready.status, 503, "{broken:?}");
         assert!(ready.text().starts_with("RoleAssumed StsUnreachable: "), "{broken:?}: {}", ready.text());
         assert_eq!(sidecar.status().await.session, None, "{broken:?}");
@@ -21,12 +21,12 @@ async fn half_an_answer_of_sts_is_no_session() {
             (sidecar.send("/v1/track", &track(0)).await.status == 200).then_some(())
         })
         .await;
-        assert_exactly(&aws.objects(), &ids(1));
+        assert_exactly(&aws.objects(), &message_ids(1));
         assert_eq!(aws.puts_answered("InvalidAccessKeyId") + aws.puts_answered("SignatureDoesNotMatch"), 0);
     }
 }
 
-/// Of one that the namespace was not given, the session of before is none to go on with.
+/// A session of an earlier external ID must not be used once the namespace may not use the current one.
 #[tokio::test]
 async fn an_external_id_that_the_platform_forbids_ends_the_session_at_once() {
     let aws = Aws::start(&World::new()).await;
@@ -34,96 +34,96 @@ async fn an_external_id_that_the_platform_forbids_ends_the_session_at_once() {
     sidecar.wait_ready().await;
     assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
     sidecar.write_external_id("another-3kF9");
-    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::ExternalIdNotAllowed, SOON).await;
+    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::ExternalIdNotAllowed, DEFAULT_TIMEOUT).await;
     let refused = sidecar.send("/v1/track", &track(1)).await;
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("ExternalIdNotAllowed"), "{}", refused.text());
     assert!(sidecar.status().await.session.is_none());
     sidecar.write_external_id(EXTERNAL_ID);
-    sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, SOON).await;
+    sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
-    assert_exactly(&aws.objects(), &ids(2));
+    assert_exactly(&aws.objects(), &message_ids(2));
 }
 
 #[tokio::test]
-async fn an_external_id_that_the_platform_would_forbid_is_told_and_used() {
+async fn in_audit_mode_a_forbidden_external_id_is_reported_and_used() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).function(Function::new().audited_external_id_prefix("shop/")).start().await;
     sidecar.wait_ready().await;
-    let told = sidecar.condition(ExternalIdAvailable).await;
-    assert_eq!((told.status, told.reason), (Truth::True, Reason::ExternalIdNotAllowed), "{}", told.message);
-    assert!(told.message.contains("does not begin with shop/") && !told.message.contains(EXTERNAL_ID));
+    let reported = sidecar.condition(ExternalIdAvailable).await;
+    assert_eq!((reported.status, reported.reason), (Truth::True, Reason::ExternalIdNotAllowed), "{}", reported.message);
+    assert!(reported.message.contains("does not begin with shop/") && !reported.message.contains(EXTERNAL_ID));
     assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
 }
 
 #[tokio::test]
-async fn traffic_calls_a_throttling_sts_no_sooner() {
+async fn traffic_does_not_shorten_the_backoff_for_a_throttling_sts() {
     let aws = Aws::start(&World::new()).await;
     aws.faults([sts(error("Throttling"))]);
     let sidecar = Setup::new(&aws).start().await;
-    let traffic = Traffic::start(&sidecar, EVERY);
+    let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
     tokio::time::sleep(Duration::from_secs(25)).await;
-    // The pauses are of 1, 2, 4, 8 and 16 s, or down to half of that.
+    // The pauses are 1, 2, 4, 8 and 16 s, each shortened by up to half.
     let calls = aws.assume_role_calls().len();
     println!("{calls} calls of AssumeRole in 25 s");
     assert!((4..=6).contains(&calls), "{calls} calls of AssumeRole in 25 s");
     assert_eq!(sidecar.condition(RoleAssumed).await.reason, Reason::Throttled);
     aws.faults([]);
-    // The pause that has begun may be one of 32 s, or the longest, of 60 s.
+    // The current pause may be 32 s, or the maximum of 60 s.
     traffic.wait_stored(Duration::from_secs(70)).await;
     traffic.finish().await;
 }
 
 #[tokio::test]
-async fn a_fresh_session_that_s3_refuses_for_good_is_replaced_once_and_then_reported() {
+async fn a_new_session_that_s3_keeps_refusing_is_replaced_once_and_then_reported() {
     for code in ["InvalidToken", "InvalidAccessKeyId", "ExpiredToken"] {
         let aws = Aws::start(&World::new()).await;
         aws.faults([puts(error(code))]);
         let sidecar = Setup::new(&aws).start().await;
         sidecar.wait_ready().await;
-        let traffic = Traffic::start(&sidecar, EVERY);
-        let said = sidecar.wait_condition(BucketWritable, Truth::False, Reason::S3Error, SOON).await;
+        let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
+        let reported = sidecar.wait_condition(BucketWritable, Truth::False, Reason::S3Error, DEFAULT_TIMEOUT).await;
         tokio::time::sleep(Duration::from_secs(20)).await;
         let sessions = aws.sessions();
         println!("{code}: {sessions} sessions in 20 s");
         assert_eq!(sessions, 2, "{code}");
         for part in [code, "the session that replaced it", "session tokens", "endpoint"] {
-            assert!(said.message.contains(part), "{part:?} is not in {:?}", said.message);
+            assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
         }
         let refused = sidecar.send("/v1/track", &track(100_000)).await;
         assert_eq!((refused.status, refused.code().as_str()), (503, "S3Error"), "{code}");
 
         aws.faults([]);
-        traffic.wait_stored(OVER).await;
+        traffic.wait_stored(RECOVERY_TIMEOUT).await;
         assert_eq!(aws.sessions(), 2, "{code}: the session that there is will do");
-        // A session that has stored something is replaced at once.
+        // A session that has stored an object is replaced at once.
         aws.faults([Fault { count: Some(1), ..puts(error(code)) }]);
-        until("the session is replaced", SOON, async || (aws.sessions() == 3).then_some(())).await;
-        traffic.wait_stored(SOON).await;
+        until("the session is replaced", DEFAULT_TIMEOUT, async || (aws.sessions() == 3).then_some(())).await;
+        traffic.wait_stored(DEFAULT_TIMEOUT).await;
         traffic.finish().await;
     }
 }
 
 #[tokio::test]
-async fn a_clock_that_differs_from_that_of_sts_is_reported_with_the_difference() {
+async fn clock_skew_to_sts_is_reported_with_the_difference() {
     let now = SystemTime::now();
-    for (sts_time, says) in [(now + 20 * MINUTE, "20 minutes behind"), (now - 3 * HOUR, "3 hours ahead of")] {
+    for (sts_time, difference) in [(now + 20 * MINUTE, "20 minutes behind"), (now - 3 * HOUR, "3 hours ahead of")] {
         let aws = Aws::start_at(&World::new(), Clock::scaled(sts_time, 1.0)).await;
         let sidecar = Setup::new(&aws).start().await;
-        let said = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::ClockSkewed, SOON).await;
-        for part in [says, "STS", "NTP"] {
-            assert!(said.message.contains(part), "{part:?} is not in {:?}", said.message);
+        let reported = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::ClockSkewed, DEFAULT_TIMEOUT).await;
+        for part in [difference, "STS", "NTP"] {
+            assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
         }
-        let traffic = Traffic::start(&sidecar, EVERY);
+        let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
         aws.clock().set(SystemTime::now());
-        traffic.wait_stored(OVER).await;
+        traffic.wait_stored(RECOVERY_TIMEOUT).await;
         traffic.finish().await;
-        sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, SOON).await;
+        sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     }
 }
 
 #[tokio::test]
-async fn a_clock_that_differs_from_that_of_s3_costs_an_attempt_and_no_event() {
+async fn clock_skew_to_s3_costs_an_attempt_and_no_event() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
@@ -131,7 +131,7 @@ async fn a_clock_that_differs_from_that_of_s3_costs_an_attempt_and_no_event() {
     for ahead in [true, false] {
         let (now, before) = (SystemTime::now(), attempts().await);
         aws.clock().set(if ahead { now + 20 * MINUTE } else { now - 20 * MINUTE });
-        // The SDK's client takes S3's time from the refusal, and signs by it from then on.
+        // The AWS SDK takes S3's time from the refusal, and signs with it from then on.
         for i in 0..10 {
             let answer = sidecar.send("/v1/track", &track(i)).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
@@ -143,30 +143,30 @@ async fn a_clock_that_differs_from_that_of_s3_costs_an_attempt_and_no_event() {
 }
 
 #[tokio::test]
-async fn a_renewal_that_fails_is_reported_at_once_while_the_old_session_stays_in_use() {
+async fn a_failing_renewal_is_reported_at_once_while_the_old_session_stays_in_use() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
     assert_eq!(sidecar.metric("session_renewal_failing").await, 0.0);
     assert!(sidecar.metrics().await.contains("tributary_session_renewal_failures_total 0"));
-    let traffic = Traffic::start(&sidecar, EVERY);
+    let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
     let before = sidecar.status().await.session.expect("a session");
 
     sidecar.write_external_id("another-one");
-    let said = sidecar.wait_condition(RoleAssumed, Truth::True, Reason::RenewalFailing, SOON).await;
+    let reported = sidecar.wait_condition(RoleAssumed, Truth::True, Reason::RenewalFailing, DEFAULT_TIMEOUT).await;
     for part in ["renewing it has failed since", "sts:ExternalId", "traffic stops at", &before.expiry] {
-        assert!(said.message.contains(part), "{part:?} is not in {:?}", said.message);
+        assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
     }
-    assert!(!said.message.contains("another-one"));
-    // Some retries later.
-    until("it was tried again", SOON, async || {
+    assert!(!reported.message.contains("another-one"));
+    // After several retries.
+    until("it was tried again", DEFAULT_TIMEOUT, async || {
         (sidecar.metric("session_renewal_failures_total").await >= 3.0).then_some(())
     })
     .await;
     assert_eq!(sidecar.metric("session_renewal_failing").await, 1.0);
     let session = sidecar.status().await.session.expect("a session");
     assert_eq!(session.expiry, before.expiry);
-    let left = time(&session.next_refresh).duration_since(SystemTime::now()).unwrap_or_default();
+    let left = parse_time(&session.next_refresh).duration_since(SystemTime::now()).unwrap_or_default();
     assert!(left <= MINUTE, "the next try is only at {}", session.next_refresh);
     let warnings = sidecar.output().lines().filter(|line| line.contains("RenewalFailing")).count();
     assert_eq!(warnings, 1, "{}", sidecar.output());
@@ -194,15 +194,15 @@ async fn a_changed_external_id_is_tried_at_once_even_while_sts_throttles() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn an_endless_answer_of_sts_is_read_to_its_bound_and_no_further() {
+async fn an_endless_sts_answer_is_read_only_up_to_a_limit() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
     setup.sts = tributary_tests::endless::server().await;
     let sidecar = setup.start().await;
     let before = sidecar.peak_memory();
-    until("it is not taken for a session", SOON, async || {
-        let said = sidecar.condition(RoleAssumed).await;
-        (said.status == Truth::False).then_some(())
+    until("it is not taken for a session", DEFAULT_TIMEOUT, async || {
+        let reported = sidecar.condition(RoleAssumed).await;
+        (reported.status == Truth::False).then_some(())
     })
     .await;
     let grown = (sidecar.peak_memory() - before) >> 20;
