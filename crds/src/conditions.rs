@@ -75,7 +75,7 @@ pub enum ConditionType {
 
 /// The status of a condition, spelled as in Kubernetes.
 #[derive(Clone, Copy, Debug, Deserialize, PartialEq, Eq, Serialize)]
-pub enum Truth {
+pub enum ConditionStatus {
     /// The condition holds.
     True,
     /// The condition does not hold.
@@ -187,8 +187,8 @@ pub enum Reason {
 impl Reason {
     /// Whether a condition with this status is True but needs a person: what works now will stop, or costs more than it
     /// must.
-    pub fn warns(self, status: Truth) -> bool {
-        status == Truth::True && !matches!(self, Self::Ok | Self::Paused)
+    pub fn warns(self, status: ConditionStatus) -> bool {
+        status == ConditionStatus::True && !matches!(self, Self::Ok | Self::Paused)
     }
 
     /// Whether the function is in progress or waits, without a fault that its owner could fix.
@@ -225,7 +225,7 @@ impl Reason {
 
 // Spelled as they are serialized: that is what conditions and metrics hold.
 
-impl std::fmt::Display for Truth {
+impl std::fmt::Display for ConditionStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         self.serialize(f)
     }
@@ -270,7 +270,7 @@ pub struct SidecarCondition {
     /// The condition's type.
     pub r#type: ConditionType,
     /// Whether it holds.
-    pub status: Truth,
+    pub status: ConditionStatus,
     /// Why, for programs.
     pub reason: Reason,
     /// Why, for people, and what to do.

@@ -1,6 +1,6 @@
 //! Findings about a function: conditions that have no transition time yet, and problems that keep it from running.
 
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 /// A condition without `lastTransitionTime`, which the status adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -8,7 +8,7 @@ pub struct Finding {
     /// The condition's type.
     pub r#type: ConditionType,
     /// Whether the condition holds.
-    pub status: Truth,
+    pub status: ConditionStatus,
     /// The condition's reason, for machines.
     pub reason: Reason,
     /// The condition's message, for people: the cause and what to do.
@@ -17,7 +17,7 @@ pub struct Finding {
 
 impl Finding {
     /// A finding from its four parts.
-    pub fn new(r#type: ConditionType, status: Truth, reason: Reason, message: impl Into<String>) -> Self {
+    pub fn new(r#type: ConditionType, status: ConditionStatus, reason: Reason, message: impl Into<String>) -> Self {
         Self { r#type, status, reason, message: message.into() }
     }
 }

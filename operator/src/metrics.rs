@@ -13,7 +13,7 @@ use prometheus_client::metrics::gauge::Gauge;
 use prometheus_client::metrics::histogram::Histogram;
 use prometheus_client::metrics::info::Info;
 use prometheus_client::registry::{Registry, Unit};
-use tributary_crds::conditions::{ConditionType, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType};
 use tributary_runtime::exposition::Format;
 
 use crate::apply::REASONS;
@@ -58,7 +58,7 @@ struct ApiRequestLabels {
 /// What the metrics show of a function.
 #[derive(Clone, Debug, PartialEq)]
 struct Reported {
-    ready: Truth,
+    ready: ConditionStatus,
     conditions: Vec<ConditionLabels>,
 }
 
@@ -150,7 +150,7 @@ impl Metrics {
             rollout_halted,
         };
         metrics.rollouts(RolloutCounts::default());
-        for truth in [Truth::True, Truth::False, Truth::Unknown] {
+        for truth in [ConditionStatus::True, ConditionStatus::False, ConditionStatus::Unknown] {
             _ = metrics.functions.get_or_create(&ready(truth));
         }
         for reason in REASONS {
@@ -235,15 +235,15 @@ fn reported(function: &FunctionRef, findings: &[Finding]) -> Option<Reported> {
     Some(Reported { ready, conditions: reported.map(labels).collect() })
 }
 
-fn ready(truth: Truth) -> ReadyLabel {
+fn ready(truth: ConditionStatus) -> ReadyLabel {
     ReadyLabel { ready: text(truth) }
 }
 
-fn text(truth: Truth) -> &'static str {
+fn text(truth: ConditionStatus) -> &'static str {
     match truth {
-        Truth::True => "true",
-        Truth::False => "false",
-        Truth::Unknown => "unknown",
+        ConditionStatus::True => "true",
+        ConditionStatus::False => "false",
+        ConditionStatus::Unknown => "unknown",
     }
 }
 
@@ -270,9 +270,9 @@ mod tests {
                 message: String::new(),
             })
         };
-        metrics.function(&one, &found(Truth::Unknown, Reason::Pending));
-        metrics.function(&one, &found(Truth::True, Reason::Ok));
-        metrics.function(&two, &found(Truth::False, Reason::AccessDenied));
+        metrics.function(&one, &found(ConditionStatus::Unknown, Reason::Pending));
+        metrics.function(&one, &found(ConditionStatus::True, Reason::Ok));
+        metrics.function(&two, &found(ConditionStatus::False, Reason::AccessDenied));
         metrics.function(&two, &[]);
         metrics.api_request(ApiRequest { verb: "patch", kind: "Deployment" });
         metrics.reconciled(Duration::from_millis(3));

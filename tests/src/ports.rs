@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use serde_json::Value;
-use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition, SidecarStatus};
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 
 use crate::http::{Answer, Http};
@@ -115,7 +115,7 @@ impl Ports {
     pub async fn wait_condition(
         &self,
         r#type: ConditionType,
-        status: Truth,
+        status: ConditionStatus,
         reason: Reason,
         within: Duration,
     ) -> SidecarCondition {

@@ -3,7 +3,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use tributary_crds::conditions::{ConditionType, SidecarCondition, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, SidecarCondition};
 use tributary_crds::function::ExternalIdEnforcement;
 use tributary_sidecar::Refusal;
 use tributary_sidecar::status::metrics::Totals;
@@ -68,15 +68,15 @@ impl Console {
         for condition in now {
             let old = self.told.iter().find(|told| told.r#type == condition.r#type);
             let same = old.is_some_and(|old| old.status == condition.status && old.reason == condition.reason);
-            let was_wrong = old.is_some_and(|old| old.status == Truth::False || old.reason.warns(old.status));
+            let was_wrong = old.is_some_and(|old| old.status == ConditionStatus::False || old.reason.warns(old.status));
             let SidecarCondition { r#type, status, reason, message, .. } = condition;
             match status {
-                Truth::False if !same => self.line(&format!("problem   {type} {reason}: {message}")),
-                Truth::True if !same && reason.warns(*status) => {
+                ConditionStatus::False if !same => self.line(&format!("problem   {type} {reason}: {message}")),
+                ConditionStatus::True if !same && reason.warns(*status) => {
                     self.line(&format!("warning   {type} {reason}: {message}"));
                 }
-                Truth::True if !same && was_wrong => self.line(&format!("fixed     {type}: {message}")),
-                Truth::True | Truth::Unknown | Truth::False => {}
+                ConditionStatus::True if !same && was_wrong => self.line(&format!("fixed     {type}: {message}")),
+                ConditionStatus::True | ConditionStatus::Unknown | ConditionStatus::False => {}
             }
         }
         if self.ready(now) && !self.ready(&self.told) {
@@ -91,12 +91,12 @@ impl Console {
     fn ready(&self, conditions: &[SidecarCondition]) -> bool {
         let status = |r#type| conditions.iter().find(|condition| condition.r#type == r#type).map(|found| found.status);
         let enforced = match status(ConditionType::ExternalIdEnforced) {
-            Some(Truth::False) => self.enforcement_only_warns,
-            status => status == Some(Truth::True),
+            Some(ConditionStatus::False) => self.enforcement_only_warns,
+            status => status == Some(ConditionStatus::True),
         };
         enforced
-            && status(ConditionType::RoleAssumed) == Some(Truth::True)
-            && (self.told_ready || status(ConditionType::BucketWritable) != Some(Truth::False))
+            && status(ConditionType::RoleAssumed) == Some(ConditionStatus::True)
+            && (self.told_ready || status(ConditionType::BucketWritable) != Some(ConditionStatus::False))
     }
 
     /// Forgets the conditions that were shown, because a new sidecar starts.

@@ -1,6 +1,6 @@
 //! The input of the conditions: everything that is known of a function at one moment.
 
-use tributary_crds::conditions::{ConditionType, SidecarCondition, SidecarStatus, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, SidecarCondition, SidecarStatus};
 
 use crate::finding::{Finding, Problem};
 use crate::validate::Refusal;
@@ -120,7 +120,7 @@ impl Observed {
     pub fn fault_of_new_sidecar(&self) -> Option<&SidecarCondition> {
         let unready = self.pods.iter().filter(|pod| !pod.ready);
         let mut faults = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
-        faults.find(|said| said.status == Truth::False && said.reason.is_of_function())
+        faults.find(|said| said.status == ConditionStatus::False && said.reason.is_of_function())
     }
 }
 

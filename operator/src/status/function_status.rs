@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
-use tributary_crds::conditions::{ConditionType, FunctionStatus, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, FunctionStatus, Reason};
 
 use super::conditions::conditions;
 use crate::finding::Finding;
@@ -140,7 +140,7 @@ pub fn needs_a_person(condition: &Condition) -> bool {
 
 /// Whether it is True, but with a reason that needs a person.
 fn is_warning(condition: &Condition) -> bool {
-    condition.status == "True" && reason(condition).is_some_and(|reason| reason.warns(Truth::True))
+    condition.status == "True" && reason(condition).is_some_and(|reason| reason.warns(ConditionStatus::True))
 }
 
 fn reason(condition: &Condition) -> Option<Reason> {

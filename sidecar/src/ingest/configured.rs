@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
-use tributary_crds::conditions::{ConditionType, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType};
 
 use super::access::Access;
 use crate::blocker::Blocker;
@@ -49,10 +49,10 @@ pub(crate) async fn watch(
         match worse(unreadable, uncertified) {
             Some(Fault { blocker: Blocker { reason, message }, still_admitted: Some(still_admitted) }) => {
                 let message = format!("{still_admitted}: {message}");
-                conditions.set(ConditionType::IngestConfigured, Truth::True, reason, message);
+                conditions.set(ConditionType::IngestConfigured, ConditionStatus::True, reason, message);
             }
             Some(Fault { blocker: Blocker { reason, message }, still_admitted: None }) => {
-                conditions.set(ConditionType::IngestConfigured, Truth::False, reason, message);
+                conditions.set(ConditionType::IngestConfigured, ConditionStatus::False, reason, message);
             }
             None => conditions.holds(ConditionType::IngestConfigured, "all that spec.ingest names can be read"),
         }

@@ -1,6 +1,6 @@
 //! Probes whether the role enforces its external ID, and holds traffic until it does if the function requires that.
 
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::function::ExternalIdEnforcement;
 
 use super::failure::{self, kind};
@@ -36,7 +36,12 @@ impl SessionManager {
             // After a first conclusive probe, a failed one keeps its result.
             Err(Blocker { reason, message }) if state.enforcement == Enforcement::Unknown => {
                 let message = format!("whether the role demands its external ID is not known yet: {message}");
-                self.conditions.set(ConditionType::ExternalIdEnforced, Truth::Unknown, reason, message.clone());
+                self.conditions.set(
+                    ConditionType::ExternalIdEnforced,
+                    ConditionStatus::Unknown,
+                    reason,
+                    message.clone(),
+                );
                 self.hold(state, Blocker { reason, message });
             }
             Err(_) => {}
@@ -87,7 +92,7 @@ impl SessionManager {
              role's trust policy (tributary policy prints it)"
         );
         let reason = Reason::NotEnforced;
-        self.conditions.set(ConditionType::ExternalIdEnforced, Truth::False, reason, message.clone());
+        self.conditions.set(ConditionType::ExternalIdEnforced, ConditionStatus::False, reason, message.clone());
         self.hold(state, Blocker { reason, message });
     }
 }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tracing::{debug, info};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::function::ExternalIdEnforcement;
 use tributary_crds::values::{ExternalId, ExternalIdPrefix};
 
@@ -79,7 +79,7 @@ impl SessionManager {
                         self.give_up_session(&state, &blocker);
                     }
                     let Blocker { reason, message } = blocker.clone();
-                    self.conditions.set(ConditionType::ExternalIdAvailable, Truth::False, reason, message);
+                    self.conditions.set(ConditionType::ExternalIdAvailable, ConditionStatus::False, reason, message);
                     state.block(|blockers| blockers.external_id = Some(blocker));
                 }
             }
@@ -152,7 +152,7 @@ impl SessionManager {
              renewal succeeds before",
             rfc3339(expiry)
         );
-        self.conditions.set(ConditionType::RoleAssumed, Truth::True, Reason::RenewalFailing, message);
+        self.conditions.set(ConditionType::RoleAssumed, ConditionStatus::True, Reason::RenewalFailing, message);
     }
 
     fn report_external_id(&self, external_id: &ExternalId) {
@@ -160,7 +160,7 @@ impl SessionManager {
         if self.prefix_is_audited && self.prefix.as_ref().is_some_and(|prefix| begins_otherwise(&prefix)) {
             let message = format!("{}; it is used until the platform enforces its grants", self.wrong_prefix());
             let reason = Reason::ExternalIdNotAllowed;
-            self.conditions.set(ConditionType::ExternalIdAvailable, Truth::True, reason, message);
+            self.conditions.set(ConditionType::ExternalIdAvailable, ConditionStatus::True, reason, message);
         } else {
             self.conditions.holds(ConditionType::ExternalIdAvailable, "the external ID is read");
         }
@@ -185,7 +185,7 @@ impl SessionManager {
     /// Reports that there is no session, or that it has expired.
     fn report_no_session(&self, state: &State, blocker: Blocker) {
         let Blocker { reason, message } = blocker.clone();
-        self.conditions.set(ConditionType::RoleAssumed, Truth::False, reason, message);
+        self.conditions.set(ConditionType::RoleAssumed, ConditionStatus::False, reason, message);
         state.block(|blockers| blockers.role = Some(blocker));
     }
 

@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use tokio::sync::watch;
 use tracing::{info, warn};
-use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition};
 
 use crate::clock::{Clock, rfc3339};
 
@@ -21,7 +21,7 @@ impl Conditions {
         let since = rfc3339(clock.now());
         let unknown = |r#type, reason, message: &str| SidecarCondition {
             r#type,
-            status: Truth::Unknown,
+            status: ConditionStatus::Unknown,
             reason,
             message: message.to_owned(),
             since: since.clone(),
@@ -37,7 +37,7 @@ impl Conditions {
     }
 
     /// Sets a condition. `since` changes only with the status; a change of status or reason is logged.
-    pub fn set(&self, r#type: ConditionType, status: Truth, reason: Reason, message: impl Into<String>) {
+    pub fn set(&self, r#type: ConditionType, status: ConditionStatus, reason: Reason, message: impl Into<String>) {
         let message = message.into();
         self.board.send_if_modified(|board| {
             let Some(old) = board.iter_mut().find(|condition| condition.r#type == r#type) else { return false };
@@ -55,7 +55,7 @@ impl Conditions {
 
     /// Sets a condition to `True` with the reason `Ok`.
     pub(crate) fn holds(&self, r#type: ConditionType, message: impl Into<String>) {
-        self.set(r#type, Truth::True, Reason::Ok, message);
+        self.set(r#type, ConditionStatus::True, Reason::Ok, message);
     }
 
     /// A copy of the current conditions, in their fixed order.
@@ -76,8 +76,8 @@ impl Conditions {
 }
 
 /// Logs a change: at WARN if it needs a person, otherwise at INFO.
-fn announce(r#type: ConditionType, status: Truth, reason: Reason, message: &str) {
-    if status == Truth::False || reason.warns(status) {
+fn announce(r#type: ConditionType, status: ConditionStatus, reason: Reason, message: &str) {
+    if status == ConditionStatus::False || reason.warns(status) {
         warn!(condition = %r#type, %reason, "{message}");
     } else {
         info!(condition = %r#type, %reason, "{message}");
@@ -92,9 +92,9 @@ mod tests {
     #[test]
     fn since_moves_with_the_status_only() {
         let conditions = Conditions::new(Arc::new(MachineClock::new()));
-        conditions.set(ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied, "first");
+        conditions.set(ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied, "first");
         let first = conditions.get(ConditionType::RoleAssumed).unwrap();
-        conditions.set(ConditionType::RoleAssumed, Truth::False, Reason::Throttled, "second");
+        conditions.set(ConditionType::RoleAssumed, ConditionStatus::False, Reason::Throttled, "second");
         let second = conditions.get(ConditionType::RoleAssumed).unwrap();
         assert_eq!((second.reason, second.message.as_str()), (Reason::Throttled, "second"));
         assert_eq!(second.since, first.since);

@@ -5,7 +5,7 @@ use std::path::Path;
 
 use regex_lite::Regex;
 use serde_json::json;
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_local_aws::Fault;
 use tributary_operator::client::ApiRequest;
 use tributary_operator::finding::Finding;
@@ -29,8 +29,12 @@ async fn every_metric_in_alerts_and_the_dashboard_exists() {
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     assert_eq!(sidecar.send("/v1/track", &json!({})).await.status, 400);
     let operator = Metrics::new();
-    let ready =
-        Finding { r#type: ConditionType::Ready, status: Truth::True, reason: Reason::Ok, message: String::new() };
+    let ready = Finding {
+        r#type: ConditionType::Ready,
+        status: ConditionStatus::True,
+        reason: Reason::Ok,
+        message: String::new(),
+    };
     operator.function(&FunctionRef::new("shop", "orders"), &[ready]);
     operator.api_request(ApiRequest { verb: "get", kind: "Deployment" });
     let counted = sidecar.metrics().await + &operator.encode(Format::Text);

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use futures_util::future::join_all;
 use hyper::Method;
 use serde_json::{Value, json};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_tests::encode::gzip;
 use tributary_tests::event::{batch, message_id, signature, track};
@@ -173,7 +173,7 @@ async fn without_configured_write_keys_any_credentials_are_accepted() {
         assert_eq!(sidecar.post("/v1/track", headers, track(0).to_string()).await.status, 200);
     }
     let condition = sidecar.condition(ConditionType::IngestConfigured).await;
-    assert_eq!((condition.status, condition.reason), (Truth::True, Reason::Ok));
+    assert_eq!((condition.status, condition.reason), (ConditionStatus::True, Reason::Ok));
 }
 
 #[tokio::test]
@@ -255,8 +255,9 @@ async fn a_deleted_secret_is_reported_with_503_and_recovers_without_a_restart() 
     ] {
         sidecar.publish(gone, &none);
         // The other Secret still lets events in, so the condition is True.
-        let reported =
-            sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, reason, DEFAULT_TIMEOUT).await;
+        let reported = sidecar
+            .wait_condition(ConditionType::IngestConfigured, ConditionStatus::True, reason, DEFAULT_TIMEOUT)
+            .await;
         assert!(
             reported.message.contains("are taken") && reported.message.contains("create it"),
             "{}",
@@ -280,14 +281,16 @@ async fn a_deleted_secret_is_reported_with_503_and_recovers_without_a_restart() 
         assert_eq!(sidecar.post(other, &headers_of_other, one.clone()).await.status, 200);
 
         sidecar.publish(gone, &[entry]);
-        sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+        sidecar
+            .wait_condition(ConditionType::IngestConfigured, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT)
+            .await;
         assert_eq!(sidecar.post(path, &headers, one.clone()).await.status, 200);
         assert_unauthorized(&sidecar.post(path, &[], one.clone()).await);
     }
     sidecar.publish(SecretUse::WriteKey, &none);
     sidecar.publish(SecretUse::Signature, &none);
     let (r#type, reason) = (ConditionType::IngestConfigured, Reason::WriteKeyNotFound);
-    sidecar.wait_condition(r#type, Truth::False, reason, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(r#type, ConditionStatus::False, reason, DEFAULT_TIMEOUT).await;
     assert_unavailable(&sidecar.post("/v1/track", &with_key, one.clone()).await, reason);
     assert_unavailable(&sidecar.post("/", &with_signature, one).await, reason);
 }

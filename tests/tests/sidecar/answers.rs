@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use hyper::Method;
 use serde_json::{Value, json};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_tests::aws::{latency, puts};
 use tributary_tests::encode::{Encode, bare_deflate, gzip, zlib, zstd};
 use tributary_tests::event::{batch, message_id, track};
@@ -362,7 +362,7 @@ async fn events_that_cannot_be_stored_are_answered_503_with_the_conditions_reaso
     let aws = Aws::start(&World::new().without_bucket()).await;
     let sidecar = Setup::new(&aws).start().await;
     let condition = sidecar
-        .wait_condition(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket, DEFAULT_TIMEOUT)
+        .wait_condition(ConditionType::BucketWritable, ConditionStatus::False, Reason::NoSuchBucket, DEFAULT_TIMEOUT)
         .await;
     assert!(condition.message.contains(BUCKET), "{}", condition.message);
     for body in [track(1), track(2)] {

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::{Value, json};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::memory::MemoryNeed;
 use tributary_local_aws::{Action, Fault, StoredObject};
 use tributary_tests::aws::{error, latency, puts};
@@ -216,7 +216,9 @@ async fn a_missing_bucket_is_reported_at_once_and_recovers_under_traffic() {
     aws.set(&World::new().without_bucket());
     let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
     assert_eq!((answer.status, answer.code().as_str()), (503, "NoSuchBucket"), "{}", answer.text());
-    sidecar.wait_condition(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket, DEFAULT_TIMEOUT).await;
+    sidecar
+        .wait_condition(ConditionType::BucketWritable, ConditionStatus::False, Reason::NoSuchBucket, DEFAULT_TIMEOUT)
+        .await;
     // Requests do not wait for a batch that would not be stored.
     let start = Instant::now();
     let answers = join_all((0..20).map(|i| {
@@ -231,7 +233,7 @@ async fn a_missing_bucket_is_reported_at_once_and_recovers_under_traffic() {
         (sidecar.send("/v1/track", &track(0)).await.status == 200).then_some(())
     })
     .await;
-    sidecar.wait_condition(ConditionType::BucketWritable, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(ConditionType::BucketWritable, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     assert_stored_once_each(&aws.objects(), 0..1);
 }
 

@@ -6,7 +6,7 @@ use serde_json::json;
 use tributary_crds::conditions::ConditionType::{
     BucketWritable, ExternalIdAvailable, ExternalIdEnforced, IngestConfigured, RoleAssumed,
 };
-use tributary_crds::conditions::{Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, Reason};
 use tributary_crds::policy;
 use tributary_tests::aws::{error, latency, puts};
 use tributary_tests::encode::gzip;
@@ -32,7 +32,7 @@ async fn it_listens_at_once_and_is_ready_with_its_first_session() {
     assert_eq!(sidecar.get_admin("/healthz").await.status, 200);
     assert!(start.elapsed() < Duration::from_secs(10), "{:?}", start.elapsed());
     assert_eq!(sidecar.get_admin("/readyz").await.status, 503);
-    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
     assert_eq!(sidecar.get_admin("/readyz").await.status, 503);
     assert_eq!(sidecar.get_admin("/healthz").await.status, 200, "a restart would not help");
     closed_port.open(&aws);
@@ -50,7 +50,7 @@ async fn it_stays_ready_when_s3_fails() {
     sidecar.wait_ready().await;
     aws.faults([puts(error("AccessDenied"))]);
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 503);
-    sidecar.wait_condition(BucketWritable, Truth::False, Reason::AccessDenied, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(BucketWritable, ConditionStatus::False, Reason::AccessDenied, DEFAULT_TIMEOUT).await;
     assert_eq!(sidecar.get_admin("/readyz").await.status, 200);
 }
 
@@ -65,7 +65,7 @@ async fn its_status_reports_configuration_conditions_and_session() {
     assert_eq!((status.in_flight, status.last_error), (0, None));
     let held: Vec<_> = status.conditions.iter().map(|c| (c.r#type, c.status, c.reason)).collect();
     let all = [ExternalIdAvailable, IngestConfigured, RoleAssumed, ExternalIdEnforced, BucketWritable];
-    assert_eq!(held, all.map(|r#type| (r#type, Truth::True, Reason::Ok)));
+    assert_eq!(held, all.map(|r#type| (r#type, ConditionStatus::True, Reason::Ok)));
     let time = |text: &str| text.parse::<jiff::Timestamp>().unwrap();
     let now = jiff::Timestamp::now();
     for condition in &status.conditions {
@@ -170,7 +170,7 @@ async fn it_exits_without_requests_in_flight() {
 async fn it_exits_before_it_was_ever_ready() {
     let aws = Aws::start(&World::new().external_id("another-one")).await;
     let mut sidecar = Setup::new(&aws).start().await;
-    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::AccessDenied, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::AccessDenied, DEFAULT_TIMEOUT).await;
     sidecar.terminate();
     assert_eq!(sidecar.wait_exit(Duration::from_secs(10)).await.code(), Some(0));
 }

@@ -5,7 +5,7 @@ use std::collections::BTreeSet;
 
 use hyper::Method;
 use serde_json::json;
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_local_aws::Fault;
 use tributary_operator::client::ApiRequest;
 use tributary_operator::finding::Finding;
@@ -94,7 +94,7 @@ async fn the_reference_lists_every_metric_and_no_other() {
     let operator = Metrics::new();
     // These families have no series until they have counted something or a function is known.
     operator.api_request(ApiRequest { verb: "get", kind: "Deployment" });
-    let (r#type, status, reason) = (ConditionType::Ready, Truth::True, Reason::Ok);
+    let (r#type, status, reason) = (ConditionType::Ready, ConditionStatus::True, Reason::Ok);
     operator
         .function(&FunctionRef::new("shop", "orders"), &[Finding { r#type, status, reason, message: String::new() }]);
     assert_eq!(documented("The operator's metrics"), metric_names(&operator.encode(Format::Text)));

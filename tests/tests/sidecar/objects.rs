@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use tributary_crds::conditions::ConditionType::BucketWritable;
-use tributary_crds::conditions::{Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, Reason};
 use tributary_local_aws::Fault;
 use tributary_tests::aws::{error, puts, respond};
 use tributary_tests::event::{EVENT_TIME, EVENT_TIME_MILLIS, batch, message_id, track, track_key};
@@ -291,7 +291,7 @@ async fn a_store_that_refuses_every_condition_stores_each_event_once_and_the_set
             assert_eq!(sidecar.send("/v1/batch", &batch(4..12)).await.status, 200);
         }
         let reported = sidecar.condition(BucketWritable).await;
-        assert_eq!((reported.status, reported.reason), (Truth::True, Reason::ConditionalWritesUnsupported));
+        assert_eq!((reported.status, reported.reason), (ConditionStatus::True, Reason::ConditionalWritesUnsupported));
         assert!(reported.message.contains("set spec.s3.conditionalWrites: false"), "{}", reported.message);
         assert_eq!(sidecar.metric("events_deduplicated_total").await, 0.0);
         aws.faults([]);

@@ -14,7 +14,7 @@ use tokio::net::UdpSocket;
 use tokio::task::JoinHandle;
 use tokio::time::timeout;
 use tributary_crds::conditions::ConditionType::{BucketWritable, RoleAssumed};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_local_aws::{Action, Fault, Options, Service};
 use tributary_tests::aws::puts;
 use tributary_tests::event::{message_id, track};
@@ -126,7 +126,7 @@ fn events_are_stored_through_aws_host_names() {
         let objects = production.aws.objects();
         assert_exactly(&objects, &(0..5).map(message_id).collect::<Vec<_>>());
         assert!(objects.iter().all(|object| object.bucket == BUCKET && object.key.starts_with("track/")));
-        sidecar.wait_condition(BucketWritable, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+        sidecar.wait_condition(BucketWritable, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     });
 }
 
@@ -167,7 +167,8 @@ fn a_redirect_to_another_region_is_reported_and_not_followed() {
         let elsewhere = World::new().bucket("region", json!("eu-central-1"));
         let production = Production::start(Options::new(elsewhere.accounts())).await;
         let sidecar = production.sidecar(Function::new()).await;
-        let reported = sidecar.wait_condition(BucketWritable, Truth::False, Reason::WrongRegion, DEFAULT_TIMEOUT).await;
+        let reported =
+            sidecar.wait_condition(BucketWritable, ConditionStatus::False, Reason::WrongRegion, DEFAULT_TIMEOUT).await;
         assert!(reported.message.contains("set spec.s3.region to eu-central-1"), "{}", reported.message);
         assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 503);
         production.assert_host_names();
@@ -216,7 +217,7 @@ async fn condition_message(
     let sidecar = production.sidecar(Function::new()).await;
     // Only an upload shows that S3 can't be reached.
     assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 503);
-    let reported = sidecar.wait_condition(condition, Truth::False, reason, DEFAULT_TIMEOUT).await;
+    let reported = sidecar.wait_condition(condition, ConditionStatus::False, reason, DEFAULT_TIMEOUT).await;
     assert!(production.aws.objects().is_empty());
     production.stop().await;
     reported.message

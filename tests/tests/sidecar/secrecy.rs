@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use hyper::Method;
 use serde_json::{Value, json};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_local_aws::Action;
 use tributary_tests::aws::{error, puts, sts};
@@ -56,7 +56,7 @@ impl ObservedSidecar {
         self.send("/v1/track", with_write_key(track(i))).await
     }
 
-    async fn wait(&self, condition: ConditionType, truth: Truth, reason: Reason) {
+    async fn wait(&self, condition: ConditionType, truth: ConditionStatus, reason: Reason) {
         self.sidecar.wait_condition(condition, truth, reason, DEFAULT_TIMEOUT).await;
     }
 
@@ -165,7 +165,7 @@ async fn write_keys_and_signing_secrets_do_not_leak() {
         watched.sidecar.publish(r#use, &[(key, BAD_KEY_CANARY)]);
     }
     // A signing secret may have any value: requests that are signed with it are accepted.
-    watched.wait(ConditionType::IngestConfigured, Truth::True, Reason::WriteKeyNotFound).await;
+    watched.wait(ConditionType::IngestConfigured, ConditionStatus::True, Reason::WriteKeyNotFound).await;
     assert_eq!(watched.send_event(0).await, 503);
     watched.assert_no_leak().await;
 }
@@ -173,11 +173,11 @@ async fn write_keys_and_signing_secrets_do_not_leak() {
 #[tokio::test]
 async fn no_secret_leaks_when_sts_refuses_and_external_ids_are_rotated() {
     let mut watched = ObservedSidecar::start(&World::new().external_id("something-else"), |_| {}).await;
-    watched.wait(ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied).await;
+    watched.wait(ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied).await;
     assert_eq!(watched.send_event(0).await, 503);
     watched.record_admin_answers().await;
     watched.sidecar.write_external_id(BAD_SECRET_CANARY);
-    watched.wait(ConditionType::ExternalIdAvailable, Truth::False, Reason::InvalidExternalId).await;
+    watched.wait(ConditionType::ExternalIdAvailable, ConditionStatus::False, Reason::InvalidExternalId).await;
     assert_eq!(watched.send_event(0).await, 503);
     watched.record_admin_answers().await;
     watched.aws.set(&World::new());
@@ -190,7 +190,7 @@ async fn no_secret_leaks_when_sts_refuses_and_external_ids_are_rotated() {
 #[tokio::test]
 async fn no_secret_leaks_when_a_role_requires_no_external_id() {
     let mut watched = ObservedSidecar::start(&World::new().role("externalId", json!(null)), |_| {}).await;
-    watched.wait(ConditionType::ExternalIdEnforced, Truth::False, Reason::NotEnforced).await;
+    watched.wait(ConditionType::ExternalIdEnforced, ConditionStatus::False, Reason::NotEnforced).await;
     assert_eq!(watched.send_event(0).await, 503);
     assert!(watched.tap.captured("SessionToken").len() > 1, "the probe's session was not captured");
     watched.assert_no_leak().await;
@@ -200,7 +200,7 @@ async fn no_secret_leaks_when_a_role_requires_no_external_id() {
 async fn no_secret_leaks_when_the_base_identity_is_wrong() {
     for world in [World::new().without_base_identity(), World::new()] {
         let mut watched = ObservedSidecar::start(&world, |setup| setup.keys = None).await;
-        watched.wait(ConditionType::RoleAssumed, Truth::False, Reason::NoBaseIdentity).await;
+        watched.wait(ConditionType::RoleAssumed, ConditionStatus::False, Reason::NoBaseIdentity).await;
         watched.sidecar.write_credentials(ACCESS_KEY_ID, &format!("{SECRET_ACCESS_KEY}-not-this-one"));
         until("STS has refused the credentials", DEFAULT_TIMEOUT, async || {
             watched
@@ -226,7 +226,7 @@ async fn no_secret_leaks_when_sts_answers_are_broken() {
         watched.sidecar.write_external_id("another-one");
         until("a call to STS has failed", DEFAULT_TIMEOUT, async || {
             let reported = watched.sidecar.condition(ConditionType::RoleAssumed).await;
-            (reported.status == Truth::False || reported.message.contains("has failed")).then_some(())
+            (reported.status == ConditionStatus::False || reported.message.contains("has failed")).then_some(())
         })
         .await;
         watched.send_event(0).await;
@@ -250,7 +250,7 @@ async fn no_secret_leaks_when_s3_fails() {
     }
     watched.aws.set(&World::new().without_bucket());
     assert_eq!(watched.send_event(100).await, 503);
-    watched.wait(ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket).await;
+    watched.wait(ConditionType::BucketWritable, ConditionStatus::False, Reason::NoSuchBucket).await;
     watched.assert_no_leak().await;
 }
 

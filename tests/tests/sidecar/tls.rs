@@ -16,7 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_local_aws::Clock;
 use tributary_tests::event::{message_id, track};
@@ -181,14 +181,14 @@ async fn an_invalid_certificate_is_reported_and_the_last_valid_one_stays_in_use(
             let reported = sidecar.condition(ConditionType::IngestConfigured).await;
             let is_reported = reported.reason == Reason::TlsInvalid && reported.message.contains(expected);
             // The condition is True: events are accepted with the last valid certificate.
-            is_reported.then(|| assert_eq!(reported.status, Truth::True, "{}", reported.message))
+            is_reported.then(|| assert_eq!(reported.status, ConditionStatus::True, "{}", reported.message))
         })
         .await;
         assert_eq!(post(&sidecar, &good, 0).await, Ok(StatusCode::OK));
         assert!(!sidecar.output().contains(&other.key[40..80]), "a key is in the log");
     }
     sidecar.publish(SecretUse::Tls, &other.files());
-    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(ConditionType::IngestConfigured, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     assert_eq!(post(&sidecar, &other, 0).await, Ok(StatusCode::OK));
 }
 
@@ -196,8 +196,10 @@ async fn an_invalid_certificate_is_reported_and_the_last_valid_one_stays_in_use(
 async fn without_a_certificate_it_is_not_ready_until_there_is_one() {
     let site = SelfSigned::new();
     let (_aws, sidecar) = start_https(None).await;
-    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, DEFAULT_TIMEOUT).await;
-    sidecar.wait_condition(ConditionType::RoleAssumed, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    sidecar
+        .wait_condition(ConditionType::IngestConfigured, ConditionStatus::False, Reason::TlsInvalid, DEFAULT_TIMEOUT)
+        .await;
+    sidecar.wait_condition(ConditionType::RoleAssumed, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     assert_eq!(sidecar.get_admin("/readyz").await.status, 503);
     assert!(post(&sidecar, &site, 0).await.is_err());
     sidecar.publish(SecretUse::Tls, &site.files());
@@ -251,14 +253,21 @@ async fn a_certificate_outside_its_validity_is_reported_and_stays_in_use() {
         let (_aws, sidecar) = start_https(Some(&site)).await;
         sidecar.wait_ready().await;
         let reported = sidecar
-            .wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, DEFAULT_TIMEOUT)
+            .wait_condition(
+                ConditionType::IngestConfigured,
+                ConditionStatus::False,
+                Reason::TlsInvalid,
+                DEFAULT_TIMEOUT,
+            )
             .await;
         assert!(reported.message.contains(expected), "{}", reported.message);
         assert_eq!(sidecar.metric(EXPIRY).await, expiry);
         let refused = post(&sidecar, &site, 0).await.expect_err("the client refuses the certificate");
         assert!(refused.to_lowercase().contains("certificate"), "not because of the certificate: {refused}");
         sidecar.publish(SecretUse::Tls, &good.files());
-        sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+        sidecar
+            .wait_condition(ConditionType::IngestConfigured, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT)
+            .await;
         assert_eq!(post(&sidecar, &good, 1).await, Ok(StatusCode::OK));
         assert!(sidecar.metric(EXPIRY).await > 60_000_000_000.0);
     }
@@ -274,9 +283,9 @@ async fn the_expiry_of_an_unchanged_certificate_is_reported() {
     let sidecar = InProcess::start_with(&aws, &function, SecretUse::Tls, &site.files()).await;
     let condition = sidecar.condition(ConditionType::IngestConfigured).await;
     assert!(aws.clock().now() < end, "the test took too long to begin");
-    assert_eq!((condition.status, condition.reason), (Truth::True, Reason::Ok));
+    assert_eq!((condition.status, condition.reason), (ConditionStatus::True, Reason::Ok));
     let reported = sidecar
-        .wait_condition(ConditionType::IngestConfigured, Truth::False, Reason::TlsInvalid, DEFAULT_TIMEOUT)
+        .wait_condition(ConditionType::IngestConfigured, ConditionStatus::False, Reason::TlsInvalid, DEFAULT_TIMEOUT)
         .await;
     assert!(
         aws.clock().now() > end && reported.message.contains("expired at 2031-01-01T00:00:00Z"),
@@ -284,7 +293,7 @@ async fn the_expiry_of_an_unchanged_certificate_is_reported() {
         reported.message
     );
     sidecar.publish(SecretUse::Tls, &SelfSigned::new().files());
-    sidecar.wait_condition(ConditionType::IngestConfigured, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(ConditionType::IngestConfigured, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
 }
 
 #[tokio::test]

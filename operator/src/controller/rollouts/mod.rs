@@ -20,7 +20,7 @@ use std::sync::Arc;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
-use tributary_crds::conditions::{ConditionType, FunctionStatus, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, FunctionStatus, Reason};
 
 use crate::finding::Finding;
 use crate::function::FunctionRef;
@@ -246,7 +246,7 @@ pub fn is_healthy(status: Option<&FunctionStatus>) -> bool {
     let ends_with_its_session = |reason: Reason| {
         reason == Reason::RenewalFailing || (reason.is_of_function() && reason != Reason::ExternalIdNotAllowed)
     };
-    ready.is_none_or(|ready| ready.status != Truth::False && !ends_with_its_session(ready.reason))
+    ready.is_none_or(|ready| ready.status != ConditionStatus::False && !ends_with_its_session(ready.reason))
 }
 
 /// Why a function's rollout failed, if its status records a failure.

@@ -1,6 +1,6 @@
 //! SidecarAvailable: whether a sidecar is ready, as Kubernetes sees it, and answers when polled.
 
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use crate::finding::{Finding, Problem};
 use crate::observe::{Observed, Pod, Rollout, SidecarAnswer};
@@ -8,18 +8,18 @@ use crate::observe::{Observed, Pod, Rollout, SidecarAnswer};
 /// SidecarAvailable, for sidecars of any configuration.
 pub fn condition(observed: &Observed) -> Finding {
     let say = |status, reason, message: String| Finding::new(ConditionType::SidecarAvailable, status, reason, message);
-    let problem = |problem: &Problem| say(Truth::False, problem.reason, problem.message.clone());
+    let problem = |problem: &Problem| say(ConditionStatus::False, problem.reason, problem.message.clone());
     // A child that can't be written doesn't stop the sidecars that serve.
     if let Some(found) = observed.problem.as_ref().filter(|_| observed.serving().is_empty()) {
         return problem(found);
     }
     let Some(rollout) = &observed.rollout else {
         let (reason, message) = no_deployment(observed);
-        return say(Truth::False, reason, message.to_owned());
+        return say(ConditionStatus::False, reason, message.to_owned());
     };
     if rollout.wanted == 0 {
         let message = "spec.replicas is 0: no sidecar takes events; scale the function up".to_owned();
-        return say(Truth::False, Reason::NoReplicas, message);
+        return say(ConditionStatus::False, Reason::NoReplicas, message);
     }
     let serving = observed.serving();
     if serving.is_empty() {
@@ -28,7 +28,7 @@ pub fn condition(observed: &Observed) -> Finding {
             return problem(found);
         }
         let reason = if rollout.stuck { Reason::ProgressDeadlineExceeded } else { Reason::Progressing };
-        return say(Truth::False, reason, progress(rollout));
+        return say(ConditionStatus::False, reason, progress(rollout));
     }
     let standing = observed.standing(ConditionType::SidecarAvailable);
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::SidecarUnreachable) {
@@ -36,16 +36,16 @@ pub fn condition(observed: &Observed) -> Finding {
     }
     // A problem of a ready pod is a recent OOM kill, which may recur.
     if let Some(found) = serving.iter().find_map(|pod| pod.problem.as_ref()) {
-        return say(Truth::True, found.reason, found.message.clone());
+        return say(ConditionStatus::True, found.reason, found.message.clone());
     }
     if let Some(why) = nobody_answers(&serving) {
         let message = format!(
             "no sidecar answers the operator at port 8081 ({why}); a NetworkPolicy may keep it away. Events may be \
              stored all the same"
         );
-        return say(Truth::Unknown, Reason::SidecarUnreachable, message);
+        return say(ConditionStatus::Unknown, Reason::SidecarUnreachable, message);
     }
-    say(Truth::True, Reason::Ok, running(serving.len(), rollout))
+    say(ConditionStatus::True, Reason::Ok, running(serving.len(), rollout))
 }
 
 pub(super) fn count_ready(pods: &[Pod]) -> i32 {

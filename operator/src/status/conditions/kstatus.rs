@@ -1,7 +1,7 @@
 //! Reconciling and Stalled: the two conditions by which kstatus judges whether any resource is in progress or has
 //! failed. Flux needs no others.
 
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use crate::finding::Finding;
 
@@ -9,7 +9,7 @@ use crate::finding::Finding;
 /// Reconciling first, which would hide that the function is stalled.
 pub fn conditions(others: &[Finding]) -> [Finding; 2] {
     let judged = [ConditionType::Ready, ConditionType::UpToDate];
-    let not = |finding: &&Finding| judged.contains(&finding.r#type) && finding.status == Truth::False;
+    let not = |finding: &&Finding| judged.contains(&finding.r#type) && finding.status == ConditionStatus::False;
     let is_stuck = |finding: &&Finding| !finding.reason.is_progress() && !finding.reason.is_wanted();
     let stuck = others.iter().filter(not).find(is_stuck);
     // Waiting for the platform's rollout does not count: the function's owner doesn't wait for it.
@@ -23,7 +23,7 @@ pub fn conditions(others: &[Finding]) -> [Finding; 2] {
 
 fn condition(r#type: ConditionType, cause: Option<&Finding>, otherwise: &str) -> Finding {
     match cause {
-        Some(Finding { reason, message, .. }) => Finding::new(r#type, Truth::True, *reason, message.as_str()),
-        None => Finding::new(r#type, Truth::False, Reason::Ok, otherwise),
+        Some(Finding { reason, message, .. }) => Finding::new(r#type, ConditionStatus::True, *reason, message.as_str()),
+        None => Finding::new(r#type, ConditionStatus::False, Reason::Ok, otherwise),
     }
 }

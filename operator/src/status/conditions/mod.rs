@@ -13,7 +13,7 @@ mod ready;
 mod sidecars;
 mod up_to_date;
 
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use crate::finding::Finding;
 use crate::observe::Observed;
@@ -21,7 +21,7 @@ use crate::validate::{Refusal, RefusalEffect};
 
 /// Whether a sidecar of the current configuration reports a condition as False for this reason.
 pub fn new_sidecar_fails_for(observed: &Observed, reason: Reason) -> bool {
-    sidecars::says(observed, Truth::False, reason).is_some()
+    sidecars::says(observed, ConditionStatus::False, reason).is_some()
 }
 
 /// All conditions, in the order of [`ConditionType`].
@@ -36,7 +36,7 @@ pub fn conditions(observed: &Observed) -> Vec<Finding> {
 }
 
 fn accepted(observed: &Observed) -> Finding {
-    let not = |reason, message: &str| Finding::new(ConditionType::Accepted, Truth::False, reason, message);
+    let not = |reason, message: &str| Finding::new(ConditionType::Accepted, ConditionStatus::False, reason, message);
     if let Some(Refusal { reason, message, effect }) = &observed.refusal {
         return match effect {
             RefusalEffect::Freeze => not(*reason, message),
@@ -49,17 +49,17 @@ fn accepted(observed: &Observed) -> Finding {
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::ExternalIdNotAllowed) {
         return standing.clone();
     }
-    if let Some(message) = sidecars::says(observed, Truth::False, Reason::ExternalIdNotAllowed) {
+    if let Some(message) = sidecars::says(observed, ConditionStatus::False, Reason::ExternalIdNotAllowed) {
         return not(Reason::ExternalIdNotAllowed, message);
     }
     if let Some(clash) = observed.problem.as_ref().filter(|problem| problem.reason == Reason::NameClash) {
         return not(clash.reason, &clash.message);
     }
-    let holds = |reason, message: &str| Finding::new(ConditionType::Accepted, Truth::True, reason, message);
+    let holds = |reason, message: &str| Finding::new(ConditionType::Accepted, ConditionStatus::True, reason, message);
     if let Some(Refusal { reason, message, .. }) = &observed.audited {
         return holds(*reason, &format!("{message}. It goes on until the platform enforces its grants"));
     }
-    if let Some(message) = sidecars::says(observed, Truth::True, Reason::ExternalIdNotAllowed) {
+    if let Some(message) = sidecars::says(observed, ConditionStatus::True, Reason::ExternalIdNotAllowed) {
         return holds(Reason::ExternalIdNotAllowed, message);
     }
     if observed.paused {

@@ -1,7 +1,7 @@
 //! Ready: whether events are accepted and stored now, by sidecars of any configuration. Whether these are the ones
 //! asked for is [UpToDate](super::up_to_date).
 
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use super::sidecars;
 use crate::finding::Finding;
@@ -17,8 +17,8 @@ pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
     let forbidding = all.iter().filter(|finding| forbids(finding, &all, observed));
     let cause = forbidding.min_by_key(|finding| {
         (
-            finding.status == Truth::Unknown,
-            finding.status == Truth::Unknown && finding.r#type != ConditionType::SidecarAvailable,
+            finding.status == ConditionStatus::Unknown,
+            finding.status == ConditionStatus::Unknown && finding.r#type != ConditionType::SidecarAvailable,
         )
     });
     match cause {
@@ -27,7 +27,12 @@ pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
         }
         // A new leader has not polled them yet: keep what is recorded.
         None if awaited => of(&observed.recorded, ConditionType::Ready).cloned().unwrap_or_else(|| {
-            Finding::new(ConditionType::Ready, Truth::Unknown, Reason::Pending, "no sidecar has said anything yet")
+            Finding::new(
+                ConditionType::Ready,
+                ConditionStatus::Unknown,
+                Reason::Pending,
+                "no sidecar has said anything yet",
+            )
         }),
         None => ready(&all, observed),
     }
@@ -53,12 +58,14 @@ fn of_serving(others: &[Finding], serving: &[&Pod]) -> Vec<Finding> {
 /// another reason than Ok.
 fn ready(serving: &[Finding], observed: &Observed) -> Finding {
     let stored = format!("events sent to {} are stored", observed.url);
-    let is = |reason, message| Finding::new(ConditionType::Ready, Truth::True, reason, message);
-    if let Some(missing) = of(serving, ConditionType::ExternalIdAvailable).filter(|found| found.status == Truth::False)
+    let is = |reason, message| Finding::new(ConditionType::Ready, ConditionStatus::True, reason, message);
+    if let Some(missing) =
+        of(serving, ConditionType::ExternalIdAvailable).filter(|found| found.status == ConditionStatus::False)
     {
         return is(missing.reason, format!("{stored} until {}: {}", session_end(observed), missing.message));
     }
-    let holds = |finding: &&Finding| finding.status == Truth::True && finding.r#type != ConditionType::UpToDate;
+    let holds =
+        |finding: &&Finding| finding.status == ConditionStatus::True && finding.r#type != ConditionType::UpToDate;
     let mut noted = serving.iter().filter(holds).filter(|finding| finding.reason != Reason::Ok);
     let first = noted.clone().find(|finding| finding.reason.warns(finding.status)).or_else(|| noted.next());
     match first {
@@ -82,16 +89,16 @@ fn of(findings: &[Finding], r#type: ConditionType) -> Option<&Finding> {
 
 fn forbids(finding: &Finding, all: &[Finding], observed: &Observed) -> bool {
     match (finding.r#type, finding.status) {
-        (_, Truth::True) | (ConditionType::UpToDate, _) => false,
+        (_, ConditionStatus::True) | (ConditionType::UpToDate, _) => false,
         // The last accepted spec stays in effect, so events are stored if its sidecars are ready.
         (ConditionType::Accepted, _) if finding.reason == Reason::ResourcesOutOfBounds => observed.serving().is_empty(),
         // A sidecar without the external ID continues until its session ends.
         (ConditionType::ExternalIdAvailable, _) => {
-            of(all, ConditionType::RoleAssumed).is_none_or(|session| session.status != Truth::True)
+            of(all, ConditionType::RoleAssumed).is_none_or(|session| session.status != ConditionStatus::True)
         }
         (ConditionType::ExternalIdEnforced, _) => !observed.enforcement_only_warns,
         // Not known before the first event, which might never come if Ready waited for it.
-        (ConditionType::BucketWritable, Truth::Unknown) => finding.reason != Reason::NotYetWritten,
+        (ConditionType::BucketWritable, ConditionStatus::Unknown) => finding.reason != Reason::NotYetWritten,
         _ => true,
     }
 }

@@ -1,7 +1,7 @@
 //! The conditions that the sidecars report of themselves. If they disagree, something is wrong, so the worst report
 //! counts.
 
-use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition, SidecarStatus};
 
 use crate::finding::Finding;
 use crate::observe::{Observed, Pod, SidecarAnswer};
@@ -26,7 +26,7 @@ fn condition(r#type: ConditionType, observed: &Observed) -> Finding {
     }
     let mut found = worst(r#type, statuses(observed)).unwrap_or_else(|| {
         let (reason, message) = unknown(observed);
-        Finding::new(r#type, Truth::Unknown, reason, message)
+        Finding::new(r#type, ConditionStatus::Unknown, reason, message)
     });
     if found.reason == Reason::NoBaseIdentity {
         // The sidecar's message lists all sources that the SDK tried; the platform configures only one of them.
@@ -44,7 +44,7 @@ pub(super) fn worst<'a>(r#type: ConditionType, statuses: impl Iterator<Item = &'
 }
 
 /// The message of the first condition with this status and reason that a sidecar of the current configuration reports.
-pub fn says(observed: &Observed, status: Truth, reason: Reason) -> Option<&str> {
+pub fn says(observed: &Observed, status: ConditionStatus, reason: Reason) -> Option<&str> {
     let mut conditions = statuses(observed).flat_map(|status| &status.conditions);
     let found = conditions.find(|condition| condition.status == status && condition.reason == reason);
     found.map(|condition| condition.message.as_str())
@@ -61,14 +61,14 @@ fn of(status: &SidecarStatus, r#type: ConditionType) -> Option<&SidecarCondition
 /// How bad a report is; less is worse.
 fn rank(condition: &SidecarCondition) -> u8 {
     match (condition.status, condition.reason) {
-        (Truth::False, _) => 0,
+        (ConditionStatus::False, _) => 0,
         // Pending, or it could not be found out.
-        (Truth::Unknown, reason) if reason != Reason::NotYetWritten => 1,
+        (ConditionStatus::Unknown, reason) if reason != Reason::NotYetWritten => 1,
         // True but in need of a person: worse than plainly True.
         (status, reason) if reason.warns(status) => 2,
-        (Truth::True, _) => 3,
+        (ConditionStatus::True, _) => 3,
         // NotYetWritten: a sidecar without events so far doesn't contradict one that has stored some.
-        (Truth::Unknown, _) => 4,
+        (ConditionStatus::Unknown, _) => 4,
     }
 }
 

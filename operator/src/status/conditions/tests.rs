@@ -40,7 +40,7 @@ fn pod(name: &str, ready: bool) -> Pod {
     ];
     let conditions = all.map(|r#type| SidecarCondition {
         r#type,
-        status: Truth::True,
+        status: ConditionStatus::True,
         reason: Reason::Ok,
         message: "fine".to_owned(),
         since: String::new(),
@@ -57,7 +57,7 @@ fn pod(name: &str, ready: bool) -> Pod {
 }
 
 /// The pod, with this report of a condition.
-fn saying(mut pod: Pod, r#type: ConditionType, status: Truth, reason: Reason) -> Pod {
+fn saying(mut pod: Pod, r#type: ConditionType, status: ConditionStatus, reason: Reason) -> Pod {
     let SidecarAnswer::Status(said) = &mut pod.answer else { panic!("it says nothing") };
     let condition = said.conditions.iter_mut().find(|condition| condition.r#type == r#type).unwrap();
     (condition.status, condition.reason) = (status, reason);
@@ -80,7 +80,7 @@ fn get(all: &[Finding], r#type: ConditionType) -> &Finding {
 }
 
 /// The status and reason of a condition, and of Ready.
-fn judged(observed: &Observed, r#type: ConditionType) -> [(Truth, Reason); 2] {
+fn judged(observed: &Observed, r#type: ConditionType) -> [(ConditionStatus, Reason); 2] {
     let all = conditions(observed);
     let of = |r#type| {
         let finding = get(&all, r#type);
@@ -94,8 +94,8 @@ fn a_function_that_stores_events_is_ready() {
     let all = conditions(&fine());
     let types: Vec<_> = all.iter().map(|finding| finding.r#type).collect();
     assert!(types.is_sorted() && types.len() == 11, "{types:?}");
-    assert!(all[..9].iter().all(|finding| finding.status == Truth::True), "{all:?}");
-    assert!(all[9..].iter().all(|finding| finding.status == Truth::False), "{all:?}");
+    assert!(all[..9].iter().all(|finding| finding.status == ConditionStatus::True), "{all:?}");
+    assert!(all[9..].iter().all(|finding| finding.status == ConditionStatus::False), "{all:?}");
     assert_eq!(all[0].message, "events sent to http://orders.shop.svc are stored");
 }
 
@@ -107,8 +107,8 @@ fn every_condition_is_there_before_anything_is_known() {
     });
     let all = conditions(&nothing);
     assert_eq!(all.len(), 11);
-    assert_eq!(judged(&nothing, ConditionType::RoleAssumed)[0], (Truth::Unknown, Reason::Pending));
-    assert_eq!(judged(&nothing, ConditionType::SidecarAvailable), [(Truth::False, Reason::Progressing); 2]);
+    assert_eq!(judged(&nothing, ConditionType::RoleAssumed)[0], (ConditionStatus::Unknown, Reason::Pending));
+    assert_eq!(judged(&nothing, ConditionType::SidecarAvailable), [(ConditionStatus::False, Reason::Progressing); 2]);
 }
 
 #[test]
@@ -117,31 +117,31 @@ fn what_the_platform_does_not_allow_is_not_accepted() {
         for (stopped, said) in [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")] {
             let refusal = Refusal { reason, message: "no".to_owned(), effect: RefusalEffect::Stop };
             let refused = with(|observed| (observed.refusal, observed.stopped) = (Some(refusal), stopped));
-            assert_eq!(judged(&refused, ConditionType::Accepted), [(Truth::False, reason); 2]);
-            assert_eq!(judged(&refused, ConditionType::UpToDate)[0], (Truth::False, reason));
+            assert_eq!(judged(&refused, ConditionType::Accepted), [(ConditionStatus::False, reason); 2]);
+            assert_eq!(judged(&refused, ConditionType::UpToDate)[0], (ConditionStatus::False, reason));
             assert_eq!(conditions(&refused)[1].message, said);
         }
     }
     let clash = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
-    assert_eq!(judged(&clash, ConditionType::Accepted), [(Truth::False, Reason::NameClash); 2]);
+    assert_eq!(judged(&clash, ConditionType::Accepted), [(ConditionStatus::False, Reason::NameClash); 2]);
     let prefix = with(|observed| {
         let said = ConditionType::ExternalIdAvailable;
-        observed.pods = vec![saying(pod("a", false), said, Truth::False, Reason::ExternalIdNotAllowed)];
+        observed.pods = vec![saying(pod("a", false), said, ConditionStatus::False, Reason::ExternalIdNotAllowed)];
     });
-    assert_eq!(judged(&prefix, ConditionType::Accepted), [(Truth::False, Reason::ExternalIdNotAllowed); 2]);
+    assert_eq!(judged(&prefix, ConditionType::Accepted), [(ConditionStatus::False, Reason::ExternalIdNotAllowed); 2]);
 }
 
 #[test]
 fn what_is_audited_is_told_and_forbids_nothing() {
     let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), effect: RefusalEffect::Stop };
     let audited = with(|observed| observed.audited = Some(refusal));
-    assert_eq!(judged(&audited, ConditionType::Accepted), [(Truth::True, Reason::RoleNotAllowed); 2]);
+    assert_eq!(judged(&audited, ConditionType::Accepted), [(ConditionStatus::True, Reason::RoleNotAllowed); 2]);
     assert_eq!(conditions(&audited)[0].message, "no. It goes on until the platform enforces its grants");
     let prefix = with(|observed| {
         let said = ConditionType::ExternalIdAvailable;
-        observed.pods = vec![saying(pod("a", true), said, Truth::True, Reason::ExternalIdNotAllowed)];
+        observed.pods = vec![saying(pod("a", true), said, ConditionStatus::True, Reason::ExternalIdNotAllowed)];
     });
-    assert_eq!(judged(&prefix, ConditionType::Accepted), [(Truth::True, Reason::ExternalIdNotAllowed); 2]);
+    assert_eq!(judged(&prefix, ConditionType::Accepted), [(ConditionStatus::True, Reason::ExternalIdNotAllowed); 2]);
 }
 
 #[test]
@@ -151,16 +151,18 @@ fn what_is_not_taken_up_leaves_ready_to_what_goes_on() {
         let refusal = Refusal { reason: Reason::ResourcesOutOfBounds, message, effect: RefusalEffect::Freeze };
         with(|observed| (observed.refusal, observed.held_back) = (Some(refusal), held_back))
     };
-    let refused = (Truth::False, Reason::ResourcesOutOfBounds);
-    assert_eq!(judged(&too_much(true), ConditionType::Accepted), [refused, (Truth::True, Reason::Ok)]);
+    let refused = (ConditionStatus::False, Reason::ResourcesOutOfBounds);
+    assert_eq!(judged(&too_much(true), ConditionType::Accepted), [refused, (ConditionStatus::True, Reason::Ok)]);
     assert_eq!(judged(&too_much(true), ConditionType::UpToDate)[0], refused);
     let mut never_ran = too_much(true);
     (never_ran.rollout, never_ran.pods) = (None, Vec::new());
     assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [refused; 2]);
 
     let paused = |held_back| with(|observed| (observed.paused, observed.held_back) = (true, held_back));
-    let is_paused = (Truth::True, Reason::Paused);
-    for (held_back, up_to_date) in [(false, (Truth::True, Reason::Ok)), (true, (Truth::False, Reason::Paused))] {
+    let is_paused = (ConditionStatus::True, Reason::Paused);
+    for (held_back, up_to_date) in
+        [(false, (ConditionStatus::True, Reason::Ok)), (true, (ConditionStatus::False, Reason::Paused))]
+    {
         assert_eq!(judged(&paused(held_back), ConditionType::Accepted), [is_paused; 2]);
         assert_eq!(judged(&paused(held_back), ConditionType::UpToDate)[0], up_to_date);
         let all = conditions(&paused(held_back));
@@ -169,14 +171,14 @@ fn what_is_not_taken_up_leaves_ready_to_what_goes_on() {
     }
     let mut never_ran = paused(true);
     (never_ran.rollout, never_ran.pods) = (None, Vec::new());
-    assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [(Truth::False, Reason::Paused); 2]);
+    assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [(ConditionStatus::False, Reason::Paused); 2]);
     assert_eq!(stuck_or_under_way(&never_ran), None);
 }
 
 /// Which of kstatus's conditions is True, and why.
 fn stuck_or_under_way(observed: &Observed) -> Option<(ConditionType, Reason)> {
     let all = conditions(observed);
-    let mut holding = all[9..].iter().filter(|finding| finding.status == Truth::True);
+    let mut holding = all[9..].iter().filter(|finding| finding.status == ConditionStatus::True);
     let first = holding.next().map(|finding| (finding.r#type, finding.reason));
     assert_eq!(holding.next(), None, "kstatus takes the first");
     first
@@ -207,10 +209,10 @@ fn kstatus_sees_what_is_under_way_and_what_needs_a_person() {
         (decision(RolloutDecision::Wait(5)), None),
         (decision(RolloutDecision::Halted(5)), None),
         (decision(RolloutDecision::Failed), Some((Stalled, Reason::RolloutFailed))),
-        (saying(RoleAssumed, Truth::False, Reason::AccessDenied), Some((Stalled, Reason::AccessDenied))),
-        (saying(RoleAssumed, Truth::Unknown, Reason::Pending), None),
-        (saying(BucketWritable, Truth::Unknown, Reason::NotYetWritten), None),
-        (saying(RoleAssumed, Truth::True, Reason::RenewalFailing), None),
+        (saying(RoleAssumed, ConditionStatus::False, Reason::AccessDenied), Some((Stalled, Reason::AccessDenied))),
+        (saying(RoleAssumed, ConditionStatus::Unknown, Reason::Pending), None),
+        (saying(BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten), None),
+        (saying(RoleAssumed, ConditionStatus::True, Reason::RenewalFailing), None),
     ] {
         assert_eq!(stuck_or_under_way(&observed), expected, "{observed:?}");
     }
@@ -220,13 +222,13 @@ fn kstatus_sees_what_is_under_way_and_what_needs_a_person() {
 fn what_a_sidecar_says_is_said_of_the_function() {
     use ConditionType::{BucketWritable, ExternalIdEnforced, IngestConfigured, RoleAssumed};
     for (r#type, status, reason) in [
-        (IngestConfigured, Truth::False, Reason::WriteKeyNotFound),
-        (IngestConfigured, Truth::False, Reason::TlsInvalid),
-        (RoleAssumed, Truth::False, Reason::AccessDenied),
-        (RoleAssumed, Truth::Unknown, Reason::Pending),
-        (ExternalIdEnforced, Truth::False, Reason::NotEnforced),
-        (ExternalIdEnforced, Truth::Unknown, Reason::StsUnreachable),
-        (BucketWritable, Truth::False, Reason::NoSuchBucket),
+        (IngestConfigured, ConditionStatus::False, Reason::WriteKeyNotFound),
+        (IngestConfigured, ConditionStatus::False, Reason::TlsInvalid),
+        (RoleAssumed, ConditionStatus::False, Reason::AccessDenied),
+        (RoleAssumed, ConditionStatus::Unknown, Reason::Pending),
+        (ExternalIdEnforced, ConditionStatus::False, Reason::NotEnforced),
+        (ExternalIdEnforced, ConditionStatus::Unknown, Reason::StsUnreachable),
+        (BucketWritable, ConditionStatus::False, Reason::NoSuchBucket),
     ] {
         let wrong = with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason)]);
         assert_eq!(judged(&wrong, r#type), [(status, reason); 2], "{type} {reason}");
@@ -237,19 +239,24 @@ fn what_a_sidecar_says_is_said_of_the_function() {
 fn a_secret_that_is_gone_is_told_by_ready_and_forbids_nothing_until_the_session_ends() {
     use ConditionType::{ExternalIdAvailable, RoleAssumed};
     for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::InvalidExternalId] {
-        let gone = || saying(pod("a", true), ExternalIdAvailable, Truth::False, reason);
+        let gone = || saying(pod("a", true), ExternalIdAvailable, ConditionStatus::False, reason);
         let mut lives = gone();
         let SidecarAnswer::Status(said) = &mut lives.answer else { panic!("it says nothing") };
         let (expiry, next_refresh) = ("2026-01-02T04:00:00Z".to_owned(), "2026-01-02T03:30:00Z".to_owned());
         said.session = Some(SessionTimes { expiry, next_refresh });
         let lives = with(|observed| observed.pods = vec![lives]);
-        assert_eq!(judged(&lives, ExternalIdAvailable), [(Truth::False, reason), (Truth::True, reason)]);
+        assert_eq!(
+            judged(&lives, ExternalIdAvailable),
+            [(ConditionStatus::False, reason), (ConditionStatus::True, reason)]
+        );
         let message = &conditions(&lives)[0].message;
         let end = format!("are stored until 2026-01-02T04:00:00Z, when the session ends: {reason} says a");
         assert!(message.ends_with(&end), "{message}");
-        for (status, without) in [(Truth::False, Reason::Pending), (Truth::Unknown, Reason::Pending)] {
+        for (status, without) in
+            [(ConditionStatus::False, Reason::Pending), (ConditionStatus::Unknown, Reason::Pending)]
+        {
             let ended = with(|observed| observed.pods = vec![saying(gone(), RoleAssumed, status, without)]);
-            assert_eq!(judged(&ended, ExternalIdAvailable), [(Truth::False, reason); 2]);
+            assert_eq!(judged(&ended, ExternalIdAvailable), [(ConditionStatus::False, reason); 2]);
         }
     }
 }
@@ -258,7 +265,7 @@ fn a_secret_that_is_gone_is_told_by_ready_and_forbids_nothing_until_the_session_
 fn a_missing_base_identity_is_told_as_the_platform_knows_it() {
     let said = ConditionType::RoleAssumed;
     let none = with(|observed| {
-        observed.pods = vec![saying(pod("a", false), said, Truth::False, Reason::NoBaseIdentity)];
+        observed.pods = vec![saying(pod("a", false), said, ConditionStatus::False, Reason::NoBaseIdentity)];
     });
     assert_eq!(get(&conditions(&none), said).message, "the sidecar has no base identity: there is no Secret aws-base");
 }
@@ -268,12 +275,15 @@ fn sidecars_of_before_keep_it_ready_whatever_the_new_ones_say() {
     use ConditionType::{BucketWritable, RoleAssumed, SidecarAvailable, UpToDate};
     let mut rolling = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
-        observed.pods = vec![saying(pod("new", false), RoleAssumed, Truth::False, Reason::AccessDenied)];
+        observed.pods = vec![saying(pod("new", false), RoleAssumed, ConditionStatus::False, Reason::AccessDenied)];
         observed.pods_before = vec![pod("old", true)];
     });
-    assert_eq!(judged(&rolling, RoleAssumed), [(Truth::False, Reason::AccessDenied), (Truth::True, Reason::Ok)]);
-    assert_eq!(judged(&rolling, SidecarAvailable)[0], (Truth::True, Reason::Ok));
-    assert_eq!(judged(&rolling, UpToDate)[0], (Truth::False, Reason::AccessDenied));
+    assert_eq!(
+        judged(&rolling, RoleAssumed),
+        [(ConditionStatus::False, Reason::AccessDenied), (ConditionStatus::True, Reason::Ok)]
+    );
+    assert_eq!(judged(&rolling, SidecarAvailable)[0], (ConditionStatus::True, Reason::Ok));
+    assert_eq!(judged(&rolling, UpToDate)[0], (ConditionStatus::False, Reason::AccessDenied));
     assert_eq!(stuck_or_under_way(&rolling), Some((ConditionType::Stalled, Reason::AccessDenied)));
     // The conditions are the same after a restart of the operator.
     let mut restarted = rolling.clone();
@@ -281,18 +291,18 @@ fn sidecars_of_before_keep_it_ready_whatever_the_new_ones_say() {
     restarted.pods.iter_mut().chain(&mut restarted.pods_before).for_each(|pod| pod.answer = SidecarAnswer::Awaited);
     assert_eq!(conditions(&restarted), conditions(&rolling));
     // The previous sidecars' reports count, not those of the new ones.
-    rolling.pods_before = vec![saying(pod("old", true), BucketWritable, Truth::False, Reason::NoSuchBucket)];
-    assert_eq!(judged(&rolling, RoleAssumed)[1], (Truth::False, Reason::NoSuchBucket));
+    rolling.pods_before = vec![saying(pod("old", true), BucketWritable, ConditionStatus::False, Reason::NoSuchBucket)];
+    assert_eq!(judged(&rolling, RoleAssumed)[1], (ConditionStatus::False, Reason::NoSuchBucket));
 }
 
 #[test]
 fn one_that_starts_says_nothing_against_those_that_store() {
     let scaling = with(|observed| {
-        let starting = saying(pod("b", false), ConditionType::RoleAssumed, Truth::Unknown, Reason::Pending);
+        let starting = saying(pod("b", false), ConditionType::RoleAssumed, ConditionStatus::Unknown, Reason::Pending);
         observed.rollout = Some(Rollout { wanted: 2, replicas: 2, ready: 1, ..Rollout::default() });
         observed.pods.push(starting);
     });
-    assert_eq!(judged(&scaling, ConditionType::RoleAssumed)[1], (Truth::True, Reason::Ok));
+    assert_eq!(judged(&scaling, ConditionType::RoleAssumed)[1], (ConditionStatus::True, Reason::Ok));
 }
 
 #[test]
@@ -302,34 +312,38 @@ fn one_that_was_killed_for_want_of_memory_is_told_of_while_it_runs_and_while_it_
         with(|observed| observed.pods = vec![Pod { problem, answer, ..pod("a", ready) }])
     };
     let available = |observed| judged(&observed, ConditionType::SidecarAvailable);
-    assert_eq!(available(killed(true, pod("a", true).answer)), [(Truth::True, Reason::OOMKilled); 2]);
+    assert_eq!(available(killed(true, pod("a", true).answer)), [(ConditionStatus::True, Reason::OOMKilled); 2]);
     let silent = || SidecarAnswer::Failed("connection refused".to_owned());
-    assert_eq!(available(killed(true, silent()))[0], (Truth::True, Reason::OOMKilled), "nor is it unreachable");
-    assert_eq!(available(killed(false, silent())), [(Truth::False, Reason::OOMKilled); 2]);
+    assert_eq!(
+        available(killed(true, silent()))[0],
+        (ConditionStatus::True, Reason::OOMKilled),
+        "nor is it unreachable"
+    );
+    assert_eq!(available(killed(false, silent())), [(ConditionStatus::False, Reason::OOMKilled); 2]);
 }
 
 #[test]
 fn what_forbids_no_traffic_leaves_it_ready() {
     let unwritten = with(|observed| {
         let said = ConditionType::BucketWritable;
-        observed.pods = vec![saying(pod("a", true), said, Truth::Unknown, Reason::NotYetWritten)];
+        observed.pods = vec![saying(pod("a", true), said, ConditionStatus::Unknown, Reason::NotYetWritten)];
     });
     let judgement = judged(&unwritten, ConditionType::BucketWritable);
-    assert_eq!(judgement, [(Truth::Unknown, Reason::NotYetWritten), (Truth::True, Reason::Ok)]);
+    assert_eq!(judgement, [(ConditionStatus::Unknown, Reason::NotYetWritten), (ConditionStatus::True, Reason::Ok)]);
     let warned = with(|observed| {
         let said = ConditionType::ExternalIdEnforced;
         observed.enforcement_only_warns = true;
-        observed.pods = vec![saying(pod("a", true), said, Truth::False, Reason::NotEnforced)];
+        observed.pods = vec![saying(pod("a", true), said, ConditionStatus::False, Reason::NotEnforced)];
     });
     let judgement = judged(&warned, ConditionType::ExternalIdEnforced);
-    assert_eq!(judgement, [(Truth::False, Reason::NotEnforced), (Truth::True, Reason::Ok)]);
+    assert_eq!(judgement, [(ConditionStatus::False, Reason::NotEnforced), (ConditionStatus::True, Reason::Ok)]);
 }
 
 #[test]
 fn a_renewal_that_fails_leaves_it_ready_and_is_shown_by_ready_too() {
     let said = ConditionType::RoleAssumed;
-    let failing = |name| saying(pod(name, true), said, Truth::True, Reason::RenewalFailing);
-    let both = [(Truth::True, Reason::RenewalFailing); 2];
+    let failing = |name| saying(pod(name, true), said, ConditionStatus::True, Reason::RenewalFailing);
+    let both = [(ConditionStatus::True, Reason::RenewalFailing); 2];
     // It does not matter which of the sidecars it is.
     for pods in [vec![failing("a")], vec![failing("a"), pod("b", true)], vec![pod("a", true), failing("b")]] {
         let observed = with(|observed| observed.pods = pods);
@@ -339,13 +353,17 @@ fn a_renewal_that_fails_leaves_it_ready_and_is_shown_by_ready_too() {
     }
     // A condition that forbids traffic goes first.
     let worse = with(|observed| {
-        observed.pods = vec![failing("a"), saying(pod("b", true), said, Truth::False, Reason::AccessDenied)];
+        observed.pods = vec![failing("a"), saying(pod("b", true), said, ConditionStatus::False, Reason::AccessDenied)];
     });
-    assert_eq!(judged(&worse, said), [(Truth::False, Reason::AccessDenied); 2]);
+    assert_eq!(judged(&worse, said), [(ConditionStatus::False, Reason::AccessDenied); 2]);
     let denied = with(|observed| {
-        observed.pods = vec![saying(failing("a"), ConditionType::BucketWritable, Truth::False, Reason::AccessDenied)];
+        observed.pods =
+            vec![saying(failing("a"), ConditionType::BucketWritable, ConditionStatus::False, Reason::AccessDenied)];
     });
-    assert_eq!(judged(&denied, said), [(Truth::True, Reason::RenewalFailing), (Truth::False, Reason::AccessDenied)]);
+    assert_eq!(
+        judged(&denied, said),
+        [(ConditionStatus::True, Reason::RenewalFailing), (ConditionStatus::False, Reason::AccessDenied)]
+    );
 }
 
 #[test]
@@ -354,7 +372,7 @@ fn a_renewal_that_begins_to_fail_is_news_of_its_condition_and_of_ready() {
     let before = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
     let failing = with(|observed| {
         let said = ConditionType::RoleAssumed;
-        observed.pods = vec![saying(pod("a", true), said, Truth::True, Reason::RenewalFailing)];
+        observed.pods = vec![saying(pod("a", true), said, ConditionStatus::True, Reason::RenewalFailing)];
     });
     let after = status(&failing, Some(1), "a=b".to_owned(), Some(&before), at(200));
     let Change::Conditions(changed) = changes(Some(&before), &after) else { panic!("it is no news") };
@@ -370,21 +388,22 @@ fn the_worst_replica_counts_and_the_first_of_several() {
         observed.rollout = Some(Rollout { wanted: 4, replicas: 4, ready: 4, ..Rollout::default() });
         observed.pods = vec![
             pod("a", true),
-            saying(pod("b", true), said, Truth::Unknown, Reason::NotYetWritten),
-            saying(pod("c", true), said, Truth::False, Reason::AccessDenied),
-            saying(pod("d", true), said, Truth::False, Reason::Throttled),
+            saying(pod("b", true), said, ConditionStatus::Unknown, Reason::NotYetWritten),
+            saying(pod("c", true), said, ConditionStatus::False, Reason::AccessDenied),
+            saying(pod("d", true), said, ConditionStatus::False, Reason::Throttled),
         ];
     });
-    assert_eq!(judged(&disagreeing, said), [(Truth::False, Reason::AccessDenied); 2]);
+    assert_eq!(judged(&disagreeing, said), [(ConditionStatus::False, Reason::AccessDenied); 2]);
     let fresh = with(|observed| {
-        observed.pods = vec![saying(pod("a", true), said, Truth::Unknown, Reason::NotYetWritten), pod("b", true)];
+        observed.pods =
+            vec![saying(pod("a", true), said, ConditionStatus::Unknown, Reason::NotYetWritten), pod("b", true)];
     });
-    assert_eq!(judged(&fresh, said)[0], (Truth::True, Reason::Ok));
+    assert_eq!(judged(&fresh, said)[0], (ConditionStatus::True, Reason::Ok));
     let unsupported = with(|observed| {
-        let told = saying(pod("b", true), said, Truth::True, Reason::ConditionalWritesUnsupported);
+        let told = saying(pod("b", true), said, ConditionStatus::True, Reason::ConditionalWritesUnsupported);
         observed.pods = vec![pod("a", true), told];
     });
-    assert_eq!(judged(&unsupported, said), [(Truth::True, Reason::ConditionalWritesUnsupported); 2]);
+    assert_eq!(judged(&unsupported, said), [(ConditionStatus::True, Reason::ConditionalWritesUnsupported); 2]);
 }
 
 #[test]
@@ -395,16 +414,16 @@ fn what_keeps_pods_from_running_is_said() {
             let answer = SidecarAnswer::NotAsked;
             observed.pods = vec![Pod { problem: Some(problem(reason)), answer, ..pod("a", false) }];
         });
-        assert_eq!(judged(&broken, ConditionType::SidecarAvailable), [(Truth::False, reason); 2]);
+        assert_eq!(judged(&broken, ConditionType::SidecarAvailable), [(ConditionStatus::False, reason); 2]);
     }
     let quota = with(|observed| {
         observed.pods.clear();
         let problem = Some(problem(Reason::QuotaExceeded));
         observed.rollout = Some(Rollout { wanted: 1, problem, ..Rollout::default() });
     });
-    assert_eq!(judged(&quota, ConditionType::SidecarAvailable), [(Truth::False, Reason::QuotaExceeded); 2]);
+    assert_eq!(judged(&quota, ConditionType::SidecarAvailable), [(ConditionStatus::False, Reason::QuotaExceeded); 2]);
     let none = with(|observed| observed.rollout = Some(Rollout::default()));
-    assert_eq!(judged(&none, ConditionType::SidecarAvailable)[0], (Truth::False, Reason::NoReplicas));
+    assert_eq!(judged(&none, ConditionType::SidecarAvailable)[0], (ConditionStatus::False, Reason::NoReplicas));
 }
 
 #[test]
@@ -415,7 +434,7 @@ fn a_roll_and_scaling_up_disturb_nobody() {
         observed.pods = vec![Pod { answer: SidecarAnswer::NotAsked, ..pod("new", false) }];
         observed.pods_before = vec![pod("old", true), pod("old-2", true)];
     });
-    assert_eq!(judged(&rolling, SidecarAvailable), [(Truth::True, Reason::Ok); 2]);
+    assert_eq!(judged(&rolling, SidecarAvailable), [(ConditionStatus::True, Reason::Ok); 2]);
     assert_eq!(get(&conditions(&rolling), SidecarAvailable).message, "2 of 2 sidecars are ready");
     assert_eq!(get(&conditions(&rolling), UpToDate).message, "0 of 2 sidecars run what is asked for");
 
@@ -427,12 +446,18 @@ fn a_roll_and_scaling_up_disturb_nobody() {
             observed.pods = vec![pod("a", true), Pod { answer: SidecarAnswer::NotAsked, ..pod("b", false) }];
         })
     };
-    assert_eq!(judged(&scaling(|_| {}), SidecarAvailable), [(Truth::True, Reason::Ok); 2]);
-    assert_eq!(judged(&scaling(|_| {}), UpToDate)[0], (Truth::False, Reason::Progressing));
+    assert_eq!(judged(&scaling(|_| {}), SidecarAvailable), [(ConditionStatus::True, Reason::Ok); 2]);
+    assert_eq!(judged(&scaling(|_| {}), UpToDate)[0], (ConditionStatus::False, Reason::Progressing));
     let stuck = scaling(|rollout| rollout.stuck = true);
-    assert_eq!(judged(&stuck, UpToDate), [(Truth::False, Reason::ProgressDeadlineExceeded), (Truth::True, Reason::Ok)]);
+    assert_eq!(
+        judged(&stuck, UpToDate),
+        [(ConditionStatus::False, Reason::ProgressDeadlineExceeded), (ConditionStatus::True, Reason::Ok)]
+    );
     let past_a_quota = scaling(|rollout| rollout.problem = Some(problem(Reason::QuotaExceeded)));
-    assert_eq!(judged(&past_a_quota, UpToDate), [(Truth::False, Reason::QuotaExceeded), (Truth::True, Reason::Ok)]);
+    assert_eq!(
+        judged(&past_a_quota, UpToDate),
+        [(ConditionStatus::False, Reason::QuotaExceeded), (ConditionStatus::True, Reason::Ok)]
+    );
 }
 
 #[test]
@@ -444,9 +469,9 @@ fn a_new_sidecar_that_does_not_start_is_told_by_up_to_date_while_the_old_one_ser
     });
     assert_eq!(
         judged(&upgraded, ConditionType::UpToDate),
-        [(Truth::False, Reason::ImagePull), (Truth::True, Reason::Ok)]
+        [(ConditionStatus::False, Reason::ImagePull), (ConditionStatus::True, Reason::Ok)]
     );
-    assert_eq!(judged(&upgraded, ConditionType::SidecarAvailable)[0], (Truth::True, Reason::Ok));
+    assert_eq!(judged(&upgraded, ConditionType::SidecarAvailable)[0], (ConditionStatus::True, Reason::Ok));
 }
 
 #[test]
@@ -455,8 +480,14 @@ fn sidecars_that_nobody_can_ask_are_unreachable() {
         let answer = SidecarAnswer::Failed("no answer in 2 s".to_owned());
         observed.pods = vec![Pod { answer, ..pod("a", true) }];
     });
-    assert_eq!(judged(&silent, ConditionType::SidecarAvailable)[0], (Truth::Unknown, Reason::SidecarUnreachable));
-    assert_eq!(judged(&silent, ConditionType::RoleAssumed), [(Truth::Unknown, Reason::SidecarUnreachable); 2]);
+    assert_eq!(
+        judged(&silent, ConditionType::SidecarAvailable)[0],
+        (ConditionStatus::Unknown, Reason::SidecarUnreachable)
+    );
+    assert_eq!(
+        judged(&silent, ConditionType::RoleAssumed),
+        [(ConditionStatus::Unknown, Reason::SidecarUnreachable); 2]
+    );
 }
 
 #[test]
@@ -468,7 +499,8 @@ fn a_status_keeps_the_time_of_what_has_not_turned() {
 
     let denied = |message: &str| {
         with(|observed| {
-            let mut pod = saying(pod("a", true), ConditionType::BucketWritable, Truth::False, Reason::AccessDenied);
+            let mut pod =
+                saying(pod("a", true), ConditionType::BucketWritable, ConditionStatus::False, Reason::AccessDenied);
             let SidecarAnswer::Status(said) = &mut pod.answer else { panic!("it says nothing") };
             message.clone_into(&mut said.conditions[4].message);
             observed.pods = vec![pod];
@@ -535,7 +567,8 @@ fn a_start_and_a_roll_that_go_well_are_told_when_they_are_through() {
 #[test]
 fn a_fault_is_told_once_and_its_end_once() {
     let denied = with(|observed| {
-        observed.pods = vec![saying(pod("a", true), ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied)];
+        observed.pods =
+            vec![saying(pod("a", true), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied)];
     });
     let told = news(&[fine(), denied.clone(), denied, fine()]);
     assert_eq!(
@@ -563,11 +596,11 @@ fn states() -> Vec<Observed> {
     };
     vec![
         fine(),
-        saying(ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied),
-        saying(ConditionType::RoleAssumed, Truth::True, Reason::RenewalFailing),
-        saying(ConditionType::ExternalIdEnforced, Truth::Unknown, Reason::StsUnreachable),
-        saying(ConditionType::ExternalIdAvailable, Truth::False, Reason::ExternalIdNotAllowed),
-        saying(ConditionType::BucketWritable, Truth::Unknown, Reason::NotYetWritten),
+        saying(ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied),
+        saying(ConditionType::RoleAssumed, ConditionStatus::True, Reason::RenewalFailing),
+        saying(ConditionType::ExternalIdEnforced, ConditionStatus::Unknown, Reason::StsUnreachable),
+        saying(ConditionType::ExternalIdAvailable, ConditionStatus::False, Reason::ExternalIdNotAllowed),
+        saying(ConditionType::BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten),
         with(|observed| observed.pods[0].answer = SidecarAnswer::Failed("no route".to_owned())),
     ]
 }
@@ -591,11 +624,11 @@ fn what_is_recorded_does_not_stand_for_sidecars_that_do_not_run_or_were_asked() 
         let mut after = before.clone();
         after.recorded = recorded_of(&with(|observed| {
             observed.pods[0] =
-                saying(pod("a", true), ConditionType::BucketWritable, Truth::False, Reason::NoSuchBucket);
+                saying(pod("a", true), ConditionType::BucketWritable, ConditionStatus::False, Reason::NoSuchBucket);
         }));
         assert_eq!(conditions(&after), conditions(&before), "they were asked");
         after.pods.iter_mut().for_each(|pod| pod.answer = SidecarAnswer::NotAsked);
-        assert_eq!(judged(&after, ConditionType::BucketWritable)[0], (Truth::Unknown, Reason::Pending));
+        assert_eq!(judged(&after, ConditionType::BucketWritable)[0], (ConditionStatus::Unknown, Reason::Pending));
     }
 }
 
@@ -627,17 +660,22 @@ fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
     ] {
         let all = conditions(&observed);
         let [ready, up_to_date] = [&all[0], get(&all, ConditionType::UpToDate)];
-        assert_eq!((ready.r#type, ready.status), (ConditionType::Ready, Truth::True), "{reason}");
-        assert_eq!((up_to_date.r#type, up_to_date.status), (ConditionType::UpToDate, Truth::False), "{reason}");
+        assert_eq!((ready.r#type, ready.status), (ConditionType::Ready, ConditionStatus::True), "{reason}");
+        assert_eq!(
+            (up_to_date.r#type, up_to_date.status),
+            (ConditionType::UpToDate, ConditionStatus::False),
+            "{reason}"
+        );
         assert_eq!(up_to_date.reason, reason);
         assert!(up_to_date.message.contains(part), "{}", up_to_date.message);
     }
-    assert_eq!(get(&conditions(&fine()), ConditionType::UpToDate).status, Truth::True);
+    assert_eq!(get(&conditions(&fine()), ConditionType::UpToDate).status, ConditionStatus::True);
 }
 
 #[test]
 fn a_failed_roll_names_its_cause() {
-    let mut broken = saying(pod("new", false), ConditionType::RoleAssumed, Truth::False, Reason::AccessDenied);
+    let mut broken =
+        saying(pod("new", false), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied);
     let failed = |new: Pod| {
         let observed = with(|observed| {
             observed.rollout.as_mut().unwrap().complete = false;

@@ -1,6 +1,6 @@
 //! UpToDate: whether the sidecars are those asked for. If not, the previous ones may still store events.
 
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use super::availability::{count_ready, first_problem};
 use crate::finding::{Finding, Problem};
@@ -10,7 +10,7 @@ use crate::validate::RefusalEffect;
 
 /// UpToDate; if it is False, with the cause that keeps the rollout from completing.
 pub fn condition(observed: &Observed) -> Finding {
-    let not = |reason, message: String| Finding::new(ConditionType::UpToDate, Truth::False, reason, message);
+    let not = |reason, message: String| Finding::new(ConditionType::UpToDate, ConditionStatus::False, reason, message);
     if let Some(reason) = not_accepted(observed) {
         return not(reason, "what the function asks for is not taken up: see the condition Accepted".to_owned());
     }
@@ -22,7 +22,8 @@ pub fn condition(observed: &Observed) -> Finding {
         return not(Reason::Progressing, "the sidecars are being made".to_owned());
     };
     // Sidecars that a new leader hasn't polled yet can't say why the rollout makes no progress: keep what is recorded.
-    let standing = observed.standing(ConditionType::UpToDate).filter(|standing| standing.status == Truth::False);
+    let standing =
+        observed.standing(ConditionType::UpToDate).filter(|standing| standing.status == ConditionStatus::False);
     if let Some(standing) = standing.filter(|_| !rollout.complete && !observed.decision.waits()) {
         return standing.clone();
     }
@@ -42,7 +43,7 @@ pub fn condition(observed: &Observed) -> Finding {
         RolloutDecision::Failed => not(Reason::RolloutFailed, failure(found, observed)),
         RolloutDecision::Proceed if rollout.complete => {
             let message = "the sidecars are what the function and the platform ask for";
-            Finding::new(ConditionType::UpToDate, Truth::True, Reason::Ok, message)
+            Finding::new(ConditionType::UpToDate, ConditionStatus::True, Reason::Ok, message)
         }
         RolloutDecision::Proceed => found.map_or_else(|| under_way(rollout, observed), problem),
     }
@@ -79,5 +80,5 @@ fn under_way(rollout: &Rollout, observed: &Observed) -> Finding {
         }
         None => (Reason::Progressing, progress),
     };
-    Finding::new(ConditionType::UpToDate, Truth::False, reason, message)
+    Finding::new(ConditionType::UpToDate, ConditionStatus::False, reason, message)
 }

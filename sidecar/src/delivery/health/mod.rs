@@ -12,7 +12,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use parking_lot::{Mutex, MutexGuard};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use super::circuit_breaker::{CircuitBreaker, Evidence, FORGET_AFTER};
 use super::precondition::{Meaning, Preconditions};
@@ -49,7 +49,7 @@ struct State {
     /// fault.
     written: bool,
     /// What BucketWritable reports; `None` until the first report.
-    reported: Option<(Truth, Reason, String)>,
+    reported: Option<(ConditionStatus, Reason, String)>,
     /// Whether BucketWritable is True with the reason Ok: then a stored object does not change the report, which
     /// keeps the usual upload cheap.
     is_healthy: bool,
@@ -201,11 +201,11 @@ impl BucketHealth {
             self.metrics.circuit_breaker(part.label(), breaker.is_open());
         }
         let (truth, reason, message) = match state.blocker() {
-            Some(Blocker { reason, message }) => (Truth::False, *reason, message.clone()),
+            Some(Blocker { reason, message }) => (ConditionStatus::False, *reason, message.clone()),
             None if !state.written && state.reported.is_none() => return,
             None if !state.written => {
                 let message = "the bucket is where it should be; nothing was uploaded yet".to_owned();
-                (Truth::Unknown, Reason::NotYetWritten, message)
+                (ConditionStatus::Unknown, Reason::NotYetWritten, message)
             }
             None if state.preconditions.are_unsupported() => {
                 let message = format!(
@@ -213,9 +213,9 @@ impl BucketHealth {
                      put twice; set spec.s3.conditionalWrites: false",
                     self.name
                 );
-                (Truth::True, Reason::ConditionalWritesUnsupported, message)
+                (ConditionStatus::True, Reason::ConditionalWritesUnsupported, message)
             }
-            None => (Truth::True, Reason::Ok, format!("the last upload to {} was stored", self.name)),
+            None => (ConditionStatus::True, Reason::Ok, format!("the last upload to {} was stored", self.name)),
         };
         let new = Some((truth, reason, message));
         if state.reported != new {
@@ -224,7 +224,7 @@ impl BucketHealth {
             }
             state.reported = new;
         }
-        state.is_healthy = matches!(state.reported, Some((Truth::True, Reason::Ok, _)));
+        state.is_healthy = matches!(state.reported, Some((ConditionStatus::True, Reason::Ok, _)));
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

@@ -32,7 +32,7 @@ fn gone() -> Blocker {
     Blocker { reason: Reason::NoSuchBucket, message: "gone".to_owned() }
 }
 
-fn reported(health: &BucketHealth) -> (Truth, Reason, String) {
+fn reported(health: &BucketHealth) -> (ConditionStatus, Reason, String) {
     let condition = health.conditions.get(ConditionType::BucketWritable).unwrap();
     (condition.status, condition.reason, condition.message)
 }
@@ -55,7 +55,7 @@ fn a_part_that_is_refused_leaves_the_others_alone_and_is_named() {
     assert_eq!(health.admit(one(track), now), Ok(()));
     // A request with events of both is refused, and uses up no probe.
     assert!(health.admit([track, identify].into_iter().collect(), now).is_err());
-    assert_eq!(reported(&health), (Truth::False, Reason::AccessDenied, refusal.message));
+    assert_eq!(reported(&health), (ConditionStatus::False, Reason::AccessDenied, refusal.message));
     health.stored(Some(identify), true, now + seconds(2));
     assert_eq!(reported(&health).1, Reason::Ok);
 }
@@ -65,9 +65,9 @@ fn a_part_that_is_not_used_any_more_is_forgotten_once_others_store() {
     let (health, start) = (health(), Instant::now());
     health.failed(Extent::Keys(Some(part("identify"))), Evidence::OneKey, denied(), start);
     health.stored(Some(part("track")), true, start + FORGET_AFTER - seconds(1));
-    assert_eq!(reported(&health).0, Truth::False);
+    assert_eq!(reported(&health).0, ConditionStatus::False);
     health.stored(Some(part("track")), true, start + FORGET_AFTER);
-    assert_eq!(reported(&health).0, Truth::True);
+    assert_eq!(reported(&health).0, ConditionStatus::True);
 }
 
 #[test]
@@ -104,7 +104,7 @@ fn a_key_that_fails_among_others_does_not_make_the_condition_flap() {
         last = truth;
     }
     // The condition turns True with the first object, and False with the first failure.
-    assert_eq!((turns, last), (2, Truth::False));
+    assert_eq!((turns, last), (2, ConditionStatus::False));
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -150,7 +150,7 @@ proptest! {
                 }
             }
             // The reported condition matches the state.
-            let wrong = reported(&health).0 == Truth::False;
+            let wrong = reported(&health).0 == ConditionStatus::False;
             prop_assert_eq!(wrong, health.lock().blocker().is_some());
         }
     }

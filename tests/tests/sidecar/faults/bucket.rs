@@ -16,9 +16,9 @@ async fn a_bucket_fault_and_its_fix_are_reported_without_any_event() {
     for (world, reason) in [(World::new().without_bucket(), Reason::NoSuchBucket), (elsewhere, Reason::WrongRegion)] {
         let aws = Aws::start(&world).await;
         let sidecar = Setup::new(&aws).start().await;
-        sidecar.wait_condition(BucketWritable, Truth::False, reason, REPORT_TIMEOUT).await;
+        sidecar.wait_condition(BucketWritable, ConditionStatus::False, reason, REPORT_TIMEOUT).await;
         aws.set(&World::new());
-        sidecar.wait_condition(BucketWritable, Truth::Unknown, Reason::NotYetWritten, RECOVERY_TIMEOUT).await;
+        sidecar.wait_condition(BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten, RECOVERY_TIMEOUT).await;
         assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     }
 }

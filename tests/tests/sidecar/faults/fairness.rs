@@ -61,7 +61,7 @@ async fn denied_keys_of_one_type_do_not_affect_other_types() {
     assert_eq!(sidecar.metric("circuit_breaker_open{scope=\"track\"}").await, 0.0);
     assert_eq!(sidecar.metric("circuit_breaker_open{scope=\"bucket\"}").await, 0.0);
     let reported = sidecar.condition(BucketWritable).await;
-    assert_eq!((reported.status, reported.reason), (Truth::False, Reason::AccessDenied));
+    assert_eq!((reported.status, reported.reason), (ConditionStatus::False, Reason::AccessDenied));
     assert!(reported.message.starts_with("events of type identify only: S3 refused"), "{}", reported.message);
     // One probe per two seconds notices that events are allowed again.
     aws.set(&World::new());
@@ -69,7 +69,7 @@ async fn denied_keys_of_one_type_do_not_affect_other_types() {
         (sidecar.send("/v1/identify", &event_of_type("identify", "again")).await.status == 200).then_some(())
     })
     .await;
-    sidecar.wait_condition(BucketWritable, Truth::True, Reason::Ok, Duration::from_secs(2)).await;
+    sidecar.wait_condition(BucketWritable, ConditionStatus::True, Reason::Ok, Duration::from_secs(2)).await;
     assert_eq!(sidecar.metric("circuit_breaker_open{scope=\"identify\"}").await, 0.0);
 }
 
@@ -83,9 +83,9 @@ async fn denied_keys_within_a_type_do_not_affect_its_other_keys() {
     assert!(sent > 300, "only {sent} events were sent");
     assert_eq!(refused, 0, "of {sent} events of the same type");
     let reported = sidecar.condition(BucketWritable).await;
-    assert_eq!((reported.status, reported.reason), (Truth::False, Reason::AccessDenied));
+    assert_eq!((reported.status, reported.reason), (ConditionStatus::False, Reason::AccessDenied));
     // Once there has been no failure for a while, the condition is True again.
     let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
-    sidecar.wait_condition(BucketWritable, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(BucketWritable, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     traffic.finish().await;
 }

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use serde_json::json;
 use tributary_crds::conditions::ConditionType::{BucketWritable, ExternalIdAvailable, ExternalIdEnforced, RoleAssumed};
-use tributary_crds::conditions::{ConditionType, Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_tests::aws::{error, puts, respond, sts};
 use tributary_tests::event::{EVENT_TIME, message_id, track};
 use tributary_tests::stored::assert_stored_once;
@@ -56,7 +56,8 @@ impl ExpectedFault {
     ) {
         let pid = sidecar.pid();
         let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
-        let reported = sidecar.wait_condition(self.condition, Truth::False, self.reason, REPORT_TIMEOUT).await;
+        let reported =
+            sidecar.wait_condition(self.condition, ConditionStatus::False, self.reason, REPORT_TIMEOUT).await;
         for part in self.message_parts {
             assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
         }
@@ -67,7 +68,7 @@ impl ExpectedFault {
 
         fix(&sidecar).await;
         traffic.wait_stored(RECOVERY_TIMEOUT).await;
-        sidecar.wait_condition(self.condition, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+        sidecar.wait_condition(self.condition, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
         assert_eq!(sidecar.status().await.last_error, None);
         sidecar.wait_ready().await;
         assert!(sidecar.is_alive() && sidecar.pid() == pid, "it was restarted");

@@ -99,7 +99,8 @@ async fn with_enforcement_warn_events_are_stored_through_a_role_that_requires_no
     let aws = Aws::start(&World::new().role("externalId", json!(null))).await;
     let function = Function::new().with("externalIdEnforcement", json!("Warn"));
     let sidecar = Setup::new(&aws).function(function).start().await;
-    let reported = sidecar.wait_condition(ExternalIdEnforced, Truth::False, Reason::NotEnforced, REPORT_TIMEOUT).await;
+    let reported =
+        sidecar.wait_condition(ExternalIdEnforced, ConditionStatus::False, Reason::NotEnforced, REPORT_TIMEOUT).await;
     assert!(
         reported.message.contains("sts:ExternalId") && !reported.message.contains("no event"),
         "{}",
@@ -108,5 +109,5 @@ async fn with_enforcement_warn_events_are_stored_through_a_role_that_requires_no
     sidecar.wait_ready().await;
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     assert_stored_once(&aws.objects(), &[message_id(1)]);
-    assert_eq!(sidecar.condition(ExternalIdEnforced).await.status, Truth::False);
+    assert_eq!(sidecar.condition(ExternalIdEnforced).await.status, ConditionStatus::False);
 }

@@ -70,12 +70,13 @@ async fn while_sts_is_unreachable_a_session_is_used_until_it_expires() {
     let left = end.duration_since(aws.clock().now()).expect("a session that lives");
     upload_for(&aws, &sidecar, left - 3 * MINUTE, MINUTE, &mut sent).await;
     let lives = sidecar.condition(RoleAssumed).await;
-    assert_eq!(lives.status, Truth::True);
+    assert_eq!(lives.status, ConditionStatus::True);
     assert!(lives.message.contains("renewing it has failed since"), "{}", lives.message);
     assert!(lives.message.contains("can't be reached"), "{}", lives.message);
 
     sleep_scaled(&aws, 4 * MINUTE).await;
-    let ended = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
+    let ended =
+        sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
     assert!(ended.message.contains("failing since"), "{}", ended.message);
     let refused = sidecar.send("/v1/track", &track(sent)).await;
     assert_eq!((refused.status, refused.code().as_str()), (503, "StsUnreachable"));
@@ -168,7 +169,7 @@ async fn a_rotated_external_id_is_applied_without_a_failed_upload() {
     aws.set(&World::new().external_id("rotated-twice"));
     upload_for(&aws, &sidecar, 80 * MINUTE, MINUTE, &mut sent).await;
     assert!(aws.sessions() > after_first);
-    assert_eq!(sidecar.condition(RoleAssumed).await.status, Truth::True);
+    assert_eq!(sidecar.condition(RoleAssumed).await.status, ConditionStatus::True);
     assert_stored_once(&aws.objects(), &message_ids(sent));
     assert_exactly(&aws.objects(), &message_ids(sent));
 }

@@ -6,7 +6,7 @@ mod refusals;
 use std::time::{Duration, SystemTime};
 
 use tributary_crds::conditions::ConditionType::{BucketWritable, ExternalIdAvailable, RoleAssumed};
-use tributary_crds::conditions::{Reason, Truth};
+use tributary_crds::conditions::{ConditionStatus, Reason};
 use tributary_local_aws::{Action, Clock, Fault};
 use tributary_tests::aws::{error, latency, puts, sts};
 use tributary_tests::event::{message_id, track};

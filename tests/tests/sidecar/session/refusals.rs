@@ -8,7 +8,8 @@ async fn a_broken_sts_answer_yields_no_session() {
         let aws = Aws::start(&World::new()).await;
         aws.faults([sts(broken.clone())]);
         let sidecar = Setup::new(&aws).start().await;
-        let reported = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
+        let reported =
+            sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
         assert!(reported.message.contains("tried again"), "{broken:?}: {}", reported.message);
         let ready = sidecar.get_admin("/readyz").await;
         assert_eq!(ready.status, 503, "{broken:?}");
@@ -34,13 +35,13 @@ async fn an_external_id_that_the_platform_forbids_ends_the_session_at_once() {
     sidecar.wait_ready().await;
     assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
     sidecar.write_external_id("another-3kF9");
-    sidecar.wait_condition(RoleAssumed, Truth::False, Reason::ExternalIdNotAllowed, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::ExternalIdNotAllowed, DEFAULT_TIMEOUT).await;
     let refused = sidecar.send("/v1/track", &track(1)).await;
     assert_eq!(refused.status, 503, "{}", refused.text());
     assert!(refused.text().contains("ExternalIdNotAllowed"), "{}", refused.text());
     assert!(sidecar.status().await.session.is_none());
     sidecar.write_external_id(EXTERNAL_ID);
-    sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    sidecar.wait_condition(RoleAssumed, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     assert_exactly(&aws.objects(), &message_ids(2));
 }
@@ -51,7 +52,12 @@ async fn in_audit_mode_a_forbidden_external_id_is_reported_and_used() {
     let sidecar = Setup::new(&aws).function(Function::new().audited_external_id_prefix("shop/")).start().await;
     sidecar.wait_ready().await;
     let reported = sidecar.condition(ExternalIdAvailable).await;
-    assert_eq!((reported.status, reported.reason), (Truth::True, Reason::ExternalIdNotAllowed), "{}", reported.message);
+    assert_eq!(
+        (reported.status, reported.reason),
+        (ConditionStatus::True, Reason::ExternalIdNotAllowed),
+        "{}",
+        reported.message
+    );
     assert!(reported.message.contains("does not begin with shop/") && !reported.message.contains(EXTERNAL_ID));
     assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
 }
@@ -82,7 +88,8 @@ async fn a_new_session_that_s3_keeps_refusing_is_replaced_once_and_then_reported
         let sidecar = Setup::new(&aws).start().await;
         sidecar.wait_ready().await;
         let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
-        let reported = sidecar.wait_condition(BucketWritable, Truth::False, Reason::S3Error, DEFAULT_TIMEOUT).await;
+        let reported =
+            sidecar.wait_condition(BucketWritable, ConditionStatus::False, Reason::S3Error, DEFAULT_TIMEOUT).await;
         tokio::time::sleep(Duration::from_secs(20)).await;
         let sessions = aws.sessions();
         println!("{code}: {sessions} sessions in 20 s");
@@ -110,7 +117,8 @@ async fn clock_skew_to_sts_is_reported_with_the_difference() {
     for (sts_time, difference) in [(now + 20 * MINUTE, "20 minutes behind"), (now - 3 * HOUR, "3 hours ahead of")] {
         let aws = Aws::start_at(&World::new(), Clock::scaled(sts_time, 1.0)).await;
         let sidecar = Setup::new(&aws).start().await;
-        let reported = sidecar.wait_condition(RoleAssumed, Truth::False, Reason::ClockSkewed, DEFAULT_TIMEOUT).await;
+        let reported =
+            sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::ClockSkewed, DEFAULT_TIMEOUT).await;
         for part in [difference, "STS", "NTP"] {
             assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
         }
@@ -118,7 +126,7 @@ async fn clock_skew_to_sts_is_reported_with_the_difference() {
         aws.clock().set(SystemTime::now());
         traffic.wait_stored(RECOVERY_TIMEOUT).await;
         traffic.finish().await;
-        sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+        sidecar.wait_condition(RoleAssumed, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     }
 }
 
@@ -153,7 +161,8 @@ async fn a_failing_renewal_is_reported_at_once_while_the_old_session_stays_in_us
     let before = sidecar.status().await.session.expect("a session");
 
     sidecar.write_external_id("another-one");
-    let reported = sidecar.wait_condition(RoleAssumed, Truth::True, Reason::RenewalFailing, DEFAULT_TIMEOUT).await;
+    let reported =
+        sidecar.wait_condition(RoleAssumed, ConditionStatus::True, Reason::RenewalFailing, DEFAULT_TIMEOUT).await;
     for part in ["renewing it has failed since", "sts:ExternalId", "traffic stops at", &before.expiry] {
         assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
     }
@@ -173,7 +182,7 @@ async fn a_failing_renewal_is_reported_at_once_while_the_old_session_stays_in_us
     assert!(sidecar.output().lines().any(|line| line.contains("RenewalFailing") && line.contains("\"WARN\"")));
 
     sidecar.write_external_id(EXTERNAL_ID);
-    sidecar.wait_condition(RoleAssumed, Truth::True, Reason::Ok, Duration::from_secs(5)).await;
+    sidecar.wait_condition(RoleAssumed, ConditionStatus::True, Reason::Ok, Duration::from_secs(5)).await;
     assert_eq!(sidecar.metric("session_renewal_failing").await, 0.0);
     let outcomes = traffic.finish().await;
     assert!(outcomes.iter().all(|outcome| outcome.status == Some(200)), "{outcomes:?}");
@@ -202,7 +211,7 @@ async fn an_endless_sts_answer_is_read_only_up_to_a_limit() {
     let before = sidecar.peak_memory();
     until("it is not taken for a session", DEFAULT_TIMEOUT, async || {
         let reported = sidecar.condition(RoleAssumed).await;
-        (reported.status == Truth::False).then_some(())
+        (reported.status == ConditionStatus::False).then_some(())
     })
     .await;
     let grown = (sidecar.peak_memory() - before) >> 20;
