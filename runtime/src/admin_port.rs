@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::net::TcpListener;
 
-use crate::server::{self, ConnectionCounts, Connections, Drain};
+use crate::server::{self, CloseTimes, ConnectionCounts, Connections, Drain};
 
 /// `Content-Type` of text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -20,7 +20,7 @@ pub const JSON: &str = "application/json";
 
 /// Maximum number of open connections: of the kubelet, the operator, a scraper and people. At the limit the connection
 /// that has been idle longest is closed for a new one.
-const MAX_CONNECTIONS: usize = 64;
+const MAX_CONNECTIONS: usize = 256;
 
 /// An HTTP response whose body is in memory.
 pub type Answer = Response<Full<Bytes>>;
@@ -30,7 +30,7 @@ pub async fn serve<F>(listener: TcpListener, answer: impl Fn(Request<Incoming>) 
 where
     F: Future<Output = Answer> + Send + 'static,
 {
-    let connections = Connections::new(MAX_CONNECTIONS, ConnectionCounts::default());
+    let connections = Connections::new(MAX_CONNECTIONS, CloseTimes::CLUSTER, ConnectionCounts::default());
     let never = Drain { delay: Duration::MAX, grace: Duration::ZERO };
     server::serve(listener, connections, None, Arc::new(answer), never, std::future::pending()).await;
 }

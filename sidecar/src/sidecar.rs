@@ -16,7 +16,7 @@ use tributary_crds::memory::budget_bytes;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 use tributary_runtime::admin_port;
 use tributary_runtime::log::{Log, targets};
-use tributary_runtime::server::{self, Connections, CurrentTlsConfig, Drain};
+use tributary_runtime::server::{self, CloseTimes, Connections, CurrentTlsConfig, Drain};
 
 use crate::clock::Clock;
 use crate::delivery::{Bucket, Delivery, REASONS, S3Endpoint, Uploads, watch_bucket};
@@ -133,7 +133,8 @@ impl Sidecar {
         let configured =
             tokio::spawn(watch_configured(access.clone(), tls.clone(), clock, self.conditions(), self.metrics()));
         let ingest = Arc::new(self.ingest(access, uploads));
-        let connections = Connections::new(self.config.spec.max_connections(), self.metrics.connections());
+        let connections =
+            Connections::new(self.config.spec.max_connections(), CloseTimes::INTERNET, self.metrics.connections());
         let handler = move |request: Request<Incoming>| {
             let ingest = Arc::clone(&ingest);
             async move {

@@ -28,7 +28,7 @@ use tokio_rustls::TlsAcceptor;
 use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
-pub use connections::{ConnectionCounts, Connections};
+pub use connections::{CloseTimes, ConnectionCounts, Connections};
 
 use connections::Slot;
 use tracked::Tracked;
@@ -49,11 +49,8 @@ const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// connections. Browsers and libraries send heads of a few KiB; servers and load balancers commonly accept 8 to 32 KiB.
 const MAX_HEAD_BYTES: usize = 32 << 10;
 
-/// Time limit for a connection that was asked to close to do so while no request is being answered on it. Then it is
-/// dropped, even if it still discards the rest of a refused body.
-const CLOSE_TIMEOUT: Duration = Duration::from_millis(100);
-
-/// The same limit during the drain: longer, so that a head that is arriving can be completed.
+/// Time limit for an idle connection to close during the drain: longer than [`CloseTimes::close`], so that a head that
+/// is arriving can be completed.
 const END_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Pause after a failure to accept a connection.
@@ -61,6 +58,11 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Returns the TLS configuration for a new connection; `None` while there is no usable certificate.
 pub type CurrentTlsConfig = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
+
+/// Marks an answer, as an extension, whose client has not shown the credential that it needs. Its connection closes if
+/// connections are scarce: a client that asks again and again would otherwise never be idle long enough to make way.
+#[derive(Clone, Copy, Debug)]
+pub struct Unauthenticated;
 
 /// The periods of a graceful shutdown.
 #[derive(Clone, Copy, Debug)]
@@ -141,10 +143,12 @@ where
         let service = service_fn(move |request: Request<Incoming>| {
             let answering = this.begin();
             let answer = handler(request);
-            let draining = Arc::clone(&draining);
+            let (draining, this) = (Arc::clone(&draining), Arc::clone(&this));
             async move {
                 let mut answer = answer.await;
-                if draining.load(Ordering::Acquire) {
+                let is_unwanted =
+                    answer.extensions().get::<Unauthenticated>().is_some() && this.connections().are_scarce();
+                if draining.load(Ordering::Acquire) || is_unwanted {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 drop(answering);
@@ -193,7 +197,7 @@ where
         result = &mut connection => result,
         () = closing(&slot) => {
             connection.as_mut().graceful_shutdown();
-            close(connection, CLOSE_TIMEOUT, || slot.is_answering() && !slot.is_blocked()).await
+            close(connection, slot.connections().close_timeout(), || slot.is_answering() && !slot.is_blocked()).await
         }
         () = slot.ending() => {
             connection.as_mut().graceful_shutdown();

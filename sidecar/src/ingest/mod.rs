@@ -22,6 +22,7 @@ use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::mpsc::Sender;
 use tracing::{debug, trace};
 use tributary_crds::function::DestinationFunctionSpec;
+use tributary_runtime::server::Unauthenticated;
 
 use crate::clock::Clock;
 use crate::delivery::{Delivery, NotStored};
@@ -117,10 +118,10 @@ impl Ingest {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let (start, _in_flight) = (Instant::now(), self.metrics.request_flight());
         let (route, label) = route(request.method(), request.uri().path());
-        let (method, mut size) = (known_method(request.method()), RequestSize::default());
+        let (method, mut seen) = (known_method(request.method()), Seen::default());
         let asked = self.cors.as_ref().map(|cors| (cors, CorsRequest::of(request.headers())));
         let reported = self.refusals.as_ref().map(|refusals| Reported::new(&request, refusals));
-        let response = match (route, asked) {
+        let mut response = match (route, asked) {
             // Without authorization: browsers send no credentials with a preflight.
             (Route::Preflight, Some((cors, asked))) => {
                 let mut response = Answer::NoContent.into_response();
@@ -128,7 +129,7 @@ impl Ingest {
                 response
             }
             (route, asked) => {
-                let answer = self.answer(route, request, &mut size).await;
+                let answer = self.answer(route, request, &mut seen).await;
                 if let Some(reported) = reported {
                     reported.answered(&answer);
                 }
@@ -139,13 +140,16 @@ impl Ingest {
                 response
             }
         };
+        if !seen.authorized && !self.access.is_open() {
+            response.extensions_mut().insert(Unauthenticated);
+        }
         let (status, took) = (response.status().as_u16(), start.elapsed());
         self.metrics.request(label, status, took);
-        debug!(method, path = label, status, bytes = size.bytes, events = size.events, ?took, "request");
+        debug!(method, path = label, status, bytes = seen.bytes, events = seen.events, ?took, "request");
         response
     }
 
-    async fn answer(&self, route: Route, request: Request<Incoming>, size: &mut RequestSize) -> Answer {
+    async fn answer(&self, route: Route, request: Request<Incoming>, seen: &mut Seen) -> Answer {
         let (bytes, endpoint) = match route {
             Route::NotFound => return not_found(),
             Route::MethodNotAllowed | Route::Preflight => return method_not_allowed(),
@@ -168,12 +172,13 @@ impl Ingest {
             Ok(body) => body,
             Err(answer) => return answer,
         };
-        size.bytes = body.bytes.len();
-        trace!(bytes = size.bytes, "the body is read");
+        seen.bytes = body.bytes.len();
+        seen.authorized = true;
+        trace!(bytes = seen.bytes, "the body is read");
         let deadline = Instant::now() + STORE_TIMEOUT;
         match self.read(&route, body) {
             Ok((batch, reservation)) => {
-                size.events = batch.events.len() + batch.rejected.len();
+                seen.events = batch.events.len() + batch.rejected.len();
                 trace!(valid = batch.events.len(), rejected = batch.rejected.len(), "the body is parsed");
                 self.store(batch, reservation, deadline).await
             }
@@ -284,9 +289,11 @@ impl Ingest {
     }
 }
 
-/// The size of a request, for the log; 0 where it was not read.
+/// What was seen of a request: its size, for the log, which is 0 where it was not read.
 #[derive(Clone, Copy, Debug, Default)]
-struct RequestSize {
+struct Seen {
+    /// Whether it showed the credential that the function asks for.
+    authorized: bool,
     /// Size of the decompressed body.
     bytes: usize,
     /// Number of events, valid or not.

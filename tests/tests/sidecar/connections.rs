@@ -4,6 +4,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::future::join_all;
 use serde_json::json;
+use tokio::task::JoinSet;
 use tributary_tests::aws::{latency, puts};
 use tributary_tests::event::track;
 use tributary_tests::raw::RawConnection;
@@ -156,6 +157,65 @@ async fn a_flood_of_incomplete_heads_delays_no_other_client() {
     flood.abort();
 }
 
+/// They return as soon as theirs is closed, and are many times as many as the sidecar has connections.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn clients_that_reconnect_with_incomplete_heads_do_not_shut_out_others() {
+    let (_aws, sidecar) = start_ready(Function::new().with("ingest", json!({"maxConnections": 128}))).await;
+    let events = sidecar.events;
+    let mut flood = JoinSet::new();
+    for _ in 0..600 {
+        flood.spawn(async move {
+            loop {
+                let mut raw = RawConnection::connect(events).await;
+                raw.try_write("POST /v1/track HTTP/1.1\r\nHo").await;
+                raw.answers(Duration::from_secs(60)).await;
+            }
+        });
+    }
+    until("it is at its limit", DEFAULT_TIMEOUT, async || (sidecar.metric("connections").await >= 128.0).then_some(()))
+        .await;
+    for i in 0..10 {
+        assert_answered_promptly(&sidecar, i).await;
+    }
+}
+
+/// Each of them asks more often than a connection must be idle to be closed.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn refused_clients_that_ask_again_and_again_do_not_shut_out_others() {
+    let ingest = json!({"maxConnections": 32, "writeKeySecretRef": {"name": "keys", "key": "writeKey"}});
+    let aws = tributary_tests::Aws::start(&tributary_tests::World::new()).await;
+    let setup = tributary_tests::Setup::new(&aws).function(Function::new().with("ingest", ingest));
+    let write_key = tributary_crds::sidecar_config::SecretUse::WriteKey;
+    let sidecar = setup.secret(write_key, "writeKey", "wk-1").start().await;
+    sidecar.wait_ready().await;
+    let events = sidecar.events;
+    let mut flood = JoinSet::new();
+    for _ in 0..96 {
+        flood.spawn(async move {
+            loop {
+                let mut raw = RawConnection::connect(events).await;
+                loop {
+                    raw.try_write(post(0)).await;
+                    let (_, closed) = raw.answers(Duration::from_millis(150)).await;
+                    if closed {
+                        break;
+                    }
+                }
+            }
+        });
+    }
+    until("they are refused", DEFAULT_TIMEOUT, async || {
+        (sidecar.metric("auth_failures_total").await >= 200.0).then_some(())
+    })
+    .await;
+    for i in 0..10 {
+        let start = Instant::now();
+        let answer = sidecar.post("/v1/track", &[("authorization", "Bearer wk-1")], track(i).to_string()).await;
+        assert_eq!(answer.status, 200, "{}", answer.text());
+        assert!(start.elapsed() < PROMPT_ANSWER, "it took {:?}", start.elapsed());
+    }
+}
+
 /// A request without a valid event, whose answer is much larger than the request.
 fn request_with_large_refusal() -> String {
     let body = format!("[{}]", vec!["\"x\""; 120].join(","));
@@ -166,7 +226,7 @@ fn request_with_large_refusal() -> String {
 async fn clients_that_do_not_read_their_answers_hold_no_slot() {
     let (_aws, sidecar) = start_ready(Function::new().with("ingest", json!({"maxConnections": 16}))).await;
     let pipelined = request_with_large_refusal().repeat(600);
-    let mut writers = tokio::task::JoinSet::new();
+    let mut writers = JoinSet::new();
     for _ in 0..16 {
         let mut raw = RawConnection::with_small_receive_buffer(sidecar.events).await;
         let pipelined = pipelined.clone();

@@ -11,7 +11,7 @@ mod tests;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use parking_lot::{Mutex, MutexGuard};
@@ -21,9 +21,25 @@ use tokio::sync::{Notify, watch};
 
 use table::{Id, Phase, Table};
 
-/// Minimum time that a connection must be idle before it is closed in favour of another: its client may just have sent
-/// a request that the kernel has not delivered yet.
-const MIN_IDLE: Duration = Duration::from_millis(250);
+/// How soon connections are closed in favour of others. With clients that hold every connection and return at once when
+/// theirs is closed, a new connection waits for as many turns as there are such clients beyond the limit: these times
+/// and the limit say how many turns there are in a second.
+#[derive(Clone, Copy, Debug)]
+pub struct CloseTimes {
+    /// Minimum time that a connection must be idle: its client may just have sent a request that the kernel has not
+    /// delivered yet.
+    pub min_idle: Duration,
+    /// How long a connection that was asked to close may then wait for the rest of a head, or discard the rest of a
+    /// refused body.
+    pub close: Duration,
+}
+
+impl CloseTimes {
+    /// For clients anywhere.
+    pub const INTERNET: Self = Self { min_idle: Duration::from_millis(250), close: Duration::from_millis(100) };
+    /// For clients in the cluster, whose requests arrive at once.
+    pub const CLUSTER: Self = Self { min_idle: Duration::from_millis(50), close: Duration::from_millis(20) };
+}
 
 /// How long connections that were asked to close, and may do so now, may take before more are asked. A connection whose
 /// client has sent part of a head takes longer, and many of them must not delay new connections one after the other.
@@ -47,6 +63,10 @@ pub struct ConnectionCounts {
 pub struct Connections {
     /// Maximum number of open connections.
     limit: usize,
+    times: CloseTimes,
+    /// How many connections are expected to be slow to close; as many more are asked. It is kept from one new
+    /// connection to the next: under a flood of half heads each close takes its whole time.
+    slow: AtomicUsize,
     state: Mutex<State>,
     /// Notified when a connection closes, begins a request, or becomes idle or blocked: for the task in
     /// [`admit`](Self::admit) or [`end`](Self::end).
@@ -87,9 +107,11 @@ impl State {
 
 impl Connections {
     /// An empty set for at most `limit` connections.
-    pub fn new(limit: usize, counts: ConnectionCounts) -> Arc<Self> {
+    pub fn new(limit: usize, times: CloseTimes, counts: ConnectionCounts) -> Arc<Self> {
         Arc::new(Self {
             limit,
+            times,
+            slow: AtomicUsize::new(0),
             state: Mutex::default(),
             changed: Notify::new(),
             ending: watch::Sender::new(false),
@@ -100,10 +122,10 @@ impl Connections {
     /// Registers a new connection as busy; at the limit, waits until another has closed. Only one task at a time may
     /// wait.
     pub(in crate::server) async fn admit(self: &Arc<Self>) -> Arc<Slot> {
-        // How many connections are taken to be slow to close; as many more are asked.
-        let mut slow = 0;
         loop {
+            let slow = self.slow.load(Ordering::Relaxed);
             if let Some(slot) = self.try_admit() {
+                self.slow.store(slow.saturating_sub(1), Ordering::Relaxed);
                 return Arc::new(slot);
             }
             let Some(settled) = self.shed(self.limit.saturating_sub(slow)) else {
@@ -112,7 +134,7 @@ impl Connections {
             };
             let late = settled + MAKE_ROOM;
             if tokio::time::timeout_at(late.into(), self.changed.notified()).await.is_err() {
-                slow = (2 * slow + 1).min(self.limit / 2);
+                self.slow.store((2 * slow + 1).min(self.limit / 2), Ordering::Relaxed);
             }
         }
     }
@@ -148,6 +170,16 @@ impl Connections {
         self.state().ask_next_to_close(0);
     }
 
+    /// Whether three quarters of the connections or more are open.
+    pub(in crate::server) fn are_scarce(&self) -> bool {
+        self.state().table.phases.len() * 4 >= self.limit * 3
+    }
+
+    /// How long a connection that was asked to close may take.
+    pub(in crate::server) fn close_timeout(&self) -> Duration {
+        self.times.close
+    }
+
     /// Asks every connection to close after its current answer, and waits until all have closed.
     pub(in crate::server) async fn end(&self) {
         self.ending.send_replace(true);
@@ -178,7 +210,7 @@ pub(in crate::server) struct Slot {
 impl Slot {
     /// Marks the connection as idle: it waits for a handshake or a request.
     pub(in crate::server) fn idle(&self) {
-        self.settle_in(MIN_IDLE);
+        self.settle_in(self.connections.times.min_idle);
         self.connections.state().table.idle(self.id);
         self.connections.changed.notify_one();
     }
@@ -242,6 +274,11 @@ impl Slot {
     /// Whether the connection was asked to close and no request has come since.
     pub(in crate::server) fn is_closing(&self) -> bool {
         self.connections.state().table.phases.get(&self.id) == Some(&Phase::Closing)
+    }
+
+    /// The connections that this one is among.
+    pub(in crate::server) fn connections(&self) -> &Connections {
+        &self.connections
     }
 
     /// When the connection may close, if it stays idle or blocked until then.

@@ -115,7 +115,7 @@ proptest! {
 #[tokio::test]
 async fn connections_that_close_slowly_do_not_keep_others_waiting_one_after_the_other() {
     const LIMIT: usize = 64;
-    let connections = Connections::new(LIMIT, ConnectionCounts::default());
+    let connections = Connections::new(LIMIT, CloseTimes::INTERNET, ConnectionCounts::default());
     let enter = async || {
         let slot = connections.admit().await;
         slot.idle();
@@ -137,7 +137,7 @@ async fn connections_that_close_slowly_do_not_keep_others_waiting_one_after_the_
 
 #[tokio::test]
 async fn a_connection_is_busy_until_its_answer_is_written() {
-    let connections = Connections::new(1, ConnectionCounts::default());
+    let connections = Connections::new(1, CloseTimes::INTERNET, ConnectionCounts::default());
     let slot = connections.admit().await;
     slot.idle();
     let answering = slot.begin();
