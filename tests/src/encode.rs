@@ -45,3 +45,16 @@ pub fn bare_deflate(plain: &[u8]) -> Vec<u8> {
 pub fn zstd(plain: &[u8]) -> Vec<u8> {
     zstd::encode_all(plain, 1).expect("memory")
 }
+
+/// Zstandard with the largest window that decoders must accept, 8 MiB, and without the size of the content: what costs a
+/// decoder most memory.
+///
+/// # Panics
+/// Never: writing to memory does not fail.
+pub fn zstd_with_large_window(plain: &[u8]) -> Vec<u8> {
+    let mut encoder = zstd::Encoder::new(Vec::new(), 1).expect("memory");
+    encoder.window_log(23).expect("a valid window");
+    encoder.include_contentsize(false).expect("a flag");
+    encoder.write_all(plain).expect("memory");
+    encoder.finish().expect("memory")
+}
