@@ -23,6 +23,7 @@ mod ingest;
 mod log_level;
 mod memory;
 mod own_thread;
+mod redact;
 mod secret;
 mod session;
 pub mod sidecar;

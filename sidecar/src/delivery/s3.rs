@@ -26,6 +26,7 @@ use super::health::KeyPart;
 use super::response_check::{self, ResponseCheck};
 use crate::bounded_response::{self, BoundedResponse};
 use crate::clock::{Clock, SdkTime};
+use crate::redact;
 use crate::session::{Session, SessionId};
 use crate::skew::ClockOffset;
 
@@ -139,7 +140,9 @@ impl Bucket {
             };
         }
         match timeout(time, request.send()).await {
-            Ok(result) => result.map(drop).map_err(|error| answer(&error, &object.body, self.clock.now())),
+            Ok(result) => result.map(drop).map_err(|error| {
+                answer(&error, &object.body, self.clock.now()).redacted(&redact::parts(&session.credentials))
+            }),
             Err(_) => Err(S3Answer::Timeout),
         }
     }
@@ -150,7 +153,9 @@ impl Bucket {
         let client = self.client(session);
         let request = client.1.head_bucket().bucket(self.target.bucket.as_str());
         match timeout(HEAD_TIMEOUT, request.send()).await {
-            Ok(result) => result.map(drop).map_err(|error| answer(&error, &[], self.clock.now())),
+            Ok(result) => result
+                .map(drop)
+                .map_err(|error| answer(&error, &[], self.clock.now()).redacted(&redact::parts(&session.credentials))),
             Err(_) => Err(S3Answer::Timeout),
         }
     }

@@ -4,6 +4,7 @@ use tributary_crds::conditions::Reason;
 
 use super::schedule::FailureKind;
 use crate::blocker::Blocker;
+use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
 
 /// A failed call to STS.
@@ -22,6 +23,19 @@ pub(crate) enum StsAnswer {
     },
     /// No readable answer: no connection, a timeout, or a malformed response. The text is the error.
     NoResponse(String),
+}
+
+impl StsAnswer {
+    /// The answer without these secrets.
+    pub(crate) fn redacted(self, secrets: &[&str]) -> Self {
+        match self {
+            Self::Error { status, code, message, offset } => {
+                let (code, message) = (redact(&code, secrets), redact(&message, secrets));
+                Self::Error { status, code, message, offset }
+            }
+            Self::NoResponse(why) => Self::NoResponse(redact(&why, secrets)),
+        }
+    }
 }
 
 /// The role and the endpoint of a call, for messages.

@@ -21,6 +21,7 @@ use super::schedule::{self, MIN_SESSION_DURATION, SESSION_DURATION};
 use super::{Session, SessionId};
 use crate::bounded_response::{self, BoundedResponse};
 use crate::clock::{Clock, SdkTime};
+use crate::redact;
 use crate::skew::ClockOffset;
 
 /// Time limit of a call to STS. No request waits for a renewal, and a failed request for a first session is retried.
@@ -66,7 +67,7 @@ impl Sts {
         // From before the call, since the session's life begins before the answer arrives.
         let asked = self.clock.monotonic();
         let output = self
-            .client(base)
+            .client(base.clone())
             .assume_role()
             .role_arn(&self.role)
             .role_session_name(self.session_name.as_str())
@@ -75,7 +76,10 @@ impl Sts {
             .policy(self.policy.to_json())
             .send()
             .await
-            .map_err(|error| answer(&error, self.clock.now()))?;
+            .map_err(|error| {
+                let [id, key, token] = redact::parts(&base);
+                answer(&error, self.clock.now()).redacted(&[external_id.reveal(), id, key, token])
+            })?;
         let given =
             output.credentials.ok_or_else(|| StsAnswer::NoResponse("an answer without credentials".to_owned()))?;
         let expiry = expiry(&given.expiration)?;
@@ -94,7 +98,7 @@ impl Sts {
     /// Requests a session without an external ID or with a wrong one. If STS grants it, it has no permissions and the
     /// shortest life, and its credentials are discarded.
     pub(crate) async fn probe(&self, base: Credentials, external_id: Option<String>) -> Result<(), StsAnswer> {
-        self.client(base)
+        self.client(base.clone())
             .assume_role()
             .role_arn(&self.role)
             .role_session_name(self.session_name.as_str())
@@ -104,7 +108,7 @@ impl Sts {
             .send()
             .await
             .map(drop)
-            .map_err(|error| answer(&error, self.clock.now()))
+            .map_err(|error| answer(&error, self.clock.now()).redacted(&redact::parts(&base)))
     }
 
     fn client(&self, base: Credentials) -> aws_sdk_sts::Client {
@@ -159,6 +163,8 @@ where
         None if status >= 400 => {
             StsAnswer::Error { status, code: status.to_string(), message: "no message".to_owned(), offset }
         }
+        // The SDK would quote the answer, which may hold credentials.
+        None if status != 0 => StsAnswer::NoResponse("its answer can't be read".to_owned()),
         None => StsAnswer::NoResponse(causes(error)),
     }
 }

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_local_aws::Action;
-use tributary_tests::aws::{error, puts, sts};
+use tributary_tests::aws::{error, puts, respond, sts};
 use tributary_tests::event::track;
 use tributary_tests::tap::Tap;
 use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
@@ -232,6 +232,26 @@ async fn no_secret_leaks_when_sts_answers_are_broken() {
         watched.send_event(0).await;
         watched.assert_no_leak().await;
     }
+}
+
+#[tokio::test]
+async fn no_secret_leaks_when_aws_repeats_one_in_an_error() {
+    let mut watched = ObservedSidecar::start(&World::new(), |_| {}).await;
+    watched.sidecar.wait_ready().await;
+    let [token, key] = ["SessionToken", "AccessKeyId"].map(|element| watched.tap.captured(element).remove(0));
+    let error =
+        format!("<Error><Code>InvalidToken</Code><Message>the token {token} of {key} is malformed</Message></Error>");
+    let s3 = &[("x-amz-request-id", "1"), ("content-type", "application/xml")];
+    let repeated = format!("1 validation error: Value '{EXTERNAL_ID}' at 'externalId', sent by {ACCESS_KEY_ID}");
+    let xml = format!(
+        "<ErrorResponse><Error><Code>ValidationError</Code><Message>{repeated}</Message></Error></ErrorResponse>"
+    );
+    watched.aws.faults([puts(respond(400, s3, &error)), sts(respond(400, &[("content-type", "text/xml")], &xml))]);
+    assert_eq!(watched.send_event(0).await, 503);
+    watched.wait(ConditionType::RoleAssumed, ConditionStatus::True, Reason::RenewalFailing).await;
+    let reported = watched.sidecar.condition(ConditionType::RoleAssumed).await;
+    assert!(reported.message.contains("Value '\u{2026}' at 'externalId'"), "{}", reported.message);
+    watched.assert_no_leak().await;
 }
 
 #[tokio::test]

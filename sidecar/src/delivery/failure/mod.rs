@@ -11,6 +11,7 @@ mod tests;
 use tributary_crds::conditions::Reason;
 
 use crate::blocker::Blocker;
+use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
 use codes::{Kind, S3Error};
 use sentences::unreachable;
@@ -47,6 +48,18 @@ pub(crate) enum S3Answer {
 }
 
 impl S3Answer {
+    /// The answer without these secrets.
+    pub(crate) fn redacted(self, secrets: &[&str]) -> Self {
+        match self {
+            Self::Error { status, code, message, region, offset } => {
+                let (code, message) = (redact(&code, secrets), redact(&message, secrets));
+                Self::Error { status, code, message, region, offset }
+            }
+            Self::NoResponse(why) => Self::NoResponse(redact(&why, secrets)),
+            Self::Foreign { .. } | Self::Timeout => self,
+        }
+    }
+
     /// Whether S3 may have stored the object nevertheless.
     pub(crate) fn leaves_in_doubt(&self) -> bool {
         match self {

@@ -1,0 +1,33 @@
+//! Removes secrets from texts of servers: STS and S3, or what is reached in their place, may repeat what they were sent.
+
+use aws_credential_types::Credentials;
+
+/// Shorter values are too likely to be part of a word, and too short to be a secret.
+const MIN_SECRET_BYTES: usize = 4;
+
+/// The parts of credentials that must not be shown: all of them.
+pub(crate) fn parts(credentials: &Credentials) -> [&str; 3] {
+    [credentials.access_key_id(), credentials.secret_access_key(), credentials.session_token().unwrap_or_default()]
+}
+
+/// Replaces each of the secrets in `text` with an ellipsis.
+pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
+    let secrets = secrets.iter().filter(|secret| secret.len() >= MIN_SECRET_BYTES);
+    secrets.fold(text.to_owned(), |text, secret| {
+        // Nearly always there is nothing to replace.
+        if text.contains(*secret) { text.replace(secret, "\u{2026}") } else { text }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_secret_is_replaced_wherever_it_stands() {
+        let credentials = Credentials::new("AKIAEXAMPLE", "wJalrXUt", Some("FwoGZXIv".to_owned()), None, "test");
+        let text = "the token FwoGZXIv of AKIAEXAMPLE (wJalrXUt, FwoGZXIv) is malformed";
+        assert_eq!(redact(text, &parts(&credentials)), "the token … of … (…, …) is malformed");
+        assert_eq!(redact("an id", &["id", ""]), "an id", "no secret is so short");
+    }
+}
