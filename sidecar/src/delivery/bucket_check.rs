@@ -60,7 +60,7 @@ async fn check(uploads: &Uploads, session: &crate::session::Session) {
         },
     };
     // A bucket that stores objects exists, whatever the store answers to HEAD.
-    let stores = Instant::now().checked_sub(WINDOW).is_some_and(|since| uploads.health.stored_since(since));
+    let stores = Instant::now().checked_sub(WINDOW).is_some_and(|since| uploads.health.stored_since(None, since));
     match (found, uploads.health.bucket_blocker()) {
         (Some(blocker), _) if !stores => {
             uploads.failed(Extent::Bucket, Evidence::Conclusive, blocker);

@@ -18,8 +18,12 @@ pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// stored must be without a failure before its fault counts as over.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
-/// Time without another failure after which a fault no longer counts once other scopes store.
+/// Time without another failure after which a refused key no longer counts once other scopes store: nothing else may
+/// ever show that its policy was fixed.
 pub(super) const FORGET_AFTER: Duration = Duration::from_secs(300);
+
+/// The same for failures to which S3 gave no such answer: these end by themselves, with an outage for example.
+const FORGET_OUTAGE_AFTER: Duration = Duration::from_secs(30);
 
 /// What a failure says about the other uploads of its scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -54,6 +58,8 @@ struct Fault {
     mixed: bool,
     /// When the next probe may pass; `None` while the breaker is closed.
     next_probe: Option<Instant>,
+    /// After this time without another failure it no longer counts once other scopes store.
+    forget_after: Duration,
 }
 
 impl CircuitBreaker {
@@ -104,6 +110,7 @@ impl CircuitBreaker {
             last: now,
             mixed: stored_lately || run.is_some_and(|old| old.mixed),
             next_probe,
+            forget_after: if evidence == Evidence::OneKey { FORGET_AFTER } else { FORGET_OUTAGE_AFTER },
         });
     }
 
@@ -128,9 +135,9 @@ impl CircuitBreaker {
         self.fault.as_ref().is_some_and(|fault| self.stored_since(fault.last))
     }
 
-    /// Clears a fault whose last failure is at least [`FORGET_AFTER`] ago. For when another scope stores an object.
+    /// Clears a fault whose last failure is long ago. For when another scope stores an object.
     pub(super) fn forget_old(&mut self, now: Instant) {
-        self.fault.take_if(|fault| now.saturating_duration_since(fault.last) >= FORGET_AFTER);
+        self.fault.take_if(|fault| now.saturating_duration_since(fault.last) >= fault.forget_after);
     }
 
     /// Clears a fault that is known to be over by other means than a stored upload.
@@ -239,12 +246,14 @@ mod tests {
 
     #[test]
     fn an_old_fault_is_forgotten() {
-        let (mut breaker, start) = (CircuitBreaker::default(), Instant::now());
-        breaker.failed(blocker(), Evidence::Conclusive, start);
-        breaker.forget_old(start + FORGET_AFTER - seconds(1.0));
-        assert!(breaker.is_open());
-        breaker.forget_old(start + FORGET_AFTER);
-        assert_eq!(breaker.blocker(), None);
+        for (evidence, after) in [(Evidence::Conclusive, FORGET_OUTAGE_AFTER), (Evidence::OneKey, FORGET_AFTER)] {
+            let (mut breaker, start) = (CircuitBreaker::default(), Instant::now());
+            breaker.failed(blocker(), evidence, start);
+            breaker.forget_old(start + after - seconds(1.0));
+            assert_ne!(breaker.blocker(), None);
+            breaker.forget_old(start + after);
+            assert_eq!(breaker.blocker(), None);
+        }
     }
 
     #[derive(Clone, Copy, Debug)]

@@ -18,7 +18,7 @@ use tributary_crds::memory::MAX_UPLOADS;
 use super::NotStored;
 use super::circuit_breaker::Evidence;
 use super::failure::{self, ErrorClass, S3Answer, Target};
-use super::health::{BucketHealth, Extent, KeyParts};
+use super::health::{BucketHealth, Extent, KeyPart, KeyParts};
 use super::precondition::Meaning;
 use super::s3::{Bucket, Object};
 use crate::blocker::Blocker;
@@ -92,8 +92,8 @@ impl Uploads {
         loop {
             let Ok(Ok(permit)) = timeout_at(deadline.into(), self.slots.acquire()).await else {
                 // If nothing was stored while all slots were busy, the fault is S3's and not our capacity.
-                let stuck = last.is_some() || !self.health.stored_since(start);
-                return Err(if stuck { self.give_up(last, start) } else { NotStored::Full });
+                let stuck = last.is_some() || !self.health.stored_since(None, start);
+                return Err(if stuck { self.give_up(object.part, last, start) } else { NotStored::Full });
             };
             let time = attempt_timeout(deadline.saturating_duration_since(Instant::now()));
             // Boxed, and only once there is a slot: the SDK's future takes 20 KiB.
@@ -120,7 +120,9 @@ impl Uploads {
                     return Err(self.failed(Extent::Keys(object.part), Evidence::OneKey, blocker).into());
                 }
                 ErrorClass::Configuration(blocker) => {
-                    return Err(self.failed(Extent::Bucket, Evidence::Conclusive, blocker).into());
+                    let is_the_buckets = matches!(blocker.reason, Reason::NoSuchBucket | Reason::WrongRegion);
+                    let extent = if is_the_buckets { Extent::Bucket } else { Extent::Attempts(object.part) };
+                    return Err(self.failed(extent, Evidence::Conclusive, blocker).into());
                 }
                 ErrorClass::Refresh(blocker) => {
                     let mut sessions = self.sessions.clone();
@@ -130,19 +132,19 @@ impl Uploads {
                             let blocker = failure::sessions_refused(blocker);
                             return Err(self.failed(Extent::Bucket, Evidence::Conclusive, blocker).into());
                         }
-                        Err(_) => return Err(self.give_up(Some(blocker), start)),
+                        Err(_) => return Err(self.give_up(object.part, Some(blocker), start)),
                     }
                     last = Some(blocker);
                 }
                 ErrorClass::Retry(blocker) => {
-                    if start.elapsed() >= REPORT_AFTER && !self.health.stored_since(start) {
-                        self.failed(Extent::Bucket, Evidence::Passing, blocker.clone());
+                    if start.elapsed() >= REPORT_AFTER && !self.health.stored_since(object.part, start) {
+                        self.failed(Extent::Attempts(object.part), Evidence::Passing, blocker.clone());
                     }
                     last = Some(blocker);
                     let wait = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
                     pause = (pause * 2).min(LONGEST_PAUSE);
                     if Instant::now() + wait >= deadline {
-                        return Err(self.give_up(last, start));
+                        return Err(self.give_up(object.part, last, start));
                     }
                     trace!(?wait, "retrying a failed upload after a pause");
                     sleep(wait).await;
@@ -211,14 +213,14 @@ impl Uploads {
         self.health.failed(extent, evidence, blocker, Instant::now())
     }
 
-    /// The blocker of an upload that reached its deadline. If nothing was stored since `start`, it counts for the
-    /// whole bucket.
-    fn give_up(&self, last: Option<Blocker>, start: Instant) -> NotStored {
+    /// The blocker of an upload that reached its deadline. If nothing of its part was stored since `start`, it counts
+    /// for the whole part.
+    fn give_up(&self, part: Option<KeyPart>, last: Option<Blocker>, start: Instant) -> NotStored {
         let blocker = last.unwrap_or_else(|| failure::no_answer(self.target()));
-        if self.health.stored_since(start) {
+        if self.health.stored_since(part, start) {
             return blocker.into();
         }
-        self.failed(Extent::Bucket, Evidence::Conclusive, blocker).into()
+        self.failed(Extent::Attempts(part), Evidence::Conclusive, blocker).into()
     }
 
     /// The current session. If there is none, asks the session manager for one and waits until `deadline`, or returns

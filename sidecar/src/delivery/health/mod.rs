@@ -27,8 +27,11 @@ pub(in crate::delivery) use parts::{KeyPart, KeyParts};
 pub(in crate::delivery) enum Extent {
     /// The whole bucket.
     Bucket,
-    /// This part of its key space; `None` if keys don't contain the type.
+    /// Keys of this part of its key space, for one of which S3 has answered; `None` if keys don't contain the type.
     Keys(Option<KeyPart>),
+    /// Uploads into this part, to which S3 gave no answer that says more. Other parts may still be stored: what S3 does
+    /// to one prefix, it need not do to another.
+    Attempts(Option<KeyPart>),
 }
 
 /// The health of one function's bucket, shared by all its uploads.
@@ -110,9 +113,10 @@ impl BucketHealth {
         self.lock().bucket.blocker().cloned()
     }
 
-    /// Whether any object was stored at `since` or later.
-    pub(in crate::delivery) fn stored_since(&self, since: Instant) -> bool {
-        self.lock().bucket.stored_since(since)
+    /// Whether an object of the part was stored at `since` or later; without a part, any object.
+    pub(in crate::delivery) fn stored_since(&self, part: Option<KeyPart>, since: Instant) -> bool {
+        let state = self.lock();
+        part.map_or(&state.bucket, |part| &state.parts[part.0]).stored_since(since)
     }
 
     /// Records a stored object, by this PUT or an earlier one; `accepted_condition` if S3 answered 200 to
@@ -151,14 +155,16 @@ impl BucketHealth {
     ) -> Blocker {
         let mut state = self.lock();
         let blocker = match extent {
-            Extent::Keys(Some(part)) => {
-                // S3 answered for a key, so the bucket exists and is reachable.
-                state.bucket.reset();
+            Extent::Keys(Some(part)) | Extent::Attempts(Some(part)) => {
+                if let Extent::Keys(_) = extent {
+                    // S3 answered for a key, so the bucket exists and is reachable.
+                    state.bucket.reset();
+                }
                 let blocker = if state.others_store(part, now) { only(part, blocker) } else { blocker };
                 state.parts[part.0].failed(blocker.clone(), evidence, now);
                 blocker
             }
-            Extent::Bucket | Extent::Keys(None) => {
+            Extent::Bucket | Extent::Keys(None) | Extent::Attempts(None) => {
                 state.bucket.failed(blocker.clone(), evidence, now);
                 blocker
             }

@@ -1,5 +1,7 @@
 //! Tests that refused uploads of some keys do not affect other events.
 
+use tributary_local_aws::{Action, Fault};
+
 use super::*;
 
 /// A bucket policy that denies PutObject for keys with this prefix.
@@ -88,4 +90,61 @@ async fn denied_keys_within_a_type_do_not_affect_its_other_keys() {
     let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
     sidecar.wait_condition(BucketWritable, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
     traffic.finish().await;
+}
+
+/// What can happen to the uploads of one type alone, and the reason that is reported for it.
+fn faults_of_one_type() -> [(Action, Reason); 4] {
+    [
+        (error("SlowDown"), Reason::Throttled),
+        (Action::Hang, Reason::S3Unreachable),
+        (Action::Refuse, Reason::S3Unreachable),
+        (respond(403, &[], "<html>no</html>"), Reason::S3Error),
+    ]
+}
+
+/// The other type is sent so rarely that nothing was stored shortly before.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_whose_uploads_fail_does_not_affect_a_rarely_sent_one() {
+    let sent = faults_of_one_type().map(|(action, _)| async move {
+        let aws = Aws::start(&World::new()).await;
+        let sidecar = Setup::new(&aws).start().await;
+        sidecar.wait_ready().await;
+        aws.faults([Fault { key_prefix: Some("track/".to_owned()), ..puts(action.clone()) }]);
+        let ports = tributary_tests::Ports::clone(&sidecar);
+        let traffic = tokio::spawn(async move {
+            for i in 0.. {
+                let _ = ports.try_send("/v1/track", &track(i)).await;
+            }
+        });
+        tokio::time::sleep(Duration::from_secs(15)).await;
+        let answer = sidecar.send("/v1/identify", &event_of_type("identify", "rare")).await;
+        assert_eq!(answer.status, 200, "{action:?}: {}", answer.text());
+        traffic.abort();
+    });
+    futures_util::future::join_all(sent).await;
+}
+
+/// The other type is stored all the time, and the condition must not say that all is well.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn a_type_whose_uploads_fail_is_reported_although_others_are_stored() {
+    let sent = faults_of_one_type().map(|(action, reason)| async move {
+        let aws = Aws::start(&World::new()).await;
+        let sidecar = Setup::new(&aws).start().await;
+        sidecar.wait_ready().await;
+        assert_eq!(sidecar.send("/v1/track", &track(500_000)).await.status, 200);
+        aws.faults([Fault { key_prefix: Some("identify/".to_owned()), ..puts(action) }]);
+        let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
+        let ports = tributary_tests::Ports::clone(&sidecar);
+        let failing = tokio::spawn(async move {
+            for i in 0.. {
+                let _ = ports.try_send("/v1/identify", &event_of_type("identify", &i.to_string())).await;
+            }
+        });
+        sidecar.wait_condition(BucketWritable, ConditionStatus::False, reason, DEFAULT_TIMEOUT).await;
+        let reported = sidecar.condition(BucketWritable).await;
+        assert!(reported.message.starts_with("events of type identify only: "), "{}", reported.message);
+        failing.abort();
+        assert!(traffic.finish().await.iter().all(|outcome| outcome.status == Some(200)));
+    });
+    futures_util::future::join_all(sent).await;
 }
