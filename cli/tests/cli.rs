@@ -85,9 +85,9 @@ fn check_says_whether_the_sidecar_fits_its_memory_limit() {
         (
             LARGE.to_owned(),
             "orders: spec.resources.limits.memory is not set; with the chart's default: a memory limit of 256Mi is too \
-             small: the function needs 280Mi: 24Mi for the process, ",
+             small: the function needs 344Mi: 24Mi for the process, ",
         ),
-        (LARGE.to_owned(), "memory to at least 280Mi, or lower spec.delivery.batch.maxBytes\n"),
+        (LARGE.to_owned(), "memory to at least 344Mi, or lower spec.delivery.batch.maxBytes\n"),
         (format!("{LARGE}  resources: {{requests: {{memory: 512Mi}}}}\n"), "orders: ok"),
         (format!("{LARGE}  resources: {{requests: {{memory: 270Mi}}}}\n"), "with spec.resources.requests.memory, "),
     ] {
