@@ -1,9 +1,10 @@
 //! The kinds of children, and how each differs when it is applied.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
-use k8s_openapi::api::core::v1::Container;
+use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::Resource;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -46,7 +47,24 @@ impl Child for k8s_openapi::api::core::v1::ConfigMap {
         live.immutable != Some(true) || !holds(live, self)
     }
 }
-impl Child for k8s_openapi::api::core::v1::Service {}
+impl Child for k8s_openapi::api::core::v1::Service {
+    /// Removes what would lead events elsewhere, or open the Service to the outside.
+    fn removal_patch(&self, live: &Self) -> Option<Value> {
+        let (desired, live) = (self.spec.clone().unwrap_or_default(), live.spec.clone().unwrap_or_default());
+        let count = |ports: &Option<Vec<_>>| ports.as_ref().map_or(0, Vec::len);
+        let is_inside = live.type_.as_deref().is_none_or(|kind| kind == "ClusterIP");
+        if live.selector == desired.selector
+            && count(&live.ports) == count(&desired.ports)
+            && is_inside
+            && live.external_ips.is_none()
+        {
+            return None;
+        }
+        let selector = exactly(live.selector.as_ref(), desired.selector.as_ref());
+        let spec = json!({"selector": selector, "ports": desired.ports, "type": "ClusterIP", "externalIPs": null});
+        Some(json!({"spec": spec}))
+    }
+}
 impl Child for k8s_openapi::api::core::v1::ServiceAccount {}
 impl Child for k8s_openapi::api::networking::v1::NetworkPolicy {}
 impl Child for k8s_openapi::api::policy::v1::PodDisruptionBudget {}
@@ -55,15 +73,63 @@ impl Child for k8s_openapi::api::apps::v1::Deployment {
         self.spec.as_ref().is_some_and(|spec| spec.replicas.is_none())
     }
 
-    /// Removes other containers: they would run with the function's Secrets, and admission, which restricts the
-    /// operator's account to the sidecar, would refuse every further write of the Deployment.
+    /// Removes what others have added to the pods: it would run with the function's Secrets or in another way than the
+    /// platform wants, and admission, which restricts the operator's account to the sidecar, would refuse every further
+    /// write of the Deployment.
     fn removal_patch(&self, live: &Self) -> Option<Value> {
         let pod = |deployment: &Self| Some(deployment.spec.as_ref()?.template.spec.clone().unwrap_or_default());
         let (desired, live) = (pod(self)?, pod(live)?);
-        let is_ours = |container: &Container| desired.containers.iter().any(|own| own.name == container.name);
-        let has_others =
-            !live.containers.iter().all(is_ours) || live.init_containers.is_some_and(|all| !all.is_empty());
-        let pod = json!({"containers": desired.containers, "initContainers": null, "volumes": desired.volumes});
-        has_others.then(|| json!({"spec": {"template": {"spec": pod}}}))
+        has_foreign_parts(&live, &desired).then(|| {
+            let pod = json!({
+                "containers": desired.containers,
+                "initContainers": null,
+                "volumes": desired.volumes,
+                "hostNetwork": null,
+                "hostPID": null,
+                "hostIPC": null,
+                "nodeSelector": exactly(live.node_selector.as_ref(), desired.node_selector.as_ref()),
+                "tolerations": desired.tolerations,
+                "priorityClassName": desired.priority_class_name,
+            });
+            json!({"spec": {"template": {"spec": pod}}})
+        })
     }
+}
+
+/// Whether a pod has something that the desired one has not, of what changes where it runs, with what and as what. What
+/// the API server fills in is none of it.
+fn has_foreign_parts(live: &PodSpec, desired: &PodSpec) -> bool {
+    let host = [live.host_network, live.host_pid, live.host_ipc];
+    live.containers.len() != desired.containers.len()
+        || live.init_containers.as_ref().is_some_and(|all| !all.is_empty())
+        || live.containers.iter().zip(&desired.containers).any(|(live, desired)| container_differs(live, desired))
+        || names(live.volumes.as_ref(), |volume| &volume.name) != names(desired.volumes.as_ref(), |volume| &volume.name)
+        || host.into_iter().any(|shared| shared == Some(true))
+        || live.node_selector != desired.node_selector
+        || live.tolerations != desired.tolerations
+        || live.priority_class_name != desired.priority_class_name
+}
+
+fn container_differs(live: &Container, desired: &Container) -> bool {
+    let names_of_env = |container: &Container| names(container.env.as_ref(), |variable| &variable.name);
+    let paths = |container: &Container| names(container.volume_mounts.as_ref(), |mount| &mount.mount_path);
+    live.name != desired.name
+        || live.args != desired.args
+        || live.command != desired.command
+        || live.env_from != desired.env_from
+        || live.lifecycle != desired.lifecycle
+        || live.security_context != desired.security_context
+        || names_of_env(live) != names_of_env(desired)
+        || paths(live) != paths(desired)
+}
+
+fn names<T>(all: Option<&Vec<T>>, name: impl Fn(&T) -> &String) -> BTreeSet<String> {
+    all.into_iter().flatten().map(|one| name(one).clone()).collect()
+}
+
+/// A map in a merge patch that leaves nothing of `live` but what is `desired`.
+fn exactly(live: Option<&BTreeMap<String, String>>, desired: Option<&BTreeMap<String, String>>) -> Value {
+    let removed = live.into_iter().flatten().map(|(key, _)| (key.clone(), Value::Null));
+    let kept = desired.into_iter().flatten().map(|(key, value)| (key.clone(), json!(value)));
+    Value::Object(removed.chain(kept).collect())
 }

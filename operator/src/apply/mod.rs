@@ -90,10 +90,7 @@ impl Applier {
             self.record(meta, &live, &desired, true);
             return Ok(());
         }
-        let live = match desired.removal_patch(&live) {
-            Some(patch) => remove_foreign_parts(&api, &live, patch).await.map_err(fail)?,
-            None => live,
-        };
+        let live = prepare(&api, live, &desired).await.map_err(fail)?;
         let applied = apply(&api, &live, &desired).await.map_err(fail)?;
         info!(kind = %K::kind(&()), namespace = meta.namespace, name, "applied");
         let took = is_settled(&applied, &desired);
@@ -236,25 +233,44 @@ fn is_settled<K: Child>(live: &K, desired: &K) -> bool {
     is_current(live, desired) && desired.removal_patch(live).is_none()
 }
 
-/// Removes what others added and may not stay, which an apply leaves. Only at the version of `live`.
-async fn remove_foreign_parts<K: Child>(api: &Api<K>, live: &K, mut patch: Value) -> kube::Result<K> {
-    patch["metadata"] = json!({"resourceVersion": live.resource_version()});
-    let name = live.name_any();
-    let cleaned = api.patch(&name, &by_us(), &Patch::Merge(patch)).await?;
-    warn!(kind = %K::kind(&()), namespace = live.namespace(), name, "somebody else's containers were removed");
-    Ok(cleaned)
+/// Brings the object to where an apply suffices: its managed fields, and what others added and may not stay. It is made
+/// as desired in the same request, since admission would refuse to leave it as somebody has edited it. Only at the
+/// version of `live`.
+async fn prepare<K: Child>(api: &Api<K>, live: K, desired: &K) -> kube::Result<K> {
+    let entries = managed_fields::prepare(live.managed_fields(), desired.leaves_replicas());
+    let removal = desired.removal_patch(&live);
+    if entries.is_none() && removal.is_none() {
+        return Ok(live);
+    }
+    let mut patch = serde_json::to_value(desired).expect("Kubernetes' types are JSON");
+    patch["metadata"]["resourceVersion"] = json!(live.resource_version());
+    if let Some(entries) = entries {
+        patch["metadata"]["managedFields"] = json!(entries);
+    }
+    if let Some(removal) = removal {
+        warn!(kind = %K::kind(&()), namespace = live.namespace(), name = live.name_any(), "what somebody else added is removed");
+        replace(&mut patch, removal);
+    }
+    api.patch(&desired.name_any(), &by_us(), &Patch::Merge(patch)).await
+}
+
+/// Puts the fields of `other` into `target`, those of objects field by field.
+fn replace(target: &mut Value, other: Value) {
+    match (target, other) {
+        (Value::Object(target), Value::Object(other)) => {
+            for (field, value) in other {
+                replace(target.entry(field).or_insert(Value::Null), value);
+            }
+        }
+        (target, other) => *target = other,
+    }
 }
 
 /// Applies the desired object, only to the object with the uid of `live`.
 async fn apply<K: Child>(api: &Api<K>, live: &K, desired: &K) -> kube::Result<K> {
-    let name = desired.name_any();
-    if let Some(entries) = managed_fields::prepare(live.managed_fields(), desired.leaves_replicas()) {
-        let metadata = json!({"resourceVersion": live.resource_version(), "managedFields": entries});
-        api.patch(&name, &by_us(), &Patch::Merge(json!({"metadata": metadata}))).await?;
-    }
     let mut wanted = desired.clone();
     wanted.meta_mut().uid = live.uid();
-    api.patch(&name, &PatchParams::apply(MANAGER).force(), &Patch::Apply(&wanted)).await
+    api.patch(&desired.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(&wanted)).await
 }
 
 fn by_us() -> PatchParams {

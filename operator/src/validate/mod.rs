@@ -295,7 +295,7 @@ mod tests {
                 json!({"delivery": large_batches()}),
                 ResourcesOutOfBounds,
                 RefusalEffect::Freeze,
-                "raise spec.resources.limits.memory to at least 280Mi, or lower spec.delivery.batch.maxBytes",
+                "raise spec.resources.limits.memory to at least 344Mi, or lower spec.delivery.batch.maxBytes",
             ),
             // A pause does not keep a function from being stopped.
             (

@@ -1,7 +1,7 @@
 //! Tests what the operator's credentials do not allow, for example if they are stolen.
 
 use serde_json::{Value, json};
-use tributary_tests::kubernetes::{RELEASE_NAMESPACE, kubectl};
+use tributary_tests::kubernetes::{RELEASE_NAMESPACE, eventually, kubectl};
 
 use crate::stage::tenant;
 
@@ -162,5 +162,54 @@ async fn the_operators_account_can_create_only_well_formed_children() {
         object["metadata"]["ownerReferences"] = owner("aws");
         let error = as_operator(&["create", "--filename", "-"], &object).expect_err("it should be refused");
         assert!(error.contains(expected), "{kind}: {error}");
+    }
+}
+
+/// The policies look at what an object would be, and must let the operator write over what somebody has made of it.
+#[tokio::test]
+async fn admission_lets_the_operator_revert_manual_edits() {
+    let tenant = tenant("edits").await;
+    tenant.run("orders", &json!({})).await;
+    let container = |fields: Value| json!({"spec": {"template": {"spec": {"containers": [fields]}}}});
+    for (kind, patch, path) in [
+        ("service", json!({"spec": {"selector": {"tributary.dev/function": "other"}}}), "{.spec.selector}"),
+        ("service", json!({"spec": {"selector": {"x": "y"}}}), "{.spec.selector}"),
+        ("service", json!({"metadata": {"ownerReferences": null}}), "{.metadata.ownerReferences[*].name}"),
+        ("serviceaccount", json!({"automountServiceAccountToken": true}), "{.automountServiceAccountToken}"),
+        (
+            "deployment",
+            json!({"spec": {"template": {"spec": {"serviceAccountName": "default"}}}}),
+            "{.spec.template.spec.serviceAccountName}",
+        ),
+        (
+            "deployment",
+            json!({"spec": {"template": {"spec": {"hostNetwork": true}}}}),
+            "{.spec.template.spec.hostNetwork}",
+        ),
+        (
+            "deployment",
+            container(json!({"name": "stowaway", "image": "registry.invalid/stowaway:1"})),
+            "{.spec.template.spec.containers[*].name}",
+        ),
+        (
+            "deployment",
+            container(json!({"name": "sidecar", "env": [{"name": "HTTPS_PROXY", "value": "http://evil"}]})),
+            "{.spec.template.spec.containers[*].env[*].name}",
+        ),
+        (
+            "deployment",
+            container(json!({"name": "sidecar", "args": ["--help"]})),
+            "{.spec.template.spec.containers[*].args}",
+        ),
+    ] {
+        let output = format!("jsonpath={path}");
+        let get = ["get", kind, "orders", "--namespace", "edits", "--output", &output];
+        let before = kubectl(&get, "").expect("a child");
+        let patch = patch.to_string();
+        let how = if patch.contains("null") { "merge" } else { "strategic" };
+        let edit = ["patch", kind, "orders", "--namespace", "edits", "--type", how, "--patch", &patch];
+        kubectl(&edit, "").expect("an edit");
+        eventually(&format!("{kind} {patch} is reverted"), async || (kubectl(&get, "").ok()? == before).then_some(()))
+            .await;
     }
 }

@@ -6,11 +6,11 @@ use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Service, ServiceAccount};
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
-use kube::api::{DeleteParams, PostParams};
+use kube::api::{DeleteParams, Patch, PatchParams, PostParams};
 use serde_json::{Value, json};
 use tributary_tests::wait::until;
 
-use crate::scene::Fixture;
+use crate::scene::{Fixture, template};
 
 /// How soon a change is reverted.
 const REVERT_TIMEOUT: Duration = Duration::from_secs(10);
@@ -50,8 +50,8 @@ async fn manual_edits_of_children_are_reverted() {
         // The API server itself refuses some of these edits: then there is nothing to revert.
         let edit = async {
             let api = fixture.objects::<Deployment>();
-            let patch = kube::api::Patch::Merge(&patch);
-            api.patch("orders", &kube::api::PatchParams::default(), &patch).await
+            let patch = Patch::Merge(&patch);
+            api.patch("orders", &PatchParams::default(), &patch).await
         };
         if let Err(refused) = edit.await {
             assert!(refused.to_string().contains("Required value"), "{pointer}: {refused}");
@@ -71,6 +71,50 @@ async fn manual_edits_of_children_are_reverted() {
     .await;
 }
 
+/// Fields that the operator does not set itself: an apply would leave them.
+#[tokio::test]
+async fn fields_that_others_add_to_children_are_removed() {
+    let (fixture, _operator) = Fixture::with_operator("added").await;
+    let before = template(&fixture.apply_and_wait("orders", &json!({})).await);
+    let container = |fields: Value| json!({"containers": [fields]});
+    for added in [
+        container(json!({"name": "sidecar", "args": ["--help"]})),
+        container(
+            json!({"name": "sidecar", "env": [{"name": "AWS_ENDPOINT_URL", "value": "http://evil.example.com"}]}),
+        ),
+        container(json!({"name": "sidecar", "securityContext": {"runAsUser": 4_711}})),
+        container(json!({"name": "stowaway", "image": "registry.invalid/stowaway:1"})),
+        json!({"hostNetwork": true}),
+        json!({"serviceAccountName": "default"}),
+        json!({"nodeSelector": {"disk": "fast"}}),
+        json!({"tolerations": [{"operator": "Exists"}]}),
+        json!({"priorityClassName": "system-node-critical"}),
+        json!({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}),
+    ] {
+        let patch = json!({"spec": {"template": {"spec": added}}});
+        let api = fixture.objects::<Deployment>();
+        let edited = api.patch("orders", &PatchParams::default(), &Patch::Strategic(&patch)).await.expect("an edit");
+        assert_ne!(template(&edited), before, "{added}");
+        until(&format!("{added} is removed"), REVERT_TIMEOUT, async || {
+            (template(&fixture.objects::<Deployment>().get("orders").await.ok()?) == before).then_some(())
+        })
+        .await;
+    }
+    let service = async || fixture.objects::<Service>().get("orders").await.ok()?.spec;
+    let before = service().await.expect("a Service");
+    for added in [
+        json!({"selector": {"app": "mine"}}),
+        json!({"selector": {"tributary.dev/function": "other"}}),
+        json!({"type": "NodePort"}),
+        json!({"externalIPs": ["192.0.2.1"]}),
+        json!({"ports": [{"name": "events", "port": 80, "targetPort": "events"}, {"name": "more", "port": 81}]}),
+    ] {
+        fixture.edit::<Service>("orders", &json!({"spec": added})).await;
+        until(&format!("{added} is removed"), REVERT_TIMEOUT, async || (service().await? == before).then_some(()))
+            .await;
+    }
+}
+
 /// It would run with the function's Secrets, and admission would stop the operator from writing the Deployment again.
 #[tokio::test]
 async fn added_containers_are_removed() {
@@ -87,7 +131,7 @@ async fn added_containers_are_removed() {
         let stowaway = json!({list: [{"name": "stowaway", "image": "registry.invalid/stowaway:1"}]});
         let patch = json!({"spec": {"template": {"spec": stowaway}}});
         let api = fixture.objects::<Deployment>();
-        let added = api.patch("orders", &kube::api::PatchParams::default(), &kube::api::Patch::Strategic(&patch)).await;
+        let added = api.patch("orders", &PatchParams::default(), &Patch::Strategic(&patch)).await;
         assert!(of(&added.expect("a Deployment"), list).contains(&json!("stowaway")));
         until(&format!("{list} has only the operator's containers"), REVERT_TIMEOUT, async || {
             let now = fixture.objects::<Deployment>().get("orders").await.ok()?;
@@ -95,7 +139,7 @@ async fn added_containers_are_removed() {
         })
         .await;
     }
-    assert!(operator.has_logged("somebody else's containers were removed"));
+    assert!(operator.has_logged("what somebody else added is removed"));
 }
 
 #[tokio::test]
