@@ -70,6 +70,11 @@ impl ApplyError {
         }
     }
 
+    /// Whether the API server refused the write: RBAC, admission or a quota did.
+    pub fn is_forbidden(&self) -> bool {
+        matches!(self, Self::Api { source: kube::Error::Api(status), .. } if matches!(status.code, 403 | 422))
+    }
+
     /// The reason for metrics, one of [`REASONS`].
     pub fn reason(&self) -> &'static str {
         match self {

@@ -148,18 +148,6 @@ impl Applier {
         }
     }
 
-    /// Patches only `spec.replicas` of a Deployment that waits for its rollout.
-    ///
-    /// # Errors
-    /// If the API server refuses.
-    pub async fn scale(&self, meta: &ChildMeta, replicas: i32) -> Result<(), ApplyError> {
-        type Deployment = k8s_openapi::api::apps::v1::Deployment;
-        let api: Api<Deployment> = Api::namespaced(self.client.clone(), &meta.namespace);
-        let patch = Patch::Merge(json!({"spec": {"replicas": replicas}}));
-        let scaled = api.patch(&meta.name, &by_us(), &patch).await;
-        scaled.map(|_| ()).map_err(|source| ApplyError::api::<Deployment>(&meta.name, source))
-    }
-
     /// Deletes the child `cached` if it is the function's, and only the object with its uid.
     ///
     /// # Errors

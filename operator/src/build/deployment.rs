@@ -6,6 +6,7 @@ use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
 use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::child_meta::ChildMeta;
+use super::pod::CONTAINER;
 use crate::names::{annotation, hash, labels};
 
 /// Seconds without progress after which Kubernetes reports a rollout as stuck.
@@ -57,6 +58,28 @@ pub fn deployment(
         }),
         ..Deployment::default()
     }
+}
+
+/// The Deployment of a function that waits for its rollout: as it was `found` when the wait began, which is what another
+/// version of the platform made of it, with the replicas that are `desired` now. Of what others may change, such as the
+/// annotations with which kubectl restarts pods, and of their containers it has nothing.
+pub fn held(found: &Deployment, desired: &Deployment) -> Deployment {
+    let is_ours = |key: &String, _: &mut String| key.starts_with(annotation::PREFIX);
+    let mut metadata = desired.metadata.clone();
+    metadata.annotations = found.metadata.annotations.clone();
+    if let Some(annotations) = &mut metadata.annotations {
+        annotations.retain(is_ours);
+    }
+    let mut spec = found.spec.clone().unwrap_or_default();
+    spec.replicas = desired.spec.as_ref().and_then(|spec| spec.replicas);
+    if let Some(annotations) = spec.template.metadata.as_mut().and_then(|metadata| metadata.annotations.as_mut()) {
+        annotations.retain(is_ours);
+    }
+    if let Some(pod) = &mut spec.template.spec {
+        pod.containers.retain(|container| container.name == CONTAINER);
+        pod.init_containers = None;
+    }
+    Deployment { metadata, spec: Some(spec), status: None }
 }
 
 /// The Deployment with a rollout that ends all old sidecars at once, without waiting for new ones.

@@ -31,6 +31,7 @@ use deployment::Origins;
 
 pub use child_meta::ChildMeta;
 pub use config_map::{holds, name as config_map_name, started_with};
+pub use deployment::held;
 pub use pod::{CONTAINER, PLATFORM_PORT};
 
 /// All children of a function, as they should be.

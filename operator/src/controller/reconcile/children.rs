@@ -51,7 +51,7 @@ pub(super) async fn apply_children(
     }
     match decision {
         RolloutDecision::Proceed | RolloutDecision::Failed => applier.ensure(meta, &children.deployment, live).await?,
-        RolloutDecision::Wait(_) | RolloutDecision::Halted(_) => follow_replicas(children, live, context).await?,
+        RolloutDecision::Wait(_) | RolloutDecision::Halted(_) => hold(children, live, reference, context).await?,
     }
     if let Some(replicas) = replicas::to_fill_in(function) {
         applier.fill_in(function, replicas).await?;
@@ -68,12 +68,20 @@ fn is_rolled(children: &Children, live: Option<&Deployment>, reference: &Functio
     observe::rollout(live, &children.deployment).complete && all_are_new
 }
 
-/// Scales a Deployment that waits for a rollout slot: new replicas need no slot.
-async fn follow_replicas(children: &Children, live: Option<&Deployment>, context: &Context) -> Result<(), ApplyError> {
-    let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
-    match (live.and_then(replicas), replicas(&children.deployment)) {
-        (Some(now), Some(wanted)) if now != wanted => context.applier.scale(&children.meta, wanted).await,
-        _ => Ok(()),
+/// Keeps the Deployment of a function that waits for its rollout as it was, but for its replicas.
+async fn hold(
+    children: &Children,
+    live: Option<&Deployment>,
+    reference: &FunctionRef,
+    context: &Context,
+) -> Result<(), ApplyError> {
+    let (applier, meta) = (&context.applier, &children.meta);
+    let Some(found) = context.rollouts.held(reference) else { return Ok(()) };
+    match applier.ensure(meta, &build::held(&found, &children.deployment), live).await {
+        // Admission allows the operator no image but the platform's and the one that is there: one that somebody has
+        // edited can't be set back, and must not stay.
+        Err(error) if error.is_forbidden() => applier.ensure(meta, &children.deployment, live).await,
+        done => done,
     }
 }
 

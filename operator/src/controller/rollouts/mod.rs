@@ -4,12 +4,12 @@
 //! takes a slot until its rollout is complete, and the others wait. A function that stores no events can't be made
 //! worse, and takes no slot; nor does a change that the platform demands for security. A rollout that exceeds the
 //! Deployment's progress deadline frees its slot and counts as failed; after too many failures no other begins until
-//! the platform's owner has fixed the cause. A Deployment that someone edits while it waits is overwritten at once.
+//! the platform's owner has fixed the cause.
+//! The Deployment of a function that waits stays as it was when the wait began.
 //!
 //! Functions' statuses record failed rollouts ([`Reason::RolloutFailed`]), from which a new leader restores them.
 //! Pure, except for its state.
 
-mod edits;
 mod requeue;
 #[cfg(test)]
 mod tests;
@@ -30,7 +30,6 @@ use crate::observe::{RolloutDecision, is_complete, rollout};
 use crate::platform::Platform;
 use crate::status::function_status;
 
-use edits::is_edited;
 pub use requeue::RequeueRequests;
 
 /// All rollouts that the platform caused: running, waiting and failed.
@@ -135,6 +134,12 @@ impl Rollouts {
         })
     }
 
+    /// The Deployment of a function that waits for its slot, as it was when the wait began: nobody's change of it is to
+    /// stay until then. `None` if the function does not wait.
+    pub fn held(&self, function: &FunctionRef) -> Option<Arc<Deployment>> {
+        self.lock().waiting.get(function).cloned()
+    }
+
     /// How many functions roll, wait and have failed, for the metrics.
     pub fn counts(&self) -> RolloutCounts {
         let state = self.lock();
@@ -162,10 +167,8 @@ impl Rollouts {
                 None
             };
             if let Some(decision) = waits {
-                let found = state.waiting.entry(function.clone()).or_insert_with(|| live.clone());
-                // An edit must not run until a slot is free, and the pods are being replaced already: no slot needed.
-                // The entry stays until the cache shows the write, should it fail.
-                return if is_edited(live, found) { RolloutDecision::Proceed } else { decision };
+                state.waiting.entry(function.clone()).or_insert_with(|| live.clone());
+                return decision;
             }
             state.rolling.insert(function.clone());
         }

@@ -121,28 +121,20 @@ fn another_sidecar_begins_with_a_full_budget() {
 }
 
 #[test]
-fn what_is_edited_while_it_waits_is_written_at_once_and_counts_for_nobody() {
-    let rollouts = rollouts(1, 1);
+fn the_deployment_of_a_function_that_waits_is_known_as_it_was() {
+    let rollouts = rollouts(1, 9);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
-    let (full, edited) = (function("full"), function("edited"));
-    let mut by_hand = old.clone();
-    Arc::make_mut(&mut by_hand).spec.as_mut().unwrap().min_ready_seconds = Some(9);
-    let unedited = by_hand.clone();
+    let (full, waits) = (function("full"), function("waits"));
+    let mut edited = old.clone();
+    Arc::make_mut(&mut edited).spec.as_mut().unwrap().min_ready_seconds = Some(9);
     rollouts.decide(&full, healthy(&old, &new));
-    for decision in [RolloutDecision::Wait(1), RolloutDecision::Halted(1)] {
-        assert_eq!(rollouts.decide(&edited, healthy(&unedited, &new)).0, decision);
-        assert_eq!(rollouts.decide(&edited, healthy(&old, &new)).0, RolloutDecision::Proceed);
-        assert_eq!(
-            rollouts.decide(&edited, healthy(&old, &new)).0,
-            RolloutDecision::Proceed,
-            "should the first write have failed"
-        );
-        let stuck = rolling("2", &[STUCK]);
-        assert_eq!(rollouts.decide(&edited, healthy(&stuck, &new)).0, RolloutDecision::Proceed);
-        assert_eq!(rollouts.counts().waiting, 0);
-        rollouts.decide(&full, healthy(&stuck, &new));
-        assert_eq!(rollouts.counts().failed, 1);
+    for live in [&old, &edited] {
+        assert_eq!(rollouts.decide(&waits, healthy(live, &new)).0, RolloutDecision::Wait(1));
+        assert_eq!(rollouts.held(&waits), Some(old.clone()));
     }
+    rollouts.decide(&full, healthy(&new, &new));
+    assert_eq!(rollouts.decide(&waits, healthy(&edited, &new)).0, RolloutDecision::Proceed);
+    assert_eq!(rollouts.held(&waits), None);
 }
 
 /// The owner's changes, functions that store no events, and the platform's security demands.
