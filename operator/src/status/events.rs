@@ -5,7 +5,7 @@ use k8s_openapi::api::coordination::v1::Lease;
 use k8s_openapi::api::core::v1::ObjectReference;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
 use kube::runtime::events::{Event, EventType, Recorder, Reporter};
-use kube::{Client, Resource};
+use kube::{Api, Client, Resource};
 use tracing::{debug, warn};
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::ConditionType;
@@ -20,6 +20,7 @@ const LONGEST_NOTE: usize = 1_000;
 #[derive(Clone)]
 pub struct Events {
     recorder: Recorder,
+    client: Client,
     /// The operator's Lease, which Events about the platform refer to.
     lease: ObjectReference,
 }
@@ -35,7 +36,7 @@ impl Events {
             namespace: Some(lease_namespace.to_owned()),
             ..ObjectReference::default()
         };
-        Self { recorder: Recorder::new(client, reporter), lease }
+        Self { recorder: Recorder::new(client.clone(), reporter), client, lease }
     }
 
     /// Publishes one Event per changed condition. A failure ends this, is logged and is not retried: the status says
@@ -57,9 +58,18 @@ impl Events {
             action: "Rollout".to_owned(),
             secondary: None,
         };
-        if let Err(error) = self.recorder.publish(&event, &self.lease).await {
+        if let Err(error) = self.recorder.publish(&event, &self.lease().await).await {
             not_written(&error);
         }
+    }
+
+    /// The operator's Lease, with its uid if it can be read: `kubectl describe` finds Events by it.
+    async fn lease(&self) -> ObjectReference {
+        let name = self.lease.name.as_deref().unwrap_or_default();
+        let leases: Api<Lease> =
+            Api::namespaced(self.client.clone(), self.lease.namespace.as_deref().unwrap_or_default());
+        let uid = leases.get(name).await.ok().and_then(|lease| lease.metadata.uid);
+        ObjectReference { uid, ..self.lease.clone() }
     }
 }
 

@@ -116,8 +116,11 @@ fn is_news(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool 
             is_fault(new) && !told
         }
         "False" => is_fault(new),
-        // Unknown: an Event only if the condition was True or a fault before.
-        _ => old.is_some_and(|old| old.status == "True" || is_fault(old)),
+        // Unknown: an Event only if the condition was True or a fault before, and new sidecars have not just started.
+        _ => {
+            !reason(new).is_some_and(Reason::is_progress)
+                && old.is_some_and(|old| old.status == "True" || is_fault(old))
+        }
     }
 }
 

@@ -84,7 +84,7 @@ impl SessionManager {
             return self.conditions.holds(ConditionType::ExternalIdEnforced, message);
         }
         let held = match self.policy {
-            ExternalIdEnforcement::Require => "; no event is sent through it until it does",
+            ExternalIdEnforcement::Require => "; no event is sent through it until STS refuses that",
             ExternalIdEnforcement::Warn => "",
         };
         let message = format!(

@@ -31,7 +31,7 @@ pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
                 ConditionType::Ready,
                 ConditionStatus::Unknown,
                 Reason::Pending,
-                "no sidecar has said anything yet",
+                "no sidecar of the current configuration has reported yet",
             )
         }),
         None => ready(&all, observed),

@@ -77,5 +77,5 @@ fn unknown(observed: &Observed) -> (Reason, &'static str) {
     if observed.pods.iter().any(|pod| matches!(pod.answer, SidecarAnswer::Failed(_))) {
         return (Reason::SidecarUnreachable, "no sidecar answers the operator: see the condition SidecarAvailable");
     }
-    (Reason::Pending, "no sidecar has said anything yet")
+    (Reason::Pending, "no sidecar of the current configuration has reported yet")
 }
