@@ -85,7 +85,7 @@ impl ApplyError {
     }
 }
 
-/// All reasons of a failed reconcile: those of [`ApplyError::reason`], of [`api_reason`], and `Timeout`.
+/// All reasons of a failed reconcile: those of [`ApplyError::reason`], of `api_reason`, and `Timeout`.
 pub const REASONS: [&str; 11] = [
     "Conflict",
     "Forbidden",

@@ -30,9 +30,9 @@ pub struct FilledCaches {
     pods: Feeder<Pod>,
 }
 
-impl FilledCaches {
-    /// Empty caches.
-    pub fn new() -> Self {
+/// Empty caches.
+impl Default for FilledCaches {
+    fn default() -> Self {
         let (functions, deployments, services) = (store(), store(), store());
         let (service_accounts, network_policies, disruption_budgets) = (store(), store(), store());
         let (config_maps, pods) = (Grouped::default(), Grouped::default());
@@ -60,7 +60,9 @@ impl FilledCaches {
             pods: Feeder::new(pods),
         }
     }
+}
 
+impl FilledCaches {
     /// Replaces the contents by what `objects` returns for each plural, as a watch does that lists anew.
     pub fn relist(&mut self, objects: impl Fn(&str) -> Vec<Value>) {
         let (functions, deployments) = (&mut self.functions, &mut self.deployments);

@@ -110,7 +110,7 @@ async fn changing_a_function_under_load_loses_no_event() {
     assert_rolls(&tenant, "other resources", 3, async || tenant.apply(NAME, &spec).await).await;
 
     assert_rolls(&tenant, "kubectl rollout restart", 3, async || {
-        run_kubectl(&["rollout", "restart", "deployment", NAME])
+        run_kubectl(&["rollout", "restart", "deployment", NAME]);
     })
     .await;
     let restarted = live_pods(&tenant).await;

@@ -36,7 +36,7 @@ async fn a_wrong_secret_access_key_is_reported_until_it_is_corrected() {
     .await;
     fault(RoleAssumed, Reason::NoBaseIdentity, &["base identity's credentials", "SignatureDoesNotMatch"])
         .assert_reported_until(&aws, sidecar, async |sidecar| {
-            sidecar.write_credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY)
+            sidecar.write_credentials(ACCESS_KEY_ID, SECRET_ACCESS_KEY);
         })
         .await;
 }

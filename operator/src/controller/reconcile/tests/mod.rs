@@ -35,14 +35,14 @@ impl Scene {
         function["spec"].as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         let server = ApiServer::default();
         server.put(&format!("/apis/tributary.dev/v1alpha1{NAMESPACE}/destinationfunctions/orders"), function);
-        let caches = FilledCaches::new();
+        let caches = FilledCaches::default();
         let context = context(&server, &caches, &json!({}));
         Self { server, caches, context }
     }
 
     /// Restarts the operator with other settings of the platform.
     fn restart(&mut self, platform: &Value) {
-        self.caches = FilledCaches::new();
+        self.caches = FilledCaches::default();
         self.context = context(&self.server, &self.caches, platform);
     }
 
