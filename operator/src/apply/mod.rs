@@ -90,8 +90,13 @@ impl Applier {
             self.record(meta, &live, &desired, true);
             return Ok(());
         }
-        let live = prepare(&api, live, &desired).await.map_err(fail)?;
-        let applied = apply(&api, &live, &desired).await.map_err(fail)?;
+        let prepared = prepare(&api, live, &desired).await.map_err(fail)?;
+        // What was added may have been all that differed.
+        let applied = if is_settled(&prepared, &desired) {
+            prepared
+        } else {
+            apply(&api, &prepared, &desired).await.map_err(fail)?
+        };
         info!(kind = %K::kind(&()), namespace = meta.namespace, name, "applied");
         let took = is_settled(&applied, &desired);
         if !took {
@@ -221,25 +226,41 @@ fn is_settled<K: Child>(live: &K, desired: &K) -> bool {
     is_current(live, desired) && desired.removal_patch(live).is_none()
 }
 
-/// Brings the object to where an apply suffices: its managed fields, and what others added and may not stay. It is made
-/// as desired in the same request, since admission would refuse to leave it as somebody has edited it. Only at the
+/// Brings the object to where an apply suffices: its managed fields, and what others added and may not stay. Only at the
 /// version of `live`.
 async fn prepare<K: Child>(api: &Api<K>, live: K, desired: &K) -> kube::Result<K> {
-    let entries = managed_fields::prepare(live.managed_fields(), desired.leaves_replicas());
     let removal = desired.removal_patch(&live);
-    if entries.is_none() && removal.is_none() {
+    let managed_fields = managed_fields::prepare(live.managed_fields(), desired.leaves_replicas());
+    if managed_fields.is_none() && removal.is_none() {
         return Ok(live);
     }
+    let mut metadata = json!({"resourceVersion": live.resource_version()});
+    if let Some(entries) = managed_fields {
+        metadata["managedFields"] = json!(entries);
+    }
+    let patch = |patch| async move { api.patch(&desired.name_any(), &by_us(), &Patch::Merge(patch)).await };
+    let Some(removal) = removal else {
+        // Not the spec: the apply that follows writes it. A second write while the Deployment controller handles the
+        // first loses that controller's update of the status, and with it the start of the progress deadline.
+        return match patch(json!({"metadata": &metadata})).await {
+            // Admission refuses to leave the object as somebody has edited it.
+            Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
+                patch(desired_with(desired, json!({"metadata": metadata}))).await
+            }
+            prepared => prepared,
+        };
+    };
+    warn!(kind = %K::kind(&()), namespace = live.namespace(), name = live.name_any(), "what somebody else added is removed");
+    let mut changes = json!({"metadata": metadata});
+    replace(&mut changes, removal);
+    patch(desired_with(desired, changes)).await
+}
+
+/// A merge patch that makes the object as desired, with `changes`.
+fn desired_with<K: Child>(desired: &K, changes: Value) -> Value {
     let mut patch = serde_json::to_value(desired).expect("Kubernetes' types are JSON");
-    patch["metadata"]["resourceVersion"] = json!(live.resource_version());
-    if let Some(entries) = entries {
-        patch["metadata"]["managedFields"] = json!(entries);
-    }
-    if let Some(removal) = removal {
-        warn!(kind = %K::kind(&()), namespace = live.namespace(), name = live.name_any(), "what somebody else added is removed");
-        replace(&mut patch, removal);
-    }
-    api.patch(&desired.name_any(), &by_us(), &Patch::Merge(patch)).await
+    replace(&mut patch, changes);
+    patch
 }
 
 /// Puts the fields of `other` into `target`, those of objects field by field.
