@@ -159,7 +159,11 @@ fn request(address: &str, method_and_path: &str, body: &str) -> (u16, String) {
 
 /// Sends SIGINT, as Ctrl-C does.
 fn interrupt(child: &Child) {
-    assert!(Command::new("kill").args(["-INT", &child.id().to_string()]).status().unwrap().success());
+    send_signal(child, "-INT");
+}
+
+fn send_signal(child: &Child, signal: &str) {
+    assert!(Command::new("kill").args([signal, &child.id().to_string()]).status().unwrap().success());
 }
 
 impl Drop for Run {

@@ -35,8 +35,9 @@ use supervisor::Supervisor;
 /// the function as it is at the start. Edits of either file take effect while it runs.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Objects land as files in DIR/<bucket>/<key>. Ctrl-C answers what is in flight and ends it, with a
-summary; a second Ctrl-C ends it at once. The exit code is 1 if requests are left without an answer.
+The embedded S3 stores objects as files, DIR/<bucket>/<key>. Ctrl-C or SIGTERM answers the requests in
+flight, prints a summary and exits; a second one exits immediately. The exit code is 1 if requests got
+no answer.
 
 Examples:
   tributary run examples/orders.yaml

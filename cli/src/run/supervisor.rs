@@ -5,13 +5,13 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio::sync::mpsc::{self, Receiver, Sender};
 use tokio::sync::{Notify, broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use tributary_crds::conditions::SidecarCondition;
 use tributary_local_aws::Call;
 use tributary_runtime::log::Log;
+use tributary_runtime::signals::ShutdownSignals;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::status::metrics::{Metrics, Totals};
 use tributary_sidecar::{Dependencies, Drain, Refusal, Sidecar};
@@ -75,7 +75,7 @@ impl Supervisor {
     }
 
     async fn supervise(mut self) -> std::io::Result<End> {
-        let (mut interrupt, mut terminate) = (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let mut signals = ShutdownSignals::new()?;
         let mut mount = Mount::new(self.function.current())?;
         let mut stored = self.serve_cloud()?;
         let (events, admin) = (self.events.local_addr()?.to_string(), self.admin.local_addr()?.to_string());
@@ -87,8 +87,7 @@ impl Supervisor {
         let mut look = tokio::time::interval(LOOK);
         loop {
             tokio::select! {
-                _ = interrupt.recv() => break,
-                _ = terminate.recv() => break,
+                () = signals.recv() => break,
                 call = next(&mut stored) => {
                     if self.tell_first_object(&call) {
                         stored = None;
@@ -112,15 +111,15 @@ impl Supervisor {
                 }
             }
         }
-        Ok(self.end(running, before, &mut interrupt, refusals).await)
+        Ok(self.end(running, before, &mut signals, refusals).await)
     }
 
-    /// Stops the sidecar when it has answered the requests in flight, or on a second Ctrl-C; prints the summary.
+    /// Stops the sidecar when it has answered the requests in flight, or at a second signal; prints the summary.
     async fn end(
         &mut self,
         running: Running,
         before: Totals,
-        interrupt: &mut Signal,
+        signals: &mut ShutdownSignals,
         mut refusals: Receiver<Refusal>,
     ) -> End {
         let metrics = Arc::clone(&running.metrics);
@@ -128,7 +127,7 @@ impl Supervisor {
         let (last, unanswered) = tokio::select! {
             // After its grace period the sidecar ends even if requests are unanswered.
             totals = stop(running) => (totals, metrics.requests_in_flight()),
-            _ = interrupt.recv() => (metrics.totals(), metrics.requests_in_flight()),
+            () = signals.recv() => (metrics.totals(), metrics.requests_in_flight()),
         };
         while let Ok(refusal) = refusals.try_recv() {
             self.console.refused(&refusal);

@@ -1,9 +1,9 @@
-//! Tests that the first Ctrl-C waits for requests in flight, and that the second does not.
+//! Tests that the first Ctrl-C or SIGTERM waits for requests in flight, and that the second does not.
 
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
-use super::{EVENT, PATIENCE, Run, interrupt, request};
+use super::{EVENT, PATIENCE, Run, interrupt, request, send_signal};
 
 /// Maximum time to stop at once: less than the 8.5 s that a request may wait for the store.
 const AT_ONCE: Duration = Duration::from_secs(4);
@@ -37,14 +37,23 @@ fn the_first_interrupt_waits_for_what_is_in_flight() {
 }
 
 #[test]
-fn the_second_interrupt_stops_at_once() {
+fn the_second_interrupt_stops_immediately() {
+    stops_at_the_second("-INT");
+}
+
+#[test]
+fn the_second_sigterm_stops_immediately() {
+    stops_at_the_second("-TERM");
+}
+
+fn stops_at_the_second(signal: &str) {
     let (mut run, sender) = run_with_event_in_flight("hang");
-    interrupt(&run.child);
+    send_signal(&run.child, signal);
     run.line("stopping ");
     std::thread::sleep(Duration::from_millis(500));
     assert!(run.child.try_wait().unwrap().is_none(), "it did not wait for what is in flight");
     let begun = Instant::now();
-    interrupt(&run.child);
+    send_signal(&run.child, signal);
     assert_eq!(run.child.wait().unwrap().code(), Some(1));
     assert!(begun.elapsed() < AT_ONCE, "it took {:?}", begun.elapsed());
     assert!(sender.join().is_err(), "the request was answered");
