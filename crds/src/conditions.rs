@@ -15,6 +15,10 @@ pub struct FunctionStatus {
     /// Generation of the function that this status describes.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub observed_generation: Option<i64>,
+    /// Reason of the first thing that needs attention: that of `Ready` or, while that is `Ok`, that of `UpToDate`.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(length(max = 1024))]
+    pub reason: Option<String>,
     /// Number of sidecar pods, including those of a previous configuration during a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
@@ -178,6 +182,11 @@ pub enum Reason {
     Unschedulable,
     /// The namespace's quota leaves no room for a pod, or requires a request or limit that is not set.
     QuotaExceeded,
+    /// The API server refuses to create or change one of the function's objects or its pods: RBAC, an admission policy
+    /// or webhook, or PodSecurity. The message quotes it.
+    Forbidden,
+    /// The kubelet can't create or start the sidecar's container. The message quotes it.
+    ContainerError,
     /// No sidecar answers the operator's polls.
     SidecarUnreachable,
     /// The function is scaled to 0.

@@ -12,10 +12,10 @@ const HEAD: &str = "\
 # DestinationFunction
 
 `apiVersion: tributary.dev/v1alpha1`, `kind: DestinationFunction`; short names `df` and `dfn`. Its name is a DNS label
-of at most 52 characters that begins with a letter: it becomes its Service's.
+of at most 52 characters that begins with a letter, because the function's Service has the same name.
 
-The API server checks every field when a function is written, and `tributary check FILE` does without one, in the same
-words. Fields that are not here are refused.
+The API server checks every field when a function is written. `tributary check FILE` makes the same checks, with the same
+messages, without a cluster. Unknown fields are refused.
 
 ## spec
 ";
@@ -29,9 +29,10 @@ Written by the operator.
 const CONDITIONS: &str = "
 ## Conditions
 
-In this order. `Ready` takes the reason and message of the first condition that is False and forbids traffic, else of the
-first that is Unknown and does (`SidecarAvailable` before the others). Where none forbids traffic, `Ready` is True, with the
-reason of a fault that does not stop events now, such as RenewalFailing, if there is one. A fault and its end are also Events.
+The status lists the conditions in this order. `Ready` has the reason and message of the first condition that is False and
+keeps events from being stored. If there is none, it has those of the first condition that is Unknown and keeps events from
+being stored, `SidecarAvailable` before the others. If nothing does, `Ready` is True; its reason is then that of a fault that
+does not stop events now, such as RenewalFailing, if there is one. The start and the end of a fault are also Events.
 
 | type | True when |
 | --- | --- |

@@ -3,7 +3,7 @@
 use kube::Resource;
 use tributary_crds::conditions::Reason;
 
-use crate::api_error::{api_reason, error_text};
+use crate::api_error::{api_reason, error_text, namespace_ends};
 use crate::finding::Problem;
 
 /// Why a child could not be applied or deleted.
@@ -54,7 +54,7 @@ impl ApplyError {
         match self {
             Self::Clash { .. } => problem(Reason::NameClash, self.to_string()),
             Self::Orphaned { .. } => problem(Reason::Progressing, self.to_string()),
-            Self::Api { source: kube::Error::Api(status), kind, name } => match status.code {
+            Self::Api { source: source @ kube::Error::Api(status), kind, name } => match status.code {
                 // A race that the next reconcile settles, or an overloaded or failing API server.
                 409 | 429 | 500.. => None,
                 403 if status.message.contains("exceeded quota") => problem(
@@ -64,7 +64,12 @@ impl ApplyError {
                         status.message
                     ),
                 ),
-                _ => problem(Reason::Progressing, format!("the {kind} {name} can't be written: {}", status.message)),
+                _ => {
+                    // A namespace that is being deleted refuses everything.
+                    let passes = status.code == 404 || namespace_ends(source);
+                    let reason = if passes { Reason::Progressing } else { Reason::Forbidden };
+                    problem(reason, format!("the {kind} {name} can't be written: {}", status.message))
+                }
             },
             Self::Api { .. } => None,
         }

@@ -58,7 +58,10 @@ fn refused(said: &str) -> Problem {
              spec.resources.{field}. Kubernetes said: {said}"
         ));
     }
-    Problem { reason: Reason::Progressing, message: format!("Kubernetes makes no pods: {said}") }
+    // Admission refuses pods: PodSecurity, a policy or a webhook. Other causes, such as a timeout, pass.
+    let is_refused = said.contains("is forbidden") || said.contains("denied the request");
+    let reason = if is_refused { Reason::Forbidden } else { Reason::Progressing };
+    Problem { reason, message: format!("Kubernetes creates no pods: {said}") }
 }
 
 #[cfg(test)]
@@ -89,7 +92,13 @@ mod tests {
         let demands = failure("pods \"a\" is forbidden: failed quota: q: must specify limits.cpu for: sidecar");
         assert_eq!(demands.reason, Reason::QuotaExceeded);
         assert!(demands.message.contains("set spec.resources.limits.cpu."), "{}", demands.message);
-        assert_eq!(failure("violates PodSecurity").reason, Reason::Progressing);
+        for refused in [
+            "pods \"a\" is forbidden: violates PodSecurity \"restricted:latest\": runAsNonRoot != true",
+            "admission webhook \"policy.example.com\" denied the request: no image of another registry",
+        ] {
+            assert_eq!(failure(refused).reason, Reason::Forbidden, "{refused}");
+        }
+        assert_eq!(failure("Internal error occurred: failed calling webhook").reason, Reason::Progressing);
     }
 
     #[test]

@@ -122,7 +122,7 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     // The kubelet's other errors, such as CreateContainerConfigError and RunContainerError.
     let failing = why.ends_with("Error");
     failing.then(|| Problem {
-        reason: Reason::Progressing,
+        reason: Reason::ContainerError,
         message: format!("the sidecar can't be started ({why}): {said}"),
     })
 }
@@ -241,7 +241,7 @@ mod tests {
             ),
             (
                 "restartCount: 0, state: {waiting: {reason: CreateContainerConfigError, message: no such key}}",
-                Reason::Progressing,
+                Reason::ContainerError,
                 "(CreateContainerConfigError): no such key",
             ),
         ] {

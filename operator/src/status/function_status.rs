@@ -19,18 +19,26 @@ pub fn status(
 ) -> FunctionStatus {
     let before_conditions = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
     let rollout = observed.rollout.clone().unwrap_or_default();
+    let findings = conditions(observed);
     FunctionStatus {
         observed_generation: generation,
+        reason: summary(&findings).map(|reason| reason.to_string()),
         replicas: Some(rollout.replicas),
         ready_replicas: Some(rollout.ready),
         defaulted_replicas: observed.defaulted_replicas,
         selector: Some(selector),
         url: Some(observed.url.clone()),
-        conditions: conditions(observed)
+        conditions: findings
             .into_iter()
             .map(|finding| condition(finding, generation, before_conditions, now))
             .collect(),
     }
+}
+
+/// The reason for people who see one word of the function: that of Ready or, while that is Ok, of UpToDate.
+fn summary(findings: &[Finding]) -> Option<Reason> {
+    let reason = |r#type| findings.iter().find(|finding| finding.r#type == r#type).map(|finding| finding.reason);
+    reason(ConditionType::Ready).filter(|reason| *reason != Reason::Ok).or_else(|| reason(ConditionType::UpToDate))
 }
 
 /// The conditions that a status records for a generation; none if it was written for another one.

@@ -60,6 +60,8 @@ fn cause(reason: Reason) -> &'static str {
         | Reason::Unschedulable
         | Reason::QuotaExceeded
         | Reason::OOMKilled
+        | Reason::Forbidden
+        | Reason::ContainerError
         | Reason::ProgressDeadlineExceeded
         | Reason::RolloutWaiting
         | Reason::RolloutFailed

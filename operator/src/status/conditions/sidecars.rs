@@ -28,11 +28,17 @@ fn condition(r#type: ConditionType, observed: &Observed) -> Finding {
         let (reason, message) = unknown(observed);
         Finding::new(r#type, ConditionStatus::Unknown, reason, message)
     });
-    if found.reason == Reason::NoBaseIdentity {
-        // The sidecar's message lists all sources that the SDK tried; the platform configures only one of them.
-        found.message = format!("the sidecar has no base identity: {}", observed.identity_source);
-    }
+    found.message = message(found.reason, &found.message, observed);
     found
+}
+
+/// The message of a fault that a sidecar reports, in a condition of the function.
+pub(super) fn message(reason: Reason, reported: &str, observed: &Observed) -> String {
+    if reason == Reason::NoBaseIdentity {
+        // The sidecar's message lists all sources that the SDK tried; the platform configures only one of them.
+        return format!("the sidecar has no base identity: {}", observed.identity_source);
+    }
+    reported.to_owned()
 }
 
 /// The worst of these reports of a condition, and of equally bad ones the first. Pods are sorted by name, so that the

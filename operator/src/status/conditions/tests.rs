@@ -436,7 +436,10 @@ fn a_roll_and_scaling_up_disturb_nobody() {
     });
     assert_eq!(judged(&rolling, SidecarAvailable), [(ConditionStatus::True, Reason::Ok); 2]);
     assert_eq!(get(&conditions(&rolling), SidecarAvailable).message, "2 of 2 sidecars are ready");
-    assert_eq!(get(&conditions(&rolling), UpToDate).message, "0 of 2 sidecars run what is asked for");
+    assert_eq!(
+        get(&conditions(&rolling), UpToDate).message,
+        "0 of 2 sidecars with the current configuration are ready"
+    );
 
     let scaling = |change: fn(&mut Rollout)| {
         with(|observed| {
@@ -649,7 +652,11 @@ fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
         })
     };
     for (observed, reason, part) in [
-        (rollout(|rollout| rollout.complete = false), Reason::Progressing, "1 of 1 sidecars run what is asked for"),
+        (
+            rollout(|rollout| rollout.complete = false),
+            Reason::Progressing,
+            "1 of 1 sidecars with the current configuration are ready",
+        ),
         (decision(RolloutDecision::Wait(5)), Reason::RolloutWaiting, "5 functions roll now"),
         (decision(RolloutDecision::Halted(10)), Reason::RolloutHalted, "it failed for 10 functions"),
         (
@@ -673,6 +680,34 @@ fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
 }
 
 #[test]
+fn a_fault_that_may_pass_is_the_cause_once_the_deadline_has_passed() {
+    use Reason::{AccessDenied, NoBaseIdentity, Progressing, StsUnreachable, Throttled};
+    for (reported, before, after, quoted) in [
+        (AccessDenied, AccessDenied, AccessDenied, "AccessDenied says new"),
+        (
+            NoBaseIdentity,
+            NoBaseIdentity,
+            NoBaseIdentity,
+            "the sidecar has no base identity: there is no Secret aws-base",
+        ),
+        (StsUnreachable, Progressing, StsUnreachable, "StsUnreachable says new"),
+        (Throttled, Progressing, Throttled, "Throttled says new"),
+    ] {
+        let starting = |stuck| {
+            with(|observed| {
+                let new = saying(pod("new", false), ConditionType::RoleAssumed, ConditionStatus::False, reported);
+                observed.rollout = Some(Rollout { wanted: 1, replicas: 2, stuck, ..Rollout::default() });
+                (observed.pods, observed.pods_before) = (vec![new], vec![pod("old", true)]);
+            })
+        };
+        assert_eq!(judged(&starting(false), ConditionType::UpToDate)[0], (ConditionStatus::False, before));
+        assert_eq!(judged(&starting(true), ConditionType::UpToDate)[0], (ConditionStatus::False, after));
+        let message = get(&conditions(&starting(true)), ConditionType::UpToDate).message.clone();
+        assert!(message.ends_with(&format!("; one that is not reports \"{quoted}\"")), "{message}");
+    }
+}
+
+#[test]
 fn a_failed_roll_names_its_cause() {
     let mut broken =
         saying(pod("new", false), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied);
@@ -684,7 +719,7 @@ fn a_failed_roll_names_its_cause() {
         });
         get(&conditions(&observed), ConditionType::UpToDate).message.clone()
     };
-    assert!(failed(broken.clone()).ends_with("it says \"AccessDenied says new\""), "{}", failed(broken));
+    assert!(failed(broken.clone()).ends_with("it reports \"AccessDenied says new\""), "{}", failed(broken));
     broken = pod("new", false);
     broken.answer = SidecarAnswer::NotAsked;
     broken.problem = Some(problem(Reason::ImagePull));

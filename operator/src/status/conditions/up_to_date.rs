@@ -3,9 +3,9 @@
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use super::availability::{count_ready, first_problem};
+use super::sidecars;
 use crate::finding::{Finding, Problem};
-use crate::observe::RolloutDecision;
-use crate::observe::{Observed, Rollout};
+use crate::observe::{Observed, Pod, Rollout, RolloutDecision};
 use crate::validate::RefusalEffect;
 
 /// UpToDate; if it is False, with the cause that keeps the rollout from completing.
@@ -58,9 +58,9 @@ fn not_accepted(observed: &Observed) -> Option<Reason> {
 }
 
 fn failure(found: Option<&Problem>, observed: &Observed) -> String {
-    let cause = match (found, observed.fault_of_new_sidecar()) {
+    let cause = match (found, reported_fault(observed, |_| true)) {
         (Some(problem), _) => format!(": {}", problem.message),
-        (None, Some(fault)) => format!(": it says \"{}\"", fault.message),
+        (None, Some(fault)) => format!(": it reports \"{}\"", fault.message),
         (None, None) => String::new(),
     };
     format!("the platform's new sidecar did not become ready within the Deployment's deadline{cause}")
@@ -69,9 +69,11 @@ fn failure(found: Option<&Problem>, observed: &Observed) -> String {
 /// UpToDate of an incomplete rollout for which Kubernetes reports no problem.
 fn under_way(rollout: &Rollout, observed: &Observed) -> Finding {
     let ready = count_ready(&observed.pods).min(rollout.wanted);
-    let progress = format!("{ready} of {} sidecars run what is asked for", rollout.wanted);
-    let (reason, message) = match observed.fault_of_new_sidecar() {
-        Some(fault) => (fault.reason, format!("{progress}; one that does not says \"{}\"", fault.message)),
+    let progress = format!("{ready} of {} sidecars with the current configuration are ready", rollout.wanted);
+    // Other faults, such as an unreachable STS, often pass within seconds.
+    let counts = |reason: Reason| rollout.stuck || reason.is_of_function() || reason == Reason::NoBaseIdentity;
+    let (reason, message) = match reported_fault(observed, counts) {
+        Some(fault) => (fault.reason, format!("{progress}; one that is not reports \"{}\"", fault.message)),
         None if rollout.stuck => {
             let message = format!(
                 "{progress}, and no more became ready within the Deployment's deadline: see kubectl describe pods"
@@ -81,4 +83,13 @@ fn under_way(rollout: &Rollout, observed: &Observed) -> Finding {
         None => (Reason::Progressing, progress),
     };
     Finding::new(ConditionType::UpToDate, ConditionStatus::False, reason, message)
+}
+
+/// The first fault that an unready sidecar of the current configuration reports, of those whose reason `counts`.
+fn reported_fault(observed: &Observed, counts: impl Fn(Reason) -> bool) -> Option<Problem> {
+    let unready = observed.pods.iter().filter(|pod| !pod.ready);
+    let mut reported = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
+    let fault = reported.find(|condition| condition.status == ConditionStatus::False && counts(condition.reason))?;
+    let message = sidecars::message(fault.reason, &fault.message, observed);
+    Some(Problem { reason: fault.reason, message })
 }
