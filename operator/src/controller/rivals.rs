@@ -92,7 +92,8 @@ impl Rivals {
         both.sort_unstable();
         format!(
             "two operators look after this function, {} and {} (NAMESPACE/LEASE): uninstall one of the releases, or give \
-             them different namespaces (watch.namespaces). Until then both leave it as it is",
+             them different namespaces (watch.namespaces). Until then both leave it as it is; the one that remains \
+             takes it over within 10 minutes",
             both[0], both[1]
         )
     }

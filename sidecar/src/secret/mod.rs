@@ -35,14 +35,16 @@ impl Missing {
     /// The message with the fix: `what` is to be stored in the Secret, and `field` is the path in the spec that names
     /// the Secret.
     pub(crate) fn says(self, secret: &str, key: &str, what: &str, field: &str) -> String {
-        match self {
+        let fault = match self {
             Self::Secret => {
                 format!("there is no Secret {secret} in this namespace; create it with the {what} under the key {key}")
             }
             Self::Key => {
                 format!("the Secret {secret} has no key {key}; add it, or name the right key in spec.{field}.key")
             }
-        }
+        };
+        // The kubelet's delay: without this, people who have created the Secret look for another fault.
+        format!("{fault}; the sidecar sees a change of a Secret after up to two minutes")
     }
 }
 
