@@ -180,7 +180,9 @@ impl Applier {
 
     /// Whether not to apply again: `cached` is no newer than the last write of `desired`, or the operator has given up.
     fn needs_no_write<K: Child>(&self, meta: &ChildMeta, cached: &K, desired: &K) -> bool {
-        let Some(written) = self.written(meta, desired).filter(|written| written.applied == applied(desired)) else {
+        let Some(written) =
+            self.written::<K>(meta, &desired.name_any()).filter(|written| written.applied == applied(desired))
+        else {
             return false;
         };
         match (version(cached), number(written.resource_version.as_deref())) {
@@ -191,24 +193,35 @@ impl Applier {
 
     /// Whether the child is newer than this operator's last write of it, if there is one.
     pub fn is_newer_than_written<K: Child>(&self, meta: &ChildMeta, live: &K) -> bool {
-        let written = self.written(meta, live).and_then(|written| number(written.resource_version.as_deref()));
-        written.zip(version(live)).is_some_and(|(written, live)| written < live)
+        self.written_version::<K>(meta, &live.name_any())
+            .zip(version(live))
+            .is_some_and(|(written, live)| written < live)
+    }
+
+    /// Whether this operator has written the child, and its cached state is older or missing.
+    pub fn is_newer_than_cached<K: Child>(&self, meta: &ChildMeta, name: &str, cached: Option<&K>) -> bool {
+        self.written_version::<K>(meta, name).is_some_and(|written| cached.and_then(version) < Some(written))
+    }
+
+    fn written_version<K: Child>(&self, meta: &ChildMeta, name: &str) -> Option<u64> {
+        number(self.written::<K>(meta, name)?.resource_version.as_deref())
     }
 
     /// The last write of a child since this process leads, if any.
-    fn written<K: Child>(&self, meta: &ChildMeta, child: &K) -> Option<Written> {
-        self.lock().get(&meta.function())?.get(&key(child)).cloned()
+    fn written<K: Child>(&self, meta: &ChildMeta, name: &str) -> Option<Written> {
+        self.lock().get(&meta.function())?.get(&key::<K>(name)).cloned()
     }
 
     fn record<K: Child>(&self, meta: &ChildMeta, live: &K, desired: &K, took: bool) {
         let mut lock = self.lock();
         let children = lock.entry(meta.function()).or_default();
-        let (applied, before) = (applied(desired), children.get(&key(desired)));
+        let key = key::<K>(&desired.name_any());
+        let (applied, before) = (applied(desired), children.get(&key));
         let before = before.filter(|before| before.applied == applied).map_or(0, |before| before.reverted);
         let reverted = if took { 0 } else { before + 1 };
         let gave_up_at = live.meta().generation.filter(|_| reverted >= ATTEMPTS);
         let written = Written { applied, resource_version: live.resource_version(), reverted, gave_up_at };
-        children.insert(key(desired), written);
+        children.insert(key, written);
     }
 
     /// Forgets the writes of a function that is gone.
@@ -290,8 +303,8 @@ fn version<K: Child>(object: &K) -> Option<u64> {
     number(object.meta().resource_version.as_deref())
 }
 
-fn key<K: Child>(object: &K) -> String {
-    format!("{}/{}", K::kind(&()), object.name_any())
+fn key<K: Child>(name: &str) -> String {
+    format!("{}/{name}", K::kind(&()))
 }
 
 fn applied<K: Child>(object: &K) -> Option<String> {

@@ -16,6 +16,11 @@ pub fn wanted_by_owner(function: &DestinationFunction, running: Option<i32>) -> 
     }
 }
 
+/// Whether [`wanted_by_owner`] and [`to_record`] depend on the live Deployment's number.
+pub fn depend_on_running(function: &DestinationFunction) -> bool {
+    function.spec.replicas.is_none() && noted(function).is_none()
+}
+
 /// Without a noted default a 0 was the owner's: no autoscaler starts with 0, and the first reconcile notes a default.
 fn was_switched_off(function: &DestinationFunction, running: Option<i32>) -> bool {
     running == Some(0) && noted(function).is_none()

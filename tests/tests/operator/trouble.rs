@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use k8s_openapi::api::apps::v1::Deployment;
-use k8s_openapi::api::core::v1::{ConfigMap, Event, Service};
+use k8s_openapi::api::core::v1::{ConfigMap, Event, LimitRange, Service};
 use kube::api::ListParams;
 use serde_json::json;
 use tributary_crds::DestinationFunction;
@@ -159,6 +159,35 @@ async fn an_exhausted_quota_is_reported() {
     eventually("the quota is no longer reported", async || {
         let reported = condition(&fixture.functions().get("orders").await.ok()?, "SidecarAvailable")?;
         (reported.reason != "QuotaExceeded").then_some(())
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn pods_that_admission_refuses_are_reported() {
+    let (fixture, _operator) = Fixture::with_operator("refused").await;
+    let range = json!({
+        "apiVersion": "v1", "kind": "LimitRange",
+        "metadata": {"name": "small"},
+        "spec": {"limits": [{"type": "Container", "max": {"memory": "64Mi"}}]},
+    });
+    let _: LimitRange = fixture.create(range).await;
+    fixture.apply("orders", &json!({})).await;
+    let reported =
+        wait_condition(&fixture.functions(), "orders", "SidecarAvailable", "Forbidden", REPORT_TIMEOUT).await;
+    assert!(reported.message.contains("maximum memory usage per Container is 64Mi"), "{}", reported.message);
+    wait_condition(&fixture.functions(), "orders", "Stalled", "Forbidden", REPORT_TIMEOUT).await;
+    let summary = |function: &DestinationFunction| function.status.as_ref()?.reason.clone();
+    fixture
+        .wait_for::<DestinationFunction>("orders", "has the reason", |orders| {
+            summary(orders).as_deref() == Some("Forbidden")
+        })
+        .await;
+
+    fixture.delete::<LimitRange>("small").await;
+    eventually("the refusal is no longer reported", async || {
+        let reported = condition(&fixture.functions().get("orders").await.ok()?, "SidecarAvailable")?;
+        (reported.reason != "Forbidden").then_some(())
     })
     .await;
 }

@@ -8,28 +8,31 @@ use tributary_crds::DestinationFunction;
 
 use super::Context;
 use crate::apply::ApplyError;
-use crate::build::ChildMeta;
-use crate::build::{self, Children};
+use crate::build::{self, ChildMeta, Children, replicas};
 use crate::controller::last_accepted::{config_hash, differs, last_accepted};
 use crate::function::FunctionRef;
 use crate::names::annotation;
 use crate::validate::{self, Refusal, RefusalEffect};
 use crate::watch;
 
-/// The function's Deployment. For a paused or refused function that has none in the cache, the API server is asked: its
-/// owner could otherwise hide the sidecars from the platform by removing the Deployment's labels.
+/// The function's Deployment, from the cache, or from the API server in two cases:
+/// - The cache is behind this operator's last write, and the current number of replicas decides whose it is.
+/// - The cache has none, of a paused or refused function: its owner could otherwise hide the sidecars from the platform
+///   by removing the Deployment's labels.
 pub(super) async fn live_deployment(
     function: &DestinationFunction,
     reference: &FunctionRef,
     context: &Context,
 ) -> Result<Option<Arc<Deployment>>, ApplyError> {
+    let (meta, name) = (ChildMeta::of(function), &reference.name);
     let cached = watch::get(&context.caches.deployments, reference);
-    let is_accepted = || !function.spec.paused && validate::check(function, &context.platform).is_ok();
-    if cached.is_some() || is_accepted() {
+    let is_behind = || context.applier.is_newer_than_cached(&meta, name, cached.as_deref());
+    let may_be_hidden = || function.spec.paused || validate::check(function, &context.platform).is_err();
+    let read = (replicas::depend_on_running(function) && is_behind()) || (cached.is_none() && may_be_hidden());
+    if !read {
         return Ok(cached);
     }
-    let found = context.applier.find(&ChildMeta::of(function), &reference.name).await?;
-    Ok(found.map(Arc::new))
+    Ok(context.applier.find(&meta, name).await?.map(Arc::new))
 }
 
 /// What to do with a function's children.

@@ -1,7 +1,7 @@
 //! An API server in memory: it stores what is written and records each request.
 //!
-//! It merges what is applied into what is there, and knows neither managed fields nor defaults: what those come to is
-//! tested on a real control plane (`tests/tests/operator`).
+//! An apply is merged into the object. There are no defaults, and of managed fields only the entry of a POST: tests on a
+//! real control plane (`tests/tests/operator`) cover the rest.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,8 @@ use kube::client::Body;
 use parking_lot::Mutex;
 use serde_json::{Value, json};
 
+use crate::names::MANAGER;
+
 /// Clones share the contents.
 #[derive(Clone, Default)]
 pub struct ApiServer(Arc<Mutex<State>>);
@@ -24,7 +26,9 @@ struct State {
     objects: BTreeMap<String, Value>,
     requests: Vec<String>,
     /// The method and the plural that is refused, with the answer.
-    refused: Option<(Method, &'static str, Value)>,
+    refused: Option<(Method, &'static str, (StatusCode, Value))>,
+    /// The plural whose spec a mutating webhook changes, with its merge patch.
+    mutated: Option<(&'static str, Value)>,
     version: u64,
 }
 
@@ -52,7 +56,8 @@ impl ApiServer {
         state.objects.insert(path.to_owned(), object);
     }
 
-    /// The requests since the last call, as `METHOD plural/name[/subresource]`.
+    /// The requests since the last call, as `METHOD plural/name[/subresource]`, with ` (metadata)` after a PATCH of the
+    /// metadata alone.
     pub fn requests(&self) -> Vec<String> {
         std::mem::take(&mut self.0.lock().requests)
     }
@@ -76,22 +81,27 @@ impl ApiServer {
 
     /// Refuses requests of this method for this plural with this status and message.
     pub fn refuse(&self, method: Method, plural: &'static str, code: u16, message: &str) {
-        let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
-            "reason": "Forbidden", "message": message});
-        self.0.lock().refused = Some((method, plural, status));
+        self.0.lock().refused = Some((method, plural, failure(code, "Forbidden", message)));
+    }
+
+    /// Changes every object of this plural that is written with a spec, as a mutating webhook does.
+    pub fn mutate(&self, plural: &'static str, patch: Value) {
+        self.0.lock().mutated = Some((plural, patch));
     }
 
     fn answer(&self, method: &Method, path: &str, body: &[u8]) -> (StatusCode, Value) {
         let mut state = self.0.lock();
-        state.requests.push(format!("{method} {}", short(path)));
-        if let Some((_, _, status)) =
-            state.refused.iter().find(|(refused, plural, _)| refused == method && short(path).starts_with(plural))
-        {
-            let code = status["code"].as_u64().and_then(|code| u16::try_from(code).ok()).unwrap_or_default();
-            return (StatusCode::from_u16(code).expect("a status"), status.clone());
+        let mut written: Value = serde_json::from_slice(body).unwrap_or_default();
+        let is_of_metadata = written.as_object().is_some_and(|fields| fields.keys().eq(["metadata"]));
+        let which = if *method == Method::PATCH && is_of_metadata { " (metadata)" } else { "" };
+        state.requests.push(format!("{method} {}{which}", short(path)));
+        let is_refused =
+            |(refused, plural, _): &&(Method, &str, _)| refused == method && short(path).starts_with(plural);
+        if let Some((_, _, refusal)) = state.refused.as_ref().filter(is_refused) {
+            return refusal.clone();
         }
         let version = state.next_version();
-        let mut written: Value = serde_json::from_slice(body).unwrap_or_default();
+        let webhook = state.mutated.clone().filter(|(plural, _)| short(path).starts_with(plural));
         let (path, subresource) = match path.rsplit_once('/') {
             Some((path, name @ ("status" | "scale"))) => (path, Some(name)),
             _ => (path, None),
@@ -99,9 +109,15 @@ impl ApiServer {
         match *method {
             Method::POST => {
                 let name = written["metadata"]["name"].as_str().unwrap_or("generated").to_owned();
+                if state.objects.contains_key(&format!("{path}/{name}")) {
+                    return failure(409, "AlreadyExists", "already exists");
+                }
                 written["metadata"]["uid"] = json!(format!("uid-{version}"));
                 written["metadata"]["generation"] = json!(1);
                 written["metadata"]["resourceVersion"] = json!(version);
+                let entry =
+                    json!({"manager": MANAGER, "operation": "Update", "fieldsType": "FieldsV1", "fieldsV1": {}});
+                written["metadata"]["managedFields"] = json!([entry]);
                 state.objects.insert(format!("{path}/{name}"), written.clone());
                 (StatusCode::CREATED, written)
             }
@@ -110,7 +126,15 @@ impl ApiServer {
                 if subresource == Some("status") {
                     object["status"] = written["status"].clone();
                 } else {
+                    let spec = object["spec"].clone();
                     merge(object, &written);
+                    if let Some((_, patch)) = webhook.filter(|_| !is_of_metadata) {
+                        merge(object, &patch);
+                    }
+                    if object["spec"] != spec {
+                        let generation = object["metadata"]["generation"].as_i64().unwrap_or_default();
+                        object["metadata"]["generation"] = json!(generation + 1);
+                    }
                 }
                 object["metadata"]["resourceVersion"] = json!(version);
                 (StatusCode::OK, object.clone())
@@ -135,9 +159,13 @@ impl State {
 }
 
 fn missing() -> (StatusCode, Value) {
-    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": 404,
-        "reason": "NotFound", "message": "not found"});
-    (StatusCode::NOT_FOUND, status)
+    failure(404, "NotFound", "not found")
+}
+
+fn failure(code: u16, reason: &str, message: &str) -> (StatusCode, Value) {
+    let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
+        "reason": reason, "message": message});
+    (StatusCode::from_u16(code).expect("a status"), status)
 }
 
 /// What follows the namespace in a path.
@@ -157,6 +185,8 @@ fn merge(target: &mut Value, patch: &Value) {
     for (name, value) in fields {
         if value.is_null() {
             target.as_object_mut().expect("an object").remove(name);
+        } else if value.as_object().is_some_and(serde_json::Map::is_empty) && target.get(name).is_none() {
+            // The API server stores no empty map (`omitempty`).
         } else {
             merge(&mut target[name], value);
         }
