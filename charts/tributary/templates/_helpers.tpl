@@ -4,7 +4,7 @@
 
 {{- define "tributary.operatorName" -}}{{ include "tributary.fullname" . }}-operator{{- end }}
 
-{{- /* Of every object: helm's, and the user's. */}}
+{{- /* Labels of every object: Helm's recommended labels, and commonLabels. */}}
 {{- define "tributary.labels" -}}
 helm.sh/chart: {{ printf "%s-%s" .Chart.Name .Chart.Version }}
 app.kubernetes.io/instance: {{ .Release.Name }}
@@ -28,13 +28,13 @@ app.kubernetes.io/name: tributary-operator
 app.kubernetes.io/instance: {{ .Release.Name }}
 {{- end }}
 
-{{- /* A whole reference, or registry, name and tag: (list . "sidecar" "tributary-sidecar") */}}
+{{- /* An image: a complete reference, or registry, name and tag. Argument: (list . "sidecar" "tributary-sidecar") */}}
 {{- define "tributary.image" -}}
 {{- $root := index . 0 }}{{ $which := index . 1 }}{{ $name := index . 2 }}
 {{- $reference := index $root.Values.image.references $which }}
 {{- if $reference }}{{ $reference }}
 {{- else }}
-{{- $registry := required "image.registry is required: say where the images are, as with --set image.registry=registry.example.com/tributary (images/Containerfile makes them)" $root.Values.image.registry }}
+{{- $registry := required "image.registry is required: set it to the registry of the images, for example with --set image.registry=registry.example.com/tributary (images/Containerfile builds the images)" $root.Values.image.registry }}
 {{- printf "%s/%s:%s" (trimSuffix "/" $registry) $name ($root.Values.image.tag | default $root.Chart.AppVersion) }}
 {{- end }}
 {{- end }}
@@ -62,10 +62,10 @@ imagePullSecrets:
 {{- end }}
 {{- end }}
 
-{{- /* Whether functions are looked after in all namespaces. */}}
+{{- /* Whether the operator manages functions in all namespaces. */}}
 {{- define "tributary.isClusterWide" -}}{{ if not .Values.watch.namespaces }}true{{ end }}{{- end }}
 
-{{- /* The namespaces looked after, a JSON list; helm test's function is in the release's own. */}}
+{{- /* The namespaces that the operator manages, as a JSON list. The function of helm test is in the release's namespace. */}}
 {{- define "tributary.namespaces" -}}
 {{- $namespaces := .Values.watch.namespaces }}
 {{- if and $namespaces .Values.helmTest.enabled }}{{ $namespaces = append $namespaces .Release.Namespace }}{{ end }}
@@ -76,7 +76,7 @@ imagePullSecrets:
 {{- define "tributary.testEndpoint" -}}http://{{ include "tributary.testName" . }}-aws.{{ .Release.Namespace }}.svc:9000{{- end }}
 {{- define "tributary.testRole" -}}arn:aws:iam::123456789012:role/helm-test{{- end }}
 
-{{- /* What the platform allows, with what helm test needs in the release's namespace: YAML. */}}
+{{- /* The platform's policy as YAML, including the grants that helm test needs in the release's namespace. */}}
 {{- define "tributary.policy" -}}
 {{- $grants := deepCopy (.Values.policy.grants | default dict) }}
 {{- if .Values.helmTest.enabled }}
@@ -88,7 +88,7 @@ imagePullSecrets:
 {{- end }}
 allowedEndpoints: {{ .Values.policy.allowedEndpoints | toJson }}
 {{- if .Values.helmTest.enabled }}
-# Of helm test's function alone.
+# For the function of helm test only.
 functionEndpoints: {{ dict (printf "%s/%s" .Release.Namespace (include "tributary.testName" .)) (list (include "tributary.testEndpoint" .)) | toJson }}
 {{- end }}
 {{- if not (kindIs "invalid" .Values.policy.grants) }}
@@ -97,14 +97,14 @@ grantsMode: {{ .Values.policy.grantsMode }}
 {{- end }}
 {{- end }}
 
-{{- /* A pattern in which * stands for any text, as a regular expression's part. */}}
+{{- /* Converts a pattern, in which * stands for any text, to a part of a regular expression. */}}
 {{- define "tributary.regex" -}}
 {{ regexQuoteMeta . | replace "\\*" ".*" }}
 {{- end }}
 
 {{- /*
-What begins with a text, seen through base64: a regular expression. Three bytes are four characters;
-of one or two bytes more, the last character has some bits that are the next byte's.
+A regular expression for the base64 encoding of every text that begins with the given prefix. Three bytes become four
+characters. If one or two bytes remain, the last character also contains bits of the byte after the prefix.
 */}}
 {{- define "tributary.base64Prefix" -}}
 {{- $one := dict "A" "A-P" "Q" "Q-Za-f" "g" "g-v" "w" "w-z0-9+/" }}
