@@ -1,6 +1,6 @@
-"""Checks the project's Markdown: every link leads to a file and a heading that exist, every path in code style exists.
+"""Checks the Markdown files: every link leads to an existing file and heading, every path in code style exists.
 
-Usage: check.py, from the repository's root. Prints a line per fault, and exits with 1 if there is one.
+Usage: check.py, in the repository's root. Prints one line per fault, and exits with 1 if it finds any.
 """
 
 import re
@@ -22,7 +22,7 @@ def tracked():
 
 
 def anchors(text):
-    """The anchors that GitHub makes of the headings."""
+    """The anchors that GitHub generates from the headings."""
     headings = HEADING.findall(FENCE.sub("", text))
     plain = (re.sub(r"[`*]|\]\([^)]*\)|\[", "", heading) for heading in headings)
     return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in plain}
@@ -39,19 +39,19 @@ def faults(page, files):
             name, _, anchor = target.partition("#")
             path = Path(page.parent, name) if name else page
             if not path.resolve().is_relative_to(Path.cwd()):
-                yield f"{page}:{number}: {target}: it leads out of the repository"
+                yield f"{page}:{number}: {target}: the target is outside the repository"
                 continue
             path = path.resolve().relative_to(Path.cwd())
             if path not in files and path not in folders:
-                yield f"{page}:{number}: {target}: there is no {path}"
+                yield f"{page}:{number}: {target}: {path} does not exist"
             elif anchor and (path in folders or anchor not in anchors(path.read_text(encoding="utf-8"))):
-                yield f"{page}:{number}: {target}: {path} has no such heading"
+                yield f"{page}:{number}: {target}: {path} has no heading with this anchor"
         for code in CODE.findall(line):
-            # What begins like a folder of this repository is a path in it, unless something makes it there.
+            # Code that begins with a folder of this repository is a path in the repository.
             first = code.split("/")[0]
             if PATH.fullmatch(code) and Path(first) in folders:
                 if Path(code) not in files and Path(code) not in folders:
-                    yield f"{page}:{number}: `{code}`: there is no such path"
+                    yield f"{page}:{number}: `{code}`: this path does not exist"
 
 
 def main():

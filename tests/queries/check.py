@@ -1,4 +1,4 @@
-"""Parses every Prometheus query of the rendered chart that it reads: of alerts, and of the dashboard."""
+"""Reads the rendered chart, and parses every Prometheus query in its alerts and its dashboard."""
 
 import json
 import re
@@ -9,7 +9,7 @@ import yaml
 
 
 def queries(document):
-    """Where each query stands, and the query."""
+    """Yields the alert or panel of each query, and the query."""
     if document["kind"] == "PrometheusRule":
         for group in document["spec"]["groups"]:
             for rule in group["rules"]:
@@ -19,7 +19,7 @@ def queries(document):
             if name.endswith(".json"):
                 for panel in json.loads(text)["panels"]:
                     for target in panel["targets"]:
-                        # Grafana puts a pattern in place of each variable.
+                        # Grafana replaces each variable with a pattern.
                         yield panel["title"], re.sub(r"\$\w+", ".*", target["expr"])
 
 
@@ -34,7 +34,7 @@ def main():
                 wrong.append(f"{place}: {error}: {query}")
     print(f"{right} queries")
     if wrong or right < 10:
-        sys.exit("\n".join(wrong) or "there are hardly any")
+        sys.exit("\n".join(wrong) or "too few queries found")
 
 
 main()

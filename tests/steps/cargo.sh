@@ -1,16 +1,15 @@
 # shellcheck shell=bash
-# The steps of cargo.
+# The steps that run cargo.
 
-# Every step selects the whole workspace: cargo unifies the features of the packages
-# that are selected, and others would mean to build the dependencies again. For the same reason
-# all programs are static, as those of the images have to be (images/build).
+# Every step selects the whole workspace. cargo unifies the features of the selected packages, so another selection would
+# rebuild the dependencies. For the same reason, all programs are static, as the images need them (images/build).
 workspace() {
   local command=$1
   shift
   CARGO_BUILD_TARGET=host-tuple RUSTFLAGS="-C target-feature=+crt-static" cargo "$command" --locked --workspace "$@"
 }
 
-# The test targets of all packages but that of the black-box tests.
+# The test targets of all packages except the one with the black-box tests.
 crate_test_targets() {
   cargo metadata --locked --no-deps --format-version 1 | python3 -c '
 import json, sys
@@ -27,15 +26,15 @@ run_tests() {
   for name in "$@"; do
     arguments+=(--test "$name")
   done
-  # Without a name cargo would run them all.
+  # Without a name, cargo would run all tests.
   if ((${#arguments[@]} == 0)); then
-    echo "there are no such tests"
+    echo "no tests selected"
     return 1
   fi
   workspace test "${arguments[@]}" -- --show-output
 }
 
-# Everything that is tested and run, at once: the test steps only run it.
+# Builds all programs and tests in one step, so the test steps only run them.
 build() {
   step "build" workspace build --bins --lib --tests
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The part chart: what Helm renders, and what an API server says of it.
+# The part chart: checks Helm's output, also with an API server.
 
 readonly PROMETHEUS_OPERATOR=v0.85.0
 
@@ -12,7 +12,7 @@ part_chart() {
   step "chart tests" run_chart_tests
 }
 
-# The Prometheus operator's own definitions of the kinds that the chart makes, from its module.
+# Gets the Prometheus operator's definitions of the kinds that the chart creates, from its Go module.
 get_monitoring_kinds() {
   local folder=$tools/prometheus-operator-$PROMETHEUS_OPERATOR module=github.com/prometheus-operator/prometheus-operator
   [[ ! -d $folder ]] || return 0

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The part clients: the libraries that applications and pages use.
+# The part clients: tests the libraries that applications and web pages use.
 
 part_clients() {
   step "install node" install_node_client
@@ -18,7 +18,7 @@ install_node_client() {
     cp "$source/package-lock.json" "$folder/installed"
 }
 
-# The Chromium that this machine has.
+# Prints the path of the installed Chromium.
 find_chromium() {
   local names=(chromium chromium-browser google-chrome google-chrome-stable)
   [[ -z ${CHROMIUM:-} ]] || names=("$CHROMIUM")
@@ -29,15 +29,15 @@ may_install_packages() {
   [[ $EUID == 0 ]] && type -P apt-get
 }
 
-# The tests start it by a link, whichever it is.
+# Installs Chromium if it is missing, and links to it, because the tests start it through the link.
 install_chromium() {
   local found
   if [[ -z ${CHROMIUM:-} ]] && ! find_chromium && may_install_packages; then
-    apt-get update || true # the lists there are may do
+    apt-get update || true # existing package lists may be sufficient
     apt-get -o DPkg::Lock::Timeout=600 install -y --no-install-recommends chromium
   fi
   if ! found=$(find_chromium); then
-    echo "there is no ${CHROMIUM:-Chromium}: install Chromium (Debian: chromium), or name one with CHROMIUM"
+    echo "${CHROMIUM:-Chromium} not found: install Chromium (Debian: chromium), or set CHROMIUM to its path"
     return 1
   fi
   "$found" --version && ln -sfn "$found" "$clients/chromium"
@@ -48,6 +48,6 @@ install_python_client() {
 }
 
 run_client_tests() {
-  # More than there are cores: many of them wait most of the time.
+  # More threads than cores, because many tests mostly wait.
   RUST_TEST_THREADS=4 run_tests sdks
 }

@@ -1,10 +1,10 @@
 # shellcheck shell=bash
-# The part e2e: the images, installed by Helm, on a node.
+# The part e2e: tests the images, installed by Helm, on a node.
 
-# What the images' names begin with, and the label of the tests' namespaces.
+# The prefix of the images' names, and the label of the tests' namespaces.
 readonly IMAGE_REGISTRY=${TEST_IMAGE_REGISTRY:-tributary.test} OF_TESTS=tributary.dev/of=tests
 
-readonly NO_NODE="no pods can run here: see the log of the step \"cluster\", and tests/cluster --help"
+readonly NO_NODE="this machine cannot run pods: see the log of the step \"cluster\", and tests/cluster --help"
 
 part_e2e() {
   build
@@ -18,8 +18,7 @@ part_e2e() {
   step "end-to-end tests" run_on_node 16 e2e
 }
 
-# Of the programs that the other parts test, with two tags: what is installed, and what it is
-# upgraded to.
+# Builds images of the programs that the other parts test, with two tags: one to install, and one to upgrade to.
 build_images() {
   images/build --profile dev --registry "$IMAGE_REGISTRY" --tag test &&
     images/build --profile dev --registry "$IMAGE_REGISTRY" --tag next "$target/images/next"
@@ -30,20 +29,20 @@ load_images() {
   tests/cluster load "$target"/images/tributary*.tar "$target"/images/next/tributary*.tar
 }
 
-# What Flux and others judge an object by.
+# kstatus computes the status of an object, as Flux and other tools do.
 install_kstatus() {
   has_node || { echo "$NO_NODE" && return "$NOT_RUN"; }
   (cd tests/kstatus && go build -trimpath -o "$kstatus" .)
 }
 
-# run_on_node THREADS TEST: most of them wait most of the time.
+# run_on_node THREADS TEST: runs a test program with more threads than cores, because the tests mostly wait.
 run_on_node() {
   has_node || { echo "$NO_NODE" && return "$NOT_RUN"; }
   export TEST_KSTATUS=$kstatus
   [[ -n ${TEST_KUBECONFIG:-} ]] || export TEST_LOCAL_NODE=yes
   TEST_KUBECONFIG=$(kubeconfig) TEST_IMAGE_REGISTRY=$IMAGE_REGISTRY TEST_IMAGE_TAG=${TEST_IMAGE_TAG:-test} \
     TEST_IMAGE_NEXT_TAG=${TEST_IMAGE_NEXT_TAG:-next} RUST_TEST_THREADS=$1 run_tests "$2" || return
-  # What failed is left to be looked at.
+  # After a failure, the release and its namespaces remain for inspection.
   tests/cluster helm uninstall tributary --namespace tributary-system --ignore-not-found --wait &&
     tests/cluster kubectl delete namespace --selector "$OF_TESTS" --wait=false
 }

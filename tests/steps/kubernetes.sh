@@ -1,25 +1,25 @@
 # shellcheck shell=bash
-# The cluster that the tests run on. It takes minutes to build, and is needed late.
+# The cluster for the tests. Its build takes minutes, so it starts early and in the background.
 
 preparing="" own_cluster="" with_node=""
 
-# Begins what the parts need later, and sees to the end of it.
+# Starts the build that the parts need later, and arranges the cleanup.
 prepare_for() {
   [[ " $* " =~ \ (chart|operator|e2e)\  ]] || return 0
   if [[ -n ${TEST_KUBECONFIG:-} ]]; then
-    # Helm and kubectl are of use there too.
+    # The tests use Helm and kubectl with that cluster too.
     tests/cluster build
     return
   fi
-  # Noted before it starts, so that it also ends if it comes up halfway.
+  # Set before the cluster starts, so a cluster that comes up only partly is stopped too.
   tests/cluster kubeconfig &>/dev/null || own_cluster=yes
   trap finish EXIT
   prepare_kubernetes
 }
 
-# Builds it with the processor time that steps leave.
+# Builds Kubernetes with the CPU time that other steps leave idle.
 prepare_kubernetes() {
-  set -m # a process group of its own, to be ended with all it started
+  set -m # starts a process group, so that one signal stops all its processes
   build_kubernetes >"$logs/prepare-kubernetes.log" 2>&1 &
   set +m
   preparing=$!
@@ -30,7 +30,7 @@ build_kubernetes() {
   trap - EXIT
   chrt --idle --pid 0 "$BASHPID" &>/dev/null || renice -n 19 "$BASHPID" &>/dev/null || true
   tests/cluster build || return
-  echo "beside other steps: $((SECONDS - started)) s"
+  echo "in the background: $((SECONDS - started)) s"
 }
 
 await_kubernetes() {
@@ -40,8 +40,8 @@ await_kubernetes() {
   return "$status"
 }
 
-# The cluster that the tests run on: the caller's, one that is up, or one that ends with this run;
-# with a node where the end-to-end tests are to come and this machine can have one.
+# Provides a cluster: the caller's, a running one, or one that stops at the end of this run. It has a node if the end-to-end
+# tests follow and this machine can run a node.
 cluster() {
   [[ -z ${TEST_KUBECONFIG:-} ]] || return 0
   step "kubernetes" await_kubernetes
@@ -54,13 +54,13 @@ start_cluster() {
   tests/cluster up "${arguments[@]}" || status=$?
   ((status == NOT_RUN)) || return "$status"
   if [[ ${CI:-} == true ]]; then
-    echo "and in CI all tests are to run"
+    echo "in CI, all tests must run"
     return 1
   fi
   tests/cluster up --control-plane
 }
 
-# What reaches it.
+# Prints the path of the kubeconfig.
 kubeconfig() {
   printf '%s\n' "${TEST_KUBECONFIG:-$(tests/cluster kubeconfig)}"
 }
@@ -69,7 +69,7 @@ has_node() {
   [[ -n ${TEST_KUBECONFIG:-} ]] || tests/cluster inside true
 }
 
-# Nothing that was started here stays.
+# Stops the build and the cluster that this run has started.
 finish() {
   [[ -z $preparing ]] || kill -- "-$preparing" 2>/dev/null || true
   [[ -z $own_cluster ]] || tests/cluster down &>/dev/null || true

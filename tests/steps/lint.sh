@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The part lint: what is read and not run.
+# The part lint: static checks.
 
 readonly DENY=0.20.2
 readonly SHELLCHECK=0.11.0.1
@@ -22,7 +22,7 @@ documentation() {
 
 install_deny() {
   [[ $("$tools/bin/cargo-deny" --version 2>/dev/null) == "cargo-deny $DENY" ]] ||
-    # Neither optimised nor for a debugger: it takes half the time to build, and seconds to run.
+    # Neither optimised nor with debug information: this halves the build time, and the program runs for seconds only.
     CARGO_PROFILE_DEV_DEBUG=false cargo install cargo-deny --version "$DENY" --locked --debug --no-default-features --root "$tools" --force
 }
 
@@ -32,7 +32,7 @@ deny() {
 
 advisories() {
   if ! GIT_TERMINAL_PROMPT=0 timeout 120 "$tools/bin/cargo-deny" --locked fetch db; then
-    echo "the database of advisories can't be fetched from here"
+    echo "cannot fetch the database of advisories"
     return "$NOT_RUN"
   fi
   "$tools/bin/cargo-deny" --locked check --disable-fetch advisories
@@ -50,6 +50,6 @@ shell_scripts() {
     [[ $first =~ ^'#!'.*[/\ ](ba)?sh$ ]] && scripts+=("$file")
   done < <(git ls-files -z --cached --others --exclude-standard)
   printf '%s\n' "${scripts[@]}"
-  # With the files that they source.
+  # Includes the files that the scripts source.
   "$tools/python/bin/shellcheck" --external-sources --check-sourced "${scripts[@]}"
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The part operator: the built operator, against a control plane.
+# The part operator: tests the built operator against a control plane.
 
 part_operator() {
   build
@@ -9,8 +9,8 @@ part_operator() {
 }
 
 run_operator_tests() {
-  # A release that an earlier run left would look after the functions of these tests.
+  # The release of an earlier run would also manage the functions of these tests.
   tests/cluster helm uninstall tributary --namespace tributary-system --ignore-not-found --wait || return
-  # More than there are cores: most of them wait most of the time.
+  # More threads than cores, because most tests mostly wait.
   TEST_KUBECONFIG=$(kubeconfig) TEST_PROMLINT=$promlint RUST_TEST_THREADS=6 run_tests operator
 }

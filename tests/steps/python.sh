@@ -1,8 +1,8 @@
 # shellcheck shell=bash
-# Packages of Python.
+# Installs Python packages.
 
-# python_packages FOLDER PIP-ARGUMENT...: a virtual environment with these, made again
-# when they change.
+# python_packages FOLDER PIP-ARGUMENT...: creates a virtual environment with these packages, and recreates it when the
+# arguments change.
 python_packages() {
   local folder=$1 wanted
   shift

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# What this machine has to have.
+# Checks for the tools that this machine must have.
 
 missing=()
 
@@ -9,13 +9,13 @@ need() {
   "$@" >/dev/null 2>&1 || missing+=("$what")
 }
 
-# The compiler says where a file is, or gives the name back.
+# The compiler prints the path of the file or, if it does not exist, only its name.
 has_static_library() {
   [[ $(uname -s) != Linux || -f $(cc -print-file-name=libc.a) ]]
 }
 
 check_needs() {
-  need "Rust: cargo, as rust-toolchain.toml names it (rustup installs it)" cargo --version
+  need "Rust: cargo, in the version of rust-toolchain.toml (rustup installs it)" cargo --version
   need "a C compiler, as cc" cc --version
   need "make" make --version
   need "a C library to link with statically (Debian: libc6-dev, Fedora: glibc-static)" has_static_library
@@ -26,7 +26,7 @@ check_needs() {
     need "Node 20 or newer, as node" node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)'
     need "npm" npm --version
     need "gzip" gzip --version
-    # Where it can be installed, the step that does it says what came of it.
+    # If the packages can be installed, the step "install chromium" reports a failure.
     may_install_packages >/dev/null ||
       need "Chromium, on the PATH or named by CHROMIUM (Debian: chromium)" find_chromium
   fi
@@ -41,7 +41,7 @@ check_needs() {
     need "rustfmt (rustup component add rustfmt)" cargo fmt --version
   fi
   if ((${#missing[@]} > 0)); then
-    echo "tests/run: this machine lacks"
+    echo "tests/run: this machine lacks:"
     printf '  %s\n' "${missing[@]}"
     exit 1
   fi >&2

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The part sidecar: the built sidecar from outside.
+# The part sidecar: black-box tests of the built sidecar.
 
 part_sidecar() {
   build
@@ -7,7 +7,7 @@ part_sidecar() {
   step "sidecar tests" run_sidecar_tests
 }
 
-# What `promtool check metrics` does. Of promtool itself all of Prometheus would have to be built.
+# promlint makes the same checks as `promtool check metrics`. promtool itself needs a build of all of Prometheus.
 install_promlint() {
   (cd tests/promlint && go build -trimpath -o "$promlint" .)
 }

@@ -1,5 +1,5 @@
 # shellcheck shell=bash
-# The part unit: the tests of the crates themselves.
+# The part unit: the tests within the crates.
 
 part_unit() {
   build
@@ -11,6 +11,6 @@ part_unit() {
 run_crate_tests() {
   local names
   names=$(crate_test_targets) || return
-  # shellcheck disable=SC2086 # a word a name
+  # shellcheck disable=SC2086 # one word per name
   run_tests $names
 }
