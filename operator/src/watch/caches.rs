@@ -135,13 +135,19 @@ struct CacheBuilder<'a> {
 impl CacheBuilder<'_> {
     fn functions(&mut self) -> Store<Guarded> {
         let (reader, mut writer) = store::<Guarded>();
-        let config = self.any.clone();
-        self.listen(
-            config,
-            |function| Some(FunctionRef::of(function)),
-            move |event| writer.apply_watcher_event(event),
-            prune::managed_fields,
-        );
+        let (config, functions, triggers) = (self.any.clone(), reader.clone(), self.triggers.clone());
+        let keep = move |event: &Event<Guarded>| {
+            let before = if matches!(event, Event::InitDone) { functions.state() } else { Vec::new() };
+            writer.apply_watcher_event(event);
+            // No event reports a function that was deleted while the watch was down; its state must be dropped all the
+            // same.
+            for function in before.iter().map(|function| FunctionRef::of(&**function)) {
+                if functions.get(&function.clone().into()).is_none() {
+                    let _ = triggers.send(function);
+                }
+            }
+        };
+        self.listen(config, |function| Some(FunctionRef::of(function)), keep, prune::managed_fields);
         reader
     }
 
@@ -230,4 +236,68 @@ where
     K::DynamicType: Eq + Hash + Clone,
 {
     store.get(&function.sibling::<K>(&function.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+    use std::sync::Arc;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::time::Duration;
+
+    use http_body_util::combinators::BoxBody;
+    use http_body_util::{BodyExt, Full, StreamBody};
+    use hyper::body::{Bytes, Frame};
+    use hyper::{Request, Response};
+    use kube::client::Body;
+    use serde_json::{Value, json};
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    /// An API server with one function, which is deleted while the watch of the functions is down: that watch ends with
+    /// 410 Gone, so that the functions are listed again.
+    async fn answer(
+        lists: Arc<AtomicUsize>,
+        request: Request<Body>,
+    ) -> Result<Response<BoxBody<Bytes, Infallible>>, Infallible> {
+        let is_of_functions = request.uri().path().ends_with("/destinationfunctions");
+        let is_watch = request.uri().query().is_some_and(|query| query.contains("watch=true"));
+        let text = |value: Value| Full::new(Bytes::from(format!("{value}\n"))).boxed();
+        let body = match (is_of_functions, is_watch) {
+            (true, true) if lists.load(Ordering::Relaxed) == 1 => {
+                let gone = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure",
+                    "message": "too old", "reason": "Expired", "code": 410});
+                text(json!({"type": "ERROR", "object": gone}))
+            }
+            // A watch without events.
+            (_, true) => StreamBody::new(futures_util::stream::pending::<Result<Frame<Bytes>, Infallible>>()).boxed(),
+            (_, false) => {
+                let is_there = is_of_functions && lists.fetch_add(1, Ordering::Relaxed) == 0;
+                let orders = json!({"apiVersion": "tributary.dev/v1alpha1", "kind": "DestinationFunction",
+                    "metadata": {"name": "orders", "namespace": "shop", "resourceVersion": "1"}, "spec": {}});
+                let items = if is_there { vec![orders] } else { Vec::new() };
+                text(json!({"apiVersion": "v1", "kind": "List", "metadata": {"resourceVersion": "2"}, "items": items}))
+            }
+        };
+        Ok(Response::new(body))
+    }
+
+    #[tokio::test]
+    async fn a_function_that_is_deleted_while_its_watch_is_down_is_triggered() {
+        let lists = Arc::new(AtomicUsize::new(0));
+        let service = tower::service_fn(move |request| answer(Arc::clone(&lists), request));
+        let (triggers, mut triggered) = mpsc::unbounded_channel();
+        let (caches, watches) = fill(&Client::new(service, "default"), &Scope::Cluster, 60, &triggers);
+        let mut tasks = JoinSet::new();
+        for watch in watches {
+            tasks.spawn(watch);
+        }
+        let orders = FunctionRef::new("shop", "orders");
+        let mut next =
+            async || tokio::time::timeout(Duration::from_secs(60), triggered.recv()).await.expect("a trigger");
+        assert_eq!(next().await, Some(orders.clone()), "it is listed");
+        assert_eq!(next().await, Some(orders), "it is gone");
+        assert!(caches.functions.is_empty());
+    }
 }
