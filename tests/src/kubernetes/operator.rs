@@ -179,5 +179,8 @@ impl Drop for OperatorProcess {
         // It may have exited by itself.
         let _ = self.child.kill();
         let _ = self.child.wait();
+        if std::thread::panicking() {
+            println!("the output of the operator {}:\n{}", self.child.id(), self.output());
+        }
     }
 }

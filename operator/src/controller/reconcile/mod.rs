@@ -184,6 +184,11 @@ async fn reconcile_function(
     let mut observed = observe(function, &plan, live.as_deref(), status.as_ref(), reference, context);
     let done = act(function, &plan, live.as_ref(), status.as_ref(), &mut observed, context).await;
     observed.problem = done.as_ref().err().and_then(ApplyError::problem);
+    if done.is_err() || plan.action != ChildrenAction::Apply {
+        // A number becomes the default, which others may change, only once it is applied.
+        let recorded = status.as_ref().and_then(|status| status.defaulted_replicas);
+        observed.defaulted_replicas = observed.defaulted_replicas.and(recorded);
+    }
     if let Some(Rival { message, is_news, .. }) = &rival {
         let reason = Reason::RivalOperator;
         if *is_news {

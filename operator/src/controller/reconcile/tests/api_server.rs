@@ -84,6 +84,11 @@ impl ApiServer {
         self.0.lock().refused = Some((method, plural, failure(code, "Forbidden", message)));
     }
 
+    /// Refuses nothing any more.
+    pub fn accept(&self) {
+        self.0.lock().refused = None;
+    }
+
     /// Changes every object of this plural that is written with a spec, as a mutating webhook does.
     pub fn mutate(&self, plural: &'static str, patch: Value) {
         self.0.lock().mutated = Some((plural, patch));

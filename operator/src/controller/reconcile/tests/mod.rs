@@ -225,6 +225,21 @@ async fn removing_replicas_of_zero_scales_to_one_even_while_the_deployments_watc
     }
 }
 
+/// The number that the operator chooses becomes a default, which others may change, only once it is applied.
+#[tokio::test]
+async fn removing_replicas_of_zero_scales_to_one_even_if_the_first_write_conflicts() {
+    let mut scene = Scene::new(&json!({"replicas": 0}));
+    scene.reconcile().await;
+    scene.edit_function(&json!({"replicas": null}));
+    scene.server.refuse(Method::PATCH, "deployments", 409, "the object has been modified");
+    scene.reconcile().await;
+    scene.server.accept();
+    scene.reconcile().await;
+    assert_eq!(scene.deployment()["spec"]["replicas"], 1);
+    scene.reconcile().await;
+    assert_eq!(scene.function()["spec"]["replicas"], 1);
+}
+
 #[tokio::test]
 async fn a_function_whose_role_the_platform_revokes_loses_its_sidecars() {
     let mut scene = Scene::new(&json!({}));
