@@ -12,13 +12,12 @@ use crate::manifest::{FunctionDocument, Manifest, Secret};
 
 /// Checks the functions in a file as `kubectl apply` would, without a cluster.
 ///
-/// Checks every field against the resource's schema and validation rules, and the memory limit (by
-/// default, the chart's) against what the sidecar needs. If the file also holds a function's Secrets,
-/// their keys and the external ID are checked too.
+/// Checks every field against the resource's schema and validation rules, and the memory limit (by default, the
+/// chart's) against the memory that the sidecar needs. If the file also contains a function's Secrets, checks their
+/// keys and the external ID too.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Prints a line for each problem, or that all is well; exits with 1 if there is a problem. Objects of other
-kinds are skipped.
+Prints one line per problem, or ok; exits with 1 if there is a problem. Objects of other kinds are skipped.
 
 Examples:
   tributary check function.yaml
@@ -28,26 +27,26 @@ pub struct Arguments {
     file: PathBuf,
 }
 
-/// Checks every function of the file: `ok` or a line per problem; fails if there is a problem.
+/// Checks every function in the file. The output is `ok` or one line per problem for each; fails if there is a problem.
 pub fn run(arguments: &Arguments) -> Outcome {
     let file = arguments.file.display();
     let manifest = match Manifest::load(&arguments.file) {
         Ok(manifest) => manifest,
         Err(error) => return Outcome::Usage(format!("{file}: {error}")),
     };
-    let (mut lines, mut good) = (String::new(), true);
+    let (mut lines, mut all_valid) = (String::new(), true);
     for function in &manifest.functions {
         let problems = problems(&manifest, function);
-        good &= problems.is_empty();
-        let says = if problems.is_empty() { vec!["ok".to_owned()] } else { problems };
-        for line in says {
+        all_valid &= problems.is_empty();
+        let messages = if problems.is_empty() { vec!["ok".to_owned()] } else { problems };
+        for line in messages {
             lines.push_str(&format!("{file}: {}: {line}\n", function.name));
         }
     }
     if !manifest.skipped.is_empty() {
         lines.push_str(&format!("{file}: skipped: {}\n", manifest.skipped.join(", ")));
     }
-    if good { Outcome::Done(lines) } else { Outcome::Failed(lines) }
+    if all_valid { Outcome::Done(lines) } else { Outcome::Failed(lines) }
 }
 
 fn problems(manifest: &Manifest, document: &FunctionDocument) -> Vec<String> {
@@ -61,7 +60,7 @@ fn problems(manifest: &Manifest, document: &FunctionDocument) -> Vec<String> {
     }
 }
 
-/// The error if the sidecar needs more memory than its limit, with the operator's text; assumes a platform with the
+/// The error if the sidecar needs more memory than its limit, in the operator's words. Assumes a platform with the
 /// chart's defaults.
 fn memory_problem(function: &DestinationFunction) -> Option<String> {
     let need = MemoryNeed::of(&function.spec);
@@ -78,39 +77,39 @@ fn memory_problem(function: &DestinationFunction) -> Option<String> {
         Some(request) => (request, "spec.resources.requests.memory, which is then the limit too"),
         None => (default, "the chart's default"),
     };
-    let says = need.refusal(&limit)?;
-    Some(format!("spec.resources.limits.memory is not set; with {source}: {says}"))
+    let message = need.refusal(&limit)?;
+    Some(format!("spec.resources.limits.memory is not set; with {source}: {message}"))
 }
 
-/// The problems of the function's Secrets; those that the file does not hold are not checked.
+/// The problems of the function's Secrets. Secrets that the file does not contain are not checked.
 fn secret_problems(manifest: &Manifest, namespace: &str, function: &DestinationFunction) -> Vec<String> {
     let spec = &function.spec;
     let external_id = &spec.external_id_secret_ref;
-    let mut wanted = vec![("spec.externalIdSecretRef", external_id.name.as_str(), external_id.key.as_str())];
+    let mut references = vec![("spec.externalIdSecretRef", external_id.name.as_str(), external_id.key.as_str())];
     if let Some(ingest) = &spec.ingest {
         let keys = [
             ("spec.ingest.writeKeySecretRef", &ingest.write_key_secret_ref),
             ("spec.ingest.signatureSecretRef", &ingest.signature_secret_ref),
         ];
-        wanted.extend(keys.into_iter().filter_map(|(path, reference)| {
+        references.extend(keys.into_iter().filter_map(|(path, reference)| {
             reference.as_ref().map(|reference| (path, reference.name.as_str(), reference.key.as_str()))
         }));
         // The keys of a Secret of type kubernetes.io/tls.
         let tls = ingest.tls_secret_ref.iter();
-        wanted.extend(
+        references.extend(
             tls.flat_map(|tls| ["tls.crt", "tls.key"].map(|key| ("spec.ingest.tlsSecretRef", tls.name.as_str(), key))),
         );
     }
     let mut problems = Vec::new();
-    for (path, name, key) in wanted {
+    for (path, name, key) in references {
         let Some(secret) = manifest.secret(namespace, name) else { continue };
         if secret.text(key).is_none() {
             let keys: Vec<_> = secret.keys().collect();
             problems.push(format!("{path}: Secret {name} has no key {key}; its keys are: {}", keys.join(", ")));
         } else if path == "spec.externalIdSecretRef"
-            && let Err(says) = external_id_of(secret, key)
+            && let Err(error) = external_id_of(secret, key)
         {
-            problems.push(format!("{path}: Secret {name}, key {key}: {says}"));
+            problems.push(format!("{path}: Secret {name}, key {key}: {error}"));
         }
     }
     problems
@@ -122,6 +121,6 @@ fn secret_problems(manifest: &Manifest, namespace: &str, function: &DestinationF
 /// If the key is missing or its value is not a valid external ID. The error does not show the value.
 pub fn external_id_of(secret: &Secret, key: &str) -> Result<ExternalId, String> {
     let text = secret.text(key).ok_or_else(|| format!("it has no key {key}"))?;
-    let text = text.map_err(|_| "it is not text".to_owned())?;
+    let text = text.map_err(|_| "it is not UTF-8 text".to_owned())?;
     ExternalId::from_secret(text).map_err(|error| error.to_string())
 }

@@ -5,8 +5,9 @@ use tributary_crds::values::{ExternalIdPrefix, SecretName};
 
 use crate::Outcome;
 
-/// Length of an ID: 40 characters out of 62 are 238 bits, so IDs neither collide nor can be guessed.
-const LENGTH: usize = 40;
+/// Number of random characters in an ID. 40 characters out of 62 are 238 bits, so IDs do not collide and can't be
+/// guessed.
+const ID_LENGTH: usize = 40;
 /// The characters that STS accepts and that have no special meaning in a shell, a URL or YAML.
 const ALPHABET: &[u8; 62] = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789";
 
@@ -34,7 +35,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Outcome {
     let id = match random() {
         Ok(id) => id,
-        Err(error) => return Outcome::Failed(format!("the system gave no random bytes: {error}\n")),
+        Err(error) => return Outcome::Failed(format!("can't get random bytes from the system: {error}\n")),
     };
     let Arguments { name, namespace, prefix } = arguments;
     let prefix = prefix.as_ref().map(ExternalIdPrefix::as_str).unwrap_or_default();
@@ -45,19 +46,19 @@ pub fn run(arguments: &Arguments) -> Outcome {
     ))
 }
 
-/// A random external ID: [`LENGTH`] characters of [`ALPHABET`], uniformly distributed.
+/// A random external ID: [`ID_LENGTH`] characters of [`ALPHABET`], uniformly distributed.
 ///
 /// # Errors
 /// If the system's random source fails.
 pub fn random() -> Result<String, getrandom::Error> {
-    let mut id = String::with_capacity(LENGTH);
+    let mut id = String::with_capacity(ID_LENGTH);
     let mut bytes = [0; 64];
-    while id.len() < LENGTH {
+    while id.len() < ID_LENGTH {
         getrandom::fill(&mut bytes)?;
         // Six bits are 0 to 63. The values 62 and 63 are discarded: mapping them to characters too
         // would make some more likely than others (modulo bias).
         let characters = bytes.iter().filter_map(|byte| ALPHABET.get(usize::from(byte & 63)));
-        id.extend(characters.take(LENGTH - id.len()).map(|character| char::from(*character)));
+        id.extend(characters.take(ID_LENGTH - id.len()).map(|character| char::from(*character)));
     }
     Ok(id)
 }
@@ -75,9 +76,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_character_comes_up_and_no_other() {
+    fn an_id_has_every_character_of_the_alphabet_and_no_other() {
         let ids: String = (0..100).map(|_| random().unwrap()).collect();
-        assert_eq!(ids.len(), 100 * LENGTH);
+        assert_eq!(ids.len(), 100 * ID_LENGTH);
         for character in ALPHABET {
             assert!(ids.contains(char::from(*character)));
         }

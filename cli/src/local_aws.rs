@@ -16,20 +16,20 @@ use tributary_runtime::{listen, signals};
 use crate::Outcome;
 
 /// Maximum size in bytes of an accounts file sent to `PUT /accounts`.
-const LONGEST_ACCOUNTS: usize = 4 << 20;
+const MAX_ACCOUNTS_BYTES: usize = 4 << 20;
 
 /// Serves an embedded S3 and STS that enforce AWS's rules, to try functions in a cluster.
 ///
-/// Point functions to it with s3.endpoint and sts.endpoint, if the platform allows it. Objects are kept
-/// in memory.
+/// Functions use it if their s3.endpoint and sts.endpoint are its URL and the platform allows those endpoints.
+/// Objects are kept in memory.
 #[derive(clap::Args)]
 #[command(after_help = "\
-The port of --admin shows and changes what there is:
-  GET  /objects                  a line for each object: bucket/key
-  GET  /objects/BUCKET/KEY       one object's content
+Requests of the admin API:
+  GET  /objects                  one line per object: bucket/key
+  GET  /objects/BUCKET/KEY       the content of an object
   GET  /calls                    the latest calls, as JSON
-  PUT  /accounts                 other accounts, as YAML; their faults begin anew
-  GET  /healthz
+  PUT  /accounts                 replaces the accounts, including faults; the body is an accounts file in YAML
+  GET  /healthz                  200 while the program runs
 
 Example:
   tributary local-aws examples/accounts.yaml")]
@@ -41,7 +41,7 @@ pub struct Arguments {
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
     listen: SocketAddr,
 
-    /// Address of the admin API, which shows objects and calls and replaces the accounts
+    /// Address of the admin API
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
     admin: SocketAddr,
 }
@@ -74,31 +74,31 @@ async fn serve_until_shutdown(arguments: &Arguments, aws: LocalAws) -> std::io::
     let admin = listen(arguments.admin)?;
     println!("S3 and STS  http://{}", listener.local_addr()?);
     println!("admin       http://{}", admin.local_addr()?);
-    let shown = aws.clone();
+    let admin_aws = aws.clone();
     tokio::spawn(serve(admin, move |request| {
-        let aws = shown.clone();
-        async move { show(request, &aws).await }
+        let aws = admin_aws.clone();
+        async move { answer_admin(request, &aws).await }
     }));
     aws.serve(listener, shutdown).await;
     Ok(())
 }
 
-async fn show(request: Request<Incoming>, aws: &LocalAws) -> Answer {
+async fn answer_admin(request: Request<Incoming>, aws: &LocalAws) -> Answer {
     let path = request.uri().path().to_owned();
     match (request.method(), path.as_str()) {
         (&Method::GET, "/healthz") => answer(StatusCode::OK, TEXT, "ok\n"),
-        (&Method::GET, "/objects") => answer(StatusCode::OK, TEXT, list(aws)),
+        (&Method::GET, "/objects") => answer(StatusCode::OK, TEXT, list_objects(aws)),
         (&Method::GET, "/calls") => answer(StatusCode::OK, JSON, calls(aws)),
         (&Method::PUT, "/accounts") => put_accounts(request, aws).await,
-        (&Method::GET, path) => match path.strip_prefix("/objects/").and_then(|name| find(aws, name)) {
+        (&Method::GET, path) => match path.strip_prefix("/objects/").and_then(|name| object_content(aws, name)) {
             Some(content) => answer(StatusCode::OK, "application/octet-stream", content),
-            None => answer(StatusCode::NOT_FOUND, TEXT, "there is no such object: see /objects\n"),
+            None => answer(StatusCode::NOT_FOUND, TEXT, "no such object; see /objects\n"),
         },
         _ => answer(StatusCode::NOT_FOUND, TEXT, "see tributary local-aws --help\n"),
     }
 }
 
-fn list(aws: &LocalAws) -> String {
+fn list_objects(aws: &LocalAws) -> String {
     let objects = aws.objects();
     let names: BTreeSet<_> = objects.iter().map(|object| (&object.bucket, &object.key)).collect();
     names.into_iter().fold(String::new(), |mut text, (bucket, key)| {
@@ -108,14 +108,14 @@ fn list(aws: &LocalAws) -> String {
     })
 }
 
-fn find(aws: &LocalAws, name: &str) -> Option<bytes::Bytes> {
+fn object_content(aws: &LocalAws, name: &str) -> Option<bytes::Bytes> {
     let (bucket, key) = name.split_once('/')?;
     let mut objects = aws.objects().into_iter();
     objects.find(|object| object.bucket == bucket && object.key == key).map(|object| object.body)
 }
 
 fn calls(aws: &LocalAws) -> String {
-    let shown = |call: &Call| {
+    let to_json = |call: &Call| {
         json!({
             "operation": call.operation,
             "caller": call.caller,
@@ -127,21 +127,21 @@ fn calls(aws: &LocalAws) -> String {
             "error": call.error_code,
         })
     };
-    let calls: Vec<_> = aws.calls().iter().map(shown).collect();
+    let calls: Vec<_> = aws.calls().iter().map(to_json).collect();
     json!(calls).to_string()
 }
 
 async fn put_accounts(request: Request<Incoming>, aws: &LocalAws) -> Answer {
-    let refuse = |why: String| answer(StatusCode::BAD_REQUEST, TEXT, why + "\n");
-    let text = match Limited::new(request.into_body(), LONGEST_ACCOUNTS).collect().await {
+    let bad_request = |error: String| answer(StatusCode::BAD_REQUEST, TEXT, error + "\n");
+    let text = match Limited::new(request.into_body(), MAX_ACCOUNTS_BYTES).collect().await {
         Ok(body) => String::from_utf8_lossy(&body.to_bytes()).into_owned(),
-        Err(error) => return refuse(error.to_string()),
+        Err(error) => return bad_request(error.to_string()),
     };
     match Accounts::parse(&text) {
         Ok(accounts) => {
             aws.set_accounts(accounts);
             answer(StatusCode::OK, TEXT, "ok\n")
         }
-        Err(error) => refuse(error.to_string()),
+        Err(error) => bad_request(error.to_string()),
     }
 }

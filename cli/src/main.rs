@@ -19,12 +19,12 @@ use clap::error::ErrorKind;
 use clap::{Parser, Subcommand};
 use tributary_runtime::errors::one_line;
 
-/// Exit code if the subcommand ran and its work failed.
-const FAILED: u8 = 1;
+/// Exit code if the subcommand ran and failed.
+const EXIT_FAILED: u8 = 1;
 /// Exit code for wrong usage or configuration: `EX_USAGE` of sysexits.h.
-const USAGE: u8 = 64;
+const EXIT_USAGE: u8 = 64;
 
-/// Runs, checks and prepares destination functions; needs neither a cluster nor a cloud.
+/// Runs, checks and prepares destination functions, without a cluster or a cloud.
 #[derive(Parser)]
 #[command(name = "tributary", version, arg_required_else_help = true, after_help = EXIT_CODES)]
 struct Arguments {
@@ -33,7 +33,7 @@ struct Arguments {
 }
 
 const EXIT_CODES: &str = "\
-Exit codes: 0 done, 1 the work failed, 64 wrong usage or configuration.
+Exit codes: 0 success, 1 failure, 64 wrong usage or configuration.
 
 Examples:
   tributary run examples/orders.yaml
@@ -55,7 +55,7 @@ enum Command {
 enum Outcome {
     /// Success: the text goes to standard output, exit code 0.
     Done(String),
-    /// The work failed: the text goes to standard output, exit code 1.
+    /// Failure: the text goes to standard output, exit code 1.
     Failed(String),
     /// Wrong usage or configuration: one line for standard error, exit code 64.
     Usage(String),
@@ -81,10 +81,10 @@ fn main() -> ExitCode {
     };
     match outcome {
         Outcome::Done(text) => print(&text, ExitCode::SUCCESS),
-        Outcome::Failed(text) => print(&text, ExitCode::from(FAILED)),
+        Outcome::Failed(text) => print(&text, ExitCode::from(EXIT_FAILED)),
         Outcome::Usage(line) => {
             eprintln!("tributary: {line}");
-            ExitCode::from(USAGE)
+            ExitCode::from(EXIT_USAGE)
         }
     }
 }
@@ -93,6 +93,6 @@ fn main() -> ExitCode {
 fn print(text: &str, code: ExitCode) -> ExitCode {
     match std::io::stdout().lock().write_all(text.as_bytes()) {
         Ok(()) => code,
-        Err(_) => ExitCode::from(FAILED),
+        Err(_) => ExitCode::from(EXIT_FAILED),
     }
 }

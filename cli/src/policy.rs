@@ -15,7 +15,7 @@ use crate::manifest::{FunctionDocument, Manifest};
 
 /// ARNs that the trust policy can name: of a role, a user, or an account's root.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
-const PRINCIPAL: &str =
+const PRINCIPAL_PATTERN: &str =
     "^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:(root|(role|user)/([!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,64})$";
 
 /// Prints the trust policy and the permission policy that a function's role needs.
@@ -33,19 +33,19 @@ pub struct Arguments {
     /// ARN of the sidecars' base identity, which will assume the role: a role, a user, or an account's root
     #[arg(long, value_name = "ARN", value_parser = principal)]
     principal: String,
-    /// Also allow session tags (sts:TagSession), which a base identity from EKS Pod Identity passes along
+    /// Also allow sts:TagSession, for a base identity from EKS Pod Identity, whose session tags are transitive
     #[arg(long)]
     pod_identity: bool,
-    /// External ID, if the file does not hold its Secret
+    /// External ID, if the file does not contain its Secret
     #[arg(long, value_name = "ID", value_parser = external_id)]
     external_id: Option<ExternalId>,
     /// Print only the JSON of one policy, for other programs
     #[arg(long, value_name = "POLICY")]
-    only: Option<Only>,
+    only: Option<PolicyKind>,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
-enum Only {
+enum PolicyKind {
     /// The trust policy: who may assume the role
     Trust,
     /// The permission policy: what the role may do
@@ -56,7 +56,7 @@ enum Only {
 pub fn run(arguments: &Arguments) -> Outcome {
     match policies(arguments) {
         Ok(text) => Outcome::Done(text),
-        Err(says) => Outcome::Usage(format!("{}: {says}", arguments.file.display())),
+        Err(error) => Outcome::Usage(format!("{}: {error}", arguments.file.display())),
     }
 }
 
@@ -68,26 +68,26 @@ fn policies(arguments: &Arguments) -> Result<String, String> {
     let partition = arguments.principal.split(':').nth(1).unwrap_or_default();
     if partition != role.partition() {
         return Err(format!(
-            "principal {} and roleArn {role} are in different partitions, and no role can be assumed from another",
+            "principal {} and roleArn {role} are in different partitions; a role can be assumed only within its partition",
             arguments.principal
         ));
     }
-    let may_do = permissions(&function.spec);
-    if let Some(Only::Permissions) = arguments.only {
-        return pretty(&may_do);
+    let permission_policy = permissions(&function.spec);
+    if let Some(PolicyKind::Permissions) = arguments.only {
+        return to_json(&permission_policy);
     }
     let id = match &arguments.external_id {
         Some(id) => id.clone(),
         None => external_id_in(&manifest, document, &function)?,
     };
-    let trusts = trust(&arguments.principal, id.reveal(), arguments.pod_identity);
+    let trust_policy = trust(&arguments.principal, id.reveal(), arguments.pod_identity);
     if arguments.only.is_some() {
-        return pretty(&trusts);
+        return to_json(&trust_policy);
     }
-    let (trusts, may_do) = (pretty(&trusts)?, pretty(&may_do)?);
+    let (trust_policy, permission_policy) = (to_json(&trust_policy)?, to_json(&permission_policy)?);
     Ok(format!(
-        "# Trust policy of {role}: who may assume it, with the external ID and no other way\n\n{trusts}\n\
-         # Permission policy of {role}: what it may do\n\n{may_do}"
+        "# Trust policy of {role}: only this principal may assume it, and only with the external ID\n\n{trust_policy}\n\
+         # Permission policy of {role}: what it may do\n\n{permission_policy}"
     ))
 }
 
@@ -110,17 +110,17 @@ fn external_id_in(
     let reference = &function.spec.external_id_secret_ref;
     let (name, key) = (&reference.name, &reference.key);
     let secret = manifest.secret(&document.namespace, name.as_str()).ok_or_else(|| {
-        format!("Secret {name} of namespace {} is not in it: add it, or give --external-id", document.namespace)
+        format!("the file has no Secret {name} in namespace {}: add it, or pass --external-id", document.namespace)
     })?;
-    external_id_of(secret, key.as_str()).map_err(|says| format!("Secret {name}, key {key}: {says}"))
+    external_id_of(secret, key.as_str()).map_err(|error| format!("Secret {name}, key {key}: {error}"))
 }
 
-fn pretty(policy: &PolicyDocument) -> Result<String, String> {
+fn to_json(policy: &PolicyDocument) -> Result<String, String> {
     serde_json::to_string_pretty(policy).map(|json| json + "\n").map_err(|error| error.to_string())
 }
 
 fn principal(text: &str) -> Result<String, String> {
-    let pattern = Regex::new(PRINCIPAL).map_err(|error| error.to_string())?;
+    let pattern = Regex::new(PRINCIPAL_PATTERN).map_err(|error| error.to_string())?;
     if pattern.is_match(text) {
         return Ok(text.to_owned());
     }
@@ -137,16 +137,16 @@ mod tests {
     use super::principal;
 
     #[test]
-    fn a_principal_is_a_role_a_user_or_an_accounts_root() {
-        for right in [
+    fn a_principal_is_a_role_a_user_or_an_account_root() {
+        for valid in [
             "arn:aws:iam::123456789012:root",
             "arn:aws:iam::123456789012:role/tributary",
             "arn:aws-us-gov:iam::123456789012:role/teams/data/tributary",
             "arn:aws-cn:iam::123456789012:user/a+b@c",
         ] {
-            assert!(principal(right).is_ok(), "{right}");
+            assert!(principal(valid).is_ok(), "{valid}");
         }
-        for wrong in [
+        for invalid in [
             "*",
             "123456789012",
             "arn:aws:iam::123456789012:group/all",
@@ -155,7 +155,7 @@ mod tests {
             "arn:aws:iam::123456789012:role/a b",
             "arn:aws:sts::123456789012:assumed-role/a/b",
         ] {
-            assert!(principal(wrong).is_err(), "{wrong}");
+            assert!(principal(invalid).is_err(), "{invalid}");
         }
     }
 }

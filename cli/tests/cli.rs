@@ -20,7 +20,7 @@ fn tributary(arguments: &[&str]) -> Output {
 }
 
 /// Runs a subcommand on a file that contains `text`.
-fn on(text: &str, subcommand: &str, arguments: &[&str]) -> Output {
+fn run_on(text: &str, subcommand: &str, arguments: &[&str]) -> Output {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     tributary(&[&[subcommand, file.path().to_str().unwrap()], arguments].concat())
@@ -30,12 +30,12 @@ fn with_secret(data: &str) -> String {
     format!("{FUNCTION}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: orders-lake}}\n{data}\n")
 }
 
-fn out(output: &Output) -> String {
+fn stdout(output: &Output) -> String {
     String::from_utf8(output.stdout.clone()).unwrap()
 }
 
 /// Asserts that `output` is wrong usage (64) with one line on standard error that contains `part`.
-fn refused(output: &Output, part: &str) {
+fn assert_usage_error(output: &Output, part: &str) {
     let error = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(64), "{error}");
     assert!(error.contains(part) && error.lines().count() == 1 && output.stdout.is_empty(), "{error}");
@@ -43,12 +43,12 @@ fn refused(output: &Output, part: &str) {
 
 #[test]
 fn wrong_usage_is_64_and_one_line() {
-    refused(&tributary(&["chekc"]), "unrecognized subcommand 'chekc'");
-    refused(&tributary(&["check"]), "<FILE>");
-    refused(&tributary(&["check", "/no/such/file.yaml"]), "/no/such/file.yaml: can't be read");
-    refused(&tributary(&["external-id", "Orders_Lake"]), "is not the name of a Secret");
-    refused(&tributary(&["external-id", "orders-lake", "--namespace", "a.b"]), "not a namespace");
-    refused(&on(FUNCTION, "policy", &["--principal", "*"]), "not the ARN of a role");
+    assert_usage_error(&tributary(&["chekc"]), "unrecognized subcommand 'chekc'");
+    assert_usage_error(&tributary(&["check"]), "<FILE>");
+    assert_usage_error(&tributary(&["check", "/no/such/file.yaml"]), "/no/such/file.yaml: can't be read");
+    assert_usage_error(&tributary(&["external-id", "Orders_Lake"]), "is not the name of a Secret");
+    assert_usage_error(&tributary(&["external-id", "orders-lake", "--namespace", "a.b"]), "not a namespace");
+    assert_usage_error(&run_on(FUNCTION, "policy", &["--principal", "*"]), "not the ARN of a role");
     for help in [&[][..], &["--help"], &["--version"], &["check", "--help"], &["policy", "--help"]] {
         let output = tributary(help);
         assert!(output.status.success() && !output.stdout.is_empty() && output.stderr.is_empty(), "{help:?}");
@@ -56,27 +56,32 @@ fn wrong_usage_is_64_and_one_line() {
 }
 
 #[test]
-fn check_says_ok_or_a_line_for_each_problem() {
-    let good = on(FUNCTION, "check", &[]);
-    assert!(good.status.success() && out(&good).ends_with(": orders: ok\n"), "{}", out(&good));
+fn check_prints_ok_or_a_line_per_problem() {
+    let good = run_on(FUNCTION, "check", &[]);
+    assert!(good.status.success() && stdout(&good).ends_with(": orders: ok\n"), "{}", stdout(&good));
 
-    let bad = on(&FUNCTION.replace("my-bucket", "My_Bucket").replace("spec:", "spec:\n  colour: red"), "check", &[]);
+    let bad =
+        run_on(&FUNCTION.replace("my-bucket", "My_Bucket").replace("spec:", "spec:\n  colour: red"), "check", &[]);
     assert_eq!(bad.status.code(), Some(1));
-    let lines: Vec<_> = out(&bad).lines().map(str::to_owned).collect();
+    let lines: Vec<_> = stdout(&bad).lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].ends_with(": orders: unknown field \"spec.colour\""));
     assert!(lines[1].contains(": orders: spec.s3.bucket: bucket \"My_Bucket\" is not a bucket name"));
 
     let config_map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n";
-    let mixed = on(&format!("{FUNCTION}{config_map}"), "check", &[]);
-    assert!(mixed.status.success() && out(&mixed).ends_with(": skipped: ConfigMap settings\n"), "{}", out(&mixed));
+    let mixed = run_on(&format!("{FUNCTION}{config_map}"), "check", &[]);
+    assert!(
+        mixed.status.success() && stdout(&mixed).ends_with(": skipped: ConfigMap settings\n"),
+        "{}",
+        stdout(&mixed)
+    );
 
-    refused(&on("kind: [", "check", &[]), "is not YAML");
-    refused(&on("kind: Pod\nmetadata: {name: web}", "check", &[]), "document 1 is a Pod, \"web\"");
+    assert_usage_error(&run_on("kind: [", "check", &[]), "is not YAML");
+    assert_usage_error(&run_on("kind: Pod\nmetadata: {name: web}", "check", &[]), "document 1 is a Pod, \"web\"");
 }
 
 #[test]
-fn check_says_whether_the_sidecar_fits_its_memory_limit() {
+fn check_compares_the_memory_limit_with_the_sidecars_need() {
     const LARGE: &str = "  delivery: {mode: Batch, batch: {maxBytes: 64Mi, compression: none}}\n";
     for (fields, part) in [
         ("  resources: {limits: {memory: 136Mi}}\n".to_owned(), "orders: ok"),
@@ -91,32 +96,32 @@ fn check_says_whether_the_sidecar_fits_its_memory_limit() {
         (format!("{LARGE}  resources: {{requests: {{memory: 512Mi}}}}\n"), "orders: ok"),
         (format!("{LARGE}  resources: {{requests: {{memory: 270Mi}}}}\n"), "with spec.resources.requests.memory, "),
     ] {
-        let output = on(&format!("{FUNCTION}{fields}"), "check", &[]);
+        let output = run_on(&format!("{FUNCTION}{fields}"), "check", &[]);
         assert_eq!(output.status.code(), Some(i32::from(!part.ends_with("ok"))), "{fields}");
-        assert!(out(&output).contains(part), "{}", out(&output));
+        assert!(stdout(&output).contains(part), "{}", stdout(&output));
     }
 }
 
 #[test]
-fn check_looks_into_the_secrets_that_are_there() {
+fn check_validates_the_secrets_in_the_file() {
     for (data, part) in [
         ("stringData: {externalId: abc-123}", "orders: ok"),
         ("data: {externalId: YWJjLTEyMwo=}", "orders: ok"),
         ("stringData: {external-id: hunter2}", "has no key externalId; its keys are: external-id"),
         ("stringData: {externalId: hunter2 hunter2}", "character 8 of it is not one that an external ID may have"),
     ] {
-        let output = on(&with_secret(data), "check", &[]);
+        let output = run_on(&with_secret(data), "check", &[]);
         assert_eq!(output.status.code(), Some(i32::from(!part.ends_with("ok"))), "{data}");
-        assert!(out(&output).contains(part) && !out(&output).contains("hunter2"), "{}", out(&output));
+        assert!(stdout(&output).contains(part) && !stdout(&output).contains("hunter2"), "{}", stdout(&output));
     }
 }
 
 #[test]
-fn policy_prints_what_the_roles_owner_sets() {
+fn policy_prints_the_trust_and_permission_policies() {
     let text = with_secret("stringData: {externalId: abc-123}");
-    let output = on(&text, "policy", &["--principal", PRINCIPAL]);
+    let output = run_on(&text, "policy", &["--principal", PRINCIPAL]);
     assert!(output.status.success());
-    let policies: Vec<serde_json::Value> = out(&output)
+    let policies: Vec<serde_json::Value> = stdout(&output)
         .split("# ")
         .skip(1)
         .map(|part| serde_json::from_str(part.split_once('\n').unwrap().1).unwrap())
@@ -126,36 +131,39 @@ fn policy_prints_what_the_roles_owner_sets() {
     assert_eq!(policies[1]["Statement"][0]["Resource"], "arn:aws:s3:::my-bucket/*");
 
     for (only, statements) in [("trust", 2), ("permissions", 2)] {
-        let output = on(&text, "policy", &["--principal", PRINCIPAL, "--pod-identity", "--only", only]);
-        let policy: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+        let output = run_on(&text, "policy", &["--principal", PRINCIPAL, "--pod-identity", "--only", only]);
+        let policy: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
         assert_eq!(policy["Statement"].as_array().unwrap().len(), statements);
     }
 }
 
 #[test]
-fn policy_needs_an_external_id_and_a_right_function() {
-    refused(
-        &on(FUNCTION, "policy", &["--principal", PRINCIPAL]),
-        "Secret orders-lake of namespace default is not in it",
+fn policy_requires_an_external_id_and_a_valid_function() {
+    assert_usage_error(
+        &run_on(FUNCTION, "policy", &["--principal", PRINCIPAL]),
+        "the file has no Secret orders-lake in namespace default",
     );
-    let given = on(FUNCTION, "policy", &["--principal", PRINCIPAL, "--external-id", "abc-123"]);
-    assert!(given.status.success() && out(&given).contains("\"sts:ExternalId\": \"abc-123\""));
+    let given = run_on(FUNCTION, "policy", &["--principal", PRINCIPAL, "--external-id", "abc-123"]);
+    assert!(given.status.success() && stdout(&given).contains("\"sts:ExternalId\": \"abc-123\""));
     let bad = FUNCTION.replace("my-bucket", "My_Bucket");
-    refused(&on(&bad, "policy", &["--principal", PRINCIPAL]), "orders: spec.s3.bucket: bucket \"My_Bucket\"");
+    assert_usage_error(
+        &run_on(&bad, "policy", &["--principal", PRINCIPAL]),
+        "orders: spec.s3.bucket: bucket \"My_Bucket\"",
+    );
     let china = PRINCIPAL.replace("aws:", "aws-cn:");
-    refused(&on(FUNCTION, "policy", &["--principal", &china]), "different partitions");
+    assert_usage_error(&run_on(FUNCTION, "policy", &["--principal", &china]), "different partitions");
 }
 
 #[test]
-fn an_external_id_is_new_each_time_and_good_for_a_function() {
-    let print = || out(&tributary(&["external-id", "orders-lake", "--namespace", "default"]));
+fn an_external_id_is_random_and_valid_for_a_function() {
+    let print = || stdout(&tributary(&["external-id", "orders-lake", "--namespace", "default"]));
     let (one, other) = (print(), print());
     assert_ne!(one, other);
-    let output = on(&format!("{FUNCTION}---\n{one}"), "policy", &["--principal", PRINCIPAL, "--only", "trust"]);
-    let policy: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    let output = run_on(&format!("{FUNCTION}---\n{one}"), "policy", &["--principal", PRINCIPAL, "--only", "trust"]);
+    let policy: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
     let id = policy["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"].as_str().unwrap().to_owned();
     assert!(id.len() == 40 && id.chars().all(|c| c.is_ascii_alphanumeric()) && one.contains(&id), "{id}");
-    let with = out(&tributary(&["external-id", "orders-lake", "--prefix", "shop/"]));
+    let with = stdout(&tributary(&["external-id", "orders-lake", "--prefix", "shop/"]));
     assert!(with.contains("externalId: \"shop/"), "{with}");
     let wrong = tributary(&["external-id", "orders-lake", "--prefix", "a b/"]);
     assert_eq!(wrong.status.code(), Some(64));

@@ -55,7 +55,7 @@ fn send(events: &str, arguments: &[&str]) -> (Option<i32>, String) {
     (status.code(), String::from_utf8(stdout).unwrap() + &String::from_utf8(stderr).unwrap())
 }
 
-fn ask(address: &str, method: &str, path: &str, body: &str) -> String {
+fn request(address: &str, method: &str, path: &str, body: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     let length = body.len();
     write!(
@@ -74,27 +74,30 @@ fn running(name: &str) -> (Running, String) {
     let mut running = Running::start(&arguments);
     let events = running.address("events ");
     // The function is ready once this event is stored.
-    let (code, said) = send(&events, &["--retry", "30", "--write-key", "change-me-write-key"]);
-    assert_eq!(code, Some(0), "{said}");
+    let (code, output) = send(&events, &["--retry", "30", "--write-key", "change-me-write-key"]);
+    assert_eq!(code, Some(0), "{output}");
     (running, events)
 }
 
 #[test]
-fn one_event_is_answered_and_many_are_counted() {
+fn the_answer_to_one_event_is_printed_and_several_are_counted() {
     let (_running, events) = running("orders.yaml");
     assert_eq!(send(&events, &[]), (Some(0), "200 {\"success\":true}\n".to_owned()));
-    let (code, said) = send(&events, &["--count", "100", "--rate", "500", "--no-keep-alive"]);
-    assert!(code == Some(0) && said.starts_with("{\"sent\":100,\"answers\":{\"200\":100},\"retried\":0,"), "{said}");
+    let (code, output) = send(&events, &["--count", "100", "--rate", "500", "--no-keep-alive"]);
+    assert!(
+        code == Some(0) && output.starts_with("{\"sent\":100,\"answers\":{\"200\":100},\"retried\":0,"),
+        "{output}"
+    );
 }
 
 #[test]
-fn what_is_not_stored_fails() {
+fn an_event_that_is_not_stored_fails() {
     let (_running, events) = running("clickstream.yaml");
-    let (code, said) = send(&events, &["--write-key", "another"]);
-    assert!(code == Some(1) && said.starts_with("401 "), "{said}");
+    let (code, output) = send(&events, &["--write-key", "another"]);
+    assert!(code == Some(1) && output.starts_with("401 "), "{output}");
     assert_eq!(send(&events, &["--write-key", "change-me-write-key"]).0, Some(0));
-    let (code, said) = send("127.0.0.1:1", &[]);
-    assert!(code == Some(1) && said.starts_with("no answer: "), "{said}");
+    let (code, output) = send("127.0.0.1:1", &[]);
+    assert!(code == Some(1) && output.starts_with("no answer: "), "{output}");
 }
 
 #[test]
@@ -113,27 +116,27 @@ fn a_webhook_is_signed() {
 }
 
 #[test]
-fn an_address_that_is_none_is_wrong_usage() {
+fn an_invalid_url_is_wrong_usage() {
     for url in ["orders.shop.svc", "ftp://orders", "http://orders/v1/batch"] {
         let Output { status, stderr, .. } = tributary().args(["send", url]).output().unwrap();
-        let said = String::from_utf8(stderr).unwrap();
-        assert!(status.code() == Some(64) && said.contains("write it like http://orders.shop.svc"), "{said}");
+        let output = String::from_utf8(stderr).unwrap();
+        assert!(status.code() == Some(64) && output.contains("write it like http://orders.shop.svc"), "{output}");
     }
 }
 
 #[test]
-fn the_embedded_aws_runs_by_itself_and_shows_what_there_is() {
+fn the_embedded_aws_runs_alone_and_its_admin_api_shows_objects_and_calls() {
     let accounts = example("accounts.yaml");
     let arguments = ["local-aws", accounts.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
     let mut aws = Running::start(&arguments);
     let (s3, admin) = (aws.address("S3 and STS"), aws.address("admin"));
-    assert!(ask(&s3, "HEAD", "/orders-lake", "").contains("403"));
-    assert!(ask(&admin, "GET", "/healthz", "").ends_with("ok\n"));
-    assert!(ask(&admin, "GET", "/objects", "").contains("200 OK"));
-    assert!(ask(&admin, "GET", "/objects/orders-lake/x", "").contains("404"));
-    assert!(ask(&admin, "GET", "/calls", "").contains("HeadBucket"));
-    assert!(ask(&admin, "PUT", "/accounts", "accounts: []").contains("400"));
-    assert!(ask(&admin, "PUT", "/accounts", "accounts: {}").ends_with("ok\n"));
+    assert!(request(&s3, "HEAD", "/orders-lake", "").contains("403"));
+    assert!(request(&admin, "GET", "/healthz", "").ends_with("ok\n"));
+    assert!(request(&admin, "GET", "/objects", "").contains("200 OK"));
+    assert!(request(&admin, "GET", "/objects/orders-lake/x", "").contains("404"));
+    assert!(request(&admin, "GET", "/calls", "").contains("HeadBucket"));
+    assert!(request(&admin, "PUT", "/accounts", "accounts: []").contains("400"));
+    assert!(request(&admin, "PUT", "/accounts", "accounts: {}").ends_with("ok\n"));
 
     let missing = tributary().args(["local-aws", "no-such-file.yaml"]).output().unwrap();
     assert_eq!(missing.status.code(), Some(64));

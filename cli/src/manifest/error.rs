@@ -12,27 +12,27 @@ pub enum ManifestError {
     #[error("is not YAML: {0}")]
     Yaml(String),
     /// A document that is neither a function, nor a Secret, nor an object of another API.
-    #[error("document {index} {says}; only DestinationFunctions and Secrets are understood")]
-    Kind {
+    #[error("document {index} {description}; only DestinationFunctions and Secrets are supported")]
+    UnsupportedKind {
         /// Its position in the file, from 1.
         index: usize,
         /// Its kind and name, or that it has no kind.
-        says: String,
+        description: String,
     },
     /// A Secret without a name, by its position in the file, from 1.
     #[error("document {0} is a Secret without metadata.name")]
-    Nameless(usize),
+    UnnamedSecret(usize),
     /// A Secret with an invalid field.
-    #[error("Secret {name}: {says}")]
-    Secret {
+    #[error("Secret {name}: {problem}")]
+    InvalidSecret {
         /// The Secret's name.
         name: String,
-        /// What is wrong with it, without its values.
-        says: String,
+        /// What is invalid, without the Secret's values.
+        problem: String,
     },
     /// Two documents of the same kind, namespace and name.
-    #[error("{kind} {name} of namespace {namespace} is in it twice")]
-    Twice {
+    #[error("{kind} {name} of namespace {namespace} appears twice")]
+    Duplicate {
         /// The kind of both.
         kind: &'static str,
         /// The name of both.
@@ -40,11 +40,11 @@ pub enum ManifestError {
         /// The namespace of both.
         namespace: String,
     },
-    /// The file holds no function.
-    #[error("holds no DestinationFunction")]
+    /// The file contains no function.
+    #[error("contains no DestinationFunction")]
     NoFunction,
-    /// The file holds several functions where the subcommand takes one; with their names.
-    #[error("holds several DestinationFunctions ({}) where one is expected", .0.join(", "))]
+    /// The file contains several functions, with these names, where the subcommand expects one.
+    #[error("contains several DestinationFunctions ({}) where one is expected", .0.join(", "))]
     SeveralFunctions(Vec<String>),
 }
 
@@ -52,9 +52,9 @@ impl ManifestError {
     /// The parser's message, with line and column. If it would quote a value that does not fit its tag, which
     /// could be a secret, only the position is kept.
     pub(super) fn yaml(error: &serde_yaml::Error) -> Self {
-        let says = error.to_string();
-        match (says.starts_with("invalid ") || says.contains(": invalid "), error.location()) {
-            (false, _) => Self::Yaml(says),
+        let message = error.to_string();
+        match (message.starts_with("invalid ") || message.contains(": invalid "), error.location()) {
+            (false, _) => Self::Yaml(message),
             (true, Some(at)) => {
                 Self::Yaml(format!("a value does not fit its tag at line {} column {}", at.line(), at.column()))
             }
@@ -62,12 +62,12 @@ impl ManifestError {
         }
     }
 
-    pub(super) fn kind(index: usize, kind: Option<&str>, document: &Value) -> Self {
-        let says = match (kind, document["metadata"]["name"].as_str()) {
+    pub(super) fn unsupported_kind(index: usize, kind: Option<&str>, document: &Value) -> Self {
+        let description = match (kind, document["metadata"]["name"].as_str()) {
             (None, _) => "has no kind".to_owned(),
             (Some(kind), None) => format!("is a {kind}"),
             (Some(kind), Some(name)) => format!("is a {kind}, \"{name}\""),
         };
-        Self::Kind { index, says }
+        Self::UnsupportedKind { index, description }
     }
 }

@@ -13,7 +13,7 @@ pub use secret::Secret;
 /// The path that means standard input.
 pub const STDIN: &str = "-";
 
-/// The text of the file at `path`, or of standard input if that is [`STDIN`].
+/// Reads the text of the file at `path`, or of standard input if the path is [`STDIN`].
 ///
 /// # Errors
 /// If it can't be read or is not UTF-8.
@@ -55,7 +55,7 @@ impl Manifest {
     /// Parses the documents of a text.
     ///
     /// # Errors
-    /// If it is not YAML, holds no function, a duplicate, an invalid Secret, or a document of an unknown kind.
+    /// If it is not YAML, contains no function, a duplicate, an invalid Secret, or a document of an unknown kind.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let mut manifest = Self { functions: Vec::new(), secrets: Vec::new(), skipped: Vec::new() };
         for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
@@ -71,7 +71,7 @@ impl Manifest {
                     let name = name_of(&document).unwrap_or_else(|| "without a name".to_owned());
                     manifest.skipped.push(format!("{kind} {name}"));
                 }
-                kind => return Err(ManifestError::kind(index + 1, kind, &document)),
+                kind => return Err(ManifestError::unsupported_kind(index + 1, kind, &document)),
             }
         }
         if manifest.functions.is_empty() {
@@ -80,10 +80,10 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The only function, for subcommands that take exactly one.
+    /// The only function, for subcommands that expect exactly one.
     ///
     /// # Errors
-    /// If the file holds several.
+    /// If the file contains several.
     pub fn function(&self) -> Result<&FunctionDocument, ManifestError> {
         match self.functions.as_slice() {
             [only] => Ok(only),
@@ -93,7 +93,7 @@ impl Manifest {
         }
     }
 
-    /// The Secret of that namespace and name, if the file holds it.
+    /// The Secret of that namespace and name, if the file contains it.
     pub fn secret(&self, namespace: &str, name: &str) -> Option<&Secret> {
         self.secrets.iter().find(|secret| secret.name == name && secret.namespace == namespace)
     }
@@ -102,25 +102,25 @@ impl Manifest {
         let name = name_of(&document).unwrap_or_else(|| format!("document {index}"));
         let namespace = namespace_of(&document);
         if self.functions.iter().any(|other| other.name == name && other.namespace == namespace) {
-            return Err(ManifestError::Twice { kind: "DestinationFunction", name, namespace });
+            return Err(ManifestError::Duplicate { kind: "DestinationFunction", name, namespace });
         }
         self.functions.push(FunctionDocument { name, namespace, document });
         Ok(())
     }
 
     fn add_secret(&mut self, index: usize, document: &Value) -> Result<(), ManifestError> {
-        let name = name_of(document).ok_or(ManifestError::Nameless(index))?;
+        let name = name_of(document).ok_or(ManifestError::UnnamedSecret(index))?;
         let namespace = namespace_of(document);
         if self.secret(&namespace, &name).is_some() {
-            return Err(ManifestError::Twice { kind: "Secret", name, namespace });
+            return Err(ManifestError::Duplicate { kind: "Secret", name, namespace });
         }
         self.secrets.push(Secret::read(name, namespace, document)?);
         Ok(())
     }
 }
 
-/// Whether the object belongs to another API than Tributary's. Tributary's API has only one kind, so any other kind
-/// in it is a misspelling.
+/// Whether the object belongs to another API than Tributary's. Tributary's API has only one kind, so any other kind in
+/// it is a misspelling.
 fn is_of_another_api(document: &Value) -> bool {
     document["apiVersion"].as_str().is_some_and(|version| !version.starts_with("tributary.dev/"))
 }
@@ -139,12 +139,12 @@ mod tests {
 
     const FUNCTION: &str = "kind: DestinationFunction\nmetadata: {name: orders}\n";
 
-    fn refused(text: &str) -> String {
+    fn parse_error(text: &str) -> String {
         Manifest::parse(text).unwrap_err().to_string()
     }
 
     #[test]
-    fn functions_and_secrets_are_told_apart() {
+    fn functions_and_secrets_are_parsed() {
         let text = format!(
             "---\n{FUNCTION}---\napiVersion: v1\nkind: Secret\nmetadata: {{name: lake}}\nstringData: {{id: abc}}\n---\n"
         );
@@ -155,32 +155,36 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_passed_over() {
+    fn unsupported_and_duplicate_documents_are_refused() {
         let other = format!("{FUNCTION}---\nkind: ConfigMap\nmetadata: {{name: settings}}\n");
-        assert!(refused(&other).contains("document 2 is a ConfigMap, \"settings\""), "{}", refused(&other));
-        assert!(refused("just text").contains("document 1 has no kind"));
-        assert!(refused("").contains("no DestinationFunction"));
-        assert!(refused(&format!("{FUNCTION}---\n{FUNCTION}")).contains("twice"));
+        assert!(parse_error(&other).contains("document 2 is a ConfigMap, \"settings\""), "{}", parse_error(&other));
+        assert!(parse_error("just text").contains("document 1 has no kind"));
+        assert!(parse_error("").contains("no DestinationFunction"));
+        assert!(parse_error(&format!("{FUNCTION}---\n{FUNCTION}")).contains("twice"));
         let two = format!("{FUNCTION}---\nkind: DestinationFunction\nmetadata: {{name: payments}}\n");
         let several = Manifest::parse(&two).unwrap().function().unwrap_err().to_string();
         assert!(several.contains("orders, payments"), "{several}");
     }
 
     #[test]
-    fn objects_of_other_apis_are_skipped_and_named() {
+    fn objects_of_other_apis_are_skipped_and_listed() {
         let others = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n---\napiVersion: apps/v1\nkind: Deployment\n";
         let manifest = Manifest::parse(&format!("{FUNCTION}{others}")).unwrap();
         assert_eq!(manifest.function().unwrap().name, "orders");
         assert_eq!(manifest.skipped, ["ConfigMap settings", "Deployment without a name"]);
-        let misspelt = format!("{FUNCTION}---\napiVersion: tributary.dev/v1alpha1\nkind: DestinatonFunction\n");
-        assert!(refused(&misspelt).contains("document 2 is a DestinatonFunction"), "{}", refused(&misspelt));
+        let misspelled = format!("{FUNCTION}---\napiVersion: tributary.dev/v1alpha1\nkind: DestinatonFunction\n");
+        assert!(
+            parse_error(&misspelled).contains("document 2 is a DestinatonFunction"),
+            "{}",
+            parse_error(&misspelled)
+        );
     }
 
     #[test]
-    fn yaml_errors_say_where() {
+    fn yaml_errors_contain_the_line() {
         let bad = format!("{FUNCTION}---\nkind: Secret\n  metadata: x\n");
-        assert!(refused(&bad).contains("line 5"), "{}", refused(&bad));
-        assert!(refused("kind: a\nkind: b\n").contains("duplicate"), "{}", refused("kind: a\nkind: b\n"));
-        assert!(!refused("kind: Secret\nstringData: {id: !!int hunter2}\n").contains("hunter2"));
+        assert!(parse_error(&bad).contains("line 5"), "{}", parse_error(&bad));
+        assert!(parse_error("kind: a\nkind: b\n").contains("duplicate"), "{}", parse_error("kind: a\nkind: b\n"));
+        assert!(!parse_error("kind: Secret\nstringData: {id: !!int hunter2}\n").contains("hunter2"));
     }
 }

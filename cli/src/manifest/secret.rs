@@ -11,7 +11,7 @@ use zeroize::Zeroizing;
 use super::ManifestError;
 
 /// The top-level fields of a Secret; any other is an error.
-const FIELDS: [&str; 7] = ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"];
+const SECRET_FIELDS: [&str; 7] = ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"];
 
 /// A Secret. Its values are zeroed on drop, and neither `Debug` nor an error shows them.
 pub struct Secret {
@@ -25,31 +25,34 @@ pub struct Secret {
 impl Secret {
     /// Reads `data` and `stringData`; `stringData` overrides, as on the API server.
     pub(super) fn read(name: String, namespace: String, document: &Value) -> Result<Self, ManifestError> {
-        let fault = |says: String| ManifestError::Secret { name: name.clone(), says };
+        let invalid = |problem: String| ManifestError::InvalidSecret { name: name.clone(), problem };
         if document["apiVersion"].as_str() != Some("v1") {
-            return Err(fault("apiVersion is not v1".to_owned()));
+            return Err(invalid("apiVersion is not v1".to_owned()));
         }
         let fields = document.as_mapping().into_iter().flatten();
-        if let Some(unknown) = fields.filter_map(|(field, _)| field.as_str()).find(|field| !FIELDS.contains(field)) {
-            return Err(fault(format!("unknown field \"{unknown}\"")));
+        if let Some(unknown) =
+            fields.filter_map(|(field, _)| field.as_str()).find(|field| !SECRET_FIELDS.contains(field))
+        {
+            return Err(invalid(format!("unknown field \"{unknown}\"")));
         }
         let mut values = BTreeMap::new();
-        for (field, decode) in [("data", decoded as fn(&str) -> Option<Vec<u8>>), ("stringData", plain)] {
+        for (field, decode) in [("data", decode_base64 as fn(&str) -> Option<Vec<u8>>), ("stringData", copy)] {
             match &document[field] {
                 Value::Null => {}
                 Value::Mapping(entries) => {
                     for (key, value) in entries {
-                        let key = key.as_str().ok_or_else(|| fault(format!("{field} has a key that is no text")))?;
+                        let key =
+                            key.as_str().ok_or_else(|| invalid(format!("{field} has a key that is not a string")))?;
                         let value = value
                             .as_str()
-                            .ok_or_else(|| fault(format!("{field}.{key} is not a text: put it in quotes")))?;
+                            .ok_or_else(|| invalid(format!("{field}.{key} is not a string: put it in quotes")))?;
                         let value = decode(value).ok_or_else(|| {
-                            fault(format!("{field}.{key} is not base64: encode it, or move it to stringData"))
+                            invalid(format!("{field}.{key} is not base64: encode it, or move it to stringData"))
                         })?;
                         values.insert(key.to_owned(), Zeroizing::new(value));
                     }
                 }
-                _ => return Err(fault(format!("{field} is not a mapping of keys to texts"))),
+                _ => return Err(invalid(format!("{field} is not a mapping of keys to strings"))),
             }
         }
         Ok(Self { name, namespace, values })
@@ -79,14 +82,13 @@ impl fmt::Debug for Secret {
 }
 
 /// Decodes base64. Line breaks are ignored, as by the API server (Go's encoding/base64).
-fn decoded(text: &str) -> Option<Vec<u8>> {
+fn decode_base64(text: &str) -> Option<Vec<u8>> {
     let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
     serde_json::from_value(text.into()).ok().map(|ByteString(bytes)| bytes)
 }
 
-// Returns an Option to have the same signature as `decoded`.
-#[allow(clippy::unnecessary_wraps, reason = "one of two ways to read a value")]
-fn plain(text: &str) -> Option<Vec<u8>> {
+#[allow(clippy::unnecessary_wraps, reason = "must have the same signature as decode_base64")]
+fn copy(text: &str) -> Option<Vec<u8>> {
     Some(text.as_bytes().to_vec())
 }
 
@@ -100,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn plain_text_goes_before_base64() {
+    fn string_data_overrides_data() {
         let secret = read("data: {a: aHVudGVyMg==, b: aHVudGVyMw==}\nstringData: {b: new}").unwrap();
         assert_eq!(secret.text("a"), Some(Ok("hunter2")));
         assert_eq!(secret.text("b"), Some(Ok("new")));
@@ -108,18 +110,18 @@ mod tests {
     }
 
     #[test]
-    fn no_value_is_shown() {
+    fn neither_debug_output_nor_errors_contain_values() {
         let secret = read("stringData: {id: hunter2}").unwrap();
         assert_eq!(format!("{secret:?}"), "Secret { name: \"lake\", keys: [\"id\"], .. }");
-        for (wrong, says) in [
+        for (data, message) in [
             ("data: {id: hunter2!}", "data.id is not base64"),
-            ("stringData: {id: [hunter2]}", "stringData.id is not a text"),
+            ("stringData: {id: [hunter2]}", "stringData.id is not a string"),
             ("stringData: hunter2", "stringData is not a mapping"),
             ("dato: {id: hunter2}", "unknown field \"dato\""),
         ] {
-            let refused = read(wrong).unwrap_err();
-            assert!(refused.to_string().contains(says), "{refused}");
-            assert!(!format!("{refused} {refused:?}").contains("hunter2"));
+            let error = read(data).unwrap_err();
+            assert!(error.to_string().contains(message), "{error}");
+            assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
     }
 }

@@ -1,4 +1,5 @@
-//! Sets up the AWS that the sidecar uses: an embedded S3 and STS, or the real AWS.
+//! Sets up the AWS that the sidecar uses: an embedded S3 and STS, or the real AWS. It gives the sidecar its base
+//! identity and endpoints, and applies edits of the accounts file to the embedded AWS.
 
 use std::net::{Ipv4Addr, SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,9 +12,9 @@ use parking_lot::Mutex;
 use tributary_local_aws::{Call, LocalAws, Options, Store};
 use tributary_sidecar::{BaseIdentity, Endpoints};
 
-use super::account_book::{AccountBook, Keys};
+use super::embedded_accounts::{AccessKey, EmbeddedAccounts};
 use super::function::Function;
-use super::watched::WatchedFile;
+use super::watched_file::WatchedFile;
 
 /// The S3 and STS that the sidecar calls.
 pub enum Cloud {
@@ -27,14 +28,14 @@ pub enum Cloud {
 pub struct Embedded {
     /// The server; its clones share one state.
     pub aws: LocalAws,
-    /// The socket that it serves: a free port of 127.0.0.1.
+    /// The listening socket of the server, on a free port of 127.0.0.1.
     pub listener: TcpListener,
-    /// The directory of its objects.
+    /// The directory in which the embedded S3 stores objects.
     pub data: PathBuf,
-    /// Where its accounts come from, shown at the start.
-    pub note: String,
-    identity: Identity,
-    accounts: Option<WatchedFile>,
+    /// Where the accounts come from, printed at the start.
+    pub description: String,
+    identity: EmbeddedIdentity,
+    accounts_file: Option<WatchedFile>,
 }
 
 impl Cloud {
@@ -43,37 +44,38 @@ impl Cloud {
         Self::Real
     }
 
-    /// An embedded AWS with the accounts of the file or, without one, accounts that match the function.
+    /// An embedded AWS with the accounts of the file or, without a file, accounts that match the function.
     ///
     /// # Errors
-    /// One line: the accounts file is wrong, the directory can't be created, or no port is free.
+    /// One line, if the accounts file is invalid, the directory can't be created, or no port is free.
     pub fn embedded(data: &Path, accounts: Option<&Path>, function: &Function) -> Result<Self, String> {
-        let (book, file, note) = match accounts {
+        let (accounts, file, description) = match accounts {
             Some(path) => {
                 let (file, text) = WatchedFile::open(path)?;
-                let says = |error| format!("{}: {error}", path.display());
-                (AccountBook::parse(&text).map_err(says)?, Some(file), format!("as {} says", path.display()))
+                let accounts = EmbeddedAccounts::parse(&text);
+                let accounts = accounts.map_err(|error| format!("{}: {error}", path.display()))?;
+                (accounts, Some(file), format!("configured by {}", path.display()))
             }
             None => {
-                let (book, note) = matching(function)?;
-                (book, None, note)
+                let (accounts, description) = accounts_for(function)?;
+                (accounts, None, description)
             }
         };
         let store = Store::files(data).map_err(|error| format!("--data {}: {error}", data.display()))?;
-        let options = Options { store, ..Options::new(book.accounts) };
+        let options = Options { store, ..Options::new(accounts.accounts) };
         let listener = TcpListener::bind(SocketAddr::from((Ipv4Addr::LOCALHOST, 0)))
             .map_err(|error| format!("the embedded AWS can't listen: {error}"))?;
         Ok(Self::Embedded(Box::new(Embedded {
             aws: LocalAws::new(options),
             listener,
             data: data.to_owned(),
-            note,
-            identity: Identity(Arc::new(Mutex::new(book.base))),
-            accounts: file,
+            description,
+            identity: EmbeddedIdentity(Arc::new(Mutex::new(accounts.base_key))),
+            accounts_file: file,
         })))
     }
 
-    /// The base identity, with which the sidecar assumes the role.
+    /// The base identity, which the sidecar uses to assume the role.
     pub fn identity(&self) -> BaseIdentity {
         match self {
             Self::Real => BaseIdentity::Chain,
@@ -81,7 +83,7 @@ impl Cloud {
         }
     }
 
-    /// URLs of the embedded S3 and STS; none for the real AWS, where the function's endpoints apply.
+    /// The URLs of the embedded S3 and STS. For the real AWS there are none, and the function's own endpoints apply.
     pub fn endpoints(&self) -> Endpoints {
         match self {
             Self::Real => Endpoints::default(),
@@ -92,46 +94,47 @@ impl Cloud {
         }
     }
 
-    /// Applies an edit of the accounts file, or returns why it is invalid; `None` if there was no edit.
-    pub fn look(&mut self) -> Option<Result<(), String>> {
+    /// Applies an edit of the accounts file, or returns why the file is invalid; `None` if it was not edited.
+    pub fn apply_edit(&mut self) -> Option<Result<(), String>> {
         let Self::Embedded(embedded) = self else { return None };
-        let text = embedded.accounts.as_mut()?.changed()?;
-        Some(text.and_then(|text| AccountBook::parse(&text)).map(|book| {
-            *embedded.identity.0.lock() = book.base;
-            embedded.aws.set_accounts(book.accounts);
+        let text = embedded.accounts_file.as_mut()?.read_if_edited()?;
+        Some(text.and_then(|text| EmbeddedAccounts::parse(&text)).map(|accounts| {
+            *embedded.identity.0.lock() = accounts.base_key;
+            embedded.aws.set_accounts(accounts.accounts);
         }))
     }
 }
 
 impl Embedded {
     /// The file that a successful PutObject wrote; `None` for any other call.
-    pub fn file_of(&self, call: &Call) -> Option<PathBuf> {
+    pub fn stored_file(&self, call: &Call) -> Option<PathBuf> {
         let stored = call.operation == "PutObject" && call.status == Some(200);
         let (bucket, key) = (call.bucket.as_ref()?, call.key.as_ref()?);
         stored.then(|| self.data.join(bucket).join(key))
     }
 }
 
-/// The accounts that match the function, and a sentence about them for the user.
-fn matching(function: &Function) -> Result<(AccountBook, String), String> {
+/// Accounts in which the function works, and their description for the user.
+fn accounts_for(function: &Function) -> Result<(EmbeddedAccounts, String), String> {
     if let Some(external_id) = function.external_id() {
-        return Ok((AccountBook::matching(function, external_id.reveal())?, "set up to match the file".to_owned()));
+        let accounts = EmbeddedAccounts::for_function(function, external_id.reveal())?;
+        return Ok((accounts, "configured to match the file".to_owned()));
     }
-    // Without an external ID to match, the role requires a random one, which the note shows.
+    // Without an external ID to match, the role requires a random one, which the description shows.
     let external_id = crate::external_id::random().map_err(|error| error.to_string())?;
     let reference = &function.config.spec.external_id_secret_ref;
-    let note = format!(
-        "the file has no Secret {} with an external ID under the key {}; the embedded role demands the external ID {external_id}",
+    let description = format!(
+        "the file has no Secret {} with an external ID under the key {}; the embedded role requires the external ID {external_id}",
         reference.name, reference.key
     );
-    Ok((AccountBook::matching(function, &external_id)?, note))
+    Ok((EmbeddedAccounts::for_function(function, &external_id)?, description))
 }
 
 /// Provides the base identity's credentials, which an edit of the accounts file may change.
 #[derive(Clone, Debug)]
-struct Identity(Arc<Mutex<Option<Keys>>>);
+struct EmbeddedIdentity(Arc<Mutex<Option<AccessKey>>>);
 
-impl ProvideCredentials for Identity {
+impl ProvideCredentials for EmbeddedIdentity {
     fn provide_credentials<'a>(&'a self) -> future::ProvideCredentials<'a>
     where
         Self: 'a,

@@ -1,7 +1,7 @@
 //! Builds the shell commands that send a first event to the function, ready to paste.
 //!
-//! The commands show no secret: they read it from the file that the sidecar reads. That file exists while
-//! the function runs, and only this user can read it.
+//! The commands contain no secret: they read it from the file that the sidecar reads. That file exists while the
+//! function runs, and only this user can read it.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use tributary_crds::sidecar_config::SecretUse;
 
 use super::mount::Mount;
 
-const EVENT: &str = r#""userId":"u1","event":"Order Completed""#;
+const EVENT_FIELDS: &str = r#""userId":"u1","event":"Order Completed""#;
 
-/// A sentence and, below it, the commands for the function's kind of authentication.
-pub fn lines(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
+/// The lines to print: a sentence and, below it, the commands for the function's kind of authentication.
+pub fn commands(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
     // The function's certificate is probably not valid for this address.
     let curl = if ingest.tls_secret_ref.is_some() { "curl -k" } else { "curl" };
     match (&ingest.write_key_secret_ref, &ingest.signature_secret_ref) {
@@ -21,7 +21,7 @@ pub fn lines(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
             let key = first_line(&mount.file(SecretUse::WriteKey, reference.key.as_str()));
             vec![
                 format!("Send a first event, with the first write key of the Secret {}:", reference.name),
-                format!("  {curl} -u \"{key}:\" {url}/v1/track -d '{{{EVENT}}}'"),
+                format!("  {curl} -u \"{key}:\" {url}/v1/track -d '{{{EVENT_FIELDS}}}'"),
             ]
         }
         (None, Some(reference)) => {
@@ -29,18 +29,18 @@ pub fn lines(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
             let sign = format!("openssl dgst -sha1 -hmac \"{secret}\" -r | cut -d' ' -f1");
             vec![
                 format!("Send a first event, signed with the secret in the Secret {}:", reference.name),
-                format!("  event='{{\"type\":\"track\",{EVENT}}}'"),
+                format!("  event='{{\"type\":\"track\",{EVENT_FIELDS}}}'"),
                 format!("  signature=$(printf %s \"$event\" | {sign})"),
                 format!("  {curl} -H \"X-Signature: $signature\" {url}/ -d \"$event\""),
             ]
         }
         (None, None) => {
-            vec!["Send a first event:".to_owned(), format!("  {curl} {url}/v1/track -d '{{{EVENT}}}'")]
+            vec!["Send a first event:".to_owned(), format!("  {curl} {url}/v1/track -d '{{{EVENT_FIELDS}}}'")]
         }
     }
 }
 
-/// A shell expression for a file's first line that is not empty: a Secret may hold several keys, one per line.
+/// A shell expression for the first line of a file that is not empty: a Secret may hold several keys, one per line.
 fn first_line(file: &Path) -> String {
     format!("$(grep -m 1 . '{}')", file.display())
 }

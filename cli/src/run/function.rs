@@ -1,4 +1,5 @@
-//! Reads the function and its Secrets from the file, and classifies edits of the file.
+//! Reads the function and its Secrets from the file, and classifies edits of the file by what they require: nothing,
+//! new Secrets, or a roll of the sidecar. An invalid edit never replaces the current function.
 
 use std::path::Path;
 
@@ -7,7 +8,7 @@ use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 use tributary_crds::values::{ExternalId, SecretName};
 use zeroize::Zeroizing;
 
-use super::watched::WatchedFile;
+use super::watched_file::WatchedFile;
 use crate::manifest::Manifest;
 
 /// A Secret's keys with their values, in bytes.
@@ -51,35 +52,35 @@ impl Function {
 
 /// How the file changed since it was last read.
 pub enum Edit {
-    /// Not at all, or without an effect on the function.
+    /// The file did not change, or the change has no effect on the function.
     None,
     /// The file is valid again, with the same function and Secrets as before.
     Restored,
-    /// Only Secrets changed: they are written to their folders, from which the sidecar reads them.
-    Secret,
+    /// Only Secrets changed: write them to their folders, from which the sidecar reads them.
+    Secrets,
     /// The function changed: its sidecar must be rolled.
     Function,
-    /// The file is invalid, and this is why; the function keeps running as it was.
-    Wrong(String),
+    /// The file is invalid, for this reason; the function continues unchanged.
+    Invalid(String),
 }
 
 /// The function's file, watched for edits.
-pub struct Watched {
+pub struct WatchedFunction {
     file: WatchedFile,
     current: Function,
     /// Whether the file was invalid when it was last read.
-    is_wrong: bool,
+    is_invalid: bool,
 }
 
-impl Watched {
+impl WatchedFunction {
     /// Reads the file for the first time.
     ///
     /// # Errors
-    /// One line that says why the file can't be used.
+    /// One line with the reason, if the file can't be read or is invalid.
     pub fn load(path: &Path) -> Result<Self, String> {
         let (file, text) = WatchedFile::open(path)?;
-        let current = Function::parse(&text, 1).map_err(|says| format!("{}: {says}", path.display()))?;
-        Ok(Self { file, current, is_wrong: false })
+        let current = Function::parse(&text, 1).map_err(|error| format!("{}: {error}", path.display()))?;
+        Ok(Self { file, current, is_invalid: false })
     }
 
     /// The function as of the last valid version of the file.
@@ -87,24 +88,24 @@ impl Watched {
         &self.current
     }
 
-    /// Reads the file again and classifies the edit, if there was one.
-    pub fn look(&mut self) -> Edit {
-        let Some(text) = self.file.changed() else { return Edit::None };
+    /// Reads the file again, classifies the edit, and replaces the current function if the file is valid.
+    pub fn read_edit(&mut self) -> Edit {
+        let Some(text) = self.file.read_if_edited() else { return Edit::None };
         let generation = self.current.config.generation;
         let mut new = match text.and_then(|text| Function::parse(&text, generation)) {
             Ok(new) => new,
-            Err(says) => {
-                self.is_wrong = true;
-                return Edit::Wrong(says);
+            Err(error) => {
+                self.is_invalid = true;
+                return Edit::Invalid(error);
             }
         };
-        let was_wrong = std::mem::take(&mut self.is_wrong);
+        let was_invalid = std::mem::take(&mut self.is_invalid);
         let edit = if new.config != self.current.config {
             new.config.generation += 1;
             Edit::Function
         } else if new.secrets != self.current.secrets {
-            Edit::Secret
-        } else if was_wrong {
+            Edit::Secrets
+        } else if was_invalid {
             Edit::Restored
         } else {
             Edit::None
@@ -136,41 +137,41 @@ stringData: {externalId: first}
 ";
 
     #[test]
-    fn edits_are_told_apart() {
+    fn edits_are_classified() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), FUNCTION).unwrap();
-        let mut watched = Watched::load(file.path()).unwrap();
+        let mut watched = WatchedFunction::load(file.path()).unwrap();
         assert_eq!(watched.current().external_id().unwrap().reveal(), "first");
-        assert!(matches!(watched.look(), Edit::None));
+        assert!(matches!(watched.read_edit(), Edit::None));
 
         fs::write(file.path(), FUNCTION.replace("first", "second")).unwrap();
-        assert!(matches!(watched.look(), Edit::Secret));
+        assert!(matches!(watched.read_edit(), Edit::Secrets));
         assert_eq!(watched.current().external_id().unwrap().reveal(), "second");
 
         fs::write(file.path(), FUNCTION.replace("orders-lake", "other-lake")).unwrap();
-        assert!(matches!(watched.look(), Edit::Function));
+        assert!(matches!(watched.read_edit(), Edit::Function));
         assert_eq!(watched.current().config.generation, 2);
 
         fs::write(file.path(), FUNCTION.replace("orders-lake", "Other_Lake")).unwrap();
-        let Edit::Wrong(says) = watched.look() else { panic!("a wrong bucket is taken") };
-        assert!(says.contains("Other_Lake"), "{says}");
+        let Edit::Invalid(error) = watched.read_edit() else { panic!("an invalid bucket is accepted") };
+        assert!(error.contains("Other_Lake"), "{error}");
         assert_eq!(watched.current().config.spec.s3.bucket.as_str(), "other-lake");
 
         fs::write(file.path(), FUNCTION.replace("orders-lake", "other-lake")).unwrap();
-        assert!(matches!(watched.look(), Edit::Restored), "its end is told, too");
-        assert!(matches!(watched.look(), Edit::None));
+        assert!(matches!(watched.read_edit(), Edit::Restored), "the recovery is reported");
+        assert!(matches!(watched.read_edit(), Edit::None));
 
         let scaled = FUNCTION.replace("orders-lake", "other-lake").replace("spec:\n", "spec:\n  replicas: 3\n");
         fs::write(file.path(), scaled).unwrap();
-        assert!(matches!(watched.look(), Edit::None), "the sidecar does not read replicas");
+        assert!(matches!(watched.read_edit(), Edit::None), "the sidecar does not read replicas");
     }
 
     #[test]
-    fn a_file_that_is_wrong_at_the_start_is_refused() {
+    fn an_invalid_file_is_refused_at_the_start() {
         let file = tempfile::NamedTempFile::new().unwrap();
         fs::write(file.path(), FUNCTION.replace("us-west-2", "Oregon")).unwrap();
-        let says = Watched::load(file.path()).err().unwrap();
-        assert!(says.contains("spec.s3.region"), "{says}");
-        assert!(Watched::load(Path::new("no-such-file.yaml")).is_err());
+        let error = WatchedFunction::load(file.path()).err().unwrap();
+        assert!(error.contains("spec.s3.region"), "{error}");
+        assert!(WatchedFunction::load(Path::new("no-such-file.yaml")).is_err());
     }
 }

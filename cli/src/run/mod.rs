@@ -1,19 +1,19 @@
 //! `tributary run`: runs one function from a file, without a cluster and, by default, without AWS.
 //!
-//! The sidecar is the same code that runs in a pod. This module does what a cluster does around it: it
-//! writes the Secrets to folders as the kubelet does, rolls the sidecar when the function is edited, and
-//! prints the sidecar's conditions. [`cloud`] provides the embedded or the real AWS.
+//! The sidecar is the same code that runs in a pod. This module replaces the cluster: it writes the Secrets to
+//! folders as the kubelet does, rolls the sidecar when the function is edited, and prints the sidecar's conditions.
+//! [`supervisor`] is its main loop, [`cloud`] provides the embedded or the real AWS, and [`console`] prints.
 
-mod account_book;
 mod cloud;
 mod console;
+mod embedded_accounts;
 mod first_event;
-mod folded;
 mod function;
 mod mount;
+mod repetitions;
 mod screen;
 mod supervisor;
-mod watched;
+mod watched_file;
 
 use std::io::{self, IsTerminal};
 use std::net::{SocketAddr, TcpListener};
@@ -31,8 +31,8 @@ use supervisor::Supervisor;
 /// Runs a function from a file, with an embedded S3 and STS.
 ///
 /// The embedded AWS enforces AWS's rules: it requires the external ID, checks signatures and session
-/// policies, and expires sessions. Its accounts come from --accounts; without it, they are set up to match
-/// the function as it is at the start. Edits of either file take effect while it runs.
+/// policies, and expires sessions. Its accounts come from --accounts; without --accounts, they match the function as
+/// it is at the start. Edits of either file take effect while the function runs.
 #[derive(clap::Args)]
 #[command(after_help = "\
 The embedded S3 stores objects as files, DIR/<bucket>/<key>. Ctrl-C or SIGTERM answers the requests in
@@ -63,7 +63,7 @@ pub struct Arguments {
     #[arg(long, value_name = "FILE", conflicts_with = "aws")]
     accounts: Option<PathBuf>,
 
-    /// Use the real AWS, or the endpoints that the function names, with AWS's default credential chain
+    /// Use the real AWS, or the endpoints in the function's spec, with AWS's default credential chain
     #[arg(long)]
     aws: bool,
 
@@ -82,16 +82,16 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 /// Reads the files and binds the ports, so that mistakes are reported before anything runs.
 fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
-    let usage = |says: String| Outcome::Usage(says);
-    let function = function::Watched::load(&arguments.file).map_err(usage)?;
+    let function = function::WatchedFunction::load(&arguments.file).map_err(Outcome::Usage)?;
     let cloud = if arguments.aws {
         Cloud::real()
     } else {
-        Cloud::embedded(&arguments.data, arguments.accounts.as_deref(), function.current()).map_err(usage)?
+        Cloud::embedded(&arguments.data, arguments.accounts.as_deref(), function.current()).map_err(Outcome::Usage)?
     };
     let listen = |address: SocketAddr, flag| {
-        let says = |error| Outcome::Failed(format!("can't listen on {address}: {error}; choose another with {flag}\n"));
-        TcpListener::bind(address).map_err(says)
+        TcpListener::bind(address).map_err(|error| {
+            Outcome::Failed(format!("can't listen on {address}: {error}; choose another with {flag}\n"))
+        })
     };
     let (events, admin) = (listen(arguments.listen, "--listen")?, listen(arguments.admin, "--admin")?);
     let log_level = function.current().config.spec.log_level;
@@ -99,13 +99,12 @@ fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
     Ok(Supervisor { function, cloud, events, admin, console: Console::new(Screen::new(arguments.logs)), log })
 }
 
-/// Text without colours on a terminal, like the console's lines in between; JSON elsewhere.
+/// On a terminal, text without colours, like the console's lines; elsewhere JSON.
 fn log_format() -> LogFormat {
     if io::stdout().is_terminal() { LogFormat::Text } else { LogFormat::Json }
 }
 
-/// The log targets at `level`, without s3s, which logs every refusal as an error, with the request's
-/// headers.
+/// The log targets at `level`, without s3s, which logs every refusal as an error with the request's headers.
 fn targets(level: LogLevel) -> Targets {
     log::targets(level).with_target("s3s", None)
 }

@@ -1,6 +1,6 @@
 //! Writes standard output while a function runs: lines and, on a terminal, one status row below them.
 //!
-//! The status is redrawn in place, with lines above it, and cut to one row of the terminal's current
+//! The status is redrawn in place, with lines above it, and truncated to one row of the terminal's current
 //! width. If standard output is not a terminal, only lines are written, without control characters.
 
 use std::io::{self, IsTerminal, Write};
@@ -15,7 +15,7 @@ const DEFAULT_COLUMNS: usize = 80;
 pub struct Screen {
     /// Whether there is a status row: on a terminal, unless only lines are wanted.
     shows_status: bool,
-    /// The current status, before it is cut to the terminal's width; `None` until it is first drawn.
+    /// The current status, before it is truncated to the terminal's width; `None` until it is first drawn.
     status: Option<String>,
 }
 
@@ -26,18 +26,18 @@ impl Screen {
     }
 
     /// Writes a line, above the status if there is one; control characters become spaces.
-    pub fn line(&self, text: &str) {
+    pub fn print_line(&self, text: &str) {
         let text = without_control(text);
         match &self.status {
             None => write(&format!("{text}\n")),
-            Some(status) => write(&format!("{CLEAR_ROW}{text}\n{}", cut(status, columns()))),
+            Some(status) => write(&format!("{CLEAR_ROW}{text}\n{}", truncate(status, columns()))),
         }
     }
 
     /// Draws the status; without a status row, does nothing.
-    pub fn status(&mut self, text: String) {
+    pub fn set_status(&mut self, text: String) {
         if self.shows_status {
-            write(&format!("{CLEAR_ROW}{}", cut(&text, columns())));
+            write(&format!("{CLEAR_ROW}{}", truncate(&text, columns())));
             self.status = Some(text);
         }
     }
@@ -65,8 +65,8 @@ fn columns() -> usize {
     size.ok().map(|size| size.ws_col.into()).filter(|columns| *columns > 0).unwrap_or(DEFAULT_COLUMNS)
 }
 
-/// The text cut to `columns` characters; if something is cut off, the last one is an ellipsis.
-fn cut(text: &str, columns: usize) -> String {
+/// The text truncated to `columns` characters; if something is removed, the last one is an ellipsis.
+fn truncate(text: &str, columns: usize) -> String {
     if text.chars().count() <= columns {
         return text.to_owned();
     }
@@ -84,14 +84,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_status_takes_no_more_columns_than_there_are() {
+    fn a_status_is_truncated_to_the_columns_of_the_terminal() {
         for (columns, expected) in [(8, "é stored"), (9, "é stored"), (7, "é stor…"), (2, "é…"), (1, "…")] {
-            assert_eq!(cut("é stored", columns), expected);
+            assert_eq!(truncate("é stored", columns), expected);
         }
     }
 
     #[test]
-    fn a_line_commands_no_terminal() {
+    fn control_characters_become_spaces() {
         assert_eq!(without_control("a\x1b[2J b\r\nc\u{9b}2J"), "a [2J b  c 2J");
     }
 }

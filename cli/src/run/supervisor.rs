@@ -1,4 +1,7 @@
-//! Runs the sidecar, watches the files, and rolls the sidecar when the function is edited.
+//! Runs the sidecar, polls the files for edits, and rolls the sidecar when the function is edited.
+//!
+//! One task does this, and only it prints to the console. Calls of the embedded AWS and refusals of the sidecar arrive
+//! through channels; the sidecar's conditions and metrics are read from shared state.
 
 use std::future::pending;
 use std::net::TcpListener;
@@ -18,23 +21,24 @@ use tributary_sidecar::{Dependencies, Drain, Refusal, Sidecar};
 
 use super::cloud::Cloud;
 use super::console::Console;
-use super::function::{Edit, Watched};
+use super::function::{Edit, WatchedFunction};
 use super::mount::Mount;
 use super::targets;
 use crate::Outcome;
 
 /// Interval at which the files are read again and the live count is updated.
-const LOOK: Duration = Duration::from_millis(500);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
 
-/// Refusals that can wait to be printed. If clients are faster than the output, the sidecar drops further ones.
-const UNSHOWN: usize = 1024;
+/// Maximum number of refusals that wait to be printed. If clients are faster than the output, the sidecar drops
+/// further ones.
+const MAX_PENDING_REFUSALS: usize = 1024;
 
-/// No delay, because no load balancer has to notice the end; requests in flight get 10 s to be answered.
+/// No delay, because no load balancer has to notice the shutdown; requests in flight have 10 s to be answered.
 const DRAIN: Drain = Drain { delay: Duration::ZERO, grace: Duration::from_secs(10) };
 
 /// Everything that a run needs: valid files, bound ports, the console.
 pub struct Supervisor {
-    pub function: Watched,
+    pub function: WatchedFunction,
     pub cloud: Cloud,
     pub events: TcpListener,
     pub admin: TcpListener,
@@ -43,12 +47,12 @@ pub struct Supervisor {
     pub log: Option<Log>,
 }
 
-/// How a run ended, which decides the exit code.
-enum End {
+/// The result of the shutdown, which decides the exit code.
+enum Shutdown {
     /// Every request was answered.
-    Answered,
+    Complete,
     /// Requests in flight got no answer.
-    Cut,
+    RequestsAborted,
 }
 
 /// A running sidecar: its task, and the handles to observe and stop it.
@@ -68,91 +72,92 @@ impl Supervisor {
             Err(error) => return Outcome::Failed(format!("can't start threads: {error}\n")),
         };
         match runtime.block_on(self.supervise()) {
-            Ok(End::Answered) => Outcome::Done(String::new()),
-            Ok(End::Cut) => Outcome::Failed(String::new()),
+            Ok(Shutdown::Complete) => Outcome::Done(String::new()),
+            Ok(Shutdown::RequestsAborted) => Outcome::Failed(String::new()),
             Err(error) => Outcome::Failed(format!("{error}\n")),
         }
     }
 
-    async fn supervise(mut self) -> std::io::Result<End> {
+    async fn supervise(mut self) -> std::io::Result<Shutdown> {
         let mut signals = ShutdownSignals::new()?;
         let mut mount = Mount::new(self.function.current())?;
-        let mut stored = self.serve_cloud()?;
+        let mut calls = self.serve_embedded_aws()?;
         let (events, admin) = (self.events.local_addr()?.to_string(), self.admin.local_addr()?.to_string());
-        self.console.start(self.function.current(), &self.cloud, &mount, &events, &admin);
+        self.console.print_start(self.function.current(), &self.cloud, &mount, &events, &admin);
 
-        let mut before = Totals::default();
-        let (report, mut refusals) = mpsc::channel(UNSHOWN);
-        let mut running = self.start(&mount, &report)?;
-        let mut look = tokio::time::interval(LOOK);
+        // The totals of the sidecars before the running one.
+        let mut earlier = Totals::default();
+        let (refusal_tx, mut refusals) = mpsc::channel(MAX_PENDING_REFUSALS);
+        let mut running = self.start_sidecar(&mount, &refusal_tx)?;
+        let mut poll = tokio::time::interval(POLL_INTERVAL);
         loop {
             tokio::select! {
                 () = signals.recv() => break,
-                call = next(&mut stored) => {
-                    if self.tell_first_object(&call) {
-                        stored = None;
+                call = next_call(&mut calls) => {
+                    if self.print_first_object(&call) {
+                        calls = None;
                     }
                 }
-                Some(refusal) = refusals.recv() => self.console.refused(&refusal),
+                Some(refusal) = refusals.recv() => self.console.print_refusal(&refusal),
                 changed = running.conditions.changed() => {
                     if changed.is_ok() {
-                        let now = running.conditions.borrow_and_update().clone();
-                        self.console.conditions(&now);
+                        let conditions = running.conditions.borrow_and_update().clone();
+                        self.console.print_conditions(&conditions);
                     }
                 }
-                _ = look.tick() => {
-                    self.console.count(sum(before, running.metrics.totals()));
-                    if self.look(&mut mount, &running)? {
+                _ = poll.tick() => {
+                    self.console.update_count(sum(earlier, running.metrics.totals()));
+                    if self.apply_edits(&mut mount, &running)? {
                         // As in a cluster: the new sidecar accepts events before the old one is stopped.
-                        let new = self.start(&mount, &report)?;
-                        self.console.forget();
-                        before = sum(before, stop(std::mem::replace(&mut running, new)).await);
+                        let new = self.start_sidecar(&mount, &refusal_tx)?;
+                        self.console.reset_conditions();
+                        earlier = sum(earlier, stop(std::mem::replace(&mut running, new)).await);
                     }
                 }
             }
         }
-        Ok(self.end(running, before, &mut signals, refusals).await)
+        Ok(self.shut_down(running, earlier, &mut signals, refusals).await)
     }
 
-    /// Stops the sidecar when it has answered the requests in flight, or at a second signal; prints the summary.
-    async fn end(
+    /// Stops the sidecar once it has answered the requests in flight, or at a second signal; prints the summary.
+    async fn shut_down(
         &mut self,
         running: Running,
-        before: Totals,
+        earlier: Totals,
         signals: &mut ShutdownSignals,
         mut refusals: Receiver<Refusal>,
-    ) -> End {
+    ) -> Shutdown {
         let metrics = Arc::clone(&running.metrics);
-        self.console.stopping(metrics.requests_in_flight());
+        self.console.print_stopping(metrics.requests_in_flight());
         let (last, unanswered) = tokio::select! {
-            // After its grace period the sidecar ends even if requests are unanswered.
+            // After its grace period the sidecar exits even if requests are unanswered.
             totals = stop(running) => (totals, metrics.requests_in_flight()),
             () = signals.recv() => (metrics.totals(), metrics.requests_in_flight()),
         };
         while let Ok(refusal) = refusals.try_recv() {
-            self.console.refused(&refusal);
+            self.console.print_refusal(&refusal);
         }
-        let place = match &self.cloud {
+        let location = match &self.cloud {
             Cloud::Real => format!("s3://{}", self.function.current().config.spec.s3.bucket),
             Cloud::Embedded(embedded) => embedded.data.display().to_string(),
         };
         if unanswered > 0 {
-            self.console.stopped(unanswered);
+            self.console.print_unanswered(unanswered);
         }
-        self.console.end(sum(before, last), &place);
-        if unanswered == 0 { End::Answered } else { End::Cut }
+        self.console.print_summary(sum(earlier, last), &location);
+        if unanswered == 0 { Shutdown::Complete } else { Shutdown::RequestsAborted }
     }
 
     /// Starts the embedded AWS, if there is one, and subscribes to its calls.
-    fn serve_cloud(&self) -> std::io::Result<Option<broadcast::Receiver<Arc<Call>>>> {
+    fn serve_embedded_aws(&self) -> std::io::Result<Option<broadcast::Receiver<Arc<Call>>>> {
         let Cloud::Embedded(embedded) = &self.cloud else { return Ok(None) };
         let calls = embedded.aws.subscribe();
-        let (aws, listener) = (embedded.aws.clone(), listener(&embedded.listener)?);
+        let (aws, listener) = (embedded.aws.clone(), duplicate_listener(&embedded.listener)?);
         tokio::spawn(async move { aws.serve(listener, pending()).await });
         Ok(Some(calls))
     }
 
-    fn start(&self, mount: &Mount, report: &Sender<Refusal>) -> std::io::Result<Running> {
+    fn start_sidecar(&self, mount: &Mount, refusal_tx: &Sender<Refusal>) -> std::io::Result<Running> {
         let role_changed = Arc::new(Notify::new());
         let dependencies = Dependencies {
             identity: self.cloud.identity(),
@@ -162,66 +167,73 @@ impl Supervisor {
             clock: Arc::new(MachineClock::new()),
             role_changed: Arc::clone(&role_changed),
             drain: DRAIN,
-            // Not for the sidecar to change: the log level comes from the file, and `look` applies its edits.
+            // The sidecar must not change the log level: it comes from the file, and `apply_edits` applies its edits.
             log: None,
         };
-        let sidecar = Sidecar::new(self.function.current().config.clone(), dependencies).with_refusals(report.clone());
+        let sidecar =
+            Sidecar::new(self.function.current().config.clone(), dependencies).with_refusals(refusal_tx.clone());
         let (conditions, metrics) = (sidecar.conditions().subscribe(), sidecar.metrics());
-        let (events, admin) = (listener(&self.events)?, listener(&self.admin)?);
-        let (stop, stopped) = oneshot::channel();
-        let ending = async {
-            let _ = stopped.await;
+        let (events, admin) = (duplicate_listener(&self.events)?, duplicate_listener(&self.admin)?);
+        let (stop, stop_requested) = oneshot::channel();
+        let shutdown = async {
+            let _ = stop_requested.await;
         };
-        let task = tokio::spawn(sidecar.run(events, admin, ending));
+        let task = tokio::spawn(sidecar.run(events, admin, shutdown));
         Ok(Running { role_changed, conditions, metrics, stop, task })
     }
 
-    /// Applies edits of both files. True if the sidecar must be rolled.
-    fn look(&mut self, mount: &mut Mount, running: &Running) -> std::io::Result<bool> {
-        match self.cloud.look() {
+    /// Applies edits of both files. Returns whether the sidecar must be rolled.
+    fn apply_edits(&mut self, mount: &mut Mount, running: &Running) -> std::io::Result<bool> {
+        match self.cloud.apply_edit() {
             Some(Ok(())) => {
-                self.console.note("edit", "the accounts file is taken up; a new session is asked for");
+                let message = "the accounts file's changes are applied; the sidecar requests a new session";
+                self.console.print_labelled("edit", message);
                 running.role_changed.notify_one();
             }
-            Some(Err(says)) => self.console.note("problem", &format!("the accounts file: {says}; AWS stays as it was")),
+            Some(Err(error)) => {
+                let message = format!("the accounts file: {error}; the embedded AWS continues unchanged");
+                self.console.print_labelled("problem", &message);
+            }
             None => {}
         }
-        match self.function.look() {
+        match self.function.read_edit() {
             Edit::None => return Ok(false),
-            Edit::Wrong(says) => {
-                self.console.note("problem", &format!("the file: {says}; the function goes on as it was"));
+            Edit::Invalid(error) => {
+                let message = format!("the file: {error}; the function continues unchanged");
+                self.console.print_labelled("problem", &message);
                 return Ok(false);
             }
             Edit::Restored => {
-                self.console.note("fixed", "the file is right again");
+                self.console.print_labelled("fixed", "the file is valid again");
                 return Ok(false);
             }
-            Edit::Secret => {
-                mount.put(self.function.current())?;
-                self.console.note("edit", "the Secrets are taken up");
+            Edit::Secrets => {
+                mount.write(self.function.current())?;
+                self.console.print_labelled("edit", "the Secrets' changes are applied");
                 return Ok(false);
             }
             Edit::Function => {}
         }
-        mount.put(self.function.current())?;
+        mount.write(self.function.current())?;
         if let Some(log) = &self.log {
             log.set(targets(self.function.current().config.spec.log_level));
         }
-        self.console.note("edit", "the function is taken up");
+        self.console.print_labelled("edit", "the function's changes are applied");
         Ok(true)
     }
 
-    /// Prints the file if the call stored an object. True if no further call is of interest.
-    fn tell_first_object(&mut self, call: &Call) -> bool {
+    /// Prints the file if the call stored an object. Returns whether no further call needs to be examined.
+    fn print_first_object(&mut self, call: &Call) -> bool {
         let Cloud::Embedded(embedded) = &self.cloud else { return true };
-        let Some(file) = embedded.file_of(call) else { return false };
-        self.console.first_object(&file);
+        let Some(file) = embedded.stored_file(call) else { return false };
+        self.console.print_first_object(&file);
         true
     }
 }
 
-/// The next call of the embedded AWS, skipping those that were missed; never ready without a subscription.
-async fn next(calls: &mut Option<broadcast::Receiver<Arc<Call>>>) -> Arc<Call> {
+/// The next call of the embedded AWS. Skips the calls that were missed because this task was too slow; waits forever
+/// without a subscription.
+async fn next_call(calls: &mut Option<broadcast::Receiver<Arc<Call>>>) -> Arc<Call> {
     loop {
         match calls {
             None => return pending().await,
@@ -235,7 +247,7 @@ async fn next(calls: &mut Option<broadcast::Receiver<Arc<Call>>>) -> Arc<Call> {
 }
 
 /// Another handle to a socket, which stays bound while sidecars are replaced.
-fn listener(socket: &TcpListener) -> std::io::Result<tokio::net::TcpListener> {
+fn duplicate_listener(socket: &TcpListener) -> std::io::Result<tokio::net::TcpListener> {
     let socket = socket.try_clone()?;
     socket.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(socket)

@@ -1,4 +1,4 @@
-//! The HTTP client of `tributary send`: authenticates events and retries them.
+//! The HTTP client of `tributary send`: authenticates events, sends them, and retries them as client libraries do.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -20,48 +20,49 @@ use sha1::Sha1;
 use tributary_runtime::errors::causes;
 
 use super::Arguments;
-use super::tally::Sent;
+use super::tally::SendResult;
 
-/// Timeout of one attempt. Functions answer within 9 s.
-const ANSWER: Duration = Duration::from_secs(15);
-/// Pause between two attempts, if the answer has no `Retry-After`.
-const PAUSE: Duration = Duration::from_secs(1);
+/// Timeout of one attempt. Functions answer within 9 s, so a longer wait means that something in between fails.
+const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(15);
+/// Delay before the next attempt, if the answer has no `Retry-After`.
+const DEFAULT_RETRY_DELAY: Duration = Duration::from_secs(1);
 
-/// The validated arguments: the URL of events, how to authenticate, how to connect.
-pub struct Given {
-    track: Uri,
-    key: Key,
+/// The validated arguments: where to send events, how to authenticate, how to connect.
+pub struct SendOptions {
+    url: Uri,
+    authentication: Authentication,
     tls: ClientConfig,
     keep_alive: bool,
 }
 
-enum Key {
+enum Authentication {
     None,
-    Write(String),
-    WriteFile(PathBuf),
+    WriteKey(String),
+    WriteKeyFile(PathBuf),
     SignatureFile(PathBuf),
 }
 
-impl Given {
+impl SendOptions {
     /// Validates the arguments and reads the CA certificates.
     ///
     /// # Errors
-    /// One line that says what is wrong with them.
-    pub fn of(arguments: &Arguments) -> Result<Self, String> {
-        let key = match (&arguments.write_key, &arguments.write_key_file, &arguments.signature_file) {
-            (Some(key), ..) => Key::Write(key.clone()),
-            (_, Some(file), _) => Key::WriteFile(file.clone()),
-            (.., Some(file)) => Key::SignatureFile(file.clone()),
-            _ => Key::None,
+    /// One line with the reason, if an argument or a certificate is invalid.
+    pub fn from_arguments(arguments: &Arguments) -> Result<Self, String> {
+        let authentication = match (&arguments.write_key, &arguments.write_key_file, &arguments.signature_file) {
+            (Some(key), ..) => Authentication::WriteKey(key.clone()),
+            (_, Some(file), _) => Authentication::WriteKeyFile(file.clone()),
+            (.., Some(file)) => Authentication::SignatureFile(file.clone()),
+            _ => Authentication::None,
         };
-        let path = if matches!(key, Key::SignatureFile(_)) { "/" } else { "/v1/track" };
-        let wrong = || format!("{} is no address of a function; write it like http://orders.shop.svc", arguments.url);
-        let url: Uri = format!("{}{path}", arguments.url.trim_end_matches('/')).parse().map_err(|_| wrong())?;
+        let path = if matches!(authentication, Authentication::SignatureFile(_)) { "/" } else { "/v1/track" };
+        let invalid_url =
+            || format!("{} is not the URL of a function; write it like http://orders.shop.svc", arguments.url);
+        let url: Uri = format!("{}{path}", arguments.url.trim_end_matches('/')).parse().map_err(|_| invalid_url())?;
         if url.authority().is_none() || !matches!(url.scheme_str(), Some("http" | "https")) || url.path() != path {
-            return Err(wrong());
+            return Err(invalid_url());
         }
         let tls = tls(arguments.ca_file.as_deref(), url.scheme_str() == Some("https"))?;
-        Ok(Self { track: url, key, tls, keep_alive: !arguments.no_keep_alive })
+        Ok(Self { url, authentication, tls, keep_alive: !arguments.no_keep_alive })
     }
 }
 
@@ -69,11 +70,11 @@ fn tls(ca_file: Option<&Path>, is_needed: bool) -> Result<ClientConfig, String> 
     let mut roots = RootCertStore::empty();
     match ca_file {
         Some(path) => {
-            let says = |why: String| format!("{}: {why}", path.display());
-            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| says(error.to_string()))?;
+            let error_in_file = |why: String| format!("{}: {why}", path.display());
+            let certificates = CertificateDer::pem_file_iter(path).map_err(|error| error_in_file(error.to_string()))?;
             for certificate in certificates {
-                let certificate = certificate.map_err(|error| says(error.to_string()))?;
-                roots.add(certificate).map_err(|error| says(error.to_string()))?;
+                let certificate = certificate.map_err(|error| error_in_file(error.to_string()))?;
+                roots.add(certificate).map_err(|error| error_in_file(error.to_string()))?;
             }
         }
         None if is_needed => {
@@ -90,61 +91,61 @@ fn tls(ca_file: Option<&Path>, is_needed: bool) -> Result<ClientConfig, String> 
 #[derive(Clone)]
 pub struct Client {
     http: HttpClient<HttpsConnector<HttpConnector>, Full<Bytes>>,
-    given: Arc<Given>,
+    options: Arc<SendOptions>,
 }
 
 impl Client {
     /// A client without open connections. Without keep-alive, each event opens a new one.
-    pub fn new(given: Given) -> Self {
+    pub fn new(options: SendOptions) -> Self {
         let connector =
-            HttpsConnectorBuilder::new().with_tls_config(given.tls.clone()).https_or_http().enable_http1().build();
-        let idle = if given.keep_alive { usize::MAX } else { 0 };
+            HttpsConnectorBuilder::new().with_tls_config(options.tls.clone()).https_or_http().enable_http1().build();
+        let idle = if options.keep_alive { usize::MAX } else { 0 };
         let http = HttpClient::builder(TokioExecutor::new()).pool_max_idle_per_host(idle).build(connector);
-        Self { http, given: Arc::new(given) }
+        Self { http, options: Arc::new(options) }
     }
 
-    /// Sends an event. After an error, 408, 429 or 5xx it tries again, if that is within `retry` of the start.
-    pub async fn send(&self, body: String, retry: Duration) -> Sent {
-        let begun = Instant::now();
+    /// Sends an event. After an error, 408, 429 or 5xx, retries it as long as the next attempt starts within `retry`.
+    pub async fn send(&self, body: String, retry: Duration) -> SendResult {
+        let start = Instant::now();
         let body = Bytes::from(body);
-        let mut tries = 0;
+        let mut attempts = 0;
         loop {
-            tries += 1;
-            let (answer, pause) = self.try_once(body.clone()).await;
-            let later = match &answer {
+            attempts += 1;
+            let (answer, delay) = self.attempt(body.clone()).await;
+            let is_retryable = match &answer {
                 Ok((status, _)) => matches!(status, 408 | 429 | 500..),
                 Err(_) => true,
             };
-            if !later || begun.elapsed() + pause > retry {
-                return Sent { answer, tries, took: begun.elapsed() };
+            if !is_retryable || start.elapsed() + delay > retry {
+                return SendResult { answer, attempts, duration: start.elapsed() };
             }
-            tokio::time::sleep(pause).await;
+            tokio::time::sleep(delay).await;
         }
     }
 
-    async fn try_once(&self, body: Bytes) -> (Result<(u16, String), String>, Duration) {
+    async fn attempt(&self, body: Bytes) -> (Result<(u16, String), String>, Duration) {
         let exchange = async {
             let request = self.request(body)?;
             let response = self.http.request(request).await.map_err(|error| causes(&error))?;
-            let (status, pause) = (response.status().as_u16(), retry_after(&response));
+            let (status, delay) = (response.status().as_u16(), retry_after(&response));
             let text = response.into_body().collect().await.map_err(|error| causes(&error))?.to_bytes();
-            Ok((status, String::from_utf8_lossy(&text).into_owned(), pause))
+            Ok((status, String::from_utf8_lossy(&text).into_owned(), delay))
         };
-        match tokio::time::timeout(ANSWER, exchange).await {
-            Ok(Ok((status, text, pause))) => (Ok((status, text)), pause),
-            Ok(Err(error)) => (Err(error), PAUSE),
-            Err(_) => (Err(format!("nothing in {ANSWER:?}")), PAUSE),
+        match tokio::time::timeout(ATTEMPT_TIMEOUT, exchange).await {
+            Ok(Ok((status, text, delay))) => (Ok((status, text)), delay),
+            Ok(Err(error)) => (Err(error), DEFAULT_RETRY_DELAY),
+            Err(_) => (Err(format!("timed out after {ATTEMPT_TIMEOUT:?}")), DEFAULT_RETRY_DELAY),
         }
     }
 
     fn request(&self, body: Bytes) -> Result<Request<Full<Bytes>>, String> {
-        let request = Request::post(self.given.track.clone()).header(CONTENT_TYPE, "application/json");
+        let request = Request::post(self.options.url.clone()).header(CONTENT_TYPE, "application/json");
         let bearer = |key: &str| format!("Bearer {}", key.trim_end());
-        let request = match &self.given.key {
-            Key::None => request,
-            Key::Write(key) => request.header(AUTHORIZATION, bearer(key)),
-            Key::WriteFile(path) => request.header(AUTHORIZATION, bearer(&read(path)?)),
-            Key::SignatureFile(path) => request.header("x-signature", sign(read(path)?.trim_end(), &body)),
+        let request = match &self.options.authentication {
+            Authentication::None => request,
+            Authentication::WriteKey(key) => request.header(AUTHORIZATION, bearer(key)),
+            Authentication::WriteKeyFile(path) => request.header(AUTHORIZATION, bearer(&read(path)?)),
+            Authentication::SignatureFile(path) => request.header("x-signature", sign(read(path)?.trim_end(), &body)),
         };
         request.body(Full::new(body)).map_err(|error| error.to_string())
     }
@@ -156,12 +157,12 @@ fn read(path: &Path) -> Result<String, String> {
 
 /// Signs as Segment's webhooks do: HMAC-SHA1 of the body, in hexadecimal.
 fn sign(secret: &str, body: &[u8]) -> String {
-    let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("HMAC takes keys of any length");
+    let mut mac = Hmac::<Sha1>::new_from_slice(secret.as_bytes()).expect("HMAC accepts keys of any length");
     mac.update(body);
     hex::encode(mac.finalize().into_bytes())
 }
 
 fn retry_after<B>(response: &Response<B>) -> Duration {
     let seconds = response.headers().get(RETRY_AFTER).and_then(|value| value.to_str().ok()?.parse().ok());
-    seconds.map_or(PAUSE, Duration::from_secs)
+    seconds.map_or(DEFAULT_RETRY_DELAY, Duration::from_secs)
 }

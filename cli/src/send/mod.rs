@@ -9,15 +9,18 @@ use std::time::{Duration, Instant};
 use clap::ArgGroup;
 use serde_json::json;
 use tokio::task::JoinSet;
-use tokio::time::{Instant as Tick, sleep_until};
+use tokio::time::{Instant as TokioInstant, sleep_until};
 
 use crate::Outcome;
-use client::{Client, Given};
+use client::{Client, SendOptions};
 use tally::Tally;
 
-/// Sends track events to a function, and prints what was answered.
+/// How often progress is printed while events are sent at a rate.
+const PROGRESS_INTERVAL: Duration = Duration::from_secs(10);
+
+/// Sends track events to a function, and prints the answers.
 ///
-/// Prints the answer to a single event, or counts of the answers to several. Fails unless every event is
+/// For a single event, prints the answer; for several, prints how many got each status. Fails unless every event is
 /// answered with 200.
 #[derive(clap::Args)]
 #[command(
@@ -36,11 +39,11 @@ pub struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 1)]
     count: u64,
 
-    /// Events per second, without waiting for earlier answers; by default, one event after the other
+    /// Events per second, sent without waiting for earlier answers; by default, one event after the other
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
     rate: Option<u32>,
 
-    /// Prefix of the events' messageIds; by default a new random one
+    /// Prefix of the events' messageIds; by default, a new random one
     #[arg(long, value_name = "TEXT")]
     prefix: Option<String>,
 
@@ -64,22 +67,22 @@ pub struct Arguments {
     #[arg(long)]
     no_keep_alive: bool,
 
-    /// Seconds during which to retry what may succeed later (errors, 408, 429, 5xx), as client libraries do
+    /// Seconds during which failed attempts that may succeed later (errors, 408, 429, 5xx) are retried
     #[arg(long, value_name = "SECONDS", default_value_t = 0)]
     retry: u64,
 }
 
 /// Sends the events; fails unless all are answered with 200.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let given = match Given::of(arguments) {
-        Ok(given) => given,
-        Err(says) => return Outcome::Usage(says),
+    let options = match SendOptions::from_arguments(arguments) {
+        Ok(options) => options,
+        Err(error) => return Outcome::Usage(error),
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Outcome::Failed(format!("can't start: {error}\n")),
+        Err(error) => return Outcome::Failed(format!("can't start the runtime: {error}\n")),
     };
-    let tally = runtime.block_on(send(arguments, Client::new(given)));
+    let tally = runtime.block_on(send(arguments, Client::new(options)));
     if tally.all_stored() { Outcome::Done(tally.to_string()) } else { Outcome::Failed(tally.to_string()) }
 }
 
@@ -104,25 +107,25 @@ async fn send(arguments: &Arguments, client: Client) -> Tally {
         }
         return tally;
     };
-    let (begin, every) = (Tick::now(), Duration::from_secs(1) / rate);
-    let mut under_way = JoinSet::new();
-    let mut shown = Instant::now();
+    let (start, interval) = (TokioInstant::now(), Duration::from_secs(1) / rate);
+    let mut in_flight = JoinSet::new();
+    let mut last_progress = Instant::now();
     for i in 0..arguments.count {
-        let due = begin + every * u32::try_from(i).unwrap_or(u32::MAX);
+        let due = start + interval * u32::try_from(i).unwrap_or(u32::MAX);
         loop {
             tokio::select! {
                 () = sleep_until(due) => break,
-                Some(Ok(sent)) = under_way.join_next() => tally.add(sent),
+                Some(Ok(sent)) = in_flight.join_next() => tally.add(sent),
             }
         }
         let (client, body) = (client.clone(), event(i).to_string());
-        under_way.spawn(async move { client.send(body, retry).await });
-        if shown.elapsed() >= Duration::from_secs(10) {
+        in_flight.spawn(async move { client.send(body, retry).await });
+        if last_progress.elapsed() >= PROGRESS_INTERVAL {
             eprintln!("{} of {} events sent; {tally}", i + 1, arguments.count);
-            shown = Instant::now();
+            last_progress = Instant::now();
         }
     }
-    while let Some(sent) = under_way.join_next().await {
+    while let Some(sent) = in_flight.join_next().await {
         sent.into_iter().for_each(|sent| tally.add(sent));
     }
     tally

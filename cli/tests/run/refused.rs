@@ -38,7 +38,7 @@ fn a_refusal_that_comes_again_is_counted() {
         assert_eq!(request(&run.events, "POST /v1/track", "{}").0, 400);
     }
     assert_eq!(request(&run.events, "GET /v1/track", "").0, 405);
-    for expected in ["POST /v1/track 400: ", "the same 3 times more", "GET /v1/track 405: "] {
+    for expected in ["POST /v1/track 400: ", "repeated 3 times", "GET /v1/track 405: "] {
         let line = run.line("refused ");
         assert!(line.starts_with(&format!("refused   {expected}")), "{line}");
     }
