@@ -8,10 +8,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{PATIENCE, example, interrupt, tributary};
+use super::{WAIT_TIMEOUT, example, interrupt, tributary};
 
-/// Pause between two checks of the output.
-const PAUSE: Duration = Duration::from_millis(50);
+/// Interval at which the output is checked.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
 
 /// A run of `orders.yaml` whose output is captured.
 pub struct Capture {
@@ -23,8 +23,8 @@ pub struct Capture {
 }
 
 impl Capture {
-    /// Starts it with these arguments in addition to the file and free ports. `output` is the other end
-    /// of `stdout`.
+    /// Starts the run with these arguments in addition to the file and free ports. `output` is the other end of
+    /// `stdout`.
     pub fn start(arguments: &[&str], stdout: impl Into<Stdio>, output: impl Read + Send + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let mut command = tributary();
@@ -44,17 +44,17 @@ impl Capture {
         self.written.lock().unwrap().clone()
     }
 
-    /// Waits for a line that starts with `start` and returns it. A status may have been on its row before.
+    /// Waits for a line that starts with `start` and returns it. A status that was on the same row before is removed.
     pub fn line(&self, start: &str) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
             let written = String::from_utf8_lossy(&self.written()).into_owned();
             let mut lines = written.lines().map(|line| line.rsplit("\x1b[K").next().unwrap());
             if let Some(line) = lines.find(|line| line.starts_with(start)) {
                 return line.trim_end().to_owned();
             }
-            assert!(Instant::now() < deadline, "no line begins with {start:?}: {written}");
-            std::thread::sleep(PAUSE);
+            assert!(Instant::now() < deadline, "no line starts with {start:?}: {written}");
+            std::thread::sleep(POLL_INTERVAL);
         }
     }
 
@@ -65,7 +65,7 @@ impl Capture {
     }
 
     /// Sends Ctrl-C, expects exit code 0, and returns everything that was written.
-    pub fn end(mut self) -> String {
+    pub fn stop(mut self) -> String {
         interrupt(&self.child);
         assert_eq!(self.child.wait().unwrap().code(), Some(0));
         self.reader.take().unwrap().join().unwrap();
@@ -80,7 +80,7 @@ impl Drop for Capture {
     }
 }
 
-/// Copies until the end of file or an error: a pseudo-terminal whose program has ended gives an error.
+/// Copies until the end of file or an error: reading from a pseudo-terminal fails once its program has exited.
 fn copy(mut from: impl Read, to: &Mutex<Vec<u8>>) {
     let mut buffer = [0; 4096];
     while let Ok(length @ 1..) = from.read(&mut buffer) {

@@ -1,5 +1,4 @@
-//! Runs `tributary run` in a pseudo-terminal, with a terminal emulator that shows what a user would
-//! see.
+//! Runs `tributary run` in a pseudo-terminal, with a terminal emulator that shows what a user would see.
 
 use std::fs::File;
 use std::num::NonZeroU16;
@@ -10,13 +9,13 @@ use rustix::pty::OpenptFlags;
 use rustix::termios::Winsize;
 
 use super::capture::Capture;
-use super::{EVENT, PATIENCE, request};
+use super::{EVENT, WAIT_TIMEOUT, request};
 
 /// Fewer rows than the run prints, so that the screen scrolls from the start, as it does for a user.
 const ROWS: u16 = 12;
 
 /// Long enough for several redraws of the status, which come every 500 ms.
-const A_WHILE: Duration = Duration::from_millis(2_500);
+const SEVERAL_REDRAWS: Duration = Duration::from_millis(2_500);
 
 /// A pseudo-terminal in which a function runs.
 pub struct Terminal {
@@ -49,9 +48,8 @@ impl Terminal {
         self.emulated = written.len();
     }
 
-    /// The visible rows, down to the last one that is not empty, and the number of rows that have scrolled
-    /// away.
-    fn seen(&mut self) -> (Vec<String>, usize) {
+    /// The visible rows, down to the last one that is not empty, and the number of rows that have scrolled away.
+    fn visible_rows(&mut self) -> (Vec<String>, usize) {
         self.emulate();
         let screen = self.emulator.screen();
         let (_, columns) = screen.size();
@@ -62,22 +60,22 @@ impl Terminal {
 
     /// Waits until the last row is a status that `is_expected` accepts, and returns it.
     fn status(&mut self, is_expected: impl Fn(&str) -> bool) -> String {
-        let deadline = Instant::now() + PATIENCE;
+        let deadline = Instant::now() + WAIT_TIMEOUT;
         loop {
-            let (rows, _) = self.seen();
+            let (rows, _) = self.visible_rows();
             if let Some(row) = rows.last().filter(|row| is_status(row) && is_expected(row)) {
                 return row.clone();
             }
-            assert!(Instant::now() < deadline, "the last row is no such status: {rows:#?}");
+            assert!(Instant::now() < deadline, "the last row is not the expected status: {rows:#?}");
             std::thread::sleep(Duration::from_millis(50));
         }
     }
 
     /// Asserts that the screen does not change while nothing happens, although the status is redrawn.
     fn assert_still(&mut self) {
-        let (before, drawn) = (self.seen(), self.emulated);
-        std::thread::sleep(A_WHILE);
-        let after = self.seen();
+        let (before, drawn) = (self.visible_rows(), self.emulated);
+        std::thread::sleep(SEVERAL_REDRAWS);
+        let after = self.visible_rows();
         assert_eq!(after, before, "the screen moves");
         assert!(self.emulated > drawn, "the status is not drawn again");
         let statuses = after.0.iter().filter(|row| is_status(row)).count();
@@ -113,7 +111,7 @@ fn nonzero(number: u16) -> NonZeroU16 {
 }
 
 #[test]
-fn the_status_keeps_to_one_row_of_a_terminal_with_40_or_80_columns() {
+fn the_status_fits_one_row_of_a_terminal_with_40_or_80_columns() {
     for columns in [40, 80] {
         let mut terminal = Terminal::start(columns, &[]);
         let events = terminal.capture.ready();
@@ -127,20 +125,20 @@ fn the_status_keeps_to_one_row_of_a_terminal_with_40_or_80_columns() {
 }
 
 #[test]
-fn news_stand_above_the_status() {
+fn lines_are_printed_above_the_status() {
     let mut terminal = Terminal::start(80, &[]);
     let events = terminal.capture.ready();
     assert_eq!(request(&events, "POST /v1/track", "{}").0, 400);
     terminal.capture.line("refused ");
     terminal.status(|status| status.contains("1 rejected"));
     terminal.assert_still();
-    let (rows, _) = terminal.seen();
+    let (rows, _) = terminal.visible_rows();
     let above = |row: &String| row.starts_with("refused   POST /v1/track 400: ");
     assert!(rows[..rows.len() - 1].iter().any(above), "{rows:#?}");
 
     // The summary does not follow the status on the same row either.
     let Terminal { capture, mut emulator, emulated, .. } = terminal;
-    emulator.process(&capture.end().as_bytes()[emulated..]);
+    emulator.process(&capture.stop().as_bytes()[emulated..]);
     let shown = emulator.screen().contents();
     assert!(shown.lines().last().unwrap().starts_with("0 events stored ("), "{shown}");
 }

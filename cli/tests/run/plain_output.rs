@@ -1,4 +1,4 @@
-//! Tests that the output is plain lines without a status, if it goes to a pipe or includes the log.
+//! Tests that the output is plain lines without a status if it goes to a pipe or includes the log.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ const SEVERAL_REDRAWS: Duration = Duration::from_millis(1_600);
 const BAD_EVENT: &str = "{\"userId\":\"u1\",\"event\":{\"\u{9b}2J\":1}}";
 
 /// Sends an event that is stored and one that is refused, with time for a status before, between and after.
-fn use_it(events: &str) {
+fn exercise(events: &str) {
     std::thread::sleep(SEVERAL_REDRAWS);
     assert_eq!(request(events, "POST /v1/track", EVENT).0, 200);
     std::thread::sleep(SEVERAL_REDRAWS);
@@ -25,10 +25,10 @@ fn assert_plain(output: &str) {
     let control = output.chars().find(|c| c.is_control() && *c != '\n');
     assert_eq!(control, None, "{output:?}");
     // Log lines start with a brace (JSON) or a year (text).
-    let glued = |line: &&str| !line.starts_with(['{', '2']) && line.contains("tributary_sidecar::");
-    assert_eq!(output.lines().find(glued), None);
+    let joined = |line: &&str| !line.starts_with(['{', '2']) && line.contains("tributary_sidecar::");
+    assert_eq!(output.lines().find(joined), None);
     assert!(output.contains("\nrefused "), "{output}");
-    assert!(!output.contains("\nfixed "), "nothing was wrong: {output}");
+    assert!(!output.contains("\nfixed "), "there was no problem to fix: {output}");
     assert!(output.lines().last().unwrap().starts_with("1 event stored (0 already there), 1 object of "), "{output}");
 }
 
@@ -37,15 +37,15 @@ fn a_pipe_gets_plain_lines() {
     for arguments in [&[][..], &["--logs"]] {
         let (output, stdout) = std::io::pipe().unwrap();
         let capture = Capture::start(arguments, stdout, output);
-        use_it(&capture.ready());
-        assert_plain(&capture.end());
+        exercise(&capture.ready());
+        assert_plain(&capture.stop());
     }
 }
 
 #[test]
-fn with_logs_a_terminal_gets_plain_lines_too() {
+fn a_terminal_gets_plain_lines_with_logs() {
     let terminal = Terminal::start(80, &["--logs"]);
-    use_it(&terminal.capture.ready());
+    exercise(&terminal.capture.ready());
     // The terminal driver turns each \n into \r\n.
-    assert_plain(&terminal.capture.end().replace("\r\n", "\n"));
+    assert_plain(&terminal.capture.stop().replace("\r\n", "\n"));
 }

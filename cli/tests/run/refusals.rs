@@ -31,7 +31,7 @@ fn a_refused_request_is_shown_with_its_reason() {
 }
 
 #[test]
-fn a_refusal_that_comes_again_is_counted() {
+fn a_repeated_refusal_is_counted() {
     let run = Run::start(false);
     run.line("ready ");
     for _ in 0..4 {
@@ -42,7 +42,7 @@ fn a_refusal_that_comes_again_is_counted() {
         let line = run.line("refused ");
         assert!(line.starts_with(&format!("refused   {expected}")), "{line}");
     }
-    let (_folder, summary) = run.end();
+    let (_folder, summary) = run.stop();
     assert!(summary.contains("4 rejected, 5 requests refused;"), "{summary}");
 }
 
@@ -50,7 +50,7 @@ fn a_refusal_that_comes_again_is_counted() {
 fn a_request_without_a_write_key_is_shown() {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(example("clickstream.yaml"), folder.path().join("orders.yaml")).unwrap();
-    let run = Run::again(folder, false);
+    let run = Run::start_in(folder, false);
     run.line("ready ");
     let (status, answer) = run.send();
     assert_eq!(status, 401, "{answer}");
@@ -76,7 +76,7 @@ fn each_refused_event_of_a_batch_is_shown() {
 }
 
 #[test]
-fn an_event_that_cannot_be_stored_now_is_shown() {
+fn an_event_that_can_not_be_stored_is_shown() {
     let run = Run::start(true);
     run.line("ready ");
     run.edit("accounts.yaml", "faults: []", "faults: [{service: s3, operation: PutObject, action: {error: SlowDown}}]");

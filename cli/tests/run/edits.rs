@@ -1,0 +1,170 @@
+//! Tests of edits while a function runs: of its file and of the accounts file, valid and invalid.
+
+use std::fs;
+use std::time::{Duration, Instant};
+
+use super::{Run, WAIT_TIMEOUT, example};
+
+/// Replaces `valid` with `invalid` in a file, expects a line `problem` that contains the condition and the detail, and
+/// undoes the edit.
+fn break_and_fix(file: &str, valid: &str, invalid: &str, condition: &str, detail: &str) {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.send_until_stored();
+    fs::remove_file(run.object()).unwrap();
+
+    run.edit(file, valid, invalid);
+    run.line("edit ");
+    // Events are sent, because some mismatches are only found by an upload.
+    let deadline = Instant::now() + WAIT_TIMEOUT;
+    let answer = loop {
+        let (status, answer) = run.send();
+        if status == 503 {
+            break answer;
+        }
+        assert!(Instant::now() < deadline, "no event is refused: {status} {answer}");
+        let _ = fs::remove_file(run.object());
+        std::thread::sleep(Duration::from_millis(100));
+    };
+    let line = run.line("problem ");
+    assert!(line.contains(condition) && line.contains(detail), "{line}");
+    // The client gets only the reason; the whole message is for the function's owner, on the screen.
+    let reason = condition.rsplit(' ').next().unwrap();
+    assert!(answer.contains(reason) && !answer.contains(detail), "{answer}");
+
+    run.edit(file, invalid, valid);
+    run.send_until_stored();
+    run.line("fixed ");
+    assert!(run.object().exists());
+}
+
+#[test]
+fn a_bucket_in_another_region_is_reported_and_fixed_without_a_restart() {
+    break_and_fix("accounts.yaml", "region: us-west-2", "region: eu-west-1", "BucketWritable WrongRegion", "eu-west-1");
+}
+
+#[test]
+fn a_missing_bucket_is_reported_and_fixed_without_a_restart() {
+    break_and_fix(
+        "accounts.yaml",
+        "      orders-lake:\n",
+        "      other-lake:\n",
+        "BucketWritable NoSuchBucket",
+        "orders-lake",
+    );
+}
+
+#[test]
+fn a_role_without_write_permission_is_reported_and_fixed_without_a_restart() {
+    break_and_fix(
+        "accounts.yaml",
+        "Action: s3:PutObject",
+        "Action: s3:GetObject",
+        "BucketWritable AccessDenied",
+        "s3:PutObject",
+    );
+}
+
+#[test]
+fn a_wrong_external_id_is_reported_and_fixed_without_a_restart() {
+    // A session is used until it expires, so events are refused only if the ID is wrong at the start.
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("orders.yaml", "change-me-", "another-one-");
+    run.line("edit ");
+    let warning = run.line("warning ");
+    assert!(warning.contains("RoleAssumed RenewalFailing") && warning.contains("traffic stops at"), "{warning}");
+    assert_eq!(run.send().0, 200, "the old session is still valid");
+    run.edit("orders.yaml", "another-one-", "change-me-");
+    run.line("fixed     RoleAssumed");
+    run.edit("orders.yaml", "change-me-", "another-one-");
+    run.line("warning ");
+    let (folder, _) = run.stop();
+
+    let run = Run::start_in(folder, true);
+    let problem = run.line("problem ");
+    assert!(problem.contains("RoleAssumed AccessDenied") && problem.contains("sts:ExternalId"), "{problem}");
+    let (status, answer) = run.send();
+    // The screen is for the function's owner; the answer goes to any sender and gives no details.
+    assert!(
+        status == 503 && answer.contains("AccessDenied") && !answer.contains("sts:ExternalId"),
+        "{status} {answer}"
+    );
+    assert!(!problem.contains("another-one-") && !answer.contains("another-one-"));
+    run.edit("orders.yaml", "another-one-", "change-me-");
+    run.send_until_stored();
+    run.line("fixed ");
+}
+
+#[test]
+fn an_edited_function_is_rolled_and_an_invalid_edit_changes_nothing() {
+    let run = Run::start(false);
+    run.line("ready ");
+    run.edit("orders.yaml", "prefix: segment/", "prefix: Segment Events");
+    let problem = run.line("problem ");
+    assert!(problem.contains("spec.s3.prefix") && problem.contains("Segment Events"), "{problem}");
+    assert_eq!(run.send().0, 200);
+    assert!(run.object().exists());
+
+    run.edit("orders.yaml", "prefix: Segment Events", "prefix: events/");
+    run.line("edit ");
+    run.line("ready ");
+    assert_eq!(run.send().0, 200);
+    assert!(run.folder.path().join("tributary-data/orders-lake/events/track/1767225600000-m-1.json").exists());
+}
+
+#[test]
+fn an_edited_write_key_is_applied_without_a_roll() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(example("clickstream.yaml"), folder.path().join("orders.yaml")).unwrap();
+    let run = Run::start_in(folder, false);
+    run.line("ready ");
+    let (status, answer) = run.send();
+    assert!(status == 401 && answer.contains("unauthorized"), "{status} {answer}");
+    run.edit("orders.yaml", "    change-me-write-key\n", "    change-me-write-key\n    second-key\n");
+    assert!(run.line("edit ").contains("Secrets"));
+    run.edit("orders.yaml", "writeKeys: |", "otherKeys: |");
+    let problem = run.line("problem ");
+    assert!(problem.contains("IngestConfigured WriteKeyNotFound") && problem.contains("writeKeys"), "{problem}");
+    assert_eq!(run.send().0, 503);
+    run.edit("orders.yaml", "otherKeys: |", "writeKeys: |");
+    run.line("fixed ");
+    assert_eq!(run.send().0, 401);
+}
+
+#[test]
+fn a_change_of_the_roles_external_id_is_reported_immediately() {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("accounts.yaml", "externalId: change-me-", "externalId: another-one-");
+    let warning = run.line("warning ");
+    assert!(warning.contains("RoleAssumed RenewalFailing") && warning.contains("traffic stops at"), "{warning}");
+    assert_eq!(run.send().0, 200, "the old session is still valid");
+    run.edit("accounts.yaml", "externalId: another-one-", "externalId: change-me-");
+    run.line("fixed     RoleAssumed");
+}
+
+#[test]
+fn a_function_whose_role_does_not_require_an_external_id_is_never_ready() {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("accounts.yaml", "        externalId: ", "        # externalId: ");
+    let problem = run.line("problem ");
+    assert!(problem.contains("ExternalIdEnforced NotEnforced"), "{problem}");
+    let (status, answer) = run.send();
+    assert!(status == 503 && answer.contains("NotEnforced"), "{status} {answer}");
+    let (folder, _) = run.stop();
+
+    // The same if the role is like that at the start.
+    let run = Run::start_in(folder, true);
+    let line = run.line("");
+    let mut lines = vec![line];
+    while !lines.last().is_some_and(|line| line.starts_with("problem ")) {
+        lines.push(run.line(""));
+    }
+    assert!(lines.iter().all(|line| !line.starts_with("ready ")), "{lines:?}");
+    assert_eq!(run.send().0, 503);
+    run.edit("accounts.yaml", "        # externalId: ", "        externalId: ");
+    run.line("ready ");
+    run.send_until_stored();
+}
