@@ -36,11 +36,11 @@ pub(crate) fn error(service: Service, code: &str, message: &str, request_id: &st
         }
         Service::PodIdentity => ("application/json", serde_json::json!({"code": code, "message": message}).to_string()),
     };
-    respond(status, kind, body)
+    text_response(status, kind, body)
 }
 
 /// An answer with a text body of this content type.
-pub(crate) fn respond(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
+pub(crate) fn text_response(status: StatusCode, content_type: &'static str, body: String) -> Response<Body> {
     let mut response = Response::new(Body::from(body));
     *response.status_mut() = status;
     let content_type = HeaderValue::from_static(content_type);
@@ -82,7 +82,7 @@ pub(crate) fn escape(text: &str) -> String {
     out
 }
 
-/// The body of an answer that is in memory, as those built here are; empty for a stream.
-pub(crate) fn whole(response: &Response<Body>) -> Bytes {
+/// The body of an answer, if it is in memory, as for the answers built here; empty for a stream.
+pub(crate) fn body_bytes(response: &Response<Body>) -> Bytes {
     response.body().bytes().unwrap_or_default()
 }

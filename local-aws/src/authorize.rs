@@ -5,9 +5,9 @@
 
 use crate::accounts::{Accounts, Bucket, Role};
 use crate::caller::Caller;
-use crate::policy::{Ask, Naming, Verdict};
+use crate::policy::{AccessRequest, Decision, PrincipalMatch};
 
-/// Why an action is denied; decides how AWS's message ends.
+/// Why an action is denied, which determines the end of AWS's message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum DenialReason {
     /// A statement of any of the policies denies it.
@@ -22,8 +22,8 @@ pub(crate) enum DenialReason {
 
 impl DenialReason {
     /// AWS's message for the denial.
-    pub(crate) fn message(self, caller: &Caller, ask: Ask<'_>) -> String {
-        let Ask { action, resource, .. } = ask;
+    pub(crate) fn message(self, caller: &Caller, request: AccessRequest<'_>) -> String {
+        let AccessRequest { action, resource, .. } = request;
         let arn = caller.names().arn;
         let because = match self {
             DenialReason::ExplicitDeny => "with an explicit deny in a policy".to_owned(),
@@ -35,64 +35,77 @@ impl DenialReason {
     }
 }
 
-/// Whether the caller's own policies allow it: the user's or role's, and the session policy if there is one.
-pub(crate) fn by_identity(accounts: &Accounts, caller: &Caller, ask: Ask<'_>) -> Result<(), DenialReason> {
-    within_session(caller, ask)?;
+/// Whether the caller's own policies allow the request: the user's or role's, and the session policy if there is one.
+pub(crate) fn by_identity_policies(
+    accounts: &Accounts,
+    caller: &Caller,
+    request: AccessRequest<'_>,
+) -> Result<(), DenialReason> {
+    by_session_policy(caller, request)?;
     let own = caller.policy(accounts);
-    match own.map_or(Verdict::Silent, |policy| policy.evaluate(ask, caller.names())) {
-        Verdict::Denied => Err(DenialReason::ExplicitDeny),
-        Verdict::Silent => Err(DenialReason::IdentityPolicy),
-        Verdict::Allowed(_) => Ok(()),
+    match own.map_or(Decision::ImplicitDeny, |policy| policy.evaluate(request, caller.names())) {
+        Decision::ExplicitDeny => Err(DenialReason::ExplicitDeny),
+        Decision::ImplicitDeny => Err(DenialReason::IdentityPolicy),
+        Decision::Allow(_) => Ok(()),
     }
 }
 
-fn within_session(caller: &Caller, ask: Ask<'_>) -> Result<(), DenialReason> {
-    let verdict = caller.session_policy().map(|p| p.evaluate(ask, caller.names()));
-    match verdict {
-        Some(Verdict::Denied) => Err(DenialReason::ExplicitDeny),
-        Some(Verdict::Silent) => Err(DenialReason::SessionPolicy),
-        Some(Verdict::Allowed(_)) | None => Ok(()),
+fn by_session_policy(caller: &Caller, request: AccessRequest<'_>) -> Result<(), DenialReason> {
+    let decision = caller.session_policy().map(|p| p.evaluate(request, caller.names()));
+    match decision {
+        Some(Decision::ExplicitDeny) => Err(DenialReason::ExplicitDeny),
+        Some(Decision::ImplicitDeny) => Err(DenialReason::SessionPolicy),
+        Some(Decision::Allow(_)) | None => Ok(()),
     }
 }
 
 /// Whether the caller may act on a bucket or an object in it. Within an account, either the caller's
 /// own policy or the bucket's must allow it; across accounts, both. A session policy limits the caller
 /// in any case.
-pub(crate) fn on_bucket(
+pub(crate) fn bucket_access(
     accounts: &Accounts,
     caller: &Caller,
     bucket: &Bucket,
-    ask: Ask<'_>,
+    request: AccessRequest<'_>,
 ) -> Result<(), DenialReason> {
     let policy = bucket.policy.as_ref();
-    let verdict = policy.map_or(Verdict::Silent, |p| p.evaluate(ask, caller.names()));
-    let by_identity = by_identity(accounts, caller, ask);
-    if verdict == Verdict::Denied || by_identity == Err(DenialReason::ExplicitDeny) {
+    let decision = policy.map_or(Decision::ImplicitDeny, |p| p.evaluate(request, caller.names()));
+    let identity_result = by_identity_policies(accounts, caller, request);
+    if decision == Decision::ExplicitDeny || identity_result == Err(DenialReason::ExplicitDeny) {
         return Err(DenialReason::ExplicitDeny);
     }
     if caller.names().account != bucket.owner {
-        by_identity?;
-        return match verdict {
-            Verdict::Allowed(_) => Ok(()),
-            Verdict::Silent | Verdict::Denied => Err(DenialReason::ResourcePolicy),
+        identity_result?;
+        return match decision {
+            Decision::Allow(_) => Ok(()),
+            Decision::ImplicitDeny | Decision::ExplicitDeny => Err(DenialReason::ResourcePolicy),
         };
     }
-    match verdict {
+    match decision {
         // A policy that names the account delegates the decision to the account's own policies.
-        Verdict::Allowed(Naming::Direct) => within_session(caller, ask),
-        _ => by_identity,
+        Decision::Allow(PrincipalMatch::Direct) => by_session_policy(caller, request),
+        _ => identity_result,
     }
 }
 
 /// Whether the caller may assume a role. The trust policy must allow it, and the caller's own policy
 /// too, unless the trust policy names a caller of the same account directly.
-pub(crate) fn on_role(accounts: &Accounts, caller: &Caller, role: &Role, ask: Ask<'_>) -> Result<(), DenialReason> {
-    let by_identity = by_identity(accounts, caller, ask);
+pub(crate) fn role_assumption(
+    accounts: &Accounts,
+    caller: &Caller,
+    role: &Role,
+    request: AccessRequest<'_>,
+) -> Result<(), DenialReason> {
+    let identity_result = by_identity_policies(accounts, caller, request);
     let same_account = caller.names().account == role.account;
-    match role.trust.evaluate(ask, caller.names()) {
-        Verdict::Denied => Err(DenialReason::ExplicitDeny),
-        Verdict::Silent => Err(DenialReason::ResourcePolicy),
-        Verdict::Allowed(Naming::Direct) if same_account && by_identity == Err(DenialReason::IdentityPolicy) => Ok(()),
-        Verdict::Allowed(_) => by_identity,
+    match role.trust.evaluate(request, caller.names()) {
+        Decision::ExplicitDeny => Err(DenialReason::ExplicitDeny),
+        Decision::ImplicitDeny => Err(DenialReason::ResourcePolicy),
+        Decision::Allow(PrincipalMatch::Direct)
+            if same_account && identity_result == Err(DenialReason::IdentityPolicy) =>
+        {
+            Ok(())
+        }
+        Decision::Allow(_) => identity_result,
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use crate::accounts::{Accounts, User};
-use crate::policy::{Names, Policy};
+use crate::policy::{CallerNames, Policy};
 use crate::sessions::Session;
 
 /// The user or session whose credentials signed a request.
@@ -15,12 +15,14 @@ pub(crate) enum Caller {
 
 impl Caller {
     /// The account and the ARNs by which policies can name the caller.
-    pub(crate) fn names(&self) -> Names<'_> {
+    pub(crate) fn names(&self) -> CallerNames<'_> {
         match self {
-            Caller::User(user) => Names { account: &user.account, arn: &user.arn, role_arn: None },
-            Caller::Session(session) => {
-                Names { account: &session.account, arn: &session.assumed_role_arn, role_arn: Some(&session.role_arn) }
-            }
+            Caller::User(user) => CallerNames { account: &user.account, arn: &user.arn, role_arn: None },
+            Caller::Session(session) => CallerNames {
+                account: &session.account,
+                arn: &session.assumed_role_arn,
+                role_arn: Some(&session.role_arn),
+            },
         }
     }
 

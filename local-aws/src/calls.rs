@@ -10,9 +10,9 @@ use serde::Deserialize;
 use tokio::sync::broadcast;
 
 /// Maximum number of calls kept in full; older ones are only counted.
-const KEPT: usize = 10_000;
-/// Number of calls that a slow subscriber may be behind before it misses some.
-const BACKLOG: usize = 1024;
+const MAX_RECORDED_CALLS: usize = 10_000;
+/// Maximum number of calls by which a subscriber may be behind before it misses some.
+const SUBSCRIBER_CAPACITY: usize = 1024;
 
 /// The service that a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
@@ -63,26 +63,27 @@ pub struct Call {
     pub error_code: Option<String>,
 }
 
-/// Number of calls by service, operation and outcome: `ok`, `cut`, or an error code.
+/// Number of calls by service, operation and outcome: `ok`, `cut` (the connection was closed without an answer), or an
+/// error code.
 pub type Counts = BTreeMap<(Service, &'static str, Cow<'static, str>), u64>;
 
 /// The record of calls of one server.
 pub(crate) struct Calls {
     /// Whether calls are kept in full and sent to subscribers, or only counted.
-    pub(crate) recording: bool,
-    log: Mutex<Log>,
+    pub(crate) records_calls: bool,
+    log: Mutex<CallLog>,
     sender: broadcast::Sender<Arc<Call>>,
 }
 
 #[derive(Default)]
-struct Log {
+struct CallLog {
     latest: VecDeque<Arc<Call>>,
     counts: Counts,
 }
 
 impl Calls {
-    pub(crate) fn new(recording: bool) -> Calls {
-        Calls { recording, log: Mutex::default(), sender: broadcast::Sender::new(BACKLOG) }
+    pub(crate) fn new(records_calls: bool) -> Calls {
+        Calls { records_calls, log: Mutex::default(), sender: broadcast::Sender::new(SUBSCRIBER_CAPACITY) }
     }
 
     /// Counts a call; if calls are recorded, keeps the result of `call` and sends it to subscribers.
@@ -93,11 +94,11 @@ impl Calls {
         outcome: Cow<'static, str>,
         call: impl FnOnce() -> Call,
     ) {
-        let call = self.recording.then(|| Arc::new(call()));
+        let call = self.records_calls.then(|| Arc::new(call()));
         let mut log = self.log();
         *log.counts.entry((service, operation, outcome)).or_default() += 1;
         if let Some(call) = call {
-            if log.latest.len() == KEPT {
+            if log.latest.len() == MAX_RECORDED_CALLS {
                 log.latest.pop_front();
             }
             log.latest.push_back(Arc::clone(&call));
@@ -119,7 +120,7 @@ impl Calls {
         self.sender.subscribe()
     }
 
-    fn log(&self) -> MutexGuard<'_, Log> {
+    fn log(&self) -> MutexGuard<'_, CallLog> {
         self.log.lock()
     }
 }

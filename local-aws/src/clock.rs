@@ -7,10 +7,10 @@ use parking_lot::RwLock;
 
 /// A handle to a clock; clones read and set the same one.
 #[derive(Clone, Debug)]
-pub struct Clock(Arc<RwLock<State>>);
+pub struct Clock(Arc<RwLock<ClockState>>);
 
 #[derive(Debug)]
-struct State {
+struct ClockState {
     /// The instant to which `wall` and `monotonic` belong.
     anchor: Instant,
     /// This clock's wall time at the anchor; `None` while it follows the machine's clock, with
@@ -22,7 +22,7 @@ struct State {
     speed: f64,
 }
 
-impl State {
+impl ClockState {
     fn elapsed(&self) -> Duration {
         let real = self.anchor.elapsed();
         if self.speed == 1.0 { real } else { real.mul_f64(self.speed) }
@@ -46,17 +46,17 @@ impl Clock {
     /// If `speed` is not a finite number above zero.
     #[must_use]
     pub fn scaled(start: SystemTime, speed: f64) -> Clock {
-        Clock::with(Some(start), checked(speed))
+        Clock::with(Some(start), assert_valid_speed(speed))
     }
 
     fn with(wall: Option<SystemTime>, speed: f64) -> Clock {
-        Clock(Arc::new(RwLock::new(State { anchor: Instant::now(), wall, monotonic: Duration::ZERO, speed })))
+        Clock(Arc::new(RwLock::new(ClockState { anchor: Instant::now(), wall, monotonic: Duration::ZERO, speed })))
     }
 
     /// The current wall time.
     #[must_use]
     pub fn now(&self) -> SystemTime {
-        self.read(State::now)
+        self.read(ClockState::now)
     }
 
     /// How long this clock has run, on its own scale; [`Clock::set`] does not change it.
@@ -73,7 +73,7 @@ impl Clock {
 
     /// Sets the wall time to `now`; the clock runs on from there.
     pub fn set(&self, now: SystemTime) {
-        self.anchor(|state| state.wall = Some(now));
+        self.update(|state| state.wall = Some(now));
     }
 
     /// Makes the clock run `speed` times as fast as the machine's from now on.
@@ -81,19 +81,19 @@ impl Clock {
     /// # Panics
     /// If `speed` is not a finite number above zero.
     pub fn set_speed(&self, speed: f64) {
-        let speed = checked(speed);
-        self.anchor(|state| {
+        let speed = assert_valid_speed(speed);
+        self.update(|state| {
             state.wall = Some(state.now());
             state.speed = speed;
         });
     }
 
-    fn read<T>(&self, of: impl FnOnce(&State) -> T) -> T {
+    fn read<T>(&self, of: impl FnOnce(&ClockState) -> T) -> T {
         of(&self.0.read())
     }
 
     /// Applies `change`, with the anchor moved to the present.
-    fn anchor(&self, change: impl FnOnce(&mut State)) {
+    fn update(&self, change: impl FnOnce(&mut ClockState)) {
         let mut state = self.0.write();
         let elapsed = state.elapsed();
         state.monotonic += elapsed;
@@ -102,16 +102,19 @@ impl Clock {
     }
 }
 
-fn checked(speed: f64) -> f64 {
+fn assert_valid_speed(speed: f64) -> f64 {
     assert!(speed.is_finite() && speed > 0.0, "a clock's speed is a finite number above zero, not {speed}");
     speed
 }
 
-/// A time in UTC as ISO 8601, to the second.
+/// The timestamp of a time; the Unix epoch if it is outside jiff's range.
+pub(crate) fn timestamp(time: SystemTime) -> jiff::Timestamp {
+    jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH)
+}
+
+/// A time in UTC as ISO 8601, without fractions of a second, as AWS formats expiries.
 pub(crate) fn iso8601(time: SystemTime) -> String {
-    let seconds = time.duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default().as_secs();
-    let seconds = i64::try_from(seconds).unwrap_or(i64::MAX);
-    jiff::Timestamp::from_second(seconds).unwrap_or(jiff::Timestamp::MAX).to_string()
+    timestamp(time).strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
 #[cfg(test)]
@@ -124,13 +127,13 @@ mod tests {
     fn a_scaled_clock_runs_faster() {
         let clock = Clock::scaled(SystemTime::UNIX_EPOCH + NEW_YEAR, 10_000.0);
         std::thread::sleep(Duration::from_millis(5));
-        let gone = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - NEW_YEAR;
-        assert!(gone >= Duration::from_secs(50), "{gone:?}");
+        let elapsed = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - NEW_YEAR;
+        assert!(elapsed >= Duration::from_secs(50), "{elapsed:?}");
         assert_eq!(clock.real_duration(Duration::from_secs(10)), Duration::from_millis(1));
     }
 
     #[test]
-    fn setting_moves_the_wall_and_leaves_the_monotonic_time() {
+    fn setting_changes_the_wall_time_only() {
         let clock = Clock::real();
         let before = clock.monotonic();
         clock.set(clock.now() + Duration::from_secs(7200));
@@ -140,11 +143,11 @@ mod tests {
     }
 
     #[test]
-    fn a_change_of_speed_jumps_nowhere() {
+    fn a_change_of_speed_keeps_the_time() {
         let clock = Clock::scaled(SystemTime::UNIX_EPOCH + NEW_YEAR, 1.0);
         clock.set_speed(1000.0);
-        let gone = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - NEW_YEAR;
-        assert!(gone < Duration::from_secs(60), "{gone:?}");
+        let elapsed = clock.now().duration_since(SystemTime::UNIX_EPOCH).unwrap() - NEW_YEAR;
+        assert!(elapsed < Duration::from_secs(60), "{elapsed:?}");
         std::thread::sleep(Duration::from_millis(5));
         assert!(clock.monotonic() >= Duration::from_secs(5));
     }

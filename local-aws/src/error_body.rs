@@ -15,63 +15,68 @@ use crate::clock::iso8601;
 use crate::identity::MAX_SKEW;
 use crate::s3::BUCKET_REGION;
 use crate::sts;
-use crate::target::Target;
+use crate::target::CallTarget;
 
-/// The answer as the service would send it; successful answers are unchanged.
-pub(crate) fn finished(response: Response<Body>, target: &Target, context: &CallContext) -> Response<Body> {
+/// Completes an error answer as the service would send it. Successful answers are unchanged.
+pub(crate) fn complete(response: Response<Body>, target: &CallTarget, context: &CallContext) -> Response<Body> {
     if response.status().as_u16() < 300 {
         return response;
     }
-    let body = answer::whole(&response);
+    let body = answer::body_bytes(&response);
     let xml = String::from_utf8_lossy(&body);
     match target.service {
-        Service::S3 => complete(response, &xml, target, context),
+        Service::S3 => complete_s3_error(response, &xml, target, context),
         Service::Sts if !xml.contains("<ErrorResponse") => {
-            let error = sts::translate(element(&xml, "Code").unwrap_or_default());
+            let error = sts::from_s3_code(element(&xml, "Code").unwrap_or_default());
             answer::error(Service::Sts, error.code, &error.message, &context.request_id)
         }
         Service::Sts | Service::PodIdentity => response,
     }
 }
 
-fn complete(mut response: Response<Body>, xml: &str, target: &Target, context: &CallContext) -> Response<Body> {
+fn complete_s3_error(
+    mut response: Response<Body>,
+    xml: &str,
+    target: &CallTarget,
+    context: &CallContext,
+) -> Response<Body> {
     let code = element(xml, "Code").unwrap_or_default();
     let region = response.headers().get(BUCKET_REGION).and_then(|region| region.to_str().ok());
-    let mut more = String::new();
+    let mut additions = String::new();
     if element(xml, "Message").is_none() {
-        more.push_str(&format!("<Message>{}</Message>", sentence(code)));
+        additions.push_str(&format!("<Message>{}</Message>", default_message(code)));
     }
     match (code, region) {
         ("AuthorizationHeaderMalformed", Some(region)) => {
-            more.push_str(&format!("<Region>{region}</Region>"));
+            additions.push_str(&format!("<Region>{region}</Region>"));
         }
         ("PermanentRedirect", Some(region)) => {
             let bucket = escape(target.bucket.as_deref().unwrap_or_default());
             let suffix = Partition::of_region(region).dns_suffix();
-            more.push_str(&format!("<Endpoint>{bucket}.s3.{region}.{suffix}</Endpoint><Bucket>{bucket}</Bucket>"));
+            additions.push_str(&format!("<Endpoint>{bucket}.s3.{region}.{suffix}</Endpoint><Bucket>{bucket}</Bucket>"));
         }
         ("RequestTimeTooSkewed", _) => {
             if let Some(Skew { signed, received, .. }) = context.skew.get() {
                 let (signed, received) = (escape(signed), iso8601(*received));
-                let most = MAX_SKEW.as_millis();
-                more.push_str(&format!(
+                let max_skew = MAX_SKEW.as_millis();
+                additions.push_str(&format!(
                     "<RequestTime>{signed}</RequestTime><ServerTime>{received}</ServerTime>\
-                     <MaxAllowedSkewMilliseconds>{most}</MaxAllowedSkewMilliseconds>"
+                     <MaxAllowedSkewMilliseconds>{max_skew}</MaxAllowedSkewMilliseconds>"
                 ));
             }
         }
         _ => {}
     }
-    more.push_str(&format!("<RequestId>{}</RequestId></Error>", context.request_id));
-    let xml = xml.replacen("</Error>", &more, 1);
+    additions.push_str(&format!("<RequestId>{}</RequestId></Error>", context.request_id));
+    let xml = xml.replacen("</Error>", &additions, 1);
     *response.body_mut() = Body::from(Bytes::from(xml));
     let kind = HeaderValue::from_static("application/xml");
     response.headers_mut().insert(CONTENT_TYPE, kind);
     response
 }
 
-/// AWS's message for an error to which s3s gives none.
-fn sentence(code: &str) -> &'static str {
+/// AWS's message for an error for which s3s has none.
+fn default_message(code: &str) -> &'static str {
     match code {
         "SignatureDoesNotMatch" => {
             "The request signature we calculated does not match the signature you provided. \
@@ -84,8 +89,8 @@ fn sentence(code: &str) -> &'static str {
 }
 
 /// The code of an error answer, from XML or JSON; its HTTP status if the body has no code.
-pub(crate) fn code(response: &Response<Body>) -> String {
-    let body = answer::whole(response);
+pub(crate) fn error_code(response: &Response<Body>) -> String {
+    let body = answer::body_bytes(response);
     let text = String::from_utf8_lossy(&body);
     let json = || serde_json::from_slice::<serde_json::Value>(&body).ok();
     let code = element(&text, "Code").map(str::to_owned);

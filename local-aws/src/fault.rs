@@ -1,4 +1,4 @@
-//! Fault rules, which make calls fail on demand: errors, lost answers, broken answers, latency.
+//! Fault rules of the accounts file, which make calls fail on demand: errors, lost answers, broken answers, latency.
 
 use std::collections::BTreeMap;
 
@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer};
 
 use crate::calls::Service;
 use crate::error_codes::status_of;
-use crate::target::{OPERATIONS, Target};
+use crate::target::{CallTarget, OPERATIONS};
 
 /// A rule: which calls it applies to, what it does to them, and how often. An absent field matches
 /// every call.
@@ -30,10 +30,10 @@ pub struct Fault {
     /// What happens to the call.
     #[serde(with = "serde_yaml::with::singleton_map")]
     pub action: Action,
-    /// The share of matching calls that it happens to, 0 to 1; absent: all.
+    /// The share of matching calls to which it applies, 0 to 1; absent: all.
     #[serde(default, deserialize_with = "probability")]
     pub probability: Option<f64>,
-    /// How many times it happens; absent: without a limit.
+    /// Maximum number of calls to which it applies; absent: no limit.
     pub count: Option<u64>,
 }
 
@@ -59,7 +59,7 @@ pub enum Action {
     Respond(CannedResponse),
     /// The call is not executed, and no answer comes until the client closes the connection.
     Hang,
-    /// The call takes this many milliseconds more, by the server's clock; later rules apply too.
+    /// The call takes this many milliseconds longer, by the server's clock; later rules apply too.
     LatencyMs(u64),
 }
 
@@ -95,14 +95,14 @@ impl Fault {
     }
 
     /// Whether the rule matches this call, regardless of probability and count.
-    pub(crate) fn hits(&self, target: &Target) -> bool {
-        fn fits(wanted: Option<&String>, actual: Option<&str>) -> bool {
+    pub(crate) fn matches(&self, target: &CallTarget) -> bool {
+        fn is_match(wanted: Option<&String>, actual: Option<&str>) -> bool {
             wanted.is_none_or(|wanted| Some(wanted.as_str()) == actual)
         }
         self.service.is_none_or(|service| service == target.service)
-            && fits(self.operation.as_ref(), Some(target.operation))
-            && fits(self.bucket.as_ref(), target.bucket.as_deref())
-            && fits(self.role.as_ref(), target.role.as_deref())
+            && is_match(self.operation.as_ref(), Some(target.operation))
+            && is_match(self.bucket.as_ref(), target.bucket.as_deref())
+            && is_match(self.role.as_ref(), target.role.as_deref())
             && self.key_prefix.as_ref().is_none_or(|prefix| target.key.starts_with(prefix.as_str()))
             && self.conditional.is_none_or(|conditional| conditional == target.conditional)
     }
@@ -113,7 +113,7 @@ fn operation<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<String
     if OPERATIONS.contains(&name.as_str()) {
         Ok(Some(name))
     } else {
-        Err(D::Error::custom(format!("operation {name:?} is none of {}", OPERATIONS.join(", "))))
+        Err(D::Error::custom(format!("operation {name:?} is not one of {}", OPERATIONS.join(", "))))
     }
 }
 
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn an_answer_is_read_from_a_file() {
+    fn an_action_is_parsed_from_yaml() {
         let text = "action: {respond: {status: 200, headers: {content-type: text/html}, body: <html>}}";
         let fault: Fault = serde_yaml::from_str(text).unwrap();
         let headers = BTreeMap::from([("content-type".to_owned(), "text/html".to_owned())]);

@@ -1,15 +1,15 @@
-//! Decides which faults a call meets: evaluates the current rules in order and counts their uses.
+//! Decides which faults apply to a call: evaluates the current rules in order and counts their uses.
 
 use std::time::Duration;
 
 use parking_lot::Mutex;
 
 use crate::fault::{Action, Fault};
-use crate::target::Target;
+use crate::target::CallTarget;
 
 /// What will happen to one call.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct FaultPlan {
     /// The delay before the call, by the server's clock.
     pub(crate) latency: Duration,
     /// The action of the fault, if any; never a latency.
@@ -20,9 +20,9 @@ pub(crate) struct Plan {
 pub(crate) struct Faults(Mutex<Rules>);
 
 struct Rules {
-    /// Each rule with the number of times that it may still happen.
+    /// Each rule with the number of times that it may still be used.
     rules: Vec<(Fault, u64)>,
-    dice: fastrand::Rng,
+    rng: fastrand::Rng,
 }
 
 impl Faults {
@@ -35,18 +35,18 @@ impl Faults {
     }
 
     /// Plans one call: latencies add up, and the first rule with another action ends the search.
-    pub(crate) fn plan(&self, target: &Target) -> Plan {
+    pub(crate) fn plan(&self, target: &CallTarget) -> FaultPlan {
         let mut rules = self.0.lock();
-        let Rules { rules, dice } = &mut *rules;
-        let mut plan = Plan::default();
-        for (fault, left) in rules.iter_mut() {
-            if *left == 0 || !fault.hits(target) {
+        let Rules { rules, rng } = &mut *rules;
+        let mut plan = FaultPlan::default();
+        for (fault, remaining) in rules.iter_mut() {
+            if *remaining == 0 || !fault.matches(target) {
                 continue;
             }
-            if fault.probability.is_some_and(|share| dice.f64() >= share) {
+            if fault.probability.is_some_and(|share| rng.f64() >= share) {
                 continue;
             }
-            *left -= 1;
+            *remaining -= 1;
             match &fault.action {
                 Action::LatencyMs(ms) => plan.latency += Duration::from_millis(*ms),
                 other => {
@@ -61,11 +61,11 @@ impl Faults {
 
 impl Rules {
     fn new(faults: Vec<Fault>) -> Rules {
-        let times = |fault: &Fault| fault.count.unwrap_or(u64::MAX);
+        let max_uses = |fault: &Fault| fault.count.unwrap_or(u64::MAX);
         Rules {
-            rules: faults.into_iter().map(|f| (f.clone(), times(&f))).collect(),
-            // A fixed seed, so that the same calls in the same order meet the same faults in every run.
-            dice: fastrand::Rng::with_seed(1),
+            rules: faults.into_iter().map(|f| (f.clone(), max_uses(&f))).collect(),
+            // A fixed seed, so that the same calls in the same order get the same faults in every run.
+            rng: fastrand::Rng::with_seed(1),
         }
     }
 }
@@ -75,35 +75,35 @@ mod tests {
     use super::*;
     use crate::calls::Service;
 
-    fn put(bucket: &str) -> Target {
-        Target { bucket: Some(bucket.to_owned()), ..Target::new(Service::S3, "PutObject") }
+    fn put(bucket: &str) -> CallTarget {
+        CallTarget { bucket: Some(bucket.to_owned()), ..CallTarget::new(Service::S3, "PutObject") }
     }
 
     #[test]
-    fn rules_in_order_with_counts() {
+    fn rules_apply_in_order_and_up_to_their_counts() {
         let slow = Fault { count: Some(1), ..Fault::new(Action::LatencyMs(5)) };
         let drop = Fault { bucket: Some("a".to_owned()), count: Some(2), ..Fault::new(Action::StoreThenDrop) };
         let faults = Faults::new(vec![slow, drop]);
         assert_eq!(faults.plan(&put("b")).latency, Duration::from_millis(5));
         let action = Some(Action::StoreThenDrop);
         for expected in [action.clone(), action, None] {
-            assert_eq!(faults.plan(&put("a")), Plan { latency: Duration::ZERO, action: expected });
+            assert_eq!(faults.plan(&put("a")), FaultPlan { latency: Duration::ZERO, action: expected });
         }
     }
 
     #[test]
-    fn a_rule_may_be_for_some_keys_or_for_conditional_calls() {
+    fn a_rule_can_match_a_key_prefix_or_conditional_calls() {
         let some = Fault { key_prefix: Some("identify/".to_owned()), ..Fault::new(Action::Hang) };
         let conditional = Fault { conditional: Some(true), ..Fault::new(Action::Refuse) };
         let faults = Faults::new(vec![some, conditional]);
-        let call = |key: &str, conditional| Target { key: key.to_owned(), conditional, ..put("a") };
+        let call = |key: &str, conditional| CallTarget { key: key.to_owned(), conditional, ..put("a") };
         assert_eq!(faults.plan(&call("identify/1", false)).action, Some(Action::Hang));
         assert_eq!(faults.plan(&call("track/1", true)).action, Some(Action::Refuse));
         assert_eq!(faults.plan(&call("track/1", false)).action, None);
     }
 
     #[test]
-    fn probability_is_a_share() {
+    fn probability_is_the_share_of_matching_calls() {
         let half = Fault { probability: Some(0.5), ..Fault::new(Action::Refuse) };
         let faults = Faults::new(vec![half]);
         let hit = (0..1000).filter(|_| faults.plan(&put("a")).action.is_some()).count();

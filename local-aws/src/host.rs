@@ -7,7 +7,7 @@ use s3s::host::{S3Host, VirtualHost};
 
 use crate::arn::Partition;
 
-/// The domains in front of which a bucket's name may be: AWS's own, and the options' base domains.
+/// The domains to which a bucket's name may be prepended: AWS's own, and the options' base domains.
 #[derive(Clone, Debug)]
 pub(crate) struct Hosts {
     base_domains: Vec<String>,
@@ -21,28 +21,28 @@ impl Hosts {
     /// The bucket that a `Host` header names; `None` for path-style addressing or another service.
     pub(crate) fn bucket<'a>(&self, host: &'a str) -> Option<&'a str> {
         let name = host.rsplit_once(':').map_or(host, |(name, _)| name);
-        let in_base = self.base_domains.iter().find_map(|domain| in_front_of(name, domain));
-        in_base.or_else(|| in_amazon(name)).filter(|bucket| !bucket.is_empty())
+        let in_base_domain = self.base_domains.iter().find_map(|domain| strip_domain(name, domain));
+        in_base_domain.or_else(|| bucket_in_aws_host(name)).filter(|bucket| !bucket.is_empty())
     }
 }
 
-fn in_front_of<'a>(name: &'a str, domain: &str) -> Option<&'a str> {
+fn strip_domain<'a>(name: &'a str, domain: &str) -> Option<&'a str> {
     name.strip_suffix(domain)?.strip_suffix('.')
 }
 
 /// The bucket in an AWS host name: everything before `s3`, `s3.REGION` or `s3.dualstack.REGION`.
-fn in_amazon(name: &str) -> Option<&str> {
+fn bucket_in_aws_host(name: &str) -> Option<&str> {
     let partitions = [Partition::Aws, Partition::China];
-    let name = partitions.into_iter().find_map(|partition| in_front_of(name, partition.dns_suffix()))?;
+    let name = partitions.into_iter().find_map(|partition| strip_domain(name, partition.dns_suffix()))?;
     name.rfind(".s3.").map(|at| &name[..at]).or_else(|| name.strip_suffix(".s3"))
 }
 
 impl S3Host for Hosts {
     fn parse_host_header<'a>(&'a self, host: &'a str) -> S3Result<VirtualHost<'a>> {
-        let named = VirtualHost::new(host);
+        let virtual_host = VirtualHost::new(host);
         Ok(match self.bucket(host) {
-            Some(bucket) => named.with_bucket(bucket),
-            None => named,
+            Some(bucket) => virtual_host.with_bucket(bucket),
+            None => virtual_host,
         })
     }
 }
@@ -52,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_bucket_is_what_stands_before_the_service() {
+    fn the_bucket_is_the_part_before_the_service() {
         let hosts = Hosts::new(vec!["store.test".to_owned(), "s3.internal".to_owned()]);
         for (host, bucket) in [
             ("lake.s3.us-west-2.amazonaws.com", Some("lake")),

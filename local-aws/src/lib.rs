@@ -59,7 +59,7 @@ use host::Hosts;
 use server::Server;
 use state::ServerState;
 
-/// What a [`LocalAws`] is built from.
+/// The settings of a [`LocalAws`].
 #[derive(Debug)]
 pub struct Options {
     /// Accounts with their roles, users, buckets and faults.
@@ -117,19 +117,19 @@ impl LocalAws {
         builder.set_access(hooks.clone());
         builder.set_route(hooks);
         let counter = || Arc::<AtomicU64>::default();
-        let (requests, connections) = (counter(), counter());
+        let (request_count, connection_count) = (counter(), counter());
         LocalAws(Server {
             state,
             service: builder.build(),
             hosts: Arc::new(hosts),
             idle_timeout,
-            requests,
-            connections,
+            request_count,
+            connection_count,
         })
     }
 
     /// Serves `listener` until `shutdown` completes, then closes it and waits at most 5 seconds for
-    /// requests under way.
+    /// requests in flight.
     pub async fn serve(&self, listener: TcpListener, shutdown: impl Future<Output = ()>) {
         self.0.serve(listener, None, shutdown).await;
     }

@@ -30,7 +30,7 @@ pub(crate) struct Key {
 
 /// Why a token is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum TokenError {
     /// It is not a JWT with RS256, or no provider has this issuer, audience and signing key.
     Invalid,
     /// It is valid except that it has expired.
@@ -62,36 +62,36 @@ pub(crate) fn subject<'a>(
     token: &str,
     mut providers: impl Iterator<Item = &'a Provider>,
     now: SystemTime,
-) -> Result<String, Refused> {
-    let (signed, signature) = token.rsplit_once('.').ok_or(Refused::Invalid)?;
-    let (header, claims) = signed.split_once('.').ok_or(Refused::Invalid)?;
-    let (header, claims): (Header, Claims) = (json(header)?, json(claims)?);
-    let signature = bytes(signature)?;
-    let provider = providers.find(|provider| provider.issuer == claims.iss).ok_or(Refused::Invalid)?;
+) -> Result<String, TokenError> {
+    let (signed, signature) = token.rsplit_once('.').ok_or(TokenError::Invalid)?;
+    let (header, claims) = signed.split_once('.').ok_or(TokenError::Invalid)?;
+    let (header, claims): (Header, Claims) = (decode_json(header)?, decode_json(claims)?);
+    let signature = decode(signature)?;
+    let provider = providers.find(|provider| provider.issuer == claims.iss).ok_or(TokenError::Invalid)?;
     let is_for = |audience: &String| match &claims.aud {
         Audience::One(one) => one == audience,
         Audience::Many(many) => many.contains(audience),
     };
     let signed_by = |key: &Key| {
-        let (Ok(n), Ok(e)) = (bytes(&key.n), bytes(&key.e)) else { return false };
+        let (Ok(n), Ok(e)) = (decode(&key.n), decode(&key.e)) else { return false };
         let key = RsaPublicKeyComponents { n, e };
         key.verify(&RSA_PKCS1_2048_8192_SHA256, signed.as_bytes(), &signature).is_ok()
     };
     if header.alg != "RS256" || !provider.audiences.iter().any(is_for) || !provider.keys.iter().any(signed_by) {
-        return Err(Refused::Invalid);
+        return Err(TokenError::Invalid);
     }
     if now >= SystemTime::UNIX_EPOCH + Duration::from_secs(claims.exp) {
-        return Err(Refused::Expired);
+        return Err(TokenError::Expired);
     }
     Ok(claims.sub)
 }
 
-fn bytes(text: &str) -> Result<Vec<u8>, Refused> {
-    URL_SAFE_NO_PAD.decode_to_vec(text).map_err(|_| Refused::Invalid)
+fn decode(text: &str) -> Result<Vec<u8>, TokenError> {
+    URL_SAFE_NO_PAD.decode_to_vec(text).map_err(|_| TokenError::Invalid)
 }
 
-fn json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, Refused> {
-    serde_json::from_slice(&bytes(text)?).map_err(|_| Refused::Invalid)
+fn decode_json<T: for<'de> Deserialize<'de>>(text: &str) -> Result<T, TokenError> {
+    serde_json::from_slice(&decode(text)?).map_err(|_| TokenError::Invalid)
 }
 
 #[cfg(test)]
@@ -112,11 +112,11 @@ mod tests {
         fn provider(&self) -> Provider {
             // An RSAPublicKey (RFC 8017, A.1.1) of 2048 bits: two integers, whose DER headers have a fixed length.
             let key = self.0.public_key().as_ref();
-            let text = |bytes: &[u8]| URL_SAFE_NO_PAD.encode_to_string(bytes);
+            let encode = |bytes: &[u8]| URL_SAFE_NO_PAD.encode_to_string(bytes);
             Provider {
                 issuer: "https://issuer".to_owned(),
                 audiences: vec!["sts.amazonaws.com".to_owned()],
-                keys: vec![Key { n: text(&key[9..265]), e: text(&key[267..]) }],
+                keys: vec![Key { n: encode(&key[9..265]), e: encode(&key[267..]) }],
             }
         }
 
@@ -136,22 +136,22 @@ mod tests {
     }
 
     #[test]
-    fn a_token_is_judged_by_its_signature_issuer_audience_and_end() {
+    fn a_token_is_verified_by_its_signature_issuer_audience_and_expiry() {
         let (issuer, other) = (Issuer::new(), Issuer::new());
         let good = claims("https://issuer", "sts.amazonaws.com", 1000);
         let now = SystemTime::UNIX_EPOCH + Duration::from_secs(999);
-        let judge = |token: &str| subject(token, [issuer.provider()].iter(), now);
-        assert_eq!(judge(&issuer.sign(HEADER, &good)).as_deref(), Ok("system:serviceaccount:shop:orders"));
-        for (token, why) in [
-            (other.sign(HEADER, &good), Refused::Invalid),
-            (issuer.sign(r#"{"alg":"none"}"#, &good), Refused::Invalid),
-            (issuer.sign(HEADER, &claims("https://other", "sts.amazonaws.com", 1000)), Refused::Invalid),
-            (issuer.sign(HEADER, &claims("https://issuer", "kubernetes", 1000)), Refused::Invalid),
-            (issuer.sign(HEADER, &claims("https://issuer", "sts.amazonaws.com", 999)), Refused::Expired),
-            ("plain-token".to_owned(), Refused::Invalid),
-            ("a.b.c".to_owned(), Refused::Invalid),
+        let verify = |token: &str| subject(token, [issuer.provider()].iter(), now);
+        assert_eq!(verify(&issuer.sign(HEADER, &good)).as_deref(), Ok("system:serviceaccount:shop:orders"));
+        for (token, error) in [
+            (other.sign(HEADER, &good), TokenError::Invalid),
+            (issuer.sign(r#"{"alg":"none"}"#, &good), TokenError::Invalid),
+            (issuer.sign(HEADER, &claims("https://other", "sts.amazonaws.com", 1000)), TokenError::Invalid),
+            (issuer.sign(HEADER, &claims("https://issuer", "kubernetes", 1000)), TokenError::Invalid),
+            (issuer.sign(HEADER, &claims("https://issuer", "sts.amazonaws.com", 999)), TokenError::Expired),
+            ("plain-token".to_owned(), TokenError::Invalid),
+            ("a.b.c".to_owned(), TokenError::Invalid),
         ] {
-            assert_eq!(judge(&token), Err(why), "{token}");
+            assert_eq!(verify(&token), Err(error), "{token}");
         }
     }
 }

@@ -17,7 +17,7 @@ use crate::sessions::NewSession;
 use crate::state::ServerState;
 
 /// How long the credentials are valid.
-const LIFETIME: Duration = Duration::from_secs(6 * 3600);
+const CREDENTIALS_LIFETIME: Duration = Duration::from_secs(6 * 3600);
 
 /// ARN of the role that the request's token is for; `None` if the token is missing or not known.
 pub(crate) fn role(state: &ServerState, headers: &HeaderMap) -> Option<String> {
@@ -29,15 +29,21 @@ pub(crate) fn role(state: &ServerState, headers: &HeaderMap) -> Option<String> {
 pub(crate) fn answer(state: &ServerState, parts: &Parts, context: &CallContext) -> Response<Body> {
     let fail = |code, message| answer::error(Service::PodIdentity, code, message, &context.request_id);
     if parts.method != Method::GET {
-        return fail("InvalidRequestException", "credentials are fetched with GET");
+        return fail("InvalidRequestException", "credentials must be requested with GET");
     }
     let accounts = state.accounts();
     let arn = role(state, &parts.headers);
     let Some(role) = arn.and_then(|arn| accounts.roles.get(&arn)) else {
-        return fail("InvalidTokenException", "the token is missing or not a pod's");
+        return fail("InvalidTokenException", "the token is missing or unknown");
     };
     let now = state.clock.now();
-    let new = NewSession { role, name: "eks-local-pod", expires: now + LIFETIME, policy: None, transitive_tags: true };
+    let new = NewSession {
+        role,
+        name: "eks-local-pod",
+        expires: now + CREDENTIALS_LIFETIME,
+        policy: None,
+        transitive_tags: true,
+    };
     let session = state.sessions.issue(new, now);
     let body = serde_json::json!({
         "AccessKeyId": session.access_key_id,
@@ -46,5 +52,5 @@ pub(crate) fn answer(state: &ServerState, parts: &Parts, context: &CallContext) 
         "AccountId": session.account,
         "Expiration": iso8601(session.expires),
     });
-    answer::respond(StatusCode::OK, "application/json", body.to_string())
+    answer::text_response(StatusCode::OK, "application/json", body.to_string())
 }

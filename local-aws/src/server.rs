@@ -1,5 +1,6 @@
-//! The HTTP server: accepts connections and, per request, applies faults, has the service answer, and
-//! records the call.
+//! The HTTP server: accepts connections and, per request, applies faults, passes the request to the service, and
+//! records the call. It has an accept loop of its own, because faults must be able to close a connection at any point
+//! of an answer.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -28,21 +29,22 @@ use tokio_rustls::TlsAcceptor;
 
 use crate::call_context::CallContext;
 use crate::calls::{Call, Service};
+use crate::clock::timestamp;
 use crate::fault::Action;
-use crate::faults::Plan;
+use crate::faults::FaultPlan;
 use crate::host::Hosts;
 use crate::state::ServerState;
+use crate::target::CallTarget;
 use crate::target::Form;
-use crate::target::Target;
 use crate::{answer, error_body, pod_identity};
 
 /// Maximum size of a request's body in bytes, as it is read into memory. S3 accepts 5 GiB per PUT, but
 /// no client of this server sends that.
-const LONGEST_BODY: usize = 64 << 20;
-/// How long requests under way may take after shutdown has started.
-const DRAIN: Duration = Duration::from_secs(5);
+const MAX_BODY_BYTES: usize = 64 << 20;
+/// How long requests in flight may take after the shutdown has started.
+const DRAIN_TIMEOUT: Duration = Duration::from_secs(5);
 /// Timeout of a TLS handshake.
-const HANDSHAKE: Duration = Duration::from_secs(10);
+const HANDSHAKE_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a failed accept, so that a lack of file descriptors, which lasts, does not spin the loop.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(50);
 
@@ -54,10 +56,10 @@ pub(crate) struct Server {
     pub(crate) hosts: Arc<Hosts>,
     /// How long a connection may wait for its next request.
     pub(crate) idle_timeout: Duration,
-    /// Requests so far, to number request IDs.
-    pub(crate) requests: Arc<AtomicU64>,
-    /// Connections so far, to number them in the record of calls.
-    pub(crate) connections: Arc<AtomicU64>,
+    /// Number of requests so far, for request IDs.
+    pub(crate) request_count: Arc<AtomicU64>,
+    /// Number of connections so far, for the record of calls.
+    pub(crate) connection_count: Arc<AtomicU64>,
 }
 
 /// The connection of a request, as it is recorded.
@@ -71,15 +73,15 @@ struct Connection {
 
 /// The error that makes hyper close the connection, without an answer or within its body.
 #[derive(Debug)]
-pub(crate) struct Cut;
+pub(crate) struct ConnectionCut;
 
-impl fmt::Display for Cut {
+impl fmt::Display for ConnectionCut {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("the connection is cut")
+        f.write_str("the connection is closed without a complete answer")
     }
 }
 
-impl std::error::Error for Cut {}
+impl std::error::Error for ConnectionCut {}
 
 impl Server {
     pub(crate) async fn serve(
@@ -94,7 +96,7 @@ impl Server {
             tokio::select! {
                 accepted = listener.accept() => match accepted {
                     Ok((stream, _)) => {
-                        tokio::spawn(self.clone().connection(stream, tls.clone(), graceful.watcher()));
+                        tokio::spawn(self.clone().serve_connection(stream, tls.clone(), graceful.watcher()));
                     }
                     Err(error) => {
                         tracing::warn!(%error, "a connection was not accepted");
@@ -105,23 +107,23 @@ impl Server {
             }
         }
         drop(listener);
-        if tokio::time::timeout(DRAIN, graceful.shutdown()).await.is_err() {
-            tracing::warn!("requests were still under way when the server stopped");
+        if tokio::time::timeout(DRAIN_TIMEOUT, graceful.shutdown()).await.is_err() {
+            tracing::warn!("requests were still in flight when the server stopped");
         }
     }
 
-    async fn connection(self, stream: TcpStream, tls: Option<TlsAcceptor>, watcher: Watcher) {
+    async fn serve_connection(self, stream: TcpStream, tls: Option<TlsAcceptor>, watcher: Watcher) {
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "TCP_NODELAY could not be set");
         }
-        let number = self.connections.fetch_add(1, Ordering::Relaxed);
+        let number = self.connection_count.fetch_add(1, Ordering::Relaxed);
         let Some(tls) = tls else {
-            return self.requests(stream, Connection { number, tls_name: None }, watcher).await;
+            return self.serve_requests(stream, Connection { number, tls_name: None }, watcher).await;
         };
-        match tokio::time::timeout(HANDSHAKE, tls.accept(stream)).await {
+        match tokio::time::timeout(HANDSHAKE_TIMEOUT, tls.accept(stream)).await {
             Ok(Ok(stream)) => {
                 let tls_name = stream.get_ref().1.server_name().map(str::to_owned);
-                self.requests(stream, Connection { number, tls_name }, watcher).await;
+                self.serve_requests(stream, Connection { number, tls_name }, watcher).await;
             }
             // Normal, for example if the client does not trust the certificate.
             Ok(Err(error)) => tracing::debug!(%error, "a TLS handshake failed"),
@@ -130,7 +132,7 @@ impl Server {
     }
 
     /// Answers the requests of one connection until it is closed or idle for too long.
-    async fn requests<S>(self, stream: S, connection: Connection, watcher: Watcher)
+    async fn serve_requests<S>(self, stream: S, connection: Connection, watcher: Watcher)
     where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
@@ -141,30 +143,33 @@ impl Server {
             let (server, connection) = (self.clone(), connection.clone());
             async move { server.answer(request, connection).await }
         });
-        // Normal: a fault cut the connection (recorded as a call), the client closed it, or it was idle.
+        // Normal: a fault closed the connection (recorded as a call), the client closed it, or it was idle.
         if let Err(error) = watcher.watch(http.serve_connection(TokioIo::new(stream), service)).await {
             tracing::debug!(%error, "a connection ended early");
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>, connection: Connection) -> Result<Response<Body>, Cut> {
+    async fn answer(
+        &self,
+        request: Request<Incoming>,
+        connection: Connection,
+    ) -> Result<Response<Body>, ConnectionCut> {
         let (parts, body) = request.into_parts();
-        // Read the whole body before answering: a client that is still writing may never
-        // see an early answer.
-        let body = Limited::new(body, LONGEST_BODY).collect().await;
+        // Read the whole body before answering: a client that is still writing may never see an early answer.
+        let body = Limited::new(body, MAX_BODY_BYTES).collect().await;
         let body = match body {
             Ok(body) => body.to_bytes(),
             Err(error) if error.is::<LengthLimitError>() => {
-                let message = "This server takes objects of up to 64 MiB.";
+                let message = "This server accepts objects of up to 64 MiB.";
                 return Ok(answer::error(Service::S3, "EntityTooLarge", message, ""));
             }
-            Err(_) => return Err(Cut),
+            Err(_) => return Err(ConnectionCut),
         };
-        let (mut target, form) = Target::of(&parts, &body, &self.hosts);
+        let (mut target, form) = CallTarget::parse(&parts, &body, &self.hosts);
         if target.service == Service::PodIdentity {
             target.role = pod_identity::role(&self.state, &parts.headers);
         }
-        let number = self.requests.fetch_add(1, Ordering::Relaxed);
+        let number = self.request_count.fetch_add(1, Ordering::Relaxed);
         let context = Arc::new(CallContext::new(format!("{number:016X}")));
         let length = body.len();
 
@@ -172,25 +177,25 @@ impl Server {
         if !plan.latency.is_zero() {
             tokio::time::sleep(self.state.clock.real_duration(plan.latency)).await;
         }
-        let answered = self.carry_out(plan, &target, (parts, form, body), &context).await;
-        self.record(target, connection, &context, length, answered.as_ref().ok());
-        answered
+        let answer = self.execute(plan, &target, (parts, form, body), &context).await;
+        self.record(target, connection, &context, length, answer.as_ref().ok());
+        answer
     }
 
-    /// Executes the call and answers it, except for what the plan's fault replaces.
-    async fn carry_out(
+    /// Executes and answers the call, except for the steps that the plan's fault replaces.
+    async fn execute(
         &self,
-        plan: Plan,
-        target: &Target,
+        plan: FaultPlan,
+        target: &CallTarget,
         (parts, form, body): (Parts, Option<Form>, Bytes),
         context: &Arc<CallContext>,
-    ) -> Result<Response<Body>, Cut> {
+    ) -> Result<Response<Body>, ConnectionCut> {
         let response = match &plan.action {
-            Some(Action::Refuse) => return Err(Cut),
+            Some(Action::Refuse) => return Err(ConnectionCut),
             Some(Action::Hang) => std::future::pending().await,
             Some(Action::Respond(response)) => return Ok(answer::canned(response)),
             Some(Action::Error(code)) => {
-                let message = "This error was asked for.";
+                let message = "This error was injected by a fault.";
                 answer::error(target.service, code, message, &context.request_id)
             }
             _ if target.service == Service::PodIdentity => pod_identity::answer(&self.state, &parts, context),
@@ -200,22 +205,22 @@ impl Server {
                 if let Some(form) = form {
                     request.extensions_mut().insert(form);
                 }
-                self.service.call(request).await.map_err(|_| Cut)?
+                self.service.call(request).await.map_err(|_| ConnectionCut)?
             }
         };
-        let mut response = error_body::finished(response, target, context);
+        let mut response = error_body::complete(response, target, context);
         match plan.action {
-            Some(Action::StoreThenDrop) => return Err(Cut),
+            Some(Action::StoreThenDrop) => return Err(ConnectionCut),
             Some(Action::InvalidBody) => *response.body_mut() = Body::from("<not xml".to_owned()),
             Some(Action::TruncateBody) => {
-                let whole = answer::whole(&response);
-                *response.body_mut() = Body::from(whole.slice(..whole.len() / 2));
+                let body = answer::body_bytes(&response);
+                *response.body_mut() = Body::from(body.slice(..body.len() / 2));
             }
             Some(Action::CutBody) => {
-                let whole = answer::whole(&response);
-                response.headers_mut().insert(CONTENT_LENGTH, whole.len().into());
-                let half = Frame::data(whole.slice(..whole.len() / 2));
-                let frames = futures_util::stream::iter([Ok(half), Err(Cut)]);
+                let body = answer::body_bytes(&response);
+                response.headers_mut().insert(CONTENT_LENGTH, body.len().into());
+                let half = Frame::data(body.slice(..body.len() / 2));
+                let frames = futures_util::stream::iter([Ok(half), Err(ConnectionCut)]);
                 *response.body_mut() = Body::http_body_unsync(StreamBody::new(frames));
             }
             _ => {}
@@ -227,9 +232,8 @@ impl Server {
             };
             response.headers_mut().insert(name, id);
         }
-        // The SDKs correct their signing time by this header.
-        let now = jiff::Timestamp::try_from(self.state.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&now);
+        // The SDKs correct their signing time with this header.
+        let date = DateTimePrinter::new().timestamp_to_rfc9110_string(&timestamp(self.state.clock.now()));
         if let Some(date) = date.ok().and_then(|date| HeaderValue::from_str(&date).ok()) {
             response.headers_mut().insert(DATE, date);
         }
@@ -238,7 +242,7 @@ impl Server {
 
     fn record(
         &self,
-        target: Target,
+        target: CallTarget,
         connection: Connection,
         context: &CallContext,
         bytes: usize,
@@ -246,7 +250,7 @@ impl Server {
     ) {
         let status = response.map(|response| response.status().as_u16());
         let failed = status.is_some_and(|status| status >= 300);
-        let error_code = response.filter(|_| failed).map(error_body::code);
+        let error_code = response.filter(|_| failed).map(error_body::error_code);
         let outcome = match (&error_code, status) {
             (Some(code), _) => Cow::Owned(code.clone()),
             (None, Some(_)) => Cow::Borrowed("ok"),

@@ -13,9 +13,9 @@ use crate::policy::Policy;
 
 /// How long an expired session is remembered, so that its credentials are reported as expired
 /// rather than unknown.
-const REMEMBERED: Duration = Duration::from_secs(6 * 3600);
+const EXPIRED_RETENTION: Duration = Duration::from_secs(6 * 3600);
 /// Maximum number of sessions; beyond it, the one that expires first is dropped.
-const MOST: usize = 10_000;
+const MAX_SESSIONS: usize = 10_000;
 
 /// An assumed role, with its temporary credentials.
 pub(crate) struct Session {
@@ -56,9 +56,9 @@ impl Sessions {
     pub(crate) fn issue(&self, new: NewSession<'_>, now: SystemTime) -> Arc<Session> {
         let NewSession { role, name, .. } = new;
         let session = Arc::new(Session {
-            access_key_id: format!("ASIA{}", letters(16).to_uppercase()),
-            secret: SecretKey::from(letters(40)),
-            token: letters(356),
+            access_key_id: format!("ASIA{}", random_alphanumeric(16).to_uppercase()),
+            secret: SecretKey::from(random_alphanumeric(40)),
+            token: random_alphanumeric(356),
             expires: new.expires,
             account: role.account.clone(),
             role_arn: role.arn.clone(),
@@ -68,10 +68,10 @@ impl Sessions {
             transitive_tags: new.transitive_tags,
         });
         let mut sessions = self.0.write();
-        if sessions.len() >= MOST {
-            sessions.retain(|_, old| old.expires + REMEMBERED > now);
+        if sessions.len() >= MAX_SESSIONS {
+            sessions.retain(|_, old| old.expires + EXPIRED_RETENTION > now);
         }
-        if sessions.len() >= MOST {
+        if sessions.len() >= MAX_SESSIONS {
             let first = sessions.values().min_by_key(|old| old.expires);
             if let Some(id) = first.map(|old| old.access_key_id.clone()) {
                 sessions.remove(&id);
@@ -82,6 +82,6 @@ impl Sessions {
     }
 }
 
-fn letters(count: usize) -> String {
+fn random_alphanumeric(count: usize) -> String {
     (0..count).map(|_| fastrand::alphanumeric()).collect()
 }

@@ -22,14 +22,14 @@ pub(crate) struct ServerState {
 }
 
 impl ServerState {
-    pub(crate) fn new(accounts: Accounts, store: Store, clock: Clock, recording: bool) -> ServerState {
+    pub(crate) fn new(accounts: Accounts, store: Store, clock: Clock, records_calls: bool) -> ServerState {
         ServerState {
             faults: Faults::new(accounts.faults.clone()),
             accounts: RwLock::new(Arc::new(accounts)),
             sessions: Sessions::default(),
             store,
             clock,
-            calls: Calls::new(recording),
+            calls: Calls::new(records_calls),
         }
     }
 

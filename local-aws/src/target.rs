@@ -23,14 +23,14 @@ pub(crate) const OPERATIONS: [&str; 7] = [
     "AssumeRoleWithWebIdentity",
     "GetCallerIdentity",
     "GetCredentials",
-    OTHER,
+    OTHER_OPERATION,
 ];
 
-const OTHER: &str = "Other";
+const OTHER_OPERATION: &str = "Other";
 
 /// The operation that a request calls, and the names that it contains; nothing is verified.
 #[derive(Debug)]
-pub(crate) struct Target {
+pub(crate) struct CallTarget {
     pub(crate) service: Service,
     pub(crate) operation: &'static str,
     /// The `Host` header.
@@ -51,9 +51,9 @@ pub(crate) struct Target {
 /// The fields of an STS request, decoded, by name.
 pub(crate) type Form = Arc<HashMap<String, String>>;
 
-impl Target {
-    pub(crate) fn new(service: Service, operation: &'static str) -> Target {
-        Target {
+impl CallTarget {
+    pub(crate) fn new(service: Service, operation: &'static str) -> CallTarget {
+        CallTarget {
             service,
             operation,
             host: None,
@@ -68,54 +68,54 @@ impl Target {
     }
 
     /// Parses the target, and the form if it is an STS request.
-    pub(crate) fn of(parts: &Parts, body: &Bytes, hosts: &Hosts) -> (Target, Option<Form>) {
+    pub(crate) fn parse(parts: &Parts, body: &Bytes, hosts: &Hosts) -> (CallTarget, Option<Form>) {
         let host = parts.headers.get(HOST).and_then(|host| host.to_str().ok());
-        let (target, form) = Target::at(host.and_then(|host| hosts.bucket(host)), parts, body);
-        (Target { host: host.map(str::to_owned), ..target }, form)
+        let (target, form) = CallTarget::parse_path(host.and_then(|host| hosts.bucket(host)), parts, body);
+        (CallTarget { host: host.map(str::to_owned), ..target }, form)
     }
 
     /// Parses all but the host; `bucket` is the one that the host name contains.
-    fn at(bucket: Option<&str>, parts: &Parts, body: &Bytes) -> (Target, Option<Form>) {
+    fn parse_path(bucket: Option<&str>, parts: &Parts, body: &Bytes) -> (CallTarget, Option<Form>) {
         let path = parts.uri.path();
         if bucket.is_none() && path == POD_IDENTITY_PATH {
-            return (Target::new(Service::PodIdentity, "GetCredentials"), None);
+            return (CallTarget::new(Service::PodIdentity, "GetCredentials"), None);
         }
         if bucket.is_none() && path == "/" && parts.method == Method::POST {
             let form: HashMap<_, _> = url::form_urlencoded::parse(body).into_owned().collect();
-            return (Target::of_form(&form), Some(Arc::new(form)));
+            return (CallTarget::of_form(&form), Some(Arc::new(form)));
         }
         let path = path.trim_start_matches('/');
         let (bucket, key) = match bucket {
             Some(bucket) => (bucket, path),
             None => path.split_once('/').unwrap_or((path, "")),
         };
-        let plain = parts.uri.query().is_none_or(|query| {
+        let selects_object = parts.uri.query().is_none_or(|query| {
             // The SDKs add x-id=PutObject, and presigned URLs X-Amz-…; any other query selects another operation.
             query.split('&').all(|pair| pair.to_ascii_lowercase().starts_with("x-"))
         });
         let operation = match (&parts.method, key.is_empty()) {
-            (&Method::PUT, false) if plain => "PutObject",
-            (&Method::HEAD, true) if plain && !bucket.is_empty() => "HeadBucket",
-            _ => OTHER,
+            (&Method::PUT, false) if selects_object => "PutObject",
+            (&Method::HEAD, true) if selects_object && !bucket.is_empty() => "HeadBucket",
+            _ => OTHER_OPERATION,
         };
-        let target = Target {
+        let target = CallTarget {
             bucket: (!bucket.is_empty()).then(|| bucket.to_owned()),
             key: key.to_owned(),
             conditional: parts.headers.contains_key(IF_NONE_MATCH),
-            ..Target::new(Service::S3, operation)
+            ..CallTarget::new(Service::S3, operation)
         };
         (target, None)
     }
 
-    fn of_form(form: &HashMap<String, String>) -> Target {
+    fn of_form(form: &HashMap<String, String>) -> CallTarget {
         let action = form.get("Action").map_or("", String::as_str);
         let known = OPERATIONS.into_iter().find(|known| *known == action);
-        Target {
+        CallTarget {
             role: form.get("RoleArn").cloned(),
             session_name: form.get("RoleSessionName").cloned(),
             external_id: form.contains_key("ExternalId"),
             session_policy: form.get("Policy").cloned(),
-            ..Target::new(Service::Sts, known.unwrap_or(OTHER))
+            ..CallTarget::new(Service::Sts, known.unwrap_or(OTHER_OPERATION))
         }
     }
 }

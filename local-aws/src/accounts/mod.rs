@@ -45,11 +45,11 @@ pub(crate) struct Role {
     pub(crate) policy: Policy,
     pub(crate) max_session: Duration,
     pub(crate) web_tokens: Vec<WebToken>,
-    /// Subjects of the account's identity providers that may assume it, with wildcards.
+    /// Patterns, with wildcards, of the identity providers' subjects that may assume the role.
     pub(crate) web_subjects: Vec<String>,
 }
 
-/// A token that AssumeRoleWithWebIdentity accepts for a role as it is, without a signature check.
+/// A token that AssumeRoleWithWebIdentity accepts for a role without a signature check.
 pub(crate) struct WebToken {
     pub(crate) token: SecretKey,
     pub(crate) expires: Option<SystemTime>,
@@ -78,20 +78,20 @@ pub(crate) struct Bucket {
 /// Why an accounts file is refused.
 #[derive(Debug, thiserror::Error)]
 pub enum AccountsError {
-    /// The text is not YAML of this shape; the message has the path and the line.
+    /// The text is not YAML, or does not match the schema; the message contains the path and the line.
     #[error("{0}")]
-    Shape(String),
+    Malformed(String),
     /// A value is invalid.
-    #[error("{at}: {message}")]
+    #[error("{path}: {message}")]
     Invalid {
         /// The path of its entry, such as `accounts.123456789012.roles.writer`.
-        at: String,
-        /// What is wrong with it.
+        path: String,
+        /// Why the value is invalid.
         message: String,
     },
 }
 
-/// Shows only names: policies hold external IDs, and other fields hold keys and tokens.
+/// Shows only names, because policies contain external IDs, and other fields contain keys and tokens.
 impl fmt::Debug for Accounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Accounts")
@@ -160,9 +160,10 @@ impl Accounts {
     /// ```
     ///
     /// # Errors
-    /// If the text is not YAML of this shape or a value is invalid.
+    /// If the text is not YAML, does not match the schema, or contains an invalid value.
     pub fn parse(text: &str) -> Result<Accounts, AccountsError> {
-        let file: file::File = serde_yaml::from_str(text).map_err(|error| AccountsError::Shape(error.to_string()))?;
+        let file: file::File =
+            serde_yaml::from_str(text).map_err(|error| AccountsError::Malformed(error.to_string()))?;
         build::build(file)
     }
 }

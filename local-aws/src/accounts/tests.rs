@@ -1,7 +1,7 @@
 //! Tests of parsing accounts files: a full one, and the errors of invalid ones.
 
 use super::Accounts;
-use crate::policy::{Ask, Names, Naming, Verdict};
+use crate::policy::{AccessRequest, CallerNames, Decision, PrincipalMatch};
 
 const FULL: &str = r#"
 accounts:
@@ -34,7 +34,7 @@ faults:
 "#;
 
 #[test]
-fn a_full_file() {
+fn a_file_with_every_field_is_parsed() {
     let accounts = Accounts::parse(FULL).unwrap();
     let role = &accounts.roles["arn:aws-us-gov:iam::123456789012:role/team/writer"];
     assert_eq!(role.max_session.as_secs(), 7200);
@@ -45,24 +45,24 @@ fn a_full_file() {
     assert!(base.web_tokens[1].expires.is_some());
 
     let arn = "arn:aws:iam::999999999999:user/segment";
-    let caller = Names { account: "999999999999", arn, role_arn: None };
-    let trusts = |context| {
-        let ask = Ask { action: "sts:AssumeRole", resource: &role.arn, context };
-        role.trust.evaluate(ask, caller)
+    let caller = CallerNames { account: "999999999999", arn, role_arn: None };
+    let evaluate_trust = |context| {
+        let request = AccessRequest { action: "sts:AssumeRole", resource: &role.arn, context };
+        role.trust.evaluate(request, caller)
     };
-    assert_eq!(trusts(&[("sts:ExternalId", "wX8")]), Verdict::Allowed(Naming::Direct));
-    assert_eq!(trusts(&[("sts:ExternalId", "wX9")]), Verdict::Silent);
-    assert_eq!(trusts(&[]), Verdict::Silent);
+    assert_eq!(evaluate_trust(&[("sts:ExternalId", "wX8")]), Decision::Allow(PrincipalMatch::Direct));
+    assert_eq!(evaluate_trust(&[("sts:ExternalId", "wX9")]), Decision::ImplicitDeny);
+    assert_eq!(evaluate_trust(&[]), Decision::ImplicitDeny);
 }
 
 #[test]
-fn errors_say_where() {
+fn errors_contain_the_path_and_the_problem() {
     let role = |fields: &str| format!("accounts: {{\"123456789012\": {{roles: {{writer: {fields}}}}}}}");
     let bucket = |fields: &str| format!("accounts: {{\"123456789012\": {{buckets: {fields}}}}}");
     for (text, parts) in [
         ("accounts: {\"123\": {}}".to_owned(), ["accounts.123", "12 digits"]),
         (role("{externalID: x}"), ["externalID", "writer"]),
-        (role("{externalId: x}"), ["roles.writer", "needs principals"]),
+        (role("{externalId: x}"), ["roles.writer", "requires principals"]),
         (role("{principals: [segment]}"), ["roles.writer", "\"segment\""]),
         (role("{maxSessionDuration: 60}"), ["roles.writer", "60"]),
         (
@@ -82,13 +82,13 @@ fn errors_say_where() {
     ] {
         let message = Accounts::parse(&text).unwrap_err().to_string();
         for part in parts {
-            assert!(message.contains(part), "{message:?} lacks {part:?}");
+            assert!(message.contains(part), "{message:?} does not contain {part:?}");
         }
     }
 }
 
 #[test]
-fn secrets_stay_out_of_debug() {
+fn debug_output_contains_no_secrets() {
     let shown = format!("{:?}", Accounts::parse(FULL).unwrap());
     assert!(shown.contains("role/base"), "{shown}");
     for secret in ["wX8", "\"pod\"", "AKIA", "plain"] {

@@ -1,25 +1,25 @@
 //! Identifies the caller of a request whose signature s3s has verified: checks key, session token,
 //! expiry, signing time and signed headers, by the server's clock.
 
-mod signed;
+mod signature_fields;
 
 use std::time::{Duration, SystemTime};
 
 use hyper::{HeaderMap, Uri};
 use s3s::auth::SecretKey;
-use signed::Signed;
+use signature_fields::SignatureFields;
 
 use crate::call_context::Skew;
 use crate::caller::Caller;
 use crate::state::ServerState;
 
-/// How far a request's signing time may be from the server's time.
+/// Maximum difference between a request's signing time and the server's time.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/RESTAuthentication.html>
 pub(crate) const MAX_SKEW: Duration = Duration::from_secs(15 * 60);
 
-/// Why a request is refused although its signature is right.
+/// Why a request is refused although s3s has verified its signature.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Refused {
+pub(crate) enum IdentityError {
     /// No user and no session has this access key ID, or the session's role is gone.
     UnknownKey,
     /// Temporary credentials without their session token or with another one, or a user's with one.
@@ -36,14 +36,14 @@ pub(crate) enum Refused {
 
 /// The secret of an access key ID, also of an expired session: its expiry is reported only after the
 /// signature is verified.
-pub(crate) fn secret(state: &ServerState, access_key_id: &str) -> Option<SecretKey> {
-    find(state, access_key_id).map(|caller| match caller {
+pub(crate) fn secret_key(state: &ServerState, access_key_id: &str) -> Option<SecretKey> {
+    find_caller(state, access_key_id).map(|caller| match caller {
         Caller::User(user) => user.secret.clone(),
         Caller::Session(session) => session.secret.clone(),
     })
 }
 
-fn find(state: &ServerState, access_key_id: &str) -> Option<Caller> {
+fn find_caller(state: &ServerState, access_key_id: &str) -> Option<Caller> {
     if let Some(session) = state.sessions.get(access_key_id) {
         let exists = state.accounts().roles.contains_key(&session.role_arn);
         return exists.then_some(Caller::Session(session));
@@ -58,33 +58,33 @@ pub(crate) fn caller(
     access_key_id: &str,
     headers: &HeaderMap,
     uri: &Uri,
-) -> Result<Caller, Refused> {
-    let signed = Signed::of(headers, uri).ok_or(Refused::NotVersion4)?;
-    let caller = find(state, access_key_id).ok_or(Refused::UnknownKey)?;
+) -> Result<Caller, IdentityError> {
+    let fields = SignatureFields::parse(headers, uri).ok_or(IdentityError::NotVersion4)?;
+    let caller = find_caller(state, access_key_id).ok_or(IdentityError::UnknownKey)?;
     let now = state.clock.now();
-    match (&caller, signed.token.as_deref()) {
+    match (&caller, fields.token.as_deref()) {
         (Caller::Session(session), Some(token)) if token == session.token => {
-            // Checked before the signing time: a server clock that was set ahead expires
-            // sessions, also for clients that use another clock.
+            // Checked before the signing time: if the server's clock was set ahead, sessions are expired also for
+            // clients that use another clock.
             if session.expires <= now {
-                return Err(Refused::Expired);
+                return Err(IdentityError::Expired);
             }
         }
         (Caller::User(_), None) => {}
-        _ => return Err(Refused::BadToken),
+        _ => return Err(IdentityError::BadToken),
     }
-    if let Some(skew) = skew(&signed, now) {
-        return Err(Refused::Skewed(skew));
+    if let Some(skew) = skew(&fields, now) {
+        return Err(IdentityError::Skewed(skew));
     }
-    if let Some(header) = signed.missing_header(headers) {
-        return Err(Refused::NotSigned { header });
+    if let Some(header) = fields.missing_header(headers) {
+        return Err(IdentityError::NotSigned { header });
     }
     Ok(caller)
 }
 
-fn skew(signed: &Signed<'_>, now: SystemTime) -> Option<Skew> {
-    let time = signed.time();
+fn skew(fields: &SignatureFields<'_>, now: SystemTime) -> Option<Skew> {
+    let time = fields.time();
     let in_future = time.is_some_and(|time| time > now + MAX_SKEW);
-    let in_past = time.is_none_or(|time| now > time + signed.lifetime.unwrap_or(MAX_SKEW));
-    (in_future || in_past).then(|| Skew { signed: signed.date.as_ref().to_owned(), received: now, in_future })
+    let in_past = time.is_none_or(|time| now > time + fields.lifetime.unwrap_or(MAX_SKEW));
+    (in_future || in_past).then(|| Skew { signed: fields.date.as_ref().to_owned(), received: now, in_future })
 }

@@ -18,12 +18,12 @@ pub(super) struct Condition {
 pub(super) struct Operator {
     wildcards: bool,
     negated: bool,
-    fold_case: bool,
+    ignore_case: bool,
 }
 
 impl Operator {
     pub(super) fn parse(name: &str) -> Option<Operator> {
-        let (wildcards, negated, fold_case) = match name {
+        let (wildcards, negated, ignore_case) = match name {
             "StringEquals" => (false, false, false),
             "StringNotEquals" => (false, true, false),
             "StringEqualsIgnoreCase" | "Bool" => (false, false, true),
@@ -31,13 +31,13 @@ impl Operator {
             "StringNotLike" | "ArnNotLike" | "ArnNotEquals" => (true, true, false),
             _ => return None,
         };
-        Some(Operator { wildcards, negated, fold_case })
+        Some(Operator { wildcards, negated, ignore_case })
     }
 
-    fn holds(self, expected: &str, actual: &str) -> bool {
+    fn compare(self, expected: &str, actual: &str) -> bool {
         if self.wildcards {
             wildcard::matches(expected, actual)
-        } else if self.fold_case {
+        } else if self.ignore_case {
             expected.eq_ignore_ascii_case(actual)
         } else {
             expected == actual
@@ -49,7 +49,7 @@ impl Condition {
     /// The condition that the request has this external ID.
     pub(super) fn external_id(id: &str) -> Condition {
         Condition {
-            operator: Operator { wildcards: false, negated: false, fold_case: false },
+            operator: Operator { wildcards: false, negated: false, ignore_case: false },
             key: "sts:ExternalId".to_owned(),
             values: vec![id.to_owned()],
         }
@@ -57,12 +57,12 @@ impl Condition {
 
     /// Whether the request meets the condition. A key that the request lacks fails plain operators and
     /// meets negated ones, as in IAM.
-    pub(super) fn met(&self, context: Context<'_>) -> bool {
+    pub(super) fn is_met(&self, context: Context<'_>) -> bool {
         let actual = context.iter().find(|(key, _)| key.eq_ignore_ascii_case(&self.key));
         let Some((_, actual)) = actual else {
             return self.operator.negated;
         };
-        let any = self.values.iter().any(|v| self.operator.holds(v, actual));
+        let any = self.values.iter().any(|v| self.operator.compare(v, actual));
         any != self.operator.negated
     }
 }

@@ -43,18 +43,18 @@ impl TryFrom<Document> for Policy {
             Some(other) => return Err(format!("policy version {other:?} is not 2012-10-17")),
         }
         let statements = document.statement.0.into_iter();
-        Ok(Policy { statements: statements.map(statement).collect::<Result<_, _>>()? })
+        Ok(Policy { statements: statements.map(parse_statement).collect::<Result<_, _>>()? })
     }
 }
 
-fn statement(raw: DocumentStatement) -> Result<Statement, String> {
-    let actions = either("Action", raw.action, raw.not_action)?.ok_or("a statement needs Action or NotAction")?;
+fn parse_statement(raw: DocumentStatement) -> Result<Statement, String> {
+    let actions = element("Action", raw.action, raw.not_action)?.ok_or("a statement requires Action or NotAction")?;
     for action in &actions.patterns {
         if action != "*" && !action.contains(':') {
-            return Err(format!("action {action:?} names no service, as s3:PutObject does"));
+            return Err(format!("action {action:?} has no service prefix, as in s3:PutObject"));
         }
     }
-    let resources = either("Resource", raw.resource, raw.not_resource)?;
+    let resources = element("Resource", raw.resource, raw.not_resource)?;
     for resource in resources.iter().flat_map(|r| &r.patterns) {
         if resource != "*" && !resource.starts_with("arn:") {
             return Err(format!("resource {resource:?} is neither an ARN nor \"*\""));
@@ -83,19 +83,19 @@ pub(super) struct Patterns {
 }
 
 impl Patterns {
-    /// Whether any pattern fits or, if they are negated, none does.
-    pub(super) fn cover(&self, fits: impl Fn(&str) -> bool) -> bool {
-        self.patterns.iter().any(|p| fits(p)) != self.negated
+    /// Whether any pattern matches or, if they are negated, none does.
+    pub(super) fn matches(&self, matches_pattern: impl Fn(&str) -> bool) -> bool {
+        self.patterns.iter().any(|p| matches_pattern(p)) != self.negated
     }
 }
 
-fn either(
+fn element(
     name: &str,
     plain: Option<OneOrMany<String>>,
     negated: Option<OneOrMany<String>>,
 ) -> Result<Option<Patterns>, String> {
     match (plain, negated) {
-        (Some(_), Some(_)) => Err(format!("a statement has {name} or Not{name}, not both")),
+        (Some(_), Some(_)) => Err(format!("a statement can't have both {name} and Not{name}")),
         (Some(OneOrMany(patterns)), None) => Ok(Some(Patterns { patterns, negated: false })),
         (None, Some(OneOrMany(patterns))) => Ok(Some(Patterns { patterns, negated: true })),
         (None, None) => Ok(None),

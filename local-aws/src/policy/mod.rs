@@ -16,7 +16,7 @@ use condition::Condition;
 pub(crate) use condition::Context;
 use document::{Document, Patterns};
 use principal::Principals;
-pub(crate) use principal::{Names, Naming, check as check_principal};
+pub(crate) use principal::{CallerNames, PrincipalMatch, check as check_principal};
 
 /// A parsed policy document.
 #[derive(Clone, Debug, Deserialize)]
@@ -42,7 +42,7 @@ enum Effect {
 
 /// What a policy is attached to, which decides the elements that its statements must and must not have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Kind {
+pub(crate) enum PolicyKind {
     /// A user, role or session: Resource, no Principal.
     Identity,
     /// A bucket: Principal and Resource.
@@ -53,7 +53,7 @@ pub(crate) enum Kind {
 
 /// An action on a resource, for which policies are evaluated.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Ask<'a> {
+pub(crate) struct AccessRequest<'a> {
     /// The action, such as `s3:PutObject`.
     pub(crate) action: &'a str,
     /// ARN of the resource.
@@ -64,19 +64,19 @@ pub(crate) struct Ask<'a> {
 
 /// The result of evaluating one policy.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub(crate) enum Decision {
     /// A statement denies it, which overrides any policy that allows it.
-    Denied,
-    /// No statement applies to it.
-    Silent,
-    /// A statement allows it, and names the caller in this way.
-    Allowed(Naming),
+    ExplicitDeny,
+    /// No statement applies to it, so it is denied unless another policy allows it.
+    ImplicitDeny,
+    /// A statement allows it, and its principals match the caller in this way.
+    Allow(PrincipalMatch),
 }
 
 impl Policy {
-    /// The policy of a role or user for which the accounts file has none: everything that a
-    /// function's role or base identity could need.
-    pub(crate) fn everything() -> Policy {
+    /// The policy of a role or user for which the accounts file has none: it allows everything that a function's role
+    /// or base identity could need.
+    pub(crate) fn allow_all() -> Policy {
         let actions = ["s3:*", "kms:*", "sts:*"].map(str::to_owned);
         let list = |patterns| Patterns { patterns, negated: false };
         Policy {
@@ -106,21 +106,21 @@ impl Policy {
     }
 
     /// Checks that every statement has the elements that `kind` requires, and none that it forbids.
-    pub(crate) fn check(&self, kind: Kind) -> Result<(), String> {
+    pub(crate) fn check(&self, kind: PolicyKind) -> Result<(), String> {
         for statement in &self.statements {
             let (principal, resource) = (&statement.principals, &statement.resources);
             match kind {
-                Kind::Identity if principal.is_some() => {
+                PolicyKind::Identity if principal.is_some() => {
                     return Err("this policy must not have Principal".to_owned());
                 }
-                Kind::Bucket | Kind::Trust if principal.is_none() => {
-                    return Err("every statement of this policy needs Principal".to_owned());
+                PolicyKind::Bucket | PolicyKind::Trust if principal.is_none() => {
+                    return Err("every statement of this policy requires Principal".to_owned());
                 }
-                Kind::Trust if resource.is_some() => {
+                PolicyKind::Trust if resource.is_some() => {
                     return Err("a trust policy must not have Resource".to_owned());
                 }
-                Kind::Identity | Kind::Bucket if resource.is_none() => {
-                    return Err("every statement of this policy needs Resource".to_owned());
+                PolicyKind::Identity | PolicyKind::Bucket if resource.is_none() => {
+                    return Err("every statement of this policy requires Resource".to_owned());
                 }
                 _ => {}
             }
@@ -128,34 +128,35 @@ impl Policy {
         Ok(())
     }
 
-    /// Evaluates the policy for `ask` by `caller`. Statements without Principal, as in the caller's own
+    /// Evaluates the policy for a request of `caller`. Statements without Principal, as in the caller's own
     /// policies, apply to every caller.
-    pub(crate) fn evaluate(&self, ask: Ask<'_>, caller: Names<'_>) -> Verdict {
-        let mut verdict = Verdict::Silent;
+    pub(crate) fn evaluate(&self, request: AccessRequest<'_>, caller: CallerNames<'_>) -> Decision {
+        let mut decision = Decision::ImplicitDeny;
         for statement in &self.statements {
-            let Some(naming) = statement.applies(ask, caller) else {
+            let Some(principal_match) = statement.match_request(request, caller) else {
                 continue;
             };
-            verdict = match (statement.effect, verdict) {
-                (Effect::Deny, _) => return Verdict::Denied,
-                (Effect::Allow, Verdict::Allowed(before)) => Verdict::Allowed(before.max(naming)),
-                (Effect::Allow, _) => Verdict::Allowed(naming),
+            decision = match (statement.effect, decision) {
+                (Effect::Deny, _) => return Decision::ExplicitDeny,
+                (Effect::Allow, Decision::Allow(before)) => Decision::Allow(before.max(principal_match)),
+                (Effect::Allow, _) => Decision::Allow(principal_match),
             };
         }
-        verdict
+        decision
     }
 }
 
 impl Statement {
-    fn applies(&self, ask: Ask<'_>, caller: Names<'_>) -> Option<Naming> {
-        let naming = match &self.principals {
-            Some(principals) => principals.naming(caller)?,
-            None => Naming::Direct,
+    fn match_request(&self, request: AccessRequest<'_>, caller: CallerNames<'_>) -> Option<PrincipalMatch> {
+        let principal_match = match &self.principals {
+            Some(principals) => principals.match_caller(caller)?,
+            None => PrincipalMatch::Direct,
         };
-        let action = self.actions.cover(|p| wildcard::matches_action(p, ask.action));
-        let resource = self.resources.as_ref().is_none_or(|all| all.cover(|p| wildcard::matches(p, ask.resource)));
-        let conditions = || self.conditions.iter().all(|c| c.met(ask.context));
-        (action && resource && conditions()).then_some(naming)
+        let action = self.actions.matches(|p| wildcard::matches_action(p, request.action));
+        let resource =
+            self.resources.as_ref().is_none_or(|patterns| patterns.matches(|p| wildcard::matches(p, request.resource)));
+        let conditions = || self.conditions.iter().all(|c| c.is_met(request.context));
+        (action && resource && conditions()).then_some(principal_match)
     }
 }
 

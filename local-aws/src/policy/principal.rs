@@ -9,7 +9,7 @@ use super::flexible::OneOrMany;
 
 /// The names by which a policy can refer to a caller.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Names<'a> {
+pub(crate) struct CallerNames<'a> {
     /// ID of its account, 12 digits.
     pub(crate) account: &'a str,
     /// Its own ARN: a user's, or an assumed role's with the session name.
@@ -18,9 +18,9 @@ pub(crate) struct Names<'a> {
     pub(crate) role_arn: Option<&'a str>,
 }
 
-/// How a policy's principals name a caller, the stronger way last.
+/// How a policy's principals match a caller; the stronger match is the greater value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) enum Naming {
+pub(crate) enum PrincipalMatch {
     /// By its account: the account's own policies must allow the action too.
     Account,
     /// By its own ARN, its role's ARN, or `*`.
@@ -31,25 +31,25 @@ pub(crate) enum Naming {
 /// caller: web identities and pod identities are trusted through the tokens of the accounts file.
 #[derive(Clone, Debug)]
 pub(super) enum Principals {
-    Anyone,
+    Any,
     Aws(Vec<String>),
 }
 
 impl Principals {
-    pub(super) fn naming(&self, caller: Names<'_>) -> Option<Naming> {
+    pub(super) fn match_caller(&self, caller: CallerNames<'_>) -> Option<PrincipalMatch> {
         let Principals::Aws(all) = self else {
-            return Some(Naming::Direct);
+            return Some(PrincipalMatch::Direct);
         };
-        all.iter().filter_map(|one| naming(one, caller)).max()
+        all.iter().filter_map(|one| match_principal(one, caller)).max()
     }
 }
 
-fn naming(principal: &str, caller: Names<'_>) -> Option<Naming> {
+fn match_principal(principal: &str, caller: CallerNames<'_>) -> Option<PrincipalMatch> {
     if principal == "*" || principal == caller.arn || Some(principal) == caller.role_arn {
-        return Some(Naming::Direct);
+        return Some(PrincipalMatch::Direct);
     }
     let account = principal.strip_suffix(":root").and_then(|root| root.rsplit(':').next()).unwrap_or(principal);
-    (account == caller.account).then_some(Naming::Account)
+    (account == caller.account).then_some(PrincipalMatch::Account)
 }
 
 /// Checks that `principal` has a form that IAM accepts: an ARN without wildcards, an account ID, or `*`.
@@ -65,7 +65,7 @@ pub(crate) fn check(principal: &str) -> Result<(), String> {
 
 #[derive(serde::Deserialize)]
 #[serde(deny_unknown_fields)]
-struct Kinds {
+struct PrincipalTypes {
     #[serde(rename = "AWS")]
     aws: Option<OneOrMany<String>>,
     #[serde(rename = "Service")]
@@ -93,15 +93,15 @@ impl<'de> Visitor<'de> for PrincipalsVisitor {
 
     fn visit_str<E: Error>(self, value: &str) -> Result<Principals, E> {
         if value == "*" {
-            Ok(Principals::Anyone)
+            Ok(Principals::Any)
         } else {
-            Err(E::custom(format!("principal {value:?} stands alone; only \"*\" may, others go under AWS")))
+            Err(E::custom(format!("principal {value:?} must be under AWS; only \"*\" can be used without a type")))
         }
     }
 
     fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<Principals, A::Error> {
-        let kinds = Kinds::deserialize(MapAccessDeserializer::new(map))?;
-        let aws = kinds.aws.map_or_else(Vec::new, |list| list.0);
+        let types = PrincipalTypes::deserialize(MapAccessDeserializer::new(map))?;
+        let aws = types.aws.map_or_else(Vec::new, |list| list.0);
         for principal in &aws {
             check(principal).map_err(A::Error::custom)?;
         }

@@ -2,9 +2,9 @@
 
 use serde_json::{Value, json};
 
-use super::{Ask, Kind, Names, Naming, Policy, Verdict};
+use super::{AccessRequest, CallerNames, Decision, Policy, PolicyKind, PrincipalMatch};
 
-const ROLE: Names<'_> = Names {
+const ROLE: CallerNames<'_> = CallerNames {
     account: "111122223333",
     arn: "arn:aws:sts::111122223333:assumed-role/writer/orders",
     role_arn: Some("arn:aws:iam::111122223333:role/team/writer"),
@@ -18,35 +18,35 @@ fn error(document: &str) -> String {
     serde_json::from_str::<Policy>(document).unwrap_err().to_string()
 }
 
-fn ask<'a>(action: &'a str, resource: &'a str, context: super::Context<'a>) -> Ask<'a> {
-    Ask { action, resource, context }
+fn request<'a>(action: &'a str, resource: &'a str, context: super::Context<'a>) -> AccessRequest<'a> {
+    AccessRequest { action, resource, context }
 }
 
 #[test]
-fn identity_table() {
-    let allowed = Verdict::Allowed(Naming::Direct);
+fn identity_policies_are_evaluated() {
+    let allowed = Decision::Allow(PrincipalMatch::Direct);
     let put = json!({"Effect": "Allow", "Action": "s3:PutObject", "Resource": "arn:aws:s3:::b/in/*"});
     let deny = json!({"Effect": "Deny", "Action": ["s3:*"], "Resource": ["arn:aws:s3:::b/in/secret*"]});
     let not = json!({"Effect": "Allow", "NotAction": "s3:Delete*", "NotResource": "arn:aws:s3:::b/out/*"});
     for (statement, action, resource, expected) in [
         (put.clone(), "s3:PutObject", "arn:aws:s3:::b/in/x", allowed),
-        (put.clone(), "s3:PutObject", "arn:aws:s3:::b/out/x", Verdict::Silent),
-        (put.clone(), "s3:PutObjectTagging", "arn:aws:s3:::b/in/x", Verdict::Silent),
+        (put.clone(), "s3:PutObject", "arn:aws:s3:::b/out/x", Decision::ImplicitDeny),
+        (put.clone(), "s3:PutObjectTagging", "arn:aws:s3:::b/in/x", Decision::ImplicitDeny),
         (json!([put, deny]), "s3:PutObject", "arn:aws:s3:::b/in/x", allowed),
-        (json!([put, deny]), "s3:PutObject", "arn:aws:s3:::b/in/secret1", Verdict::Denied),
-        (json!([deny, put]), "s3:PutObject", "arn:aws:s3:::b/in/secret1", Verdict::Denied),
+        (json!([put, deny]), "s3:PutObject", "arn:aws:s3:::b/in/secret1", Decision::ExplicitDeny),
+        (json!([deny, put]), "s3:PutObject", "arn:aws:s3:::b/in/secret1", Decision::ExplicitDeny),
         (not.clone(), "s3:PutObject", "arn:aws:s3:::b/in/x", allowed),
-        (not.clone(), "s3:DeleteObject", "arn:aws:s3:::b/in/x", Verdict::Silent),
-        (not, "s3:PutObject", "arn:aws:s3:::b/out/x", Verdict::Silent),
+        (not.clone(), "s3:DeleteObject", "arn:aws:s3:::b/in/x", Decision::ImplicitDeny),
+        (not, "s3:PutObject", "arn:aws:s3:::b/out/x", Decision::ImplicitDeny),
     ] {
         let shown = statement.to_string();
-        let verdict = policy(&statement).evaluate(ask(action, resource, &[]), ROLE);
-        assert_eq!(verdict, expected, "{action} {resource} {shown}");
+        let decision = policy(&statement).evaluate(request(action, resource, &[]), ROLE);
+        assert_eq!(decision, expected, "{action} {resource} {shown}");
     }
 }
 
 #[test]
-fn conditions_table() {
+fn conditions_are_evaluated() {
     let with = |operator: &str, key: &str, value: Value| {
         policy(&json!({"Effect": "Allow", "Action": "kms:*", "Resource": "*",
             "Condition": {operator: {key: value}}}))
@@ -65,34 +65,34 @@ fn conditions_table() {
         ("Bool", "aws:SecureTransport", json!("false"), false),
     ] {
         let policy = with(operator, key, value.clone());
-        let verdict = policy.evaluate(ask("kms:GenerateDataKey", "arn:k", &context), ROLE);
-        assert_eq!(verdict != Verdict::Silent, holds, "{operator} {key} {value}");
+        let decision = policy.evaluate(request("kms:GenerateDataKey", "arn:k", &context), ROLE);
+        assert_eq!(decision != Decision::ImplicitDeny, holds, "{operator} {key} {value}");
     }
 }
 
 #[test]
-fn principals_table() {
+fn principals_are_matched() {
     for (principal, expected) in [
-        (json!("*"), Some(Naming::Direct)),
-        (json!({"AWS": "*"}), Some(Naming::Direct)),
-        (json!({"AWS": "111122223333"}), Some(Naming::Account)),
-        (json!({"AWS": ["arn:aws:iam::111122223333:root"]}), Some(Naming::Account)),
-        (json!({"AWS": ["111122223333", ROLE.role_arn]}), Some(Naming::Direct)),
-        (json!({"AWS": ROLE.arn}), Some(Naming::Direct)),
+        (json!("*"), Some(PrincipalMatch::Direct)),
+        (json!({"AWS": "*"}), Some(PrincipalMatch::Direct)),
+        (json!({"AWS": "111122223333"}), Some(PrincipalMatch::Account)),
+        (json!({"AWS": ["arn:aws:iam::111122223333:root"]}), Some(PrincipalMatch::Account)),
+        (json!({"AWS": ["111122223333", ROLE.role_arn]}), Some(PrincipalMatch::Direct)),
+        (json!({"AWS": ROLE.arn}), Some(PrincipalMatch::Direct)),
         (json!({"AWS": "arn:aws:iam::999999999999:root"}), None),
         (json!({"Service": "pods.eks.amazonaws.com"}), None),
     ] {
         let shown = principal.to_string();
         let trust = policy(&json!({"Effect": "Allow", "Action": "sts:AssumeRole", "Principal": principal}));
-        trust.check(Kind::Trust).unwrap();
-        let verdict = trust.evaluate(ask("sts:AssumeRole", "arn:r", &[]), ROLE);
-        let expected = expected.map_or(Verdict::Silent, Verdict::Allowed);
-        assert_eq!(verdict, expected, "{shown}");
+        trust.check(PolicyKind::Trust).unwrap();
+        let decision = trust.evaluate(request("sts:AssumeRole", "arn:r", &[]), ROLE);
+        let expected = expected.map_or(Decision::ImplicitDeny, Decision::Allow);
+        assert_eq!(decision, expected, "{shown}");
     }
 }
 
 #[test]
-fn what_is_not_understood_is_named() {
+fn errors_name_the_unsupported_element() {
     let cases = [
         (
             r#"{"Statement":[{"Effect":"Allow","Action":"s3:*","Resource":"*",

@@ -2,15 +2,15 @@
 
 /// Whether `value` matches `pattern`; case-sensitive.
 pub(crate) fn matches(pattern: &str, value: &str) -> bool {
-    fits(pattern, value, |a, b| a == b)
+    matches_by(pattern, value, |a, b| a == b)
 }
 
 /// Whether the action `value` matches `pattern`; case-insensitive, as IAM compares actions.
 pub(crate) fn matches_action(pattern: &str, value: &str) -> bool {
-    fits(pattern, value, |a, b| a.eq_ignore_ascii_case(&b))
+    matches_by(pattern, value, |a, b| a.eq_ignore_ascii_case(&b))
 }
 
-fn fits(pattern: &str, value: &str, same: impl Fn(u8, u8) -> bool) -> bool {
+fn matches_by(pattern: &str, value: &str, same: impl Fn(u8, u8) -> bool) -> bool {
     let (pattern, value) = (pattern.as_bytes(), value.as_bytes());
     let (mut p, mut v) = (0, 0);
     // Where to resume after the last `*` if what follows it does not match.
@@ -43,8 +43,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn table() {
-        for (pattern, value, fits) in [
+    fn wildcards_match_any_characters() {
+        for (pattern, value, expected) in [
             ("*", "", true),
             ("", "", true),
             ("", "a", false),
@@ -58,7 +58,7 @@ mod tests {
             ("arn:aws:s3:::B/*", "arn:aws:s3:::b/x", false),
             ("**a", "ba", true),
         ] {
-            assert_eq!(matches(pattern, value), fits, "{pattern} {value}");
+            assert_eq!(matches(pattern, value), expected, "{pattern} {value}");
         }
         assert!(matches_action("S3:put*", "s3:PutObject"));
     }

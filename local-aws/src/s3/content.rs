@@ -17,30 +17,33 @@ pub(super) struct Content {
 }
 
 /// Reads the body of `input`; an error if a checksum of the request does not match it.
-pub(super) async fn receive(input: &mut PutObjectInput, trailers: Option<&TrailingHeaders>) -> S3Result<Content> {
+pub(super) async fn read_and_verify(
+    input: &mut PutObjectInput,
+    trailers: Option<&TrailingHeaders>,
+) -> S3Result<Content> {
     let bytes = match input.body.take() {
         Some(body) => collect(body).await?,
         None => Bytes::new(),
     };
-    let expected = expected(input, trailers);
+    let requested = requested_checksums(input, trailers);
     let mut hasher = ChecksumHasher {
-        crc32: expected.checksum_crc32.as_ref().map(|_| Default::default()),
-        crc32c: expected.checksum_crc32c.as_ref().map(|_| Default::default()),
-        crc64nvme: expected.checksum_crc64nvme.as_ref().map(|_| Default::default()),
-        sha1: expected.checksum_sha1.as_ref().map(|_| Default::default()),
-        sha256: expected.checksum_sha256.as_ref().map(|_| Default::default()),
+        crc32: requested.checksum_crc32.as_ref().map(|_| Default::default()),
+        crc32c: requested.checksum_crc32c.as_ref().map(|_| Default::default()),
+        crc64nvme: requested.checksum_crc64nvme.as_ref().map(|_| Default::default()),
+        sha1: requested.checksum_sha1.as_ref().map(|_| Default::default()),
+        sha256: requested.checksum_sha256.as_ref().map(|_| Default::default()),
     };
     hasher.update(&bytes);
     let checksum = hasher.finalize();
-    if let Some(wrong) = first_difference(&expected, &checksum) {
-        return Err(s3_error!(BadDigest, "The {wrong} you specified did not match the calculated checksum."));
+    if let Some(mismatch) = first_mismatch(&requested, &checksum) {
+        return Err(s3_error!(BadDigest, "The {mismatch} you specified did not match the calculated checksum."));
     }
     let md5 = Md5::checksum(&bytes);
-    if let Some(expected) = &input.content_md5 {
-        let Ok(expected) = base64_simd::STANDARD.decode_to_vec(expected) else {
+    if let Some(requested) = &input.content_md5 {
+        let Ok(requested) = base64_simd::STANDARD.decode_to_vec(requested) else {
             return Err(s3_error!(InvalidDigest, "The Content-MD5 you specified was invalid."));
         };
-        if expected != md5 {
+        if requested != md5 {
             return Err(s3_error!(BadDigest, "The Content-MD5 you specified did not match what we received."));
         }
     }
@@ -51,7 +54,7 @@ async fn collect(mut body: StreamingBlob) -> S3Result<Bytes> {
     let mut first = Bytes::new();
     let mut rest = BytesMut::new();
     while let Some(chunk) = body.next().await {
-        let chunk = chunk.map_err(|error| unreadable(&error))?;
+        let chunk = chunk.map_err(|error| body_error(&error))?;
         if first.is_empty() {
             first = chunk;
         } else {
@@ -66,10 +69,10 @@ async fn collect(mut body: StreamingBlob) -> S3Result<Bytes> {
 }
 
 /// Maps an error of the body to S3's. The text decides, because s3s keeps the error types private.
-fn unreadable(error: &StdError) -> S3Error {
+fn body_error(error: &StdError) -> S3Error {
     let text = error.to_string();
     if text.contains("Sha256Mismatch") {
-        return super::custom(
+        return super::custom_error(
             "XAmzContentSHA256Mismatch",
             "The provided 'x-amz-content-sha256' header does not match what was computed.",
         );
@@ -81,7 +84,7 @@ fn unreadable(error: &StdError) -> S3Error {
 }
 
 /// The checksums of the request, from headers or from trailers after the body.
-fn expected(input: &PutObjectInput, trailers: Option<&TrailingHeaders>) -> Checksum {
+fn requested_checksums(input: &PutObjectInput, trailers: Option<&TrailingHeaders>) -> Checksum {
     let trailer = |name: &str| {
         let value = trailers?.read(|headers| headers.get(name).cloned())??;
         value.to_str().ok().map(str::to_owned)
@@ -97,7 +100,7 @@ fn expected(input: &PutObjectInput, trailers: Option<&TrailingHeaders>) -> Check
     }
 }
 
-fn first_difference(a: &Checksum, b: &Checksum) -> Option<&'static str> {
+fn first_mismatch(a: &Checksum, b: &Checksum) -> Option<&'static str> {
     let pairs = [
         ("CRC32", &a.checksum_crc32, &b.checksum_crc32),
         ("CRC32C", &a.checksum_crc32c, &b.checksum_crc32c),

@@ -1,10 +1,10 @@
-//! HeadBucket: reports whether a bucket exists, and its region, even to callers who may not list it.
+//! HeadBucket: reports whether a bucket exists, and reports its region even to callers that may not list it.
 
 use s3s::dto::{HeadBucketInput, HeadBucketOutput};
 use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 
 use super::region;
-use crate::policy::Ask;
+use crate::policy::AccessRequest;
 use crate::state::ServerState;
 use crate::{arn, authorize};
 
@@ -14,24 +14,24 @@ pub(super) fn answer(state: &ServerState, req: &S3Request<HeadBucketInput>) -> S
     let accounts = state.accounts();
     let name = &req.input.bucket;
     let bucket = region::bucket(&accounts, name)?;
-    let told = |mut error: S3Error| {
+    let with_region = |mut error: S3Error| {
         error.set_headers(region::region_header(bucket));
         error
     };
-    if !region::is_signed_for(req, bucket)? {
-        return Err(told(region::redirect()));
+    if !region::is_signed_for_bucket_region(req, bucket)? {
+        return Err(with_region(region::permanent_redirect()));
     }
-    let ask = Ask {
+    let request = AccessRequest {
         action: "s3:ListBucket",
         resource: &arn::bucket(bucket.partition, name),
         context: &[("aws:SecureTransport", "true")],
     };
     let owner = req.input.expected_bucket_owner.as_ref();
     if owner.is_some_and(|owner| *owner != bucket.owner) {
-        return Err(told(s3_error!(AccessDenied, "Access Denied")));
+        return Err(with_region(s3_error!(AccessDenied, "Access Denied")));
     }
-    if let Err(because) = authorize::on_bucket(&accounts, caller, bucket, ask) {
-        return Err(told(s3_error!(AccessDenied, "{}", because.message(caller, ask))));
+    if let Err(reason) = authorize::bucket_access(&accounts, caller, bucket, request) {
+        return Err(with_region(s3_error!(AccessDenied, "{}", reason.message(caller, request))));
     }
     Ok(S3Response::new(HeadBucketOutput { bucket_region: Some(bucket.region.clone()), ..HeadBucketOutput::default() }))
 }

@@ -21,7 +21,7 @@ use s3s::{Body, S3, S3Error, S3ErrorCode, S3Request, S3Response, S3Result, s3_er
 
 use crate::call_context::CallContext;
 use crate::caller::Caller;
-use crate::identity::Refused;
+use crate::identity::IdentityError;
 use crate::identity::{self};
 use crate::state::ServerState;
 use crate::sts;
@@ -37,7 +37,7 @@ pub(crate) struct Hooks(pub(crate) Arc<ServerState>);
 #[async_trait]
 impl S3Auth for Hooks {
     async fn get_secret_key(&self, access_key: &str) -> S3Result<SecretKey> {
-        identity::secret(&self.0, access_key).ok_or_else(|| refusal(Refused::UnknownKey))
+        identity::secret_key(&self.0, access_key).ok_or_else(|| identity_error(IdentityError::UnknownKey))
     }
 }
 
@@ -53,11 +53,11 @@ impl S3Access for Hooks {
             return Err(s3_error!(AccessDenied, "Access Denied"));
         };
         let caller = identity::caller(&self.0, &credentials.access_key, cx.headers(), cx.uri());
-        let caller = caller.map_err(|refused| {
-            if let Refused::Skewed(skew) = &refused {
+        let caller = caller.map_err(|error| {
+            if let IdentityError::Skewed(skew) = &error {
                 context.skew.get_or_init(|| skew.clone());
             }
-            refusal(refused)
+            identity_error(error)
         })?;
         context.caller.get_or_init(|| caller);
         Ok(())
@@ -100,7 +100,7 @@ impl S3 for Hooks {
 /// The context that the server attached to the request.
 fn context(extensions: &Extensions) -> S3Result<Arc<CallContext>> {
     let context = extensions.get::<Arc<CallContext>>().cloned();
-    context.ok_or_else(|| s3_error!(InternalError, "the request did not come through the server"))
+    context.ok_or_else(|| s3_error!(InternalError, "the request did not pass through the server"))
 }
 
 fn caller(context: &CallContext) -> S3Result<&Caller> {
@@ -108,21 +108,21 @@ fn caller(context: &CallContext) -> S3Result<&Caller> {
     caller.ok_or_else(|| s3_error!(AccessDenied, "Access Denied"))
 }
 
-fn refusal(refused: Refused) -> S3Error {
-    match refused {
-        Refused::UnknownKey => {
+fn identity_error(reason: IdentityError) -> S3Error {
+    match reason {
+        IdentityError::UnknownKey => {
             s3_error!(InvalidAccessKeyId, "The AWS Access Key Id you provided does not exist in our records.")
         }
-        Refused::BadToken => s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."),
-        Refused::Expired => s3_error!(ExpiredToken, "The provided token has expired."),
-        Refused::Skewed(_) => s3_error!(
+        IdentityError::BadToken => s3_error!(InvalidToken, "The provided token is malformed or otherwise invalid."),
+        IdentityError::Expired => s3_error!(ExpiredToken, "The provided token has expired."),
+        IdentityError::Skewed(_) => s3_error!(
             RequestTimeTooSkewed,
             "The difference between the request time and the current time is too large."
         ),
-        Refused::NotSigned { header } => {
+        IdentityError::NotSigned { header } => {
             s3_error!(AccessDenied, "There were headers present in the request which were not signed: {header}")
         }
-        Refused::NotVersion4 => s3_error!(
+        IdentityError::NotVersion4 => s3_error!(
             InvalidRequest,
             "The authorization mechanism you have provided is not supported. Please use AWS4-HMAC-SHA256."
         ),
@@ -130,7 +130,7 @@ fn refusal(refused: Refused) -> S3Error {
 }
 
 /// An error with status 400 and a code that s3s does not know.
-fn custom(code: &'static str, message: &'static str) -> S3Error {
+fn custom_error(code: &'static str, message: &'static str) -> S3Error {
     let mut error = S3Error::with_message(S3ErrorCode::Custom(code.into()), message);
     error.set_status_code(hyper::StatusCode::BAD_REQUEST);
     error

@@ -6,7 +6,7 @@ use s3s::{S3Error, S3Request, S3Response, S3Result, s3_error};
 use super::{content, region, tags};
 use crate::accounts::{Accounts, Bucket};
 use crate::caller::Caller;
-use crate::policy::Ask;
+use crate::policy::AccessRequest;
 use crate::state::ServerState;
 use crate::store::{PutError, StoredObject};
 use crate::{arn, authorize};
@@ -27,19 +27,19 @@ pub(super) async fn answer(
     state: &ServerState,
     mut req: S3Request<PutObjectInput>,
 ) -> S3Result<S3Response<PutObjectOutput>> {
-    // The body is read in any case; its errors are only reported to a caller who may write.
-    let content = content::receive(&mut req.input, req.trailing_headers.as_ref()).await;
+    // The body is always read; its errors are reported only to a caller who is allowed to write.
+    let content = content::read_and_verify(&mut req.input, req.trailing_headers.as_ref()).await;
     let context = super::context(&req.extensions)?;
     let caller = super::caller(&context)?;
     let accounts = state.accounts();
     let bucket = region::bucket(&accounts, &req.input.bucket)?;
-    if !region::is_signed_for(&req, bucket)? {
-        return Err(region::elsewhere(&req, bucket));
+    if !region::is_signed_for_bucket_region(&req, bucket)? {
+        return Err(region::wrong_region(&req, bucket));
     }
     let input = req.input;
-    let encryption = Encryption::of(&input, caller, bucket)?;
-    authorized(&accounts, caller, bucket, &input, &encryption)?;
-    offered(&input)?;
+    let encryption = Encryption::from_request(&input, caller, bucket)?;
+    check_permissions(&accounts, caller, bucket, &input, &encryption)?;
+    check_supported(&input)?;
     let if_absent = matches!(input.if_none_match, Some(ETagCondition::Any));
     let content = content?;
 
@@ -55,11 +55,11 @@ pub(super) async fn answer(
         storage_class: input.storage_class.map(|class| class.as_str().to_owned()),
         puts: 0,
     };
-    state.store.put(object, if_absent).await.map_err(unstored)?;
+    state.store.put(object, if_absent).await.map_err(put_error)?;
     let checksum = content.checksum;
     Ok(S3Response::new(PutObjectOutput {
         e_tag: Some(ETag::Strong(content.etag)),
-        server_side_encryption: Some(encryption.shown().to_owned().into()),
+        server_side_encryption: Some(encryption.reported_method().to_owned().into()),
         ssekms_key_id: encryption.key,
         checksum_crc32: checksum.checksum_crc32,
         checksum_crc32c: checksum.checksum_crc32c,
@@ -79,7 +79,7 @@ struct Encryption {
 }
 
 impl Encryption {
-    fn of(input: &PutObjectInput, caller: &Caller, bucket: &Bucket) -> S3Result<Encryption> {
+    fn from_request(input: &PutObjectInput, caller: &Caller, bucket: &Bucket) -> S3Result<Encryption> {
         let header = input.server_side_encryption.as_ref().map(|sse| sse.as_str().to_owned());
         let key = match (header.as_deref(), &input.ssekms_key_id) {
             (None, None) => bucket.kms_key_id.as_ref(),
@@ -102,14 +102,14 @@ impl Encryption {
     }
 
     /// The method to report in the answer: the request's, or else the bucket's default.
-    fn shown(&self) -> &str {
+    fn reported_method(&self) -> &str {
         let default = if self.key.is_some() { "aws:kms" } else { "AES256" };
         self.header.as_deref().unwrap_or(default)
     }
 }
 
 /// Checks the bucket's owner and every permission that the request needs.
-fn authorized(
+fn check_permissions(
     accounts: &Accounts,
     caller: &Caller,
     bucket: &Bucket,
@@ -131,26 +131,27 @@ fn authorized(
 
     let tagging = input.tagging.as_ref().map(|_| "s3:PutObjectTagging");
     for action in ["s3:PutObject"].into_iter().chain(tagging) {
-        let ask = Ask { action, resource: &object, context: &context };
-        authorize::on_bucket(accounts, caller, bucket, ask)
-            .map_err(|because| s3_error!(AccessDenied, "{}", because.message(caller, ask)))?;
+        let request = AccessRequest { action, resource: &object, context: &context };
+        authorize::bucket_access(accounts, caller, bucket, request)
+            .map_err(|reason| s3_error!(AccessDenied, "{}", reason.message(caller, request)))?;
     }
     if let Some(key) = key {
         let via = format!("s3.{}.{}", bucket.region, bucket.partition.dns_suffix());
-        let ask = Ask { action: "kms:GenerateDataKey", resource: key, context: &[("kms:ViaService", &via)] };
-        authorize::by_identity(accounts, caller, ask)
-            .map_err(|because| s3_error!(AccessDenied, "{}", because.message(caller, ask)))?;
+        let request =
+            AccessRequest { action: "kms:GenerateDataKey", resource: key, context: &[("kms:ViaService", &via)] };
+        authorize::by_identity_policies(accounts, caller, request)
+            .map_err(|reason| s3_error!(AccessDenied, "{}", reason.message(caller, request)))?;
     }
     Ok(())
 }
 
 /// Refuses headers that are not implemented, which would otherwise be ignored silently.
-fn offered(input: &PutObjectInput) -> S3Result<()> {
+fn check_supported(input: &PutObjectInput) -> S3Result<()> {
     let class = input.storage_class.as_ref().map(StorageClass::as_str);
     if class.is_some_and(|class| !STORAGE_CLASSES.contains(&class)) {
         return Err(s3_error!(InvalidStorageClass, "The storage class you specified is not valid"));
     }
-    let not_offered = [
+    let unsupported = [
         ("If-Match", input.if_match.is_some()),
         ("If-None-Match other than *", matches!(input.if_none_match, Some(ETagCondition::ETag(_)))),
         ("x-amz-acl", input.acl.is_some()),
@@ -158,7 +159,7 @@ fn offered(input: &PutObjectInput) -> S3Result<()> {
         ("x-amz-server-side-encryption-customer-algorithm", input.sse_customer_algorithm.is_some()),
         ("x-amz-write-offset-bytes", input.write_offset_bytes.is_some()),
     ];
-    match not_offered.into_iter().find(|(_, present)| *present) {
+    match unsupported.into_iter().find(|(_, present)| *present) {
         Some((header, _)) => Err(s3_error!(
             NotImplemented,
             "A header you provided implies functionality that is not implemented: {header}"
@@ -167,7 +168,7 @@ fn offered(input: &PutObjectInput) -> S3Result<()> {
     }
 }
 
-fn unstored(error: PutError) -> S3Error {
+fn put_error(error: PutError) -> S3Error {
     match error {
         PutError::Exists => {
             s3_error!(PreconditionFailed, "At least one of the pre-conditions you specified did not hold")

@@ -17,34 +17,34 @@ pub(super) fn bucket<'a>(accounts: &'a Accounts, name: &str) -> S3Result<&'a Buc
 }
 
 /// Whether the request is signed for the bucket's region; an error if it is signed for another service.
-pub(super) fn is_signed_for<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Result<bool> {
+pub(super) fn is_signed_for_bucket_region<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Result<bool> {
     if req.service.as_deref() != Some("s3") {
         return Err(s3_error!(
             AuthorizationHeaderMalformed,
             "The authorization header is malformed; incorrect service. This endpoint belongs to \"s3\"."
         ));
     }
-    Ok(signed_for(req) == bucket.region)
+    Ok(signing_region(req) == bucket.region)
 }
 
 /// The error for an object in a bucket of another region: us-east-1 answers 400, other regions redirect.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/Redirects.html>
-pub(super) fn elsewhere<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Error {
-    let (asked, right) = (signed_for(req), &bucket.region);
-    let mut error = if asked == "us-east-1" {
+pub(super) fn wrong_region<T>(req: &S3Request<T>, bucket: &Bucket) -> S3Error {
+    let (signing_region, bucket_region) = (signing_region(req), &bucket.region);
+    let mut error = if signing_region == "us-east-1" {
         s3_error!(
             AuthorizationHeaderMalformed,
-            "The authorization header is malformed; the region 'us-east-1' is wrong; expecting '{right}'"
+            "The authorization header is malformed; the region 'us-east-1' is wrong; expecting '{bucket_region}'"
         )
     } else {
-        redirect()
+        permanent_redirect()
     };
     error.set_headers(region_header(bucket));
     error
 }
 
 /// `PermanentRedirect` (301), for a bucket of another region.
-pub(super) fn redirect() -> S3Error {
+pub(super) fn permanent_redirect() -> S3Error {
     let mut error = S3Error::with_message(
         S3ErrorCode::PermanentRedirect,
         "The bucket you are attempting to access must be addressed using the specified endpoint. \
@@ -63,6 +63,6 @@ pub(super) fn region_header(bucket: &Bucket) -> HeaderMap {
     headers
 }
 
-fn signed_for<T>(req: &S3Request<T>) -> &str {
+fn signing_region<T>(req: &S3Request<T>) -> &str {
     req.region.as_ref().map_or("", |region| region.as_str())
 }

@@ -4,23 +4,23 @@ use s3s::{S3Result, s3_error};
 
 /// Maximum number of tags per object.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/object-tagging.html>
-const MOST: usize = 10;
+const MAX_TAGS: usize = 10;
 /// Maximum length of a tag's key, in characters.
-const LONGEST_KEY: usize = 128;
+const MAX_KEY_CHARS: usize = 128;
 /// Maximum length of a tag's value, in characters.
-const LONGEST_VALUE: usize = 256;
+const MAX_VALUE_CHARS: usize = 256;
 
 /// Parses `key=value&…`, percent-encoded; an error if a tag breaks S3's limits or a key is repeated.
 pub(super) fn parse(header: &str) -> S3Result<Vec<(String, String)>> {
     let tags: Vec<(String, String)> = url::form_urlencoded::parse(header.as_bytes()).into_owned().collect();
-    if tags.len() > MOST {
-        return Err(super::custom("BadRequest", "Object tags cannot be greater than 10"));
+    if tags.len() > MAX_TAGS {
+        return Err(super::custom_error("BadRequest", "Object tags cannot be greater than 10"));
     }
     for (index, (key, value)) in tags.iter().enumerate() {
-        if !(1..=LONGEST_KEY).contains(&key.chars().count()) {
+        if !(1..=MAX_KEY_CHARS).contains(&key.chars().count()) {
             return Err(s3_error!(InvalidTag, "The TagKey you have provided is invalid"));
         }
-        if value.chars().count() > LONGEST_VALUE {
+        if value.chars().count() > MAX_VALUE_CHARS {
             return Err(s3_error!(InvalidTag, "The TagValue you have provided is invalid"));
         }
         if tags[..index].iter().any(|(earlier, _)| earlier == key) {

@@ -1,6 +1,6 @@
-//! Stores objects as files. Each is first written under a temporary name and then put in its place
-//! atomically: by a rename, or by a hard link if the key must not exist, since a link never replaces a
-//! file, even one that another process has made.
+//! Stores objects as files. Each is first written under a temporary name and then published atomically: by a rename,
+//! or by a hard link if the key must not exist, because a link never replaces a file, not even one that another
+//! process has created.
 
 use std::fs;
 use std::io::{self, ErrorKind};
@@ -11,62 +11,62 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use super::{PutError, StoredObject};
 
 /// Maximum length of a file's name in bytes, on common filesystems.
-const LONGEST_NAME: usize = 255;
+const MAX_NAME_BYTES: usize = 255;
 
 /// A directory with one subdirectory per bucket.
 #[derive(Clone, Debug)]
 pub(super) struct Files {
     dir: Arc<Path>,
-    /// The directory of temporary files: on the same filesystem, and under a name that no
+    /// The directory of temporary files: on the same filesystem, and with a name that no
     /// bucket can have.
-    unfinished: Arc<Path>,
+    temporary: Arc<Path>,
     /// Number of files written, for the temporary names.
     written: Arc<AtomicU64>,
 }
 
 impl Files {
     pub(super) fn new(dir: PathBuf) -> io::Result<Files> {
-        let unfinished = dir.join(".tributary").join("tmp");
-        fs::create_dir_all(&unfinished)?;
-        Ok(Files { dir: dir.into(), unfinished: unfinished.into(), written: Arc::default() })
+        let temporary = dir.join(".tributary").join("tmp");
+        fs::create_dir_all(&temporary)?;
+        Ok(Files { dir: dir.into(), temporary: temporary.into(), written: Arc::default() })
     }
 
     pub(super) fn put(&self, object: &StoredObject, if_absent: bool) -> Result<(), PutError> {
         check(&object.key)?;
-        let place = self.dir.join(&object.bucket).join(&object.key);
+        let path = self.dir.join(&object.bucket).join(&object.key);
         let number = self.written.fetch_add(1, Ordering::Relaxed);
         // The random part distinguishes processes with the same ID in different containers.
         let name = format!("{}-{number}-{:016x}", std::process::id(), fastrand::u64(..));
-        let unfinished = self.unfinished.join(name);
-        fs::write(&unfinished, &object.body)?;
-        let placed = place_file(&unfinished, &place, if_absent);
-        if if_absent || placed.is_err() {
+        let temporary = self.temporary.join(name);
+        fs::write(&temporary, &object.body)?;
+        let result = publish(&temporary, &path, if_absent);
+        if if_absent || result.is_err() {
             // A link leaves the temporary name behind. It is not visible as an object, so
             // the request succeeds even if it can't be removed.
-            let _ = fs::remove_file(&unfinished);
+            let _ = fs::remove_file(&temporary);
         }
-        placed
+        result
     }
 }
 
-fn place_file(from: &Path, to: &Path, if_absent: bool) -> Result<(), PutError> {
+fn publish(from: &Path, to: &Path, if_absent: bool) -> Result<(), PutError> {
     if let Some(parent) = to.parent() {
-        fs::create_dir_all(parent).map_err(nested)?;
+        fs::create_dir_all(parent).map_err(publish_error)?;
     }
     if !if_absent {
-        return fs::rename(from, to).map_err(nested);
+        return fs::rename(from, to).map_err(publish_error);
     }
     fs::hard_link(from, to).map_err(|error| match error.kind() {
         ErrorKind::AlreadyExists if !to.is_dir() => PutError::Exists,
-        _ => nested(error),
+        _ => publish_error(error),
     })
 }
 
 /// Maps errors that the key causes to [`PutError::Key`]: a file and a directory can't have the same name.
-fn nested(error: io::Error) -> PutError {
+fn publish_error(error: io::Error) -> PutError {
     match error.kind() {
         ErrorKind::AlreadyExists | ErrorKind::NotADirectory | ErrorKind::IsADirectory => PutError::Key(
-            "this store keeps objects as files, and another key is the beginning of this one or goes on after it"
+            "this store keeps objects as files, and this key is a parent folder of another key or lies below one"
                 .to_owned(),
         ),
         _ => PutError::Io(error),
@@ -75,15 +75,15 @@ fn nested(error: io::Error) -> PutError {
 
 /// Checks that every segment of `key` can be a file's name, and that none leaves the bucket.
 fn check(key: &str) -> Result<(), PutError> {
-    let wrong = |what: &str| Err(PutError::Key(format!("this store keeps objects as files, and the key {what}")));
+    let invalid_key = |what: &str| Err(PutError::Key(format!("this store keeps objects as files, and the key {what}")));
     if key.contains('\0') {
-        return wrong("has a zero byte");
+        return invalid_key("has a zero byte");
     }
     for segment in key.split('/') {
         match segment {
-            "" => return wrong("has an empty segment"),
-            "." | ".." => return wrong("has a segment that is . or .."),
-            long if long.len() > LONGEST_NAME => return wrong("has a segment of more than 255 bytes"),
+            "" => return invalid_key("has an empty segment"),
+            "." | ".." => return invalid_key("has a segment that is . or .."),
+            long if long.len() > MAX_NAME_BYTES => return invalid_key("has a segment of more than 255 bytes"),
             _ => {}
         }
     }
@@ -110,7 +110,7 @@ mod tests {
     }
 
     #[test]
-    fn of_two_processes_one_wins() {
+    fn of_two_processes_with_if_absent_one_wins() {
         let dir = tempfile::tempdir().unwrap();
         let (one, two) = (Files::new(dir.path().into()).unwrap(), Files::new(dir.path().into()).unwrap());
         one.put(&object("a/b", "first"), true).unwrap();
@@ -118,12 +118,12 @@ mod tests {
         assert_eq!(fs::read(dir.path().join("lake/a/b")).unwrap(), b"first");
         two.put(&object("a/b", "third"), false).unwrap();
         assert_eq!(fs::read(dir.path().join("lake/a/b")).unwrap(), b"third");
-        let left = fs::read_dir(dir.path().join(".tributary/tmp")).unwrap().count();
-        assert_eq!(left, 0, "nothing is left unfinished");
+        let remaining = fs::read_dir(dir.path().join(".tributary/tmp")).unwrap().count();
+        assert_eq!(remaining, 0, "temporary files remain");
     }
 
     #[test]
-    fn keys_that_are_no_path() {
+    fn keys_that_are_not_paths_are_refused() {
         let dir = tempfile::tempdir().unwrap();
         let files = Files::new(dir.path().into()).unwrap();
         files.put(&object("file", ""), false).unwrap();

@@ -17,7 +17,7 @@ pub(super) struct Memory(Arc<Mutex<Objects>>);
 impl Memory {
     pub(super) fn put(&self, mut object: StoredObject, if_absent: bool) -> Result<(), PutError> {
         let name = (object.bucket.clone(), object.key.clone());
-        match self.all().entry(name) {
+        match self.lock().entry(name) {
             Entry::Occupied(_) if if_absent => return Err(PutError::Exists),
             Entry::Occupied(mut entry) => {
                 object.puts = entry.get().puts + 1;
@@ -32,10 +32,10 @@ impl Memory {
     }
 
     pub(super) fn objects(&self) -> Vec<StoredObject> {
-        self.all().values().cloned().collect()
+        self.lock().values().cloned().collect()
     }
 
-    fn all(&self) -> MutexGuard<'_, Objects> {
+    fn lock(&self) -> MutexGuard<'_, Objects> {
         self.0.lock()
     }
 }

@@ -12,10 +12,10 @@ use memory::Memory;
 
 /// A store of objects; clones share them.
 #[derive(Clone, Debug)]
-pub struct Store(Kind);
+pub struct Store(Backend);
 
 #[derive(Clone, Debug)]
-enum Kind {
+enum Backend {
     Files(Files),
     Memory(Memory),
     Discard,
@@ -67,27 +67,27 @@ impl Store {
     /// # Errors
     /// If the directory can't be created.
     pub fn files(dir: impl Into<PathBuf>) -> io::Result<Store> {
-        Files::new(dir.into()).map(|files| Store(Kind::Files(files)))
+        Files::new(dir.into()).map(|files| Store(Backend::Files(files)))
     }
 
     /// Keeps objects in memory, where [`Store::objects`] returns them.
     #[must_use]
     pub fn memory() -> Store {
-        Store(Kind::Memory(Memory::default()))
+        Store(Backend::Memory(Memory::default()))
     }
 
     /// Discards objects, so no key ever exists and `If-None-Match` always succeeds.
     #[must_use]
     pub fn discard() -> Store {
-        Store(Kind::Discard)
+        Store(Backend::Discard)
     }
 
     /// All objects of a memory store, sorted by bucket and key; none of other stores.
     #[must_use]
     pub fn objects(&self) -> Vec<StoredObject> {
         match &self.0 {
-            Kind::Memory(memory) => memory.objects(),
-            Kind::Files(_) | Kind::Discard => Vec::new(),
+            Backend::Memory(memory) => memory.objects(),
+            Backend::Files(_) | Backend::Discard => Vec::new(),
         }
     }
 
@@ -95,13 +95,13 @@ impl Store {
     /// `if_absent` exactly one succeeds, unless objects are discarded.
     pub(crate) async fn put(&self, object: StoredObject, if_absent: bool) -> Result<(), PutError> {
         match &self.0 {
-            Kind::Discard => Ok(()),
-            Kind::Memory(memory) => memory.put(object, if_absent),
-            Kind::Files(files) => {
+            Backend::Discard => Ok(()),
+            Backend::Memory(memory) => memory.put(object, if_absent),
+            Backend::Files(files) => {
                 let files = files.clone();
                 let write = move || files.put(&object, if_absent);
-                let written = tokio::task::spawn_blocking(write).await;
-                written.map_err(io::Error::other)?
+                let result = tokio::task::spawn_blocking(write).await;
+                result.map_err(io::Error::other)?
             }
         }
     }

@@ -2,25 +2,25 @@
 
 use std::time::Duration;
 
-use super::grant::{AssumeRoleRequest, text};
+use super::session_request::{AssumeRoleRequest, text};
 use super::{Answer, StsError, error};
 use crate::authorize;
 use crate::caller::Caller;
-use crate::policy::Ask;
+use crate::policy::AccessRequest;
 use crate::state::ServerState;
 use crate::target::Form;
 
 /// Maximum session duration of a role that is assumed from another role (role chaining).
-const LONGEST_CHAINED: Duration = Duration::from_secs(3600);
+const MAX_CHAINED_DURATION: Duration = Duration::from_secs(3600);
 /// Estimated bytes that the tags of a Pod Identity session take of the packed policy: AWS sets six tags,
 /// with short values.
 const POD_TAG_BYTES: usize = 300;
 
 pub(super) fn answer(state: &ServerState, form: &Form, caller: &Caller) -> Answer {
     let inherits_tags = caller.session().is_some_and(|session| session.transitive_tags);
-    let own_tags: usize = tags(form).map(|(name, value)| name.len() + value.len()).sum();
-    let tag_bytes = own_tags + if inherits_tags { POD_TAG_BYTES } else { 0 };
-    let wish = AssumeRoleRequest::of(form, tag_bytes)?;
+    let own_tag_bytes: usize = tags(form).map(|(name, value)| name.len() + value.len()).sum();
+    let tag_bytes = own_tag_bytes + if inherits_tags { POD_TAG_BYTES } else { 0 };
+    let request = AssumeRoleRequest::parse(form, tag_bytes)?;
     let external_id = match form.get("ExternalId") {
         None => None,
         Some(_) => Some(text(form, "ExternalId", "externalId", 2..=1224, |c| {
@@ -31,25 +31,25 @@ pub(super) fn answer(state: &ServerState, form: &Form, caller: &Caller) -> Answe
     let accounts = state.accounts();
     // The same error for an unknown role, an untrusted caller and a wrong external ID, so that
     // it does not reveal which roles exist.
-    let denied = |action| denied(caller, wish.role_arn, action);
-    let role = accounts.roles.get(wish.role_arn).ok_or_else(|| denied("sts:AssumeRole"))?;
-    let may = |action| {
-        let ask = context(caller, wish.session_name, external_id);
-        let ask = Ask { action, resource: &role.arn, context: &ask };
-        authorize::on_role(&accounts, caller, role, ask).map_err(|_| denied(action))
+    let denied = |action| denied(caller, request.role_arn, action);
+    let role = accounts.roles.get(request.role_arn).ok_or_else(|| denied("sts:AssumeRole"))?;
+    let check_allowed = |action| {
+        let condition_keys = context(caller, request.session_name, external_id);
+        let access = AccessRequest { action, resource: &role.arn, context: &condition_keys };
+        authorize::role_assumption(&accounts, caller, role, access).map_err(|_| denied(action))
     };
-    may("sts:AssumeRole")?;
+    check_allowed("sts:AssumeRole")?;
     if inherits_tags || tags(form).next().is_some() {
-        may("sts:TagSession")?;
+        check_allowed("sts:TagSession")?;
     }
-    if caller.session().is_some() && wish.duration > LONGEST_CHAINED {
+    if caller.session().is_some() && request.duration > MAX_CHAINED_DURATION {
         return Err(error(
             "ValidationError",
             "The requested DurationSeconds exceeds the 1 hour session limit for roles assumed by role chaining",
         ));
     }
     let transitive = form.contains_key("TransitiveTagKeys.member.1");
-    wish.grant(state, role, inherits_tags || transitive)
+    request.grant(state, role, inherits_tags || transitive)
 }
 
 fn context<'a>(

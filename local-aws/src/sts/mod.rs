@@ -1,7 +1,7 @@
 //! STS: answers AssumeRole, AssumeRoleWithWebIdentity and GetCallerIdentity, with STS's errors.
 
 mod assume_role;
-mod grant;
+mod session_request;
 mod web_identity;
 
 use std::time::SystemTime;
@@ -14,8 +14,9 @@ use crate::call_context::CallContext;
 use crate::call_context::Skew;
 use crate::caller::Caller;
 use crate::calls::Service;
+use crate::clock::timestamp;
+use crate::identity::IdentityError;
 use crate::identity::MAX_SKEW;
-use crate::identity::Refused;
 use crate::identity::{self};
 use crate::state::ServerState;
 use crate::target::Form;
@@ -52,13 +53,13 @@ pub(crate) fn answer(state: &ServerState, req: &S3Request<Body>, form: &Form, co
                 "<{action}Response xmlns=\"{STS_NAMESPACE}\"><{action}Result>{result}</{action}Result>\
                  <ResponseMetadata><RequestId>{id}</RequestId></ResponseMetadata></{action}Response>"
             );
-            answer::respond(StatusCode::OK, "text/xml", body)
+            answer::text_response(StatusCode::OK, "text/xml", body)
         }
         Err(StsError { code, message }) => answer::error(Service::Sts, code, &message, id),
     }
 }
 
-/// The caller who signed the request, which is also recorded in the context.
+/// The caller who signed the request. Records it in the context.
 fn caller<'a>(state: &ServerState, req: &S3Request<Body>, context: &'a CallContext) -> Result<&'a Caller, StsError> {
     let Some(credentials) = &req.credentials else {
         return Err(error("MissingAuthenticationToken", "Request is missing Authentication Token"));
@@ -68,48 +69,47 @@ fn caller<'a>(state: &ServerState, req: &S3Request<Body>, context: &'a CallConte
     }
     match identity::caller(state, &credentials.access_key, &req.headers, &req.uri) {
         Ok(caller) => Ok(context.caller.get_or_init(|| caller)),
-        Err(refused) => Err(refusal(refused)),
+        Err(error) => Err(identity_error(error)),
     }
 }
 
-fn refusal(refused: Refused) -> StsError {
-    match refused {
-        Refused::UnknownKey | Refused::BadToken => {
+fn identity_error(reason: IdentityError) -> StsError {
+    match reason {
+        IdentityError::UnknownKey | IdentityError::BadToken => {
             error("InvalidClientTokenId", "The security token included in the request is invalid.")
         }
-        Refused::Expired => error("ExpiredToken", "The security token included in the request is expired"),
-        Refused::Skewed(skew) => error("SignatureDoesNotMatch", skewed(&skew)),
-        Refused::NotSigned { header } => {
+        IdentityError::Expired => error("ExpiredToken", "The security token included in the request is expired"),
+        IdentityError::Skewed(skew) => error("SignatureDoesNotMatch", skew_message(&skew)),
+        IdentityError::NotSigned { header } => {
             error("SignatureDoesNotMatch", format!("'{header}' must be a 'SignedHeader' in the AWS Authorization."))
         }
-        Refused::NotVersion4 => error("IncompleteSignature", "The request is not signed with AWS4-HMAC-SHA256"),
+        IdentityError::NotVersion4 => error("IncompleteSignature", "The request is not signed with AWS4-HMAC-SHA256"),
     }
 }
 
 /// STS's message for a signing time that is too far from the server's time.
-fn skewed(skew: &Skew) -> String {
+fn skew_message(skew: &Skew) -> String {
     let Skew { signed, received, in_future } = skew;
     let minutes = MAX_SKEW.as_secs() / 60;
-    let now = basic(*received);
+    let now = signature_time(*received);
     if *in_future {
-        let latest = basic(*received + MAX_SKEW);
+        let latest = signature_time(*received + MAX_SKEW);
         format!("Signature not yet current: {signed} is still later than {latest} ({now} + {minutes} min.)")
     } else {
-        let earliest = basic(*received - MAX_SKEW);
+        let earliest = signature_time(*received - MAX_SKEW);
         format!("Signature expired: {signed} is now earlier than {earliest} ({now} - {minutes} min.)")
     }
 }
 
 /// A time in the format of signatures, `20260102T030405Z`.
-fn basic(time: SystemTime) -> String {
-    let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    time.strftime("%Y%m%dT%H%M%SZ").to_string()
+fn signature_time(time: SystemTime) -> String {
+    timestamp(time).strftime("%Y%m%dT%H%M%SZ").to_string()
 }
 
 /// Translates an error of s3s's signature check, which has an S3 code, to STS's.
-pub(crate) fn translate(s3_code: &str) -> StsError {
+pub(crate) fn from_s3_code(s3_code: &str) -> StsError {
     match s3_code {
-        "InvalidAccessKeyId" => refusal(Refused::UnknownKey),
+        "InvalidAccessKeyId" => identity_error(IdentityError::UnknownKey),
         "SignatureDoesNotMatch" => error(
             "SignatureDoesNotMatch",
             "The request signature we calculated does not match the signature you provided. \
@@ -122,6 +122,6 @@ pub(crate) fn translate(s3_code: &str) -> StsError {
 fn caller_identity(caller: &Caller) -> String {
     let names = caller.names();
     let (arn, account) = (escape(names.arn), names.account);
-    let id = grant::unique_id("AIDA", names.role_arn.unwrap_or(names.arn));
+    let id = session_request::unique_id("AIDA", names.role_arn.unwrap_or(names.arn));
     format!("<Arn>{arn}</Arn><UserId>{id}</UserId><Account>{account}</Account>")
 }

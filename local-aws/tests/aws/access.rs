@@ -1,4 +1,4 @@
-//! Tests of who may write where: session, role and bucket policies combined.
+//! Tests of permissions to write: session, role and bucket policies combined.
 
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
@@ -11,7 +11,7 @@ fn put(s3: &aws_sdk_s3::Client, key: &str) -> PutObjectFluentBuilder {
 }
 
 #[tokio::test]
-async fn a_session_policy_narrows_the_role_down() {
+async fn a_session_policy_restricts_the_role() {
     let aws = Aws::start(ACCOUNTS).await;
     let policy = allow(&["s3:PutObject"], "arn:aws:s3:::lake/orders/*");
     let s3 = aws.s3("us-west-2", aws.writer(Some(&policy)).await);
@@ -24,7 +24,7 @@ async fn a_session_policy_narrows_the_role_down() {
 }
 
 #[tokio::test]
-async fn tagging_is_a_right_of_its_own() {
+async fn tagging_requires_its_own_permission() {
     let aws = Aws::start(ACCOUNTS).await;
     let lake = "arn:aws:s3:::lake/*";
     let without = aws.writer(Some(&allow(&["s3:PutObject"], lake))).await;
@@ -36,7 +36,7 @@ async fn tagging_is_a_right_of_its_own() {
 }
 
 #[tokio::test]
-async fn encrypting_needs_the_key() {
+async fn encryption_requires_permission_for_the_key() {
     let aws = Aws::start(ACCOUNTS).await;
     let policy = |service: &str| {
         serde_json::json!({"Version": "2012-10-17", "Statement": [
@@ -66,7 +66,7 @@ async fn encrypting_needs_the_key() {
 }
 
 #[tokio::test]
-async fn a_buckets_default_key_needs_the_right_too() {
+async fn a_buckets_default_key_requires_the_permission_too() {
     let accounts =
         ACCOUNTS.replace("lake: {region: us-west-2}", &format!("lake: {{region: us-west-2, kmsKeyId: \"{KEY}\"}}"));
     let aws = Aws::start(&accounts).await;
@@ -79,7 +79,7 @@ async fn a_buckets_default_key_needs_the_right_too() {
 }
 
 #[tokio::test]
-async fn across_accounts_both_sides_have_to_allow() {
+async fn across_accounts_both_policies_must_allow() {
     let aws = Aws::start(ACCOUNTS).await;
     let s3 = aws.s3("us-west-2", aws.writer(None).await);
     let theirs = || put(&s3, "a").bucket("theirs").send();
@@ -94,7 +94,7 @@ async fn across_accounts_both_sides_have_to_allow() {
 }
 
 #[tokio::test]
-async fn a_bucket_policy_grants_and_denies() {
+async fn a_bucket_policy_allows_and_denies() {
     let statement = |effect: &str| {
         let statement = format!(
             "{{Version: \"2012-10-17\", Statement: [{{Effect: {effect}, Principal: \"*\", \

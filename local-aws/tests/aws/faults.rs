@@ -21,7 +21,7 @@ fn error(service: Service, code: &str) -> Fault {
 }
 
 #[tokio::test]
-async fn errors_by_name() {
+async fn an_error_is_answered_with_its_code_and_status() {
     let aws = Aws::start(ACCOUNTS).await;
     for (code, expected) in [
         ("SlowDown", "503 SlowDown"),
@@ -46,7 +46,7 @@ async fn errors_by_name() {
 }
 
 #[tokio::test]
-async fn answers_that_never_come() {
+async fn lost_answers_are_counted() {
     let aws = Aws::start(ACCOUNTS).await;
     aws.local.set_faults(vec![once(Action::Refuse)]);
     assert_eq!(put(&aws, "refused").await, "0 -");
@@ -61,7 +61,7 @@ async fn answers_that_never_come() {
 }
 
 #[tokio::test]
-async fn answers_that_make_no_sense() {
+async fn broken_answers_are_sent() {
     let aws = Aws::start(ACCOUNTS).await;
     for (action, expected) in [(Action::CutBody, "0 -"), (Action::InvalidBody, "200 -")] {
         aws.local.set_faults(vec![once(action.clone())]);
@@ -77,7 +77,7 @@ async fn answers_that_make_no_sense() {
 }
 
 #[tokio::test]
-async fn an_answer_of_another_servers() {
+async fn a_canned_response_is_sent_unchanged() {
     let aws = Aws::start(ACCOUNTS).await;
     let headers = [("x-cache".to_owned(), "MISS".to_owned())].into();
     let html = CannedResponse { status: 200, headers, body: "<html>".to_owned() };
@@ -89,7 +89,7 @@ async fn an_answer_of_another_servers() {
 }
 
 #[tokio::test]
-async fn a_call_that_hangs_until_its_client_leaves_and_is_not_done() {
+async fn a_hanging_call_is_not_executed() {
     let aws = Aws::start(ACCOUNTS).await;
     aws.local.set_faults(vec![once(Action::Hang)]);
     assert!(tokio::time::timeout(Duration::from_millis(300), put(&aws, "a")).await.is_err());
@@ -98,7 +98,7 @@ async fn a_call_that_hangs_until_its_client_leaves_and_is_not_done() {
 }
 
 #[tokio::test]
-async fn latency_from_the_accounts_file_on_the_clock_in_use() {
+async fn latency_passes_on_the_servers_clock() {
     let faults = "faults: [{service: s3, operation: PutObject, bucket: lake, action: {latencyMs: 300}}]";
     let aws = Aws::start(&format!("{ACCOUNTS}\n{faults}")).await;
     let start = Instant::now();
@@ -112,7 +112,7 @@ async fn latency_from_the_accounts_file_on_the_clock_in_use() {
 }
 
 #[tokio::test]
-async fn calls_are_told_as_they_happen() {
+async fn calls_are_published_to_subscribers() {
     let aws = Aws::start(ACCOUNTS).await;
     let mut calls = aws.local.subscribe();
     aws.local.set_faults(vec![error(Service::S3, "SlowDown")]);

@@ -8,7 +8,7 @@ use crate::support::{ACCOUNTS, Aws, admin, outcome};
 async fn objects_are_files_and_stay_in_their_bucket() {
     let dir = tempfile::tempdir().unwrap();
     let data = dir.path().join("data");
-    let aws = Aws::with(ACCOUNTS, Store::files(&data).unwrap()).await;
+    let aws = Aws::start_with_store(ACCOUNTS, Store::files(&data).unwrap()).await;
     let s3 = aws.s3("us-west-2", admin());
     let put = |key: &str| {
         let put = s3.put_object().bucket("lake").key(key).if_none_match("*");
@@ -40,11 +40,11 @@ async fn objects_are_files_and_stay_in_their_bucket() {
 }
 
 #[tokio::test]
-async fn of_many_writers_of_a_file_one_wins() {
+async fn of_concurrent_writers_of_a_file_one_wins() {
     let dir = tempfile::tempdir().unwrap();
-    let aws = Aws::with(ACCOUNTS, Store::files(dir.path()).unwrap()).await;
+    let aws = Aws::start_with_store(ACCOUNTS, Store::files(dir.path()).unwrap()).await;
     // Two servers that share nothing but the directory.
-    let other = Aws::with(ACCOUNTS, Store::files(dir.path()).unwrap()).await;
+    let other = Aws::start_with_store(ACCOUNTS, Store::files(dir.path()).unwrap()).await;
     let clients = [aws.s3("us-west-2", admin()), other.s3("us-west-2", admin())];
     let writers: Vec<_> = (0..32_u8)
         .map(|n| {

@@ -6,7 +6,7 @@ use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
 
 use crate::support::{ACCOUNTS, Aws, KEY, admin, outcome};
 
-async fn started() -> (Aws, aws_sdk_s3::Client) {
+async fn start() -> (Aws, aws_sdk_s3::Client) {
     let aws = Aws::start(ACCOUNTS).await;
     let s3 = aws.s3("us-west-2", admin());
     (aws, s3)
@@ -17,8 +17,8 @@ fn put(s3: &aws_sdk_s3::Client, key: &str) -> PutObjectFluentBuilder {
 }
 
 #[tokio::test]
-async fn an_object_is_kept_as_it_came() {
-    let (aws, s3) = started().await;
+async fn an_object_is_stored_with_its_headers() {
+    let (aws, s3) = start().await;
     let answer = put(&s3, "in/é +%~/a b.json")
         .content_type("application/json")
         .content_encoding("gzip")
@@ -48,8 +48,8 @@ async fn an_object_is_kept_as_it_came() {
 }
 
 #[tokio::test]
-async fn a_key_is_taken_once() {
-    let (aws, s3) = started().await;
+async fn a_conditional_write_succeeds_once_per_key() {
+    let (aws, s3) = start().await;
     assert_eq!(outcome(put(&s3, "a").if_none_match("*").send().await), "ok");
     assert_eq!(outcome(put(&s3, "a").if_none_match("*").send().await), "412 PreconditionFailed");
     assert_eq!(aws.local.objects()[0].puts, 1);
@@ -58,8 +58,8 @@ async fn a_key_is_taken_once() {
 }
 
 #[tokio::test]
-async fn of_many_writers_one_wins() {
-    let (aws, s3) = started().await;
+async fn of_concurrent_writers_one_wins() {
+    let (aws, s3) = start().await;
     let writers: Vec<_> = (0..32).map(|_| tokio::spawn(put(&s3, "race").if_none_match("*").send())).collect();
     let mut won = 0;
     for writer in writers {
@@ -73,22 +73,22 @@ async fn of_many_writers_one_wins() {
 }
 
 #[tokio::test]
-async fn content_that_is_not_what_was_announced() {
-    let (aws, s3) = started().await;
+async fn content_that_does_not_match_its_checksum_is_refused() {
+    let (aws, s3) = start().await;
     let md5 = put(&s3, "a").content_md5("1B2M2Y8AsgTpgAmY7PhCfg==");
     assert_eq!(outcome(md5.send().await), "400 BadDigest");
     let crc = put(&s3, "a").checksum_crc32("AAAAAA==");
     assert_eq!(outcome(crc.send().await), "400 BadDigest");
     let sha = put(&s3, "a").checksum_sha256("47DEQpj8HBSa+/TImW+5JCeuQeRkm5NMpJWZG3hSuFU=");
     assert_eq!(outcome(sha.send().await), "400 BadDigest");
-    let empty = put(&s3, "a").content_md5("no base64!");
+    let empty = put(&s3, "a").content_md5("not base64!");
     assert_eq!(outcome(empty.send().await), "400 InvalidDigest");
     assert!(aws.local.objects().is_empty());
 }
 
 #[tokio::test]
-async fn a_stream_with_its_checksum_behind_it() {
-    let (aws, s3) = started().await;
+async fn a_stream_with_a_trailing_checksum_is_stored() {
+    let (aws, s3) = start().await;
     let dir = tempfile::tempdir().unwrap();
     let file = dir.path().join("body");
     let content = vec![b'x'; 200_000];
@@ -101,8 +101,8 @@ async fn a_stream_with_its_checksum_behind_it() {
 }
 
 #[tokio::test]
-async fn what_is_refused_by_name() {
-    let (aws, s3) = started().await;
+async fn invalid_and_unsupported_requests_are_refused() {
+    let (aws, s3) = start().await;
     let long = "k".repeat(1025);
     assert_eq!(outcome(put(&s3, &long).send().await), "400 KeyTooLongError");
     assert_eq!(outcome(put(&s3, &long[1..]).send().await), "ok");

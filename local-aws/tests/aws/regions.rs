@@ -3,7 +3,7 @@
 use crate::support::{ACCOUNTS, Aws, admin, allow, outcome};
 
 #[tokio::test]
-async fn a_bucket_elsewhere() {
+async fn a_put_to_a_bucket_in_another_region_is_refused() {
     let aws = Aws::start(ACCOUNTS).await;
     let put = |region: &'static str, bucket: &'static str| {
         let s3 = aws.s3(region, admin());
@@ -31,10 +31,10 @@ async fn a_bucket_elsewhere() {
 }
 
 #[tokio::test]
-async fn head_bucket_tells_where() {
+async fn head_bucket_reports_the_region() {
     let aws = Aws::start(ACCOUNTS).await;
     let narrow = aws.writer(Some(&allow(&["s3:PutObject"], "arn:aws:s3:::lake/*"))).await;
-    for (credentials, region, bucket, status, told) in [
+    for (credentials, region, bucket, status, expected_region) in [
         (admin(), "us-west-2", "lake", 200, Some("us-west-2")),
         (admin(), "us-west-2", "nowhere", 404, None),
         (admin(), "us-west-2", "foreign", 301, Some("eu-central-1")),
@@ -42,7 +42,7 @@ async fn head_bucket_tells_where() {
         (narrow, "us-west-2", "foreign", 301, Some("eu-central-1")),
     ] {
         let s3 = aws.s3(region, credentials);
-        let (got, header) = match s3.head_bucket().bucket(bucket).send().await {
+        let (actual_status, header) = match s3.head_bucket().bucket(bucket).send().await {
             Ok(answer) => (200, answer.bucket_region().map(str::to_owned)),
             Err(error) => {
                 let raw = error.raw_response().unwrap();
@@ -50,7 +50,7 @@ async fn head_bucket_tells_where() {
                 (raw.status().as_u16(), header.map(str::to_owned))
             }
         };
-        assert_eq!((got, header.as_deref()), (status, told), "{bucket}");
+        assert_eq!((actual_status, header.as_deref()), (status, expected_region), "{bucket}");
     }
     let call = &aws.local.calls()[1];
     assert_eq!((call.operation, call.bucket.as_deref()), ("HeadBucket", Some("lake")));

@@ -1,4 +1,4 @@
-//! Tests of AssumeRole: who may assume a role, and how requests are refused.
+//! Tests of AssumeRole: which callers may assume a role, and how other requests are refused.
 
 use aws_sdk_sts::error::ProvideErrorMetadata;
 use aws_sdk_sts::types::Tag;
@@ -6,7 +6,7 @@ use aws_sdk_sts::types::Tag;
 use crate::support::{ACCOUNTS, Aws, EXTERNAL_ID, WRITER, allow, outcome, platform, session, stranger};
 
 #[tokio::test]
-async fn the_right_external_id_opens_the_role() {
+async fn the_role_is_assumed_with_its_external_id() {
     let aws = Aws::start(ACCOUNTS).await;
     let answer = aws.assume(WRITER).external_id(EXTERNAL_ID).send().await.unwrap();
     let user = answer.assumed_role_user().unwrap();
@@ -25,7 +25,7 @@ async fn the_right_external_id_opens_the_role() {
 }
 
 #[tokio::test]
-async fn every_refusal_reads_the_same() {
+async fn every_refusal_has_the_same_message() {
     let aws = Aws::start(ACCOUNTS).await;
     let unknown = "arn:aws:iam::111122223333:role/nobody";
     let sts = aws.sts(stranger());
@@ -41,13 +41,13 @@ async fn every_refusal_reads_the_same() {
         assert_eq!(error.raw_response().unwrap().status().as_u16(), 403);
         assert_eq!(error.code(), Some("AccessDenied"));
         let caller = format!("arn:aws:iam::999999999999:user/{user}");
-        let sentence = format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role}");
-        assert_eq!(error.message(), Some(sentence.as_str()));
+        let expected = format!("User: {caller} is not authorized to perform: sts:AssumeRole on resource: {role}");
+        assert_eq!(error.message(), Some(expected.as_str()));
     }
 }
 
 #[tokio::test]
-async fn a_role_that_enforces_no_id_is_given_to_any() {
+async fn a_role_without_an_external_id_accepts_any() {
     let aws = Aws::start(ACCOUNTS).await;
     let open = "arn:aws:iam::111122223333:role/open";
     assert_eq!(outcome(aws.assume(open).send().await), "ok");
@@ -55,7 +55,7 @@ async fn a_role_that_enforces_no_id_is_given_to_any() {
 }
 
 #[tokio::test]
-async fn fields_are_checked() {
+async fn invalid_fields_are_refused() {
     let aws = Aws::start(ACCOUNTS).await;
     let assume = || aws.assume(WRITER).external_id(EXTERNAL_ID);
     let invalid = "400 ValidationError";
@@ -77,7 +77,7 @@ async fn fields_are_checked() {
 }
 
 #[tokio::test]
-async fn a_role_assumed_from_a_role_lasts_an_hour() {
+async fn a_chained_session_lasts_at_most_an_hour() {
     let accounts = r#"
 accounts:
   "111122223333":
@@ -101,7 +101,7 @@ accounts:
 }
 
 #[tokio::test]
-async fn a_trust_policy_as_iam_shows_it() {
+async fn a_trust_policy_in_iams_format_is_evaluated() {
     let accounts = r#"
 accounts:
   "999999999999":

@@ -11,20 +11,20 @@ fn put(s3: &aws_sdk_s3::Client, key: &str) -> aws_sdk_s3::operation::put_object:
 }
 
 #[tokio::test]
-async fn an_ended_session_is_told_so() {
+async fn an_expired_session_is_refused_as_expired() {
     let aws = Aws::start(ACCOUNTS).await;
     let writer = aws.writer(None).await;
     let s3 = aws.s3("us-west-2", writer.clone());
-    aws.wait(Duration::from_secs(3590));
+    aws.advance(Duration::from_secs(3590));
     assert_eq!(outcome(put(&s3, "a").send().await), "ok");
-    aws.wait(Duration::from_secs(20));
+    aws.advance(Duration::from_secs(20));
     assert_eq!(outcome(put(&s3, "b").send().await), "400 ExpiredToken");
     let whoami = aws.sts(writer).get_caller_identity().send().await;
     assert_eq!(outcome(whoami), "403 ExpiredToken");
 }
 
 #[tokio::test]
-async fn key_and_token_belong_together() {
+async fn a_key_is_valid_only_with_its_own_token() {
     let aws = Aws::start(ACCOUNTS).await;
     let one = aws.writer(None).await;
     let two = aws.writer(None).await;
@@ -39,7 +39,7 @@ async fn key_and_token_belong_together() {
 }
 
 #[tokio::test]
-async fn other_accounts_take_effect_at_once() {
+async fn replaced_accounts_take_effect_immediately() {
     let aws = Aws::start(ACCOUNTS).await;
     let s3 = aws.s3("us-west-2", aws.writer(None).await);
     assert_eq!(outcome(put(&s3, "a").send().await), "ok");
@@ -52,7 +52,7 @@ async fn other_accounts_take_effect_at_once() {
     assert_eq!(outcome(put(&s3, "b").send().await), "403 AccessDenied");
 
     aws.local.set_accounts(Accounts::parse(ACCOUNTS).unwrap());
-    assert_eq!(outcome(put(&s3, "b").send().await), "ok", "the session is still good");
+    assert_eq!(outcome(put(&s3, "b").send().await), "ok", "the session is still valid");
 
     let gone = ACCOUNTS.replace("      writer:\n", "      other:\n");
     aws.local.set_accounts(Accounts::parse(&gone).unwrap());

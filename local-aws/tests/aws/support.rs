@@ -42,9 +42,9 @@ accounts:
 "#;
 
 #[derive(Debug)]
-struct Ticks(Clock);
+struct SharedClock(Clock);
 
-impl TimeSource for Ticks {
+impl TimeSource for SharedClock {
     fn now(&self) -> SystemTime {
         self.0.now()
     }
@@ -57,15 +57,15 @@ pub(crate) struct Aws {
 
 impl Aws {
     pub(crate) async fn start(accounts: &str) -> Aws {
-        Aws::with(accounts, Store::memory()).await
+        Aws::start_with_store(accounts, Store::memory()).await
     }
 
-    pub(crate) async fn with(accounts: &str, store: Store) -> Aws {
-        let accounts = Accounts::parse(accounts).expect("the test's accounts are right");
-        Aws::of(Options { store, ..Options::new(accounts) }).await
+    pub(crate) async fn start_with_store(accounts: &str, store: Store) -> Aws {
+        let accounts = Accounts::parse(accounts).expect("the test's accounts are valid");
+        Aws::start_with(Options { store, ..Options::new(accounts) }).await
     }
 
-    pub(crate) async fn of(options: Options) -> Aws {
+    pub(crate) async fn start_with(options: Options) -> Aws {
         let local = LocalAws::new(options);
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port is free");
         let address = listener.local_addr().expect("a listener has an address").to_string();
@@ -80,7 +80,7 @@ impl Aws {
             .region(Region::new("us-west-2"))
             .endpoint_url(format!("http://{}", self.address))
             .retry_config(RetryConfig::disabled())
-            .time_source(Ticks(self.local.clock().clone()))
+            .time_source(SharedClock(self.local.clock().clone()))
             .credentials_provider(credentials);
         aws_sdk_sts::Client::from_conf(config.build())
     }
@@ -92,7 +92,7 @@ impl Aws {
             .endpoint_url(format!("http://{}", self.address))
             .force_path_style(true)
             .retry_config(RetryConfig::disabled())
-            .time_source(Ticks(self.local.clock().clone()))
+            .time_source(SharedClock(self.local.clock().clone()))
             .credentials_provider(credentials);
         aws_sdk_s3::Client::from_conf(config.build())
     }
@@ -106,12 +106,12 @@ impl Aws {
     /// A session of the writer role, restricted by `policy`.
     pub(crate) async fn writer(&self, policy: Option<&str>) -> Credentials {
         let call = self.assume(WRITER).external_id(EXTERNAL_ID);
-        let answer = call.set_policy(policy.map(str::to_owned)).send().await.expect("the role is given");
+        let answer = call.set_policy(policy.map(str::to_owned)).send().await.expect("the role is assumed");
         session(answer.credentials())
     }
 
     /// Advances the clock of the server and its clients.
-    pub(crate) fn wait(&self, time: Duration) {
+    pub(crate) fn advance(&self, time: Duration) {
         let clock = self.local.clock();
         clock.set(clock.now() + time);
     }

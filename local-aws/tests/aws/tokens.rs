@@ -27,7 +27,7 @@ accounts:
 }
 
 #[tokio::test]
-async fn a_web_identity_token_opens_its_role() {
+async fn a_role_is_assumed_with_its_web_identity_token() {
     let aws = Aws::start(&accounts("\"sts:AssumeRole\"")).await;
     let sts = aws.sts(platform());
     let assume = |role: &str, token: &str| {
@@ -50,7 +50,7 @@ async fn a_web_identity_token_opens_its_role() {
 }
 
 #[tokio::test]
-async fn a_pod_gets_credentials_whose_tags_go_along() {
+async fn pod_credentials_have_transitive_tags() {
     for (actions, expected) in
         [("[\"sts:AssumeRole\", \"sts:TagSession\"]", "ok"), ("\"sts:AssumeRole\"", "403 AccessDenied")]
     {
@@ -70,7 +70,7 @@ async fn a_pod_gets_credentials_whose_tags_go_along() {
         let target = target.role_arn("arn:aws:iam::111122223333:role/target").send().await;
         assert_eq!(outcome(target), expected);
 
-        aws.wait(Duration::from_secs(6 * 3600));
+        aws.advance(Duration::from_secs(6 * 3600));
         let whoami = aws.sts(pod).get_caller_identity().send().await;
         assert_eq!(outcome(whoami), "403 ExpiredToken");
 

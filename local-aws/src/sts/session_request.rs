@@ -9,24 +9,24 @@ use super::{StsError, error};
 use crate::accounts::Role;
 use crate::answer::escape;
 use crate::clock::iso8601;
-use crate::policy::{Kind, Policy};
+use crate::policy::{Policy, PolicyKind};
 use crate::sessions::{NewSession, Session};
 use crate::state::ServerState;
 use crate::target::Form;
 
 /// Maximum length of a session policy, in characters.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_iam-quotas.html>
-const LONGEST_POLICY: usize = 2048;
+const MAX_POLICY_CHARS: usize = 2048;
 /// Bytes of policy (without white space) and tags that count as a full packed policy. An estimate:
 /// AWS does not publish how it packs them.
-const PACKED_LIMIT: usize = 2048;
+const MAX_PACKED_BYTES: usize = 2048;
 
 /// Session duration without `DurationSeconds`.
-const DEFAULT_SECONDS: u64 = 3600;
+const DEFAULT_DURATION_SECONDS: u64 = 3600;
 /// Minimum `DurationSeconds`.
-const SHORTEST_SECONDS: u64 = 900;
+const MIN_DURATION_SECONDS: u64 = 900;
 /// Maximum `DurationSeconds` that a role can allow.
-const LONGEST_SECONDS: u64 = 43_200;
+const MAX_DURATION_SECONDS: u64 = 43_200;
 
 /// The fields of a request, each valid by itself; the role is not looked up yet.
 pub(super) struct AssumeRoleRequest<'a> {
@@ -40,18 +40,18 @@ pub(super) struct AssumeRoleRequest<'a> {
 
 impl<'a> AssumeRoleRequest<'a> {
     /// Validates the fields; `tag_bytes` is the size of the session tags.
-    pub(super) fn of(form: &'a Form, tag_bytes: usize) -> Result<AssumeRoleRequest<'a>, StsError> {
+    pub(super) fn parse(form: &'a Form, tag_bytes: usize) -> Result<AssumeRoleRequest<'a>, StsError> {
         let role_arn = text(form, "RoleArn", "roleArn", 20..=2048, |_| true)?;
         let session_name = text(form, "RoleSessionName", "roleSessionName", 2..=64, |c| {
             c.is_ascii_alphanumeric() || "_+=,.@-".contains(c)
         })?;
         let duration = match form.get("DurationSeconds") {
-            None => DEFAULT_SECONDS,
+            None => DEFAULT_DURATION_SECONDS,
             Some(text) => seconds(text)?,
         };
         let policy = form.get("Policy").map(|text| session_policy(text)).transpose()?;
         let policy_bytes = policy.as_ref().map_or(0, |(_, bytes)| *bytes);
-        let packed = (policy_bytes + tag_bytes) * 100 / PACKED_LIMIT;
+        let packed = (policy_bytes + tag_bytes) * 100 / MAX_PACKED_BYTES;
         if packed > 100 {
             return Err(error(
                 "PackedPolicyTooLarge",
@@ -83,24 +83,26 @@ impl<'a> AssumeRoleRequest<'a> {
             policy: self.policy,
             transitive_tags,
         };
-        Ok(show(&state.sessions.issue(new, now), self.packed))
+        Ok(session_xml(&state.sessions.issue(new, now), self.packed))
     }
 }
 
-/// A required field, with a length in characters and legal characters; errors call it `shown`.
+/// A required field, with a length in characters and legal characters; errors call it `display_name`.
 pub(super) fn text<'a>(
     form: &'a Form,
     field: &str,
-    shown: &str,
+    display_name: &str,
     length: RangeInclusive<usize>,
-    legal: impl Fn(char) -> bool,
+    is_allowed: impl Fn(char) -> bool,
 ) -> Result<&'a str, StsError> {
     let Some(value) = form.get(field) else {
-        return Err(invalid(&format!("Value null at '{shown}' failed to satisfy constraint: Member must not be null")));
-    };
-    if !length.contains(&value.chars().count()) || !value.chars().all(legal) {
         return Err(invalid(&format!(
-            "Value at '{shown}' failed to satisfy constraint: \
+            "Value null at '{display_name}' failed to satisfy constraint: Member must not be null"
+        )));
+    };
+    if !length.contains(&value.chars().count()) || !value.chars().all(is_allowed) {
+        return Err(invalid(&format!(
+            "Value at '{display_name}' failed to satisfy constraint: \
              Member must have length from {} to {} and legal characters only",
             length.start(),
             length.end()
@@ -116,10 +118,12 @@ fn invalid(what: &str) -> StsError {
 fn seconds(text: &str) -> Result<u64, StsError> {
     let at = format!("Value '{text}' at 'durationSeconds' failed to satisfy constraint: Member must have value");
     match text.parse() {
-        Ok(short) if short < SHORTEST_SECONDS => {
-            Err(invalid(&format!("{at} greater than or equal to {SHORTEST_SECONDS}")))
+        Ok(short) if short < MIN_DURATION_SECONDS => {
+            Err(invalid(&format!("{at} greater than or equal to {MIN_DURATION_SECONDS}")))
         }
-        Ok(long) if long > LONGEST_SECONDS => Err(invalid(&format!("{at} less than or equal to {LONGEST_SECONDS}"))),
+        Ok(long) if long > MAX_DURATION_SECONDS => {
+            Err(invalid(&format!("{at} less than or equal to {MAX_DURATION_SECONDS}")))
+        }
         Ok(seconds) => Ok(seconds),
         Err(_) => Err(invalid(&format!("{at} that is a number"))),
     }
@@ -128,19 +132,19 @@ fn seconds(text: &str) -> Result<u64, StsError> {
 /// The parsed policy, and its length without white space, in bytes.
 fn session_policy(text: &str) -> Result<(Policy, usize), StsError> {
     let malformed = |what: String| error("MalformedPolicyDocument", what);
-    if text.chars().count() > LONGEST_POLICY {
+    if text.chars().count() > MAX_POLICY_CHARS {
         return Err(invalid(&format!(
             "Value at 'policy' failed to satisfy constraint: \
-             Member must have length less than or equal to {LONGEST_POLICY}"
+             Member must have length less than or equal to {MAX_POLICY_CHARS}"
         )));
     }
     let policy: Policy = serde_json::from_str(text).map_err(|e| malformed(e.to_string()))?;
-    policy.check(Kind::Identity).map_err(malformed)?;
+    policy.check(PolicyKind::Identity).map_err(malformed)?;
     let bytes = text.bytes().filter(|b| !b.is_ascii_whitespace()).count();
     Ok((policy, bytes))
 }
 
-fn show(session: &Session, packed: usize) -> String {
+fn session_xml(session: &Session, packed: usize) -> String {
     let id = unique_id("AROA", &session.role_arn);
     format!(
         "<AssumedRoleUser><AssumedRoleId>{id}:{name}</AssumedRoleId><Arn>{arn}</Arn></AssumedRoleUser>\

@@ -7,7 +7,7 @@ use hyper::header::{AUTHORIZATION, HeaderName};
 use hyper::{HeaderMap, Uri};
 
 /// The fields of a Signature Version 4 that are checked here, after s3s has verified the signature.
-pub(super) struct Signed<'a> {
+pub(super) struct SignatureFields<'a> {
     pub(super) token: Option<Cow<'a, str>>,
     /// The signing time, as `20260102T030405Z`.
     pub(super) date: Cow<'a, str>,
@@ -17,18 +17,18 @@ pub(super) struct Signed<'a> {
     headers: Cow<'a, str>,
 }
 
-impl<'a> Signed<'a> {
-    pub(super) fn of(headers: &'a HeaderMap, uri: &'a Uri) -> Option<Signed<'a>> {
+impl<'a> SignatureFields<'a> {
+    pub(super) fn parse(headers: &'a HeaderMap, uri: &'a Uri) -> Option<SignatureFields<'a>> {
         match header(headers, AUTHORIZATION.as_str()) {
-            Some(authorization) => Signed::of_headers(authorization, headers),
-            None => Signed::of_query(uri.query()?),
+            Some(authorization) => SignatureFields::from_headers(authorization, headers),
+            None => SignatureFields::from_query(uri.query()?),
         }
     }
 
-    fn of_headers(authorization: &'a str, headers: &'a HeaderMap) -> Option<Signed<'a>> {
+    fn from_headers(authorization: &'a str, headers: &'a HeaderMap) -> Option<SignatureFields<'a>> {
         let fields = authorization.strip_prefix("AWS4-HMAC-SHA256")?;
         let names = fields.split(',').find_map(|field| field.trim().strip_prefix("SignedHeaders="))?;
-        Some(Signed {
+        Some(SignatureFields {
             token: header(headers, "x-amz-security-token").map(Cow::Borrowed),
             date: Cow::Borrowed(header(headers, "x-amz-date")?),
             lifetime: None,
@@ -36,11 +36,11 @@ impl<'a> Signed<'a> {
         })
     }
 
-    fn of_query(query: &'a str) -> Option<Signed<'a>> {
+    fn from_query(query: &'a str) -> Option<SignatureFields<'a>> {
         let field =
             |name: &str| url::form_urlencoded::parse(query.as_bytes()).find_map(|(n, v)| (n == name).then_some(v));
         let seconds = field("X-Amz-Expires")?.parse().ok()?;
-        Some(Signed {
+        Some(SignatureFields {
             token: field("X-Amz-Security-Token"),
             date: field("X-Amz-Date")?,
             lifetime: Some(Duration::from_secs(seconds)),
@@ -55,18 +55,18 @@ impl<'a> Signed<'a> {
         Some(zoned.timestamp().into())
     }
 
-    /// A header that AWS requires to be signed (`host`, `x-amz-…`) and that is not.
+    /// A header that AWS requires to be signed (`host`, `x-amz-…`) but that is not signed.
     /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_sigv-create-signed-request.html>
     pub(super) fn missing_header(&self, headers: &HeaderMap) -> Option<String> {
         let signed = |name: &str| self.headers.split(';').any(|one| one.eq_ignore_ascii_case(name));
         // The body's hash is not known yet when a URL is presigned.
-        let excepted = |name: &str| self.lifetime.is_some() && name == "x-amz-content-sha256";
-        let must = |name: &&HeaderName| {
+        let is_exempt = |name: &str| self.lifetime.is_some() && name == "x-amz-content-sha256";
+        let must_be_signed = |name: &&HeaderName| {
             let name = name.as_str();
-            name == "host" || (name.starts_with("x-amz-") && !excepted(name))
+            name == "host" || (name.starts_with("x-amz-") && !is_exempt(name))
         };
-        let mut wanted = headers.keys().filter(must);
-        wanted.find(|name| !signed(name.as_str())).map(ToString::to_string)
+        let mut required = headers.keys().filter(must_be_signed);
+        required.find(|name| !signed(name.as_str())).map(ToString::to_string)
     }
 }
 
