@@ -10,11 +10,11 @@ use clap::{Args, Parser, Subcommand};
 
 use crate::double::Content;
 use crate::event::EVENT_BYTES;
-use crate::load::Shape;
+use crate::load::LoadShape;
 use crate::sidecar;
 use crate::target::{BATCH_AGE, Target};
 
-/// Loads the release sidecar, and programs that do only the minimum (its floors), and prints what an event costs.
+/// Puts load on the release sidecar and on its floors (programs that do only the minimum), and prints the cost per event.
 #[derive(Parser)]
 #[command(name = "tributary-bench", args_conflicts_with_subcommands = true)]
 pub struct Cli {
@@ -125,9 +125,9 @@ impl Options {
     }
 
     /// The load of `target`, with the connections of the command line.
-    pub fn shape(&self, target: Target) -> Shape {
+    pub fn shape(&self, target: Target) -> LoadShape {
         let shape = target.shape();
-        Shape { connections: self.connections.unwrap_or(shape.connections), ..shape }
+        LoadShape { connections: self.connections.unwrap_or(shape.connections), ..shape }
     }
 
     pub fn warm_up(&self) -> Duration {
@@ -163,8 +163,8 @@ impl fmt::Display for StreamOptions {
         let StreamOptions { rate, seconds, events, latency, .. } = self;
         write!(
             f,
-            "{rate} events/s for {seconds} s, of {EVENT_BYTES} bytes and {events} a request; Batch mode with its \
-             defaults; S3 takes {latency} ms more for an object"
+            "{rate} events/s for {seconds} s, of {EVENT_BYTES} bytes and {events} per request; Batch mode with its \
+             defaults; S3 takes {latency} ms longer per object"
         )
     }
 }

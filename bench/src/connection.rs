@@ -8,7 +8,7 @@ use jiff::Timestamp;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
 
-use crate::event::{EVENT_BYTES, Events, time};
+use crate::event::{EVENT_BYTES, Events, format_time};
 use crate::response::{Reader, Response};
 
 pub struct Connection {
@@ -27,7 +27,7 @@ struct Requests {
     bytes: Vec<u8>,
 }
 
-const BATCH: [&str; 2] = [r#"{"batch":["#, "]}"];
+const BATCH_DELIMITERS: [&str; 2] = [r#"{"batch":["#, "]}"];
 
 impl Connection {
     /// Connects to `address`, to send `count` of the events in each request.
@@ -48,29 +48,29 @@ impl Connection {
 
 impl Requests {
     fn next(&mut self, now: Timestamp) -> std::io::Result<&[u8]> {
-        let now = time(now);
+        let now = format_time(now);
         self.bytes.clear();
         match self.count {
             1 => {
-                self.head("/v1/track", EVENT_BYTES)?;
+                self.write_head("/v1/track", EVENT_BYTES)?;
                 self.events.write(&mut self.bytes, &now)?;
             }
             count => {
-                // With a comma between any two events.
-                let length = count * (EVENT_BYTES + 1) - 1 + BATCH.concat().len();
-                self.head("/v1/batch", length)?;
+                // Including a comma between any two events.
+                let length = count * (EVENT_BYTES + 1) - 1 + BATCH_DELIMITERS.concat().len();
+                self.write_head("/v1/batch", length)?;
                 for number in 0..count {
-                    let before = if number == 0 { BATCH[0] } else { "," };
+                    let before = if number == 0 { BATCH_DELIMITERS[0] } else { "," };
                     self.bytes.extend_from_slice(before.as_bytes());
                     self.events.write(&mut self.bytes, &now)?;
                 }
-                self.bytes.extend_from_slice(BATCH[1].as_bytes());
+                self.bytes.extend_from_slice(BATCH_DELIMITERS[1].as_bytes());
             }
         }
         Ok(&self.bytes)
     }
 
-    fn head(&mut self, path: &str, length: usize) -> std::io::Result<()> {
+    fn write_head(&mut self, path: &str, length: usize) -> std::io::Result<()> {
         write!(
             self.bytes,
             "POST {path} HTTP/1.1\r\nhost: {}\r\ncontent-type: application/json\r\ncontent-length: {length}\r\n\r\n",
@@ -86,8 +86,8 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_request_has_the_length_it_says_and_as_many_events_as_wanted() {
-        let events = Events::make().unwrap();
+    fn a_request_has_its_content_length_and_number_of_events() {
+        let events = Events::generate().unwrap();
         for (count, path) in [(1, "/v1/track"), (2, "/v1/batch"), (100, "/v1/batch")] {
             let address = (Ipv4Addr::LOCALHOST, 8080).into();
             let mut requests = Requests { address, events: events.clone(), count, bytes: Vec::new() };

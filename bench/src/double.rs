@@ -13,7 +13,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tributary_local_aws::{Accounts, Action, Fault, LocalAws, Options, Service, Store};
 
-use crate::lines::Lines;
+use crate::event_counter::EventCounter;
 use crate::process::{self, Helper};
 
 /// The user whose keys the floors sign with, and from which the sidecar assumes its role.
@@ -68,8 +68,8 @@ impl Double {
 
     /// What it has stored so far. If it keeps objects this takes a while, since it decompresses them.
     pub async fn counts(&mut self) -> Result<Counts> {
-        let counts = self.0.ask().await?;
-        serde_json::from_str(&counts).with_context(|| format!("the double says {counts:?}"))
+        let counts = self.0.request().await?;
+        serde_json::from_str(&counts).with_context(|| format!("the double answered {counts:?}"))
     }
 }
 
@@ -89,7 +89,7 @@ pub fn run(content: Content, latency_ms: u64) -> Result<()> {
     let address = listener.local_addr()?;
     let server = aws.clone();
     runtime.spawn(async move { server.serve(listener, std::future::pending()).await });
-    process::answer(address, || Ok(serde_json::to_string(&counts(&aws, content)?)?))
+    process::serve(address, || Ok(serde_json::to_string(&counts(&aws, content)?)?))
 }
 
 fn counts(aws: &LocalAws, content: Content) -> Result<Counts> {
@@ -98,12 +98,12 @@ fn counts(aws: &LocalAws, content: Content) -> Result<Counts> {
     match content {
         Content::Event => counts.events = objects,
         Content::Lines => {
-            let mut lines = Lines::default();
+            let mut counter = EventCounter::default();
             for object in aws.objects() {
-                lines.add(&object.body).with_context(|| object.key)?;
+                counter.add(&object.body).with_context(|| object.key)?;
                 counts.bytes += object.body.len() as u64;
             }
-            (counts.events, counts.repeated) = (lines.events, lines.repeated());
+            (counts.events, counts.repeated) = (counter.events, counter.repeated());
         }
     }
     Ok(counts)
@@ -141,7 +141,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_accounts_are_what_the_double_takes() {
+    fn the_accounts_are_valid() {
         Accounts::parse(&accounts()).unwrap();
     }
 

@@ -1,4 +1,4 @@
-//! Generates the events to send: track calls of equal length, whose content varies and compresses as a shop's does.
+//! Generates the events to send: track calls of equal length, with content that varies and compresses like a shop's.
 
 use std::io::Write;
 use std::ops::Range;
@@ -10,20 +10,20 @@ use jiff::Timestamp;
 /// Length of an event in bytes: what Segment's libraries send for a track call with a few properties.
 pub const EVENT_BYTES: usize = 1070;
 
-/// Number of different events: so many that one rarely repeats within gzip's window of 32 KiB.
-const DIFFERENT: usize = 4096;
+/// Number of distinct events: enough that one rarely repeats within gzip's window of 32 KiB.
+const DISTINCT_EVENTS: usize = 4096;
 
 /// Digits of a messageId, and characters of a time with milliseconds.
 const ID_DIGITS: usize = 32;
 const TIME_CHARS: usize = 24;
 
 /// Placeholders that are overwritten each time an event is sent; each is as long as its value.
-const ID: &str = "IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII";
-const TIME: &str = "YYYY-MM-DDTHH:MM:SS.mmmZ";
+const ID_PLACEHOLDER: &str = "IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII";
+const TIME_PLACEHOLDER: &str = "YYYY-MM-DDTHH:MM:SS.mmmZ";
 /// A placeholder for the click ID that an advertisement adds to a URL. It fills the event up to its length.
-const CLICK: &str = "$CLICK";
+const CLICK_PLACEHOLDER: &str = "$CLICK";
 
-const EVENT: &str = r#"{"type":"track","event":"$NAME","messageId":"IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII","userId":"user-$USER","anonymousId":"$ANONYMOUS","timestamp":"YYYY-MM-DDTHH:MM:SS.mmmZ","sentAt":"YYYY-MM-DDTHH:MM:SS.mmmZ","context":{"library":{"name":"@segment/analytics-node","version":"3.1.0"},"ip":"$IP","locale":"$LOCALE","userAgent":"$AGENT","page":{"path":"/$PATH","title":"$PRODUCT","referrer":"https://shop.example/$FROM","url":"https://shop.example/$PATH?gclid=$CLICK"}},"properties":{"orderId":"$ORDER","total":$TOTAL,"revenue":$REVENUE,"shipping":$SHIPPING,"tax":$TAX,"currency":"$CURRENCY","products":[{"productId":"$ID","sku":"$SKU","name":"$PRODUCT","price":$PRICE,"quantity":$QUANTITY,"category":"$CATEGORY"}]},"integrations":{"All":true}}"#;
+const EVENT_TEMPLATE: &str = r#"{"type":"track","event":"$NAME","messageId":"IIIIIIIIIIIIIIIIIIIIIIIIIIIIIIII","userId":"user-$USER","anonymousId":"$ANONYMOUS","timestamp":"YYYY-MM-DDTHH:MM:SS.mmmZ","sentAt":"YYYY-MM-DDTHH:MM:SS.mmmZ","context":{"library":{"name":"@segment/analytics-node","version":"3.1.0"},"ip":"$IP","locale":"$LOCALE","userAgent":"$AGENT","page":{"path":"/$PATH","title":"$PRODUCT","referrer":"https://shop.example/$FROM","url":"https://shop.example/$PATH?gclid=$CLICK"}},"properties":{"orderId":"$ORDER","total":$TOTAL,"revenue":$REVENUE,"shipping":$SHIPPING,"tax":$TAX,"currency":"$CURRENCY","products":[{"productId":"$ID","sku":"$SKU","name":"$PRODUCT","price":$PRICE,"quantity":$QUANTITY,"category":"$CATEGORY"}]},"integrations":{"All":true}}"#;
 
 const NAMES: [&str; 5] = ["Product Viewed", "Product Added", "Cart Viewed", "Checkout Started", "Order Completed"];
 const LOCALES: [&str; 5] = ["en-US", "en-GB", "de-DE", "fr-FR", "pt-BR"];
@@ -55,13 +55,13 @@ struct Event {
 }
 
 impl Events {
-    pub fn make() -> Result<Events> {
-        (0..DIFFERENT).map(|_| Event::make()).collect::<Result<_>>().map(Events)
+    pub fn generate() -> Result<Events> {
+        (0..DISTINCT_EVENTS).map(|_| Event::generate()).collect::<Result<_>>().map(Events)
     }
 
-    /// Appends a random one with a new messageId and the time `now`, in the format of [`time`].
+    /// Appends a random event with a new messageId and the time `now`, in the format of [`format_time`].
     pub fn write(&self, out: &mut Vec<u8>, now: &str) -> std::io::Result<()> {
-        let event = &self.0[fastrand::usize(..DIFFERENT)];
+        let event = &self.0[fastrand::usize(..DISTINCT_EVENTS)];
         let start = out.len();
         out.extend_from_slice(event.text.as_bytes());
         let text = &mut out[start..];
@@ -74,7 +74,7 @@ impl Events {
 }
 
 impl Event {
-    fn make() -> Result<Event> {
+    fn generate() -> Result<Event> {
         let (product, category) = pick(&PRODUCTS);
         let price = fastrand::u32(400..30_000);
         let quantity = fastrand::u32(1..4);
@@ -101,19 +101,20 @@ impl Event {
             ("$TOTAL", cents(revenue + shipping + tax)),
             ("$CURRENCY", pick(&CURRENCIES).to_owned()),
         ];
-        let text = slots.iter().fold(EVENT.to_owned(), |text, (slot, value)| text.replace(slot, value));
-        let left = (EVENT_BYTES + CLICK.len()).checked_sub(text.len()).context("the event is too long")?;
-        let click: String = std::iter::repeat_with(fastrand::alphanumeric).take(left).collect();
-        let text = text.replace(CLICK, &click);
-        let id = text.find(ID).context("the event has no messageId")?;
-        let first = text.find(TIME).context("the event has no timestamp")?;
-        let second = text.rfind(TIME).context("the event has no sentAt")?;
+        let text = slots.iter().fold(EVENT_TEMPLATE.to_owned(), |text, (slot, value)| text.replace(slot, value));
+        let click_length =
+            (EVENT_BYTES + CLICK_PLACEHOLDER.len()).checked_sub(text.len()).context("the event is too long")?;
+        let click: String = std::iter::repeat_with(fastrand::alphanumeric).take(click_length).collect();
+        let text = text.replace(CLICK_PLACEHOLDER, &click);
+        let id = text.find(ID_PLACEHOLDER).context("the event has no messageId")?;
+        let first = text.find(TIME_PLACEHOLDER).context("the event has no timestamp")?;
+        let second = text.rfind(TIME_PLACEHOLDER).context("the event has no sentAt")?;
         Ok(Event { id: id..id + ID_DIGITS, times: [first, second].map(|start| start..start + TIME_CHARS), text })
     }
 }
 
 /// A time in the format of events.
-pub fn time(now: Timestamp) -> String {
+pub fn format_time(now: Timestamp) -> String {
     format!("{now:.3}")
 }
 
@@ -136,9 +137,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn events_are_as_long_as_one_another_and_differ() {
-        let events = Events::make().unwrap();
-        let now = time(Timestamp::from_millisecond(1_767_225_600_007).unwrap());
+    fn events_have_the_same_length_and_different_content() {
+        let events = Events::generate().unwrap();
+        let now = format_time(Timestamp::from_millisecond(1_767_225_600_007).unwrap());
         let (mut ids, mut orders) = (HashSet::new(), HashSet::new());
         for _ in 0..1000 {
             let mut text = b"[".to_vec();

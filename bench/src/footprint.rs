@@ -1,4 +1,4 @@
-//! Measures the sidecar's footprint: binary size, start-up time, and memory at rest and with many requests waiting.
+//! Measures the sidecar's footprint: binary size, start-up time, and memory when idle and with many requests waiting.
 
 use std::fmt;
 use std::path::Path;
@@ -8,20 +8,20 @@ use anyhow::{Result, ensure};
 use tokio::time::sleep;
 
 use crate::double::{Content, Double};
-use crate::load::{Load, Shape};
+use crate::load::{Load, LoadShape};
 use crate::sidecar::{Delivery, Sidecar};
 use crate::usage;
 
 /// Number of starts, of which the median is reported.
-const STARTS: usize = 5;
-/// How long it idles before its memory at rest is read.
-const REST: Duration = Duration::from_secs(2);
-/// Requests of one event that wait for S3 at once.
-const WAITING: u32 = 512;
-/// How long S3 takes for each of them.
+const START_COUNT: usize = 5;
+/// How long the sidecar idles before its idle memory is read.
+const IDLE_TIME: Duration = Duration::from_secs(2);
+/// Number of requests of one event that wait for S3 at the same time.
+const WAITING_REQUESTS: u32 = 512;
+/// Latency of S3 for each of these requests.
 const S3_LATENCY: Duration = Duration::from_millis(500);
 /// How long the load lasts.
-const LOADED: Duration = Duration::from_secs(6);
+const LOAD_DURATION: Duration = Duration::from_secs(6);
 
 /// The measured figures.
 pub struct Footprint {
@@ -37,26 +37,29 @@ pub async fn measure(binary: &Path) -> Result<Footprint> {
     let double = Double::start(Content::Event, S3_LATENCY).await?;
     let mut starts = Vec::new();
     let mut sidecar = Sidecar::start(binary, double.address(), Delivery::Object).await?;
-    for _ in 1..STARTS {
+    for _ in 1..START_COUNT {
         starts.push(sidecar.healthy_after);
         sidecar = Sidecar::start(binary, double.address(), Delivery::Object).await?;
     }
     starts.push(sidecar.healthy_after);
     starts.sort();
-    sleep(REST).await;
+    sleep(IDLE_TIME).await;
     let idle_mib = usage::resident_mib(sidecar.pid)?;
-    let load = Load::start(sidecar.address, Shape { connections: WAITING, events: 1 }).await?;
-    sleep(LOADED).await;
+    let load = Load::start(sidecar.address, LoadShape { connections: WAITING_REQUESTS, events: 1 }).await?;
+    sleep(LOAD_DURATION).await;
     load.stop();
     let tally = load.finish().await?;
     ensure!(tally.failed == 0, "{} events failed: {:?}", tally.failed, tally.first_failure);
-    Ok(Footprint { binary_mib, start: starts[STARTS / 2], idle_mib, loaded_mib: usage::peak_mib(sidecar.pid)? })
+    Ok(Footprint { binary_mib, start: starts[START_COUNT / 2], idle_mib, loaded_mib: usage::peak_mib(sidecar.pid)? })
 }
 
 impl fmt::Display for Footprint {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let Footprint { binary_mib, start, idle_mib, loaded_mib } = self;
         writeln!(f, "tributary-sidecar: binary {binary_mib:.1} MiB; /healthz after {} ms", start.as_millis())?;
-        write!(f, "memory: {idle_mib:.1} MiB at rest, {loaded_mib:.1} MiB at most with {WAITING} requests waiting")
+        write!(
+            f,
+            "memory: {idle_mib:.1} MiB idle, {loaded_mib:.1} MiB at most with {WAITING_REQUESTS} requests waiting"
+        )
     }
 }

@@ -20,16 +20,16 @@ impl Latencies {
         self.0.len()
     }
 
-    pub fn sorted(mut self) -> Sorted {
+    pub fn sorted(mut self) -> SortedLatencies {
         self.0.sort_unstable();
-        Sorted(self.0)
+        SortedLatencies(self.0)
     }
 }
 
 /// Latencies in ascending order.
-pub struct Sorted(Vec<u32>);
+pub struct SortedLatencies(Vec<u32>);
 
-impl Sorted {
+impl SortedLatencies {
     /// The smallest latency, in milliseconds, that at least `share` of all do not exceed (nearest rank); `None` if
     /// there are no latencies.
     pub fn percentile_ms(&self, share: f64) -> Option<f64> {
@@ -58,13 +58,13 @@ mod tests {
     }
 
     #[test]
-    fn one_is_every_percentile_and_none_has_none() {
+    fn one_latency_is_every_percentile_and_none_has_none() {
         assert_eq!(latencies([7]).sorted().percentile_ms(0.99), Some(7.0));
         assert_eq!(latencies([]).sorted().percentile_ms(0.5), None);
     }
 
     #[test]
-    fn merging_keeps_all() {
+    fn merging_keeps_all_latencies() {
         let mut all = latencies([1, 3]);
         all.merge(latencies([2]));
         assert_eq!(all.count(), 3);
@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_too_long_is_the_longest() {
+    fn too_long_latencies_are_capped() {
         let sorted = latencies([u64::MAX / 1_000_000]).sorted();
         assert_eq!(sorted.percentile_ms(1.0), Some(f64::from(u32::MAX) / 1000.0));
     }

@@ -13,12 +13,12 @@ use crate::event::Events;
 use crate::latencies::Latencies;
 use crate::response::Response;
 
-/// How long the last answers may take once no more requests are sent: the sidecar answers within 9 s.
-pub const LAST_ANSWERS: Duration = Duration::from_secs(15);
+/// How long the last answers may take after no more requests are sent; the sidecar answers within 9 s.
+pub const LAST_ANSWERS_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The shape of a load.
 #[derive(Clone, Copy, Debug, PartialEq)]
-pub struct Shape {
+pub struct LoadShape {
     /// Connections kept alive.
     pub connections: u32,
     /// Events per request.
@@ -45,15 +45,15 @@ pub struct Tally {
     pub answered: u64,
     /// Latencies of requests answered 200 in the measured phase.
     pub measured: Latencies,
-    /// Requests with another answer, or none.
+    /// Requests that got another answer, or none.
     pub failed: u64,
-    /// A description of the first of those.
+    /// A description of the first of these.
     pub first_failure: Option<String>,
 }
 
 impl Load {
     /// Opens the connections and begins to send, in the warm-up phase.
-    pub async fn start(address: SocketAddr, shape: Shape) -> Result<Load> {
+    pub async fn start(address: SocketAddr, shape: LoadShape) -> Result<Load> {
         let phase = watch::Sender::new(Phase::WarmUp);
         let connections = connect(address, shape).await?;
         let senders = connections.into_iter().map(|connection| send(connection, phase.subscribe()));
@@ -72,15 +72,16 @@ impl Load {
 
     /// Waits for the last answers, and sums up all connections.
     pub async fn finish(self) -> Result<Tally> {
-        let connections = tokio::time::timeout(LAST_ANSWERS, self.connections.join_all());
-        let tallies = connections.await.with_context(|| format!("answers are missing after {LAST_ANSWERS:?}"))?;
+        let connections = tokio::time::timeout(LAST_ANSWERS_TIMEOUT, self.connections.join_all());
+        let tallies =
+            connections.await.with_context(|| format!("answers are missing after {LAST_ANSWERS_TIMEOUT:?}"))?;
         Ok(Tally::sum(tallies))
     }
 }
 
 /// Opens the connections, which share one set of events.
-pub async fn connect(address: SocketAddr, shape: Shape) -> Result<Vec<Connection>> {
-    let events = Events::make()?;
+pub async fn connect(address: SocketAddr, shape: LoadShape) -> Result<Vec<Connection>> {
+    let events = Events::generate()?;
     let mut connections = Vec::new();
     for _ in 0..shape.connections {
         connections.push(Connection::open(address, events.clone(), shape.events).await?);
@@ -95,7 +96,7 @@ async fn send(mut connection: Connection, phase: watch::Receiver<Phase>) -> Tall
         let sent = Instant::now();
         let response = connection.send().await;
         let measured = *phase.borrow() == Phase::Measured;
-        if !tally.take(&response, measured.then(|| sent.elapsed())) {
+        if !tally.record(&response, measured.then(|| sent.elapsed())) {
             break;
         }
     }
@@ -103,9 +104,9 @@ async fn send(mut connection: Connection, phase: watch::Receiver<Phase>) -> Tall
 }
 
 impl Tally {
-    /// Records an answer, with its latency if that counts. Returns whether the connection can be used again: after an
-    /// error it stays broken. The run has failed then, and the other connections show how far.
-    pub fn take(&mut self, response: &std::io::Result<Response<'_>>, latency: Option<Duration>) -> bool {
+    /// Records an answer, with its latency if one is given. Returns whether the connection can be used again. After an
+    /// error it can't: the run has failed, and the other connections continue to show the extent.
+    pub fn record(&mut self, response: &std::io::Result<Response<'_>>, latency: Option<Duration>) -> bool {
         match response {
             Ok(Response { status: 200, .. }) => {
                 self.answered += 1;

@@ -1,23 +1,23 @@
-//! Measures what an event costs: loads each process under test in turn, and prints the results side by side.
+//! Measures the cost per event: puts load on each process under test in turn, and prints the results side by side.
 //!
-//! A round starts a new process (with a double of S3 and STS behind it, if it stores anything), warms it up, loads it
-//! for some seconds and ends it. Rounds are interleaved, so that a machine that slows down for a while slows down all
-//! processes.
+//! A round starts a new process (and a double of S3 and STS, if the process stores events), warms it up, puts load on
+//! it for a few seconds and ends it. Rounds are interleaved, so that a machine that slows down for a while slows down
+//! all processes.
 //!
-//! The figure to trust is CPU time per event of the process under test: throughput and latency also depend on how much
-//! the load generator and the double use of the same cores.
+//! The most reliable figure is CPU time per event of the process under test. Throughput and latency also depend on how
+//! much CPU the load generator and the double use on the same cores.
 //!
-//! This load is a closed loop: it waits for answers, and so never sends more than the process can handle. [`stream`] is
-//! an open loop.
+//! This load is a closed loop: it waits for answers, and therefore never sends more than the process can handle.
+//! [`stream`] is an open loop.
 
 mod cli;
 mod connection;
 mod double;
 mod event;
+mod event_counter;
 mod floors;
 mod footprint;
 mod latencies;
-mod lines;
 mod load;
 mod machine;
 mod process;
@@ -45,7 +45,7 @@ fn main() -> Result<ExitCode> {
     // One thread: the load generator must leave the other cores to the process under test.
     let runtime = || tokio::runtime::Builder::new_current_thread().enable_all().build();
     match command {
-        None => runtime()?.block_on(bench(&options)),
+        None => runtime()?.block_on(compare(&options)),
         Some(Command::Stream(options)) => runtime()?.block_on(stream::run(&options)),
         Some(Command::Take) => floors::take::run().map(|()| ExitCode::SUCCESS),
         Some(Command::Object { s3 }) => floors::object::run(s3).map(|()| ExitCode::SUCCESS),
@@ -54,7 +54,7 @@ fn main() -> Result<ExitCode> {
     }
 }
 
-async fn bench(options: &Options) -> Result<ExitCode> {
+async fn compare(options: &Options) -> Result<ExitCode> {
     let targets = options.targets();
     let needs_sidecar = targets.iter().any(|target| target.sidecar().is_some());
     let sidecar = if needs_sidecar { Some(options.binary.path().await?) } else { None };
@@ -64,14 +64,14 @@ async fn bench(options: &Options) -> Result<ExitCode> {
     for number in 1..=options.rounds {
         for &target in &targets {
             let round = Round { target, options, sidecar: sidecar.as_deref() };
-            let outcome = round.run().await?;
-            eprintln!("round {number} of {}, {target}: {outcome}", options.rounds);
-            report.add(target, outcome);
+            let result = round.run().await?;
+            eprintln!("round {number} of {}, {target}: {result}", options.rounds);
+            report.add(target, result);
         }
     }
     println!("{report}");
     if let Some(binary) = &sidecar {
         println!("{}", footprint::measure(binary).await?);
     }
-    Ok(if report.is_sound() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.has_no_faults() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }

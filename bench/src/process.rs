@@ -16,7 +16,7 @@ use tokio::process::{Child, ChildStdin, ChildStdout, Command};
 pub struct Helper {
     /// Kills the process when dropped.
     _child: Child,
-    questions: ChildStdin,
+    requests: ChildStdin,
     answers: Lines<BufReader<ChildStdout>>,
     pub pid: u32,
     pub address: SocketAddr,
@@ -32,31 +32,31 @@ impl Helper {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {args:?}"))?;
-        let questions = child.stdin.take().context("no pipe to the helper")?;
+        let requests = child.stdin.take().context("no pipe to the helper")?;
         let mut answers = BufReader::new(child.stdout.take().context("no pipe from the helper")?).lines();
-        let address = answers.next_line().await?.with_context(|| format!("{args:?} ended before it listened"))?;
+        let address = answers.next_line().await?.with_context(|| format!("{args:?} exited before it listened"))?;
         Ok(Helper {
-            pid: child.id().with_context(|| format!("{args:?} has ended"))?,
+            pid: child.id().with_context(|| format!("{args:?} has exited"))?,
             address: address.parse().with_context(|| format!("{args:?} listens on {address:?}"))?,
             _child: child,
-            questions,
+            requests,
             answers,
         })
     }
 
-    /// Sends an empty line, the only question there is, and returns the helper's answer.
-    pub async fn ask(&mut self) -> Result<String> {
-        self.questions.write_all(b"\n").await?;
-        self.answers.next_line().await?.context("the helper has ended")
+    /// Sends an empty line, which is the only kind of request, and returns the helper's answer.
+    pub async fn request(&mut self) -> Result<String> {
+        self.requests.write_all(b"\n").await?;
+        self.answers.next_line().await?.context("the helper has exited")
     }
 }
 
 /// A helper's own side: prints its address, then answers each line until its input ends.
-pub fn answer(address: SocketAddr, mut answer: impl FnMut() -> Result<String>) -> Result<()> {
+pub fn serve(address: SocketAddr, mut answer: impl FnMut() -> Result<String>) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{address}")?;
-    for question in std::io::stdin().lines() {
-        question?;
+    for request in std::io::stdin().lines() {
+        request?;
         writeln!(stdout, "{}", answer()?)?;
     }
     Ok(())

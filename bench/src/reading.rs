@@ -15,18 +15,18 @@ pub struct Reading {
     at: Instant,
 }
 
-/// What was spent between two readings.
+/// The CPU used between two readings.
 #[derive(Clone, Copy)]
-pub struct Spent {
+pub struct CpuCosts {
     pub seconds: f64,
     /// CPU of the process under test.
     pub cpu: Cost,
     /// CPU of the load generator.
     pub load: Cost,
-    /// CPU of S3 and STS, if the process has them behind it.
+    /// CPU of the double, if the process uses S3 and STS.
     pub double: Option<Cost>,
     /// Cores that everything else on the machine kept busy.
-    pub others: f64,
+    pub other_cores: f64,
 }
 
 /// CPU time in two units.
@@ -39,8 +39,8 @@ pub struct Cost {
 }
 
 impl Reading {
-    /// Reads the CPU times of the process `pid`, of this one, and of the double behind it.
-    pub fn take(pid: u32, double: Option<&Double>) -> Result<Reading> {
+    /// Reads the CPU times of the process `pid`, of this process, and of the double.
+    pub fn read(pid: u32, double: Option<&Double>) -> Result<Reading> {
         Ok(Reading {
             under_test: usage::cpu(pid)?,
             load: usage::cpu(std::process::id())?,
@@ -50,24 +50,24 @@ impl Reading {
         })
     }
 
-    /// What `events` cost between this reading and `after`.
-    pub fn until(&self, after: &Reading, events: f64) -> Spent {
+    /// The CPU used between this reading and `after`, per event for `events`.
+    pub fn costs_until(&self, after: &Reading, events: f64) -> CpuCosts {
         let seconds = (after.at - self.at).as_secs_f64();
         let cost = |before: Duration, after: Duration| {
             let busy = after.saturating_sub(before).as_secs_f64();
             Cost { micros: busy * 1e6 / events, cores: busy / seconds }
         };
-        Spent {
+        CpuCosts {
             seconds,
             cpu: cost(self.under_test, after.under_test),
             load: cost(self.load, after.load),
             double: self.double.zip(after.double).map(|(before, after)| cost(before, after)),
-            others: after.others().saturating_sub(self.others()).as_secs_f64() / seconds,
+            other_cores: after.other_time().saturating_sub(self.other_time()).as_secs_f64() / seconds,
         }
     }
 
-    /// CPU time of everything that takes no part.
-    fn others(&self) -> Duration {
+    /// CPU time of everything on the machine that takes no part in the measurement.
+    fn other_time(&self) -> Duration {
         self.machine.saturating_sub(self.under_test + self.load + self.double.unwrap_or_default())
     }
 }
@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn costs_are_by_event_and_by_second() {
+    fn costs_are_per_event_and_per_second() {
         let at = Instant::now();
         let reading = |under_test, load, double, seconds| Reading {
             under_test: Duration::from_millis(under_test),
@@ -86,13 +86,13 @@ mod tests {
             machine: Duration::from_millis(under_test + load + double) + Duration::from_secs(seconds / 2),
             at: at + Duration::from_secs(seconds),
         };
-        let spent = reading(10, 0, 5, 0).until(&reading(30, 1000, 9, 2), 1000.0);
+        let spent = reading(10, 0, 5, 0).costs_until(&reading(30, 1000, 9, 2), 1000.0);
         for (figure, expected) in [
             (spent.seconds, 2.0),
             (spent.cpu.micros, 20.0),
             (spent.load.cores, 0.5),
             (spent.double.unwrap().micros, 4.0),
-            (spent.others, 0.5),
+            (spent.other_cores, 0.5),
         ] {
             assert!((figure - expected).abs() < 1e-6, "{figure} is not {expected}");
         }

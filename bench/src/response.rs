@@ -6,7 +6,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 
 /// Maximum length of a response in bytes, head and body; the sidecar's have a few hundred.
-const MOST: usize = 16 * 1024;
+const MAX_RESPONSE_BYTES: usize = 16 * 1024;
 
 /// An HTTP response.
 pub struct Response<'a> {
@@ -25,19 +25,19 @@ impl Reader {
     pub async fn read(&mut self, stream: &mut TcpStream) -> Result<Response<'_>> {
         self.buffer.clear();
         let head = loop {
-            self.more(stream).await?;
-            if let Some(head) = head(&self.buffer)? {
+            self.read_more(stream).await?;
+            if let Some(head) = parse_head(&self.buffer)? {
                 break head;
             }
         };
         while self.buffer.len() < head.end {
-            self.more(stream).await?;
+            self.read_more(stream).await?;
         }
         Ok(Response { status: head.status, body: &self.buffer[head.body..head.end] })
     }
 
-    async fn more(&mut self, stream: &mut TcpStream) -> Result<()> {
-        if self.buffer.len() > MOST {
+    async fn read_more(&mut self, stream: &mut TcpStream) -> Result<()> {
+        if self.buffer.len() > MAX_RESPONSE_BYTES {
             return Err(Error::new(ErrorKind::InvalidData, "the answer is too long"));
         }
         match stream.read_buf(&mut self.buffer).await? {
@@ -56,12 +56,12 @@ struct Head {
 }
 
 /// Parses the head; `None` while it is incomplete.
-fn head(bytes: &[u8]) -> Result<Option<Head>> {
+fn parse_head(bytes: &[u8]) -> Result<Option<Head>> {
     let Some(length) = bytes.windows(4).position(|window| window == b"\r\n\r\n") else {
         return Ok(None);
     };
     let invalid = |what: &str| Error::new(ErrorKind::InvalidData, what);
-    let text = std::str::from_utf8(&bytes[..length]).map_err(|_| invalid("the answer's head isn't text"))?;
+    let text = std::str::from_utf8(&bytes[..length]).map_err(|_| invalid("the answer's head is not text"))?;
     let mut lines = text.split("\r\n");
     let status = lines.next().and_then(|line| line.strip_prefix("HTTP/1.1 ")?.get(..3)?.parse().ok());
     let body_length = lines
@@ -70,7 +70,7 @@ fn head(bytes: &[u8]) -> Result<Option<Head>> {
         .and_then(|(_, value)| value.trim().parse::<usize>().ok());
     let body = length + 4;
     Ok(Some(Head {
-        status: status.ok_or_else(|| invalid("the answer isn't HTTP/1.1"))?,
+        status: status.ok_or_else(|| invalid("the answer is not HTTP/1.1"))?,
         body,
         end: body + body_length.ok_or_else(|| invalid("the answer has no Content-Length"))?,
     }))
@@ -81,16 +81,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_head_is_read_once_it_is_whole() {
+    fn a_head_is_parsed_once_it_is_complete() {
         let bytes = b"HTTP/1.1 503 Service Unavailable\r\nDate: x\r\nContent-Length: 2\r\n\r\n{}";
-        assert_eq!(head(bytes).unwrap(), Some(Head { status: 503, body: bytes.len() - 2, end: bytes.len() }));
-        assert_eq!(head(&bytes[..bytes.len() - 4]).unwrap(), None);
+        assert_eq!(parse_head(bytes).unwrap(), Some(Head { status: 503, body: bytes.len() - 2, end: bytes.len() }));
+        assert_eq!(parse_head(&bytes[..bytes.len() - 4]).unwrap(), None);
     }
 
     #[test]
-    fn what_cannot_be_followed_is_an_error() {
+    fn an_unsupported_response_is_an_error() {
         for bytes in ["HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n", "SSH-2.0\r\ncontent-length: 0\r\n\r\n"] {
-            assert!(head(bytes.as_bytes()).is_err(), "{bytes}");
+            assert!(parse_head(bytes.as_bytes()).is_err(), "{bytes}");
         }
     }
 }

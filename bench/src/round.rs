@@ -10,9 +10,9 @@ use tokio::time::sleep;
 
 use crate::cli::Options;
 use crate::double::{Content, Counts, Double};
-use crate::load::{Load, Shape, Tally};
+use crate::load::{Load, LoadShape, Tally};
 use crate::process::Helper;
-use crate::reading::{Reading, Spent};
+use crate::reading::{CpuCosts, Reading};
 use crate::sidecar::Sidecar;
 use crate::target::Target;
 use crate::usage;
@@ -25,13 +25,13 @@ pub struct Round<'a> {
 }
 
 /// The results of a round.
-pub struct Outcome {
-    pub shape: Shape,
+pub struct RoundResult {
+    pub shape: LoadShape,
     pub events_per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
     pub peak_mib: f64,
-    pub spent: Spent,
+    pub spent: CpuCosts,
     /// The messages of [`faults()`]: what must not happen.
     pub faults: Vec<String>,
 }
@@ -43,8 +43,8 @@ enum UnderTest {
 }
 
 impl Round<'_> {
-    pub async fn run(&self) -> Result<Outcome> {
-        let mut double = match self.target.stores() {
+    pub async fn run(&self) -> Result<RoundResult> {
+        let mut double = match self.target.content() {
             Some(content) => Some(Double::start(content, Duration::ZERO).await?),
             None => None,
         };
@@ -53,12 +53,12 @@ impl Round<'_> {
         let shape = self.options.shape(self.target);
         let load = Load::start(under_test.address(), shape).await?;
         sleep(self.options.warm_up()).await;
-        let read = || Reading::take(under_test.pid(), double.as_ref());
-        let before = read().context("the process is gone after the warm-up")?;
+        let read = || Reading::read(under_test.pid(), double.as_ref());
+        let before = read().context("the process exited during the warm-up")?;
         load.measure();
         sleep(self.options.measured()).await;
         load.stop();
-        let after = read().context("the process is gone")?;
+        let after = read().context("the process exited")?;
         let tally = load.finish().await?;
 
         let peak_mib = usage::peak_mib(under_test.pid())?;
@@ -68,21 +68,21 @@ impl Round<'_> {
         };
         let faults = faults(&tally, shape.events, counts);
         let events = (tally.measured.count() * shape.events) as f64;
-        let spent = before.until(&after, events);
+        let spent = before.costs_until(&after, events);
         let sorted = tally.measured.sorted();
         let (Some(p50_ms), Some(p99_ms)) = (sorted.percentile_ms(0.5), sorted.percentile_ms(0.99)) else {
-            bail!("{}: no event was answered 200: {}{}", self.target, faults.join("; "), under_test.last_words());
+            bail!("{}: no event was answered 200: {}{}", self.target, faults.join("; "), under_test.log_tail());
         };
-        Ok(Outcome { shape, events_per_second: events / spent.seconds, p50_ms, p99_ms, peak_mib, spent, faults })
+        Ok(RoundResult { shape, events_per_second: events / spent.seconds, p50_ms, p99_ms, peak_mib, spent, faults })
     }
 
     async fn start(&self, double: Option<&Double>) -> Result<UnderTest> {
-        let s3 = || double.map(Double::address).context("nothing is stored without a double");
+        let s3 = || double.map(Double::address).context("events can't be stored without a double");
         if let Some(delivery) = self.target.sidecar() {
-            let binary = self.sidecar.context("there is no sidecar to measure")?;
+            let binary = self.sidecar.context("no sidecar was built or given")?;
             return Sidecar::start(binary, s3()?, delivery).await.map(UnderTest::Sidecar);
         }
-        let floor = match self.target.stores() {
+        let floor = match self.target.content() {
             None => Helper::start(&["take"]).await?,
             Some(Content::Event) => Helper::start(&["object", &s3()?.to_string()]).await?,
             Some(Content::Lines) => {
@@ -110,36 +110,36 @@ impl UnderTest {
     }
 
     /// The end of its log. Floors have none: they write to standard error.
-    fn last_words(&self) -> String {
+    fn log_tail(&self) -> String {
         match self {
             UnderTest::Floor(_) => String::new(),
-            UnderTest::Sidecar(sidecar) => sidecar.last_words(),
+            UnderTest::Sidecar(sidecar) => sidecar.log_tail(),
         }
     }
 }
 
-/// Reports answers other than 200, and events answered 200 that aren't in S3 exactly once. `events` is their number per
-/// request.
+/// Reports answers other than 200, and events answered 200 that are not in S3 exactly once. `events` is the number of
+/// events per request.
 pub fn faults(tally: &Tally, events: usize, counts: Option<Counts>) -> Vec<String> {
     let mut faults = Vec::new();
     if tally.failed > 0 {
         let first = tally.first_failure.as_deref().unwrap_or_default();
-        faults.push(format!("{} requests not answered 200; the first: {first}", tally.failed));
+        faults.push(format!("{} requests not answered 200; first failure: {first}", tally.failed));
     }
     let answered = tally.answered * events as u64;
     if let Some(Counts { objects, refused, events, repeated, .. }) = counts
         && (events, repeated) != (answered, 0)
     {
         faults.push(format!(
-            "{answered} events answered 200, but {events} stored, {repeated} of them again, in {objects} objects; \
-             {refused} refused"
+            "{answered} events answered 200, but {events} stored, {repeated} of them repeated, in {objects} objects; \
+             {refused} PUTs refused"
         ));
     }
     faults
 }
 
 /// The round's line of progress.
-impl fmt::Display for Outcome {
+impl fmt::Display for RoundResult {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{:.0} events/s, {:.1} CPU µs/event", self.events_per_second, self.spent.cpu.micros)?;
         self.faults.iter().try_for_each(|fault| write!(f, "\n  FAULT: {fault}"))
@@ -151,7 +151,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_answered_must_be_stored_once() {
+    fn answered_events_must_be_stored_exactly_once() {
         let tally = || Tally { answered: 3, ..Tally::default() };
         let counts = |events, repeated| Some(Counts { events, repeated, ..Counts::default() });
         assert!(faults(&tally(), 1, None).is_empty());
@@ -164,6 +164,6 @@ mod tests {
     #[test]
     fn a_failed_request_is_a_fault() {
         let tally = Tally { answered: 3, failed: 2, first_failure: Some("503: busy".to_owned()), ..Tally::default() };
-        assert_eq!(faults(&tally, 1, None), ["2 requests not answered 200; the first: 503: busy"]);
+        assert_eq!(faults(&tally, 1, None), ["2 requests not answered 200; first failure: 503: busy"]);
     }
 }

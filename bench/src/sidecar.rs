@@ -17,11 +17,11 @@ use crate::double;
 use crate::response::Reader;
 
 /// Time limit for the sidecar to be ready, which includes its first session.
-const READY_WITHIN: Duration = Duration::from_secs(30);
-/// How often it is polled until then.
-const ASKED_EVERY: Duration = Duration::from_millis(1);
+const READY_TIMEOUT: Duration = Duration::from_secs(30);
+/// Interval at which it is polled until then.
+const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Lines of its log that an error shows.
-const LAST_LINES: usize = 5;
+const LOG_TAIL_LINES: usize = 5;
 
 /// The sidecar's delivery mode; everything else has its default.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -59,12 +59,12 @@ pub struct Sidecar {
     folder: TempDir,
     pub pid: u32,
     pub address: SocketAddr,
-    /// How long after its start `/healthz` answered 200.
+    /// Time from the start of the process until `/healthz` answered 200.
     pub healthy_after: Duration,
 }
 
 impl Sidecar {
-    /// Starts `binary` with the double at `aws` as S3 and STS, and waits until it is ready.
+    /// Starts `binary`, which uses the double at `aws` as S3 and STS, and waits until it is ready.
     pub async fn start(binary: &Path, aws: SocketAddr, delivery: Delivery) -> Result<Sidecar> {
         let folder = TempDir::new()?;
         let config = folder.path().join("config.yaml");
@@ -92,7 +92,7 @@ impl Sidecar {
             .kill_on_drop(true)
             .spawn()
             .with_context(|| format!("starting {}", binary.display()))?;
-        let pid = child.id().context("the sidecar has ended")?;
+        let pid = child.id().context("the sidecar has exited")?;
         let mut sidecar = Sidecar { child, folder, pid, address, healthy_after: Duration::ZERO };
         sidecar.healthy_after = sidecar.wait_for(admin, "/healthz", started).await?;
         sidecar.wait_for(admin, "/readyz", started).await?;
@@ -100,20 +100,20 @@ impl Sidecar {
     }
 
     /// The last lines of its log, for an error.
-    pub fn last_words(&self) -> String {
+    pub fn log_tail(&self) -> String {
         let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
         let lines: Vec<&str> = log.lines().collect();
-        format!("; its log ends:\n{}", lines[lines.len().saturating_sub(LAST_LINES)..].join("\n"))
+        format!("; its log ends:\n{}", lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n"))
     }
 
     /// Waits until `path` answers 200. Returns how long after `started` that was.
     async fn wait_for(&mut self, admin: SocketAddr, path: &str, started: Instant) -> Result<Duration> {
-        while !is_well(admin, path).await {
+        while !answers_200(admin, path).await {
             if let Some(status) = self.child.try_wait()? {
-                bail!("the sidecar ended with {status}{}", self.last_words());
+                bail!("the sidecar exited with {status}{}", self.log_tail());
             }
-            ensure!(started.elapsed() < READY_WITHIN, "{path} is not 200{}", self.last_words());
-            tokio::time::sleep(ASKED_EVERY).await;
+            ensure!(started.elapsed() < READY_TIMEOUT, "{path} is not 200{}", self.log_tail());
+            tokio::time::sleep(POLL_INTERVAL).await;
         }
         Ok(started.elapsed())
     }
@@ -131,13 +131,13 @@ fn free_addresses() -> Result<[SocketAddr; 2]> {
 }
 
 /// Whether `path` answers 200. Any other answer, or none, means "not yet".
-async fn is_well(admin: SocketAddr, path: &str) -> bool {
-    let ask = async {
+async fn answers_200(admin: SocketAddr, path: &str) -> bool {
+    let exchange = async {
         let mut stream = TcpStream::connect(admin).await?;
         stream.write_all(format!("GET {path} HTTP/1.1\r\nhost: {admin}\r\n\r\n").as_bytes()).await?;
         Reader::default().read(&mut stream).await.map(|response| response.status)
     };
-    matches!(tokio::time::timeout(READY_WITHIN, ask).await, Ok(Ok(200)))
+    matches!(tokio::time::timeout(READY_TIMEOUT, exchange).await, Ok(Ok(200)))
 }
 
 /// The sidecar's configuration file.
@@ -165,7 +165,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_binary_is_found_among_the_messages() {
+    fn the_binary_is_found_in_cargos_messages() {
         let messages = r#"{"reason":"compiler-artifact","target":{"name":"tributary_sidecar"},"executable":null}
 {"reason":"compiler-artifact","target":{"name":"tributary-sidecar"},"executable":"/t/release/tributary-sidecar"}
 {"reason":"build-finished","success":true}"#;

@@ -17,19 +17,19 @@ use tokio::time::{sleep_until, timeout};
 use crate::cli::StreamOptions;
 use crate::connection::Connection;
 use crate::double::{Content, Counts, Double};
-use crate::latencies::Sorted;
-use crate::load::{LAST_ANSWERS, Shape, Tally, connect};
+use crate::latencies::SortedLatencies;
+use crate::load::{LAST_ANSWERS_TIMEOUT, LoadShape, Tally, connect};
 use crate::machine;
-use crate::reading::{Reading, Spent};
+use crate::reading::{CpuCosts, Reading};
 use crate::round::faults;
 use crate::sidecar::{Delivery, Sidecar};
 use crate::usage;
 
-/// There are enough connections for answers that take this long, three times a batch's default `maxAge`. Slower answers
-/// delay the requests behind them.
-const ANSWER: Duration = Duration::from_secs(3);
+/// The latency for which there are enough connections: three times a batch's default `maxAge`. Slower answers delay the
+/// requests behind them.
+const MAX_EXPECTED_LATENCY: Duration = Duration::from_secs(3);
 /// Maximum number of connections: a sidecar accepts 1,024.
-const MOST_CONNECTIONS: u32 = 1000;
+const MAX_CONNECTIONS: u32 = 1000;
 
 /// When requests are due.
 struct Schedule {
@@ -43,13 +43,13 @@ struct Schedule {
 }
 
 /// The results of a stream.
-struct Streamed {
+struct StreamResults {
     /// Events answered 200; `failed` counts those with another answer, or none.
     answered: u64,
     failed: u64,
-    latencies: Sorted,
+    latencies: SortedLatencies,
     counts: Counts,
-    spent: Spent,
+    spent: CpuCosts,
     peak_mib: f64,
     faults: Vec<String>,
 }
@@ -62,9 +62,9 @@ pub async fn run(options: &StreamOptions) -> Result<ExitCode> {
     let mut double = Double::start(Content::Lines, options.latency()).await?;
     let sidecar = Sidecar::start(&binary, double.address(), Delivery::Batch { max_age: None }).await?;
 
-    let before = Reading::take(sidecar.pid, Some(&double))?;
+    let before = Reading::read(sidecar.pid, Some(&double))?;
     let tally = stream(sidecar.address, shape, options).await?;
-    let after = Reading::take(sidecar.pid, Some(&double)).context("the sidecar is gone")?;
+    let after = Reading::read(sidecar.pid, Some(&double)).context("the sidecar has exited")?;
 
     let events = shape.events as u64;
     let peak_mib = usage::peak_mib(sidecar.pid)?;
@@ -72,28 +72,28 @@ pub async fn run(options: &StreamOptions) -> Result<ExitCode> {
     let faults = faults(&tally, shape.events, Some(counts));
     let [answered, failed] = [tally.answered, tally.failed].map(|requests| requests * events);
     if answered == 0 {
-        bail!("no event was answered 200: {}{}", faults.join("; "), sidecar.last_words());
+        bail!("no event was answered 200: {}{}", faults.join("; "), sidecar.log_tail());
     }
-    let spent = before.until(&after, answered as f64);
+    let spent = before.costs_until(&after, answered as f64);
     let latencies = tally.measured.sorted();
-    let streamed = Streamed { answered, failed, latencies, counts, spent, peak_mib, faults };
-    println!("{streamed}");
-    Ok(if streamed.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let results = StreamResults { answered, failed, latencies, counts, spent, peak_mib, faults };
+    println!("{results}");
+    Ok(if results.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn shape(options: &StreamOptions) -> Shape {
-    let at_once = f64::from(options.rate) / f64::from(options.events) * ANSWER.as_secs_f64();
-    Shape { connections: (at_once.ceil() as u32).min(MOST_CONNECTIONS), events: options.events as usize }
+fn shape(options: &StreamOptions) -> LoadShape {
+    let in_flight = f64::from(options.rate) / f64::from(options.events) * MAX_EXPECTED_LATENCY.as_secs_f64();
+    LoadShape { connections: (in_flight.ceil() as u32).min(MAX_CONNECTIONS), events: options.events as usize }
 }
 
 /// Sends all requests, and waits for the last answers.
-async fn stream(address: SocketAddr, shape: Shape, options: &StreamOptions) -> Result<Tally> {
+async fn stream(address: SocketAddr, shape: LoadShape, options: &StreamOptions) -> Result<Tally> {
     let connections = connect(address, shape).await?;
     let schedule = Arc::new(Schedule::new(options));
     let senders: JoinSet<Tally> =
         connections.into_iter().map(|connection| send(connection, Arc::clone(&schedule))).collect();
-    let lasts = Duration::from_secs(options.seconds.into());
-    let tallies = timeout(lasts + LAST_ANSWERS, senders.join_all()).await;
+    let duration = Duration::from_secs(options.seconds.into());
+    let tallies = timeout(duration + LAST_ANSWERS_TIMEOUT, senders.join_all()).await;
     Ok(Tally::sum(tallies.context("the sidecar can't keep up, or answers are missing")?))
 }
 
@@ -103,7 +103,7 @@ async fn send(mut connection: Connection, schedule: Arc<Schedule>) -> Tally {
     while let Some(due) = schedule.next() {
         sleep_until(due.into()).await;
         let response = connection.send().await;
-        if !tally.take(&response, Some(due.elapsed())) {
+        if !tally.record(&response, Some(due.elapsed())) {
             break;
         }
     }
@@ -127,16 +127,16 @@ impl Schedule {
     }
 }
 
-impl fmt::Display for Streamed {
+impl fmt::Display for StreamResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Streamed { answered, failed, latencies, counts, spent, peak_mib, faults } = self;
+        let StreamResults { answered, failed, latencies, counts, spent, peak_mib, faults } = self;
         let Counts { objects, events, bytes, .. } = *counts;
         let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| latencies.percentile_ms(share).unwrap_or_default());
         let double_cores = spent.double.map(|double| double.cores).unwrap_or_default();
         writeln!(f, "events     {} sent, {answered} answered 200, {failed} not", answered + failed)?;
         writeln!(
             f,
-            "PUTs       {objects}, of {:.0} events and {:.0} KiB; {:.0} bytes an event",
+            "PUTs       {objects}, of {:.0} events and {:.0} KiB; {:.0} bytes per event",
             events as f64 / objects as f64,
             bytes as f64 / objects as f64 / 1024.0,
             bytes as f64 / events as f64,
@@ -149,8 +149,8 @@ impl fmt::Display for Streamed {
         )?;
         write!(
             f,
-            "beside it  {:.2} cores for the load, {double_cores:.2} for S3, {:.2} for others",
-            spent.load.cores, spent.others
+            "other CPU  {:.2} cores for the load, {double_cores:.2} for S3, {:.2} for others",
+            spent.load.cores, spent.other_cores
         )?;
         faults.iter().try_for_each(|fault| write!(f, "\nFAULT: {fault}"))
     }
@@ -171,17 +171,17 @@ mod tests {
     }
 
     #[test]
-    fn requests_are_due_at_the_rate_wanted() {
+    fn requests_are_due_at_the_requested_rate() {
         let schedule = Schedule::new(&options(&["--rate", "700", "--seconds", "2", "--events", "350"]));
         let due: Vec<_> = std::iter::from_fn(|| schedule.next()).map(|due| due - schedule.start).collect();
         assert_eq!(due, [0, 500, 1000, 1500].map(Duration::from_millis));
     }
 
     #[test]
-    fn a_connection_for_each_that_waits_and_no_more_than_a_sidecar_has() {
+    fn there_is_a_connection_per_waiting_request_up_to_the_sidecars_limit() {
         let connections = |args: &[&str]| shape(&options(args)).connections;
         assert_eq!(connections(&[]), 300);
         assert_eq!(connections(&["--rate", "1", "--events", "900"]), 1);
-        assert_eq!(connections(&["--events", "1"]), MOST_CONNECTIONS);
+        assert_eq!(connections(&["--events", "1"]), MAX_CONNECTIONS);
     }
 }

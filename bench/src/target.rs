@@ -6,7 +6,7 @@ use std::time::Duration;
 use clap::ValueEnum;
 
 use crate::double::Content;
-use crate::load::Shape;
+use crate::load::LoadShape;
 use crate::sidecar::Delivery;
 
 /// How long a batch waits for more events (`maxAge`): the minimum, because in a closed loop the next requests wait for
@@ -44,7 +44,7 @@ impl Target {
         Target::SidecarBatch100,
     ];
 
-    /// The floor that its cost is compared with: for a floor itself; `None` for `Take`.
+    /// The floor with which its cost is compared. A floor's floor is itself; `Take` has none.
     pub fn floor(self) -> Option<Target> {
         match self {
             Target::Take => None,
@@ -54,8 +54,8 @@ impl Target {
         }
     }
 
-    /// What it stores; `None` if it stores nothing and needs no S3 behind it.
-    pub fn stores(self) -> Option<Content> {
+    /// The content of the objects that it stores; `None` if it stores nothing and needs no S3.
+    pub fn content(self) -> Option<Content> {
         match self {
             Target::Take => None,
             Target::Object | Target::Sidecar => Some(Content::Event),
@@ -73,12 +73,12 @@ impl Target {
     }
 
     /// The load: connections, and events per request.
-    pub fn shape(self) -> Shape {
+    pub fn shape(self) -> LoadShape {
         match self {
-            Target::Take | Target::Object | Target::Sidecar => Shape { connections: 64, events: 1 },
-            // All connections wait for the same batch: fewer would make it a small one.
-            Target::Batch | Target::SidecarBatch => Shape { connections: 512, events: 1 },
-            Target::Batch100 | Target::SidecarBatch100 => Shape { connections: 64, events: 100 },
+            Target::Take | Target::Object | Target::Sidecar => LoadShape { connections: 64, events: 1 },
+            // All connections wait for the same batch, so fewer connections would make it small.
+            Target::Batch | Target::SidecarBatch => LoadShape { connections: 512, events: 1 },
+            Target::Batch100 | Target::SidecarBatch100 => LoadShape { connections: 64, events: 100 },
         }
     }
 }
@@ -89,10 +89,10 @@ impl fmt::Display for Target {
             Target::Take => "floor: take",
             Target::Object => "floor: object",
             Target::Sidecar => "sidecar, Object",
-            Target::Batch => "floor: batch, 1 event a request",
-            Target::SidecarBatch => "sidecar, Batch, 1 event a request",
-            Target::Batch100 => "floor: batch, 100 events a request",
-            Target::SidecarBatch100 => "sidecar, Batch, 100 events a request",
+            Target::Batch => "floor: batch, 1 event per request",
+            Target::SidecarBatch => "sidecar, Batch, 1 event per request",
+            Target::Batch100 => "floor: batch, 100 events per request",
+            Target::SidecarBatch100 => "sidecar, Batch, 100 events per request",
         })
     }
 }
@@ -102,11 +102,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_floor_does_the_same_work_as_what_stands_on_it() {
+    fn a_floor_has_the_same_load_and_content_as_its_sidecar() {
         for target in Target::ALL {
             let Some(floor) = target.floor() else { continue };
             assert_eq!(floor.floor(), Some(floor));
-            assert_eq!((floor.shape(), floor.stores(), floor.sidecar()), (target.shape(), target.stores(), None));
+            assert_eq!((floor.shape(), floor.content(), floor.sidecar()), (target.shape(), target.content(), None));
         }
     }
 }

@@ -16,8 +16,8 @@ const TICK_MILLIS: u64 = 10;
 pub fn cpu(pid: u32) -> Result<Duration> {
     let path = format!("/proc/{pid}/stat");
     let stat = fs::read_to_string(&path).with_context(|| path.clone())?;
-    let whole = cpu_of_stat(&stat).with_context(|| format!("{path} is {stat:?}"))?;
-    Ok(whole.max(cpu_of_threads(Path::new(&format!("/proc/{pid}/task")))))
+    let process_total = cpu_of_stat(&stat).with_context(|| format!("{path} is {stat:?}"))?;
+    Ok(process_total.max(cpu_of_threads(Path::new(&format!("/proc/{pid}/task")))))
 }
 
 /// CPU time of everything on the machine so far, including time stolen by a hypervisor.
@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn stat_is_read_behind_the_name() {
+    fn stat_is_parsed_after_the_programs_name() {
         let stat = "4242 (a (b) 1 2) S 1 4242 4242 0 -1 4194560 1523 0 0 0 150 50 7 9 20 0 5 0 1234 5678 910";
         assert_eq!(cpu_of_stat(stat), Some(Duration::from_secs(2)));
         assert_eq!(cpu_of_stat("4242 (short) S 1"), None);
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn a_busy_machine_is_neither_idle_nor_interrupted() {
+    fn idle_and_interrupt_time_does_not_count_as_busy() {
         let stat = "cpu  100 20 30 9999 9999 9999 9999 50 7 7\ncpu0 1 1 1 1 1 1 1 1 1 1\n";
         assert_eq!(busy_of_stat(stat), Some(Duration::from_secs(2)));
         assert_eq!(busy_of_stat("cpu  100 20 30\n"), None);
@@ -116,7 +116,7 @@ mod tests {
     }
 
     #[test]
-    fn this_process_has_used_something() {
+    fn this_process_has_used_cpu_and_memory() {
         let pid = std::process::id();
         let before = cpu(pid).unwrap();
         let busy = std::time::Instant::now();

@@ -1,7 +1,7 @@
 //! Floors: the minimum that a part of the sidecar's work can cost, written by hand on the same HTTP stack.
 //!
-//! They skip what the sidecar must not (limits, timeouts, authentication, retries), so that the difference between the
-//! sidecar and its floor is the cost of those and of its abstractions.
+//! They omit what the sidecar must do (limits, timeouts, authentication, retries), so that the difference between the
+//! sidecar and its floor is the cost of these and of the sidecar's abstractions.
 
 pub mod batch;
 pub mod object;
@@ -27,7 +27,7 @@ use tokio::runtime::Runtime;
 
 use crate::process;
 
-/// The fields that a floor reads of an event; borrowed, since neither has escapes in practice.
+/// The fields of an event that a floor reads. They are borrowed, because neither contains escapes in practice.
 #[derive(Deserialize)]
 struct Envelope<'a> {
     #[serde(rename = "type")]
@@ -37,16 +37,16 @@ struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    fn of(event: &'a [u8]) -> Result<Envelope<'a>> {
+    fn parse(event: &'a [u8]) -> Result<Envelope<'a>> {
         let envelope: Envelope<'_> = serde_json::from_slice(event)?;
         ensure!(!envelope.kind.is_empty() && !envelope.message_id.is_empty(), "an event has a type and a messageId");
         Ok(envelope)
     }
 }
 
-/// What a floor does with a request's body before it answers.
+/// The work that a floor does with a request's body before it answers.
 trait Floor: Clone + Send + Sync + 'static {
-    fn take(&self, body: Bytes) -> impl Future<Output = Result<()>> + Send;
+    fn handle(&self, body: Bytes) -> impl Future<Output = Result<()>> + Send;
 }
 
 /// Serves a floor until the bench ends.
@@ -55,7 +55,7 @@ fn serve(floor: impl Floor) -> Result<()> {
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;
     runtime.spawn(accept(listener, floor));
-    process::answer(address, || Ok(String::new()))
+    process::serve(address, || Ok(String::new()))
 }
 
 async fn accept(listener: TcpListener, floor: impl Floor) -> Result<()> {
@@ -70,8 +70,8 @@ async fn accept(listener: TcpListener, floor: impl Floor) -> Result<()> {
 }
 
 async fn answer(floor: impl Floor, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
-    let done = async { floor.take(request.into_body().collect().await?.to_bytes()).await };
-    let (status, body) = match done.await {
+    let outcome = async { floor.handle(request.into_body().collect().await?.to_bytes()).await };
+    let (status, body) = match outcome.await {
         Ok(()) => (StatusCode::OK, Bytes::from_static(br#"{"success":true}"#)),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Bytes::from(format!("{error:#}"))),
     };

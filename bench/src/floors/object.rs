@@ -9,16 +9,16 @@ use super::put::Bucket;
 use super::{Envelope, Floor};
 
 #[derive(Clone)]
-struct Object(Bucket);
+struct ObjectFloor(Bucket);
 
 /// Serves the floor, with S3 at `s3`.
 pub fn run(s3: SocketAddr) -> Result<()> {
-    super::serve(Object(Bucket::at(s3)))
+    super::serve(ObjectFloor(Bucket::at(s3)))
 }
 
-impl Floor for Object {
-    async fn take(&self, event: Bytes) -> Result<()> {
-        let envelope = Envelope::of(&event)?;
+impl Floor for ObjectFloor {
+    async fn handle(&self, event: Bytes) -> Result<()> {
+        let envelope = Envelope::parse(&event)?;
         let key = format!("{}/{}.json", envelope.kind, envelope.message_id);
         self.0.put(&key, event).await
     }

@@ -22,11 +22,11 @@ pub(super) struct Signer {
     secret_access_key: &'static str,
     region: &'static str,
     /// The latest signing key, which is valid for one day.
-    day: RwLock<Option<Day>>,
+    day: RwLock<Option<DayKey>>,
 }
 
 #[derive(Clone)]
-struct Day {
+struct DayKey {
     /// The day, as `20260101`.
     date: String,
     key: Hmac256,
@@ -75,27 +75,29 @@ impl Signer {
     }
 
     fn key(&self, date: &str) -> Hmac256 {
-        let known = self.day.read();
-        if let Some(day) = known.as_ref().filter(|day| day.date == date) {
+        let cached = self.day.read();
+        if let Some(day) = cached.as_ref().filter(|day| day.date == date) {
             return day.key.clone();
         }
-        drop(known);
-        let key = keyed(&derived(self.secret_access_key, date, self.region, "s3"));
-        let day = Day { date: date.to_owned(), key: key.clone() };
+        drop(cached);
+        let key = hmac_with_key(&derive_key(self.secret_access_key, date, self.region, "s3"));
+        let day = DayKey { date: date.to_owned(), key: key.clone() };
         *self.day.write() = Some(day);
         key
     }
 }
 
 /// The signing key for one day, region and service.
-fn derived(secret: &str, date: &str, region: &str, service: &str) -> [u8; 32] {
+fn derive_key(secret: &str, date: &str, region: &str, service: &str) -> [u8; 32] {
     let secret = format!("AWS4{secret}");
     let parts = [region, service, "aws4_request"];
-    parts.iter().fold(mac(keyed(secret.as_bytes()), date.as_bytes()), |key, part| mac(keyed(&key), part.as_bytes()))
+    parts.iter().fold(mac(hmac_with_key(secret.as_bytes()), date.as_bytes()), |key, part| {
+        mac(hmac_with_key(&key), part.as_bytes())
+    })
 }
 
-fn keyed(key: &[u8]) -> Hmac256 {
-    Hmac256::new_from_slice(key).expect("HMAC takes keys of any length")
+fn hmac_with_key(key: &[u8]) -> Hmac256 {
+    Hmac256::new_from_slice(key).expect("HMAC accepts keys of any length")
 }
 
 fn mac(mut hmac: Hmac256, text: &[u8]) -> [u8; 32] {
@@ -111,13 +113,13 @@ mod tests {
 
     /// The example of AWS's documentation, "Create a signed AWS API request".
     #[test]
-    fn the_derived_key_is_that_of_the_documentation() {
-        let key = derived("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20150830", "us-east-1", "iam");
+    fn the_derived_key_matches_the_documentations_example() {
+        let key = derive_key("wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY", "20150830", "us-east-1", "iam");
         assert_eq!(hex::encode(key), "c4afb1cc5771d871763a393e44b703571b55cc28424d1a5e86da6ed3c154a4b9");
     }
 
     #[test]
-    fn a_signature_goes_by_path_body_and_time() {
+    fn a_signature_depends_on_path_body_and_time() {
         let signer = Signer::new((Ipv4Addr::LOCALHOST, 9000).into(), "AKIAIOSFODNN7EXAMPLE", "secret", "us-west-2");
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let new_year = 1_767_225_600;

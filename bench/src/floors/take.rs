@@ -6,15 +6,15 @@ use bytes::Bytes;
 use super::{Envelope, Floor};
 
 #[derive(Clone)]
-struct Take;
+struct TakeFloor;
 
 /// Serves the floor.
 pub fn run() -> Result<()> {
-    super::serve(Take)
+    super::serve(TakeFloor)
 }
 
-impl Floor for Take {
-    async fn take(&self, event: Bytes) -> Result<()> {
-        Envelope::of(&event).map(drop)
+impl Floor for TakeFloor {
+    async fn handle(&self, event: Bytes) -> Result<()> {
+        Envelope::parse(&event).map(drop)
     }
 }
