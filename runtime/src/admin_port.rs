@@ -47,7 +47,7 @@ pub fn answer(status: StatusCode, content_type: &'static str, content: impl Into
 pub fn health_answer(health: Result<(), String>) -> Answer {
     match health {
         Ok(()) => answer(StatusCode::OK, TEXT, "ok\n"),
-        Err(why) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, why + "\n"),
+        Err(reason) => answer(StatusCode::SERVICE_UNAVAILABLE, TEXT, reason + "\n"),
     }
 }
 
@@ -58,7 +58,7 @@ mod tests {
 
     use super::*;
 
-    /// Whoever reaches the port could otherwise have the kubelet kill the process.
+    /// Otherwise, anyone who can connect to the port could make the kubelet kill the process.
     #[tokio::test]
     async fn idle_connections_do_not_keep_the_kubelet_waiting() {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();

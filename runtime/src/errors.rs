@@ -1,6 +1,6 @@
-//! Writes errors on one line.
+//! Formats errors on one line.
 
-/// The first paragraph of an error, on one line. In clap's errors it says what is wrong; the rest is the usage.
+/// The first paragraph of an error, on one line. In clap's errors it describes the problem; the rest is the usage.
 pub fn one_line(error: &str) -> String {
     let paragraph = error.split("\n\n").next().unwrap_or(error).trim_start_matches("error: ");
     paragraph.split_whitespace().collect::<Vec<_>>().join(" ")

@@ -79,8 +79,8 @@ fn media_range(range: &str) -> Option<(Format, f32)> {
 fn text(open_metrics: &str) -> String {
     let (mut text, mut help) = (String::with_capacity(open_metrics.len()), "");
     for line in open_metrics.lines() {
-        if let Some((_, said)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
-            help = said;
+        if let Some((_, description)) = line.strip_prefix("# HELP ").and_then(|rest| rest.split_once(' ')) {
+            help = description;
         } else if let Some((name, kind)) = line.strip_prefix("# TYPE ").and_then(|rest| rest.split_once(' ')) {
             let (suffix, kind) = match kind {
                 "counter" => ("_total", "counter"),
@@ -117,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn open_metrics_is_written_where_it_is_asked_for_and_preferred() {
+    fn open_metrics_is_written_if_it_is_requested_and_preferred() {
         // The headers of Prometheus 3 and 2.
         let prometheus = "application/openmetrics-text;version=1.0.0;escaping=allow-utf-8;q=0.5,\
                           application/openmetrics-text;version=0.0.1;q=0.4,text/plain;version=1.0.0;q=0.3,\
@@ -152,7 +152,7 @@ mod tests {
     }
 
     #[test]
-    fn the_text_format_names_its_samples_in_full() {
+    fn the_text_format_contains_the_full_names_of_samples() {
         let mut registry = Registry::with_prefix("p");
         registry.register("build", "What runs", Info::new([("version", "1")]));
         let requests = Family::<[(&str, &str); 1], Counter>::default();

@@ -12,7 +12,7 @@ use tributary_crds::function::LogLevel;
 /// Crates whose debug output contains secrets, external IDs or request bodies, and whose info output contains access
 /// key IDs: they log no more than warnings at any level. An entry stands for all targets that begin with it. (kube's
 /// info output is a span around every line of the operator's.)
-const CAPPED: [&str; 7] = ["aws", "hyper", "kube", "rustls", "h2", "tower", "smithy"];
+const CAPPED_TARGETS: [&str; 7] = ["aws", "hyper", "kube", "rustls", "h2", "tower", "smithy"];
 
 /// The format of log lines.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, clap::ValueEnum)]
@@ -65,7 +65,7 @@ pub fn targets(level: LogLevel) -> Targets {
         LogLevel::Debug => LevelFilter::DEBUG,
         LogLevel::Trace => LevelFilter::TRACE,
     };
-    let capped = CAPPED.map(|target| (target, level.min(LevelFilter::WARN)));
+    let capped = CAPPED_TARGETS.map(|target| (target, level.min(LevelFilter::WARN)));
     Targets::new().with_default(level).with_targets(capped)
 }
 
@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn secretive_crates_are_capped_at_any_level() {
+    fn crates_that_log_secrets_are_capped_at_any_level() {
         let trace = targets(LogLevel::Trace);
         assert!(trace.would_enable("tributary_sidecar::session", &Level::TRACE));
         for target in ["aws_config::sts", "aws_smithy_runtime::client", "hyper_util::client", "rustls::client"] {

@@ -1,4 +1,4 @@
-//! The signals that end a process.
+//! Waits for the signals that end a process: SIGTERM and SIGINT.
 
 use std::future::Future;
 use std::io;

@@ -33,9 +33,9 @@ pub use connections::{CloseTimes, ConnectionCounts, Connections};
 use connections::Slot;
 use tracked::Tracked;
 
-/// Time limit for a request's head, from the last answer on: hyper's only limit on idle connections too, and enforced
-/// only with a timer. Longer than the 10 s after which client libraries flush their queues, or every second request of
-/// theirs would find its connection closed.
+/// Time limit for a request's head, from the last answer on. It is also hyper's only limit on idle connections, and is
+/// enforced only with a timer. It is longer than the 10 s after which client libraries flush their queues: otherwise,
+/// every second request of theirs would find its connection closed.
 const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection whose client reads nothing of its answer for this long is closed. hyper has no such limit.
@@ -51,7 +51,7 @@ const MAX_HEAD_BYTES: usize = 32 << 10;
 
 /// Time limit for an idle connection to close during the drain: longer than [`CloseTimes::close`], so that a head that
 /// is arriving can be completed.
-const END_TIMEOUT: Duration = Duration::from_secs(1);
+const DRAIN_CLOSE_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// Pause after a failure to accept a connection.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -59,8 +59,9 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 /// Returns the TLS configuration for a new connection; `None` while there is no usable certificate.
 pub type CurrentTlsConfig = Arc<dyn Fn() -> Option<Arc<ServerConfig>> + Send + Sync>;
 
-/// Marks an answer, as an extension, whose client has not shown the credential that it needs. Its connection closes if
-/// connections are scarce: a client that asks again and again would otherwise never be idle long enough to make way.
+/// Extension of an answer to a client that has not shown the credential that it needs. Its connection closes if
+/// connections are scarce: otherwise a client that keeps sending requests would never be idle long enough to be closed
+/// in favour of another.
 #[derive(Clone, Copy, Debug)]
 pub struct Unauthenticated;
 
@@ -98,7 +99,7 @@ pub async fn serve<H, F>(
     // The Service's endpoints still route clients here for a while.
     let _ = tokio::time::timeout(drain.delay, &mut accepting).await;
     drop(accepting);
-    if tokio::time::timeout(drain.grace, connections.end()).await.is_err() {
+    if tokio::time::timeout(drain.grace, connections.close_all()).await.is_err() {
         warn!("requests were still being answered when the grace period ended");
     }
 }
@@ -121,7 +122,7 @@ where
     async fn accept(&self, listener: TcpListener) {
         loop {
             match listener.accept().await {
-                Ok((stream, _)) => self.begin(stream, self.connections.admit().await),
+                Ok((stream, _)) => self.spawn(stream, self.connections.admit().await),
                 // Most likely the process is out of file descriptors, so another connection must close first.
                 Err(error) => {
                     warn!(%error, "accepting a connection failed");
@@ -133,22 +134,22 @@ where
     }
 
     /// Serves a connection in a task of its own.
-    fn begin(&self, stream: TcpStream, slot: Arc<Slot>) {
-        // Without Nagle's algorithm: answers are small and must be sent at once.
+    fn spawn(&self, stream: TcpStream, slot: Arc<Slot>) {
+        // Without Nagle's algorithm: answers are small and must be sent immediately.
         let _ = stream.set_nodelay(true);
         let mut stream = Box::pin(TimeoutStream::new(stream));
         stream.as_mut().set_write_timeout_pinned(Some(WRITE_TIMEOUT));
         let (handler, draining) = (Arc::clone(&self.handler), Arc::clone(&self.draining));
         let this = Arc::clone(&slot);
         let service = service_fn(move |request: Request<Incoming>| {
-            let answering = this.begin();
+            let answering = this.begin_request();
             let answer = handler(request);
             let (draining, this) = (Arc::clone(&draining), Arc::clone(&this));
             async move {
                 let mut answer = answer.await;
-                let is_unwanted =
+                let must_close =
                     answer.extensions().get::<Unauthenticated>().is_some() && this.connections().are_scarce();
-                if draining.load(Ordering::Acquire) || is_unwanted {
+                if draining.load(Ordering::Acquire) || must_close {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 drop(answering);
@@ -166,7 +167,7 @@ where
                     let stream = tokio::select! {
                         stream = shake_hands(stream, &tls) => stream,
                         () = closing(&slot) => None,
-                        () = slot.ending() => None,
+                        () = slot.shutting_down() => None,
                     };
                     if let Some(stream) = stream {
                         slot.idle();
@@ -199,9 +200,9 @@ where
             connection.as_mut().graceful_shutdown();
             close(connection, slot.connections().close_timeout(), || slot.is_answering() && !slot.is_blocked()).await
         }
-        () = slot.ending() => {
+        () = slot.shutting_down() => {
             connection.as_mut().graceful_shutdown();
-            close(connection, END_TIMEOUT, || slot.is_answering()).await
+            close(connection, DRAIN_CLOSE_TIMEOUT, || slot.is_answering()).await
         }
     };
     if let Err(error) = result {
@@ -209,14 +210,14 @@ where
     }
 }
 
-/// Waits until a connection that was asked to close has closed. It is dropped after `patience` without a busy request,
-/// since hyper would wait for the rest of a head or of a refused body.
-async fn close<C>(mut connection: Pin<&mut C>, patience: Duration, is_busy: impl Fn() -> bool) -> hyper::Result<()>
+/// Waits until a connection that was asked to close has closed. It is dropped after `timeout` without a busy request,
+/// because hyper would wait for the rest of a head or of a refused body.
+async fn close<C>(mut connection: Pin<&mut C>, timeout: Duration, is_busy: impl Fn() -> bool) -> hyper::Result<()>
 where
     C: Future<Output = hyper::Result<()>>,
 {
     loop {
-        match tokio::time::timeout(patience, &mut connection).await {
+        match tokio::time::timeout(timeout, &mut connection).await {
             Ok(result) => return result,
             Err(_) if is_busy() => {}
             Err(_) => return Ok(()),
@@ -225,11 +226,11 @@ where
 }
 
 /// Completes when a connection was asked to close in favour of another one, and has stayed idle or blocked until it may
-/// close ([`Slot::settles_at`]).
+/// close ([`Slot::may_close_at`]).
 async fn closing(slot: &Slot) {
     loop {
         slot.asked_to_close().await;
-        tokio::time::sleep_until(slot.settles_at().into()).await;
+        tokio::time::sleep_until(slot.may_close_at().into()).await;
         if slot.is_closing() {
             return;
         }

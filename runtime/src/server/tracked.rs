@@ -1,4 +1,4 @@
-//! A stream that reports to its connection's [`Slot`] when everything was flushed, and when the client does not read.
+//! A stream that reports to its connection's [`Slot`] when everything was flushed and when the client does not read.
 //!
 //! hyper flushes the stream once its own buffer is empty, so a completed flush means that the answer is written.
 
@@ -11,7 +11,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Slot;
 
-/// Wraps the stream of a connection and reports the progress of its writes.
+/// Wraps the stream of a connection and reports the report_progress of its writes.
 #[derive(Debug)]
 pub(super) struct Tracked<I> {
     stream: I,
@@ -23,7 +23,7 @@ impl<I> Tracked<I> {
         Self { stream, slot }
     }
 
-    fn progress(&self, written: &Poll<io::Result<usize>>) {
+    fn report_progress(&self, written: &Poll<io::Result<usize>>) {
         match written {
             Poll::Pending => self.slot.block(),
             Poll::Ready(_) => self.slot.unblock(),
@@ -44,7 +44,7 @@ impl<I: AsyncRead + Unpin> AsyncRead for Tracked<I> {
 impl<I: AsyncWrite + Unpin> AsyncWrite for Tracked<I> {
     fn poll_write(mut self: Pin<&mut Self>, context: &mut Context<'_>, bytes: &[u8]) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write(context, bytes);
-        self.progress(&written);
+        self.report_progress(&written);
         written
     }
 
@@ -54,7 +54,7 @@ impl<I: AsyncWrite + Unpin> AsyncWrite for Tracked<I> {
         slices: &[io::IoSlice<'_>],
     ) -> Poll<io::Result<usize>> {
         let written = Pin::new(&mut self.stream).poll_write_vectored(context, slices);
-        self.progress(&written);
+        self.report_progress(&written);
         written
     }
 

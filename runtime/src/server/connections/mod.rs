@@ -21,9 +21,9 @@ use tokio::sync::{Notify, watch};
 
 use table::{Id, Phase, Table};
 
-/// How soon connections are closed in favour of others. With clients that hold every connection and return at once when
-/// theirs is closed, a new connection waits for as many turns as there are such clients beyond the limit: these times
-/// and the limit say how many turns there are in a second.
+/// How soon connections are closed in favour of new ones. If clients hold every connection and reconnect as soon as
+/// theirs is closed, a new connection waits until one connection per such client beyond the limit has been closed.
+/// These times and the limit determine how many connections can be closed per second.
 #[derive(Clone, Copy, Debug)]
 pub struct CloseTimes {
     /// Minimum time that a connection must be idle: its client may just have sent a request that the kernel has not
@@ -37,13 +37,14 @@ pub struct CloseTimes {
 impl CloseTimes {
     /// For clients anywhere.
     pub const INTERNET: Self = Self { min_idle: Duration::from_millis(250), close: Duration::from_millis(100) };
-    /// For clients in the cluster, whose requests arrive at once.
+    /// For clients in the cluster, whose requests arrive within milliseconds.
     pub const CLUSTER: Self = Self { min_idle: Duration::from_millis(50), close: Duration::from_millis(20) };
 }
 
-/// How long connections that were asked to close, and may do so now, may take before more are asked. A connection whose
-/// client has sent part of a head takes longer, and many of them must not delay new connections one after the other.
-const MAKE_ROOM: Duration = Duration::from_millis(20);
+/// How long connections that were asked to close may take, from when they may close, before more are asked. A
+/// connection whose client has sent part of a head takes longer, and many such connections must not delay new ones one
+/// after the other.
+const CLOSE_ALLOWANCE: Duration = Duration::from_millis(20);
 
 /// Minimum time that a client must not read before its connection is closed in favour of another. Answers are small and
 /// the kernel buffers several of them, so only a client that does not read blocks writes for this long.
@@ -64,25 +65,25 @@ pub struct Connections {
     /// Maximum number of open connections.
     limit: usize,
     times: CloseTimes,
-    /// How many connections are expected to be slow to close; as many more are asked. It is kept from one new
-    /// connection to the next: under a flood of half heads each close takes its whole time.
-    slow: AtomicUsize,
-    state: Mutex<State>,
+    /// Number of connections that are expected to be slow to close; that many more are asked. It is kept from one new
+    /// connection to the next, because under a flood of incomplete heads each close takes the maximum time.
+    slow_to_close: AtomicUsize,
+    state: Mutex<ConnectionsState>,
     /// Notified when a connection closes, begins a request, or becomes idle or blocked: for the task in
-    /// [`admit`](Self::admit) or [`end`](Self::end).
+    /// [`admit`](Self::admit) or [`close_all`](Self::close_all).
     changed: Notify,
-    /// True once every connection is to close after its current answer.
-    ending: watch::Sender<bool>,
+    /// True once every connection must close after its current answer.
+    shutting_down: watch::Sender<bool>,
     counts: ConnectionCounts,
 }
 
 #[derive(Debug, Default)]
-struct State {
+struct ConnectionsState {
     table: Table,
     /// The channel to each connection through which it is asked to close.
     close_requests: HashMap<Id, CloseRequest>,
-    /// When all connections that were asked so far may close.
-    settled: Option<Instant>,
+    /// When all connections that were asked to close so far may close.
+    all_may_close_at: Option<Instant>,
 }
 
 /// Asks one connection to close.
@@ -90,15 +91,15 @@ struct State {
 struct CloseRequest {
     notify: Arc<Notify>,
     /// When the connection may close, if it stays idle or blocked until then.
-    settles_at: Arc<Mutex<Instant>>,
+    may_close_at: Arc<Mutex<Instant>>,
 }
 
-impl State {
+impl ConnectionsState {
     /// Asks the next connection to close, if `limit` or more would stay open. Returns whether one was asked.
     fn ask_next_to_close(&mut self, limit: usize) -> bool {
         let Some(id) = self.table.shed(limit) else { return false };
-        if let Some(CloseRequest { notify, settles_at }) = self.close_requests.get(&id) {
-            self.settled = self.settled.max(Some(*settles_at.lock()));
+        if let Some(CloseRequest { notify, may_close_at }) = self.close_requests.get(&id) {
+            self.all_may_close_at = self.all_may_close_at.max(Some(*may_close_at.lock()));
             notify.notify_one();
         }
         true
@@ -111,10 +112,10 @@ impl Connections {
         Arc::new(Self {
             limit,
             times,
-            slow: AtomicUsize::new(0),
+            slow_to_close: AtomicUsize::new(0),
             state: Mutex::default(),
             changed: Notify::new(),
-            ending: watch::Sender::new(false),
+            shutting_down: watch::Sender::new(false),
             counts,
         })
     }
@@ -123,24 +124,25 @@ impl Connections {
     /// wait.
     pub(in crate::server) async fn admit(self: &Arc<Self>) -> Arc<Slot> {
         loop {
-            let slow = self.slow.load(Ordering::Relaxed);
+            let slow_to_close = self.slow_to_close.load(Ordering::Relaxed);
             if let Some(slot) = self.try_admit() {
-                self.slow.store(slow.saturating_sub(1), Ordering::Relaxed);
+                self.slow_to_close.store(slow_to_close.saturating_sub(1), Ordering::Relaxed);
                 return Arc::new(slot);
             }
-            let Some(settled) = self.shed(self.limit.saturating_sub(slow)) else {
+            let Some(all_may_close_at) = self.shed(self.limit.saturating_sub(slow_to_close)) else {
                 self.changed.notified().await;
                 continue;
             };
-            let late = settled + MAKE_ROOM;
-            if tokio::time::timeout_at(late.into(), self.changed.notified()).await.is_err() {
-                self.slow.store((2 * slow + 1).min(self.limit / 2), Ordering::Relaxed);
+            let deadline = all_may_close_at + CLOSE_ALLOWANCE;
+            if tokio::time::timeout_at(deadline.into(), self.changed.notified()).await.is_err() {
+                self.slow_to_close.store((2 * slow_to_close + 1).min(self.limit / 2), Ordering::Relaxed);
             }
         }
     }
 
     fn try_admit(self: &Arc<Self>) -> Option<Slot> {
-        let close_requests = CloseRequest { notify: Arc::default(), settles_at: Arc::new(Mutex::new(Instant::now())) };
+        let close_requests =
+            CloseRequest { notify: Arc::default(), may_close_at: Arc::new(Mutex::new(Instant::now())) };
         let mut state = self.state();
         let id = state.table.open(self.limit)?;
         state.close_requests.insert(id, close_requests.clone());
@@ -156,13 +158,14 @@ impl Connections {
         })
     }
 
-    /// Asks idle connections to close until fewer than `limit` will stay open. Returns when all that were asked may
-    /// close; `None` if none is closing.
+    /// Asks idle connections to close until fewer than `limit` will stay open. Returns when all that were asked may close;
+    /// `None` if none is closing.
     pub(in crate::server) fn shed(&self, limit: usize) -> Option<Instant> {
         let mut state = self.state();
         while state.ask_next_to_close(limit) {}
-        (state.table.closing > 0)
-            .then(|| state.settled.map_or_else(Instant::now, |settled| settled.max(Instant::now())))
+        (state.table.closing > 0).then(|| {
+            state.all_may_close_at.map_or_else(Instant::now, |all_may_close_at| all_may_close_at.max(Instant::now()))
+        })
     }
 
     /// Asks one connection to close, however many are open.
@@ -170,7 +173,7 @@ impl Connections {
         self.state().ask_next_to_close(0);
     }
 
-    /// Whether three quarters of the connections or more are open.
+    /// Whether at least three quarters of the maximum number of connections are open.
     pub(in crate::server) fn are_scarce(&self) -> bool {
         self.state().table.phases.len() * 4 >= self.limit * 3
     }
@@ -181,14 +184,14 @@ impl Connections {
     }
 
     /// Asks every connection to close after its current answer, and waits until all have closed.
-    pub(in crate::server) async fn end(&self) {
-        self.ending.send_replace(true);
+    pub(in crate::server) async fn close_all(&self) {
+        self.shutting_down.send_replace(true);
         while !self.state().table.phases.is_empty() {
             self.changed.notified().await;
         }
     }
 
-    fn state(&self) -> MutexGuard<'_, State> {
+    fn state(&self) -> MutexGuard<'_, ConnectionsState> {
         self.state.lock()
     }
 }
@@ -210,7 +213,7 @@ pub(in crate::server) struct Slot {
 impl Slot {
     /// Marks the connection as idle: it waits for a handshake or a request.
     pub(in crate::server) fn idle(&self) {
-        self.settle_in(self.connections.times.min_idle);
+        self.may_close_in(self.connections.times.min_idle);
         self.connections.state().table.idle(self.id);
         self.connections.changed.notify_one();
     }
@@ -218,7 +221,7 @@ impl Slot {
     /// Marks the connection as blocked: a write is pending because the client does not read.
     pub(in crate::server) fn block(&self) {
         if !self.blocked.swap(true, Ordering::AcqRel) {
-            self.settle_in(MIN_BLOCKED);
+            self.may_close_in(MIN_BLOCKED);
             self.connections.state().table.block(self.id);
             self.connections.changed.notify_one();
         }
@@ -238,13 +241,13 @@ impl Slot {
     }
 
     /// Lets the connection close after `time` at the earliest.
-    fn settle_in(&self, time: Duration) {
-        *self.close_requests.settles_at.lock() = Instant::now() + time;
+    fn may_close_in(&self, time: Duration) {
+        *self.close_requests.may_close_at.lock() = Instant::now() + time;
     }
 
     /// Marks the connection as busy: a request's head was read. It stays busy until the answer is flushed; the guard
     /// must be dropped when the answer exists.
-    pub(in crate::server) fn begin(self: &Arc<Self>) -> Answering {
+    pub(in crate::server) fn begin_request(self: &Arc<Self>) -> Answering {
         self.answered.store(false, Ordering::Release);
         self.answering.store(true, Ordering::Release);
         self.connections.state().table.busy(self.id);
@@ -271,36 +274,36 @@ impl Slot {
         self.close_requests.notify.notified().await;
     }
 
-    /// Whether the connection was asked to close and no request has come since.
+    /// Whether the connection was asked to close and has received no request since.
     pub(in crate::server) fn is_closing(&self) -> bool {
         self.connections.state().table.phases.get(&self.id) == Some(&Phase::Closing)
     }
 
-    /// The connections that this one is among.
+    /// The set that contains this connection.
     pub(in crate::server) fn connections(&self) -> &Connections {
         &self.connections
     }
 
     /// When the connection may close, if it stays idle or blocked until then.
-    pub(in crate::server) fn settles_at(&self) -> Instant {
-        *self.close_requests.settles_at.lock()
+    pub(in crate::server) fn may_close_at(&self) -> Instant {
+        *self.close_requests.may_close_at.lock()
     }
 
-    /// Completes when all connections are to close.
-    pub(in crate::server) async fn ending(&self) {
+    /// Completes when all connections must close.
+    pub(in crate::server) async fn shutting_down(&self) {
         // Can't fail: the slot keeps the sender alive.
-        let _ = self.connections.ending.subscribe().wait_for(|ending| *ending).await;
+        let _ = self.connections.shutting_down.subscribe().wait_for(|shutting_down| *shutting_down).await;
     }
 }
 
 impl Drop for Slot {
     fn drop(&mut self) {
         let mut state = self.connections.state();
-        let made_room = state.table.close(self.id);
+        let was_asked = state.table.close(self.id);
         state.close_requests.remove(&self.id);
         drop(state);
         self.connections.counts.open.dec();
-        if made_room {
+        if was_asked {
             self.connections.counts.shed.inc();
         }
         self.connections.changed.notify_one();

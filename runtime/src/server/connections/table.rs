@@ -1,4 +1,5 @@
-//! The table of open connections, which decides which of them closes next in favour of a new one. Pure.
+//! The table of open connections, which decides which of them closes next in favour of a new one. It does no I/O and
+//! reads no clock.
 
 use std::collections::{BTreeMap, HashMap};
 
@@ -36,7 +37,7 @@ impl Table {
     /// Adds a busy connection, if fewer than `limit` are open.
     pub(super) fn open(&mut self, limit: usize) -> Option<Id> {
         (self.phases.len() < limit).then(|| {
-            let id = self.tick();
+            let id = self.next_number();
             self.phases.insert(id, Phase::Busy);
             id
         })
@@ -44,7 +45,7 @@ impl Table {
 
     fn set(&mut self, id: Id, phase: Phase) {
         if let Some(old) = self.phases.insert(id, phase) {
-            self.leave(old);
+            self.remove_from_lists(old);
         }
         match phase {
             Phase::Busy => {}
@@ -59,12 +60,12 @@ impl Table {
     }
 
     pub(super) fn idle(&mut self, id: Id) {
-        let since = self.tick();
+        let since = self.next_number();
         self.set(id, Phase::Idle(since));
     }
 
     pub(super) fn block(&mut self, id: Id) {
-        let since = self.tick();
+        let since = self.next_number();
         self.set(id, Phase::Blocked(since));
     }
 
@@ -72,7 +73,7 @@ impl Table {
     pub(super) fn close(&mut self, id: Id) -> bool {
         let old = self.phases.remove(&id);
         if let Some(old) = old {
-            self.leave(old);
+            self.remove_from_lists(old);
         }
         old == Some(Phase::Closing)
     }
@@ -89,7 +90,7 @@ impl Table {
         Some(id)
     }
 
-    fn leave(&mut self, phase: Phase) {
+    fn remove_from_lists(&mut self, phase: Phase) {
         match phase {
             Phase::Busy => {}
             Phase::Idle(since) => drop(self.idle.remove(&since)),
@@ -98,7 +99,7 @@ impl Table {
         }
     }
 
-    fn tick(&mut self) -> Id {
+    fn next_number(&mut self) -> Id {
         self.next += 1;
         self.next
     }

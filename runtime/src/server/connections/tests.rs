@@ -1,23 +1,23 @@
-//! Tests of which connection closes in favour of a new one: step by step, and with random steps.
+//! Tests of the choice of the connection that closes in favour of a new one: step by step, and with random steps.
 
 use proptest::prelude::*;
 
 use super::*;
 
 #[test]
-fn the_one_that_is_idle_longest_goes_first() {
+fn the_connection_that_is_idle_longest_closes_first() {
     let mut table = Table::default();
     let ids: Vec<_> = (0..4).map(|_| table.open(4).unwrap()).collect();
     assert_eq!((table.open(4), table.shed(4)), (None, None), "all are busy");
     for id in &ids {
         table.idle(*id);
     }
-    // The first connection answers a request, and has then been idle for the shortest time.
+    // The first connection answers a request, and is then the one that became idle last.
     table.busy(ids[0]);
     table.idle(ids[0]);
     assert_eq!(table.shed(4), Some(ids[1]));
-    assert_eq!(table.shed(4), None, "one is about to make room");
-    assert_eq!(table.open(4), None, "it is there until it has closed");
+    assert_eq!(table.shed(4), None, "one is already closing");
+    assert_eq!(table.open(4), None, "it counts until it has closed");
     table.close(ids[1]);
     assert!(table.open(4).is_some());
     assert_eq!(table.shed(4), Some(ids[2]));
@@ -27,7 +27,7 @@ fn the_one_that_is_idle_longest_goes_first() {
 }
 
 #[test]
-fn one_whose_client_does_not_read_goes_when_none_is_idle() {
+fn a_blocked_connection_closes_if_none_is_idle() {
     let mut table = Table::default();
     let ids: Vec<_> = (0..3).map(|_| table.open(3).unwrap()).collect();
     table.block(ids[1]);
@@ -39,7 +39,7 @@ fn one_whose_client_does_not_read_goes_when_none_is_idle() {
     assert_eq!(table.shed(3), Some(ids[1]), "it has been blocked longest");
     table.busy(ids[1]);
     table.busy(ids[0]);
-    assert_eq!(table.shed(3), None, "they have read");
+    assert_eq!(table.shed(3), None, "both clients have read");
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -64,31 +64,31 @@ fn step() -> impl Strategy<Value = Step> {
 proptest! {
     /// Compares the table with a plain list in the order in which connections became idle.
     #[test]
-    fn whatever_happens_only_idle_connections_go_and_the_longest_idle_first(
+    fn only_idle_connections_close_and_the_longest_idle_first(
         limit in 1..6_usize,
         steps in prop::collection::vec(step(), 0..200),
     ) {
         let mut table = Table::default();
         let (mut open, mut idle, mut closing) = (Vec::new(), Vec::new(), Vec::new());
         for step in steps {
-            let pick = |place: usize, open: &[Id]| open.get(place).copied();
+            let pick = |index: usize, open: &[Id]| open.get(index).copied();
             match step {
                 Step::Open => match table.open(limit) {
                     Some(id) => open.push(id),
                     None => prop_assert_eq!(open.len(), limit),
                 },
-                Step::Busy(place) => if let Some(id) = pick(place, &open) {
+                Step::Busy(index) => if let Some(id) = pick(index, &open) {
                     table.busy(id);
                     idle.retain(|other| *other != id);
                     closing.retain(|other| *other != id);
                 },
-                Step::Idle(place) => if let Some(id) = pick(place, &open) {
+                Step::Idle(index) => if let Some(id) = pick(index, &open) {
                     table.idle(id);
                     closing.retain(|other| *other != id);
                     idle.retain(|other| *other != id);
                     idle.push(id);
                 },
-                Step::Close(place) => if let Some(id) = pick(place, &open) {
+                Step::Close(index) => if let Some(id) = pick(index, &open) {
                     table.close(id);
                     for list in [&mut open, &mut idle, &mut closing] {
                         list.retain(|other| *other != id);
@@ -113,10 +113,10 @@ proptest! {
 
 /// Each connection takes as long to close as one that waits for the rest of a head.
 #[tokio::test]
-async fn connections_that_close_slowly_do_not_keep_others_waiting_one_after_the_other() {
+async fn connections_that_close_slowly_do_not_delay_new_ones_in_sequence() {
     const LIMIT: usize = 64;
     let connections = Connections::new(LIMIT, CloseTimes::INTERNET, ConnectionCounts::default());
-    let enter = async || {
+    let connect = async || {
         let slot = connections.admit().await;
         slot.idle();
         tokio::spawn(async move {
@@ -125,14 +125,14 @@ async fn connections_that_close_slowly_do_not_keep_others_waiting_one_after_the_
         });
     };
     for _ in 0..LIMIT {
-        enter().await;
+        connect().await;
     }
-    let begun = Instant::now();
+    let start = Instant::now();
     for _ in 0..100 {
-        enter().await;
+        connect().await;
     }
-    let took = begun.elapsed();
-    assert!(took < Duration::from_secs(5), "{took:?} for 100, and 10 s one after the other");
+    let elapsed = start.elapsed();
+    assert!(elapsed < Duration::from_secs(5), "{elapsed:?} for 100; in sequence they take 10 s");
 }
 
 #[tokio::test]
@@ -140,7 +140,7 @@ async fn a_connection_is_busy_until_its_answer_is_written() {
     let connections = Connections::new(1, CloseTimes::INTERNET, ConnectionCounts::default());
     let slot = connections.admit().await;
     slot.idle();
-    let answering = slot.begin();
+    let answering = slot.begin_request();
     drop(answering);
     assert_eq!(connections.shed(1), None);
     assert!(slot.is_answering(), "the answer is not written yet");
@@ -153,5 +153,5 @@ async fn a_connection_is_busy_until_its_answer_is_written() {
     drop(slot);
     assert_eq!((connections.counts.shed.get(), connections.counts.open.get()), (1, 0));
     drop(connections.admit().await);
-    connections.end().await;
+    connections.close_all().await;
 }
