@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: what it builds, and what it takes from Debian.
+# Sourced by tests/cluster: builds the cluster's programs, and installs packages from Debian.
 # shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
 
 # Kubernetes and CoreDNS are pinned in go.mod.
@@ -8,14 +8,14 @@ readonly HELM=v3.21.4
 check_go() {
   local version
   version=$(go env GOVERSION 2>/dev/null) || fail "this machine lacks Go 1.24 or newer, as go"
-  # What doesn't say go1.N is newer than any release.
+  # A version that does not start with go1.N is a development version, newer than any release.
   if [[ $version =~ ^go1\.([0-9]+) ]] && ((BASH_REMATCH[1] < 24)); then
     fail "Go 1.24 or newer is needed, and this is $version"
   fi
 }
 
-# built NAME KEY COMMAND...: the folder in the cache that the command fills, run in it, is in
-# $built. Built once, and older builds of that name go.
+# built NAME KEY COMMAND...: sets $built to a folder in the cache. If the folder does not exist, runs the command in it,
+# and removes older builds of that name.
 built() {
   local name=$1 key=$2 lock
   shift 2
@@ -28,7 +28,7 @@ built() {
   exec {lock}>&-
 }
 
-# A folder gets its name when all is in it, so that none is half done.
+# The folder gets its final name only when the command has succeeded, so an interrupted build leaves no incomplete one.
 build() {
   local name=$1
   shift
@@ -51,7 +51,7 @@ compile_kubernetes() {
   cd "$sources" || return
   version=$(go list -m -f '{{.Version}}' k8s.io/kubernetes)
   local minor=${version#v1.}
-  # The version is what discovery answers, and clients go by it.
+  # The API server reports this version in discovery, and clients depend on it.
   compile build -ldflags "-s -w -X $package.gitVersion=$version -X $package.gitMajor=1 -X $package.gitMinor=${minor%%.*}" \
     -o "$folder/kubernetes" .
   for program in coredns pause helper; do
@@ -59,15 +59,15 @@ compile_kubernetes() {
   done
 }
 
-# compile COMMAND ARGUMENT...: static, so that a program alone is an image. Nothing is written for a
-# debugger, and less is collected of what the compiler leaves: a fifth less to do.
+# compile COMMAND ARGUMENT...: builds static programs, so an image needs only the program. Omitting debug information
+# and running the compiler's garbage collector less often saves a fifth of the time.
 compile() {
   local command=$1
   shift
   CGO_ENABLED=0 GOGC=200 go "$command" -trimpath -gcflags=all=-dwarf=false "$@"
 }
 
-# `helm template` and `helm lint` go by the Kubernetes that Helm was built for.
+# `helm template` and `helm lint` assume the version of Kubernetes that Helm was built for.
 build_helm() {
   local package flags=""
   check_go
@@ -83,9 +83,9 @@ go_install() {
   GOBIN=$PWD compile install -ldflags "-s -w${2-}" "$1"
 }
 
-# --- what a node needs of the machine --------------------------------------------------
+# --- requirements of a node ------------------------------------------------------------
 
-# cni_plugins: the folder of the standard ones, where Debian or everybody else puts them.
+# cni_plugins: prints the folder of the standard CNI plugins: Debian's, or the usual one.
 cni_plugins() {
   local folder
   for folder in /usr/lib/cni /opt/cni/bin; do
@@ -97,7 +97,7 @@ cni_plugins() {
   return 1
 }
 
-# The packages of Debian whose programs are not there, in $missing.
+# Sets $missing to Debian's packages whose programs are not installed.
 missing_packages() {
   missing=()
   command -v containerd >/dev/null && command -v ctr >/dev/null || missing+=(containerd)
@@ -108,11 +108,11 @@ missing_packages() {
 }
 
 install_packages() {
-  apt-get update --quiet --quiet || true # the lists there are may do
+  apt-get update --quiet --quiet || true # existing package lists may be sufficient
   DEBIAN_FRONTEND=noninteractive apt-get -o DPkg::Lock::Timeout=600 install --yes --no-install-recommends "$@"
 }
 
-# Says why this machine can't run pods, and ends with the status that means "not done here".
+# If this machine can't run pods, prints the reason, and exits with the code for "could not run".
 check_node() {
   [[ $(uname -s) == Linux ]] || not_here "it is not Linux"
   ((EUID == 0)) || not_here "only root can, and this is $(id -un)"
@@ -129,8 +129,8 @@ check_node() {
 
 # --- images ----------------------------------------------------------------------------
 
-# image NAME PROGRAM ARCHIVE: an OCI archive of an image that is this one static program.
-# Written by hand, as it is four small files and needs no tool and no registry.
+# image NAME PROGRAM ARCHIVE: writes an OCI archive of an image that contains only this static program. The archive
+# consists of four small files, so this needs neither a tool nor a registry.
 image() {
   local name=$1 program=$2 archive=$3 folder config manifest
   folder=$(mktemp -d "$state/image.XXXXXX")
@@ -156,7 +156,7 @@ image() {
   rm -r "$folder"
 }
 
-# blob FOLDER FILE: moves the file to where its digest says; $blob is "DIGEST SIZE".
+# blob FOLDER FILE: moves the file to the path of its digest, and sets $blob to "DIGEST SIZE".
 blob() {
   local digest
   digest=$(sha256sum "$2")

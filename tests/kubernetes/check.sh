@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: proves that the cluster does what tests rest on.
+# Sourced by tests/cluster: checks that the cluster works as the tests require.
 # shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
 
 readonly CHECK=tests-cluster-check CHECK_IMAGE=localhost/tests-cluster-check:1
@@ -32,7 +32,7 @@ load_check_image() {
   load "$state/check.tar"
 }
 
-# A server of what a Secret holds, and a client; the namespace takes restricted pods only.
+# Starts a server that serves the content of a Secret, and a client. The namespace accepts only restricted pods.
 start_check_pods() {
   local security='{allowPrivilegeEscalation: false, readOnlyRootFilesystem: true, runAsNonRoot: true,
       capabilities: {drop: [ALL]}, seccompProfile: {type: RuntimeDefault}}'
@@ -83,7 +83,7 @@ YAML
   kubectl --namespace "$CHECK" wait --for condition=Ready --timeout 60s pod/server pod/client
 }
 
-# answers VALUE: whether the client finds that value, by the server's name.
+# answers VALUE: whether the client gets that value from the Service, by its name.
 answers() {
   local answer
   answer=$(kubectl --namespace "$CHECK" exec client -- /helper get http://server/value)
@@ -92,7 +92,7 @@ answers() {
 
 change_secret() {
   kubectl --namespace "$CHECK" patch secret greeting --patch '{"stringData": {"value": "after"}}'
-  # The kubelet looks after a pod once in 60 to 90 seconds, and at once when the pod changes.
+  # The kubelet syncs a pod every 60 to 90 seconds, and immediately when the pod changes.
   kubectl --namespace "$CHECK" annotate pod server check/looked-at=now
   await 120 "the Secret's change is there" answers after
 }

@@ -2,13 +2,12 @@
 # Sourced by tests/cluster: etcd, the API server, the controllers and the scheduler.
 # shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
 
-# The usual addresses; with a node they exist in its own network only.
+# The usual addresses. With a node, they exist only in the node's network namespace.
 readonly SERVICES=10.96.0.0/16 API_SERVICE=10.96.0.1 DNS_SERVICE=10.96.0.10
 readonly NODE_ADDRESS=10.10.0.1
 
-# free_ports COUNT: so many ports of the loopback address that nobody listens on, in $ports.
-# They start where the folder's name says, so that two checkouts are seldom after the same,
-# and stay below those that Linux gives to clients.
+# free_ports COUNT: sets $ports to that many loopback ports on which nothing listens. The first port is derived from the
+# folder's name, so two checkouts rarely compete for the same ports, and all are below Linux's ephemeral ports.
 free_ports() {
   local port=$((20000 + 16#$id % 10000))
   ports=()
@@ -20,7 +19,7 @@ free_ports() {
 
 # --- keys ------------------------------------------------------------------------------
 
-# certificate NAME SUBJECT [EXTENSION...]: NAME.crt and NAME.key, signed by the cluster's CA.
+# certificate NAME SUBJECT [EXTENSION...]: creates NAME.crt, signed by the cluster's CA, and NAME.key.
 certificate() {
   local name=$1 subject=$2 extension arguments=()
   shift 2
@@ -34,18 +33,18 @@ certificate() {
 
 make_keys() {
   mkdir --mode 700 "$keys"
-  # OpenSSL's own default, an authority, is right for this one only.
+  # OpenSSL creates CA certificates by default, which is correct only for this one.
   certificate ca "/CN=tests-cluster"
   certificate apiserver "/CN=kube-apiserver" basicConstraints=CA:FALSE extendedKeyUsage=serverAuth \
     "subjectAltName=IP:127.0.0.1,IP:$NODE_ADDRESS,IP:$API_SERVICE,DNS:localhost,DNS:kubernetes,DNS:kubernetes.default,DNS:kubernetes.default.svc,DNS:kubernetes.default.svc.cluster.local"
-  # What the API server shows the kubelet, which takes certificates only: for logs and exec.
+  # The API server's client certificate for the kubelet, for logs and exec. The kubelet accepts only certificates.
   certificate apiserver-to-kubelet "/O=system:masters/CN=kube-apiserver" basicConstraints=CA:FALSE extendedKeyUsage=clientAuth
   certificate kubelet "/CN=node" basicConstraints=CA:FALSE extendedKeyUsage=serverAuth "subjectAltName=IP:$NODE_ADDRESS"
-  # RSA, as the tokens of the clouds' clusters are signed with it.
+  # RSA, with which cloud providers' clusters sign their tokens too.
   openssl genpkey -quiet -algorithm RSA -pkeyopt rsa_keygen_bits:2048 -out "$keys/service-account.key"
 }
 
-# user NAME GROUP: gives the user a token, and a kubeconfig in the file of that name.
+# user NAME GROUP: creates a token for the user, and a kubeconfig with the user's name.
 user() {
   local token
   token=$(od -An -N16 -tx1 /dev/urandom | tr -d ' \n')
@@ -73,7 +72,7 @@ make_users() {
 
 # --- processes -------------------------------------------------------------------------
 
-# start_control_plane ADDRESS: the API server listens there, the others on loopback.
+# start_control_plane ADDRESS: the API server listens on this address, the other components on loopback.
 start_control_plane() {
   free_ports 3
   api_port=${ports[0]}
@@ -81,13 +80,13 @@ start_control_plane() {
   make_keys
   make_users
 
-  # Nothing here outlives a crash, so there is nothing to sync for.
+  # The data need not survive a crash, so etcd does not sync it to disk.
   start etcd "$kubernetes" etcd --data-dir "$state/etcd" --unsafe-no-fsync --log-level warn \
     --listen-client-urls "$etcd" --advertise-client-urls "$etcd" \
     --listen-peer-urls "$etcd_peers" --initial-advertise-peer-urls "$etcd_peers" \
     --initial-cluster "default=$etcd_peers"
 
-  # Whoever checks a service account's token looks its issuer up: pods where there are any.
+  # Verifiers of service account tokens fetch the issuer's documents. With a node, pods must be able to do so.
   local issuer=https://127.0.0.1:$api_port
   ((${#inside[@]} == 0)) || issuer=https://kubernetes.default.svc.cluster.local
   start kube-apiserver "$kubernetes" kube-apiserver --etcd-servers "$etcd" \
@@ -106,8 +105,8 @@ start_control_plane() {
   ((${#inside[@]} == 0)) || open_door
   await 60 "the API server is ready" kubectl get --raw /readyz
 
-  # Only now: whoever finds no API server comes back seconds later. There is one of each, and
-  # what they measure nobody asks for. The controllers may ask often, or they take their time.
+  # Started only now, because a component that finds no API server retries only after seconds. There is one replica of
+  # each, so no leader election, and nothing scrapes their metrics. The default rate limit would slow the controllers.
   start kube-controller-manager "$kubernetes" kube-controller-manager \
     --kubeconfig "$keys/kube-controller-manager.kubeconfig" --leader-elect=false --secure-port 0 \
     --kube-api-qps 200 --kube-api-burst 400 --use-service-account-credentials --root-ca-file "$keys/ca.crt" \
@@ -116,9 +115,9 @@ start_control_plane() {
   start kube-scheduler "$kubernetes" kube-scheduler \
     --kubeconfig "$keys/kube-scheduler.kubeconfig" --leader-elect=false --secure-port 0
 
-  # Pods can be made once the controllers have come to this.
+  # Pods can be created once the controllers have created the default service account.
   await 60 "the controllers run" kubectl get serviceaccount default
-  # The issuer's documents are public in the clouds' clusters; a role to read them is there.
+  # In cloud providers' clusters the issuer's documents are public. Kubernetes has a role to read them.
   kubectl create clusterrolebinding public-issuer --group system:unauthenticated \
     --clusterrole system:service-account-issuer-discovery
 }

@@ -1,13 +1,12 @@
 #!/usr/bin/env bash
-# enter-node.sh ROOT CLUSTER PAUSE PIDFILE: run by tests/cluster as the first process of new
-# namespaces. Makes the folder ROOT the node's own root: this machine's programs and settings,
-# which can only be read there, the cluster's folder, and everything else empty. Then does
-# nothing, as PAUSE, while the node lives.
+# enter-node.sh ROOT CLUSTER PAUSE PIDFILE: tests/cluster runs this as the first process of new namespaces. It makes the
+# folder ROOT the node's root file system, with this machine's programs and settings (read-only), the cluster's folder,
+# and empty folders otherwise. Then it executes PAUSE, which does nothing as long as the node exists.
 set -euo pipefail
 
 root=$1 cluster=$2 pause=$3 pidfile=$4
 
-# The /proc that is still seen here knows by which id this process goes outside.
+# This /proc is still the machine's, so it contains the ID of this process outside the namespaces.
 read -r pid _ </proc/self/stat
 printf '%s\n' "$pid" >"$pidfile"
 
@@ -30,7 +29,7 @@ mount -t sysfs sysfs "$root/sys"
 mount --rbind /sys/fs/cgroup "$root/sys/fs/cgroup"
 mount -t proc proc "$root/proc"
 
-# The kubelet sets these for the whole machine, unless it finds them as it wants them.
+# The kubelet would set these for the whole machine if they had other values.
 settings=$root/run/settings
 mkdir "$settings"
 while read -r name value; do
@@ -51,6 +50,6 @@ echo node >"$root/proc/sys/kernel/hostname"
 cd "$root"
 pivot_root . .
 umount --lazy .
-# As everywhere, new mounts show up in the namespaces that are made from this one.
+# New mounts propagate to the namespaces that are created from this one, as on a normal host.
 mount --make-rshared /
 exec "$pause"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: a node that runs pods, in namespaces of its own. Its network, its
-# mounts and its processes are nobody else's, and end with its first process.
+# Sourced by tests/cluster: a node that runs pods, in its own namespaces. Its network, mounts and processes are isolated
+# from the machine, and end with its first process.
 # shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
 
 readonly PODS=10.244.0.0/24 PAUSE_IMAGE=localhost/pause:1
@@ -14,27 +14,27 @@ start_node() {
     bash "$sources/enter-node.sh" "$node" "$cluster" "$pause" "$state/node.pid"
   await 10 "the node's namespaces are set up" entered
   enter_node
-  # On loopback, where no other machine is to be reached or in the way. The route is for the
-  # node's own connections to Services, which iptables diverts only once they have one.
+  # On loopback, so the node neither reaches nor conflicts with other machines. The node's own connections to Services
+  # need the route: iptables redirects them only if they have one.
   "${inside[@]}" ip link set lo up
   "${inside[@]}" ip address add "$NODE_ADDRESS/32" dev lo
   "${inside[@]}" ip route add "$SERVICES" dev lo src "$NODE_ADDRESS"
 }
 
-# From here on components are started in the node.
+# After this, components start in the node.
 enter_node() {
   inside=(nsenter --target "$(<"$state/node.pid")" --mount --net --pid --ipc --uts --)
 }
 
-# Its first process is the one that this ends with.
+# Whether the node's first process is the program that enter-node.sh executes last.
 entered() {
   local command
   IFS= read -r -d '' command <"/proc/$(<"$state/node.pid")/cmdline"
   [[ $command == "$pause" ]]
 }
 
-# The node's API is had outside under the address that it has inside, so that one kubeconfig
-# does for both.
+# Forwards the API server's address from the machine to the node. The address is the same on both sides, so one
+# kubeconfig works for both.
 open_door() {
   local address=127.0.0.1:$api_port inside=()
   start forward "$helper" forward "$address" "$address" "/proc/$(<"$state/node.pid")/ns/net"
@@ -42,7 +42,7 @@ open_door() {
 
 # --- control groups --------------------------------------------------------------------
 
-# In each hierarchy of version 1, or in the one of version 2.
+# Creates the control group in each hierarchy of version 1, or in the single hierarchy of version 2.
 make_cgroups() {
   local folder
   if [[ -f /sys/fs/cgroup/cgroup.controllers ]]; then
@@ -56,7 +56,7 @@ make_cgroups() {
   fi
 }
 
-# enable_controllers GROUP: those that the kubelet insists on, where the kernel has them.
+# enable_controllers GROUP: enables the controllers that the kubelet requires, if the kernel has them.
 enable_controllers() {
   local controller
   for controller in cpu cpuset hugetlb memory pids; do
@@ -66,11 +66,11 @@ enable_controllers() {
   done
 }
 
-# --- its programs ----------------------------------------------------------------------
+# --- the node's programs ---------------------------------------------------------------
 
 write_containerd() {
   local snapshotter=overlayfs
-  # An overlay on an overlay is refused.
+  # The kernel does not allow an overlay on an overlay.
   [[ $(stat --file-system --format %T "$cluster") != overlayfs ]] || snapshotter=native
   cat >"$state/containerd.toml" <<TOML
 version = 2
@@ -78,9 +78,9 @@ version = 2
   path = "/var/lib/containerd/opt"
 [plugins."io.containerd.grpc.v1.cri"]
   sandbox_image = "$PAUSE_IMAGE"
-  # Where root may not make a process less likely to be killed, runc dies of trying.
+  # Where root may not lower oom_score_adj, runc would fail.
   restrict_oom_score_adj = true
-  # A profile would stay in the kernel.
+  # A profile would remain loaded in the kernel.
   disable_apparmor = true
   [plugins."io.containerd.grpc.v1.cri".containerd]
     snapshotter = "$snapshotter"
@@ -88,8 +88,8 @@ version = 2
     bin_dir = "$(cni_plugins)"
     conf_dir = "$state/cni"
 TOML
-  # Each pod has a wire of its own to the node and all traffic is routed. On a bridge, answers
-  # of a Service's pod go past iptables unless the kernel has br_netfilter.
+  # Each pod has a point-to-point link to the node, and all traffic is routed. On a bridge, answers from a Service's pod
+  # would bypass iptables unless the kernel has br_netfilter.
   mkdir "$state/cni"
   cat >"$state/cni/pods.conflist" <<JSON
 {
@@ -107,7 +107,7 @@ JSON
 }
 
 write_kubelet() {
-  # No threshold for the disk: on a nearly full one the kubelet would drive all pods away.
+  # No threshold for the disk: on a nearly full disk the kubelet would evict all pods.
   cat >"$state/kubelet.yaml" <<YAML
 apiVersion: kubelet.config.k8s.io/v1beta1
 kind: KubeletConfiguration
@@ -132,8 +132,8 @@ volumePluginDir: /var/lib/kubelet/plugins-of-volumes
 YAML
 }
 
-# CoreDNS as its makers ship it, less the cache: a name that was not there a moment ago is.
-# Names of other places don't exist here, and whoever asks is told so at once.
+# CoreDNS's usual configuration without the cache, so a new name resolves immediately. Queries for names outside the
+# cluster get NXDOMAIN immediately.
 write_coredns() {
   cat >"$state/Corefile" <<COREFILE
 cluster.local in-addr.arpa ip6.arpa {
@@ -154,7 +154,7 @@ cluster.local in-addr.arpa ip6.arpa {
 COREFILE
 }
 
-# On the node itself, and known to pods through a Service as ever.
+# CoreDNS runs on the node itself; pods reach it through a Service, as usual.
 apply_dns() {
   kubectl apply -f - <<YAML
 apiVersion: v1
@@ -202,7 +202,7 @@ start_node_programs() {
   write_kubelet
   start kubelet "$kubernetes" kubelet --config "$state/kubelet.yaml" \
     --kubeconfig "$keys/node.kubeconfig" --hostname-override node --node-ip "$NODE_ADDRESS"
-  # Counting connections is set up for the whole machine, so it is left as it is.
+  # The limits on connection tracking apply to the whole machine, so kube-proxy must not change them.
   start kube-proxy "$kubernetes" kube-proxy --kubeconfig "$keys/kube-proxy.kubeconfig" \
     --hostname-override node --proxy-mode iptables --cluster-cidr "$PODS" \
     --conntrack-max-per-core 0 --oom-score-adj 0
@@ -220,7 +220,7 @@ containerd_images() {
   "${inside[@]}" ctr --namespace k8s.io images "$@"
 }
 
-# load ARCHIVE...: Kubernetes has the images once containerd has put its label on them.
+# load ARCHIVE...: imports images, and waits until containerd has labelled them, after which Kubernetes can use them.
 load() {
   local archive
   for archive in "$@"; do

@@ -1,10 +1,10 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: ends whatever of the cluster there is, also after a crash.
+# Sourced by tests/cluster: stops and removes all parts of the cluster, also after a crash.
 # shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
 
-# processes: the ids of all that `start` started and of what they started, known by a variable
-# in their environment: an id that was written down may be someone else's by now. The pods'
-# processes don't have it; they end with the first process of the node.
+# processes: prints the IDs of all processes that `start` started and of their children. It finds them by a variable in
+# their environment, because a recorded ID could belong to another process by now. The pods' processes don't have the
+# variable; they end with the node's first process.
 processes() {
   local file
   grep --files-with-matches --null-data --no-messages --line-regexp --fixed-strings \
@@ -19,20 +19,20 @@ cgroups() {
 
 tear_down() {
   local ids folders deadline=$((SECONDS + 60))
-  # There is nothing that is to be kept, so nothing has to end well.
+  # No data must be kept, so the processes can be killed.
   while ids=$(processes || true) && [[ -n $ids ]]; do
     ((SECONDS < deadline)) || fail "these processes don't end: $(tr '\n' ' ' <<<"$ids")"
-    # shellcheck disable=SC2086 # a word an id
+    # shellcheck disable=SC2086 # one word per ID
     kill -KILL $ids 2>/dev/null || true
     sleep 0.1
   done
-  # A group can go a moment after its last process.
+  # A control group can be removed shortly after its last process has ended.
   while folders=$(cgroups) && [[ -n $folders ]]; do
     ((SECONDS < deadline)) || fail "these control groups are still in use: $(tr '\n' ' ' <<<"$folders")"
-    # shellcheck disable=SC2086 # a word a folder
+    # shellcheck disable=SC2086 # one word per folder
     find $folders -depth -type d -exec rmdir {} + 2>/dev/null || sleep 0.1
   done
-  # The mounts below it were in the node's namespace alone. Were one seen here after all, what
-  # is behind it is not ours to remove.
+  # The mounts below this folder exist only in the node's namespace. If one is visible here after all, its content must
+  # not be removed.
   rm -rf --one-file-system "$state"
 }

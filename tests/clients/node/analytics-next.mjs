@@ -1,6 +1,6 @@
 // Sends N events to HOST with Segment's library for browsers, from a page of another
-// origin in headless Chromium, and writes the body of every request that the page made
-// to RECORD, one a line. Any answer but 200 is a failure.
+// origin in headless Chromium. Writes the body of every request that the page made to
+// RECORD, one per line. Fails on any answer other than 200.
 
 import { createWriteStream } from 'node:fs'
 import { readFile } from 'node:fs/promises'
@@ -9,7 +9,7 @@ import { finished } from 'node:stream/promises'
 import { parseArgs } from 'node:util'
 import { chromium } from 'playwright-core'
 
-/** The page's origin: the same each time, since the library writes it into events. */
+/** The page's origin. It is constant, because the library writes it into events. */
 const ORIGIN = 'http://shop.localhost'
 const PAGE = `<!doctype html>
 <meta charset="utf-8">
@@ -22,13 +22,13 @@ const SCRIPTS = {
   '/events.mjs': 'events.mjs',
 }
 
-/** How the library is told to send, up to which event, and how many it is handed at once. */
+/** Ways to send: the library's settings, the last event to send with them, and the number of events per call. */
 const WAYS = [
-  // Each event in a request of its own.
+  // One request per event.
   { until: 300, atOnce: 50 },
-  // The same, for pages that may be left: the browser then takes 64 KiB at once.
+  // The same with keepalive, for pages that the user may leave. Browsers limit such requests in flight to 64 KiB.
   { until: 600, atOnce: 10, deliveryStrategy: { config: { keepalive: true } } },
-  // Many events a request. Without cookies, whose reading and writing takes most of the time.
+  // Many events per request. Without cookies, because accessing them takes most of the time.
   {
     until: Infinity,
     atOnce: 40,
@@ -37,7 +37,7 @@ const WAYS = [
   },
 ]
 
-/** Milliseconds without an answer after which there won't be one. */
+/** Fails if there is no answer for this many milliseconds. */
 const PATIENCE = 30_000
 
 const { positionals, values } = parseArgs({
@@ -84,11 +84,11 @@ try {
 }
 await finished(requests)
 
-/** Sends the events from number `start` up to `end`, and waits until they are answered. */
+/** Sends the events `start` to `end` - 1, and waits until they are answered. */
 async function send(page, { atOnce, deliveryStrategy, options }, start, end) {
   const { host: address, protocol } = new URL(host)
   const segment = { apiHost: `${address}/v1`, protocol: protocol.slice(0, -1), deliveryStrategy }
-  // This one, and not that of `load`, is what a request carries.
+  // Requests contain this key, and not the key that is passed to `load`.
   segment.apiKey = values['write-key']
   await page.goto(ORIGIN)
   const { answered, failed } = listen(page)
@@ -97,7 +97,7 @@ async function send(page, { atOnce, deliveryStrategy, options }, start, end) {
     for (let next = start; next < end; next += atOnce) {
       const last = Math.min(next + atOnce, end)
       await page.evaluate((range) => window.send(...range), [next, last])
-      // It has taken them on, no more; with more and more of them it becomes slow.
+      // So far the library has only queued them, and a long queue makes it slow.
       await answered(last - start)
     }
   }

@@ -1,12 +1,12 @@
 // Sends N events to HOST with Segment's library for Node.js, and writes the body of
-// every request that the library made to RECORD, one a line.
+// every request that the library made to RECORD, one per line.
 
 import { createWriteStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
 import { Analytics } from '@segment/analytics-node'
 import { event } from './events.mjs'
 
-/** Events that wait in the library at once: its own requests know no limit. */
+/** Maximum number of events that the library queues, because it does not limit its concurrent requests. */
 const WAITING = 1500
 
 const [host, count, record] = process.argv.slice(2)
@@ -25,7 +25,7 @@ analytics.on('error', ({ code, reason }) => {
 
 for (let i = 0; i < Number(count); i++) {
   const [type, message] = event(i)
-  // It takes times as text, too, and hands them on as they are.
+  // The library also accepts times as text, and sends them unchanged.
   if (message.timestamp && i % 4 === 0) {
     message.timestamp = message.timestamp.toISOString().replace('Z', '+00:00')
   }

@@ -1,14 +1,15 @@
-// What the libraries for JavaScript are made to send, in Node.js and in a page.
+// The events that the tests send with libraries for JavaScript, in Node.js and in a page.
 //
-// Nine in ten events have a messageId and a timestamp that depend on their number
-// only: sent again, they are the same events. The others get theirs from the library.
+// Nine in ten events have a messageId and a timestamp that depend only on their number,
+// so they are the same events when they are sent again. The library sets those of the
+// other events.
 
 /** When the first event happened: 2026-01-01. */
 const FIRST = Date.UTC(2026, 0, 1)
 /** Milliseconds between two events. */
 const APART = 37
 
-/** Event number `i`: its type, and its other members. */
+/** Returns the type and the other members of event number `i`. */
 export function event(i) {
   const who = i % 3 === 0 ? { anonymousId: `browser-${i % 97}` } : { userId: `user ${i % 101} é` }
   const common = { ...who, ...identified(i) }
@@ -28,7 +29,7 @@ export function event(i) {
   }
 }
 
-/** The event's own messageId and timestamp, if it has them. */
+/** Returns the members that make an event the same when it is sent again; none for one in ten events. */
 function identified(i) {
   if (i % 10 === 0) {
     return {}
@@ -37,7 +38,7 @@ function identified(i) {
   return { messageId: messageId(i), timestamp, context: context(i), integrations: { All: i % 2 === 0 } }
 }
 
-/** Mostly plain; some with what a key can't hold as it is, some as long as they may be. */
+/** Most are plain; some have characters that an object key can't contain unescaped, and some the maximum length. */
 function messageId(i) {
   switch (i % 50) {
     case 1:

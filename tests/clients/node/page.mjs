@@ -1,17 +1,17 @@
-// What the page does that analytics-next.mjs opens. The library is there already, as
-// AnalyticsNext.
+// The script of the page that analytics-next.mjs opens. The page has already loaded the
+// library, as AnalyticsNext.
 
 import { event } from './events.mjs'
 
 let analytics
 
-/** Starts the library. It has its settings here and asks nobody for them, and tells nobody how it does. */
+/** Starts the library with these settings. It neither fetches settings nor reports its own metrics. */
 window.load = (writeKey, segment, options) => {
   const cdnSettings = { integrations: { 'Segment.io': segment }, metrics: { sampleRate: 0 } }
   analytics = window.AnalyticsNext.AnalyticsBrowser.load({ writeKey, cdnSettings }, options)
 }
 
-/** Hands the library the events from number `start` up to `end`. */
+/** Passes the events `start` to `end` - 1 to the library. */
 window.send = async (start, end) => {
   const sent = []
   for (let i = start; i < end; i++) {
@@ -23,7 +23,7 @@ window.send = async (start, end) => {
 function send(i) {
   const [type, message] = event(i)
   const { messageId, timestamp, context, integrations } = message
-  // The library has one user at a time. Left to it, an event sent again would be of another.
+  // The library keeps one current user. Without explicit IDs, an event that is sent again could have another user.
   const { userId = `user ${i % 101} é`, anonymousId = `browser-${i % 97}` } = message
   const options = { messageId, timestamp, context, integrations, userId, anonymousId }
   switch (type) {

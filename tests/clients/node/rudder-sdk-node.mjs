@@ -1,5 +1,5 @@
 // Sends N events to HOST with RudderStack's library for Node.js, and writes the body of
-// every request that the library made to RECORD, unpacked and one a line.
+// every request that the library made to RECORD, decompressed, one per line.
 
 import { createWriteStream } from 'node:fs'
 import { finished } from 'node:stream/promises'
@@ -7,7 +7,7 @@ import { gunzipSync } from 'node:zlib'
 import Analytics from '@rudderstack/rudder-sdk-node'
 import { event } from './events.mjs'
 
-/** Events that wait in the library at once: it measures all of them whenever one is added. */
+/** Maximum number of events that the library queues, because it measures all of them whenever one is added. */
 const WAITING = 40
 
 const [dataPlaneUrl, count, record] = process.argv.slice(2)
@@ -17,7 +17,7 @@ if (!dataPlaneUrl || !/^[0-9]+$/.test(count ?? '') || !record) {
 }
 
 const requests = createWriteStream(record)
-// Without a handler, a request that fails is a promise that nobody can catch.
+// Without a handler, a failed request would be an unhandled rejection.
 const analytics = new Analytics('tests', { dataPlaneUrl, errorHandler: console.error })
 analytics.axiosInstance.interceptors.request.use((request) => {
   requests.write(gunzipSync(request.data))
@@ -36,7 +36,7 @@ for (let i = 0; i < Number(count); i += WAITING) {
 requests.end()
 await finished(requests)
 
-/** Resolves when event number `i` was answered. */
+/** Sends event number `i`, and resolves when it was answered. */
 function send(i) {
   const [type, message] = event(i)
   return new Promise((resolve, reject) => {

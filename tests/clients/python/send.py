@@ -1,8 +1,9 @@
 """Sends N events to HOST with Segment's library for Python, and writes the body of
-every request that the library made to RECORD, one a line.
+every request that the library made to RECORD, one per line.
 
-Nine in ten events have a messageId and a timestamp that depend on their number only:
-sent again, they are the same events. The others get theirs from the library.
+Nine in ten events have a messageId and a timestamp that depend only on their number,
+so they are the same events when they are sent again. The library sets those of the
+other events.
 """
 
 import argparse
@@ -15,9 +16,9 @@ from segment.analytics import request
 from segment.analytics.client import Client
 
 FIRST = datetime(2026, 1, 1, tzinfo=timezone.utc)
-"""When the first event happened."""
+"""The time of the first event."""
 APART = timedelta(milliseconds=37)
-"""Between two events."""
+"""The time between two events."""
 
 
 def main():
@@ -33,7 +34,7 @@ def main():
         record(requests)
         client = Client("tests", host=args.host, gzip=args.gzip, on_error=lambda error, _: failures.append(error))
         for i in range(args.count):
-            # The library's queue is bounded, and says no when it is full.
+            # The library's queue is bounded, and refuses events when it is full.
             while not send(client, i):
                 client.flush()
         client.shutdown()
@@ -43,7 +44,7 @@ def main():
 
 
 def record(requests):
-    """Writes what goes through the library's HTTP session, unpacked."""
+    """Writes the body of every request of the library's HTTP session, decompressed."""
     post = request._session.post
 
     def recorded(url, data, **rest):
@@ -55,7 +56,7 @@ def record(requests):
 
 
 def send(client, i):
-    """Whether event number `i` is in the library's queue."""
+    """Sends event number `i`. Returns whether the library has queued it."""
     common = identified(i)
     who = {"anonymous_id": f"browser-{i % 97}"} if i % 3 == 0 else {"user_id": f"user {i % 101} é"}
     match i % 6:
@@ -76,7 +77,7 @@ def send(client, i):
 
 
 def identified(i):
-    """The event's own messageId and timestamp, if it has them."""
+    """Returns the arguments that make an event the same when it is sent again; none for one in ten events."""
     if i % 10 == 0:
         return {}
     zone = timezone(timedelta(hours=5, minutes=30)) if i % 4 == 0 else timezone.utc
@@ -89,7 +90,7 @@ def identified(i):
 
 
 def message_id(i):
-    """Mostly plain; some with what a key can't hold as it is, some as long as they may be."""
+    """Most are plain; some have characters that an object key can't contain unescaped, and some the maximum length."""
     match i % 50:
         case 1:
             return f"python/{i} 100%~ü🚀"
