@@ -46,8 +46,8 @@ pub fn zstd(plain: &[u8]) -> Vec<u8> {
     zstd::encode_all(plain, 1).expect("memory")
 }
 
-/// Zstandard with the largest window that decoders must accept, 8 MiB, and without the size of the content: what costs a
-/// decoder most memory.
+/// Zstandard with the largest window that decoders must accept, 8 MiB, and without the size of the content, which costs
+/// a decoder most memory.
 ///
 /// # Panics
 /// Never: writing to memory does not fail.

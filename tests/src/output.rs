@@ -8,8 +8,8 @@ use serde_json::Value;
 
 /// Captures one output stream of a process.
 ///
-/// The process writes to a file and not to a pipe that a thread empties: so what it wrote before it answered a request
-/// can be read once the answer has arrived.
+/// The process writes to a file, and not to a pipe that a thread reads, so everything that it wrote before it answered a
+/// request can be read once the answer has arrived.
 #[derive(Debug)]
 pub struct Output(File);
 

@@ -58,7 +58,7 @@ impl RawConnection {
         let _ = self.stream.shutdown().await;
     }
 
-    /// Reads one answer: its head, and a body of the length that `Content-Length` says.
+    /// Reads one answer: its head, and a body of the length in `Content-Length`.
     ///
     /// # Panics
     /// If there is none within 60 s, or the connection is closed first.

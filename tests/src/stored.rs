@@ -15,7 +15,7 @@ pub fn event(object: &StoredObject) -> Value {
     serde_json::from_slice(&object.body).unwrap_or_else(|error| panic!("{}: {error}", object.key))
 }
 
-/// The events in objects of Batch mode, one per line. Objects are decompressed as their keys' extensions say.
+/// The events in objects of Batch mode, one per line. Objects are decompressed according to their keys' extensions.
 ///
 /// # Panics
 /// If an object is not newline-delimited JSON.
@@ -31,7 +31,7 @@ pub fn ndjson_events(objects: &[StoredObject]) -> Vec<Value> {
     events
 }
 
-/// The text of an object, decompressed as its key's extension says.
+/// The text of an object, decompressed according to its key's extension.
 ///
 /// # Panics
 /// If it can't be decompressed, or is not UTF-8.

@@ -101,7 +101,7 @@ pub async fn eventually<T>(what: &str, poll: impl AsyncFnMut() -> Option<T>) -> 
     within(Duration::from_secs(60), what, poll).await
 }
 
-/// Polls the cluster every 200 ms, slower than [`until`](crate::wait::until) because many tests do so at once.
+/// Polls the cluster every 200 ms, slower than [`until`](crate::wait::until) because many tests do so in parallel.
 ///
 /// # Panics
 /// If `poll` has returned no value after `time`.

@@ -170,19 +170,19 @@ impl Tenant {
         self.send(name, arguments).await
     }
 
-    /// Waits until five requests in a row are answered quickly, which they are not while dozens of pods start: what is
-    /// slow after that is caused by the test itself.
+    /// Waits until five requests in a row are answered quickly. They are slow while dozens of pods start; delays after
+    /// that are caused by the test itself.
     ///
     /// # Panics
     /// If there are no such answers within 180 s.
     pub async fn wait_responsive(&self, name: &str) {
-        let mut in_a_row = 0;
+        let mut fast_answers = 0;
         poll_every(Duration::from_secs(1), "the cluster answers quickly", RESPONSIVE_TIMEOUT, async || {
-            let asked = Instant::now();
+            let start = Instant::now();
             // Not an event: the status does not matter.
             self.post(name, "/v1/track", &[], "{}".to_owned()).await;
-            in_a_row = if asked.elapsed() < FAST_ANSWER { in_a_row + 1 } else { 0 };
-            (in_a_row == 5).then_some(())
+            fast_answers = if start.elapsed() < FAST_ANSWER { fast_answers + 1 } else { 0 };
+            (fast_answers == 5).then_some(())
         })
         .await;
     }
