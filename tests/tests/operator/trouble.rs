@@ -172,10 +172,11 @@ async fn pods_that_admission_refuses_are_reported() {
         "spec": {"limits": [{"type": "Container", "max": {"memory": "64Mi"}}]},
     });
     let _: LimitRange = fixture.create(range).await;
-    fixture.apply("orders", &json!({})).await;
+    fixture.apply("orders", &json!({"resources": {"limits": {"memory": "256Mi"}}})).await;
+    // The Deployment controller must have tried to create a pod.
     let reported =
-        wait_condition(&fixture.functions(), "orders", "SidecarAvailable", "Forbidden", REPORT_TIMEOUT).await;
-    assert!(reported.message.contains("maximum memory usage per Container is 64Mi"), "{}", reported.message);
+        wait_condition(&fixture.functions(), "orders", "SidecarAvailable", "Forbidden", DEFAULT_TIMEOUT).await;
+    assert!(reported.message.contains("maximum memory usage per Container is 64Mi, but limit is 256Mi"), "{}", reported.message);
     wait_condition(&fixture.functions(), "orders", "Stalled", "Forbidden", REPORT_TIMEOUT).await;
     let summary = |function: &DestinationFunction| function.status.as_ref()?.reason.clone();
     fixture
