@@ -38,4 +38,4 @@ run *ARGUMENTS="examples/orders.yaml":
 
 # Manages a Kubernetes cluster on this machine: `just cluster up`, `just cluster kubectl get nodes`.
 cluster *ARGUMENTS="--help":
-    tests/cluster {{ ARGUMENTS }}
+    tests/kubernetes/cluster {{ ARGUMENTS }}

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: builds the cluster's programs, and installs packages from Debian.
-# shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
+# Sourced by the script cluster: builds the cluster's programs, and installs packages from Debian.
+# shellcheck disable=SC2034,SC2154 # variables that the script cluster and its other parts share
 
 # Kubernetes and CoreDNS are pinned in go.mod.
 readonly HELM=v3.21.4

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: checks that the cluster works as the tests require.
-# shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
+# Sourced by the script cluster: checks that the cluster works as the tests require.
+# shellcheck disable=SC2034,SC2154 # variables that the script cluster and its other parts share
 
 readonly CHECK=tests-cluster-check CHECK_IMAGE=localhost/tests-cluster-check:1
 

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: etcd, the API server, the controllers and the scheduler.
-# shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
+# Sourced by the script cluster: etcd, the API server, the controllers and the scheduler.
+# shellcheck disable=SC2034,SC2154 # variables that the script cluster and its other parts share
 
 # The usual addresses. With a node, they exist only in the node's network namespace.
 readonly SERVICES=10.96.0.0/16 API_SERVICE=10.96.0.1 DNS_SERVICE=10.96.0.10

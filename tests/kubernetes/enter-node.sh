@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# enter-node.sh ROOT CLUSTER PAUSE PIDFILE: tests/cluster runs this as the first process of new namespaces. It makes the
+# enter-node.sh ROOT CLUSTER PAUSE PIDFILE: the script cluster runs this as the first process of new namespaces. It makes the
 # folder ROOT the node's root file system, with this machine's programs and settings (read-only), the cluster's folder,
 # and empty folders otherwise. Then it executes PAUSE, which does nothing as long as the node exists.
 set -euo pipefail

@@ -1,4 +1,4 @@
-// The components of Kubernetes that tests/cluster runs, and etcd, as one program: they share
+// The components of Kubernetes that the script cluster runs, and etcd, as one program: they share
 // nearly all of their code, so that one of them takes as long to build as all seven. The
 // first argument says which to be.
 package main

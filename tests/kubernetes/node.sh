@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: a node that runs pods, in its own namespaces. Its network, mounts and processes are isolated
+# Sourced by the script cluster: a node that runs pods, in its own namespaces. Its network, mounts and processes are isolated
 # from the machine, and end with its first process.
-# shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
+# shellcheck disable=SC2034,SC2154 # variables that the script cluster and its other parts share
 
 readonly PODS=10.244.0.0/24 PAUSE_IMAGE=localhost/pause:1
 

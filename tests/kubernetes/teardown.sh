@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Sourced by tests/cluster: stops and removes all parts of the cluster, also after a crash.
-# shellcheck disable=SC2034,SC2154 # variables that tests/cluster and its other parts share
+# Sourced by the script cluster: stops and removes all parts of the cluster, also after a crash.
+# shellcheck disable=SC2034,SC2154 # variables that the script cluster and its other parts share
 
 # processes: prints the IDs of all processes that `start` started and of their children. It finds them by a variable in
 # their environment, because a recorded ID could belong to another process by now. The pods' processes don't have the

@@ -23,7 +23,7 @@ get_monitoring_kinds() {
 }
 
 check_queries() {
-  tests/cluster helm template tributary charts/tributary --values charts/tributary/ci/monitoring.yaml |
+  tests/kubernetes/cluster helm template tributary charts/tributary --values charts/tributary/ci/monitoring.yaml |
     "$tools/queries/bin/python" tests/queries/check.py
 }
 

@@ -4,7 +4,7 @@
 # The prefix of the images' names, and the label of the tests' namespaces.
 readonly IMAGE_REGISTRY=${TEST_IMAGE_REGISTRY:-tributary.test} OF_TESTS=tributary.dev/of=tests
 
-readonly NO_NODE="this machine cannot run pods: see the log of the step \"cluster\", and tests/cluster --help"
+readonly NO_NODE="this machine cannot run pods: see the log of the step \"cluster\", and tests/kubernetes/cluster --help"
 
 part_e2e() {
   build
@@ -26,7 +26,7 @@ build_images() {
 
 load_images() {
   has_node || { echo "$NO_NODE" && return "$NOT_RUN"; }
-  tests/cluster load "$target"/images/tributary*.tar "$target"/images/next/tributary*.tar
+  tests/kubernetes/cluster load "$target"/images/tributary*.tar "$target"/images/next/tributary*.tar
 }
 
 # kstatus computes the status of an object, as Flux and other tools do.
@@ -43,6 +43,6 @@ run_on_node() {
   TEST_KUBECONFIG=$(kubeconfig) TEST_IMAGE_REGISTRY=$IMAGE_REGISTRY TEST_IMAGE_TAG=${TEST_IMAGE_TAG:-test} \
     TEST_IMAGE_NEXT_TAG=${TEST_IMAGE_NEXT_TAG:-next} RUST_TEST_THREADS=$1 run_tests "$2" || return
   # After a failure, the release and its namespaces remain for inspection.
-  tests/cluster helm uninstall tributary --namespace tributary-system --ignore-not-found --wait &&
-    tests/cluster kubectl delete namespace --selector "$OF_TESTS" --wait=false
+  tests/kubernetes/cluster helm uninstall tributary --namespace tributary-system --ignore-not-found --wait &&
+    tests/kubernetes/cluster kubectl delete namespace --selector "$OF_TESTS" --wait=false
 }

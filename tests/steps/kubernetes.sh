@@ -8,11 +8,11 @@ prepare_for() {
   [[ " $* " =~ \ (chart|operator|e2e)\  ]] || return 0
   if [[ -n ${TEST_KUBECONFIG:-} ]]; then
     # The tests use Helm and kubectl with that cluster too.
-    tests/cluster build
+    tests/kubernetes/cluster build
     return
   fi
   # Set before the cluster starts, so a cluster that comes up only partly is stopped too.
-  tests/cluster kubeconfig &>/dev/null || own_cluster=yes
+  tests/kubernetes/cluster kubeconfig &>/dev/null || own_cluster=yes
   trap finish EXIT
   prepare_kubernetes
 }
@@ -29,7 +29,7 @@ build_kubernetes() {
   local started=$SECONDS
   trap - EXIT
   chrt --idle --pid 0 "$BASHPID" &>/dev/null || renice -n 19 "$BASHPID" &>/dev/null || true
-  tests/cluster build || return
+  tests/kubernetes/cluster build || return
   echo "in the background: $((SECONDS - started)) s"
 }
 
@@ -51,26 +51,26 @@ cluster() {
 start_cluster() {
   local arguments=() status=0
   [[ -n $with_node ]] || arguments+=(--control-plane)
-  tests/cluster up "${arguments[@]}" || status=$?
+  tests/kubernetes/cluster up "${arguments[@]}" || status=$?
   ((status == NOT_RUN)) || return "$status"
   if [[ ${CI:-} == true ]]; then
     echo "in CI, all tests must run"
     return 1
   fi
-  tests/cluster up --control-plane
+  tests/kubernetes/cluster up --control-plane
 }
 
 # Prints the path of the kubeconfig.
 kubeconfig() {
-  printf '%s\n' "${TEST_KUBECONFIG:-$(tests/cluster kubeconfig)}"
+  printf '%s\n' "${TEST_KUBECONFIG:-$(tests/kubernetes/cluster kubeconfig)}"
 }
 
 has_node() {
-  [[ -n ${TEST_KUBECONFIG:-} ]] || tests/cluster inside true
+  [[ -n ${TEST_KUBECONFIG:-} ]] || tests/kubernetes/cluster inside true
 }
 
 # Stops the build and the cluster that this run has started.
 finish() {
   [[ -z $preparing ]] || kill -- "-$preparing" 2>/dev/null || true
-  [[ -z $own_cluster ]] || tests/cluster down &>/dev/null || true
+  [[ -z $own_cluster ]] || tests/kubernetes/cluster down &>/dev/null || true
 }

@@ -10,7 +10,7 @@ part_operator() {
 
 run_operator_tests() {
   # The release of an earlier run would also manage the functions of these tests.
-  tests/cluster helm uninstall tributary --namespace tributary-system --ignore-not-found --wait || return
+  tests/kubernetes/cluster helm uninstall tributary --namespace tributary-system --ignore-not-found --wait || return
   # More threads than cores, because most tests mostly wait.
   TEST_KUBECONFIG=$(kubeconfig) TEST_PROMLINT=$promlint RUST_TEST_THREADS=6 run_tests operator
 }

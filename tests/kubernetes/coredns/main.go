@@ -1,4 +1,4 @@
-// CoreDNS with the plugins that tests/cluster configures: all of them take three times as long to
+// CoreDNS with the plugins that the script cluster configures: all of them take three times as long to
 // build. Of the module of Kubernetes, as most of what both consist of is then compiled once.
 package main
 

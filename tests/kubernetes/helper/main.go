@@ -1,5 +1,5 @@
-// The small things that tests/cluster needs a program for: it is the image of the pods of
-// `tests/cluster check`, and the door through which this machine reaches the node.
+// The small things that the script cluster needs a program for: it is the image of the pods of
+// `cluster check`, and the door through which this machine reaches the node.
 package main
 
 import (

@@ -1,4 +1,4 @@
-//! Runs kubectl, Helm and commands on the tests' node, through `tests/cluster`.
+//! Runs kubectl, Helm and commands on the tests' node, through `tests/kubernetes/cluster`.
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
@@ -42,7 +42,7 @@ pub fn inside_node(arguments: &[&str]) -> Result<String, String> {
 }
 
 fn run(tool: &str, arguments: &[&str], input: &str) -> Result<String, String> {
-    let mut child = Command::new(checkout().join("tests/cluster"))
+    let mut child = Command::new(checkout().join("tests/kubernetes/cluster"))
         .arg(tool)
         .args(arguments)
         .current_dir(checkout())
@@ -50,7 +50,7 @@ fn run(tool: &str, arguments: &[&str], input: &str) -> Result<String, String> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn()
-        .expect("tests/cluster");
+        .expect("tests/kubernetes/cluster");
     let (mut stdin, input) = (child.stdin.take().expect("a pipe"), input.to_owned());
     // In its own thread: the input may be larger than a pipe's buffer.
     let writing = std::thread::spawn(move || stdin.write_all(input.as_bytes()));
