@@ -64,14 +64,14 @@ mod tests {
     }
 
     #[test]
-    fn an_answer_is_told_by_its_sentence() {
+    fn an_error_text_is_the_message_with_code_and_reason() {
         let told = "services \"orders\" is forbidden: it is being terminated (403 Forbidden)";
         assert_eq!(error_text(&forbidden()), told);
         assert_eq!(watch_error_text(&watcher::Error::WatchStartFailed(forbidden())), told);
     }
 
     #[test]
-    fn the_end_of_a_namespace_is_told_from_other_refusals() {
+    fn a_terminating_namespace_is_distinguished_from_other_refusals() {
         assert!(namespace_ends(&forbidden()));
         let other = Status::failure("no", "Forbidden").with_code(403);
         assert!(!namespace_ends(&kube::Error::Api(other.boxed())));

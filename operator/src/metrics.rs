@@ -254,7 +254,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn names_are_the_public_ones() {
+    fn metrics_have_their_public_names() {
         let metrics = Metrics::new();
         for reason in REASONS {
             let line = format!("tributary_reconcile_errors_total{{reason=\"{reason}\"}} 0\n");

@@ -11,7 +11,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_no_number_is_neither_older_nor_younger() {
+    fn versions_that_are_not_numbers_are_not_compared() {
         assert!(number(Some("9")) < number(Some("10")));
         assert_eq!((number(Some("a")), number(None)), (None, None));
     }

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_add_and_the_server_fills_in_does_not_count() {
+    fn fields_added_by_others_or_defaulted_by_the_server_are_ignored() {
         let desired: Deployment = serde_yaml::from_str(DEPLOYMENT).unwrap();
         let container = json!({
             "name": "sidecar",
@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wanted_must_be_there() {
+    fn every_desired_field_must_be_present() {
         let desired: Deployment = serde_yaml::from_str(DEPLOYMENT).unwrap();
         for (pointer, value) in [
             ("/metadata/labels", json!({})),

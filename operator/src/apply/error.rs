@@ -112,7 +112,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_the_api_server_answers_has_a_reason_of_the_closed_set() {
+    fn every_error_has_a_reason_of_the_closed_set() {
         for code in 400..600 {
             let error = kube::Error::Api(Box::new(Status { code, ..Status::default() }));
             assert!(REASONS.contains(&api_reason(&error)), "{code}");

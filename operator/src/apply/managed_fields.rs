@@ -71,7 +71,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_that_are_let_go_keep_their_number() {
+    fn replicas_left_to_others_are_removed_from_the_managed_fields() {
         let before = entries(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:replicas": {}, "f:x": {}}}))]));
         let after = entries(json!([entry(MANAGER, "Apply", &json!({"f:spec": {"f:x": {}}}))]));
         assert_eq!(prepare(&before, true), Some(after));
@@ -86,7 +86,7 @@ mod tests {
     }
 
     #[test]
-    fn what_others_own_and_the_status_are_left_alone() {
+    fn entries_of_others_and_of_the_status_stay_unchanged() {
         let mut status = entry(MANAGER, "Update", &json!({"f:status": {}}));
         status["subresource"] = json!("status");
         let others = entries(json!([entry("hpa", "Update", &json!({"f:spec": {"f:replicas": {}}})), status]));

@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn a_number_that_the_operator_filled_in_is_nobodys() {
+    fn a_defaulted_number_has_no_owner() {
         // Noted, filled in, and not the owner's.
         assert_eq!(to_record(&function(None, None), Some(4)), Some(4));
         assert_eq!(to_fill_in(&function(None, None)), None);
@@ -79,7 +79,7 @@ mod tests {
     }
 
     #[test]
-    fn what_somebody_says_is_theirs_even_if_it_comes_to_the_same_again() {
+    fn a_number_set_by_the_owner_stays_the_owners_even_if_it_equals_an_old_default() {
         let scaled = function(Some(5), Some(4));
         assert_eq!(wanted_by_owner(&scaled, Some(4)), Some(5));
         let noted = to_record(&scaled, Some(4));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn who_takes_back_a_zero_gets_one() {
+    fn removing_replicas_of_zero_scales_to_one() {
         assert_eq!(wanted_by_owner(&function(Some(0), None), Some(0)), Some(0));
         let taken_back = function(None, None);
         assert_eq!((wanted_by_owner(&taken_back, Some(0)), to_record(&taken_back, Some(0))), (Some(1), Some(1)));

@@ -76,7 +76,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn requests_are_told_apart() {
+    fn requests_are_classified_by_verb_and_kind() {
         for (method, uri, verb, kind) in [
             (Method::GET, "/api/v1/pods?watch=true&labelSelector=a", "watch", "Pod"),
             (Method::GET, "/apis/apps/v1/deployments?limit=500", "list", "Deployment"),

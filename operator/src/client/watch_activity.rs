@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_watch_is_silent_when_nothing_was_heard_for_long() {
+    fn a_watch_is_silent_once_it_receives_no_data() {
         let activity = WatchActivity::default();
         activity.beat("/api/v1/pods");
         assert_eq!(activity.silent(Duration::from_secs(60)), Vec::<String>::new());

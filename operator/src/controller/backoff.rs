@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_to_five_minutes_and_begin_anew_with_a_new_generation() {
+    fn delays_grow_to_five_minutes_and_restart_with_a_new_generation() {
         let (backoff, function) = (Backoff::default(), FunctionRef::new("shop", "orders"));
         for seconds in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
             let pause = backoff.failed(&function, Some(1));

@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn replicas_that_are_nobodys_stay_so() {
+    fn replicas_without_an_owner_stay_without_one() {
         let old = live(&json!({}), &platform("i:1", None));
         let accepted = last_accepted(&function(&json!({"paused": true})), &old.deployment, &old.config_map).unwrap();
         assert_eq!(accepted.spec.replicas, None);
@@ -120,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_what_the_sidecars_were_started_with_is_not_taken_for_it() {
+    fn another_or_a_forged_config_map_is_rejected() {
         let platform = platform("i:1", None);
         let (old, other) = (live(&json!({}), &platform), live(&json!({"logLevel": "warn"}), &platform));
         let paused = function(&json!({"paused": true}));

@@ -124,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn who_comes_in_ones_own_place_is_a_rival_and_answered_once() {
+    fn a_replaced_mark_reveals_a_rival_and_is_written_once_more() {
         let (rivals, start) = (Rivals::of("a/tributary"), Instant::now());
         let detect = |by: &str, seconds| {
             rivals.detect(&orders(), Some(&marked(by)), false, start + Duration::from_secs(seconds))
@@ -142,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_never_ones_own_is_taken_over() {
+    fn a_deployment_with_an_old_mark_is_taken_over() {
         let (rivals, now) = (Rivals::of("a/tributary"), Instant::now());
         for _ in 0..3 {
             // The old mark stays while the function waits for a rollout slot.
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_written_and_not_seen_counts_as_ones_own() {
+    fn a_written_deployment_counts_as_ours_before_the_cache_shows_it() {
         let (rivals, now) = (Rivals::of("b/tributary"), Instant::now());
         assert_eq!(rivals.detect(&orders(), Some(&marked("a/tributary")), true, now), None);
         assert!(rivals.detect(&orders(), Some(&marked("a/tributary")), true, now).is_some());

@@ -72,7 +72,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lease_that_is_not_there_is_made() {
+    fn a_missing_lease_is_created() {
         let mut seen = Seen::default();
         assert_eq!(seen.step("me", at(0)), Step::Create);
         seen.observe(Some(lease("other", "1")), at(1));
@@ -81,7 +81,7 @@ mod tests {
     }
 
     #[test]
-    fn a_free_one_and_ones_own_are_taken_at_once() {
+    fn a_free_lease_and_an_own_lease_are_taken_immediately() {
         for holder in ["", "me"] {
             let mut seen = Seen::default();
             seen.observe(Some(lease(holder, "1")), at(5));
@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn somebody_elses_is_taken_when_it_was_seen_unchanged_for_its_duration() {
+    fn a_foreign_lease_is_taken_once_it_has_not_changed_for_its_duration() {
         let mut seen = Seen::default();
         seen.observe(Some(lease("other", "1")), at(100));
         assert_eq!(seen.step("me", at(114)), Step::Wait);

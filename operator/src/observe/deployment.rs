@@ -80,7 +80,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_pods_from_being_made_is_told() {
+    fn pods_that_cannot_be_created_are_reported_with_the_cause() {
         let failure = |message: &str| {
             let status = format!("{{conditions: [{{type: ReplicaFailure, status: 'True', message: '{message}'}}]}}");
             of(&deployment(&status)).problem.unwrap()
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_roll_is_complete_when_all_pods_are_new_and_available() {
+    fn a_rollout_is_complete_when_all_pods_are_new_and_available() {
         let complete = "observedGeneration: 2, updatedReplicas: 2, replicas: 2, availableReplicas: 2, readyReplicas: 2";
         let complete_now = deployment(&format!("{{{complete}}}"));
         assert!(is_complete(&complete_now) && of(&complete_now).complete);

@@ -202,7 +202,7 @@ mod tests {
     }
 
     #[test]
-    fn what_keeps_a_pod_from_running_is_told() {
+    fn a_pod_that_does_not_run_is_reported_with_its_cause() {
         for (state, reason, part) in [
             (
                 "restartCount: 0, state: {waiting: {reason: ImagePullBackOff, message: no such host}}",
@@ -270,7 +270,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pod_that_was_mended_is_fine_though_it_crashed_once() {
+    fn a_ready_pod_has_no_problem_although_it_crashed_before() {
         let status = "{conditions: [{type: Ready, status: 'True'}], \
                       containerStatuses: [{name: sidecar, image: i, imageID: '', ready: true, restartCount: 3, \
                       state: {running: {}}, lastState: {terminated: {exitCode: 1}}}]}";
@@ -278,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn one_that_runs_again_after_it_ran_out_of_memory_is_told_of_for_an_hour() {
+    fn an_oom_kill_is_reported_for_an_hour_after_the_restart() {
         for (ended, told) in [("11:01:00", true), ("10:59:00", false)] {
             let status = format!(
                 "{{containerStatuses: [{{name: sidecar, image: i, imageID: '', ready: true, restartCount: 1, \

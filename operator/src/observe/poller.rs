@@ -172,7 +172,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn where_there_are_too_many_each_has_its_turn() {
+    fn an_overloaded_poller_polls_every_pod_equally_often() {
         let begun = Instant::now();
         let mut since: Vec<Option<Instant>> = vec![None; 100];
         let mut asked = [0; 100];
@@ -187,7 +187,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_status_is_taken_for_one() {
+    fn an_answer_that_is_not_a_status_is_an_error() {
         let condition =
             r#"{"type": "RoleAssumed", "status": "False", "reason": "AccessDenied", "message": "a\nb", "since": ""}"#;
         let text = format!(r#"{{"generation": 1, "configHash": "h", "inFlight": 0, "conditions": [{condition}]}}"#);
@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_answers_otherwise_is_not_heard() {
+    async fn redirects_oversized_answers_and_silence_are_errors() {
         use tokio::io::{AsyncReadExt, AsyncWriteExt};
         let long = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(MAX_ANSWER_BYTES + 1));
         for (answer, part) in [
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_sidecar_is_told_what_is_to_be_logged() {
+    async fn a_poll_carries_the_log_level() {
         use tokio::io::AsyncReadExt;
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let address = listener.local_addr().unwrap();

@@ -78,7 +78,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_said_counts_until_it_was_not_heard_again_for_some_times() {
+    fn a_status_counts_until_polls_fail_repeatedly() {
         let reports = Reports::default();
         assert!(reports.of("p").is_none());
         assert!(reports.take("p", Ok(status(1))));
@@ -96,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sidecar_that_never_answered_is_silent_at_once() {
+    fn a_sidecar_that_never_answered_fails_with_its_first_poll() {
         let reports = Reports::default();
         assert!(reports.take("p", Err("refused".to_owned())));
         assert!(matches!(reports.of("p"), Some(SidecarAnswer::Failed(_))));

@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn two_at_once_are_refused() {
+    fn an_entry_with_two_kinds_of_identity_is_refused() {
         let both = "default: {podIdentity: {}, secret: {name: base}}";
         let error = serde_yaml::from_str::<BaseIdentities>(both).unwrap_err().to_string();
         assert!(error.contains("one of irsa, podIdentity and secret, and this one has 2"), "{error}");

@@ -111,7 +111,7 @@ mod tests {
     }
 
     #[test]
-    fn a_namespace_has_what_it_was_given_and_nothing_else() {
+    fn a_namespace_may_use_only_its_granted_roles() {
         let policy = policy(
             "
             grants:
@@ -133,7 +133,7 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_that_are_not_named_get_the_default() {
+    fn namespaces_without_a_grant_get_the_default_grant() {
         let policy = policy("grants: {default: {roleArns: ['*']}, namespaces: {a: {roleArns: []}}}");
         let role = "arn:aws:iam::111111111111:role/any".parse().unwrap();
         assert!(policy.allows_role("other", &role) && !policy.allows_role("a", &role));
@@ -155,7 +155,7 @@ mod tests {
     }
 
     #[test]
-    fn a_functions_own_endpoint_is_nobody_elses() {
+    fn an_endpoint_of_one_function_is_refused_to_others() {
         let policy = policy("functionEndpoints: {shop/test: ['http://aws.shop.svc:9000']}");
         let endpoint = "http://aws.shop.svc:9000".parse().unwrap();
         assert!(policy.allows_endpoint(&function("test"), &endpoint));

@@ -122,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_asked_for_goes_before_the_default_and_no_request_is_over_its_limit() {
+    fn requested_amounts_override_defaults_and_no_request_exceeds_its_limit() {
         for (asked, expected) in [
             ("{}", "{requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 256Mi}}"),
             ("{limits: {memory: 32Mi}}", "{requests: {cpu: 50m, memory: 32Mi}, limits: {memory: 32Mi}}"),

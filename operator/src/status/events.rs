@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_wrong_warns_and_what_holds_is_told_by_its_name() {
+    fn faults_are_warnings_and_conditions_that_hold_are_normal_events() {
         let all = |r#type, reason: &str, note: &str| (r#type, reason.to_owned(), note.to_owned());
         assert_eq!(of("RoleAssumed", "False", "AccessDenied"), all(EventType::Warning, "AccessDenied", "m"));
         assert_eq!(of("RoleAssumed", "True", "Ok"), all(EventType::Normal, "RoleAssumed", "m"));

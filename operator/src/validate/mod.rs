@@ -198,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn what_the_platform_allows_is_accepted() {
+    fn an_allowed_function_is_accepted() {
         for fields in [
             json!({}),
             json!({"s3": at("https://minio.storage.svc:9000")}),
@@ -221,7 +221,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_audited_is_told_and_not_refused() {
+    fn audited_grants_are_reported_but_not_enforced() {
         let mut platform: Value = serde_yaml::from_str(PLATFORM).unwrap();
         let other = json!({"roleArn": "arn:aws:iam::123456789012:role/other"});
         let audited = |platform: &Value, fields: &Value| {
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn what_it_does_not_allow_is_refused_with_the_value_that_is_wrong() {
+    fn a_refusal_names_the_wrong_value() {
         use Reason::{EndpointNotAllowed, ResourcesOutOfBounds, RoleNotAllowed, SessionNameNotAllowed};
         for (fields, reason, effect, part) in [
             (

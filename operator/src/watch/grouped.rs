@@ -131,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn objects_stand_with_their_function() {
+    fn objects_are_grouped_by_function() {
         let pods = Grouped::default();
         let mut feeder = Feeder::new(pods.clone());
         for event in [

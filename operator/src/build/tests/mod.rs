@@ -37,7 +37,7 @@ fn print(children: &Children) -> String {
 }
 
 #[test]
-fn functions_become_what_the_files_say() {
+fn children_equal_the_generated_files() {
     for (name, text) in [("small", SMALL), ("large", LARGE)] {
         let (function, platform) = read(text);
         let printed = print(&children(&function, &platform, None));
@@ -55,7 +55,7 @@ fn functions_become_what_the_files_say() {
 }
 
 #[test]
-fn the_sidecar_reads_what_the_config_map_holds() {
+fn the_config_map_holds_a_valid_configuration() {
     let (function, platform) = read(LARGE);
     let children = children(&function, &platform, None);
     let text = &children.config_map.data.unwrap()[config_map::FILE];
@@ -65,7 +65,7 @@ fn the_sidecar_reads_what_the_config_map_holds() {
 }
 
 #[test]
-fn a_configuration_is_the_same_whichever_generation_it_was_made_for() {
+fn configurations_of_different_generations_are_equal() {
     for text in [SMALL, LARGE] {
         let (mut function, platform) = read(text);
         let map = |function: &DestinationFunction| children(function, &platform, None).config_map;
@@ -92,7 +92,7 @@ fn a_configuration_is_the_same_whichever_generation_it_was_made_for() {
 }
 
 #[test]
-fn another_base_identity_takes_other_pods() {
+fn another_base_identity_changes_the_pod_template() {
     let (function, mut platform) = small();
     let template = |platform: &Platform| children(&function, platform, None).deployment.spec.unwrap().template;
     let mut before = template(&platform);
@@ -112,7 +112,7 @@ fn another_base_identity_takes_other_pods() {
 }
 
 #[test]
-fn the_platforms_variables_take_the_place_of_others_and_none_is_there_twice() {
+fn platform_variables_override_others_without_duplicates() {
     let (function, mut platform) = small();
     platform.sidecar.env = serde_yaml::from_str(
         "[{name: AWS_EC2_METADATA_DISABLED, value: 'false'}, {name: A, value: '1'}, {name: A, value: '2'},
@@ -131,7 +131,7 @@ fn the_platforms_variables_take_the_place_of_others_and_none_is_there_twice() {
 }
 
 #[test]
-fn only_what_a_sidecar_must_know_makes_another_configuration() {
+fn only_fields_that_a_sidecar_reads_change_its_configuration() {
     let (function, platform) = small();
     let before = children(&function, &platform, None);
     let with = |change: fn(&mut DestinationFunction)| {
@@ -161,7 +161,7 @@ fn only_what_a_sidecar_must_know_makes_another_configuration() {
 }
 
 #[test]
-fn the_platforms_changes_are_told_from_the_owners() {
+fn changes_by_platform_and_owner_change_different_hashes() {
     let (function, platform) = small();
     let hashes = |function: &DestinationFunction, platform: &Platform| {
         let mut annotations = children(function, platform, None).deployment.metadata.annotations.unwrap();
@@ -195,7 +195,7 @@ fn a_single_sidecar_has_no_disruption_budget_and_running_ones_count() {
 }
 
 #[test]
-fn a_network_policy_is_widened_for_the_sidecars_of_before_and_never_by_the_platform() {
+fn a_network_policy_is_widened_for_old_sidecars_but_not_by_old_platform_rules() {
     let (mut function, mut platform) = small();
     platform.network_policy.enabled = true;
     platform.network_policy.egress = serde_yaml::from_str("[{ports: [{port: 8125, protocol: UDP}]}]").unwrap();

@@ -37,7 +37,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_function_is_called_where_it_is_looked_after() {
+    fn a_function_is_requeued_in_its_own_scope() {
         let requests = RequeueRequests::default();
         let [(a, mut in_a), (b, mut in_b)] = [mpsc::unbounded_channel(), mpsc::unbounded_channel()];
         requests.subscribe(Scope::Namespace("a".to_owned()), a);

@@ -75,7 +75,7 @@ fn the_platforms_change_rolls_a_few_at_a_time() {
 }
 
 #[test]
-fn a_denied_write_of_another_child_leaves_a_roll_its_slot() {
+fn a_denied_write_of_another_child_does_not_free_the_slot() {
     let rollouts = rollouts(1, 9);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
     rollouts.decide(&function("a"), healthy(&old, &new));
@@ -84,7 +84,7 @@ fn a_denied_write_of_another_child_leaves_a_roll_its_slot() {
 }
 
 #[test]
-fn a_roll_that_fails_gives_its_slot_away_until_too_many_have_failed() {
+fn a_failed_rollout_frees_its_slot_until_too_many_have_failed() {
     let rollouts = rollouts(1, 2);
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let [a, b, c] = ["a", "b", "c"].map(function);
@@ -108,7 +108,7 @@ fn a_roll_that_fails_gives_its_slot_away_until_too_many_have_failed() {
 }
 
 #[test]
-fn another_sidecar_begins_with_a_full_budget() {
+fn another_sidecar_image_starts_with_no_failures() {
     let rollouts = rollouts(1, 1);
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let (a, b) = (function("a"), function("b"));
@@ -121,7 +121,7 @@ fn another_sidecar_begins_with_a_full_budget() {
 }
 
 #[test]
-fn the_deployment_of_a_function_that_waits_is_known_as_it_was() {
+fn the_deployment_of_a_waiting_function_is_kept_as_it_was() {
     let rollouts = rollouts(1, 9);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
     let (full, waits) = (function("full"), function("waits"));
@@ -139,7 +139,7 @@ fn the_deployment_of_a_function_that_waits_is_known_as_it_was() {
 
 /// The owner's changes, functions that store no events, and the platform's security demands.
 #[test]
-fn some_wait_for_nobody() {
+fn urgent_rollouts_need_no_slot() {
     let rollouts = rollouts(1, 1);
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let full = function("full");
@@ -178,7 +178,7 @@ fn a_demand_that_is_withdrawn_waits_like_any_change() {
 }
 
 #[test]
-fn a_function_that_breaks_its_own_roll_counts_once_per_namespace() {
+fn rollouts_that_fail_by_the_function_count_once_per_namespace() {
     let rollouts = rollouts(20, 3);
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let fail = |namespace: &str, name: &str| {
@@ -193,7 +193,7 @@ fn a_function_that_breaks_its_own_roll_counts_once_per_namespace() {
 }
 
 #[test]
-fn a_namespace_without_room_holds_back_nobody_for_longer_than_the_deadline() {
+fn a_namespace_without_room_frees_its_slot_at_the_deadline() {
     let rollouts = rollouts(1, 1);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
     let (a, b) = (function("a"), function("b"));
@@ -215,7 +215,7 @@ fn status(conditions: &[(&str, &str, &str)]) -> FunctionStatus {
 }
 
 #[test]
-fn another_leader_knows_what_rolls_and_what_failed() {
+fn a_new_leader_restores_running_and_failed_rollouts() {
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let failed = status(&[("Ready", "True", "Ok"), ("UpToDate", "False", "RolloutFailed")]);
     let next_leader = rollouts(2, 2);
@@ -236,7 +236,7 @@ fn another_leader_knows_what_rolls_and_what_failed() {
 }
 
 #[test]
-fn health_is_what_the_status_says() {
+fn health_is_read_from_the_status() {
     for (ready, is_so) in [
         (("Ready", "True", "Ok"), true),
         (("Ready", "True", "ConditionalWritesUnsupported"), true),
@@ -265,7 +265,7 @@ enum Step {
 
 proptest! {
     #[test]
-    fn no_more_roll_at_once_or_fail_than_the_platform_wants(
+    fn no_more_functions_roll_or_fail_than_the_platform_allows(
         steps in prop::collection::vec(
             (0..20_usize, prop::sample::select(vec![Step::Look, Step::Look, Step::Look, Step::Succeed, Step::Fail, Step::Delete])),
             0..400,

@@ -100,7 +100,7 @@ fn a_function_that_stores_events_is_ready() {
 }
 
 #[test]
-fn every_condition_is_there_before_anything_is_known() {
+fn every_condition_is_present_before_anything_is_known() {
     let nothing = with(|observed| {
         observed.rollout = None;
         observed.pods.clear();
@@ -112,7 +112,7 @@ fn every_condition_is_there_before_anything_is_known() {
 }
 
 #[test]
-fn what_the_platform_does_not_allow_is_not_accepted() {
+fn a_function_that_the_platform_forbids_is_not_accepted() {
     for reason in [Reason::RoleNotAllowed, Reason::EndpointNotAllowed] {
         for (stopped, said) in [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")] {
             let refusal = Refusal { reason, message: "no".to_owned(), effect: RefusalEffect::Stop };
@@ -132,7 +132,7 @@ fn what_the_platform_does_not_allow_is_not_accepted() {
 }
 
 #[test]
-fn what_is_audited_is_told_and_forbids_nothing() {
+fn violations_of_audited_grants_are_reported_and_do_not_stop_the_function() {
     let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), effect: RefusalEffect::Stop };
     let audited = with(|observed| observed.audited = Some(refusal));
     assert_eq!(judged(&audited, ConditionType::Accepted), [(ConditionStatus::True, Reason::RoleNotAllowed); 2]);
@@ -145,7 +145,7 @@ fn what_is_audited_is_told_and_forbids_nothing() {
 }
 
 #[test]
-fn what_is_not_taken_up_leaves_ready_to_what_goes_on() {
+fn a_held_back_change_does_not_affect_ready_while_old_sidecars_run() {
     let too_much = |held_back| {
         let message = "no".to_owned();
         let refusal = Refusal { reason: Reason::ResourcesOutOfBounds, message, effect: RefusalEffect::Freeze };
@@ -185,7 +185,7 @@ fn stuck_or_under_way(observed: &Observed) -> Option<(ConditionType, Reason)> {
 }
 
 #[test]
-fn kstatus_sees_what_is_under_way_and_what_needs_a_person() {
+fn kstatus_conditions_report_progress_and_faults_that_need_a_person() {
     use ConditionType::{BucketWritable, Reconciling, RoleAssumed, Stalled};
     let rollout = |change: fn(&mut Rollout)| with(|observed| change(observed.rollout.as_mut().unwrap()));
     let decision = |decision| {
@@ -219,7 +219,7 @@ fn kstatus_sees_what_is_under_way_and_what_needs_a_person() {
 }
 
 #[test]
-fn what_a_sidecar_says_is_said_of_the_function() {
+fn a_sidecars_conditions_become_the_functions() {
     use ConditionType::{BucketWritable, ExternalIdEnforced, IngestConfigured, RoleAssumed};
     for (r#type, status, reason) in [
         (IngestConfigured, ConditionStatus::False, Reason::WriteKeyNotFound),
@@ -236,7 +236,7 @@ fn what_a_sidecar_says_is_said_of_the_function() {
 }
 
 #[test]
-fn a_secret_that_is_gone_is_told_by_ready_and_forbids_nothing_until_the_session_ends() {
+fn a_missing_secret_is_reported_by_ready_which_stays_true_until_the_session_ends() {
     use ConditionType::{ExternalIdAvailable, RoleAssumed};
     for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::InvalidExternalId] {
         let gone = || saying(pod("a", true), ExternalIdAvailable, ConditionStatus::False, reason);
@@ -262,7 +262,7 @@ fn a_secret_that_is_gone_is_told_by_ready_and_forbids_nothing_until_the_session_
 }
 
 #[test]
-fn a_missing_base_identity_is_told_as_the_platform_knows_it() {
+fn a_missing_base_identity_is_reported_with_its_configured_source() {
     let said = ConditionType::RoleAssumed;
     let none = with(|observed| {
         observed.pods = vec![saying(pod("a", false), said, ConditionStatus::False, Reason::NoBaseIdentity)];
@@ -271,7 +271,7 @@ fn a_missing_base_identity_is_told_as_the_platform_knows_it() {
 }
 
 #[test]
-fn sidecars_of_before_keep_it_ready_whatever_the_new_ones_say() {
+fn old_sidecars_keep_the_function_ready_while_new_ones_fail() {
     use ConditionType::{BucketWritable, RoleAssumed, SidecarAvailable, UpToDate};
     let mut rolling = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
@@ -296,7 +296,7 @@ fn sidecars_of_before_keep_it_ready_whatever_the_new_ones_say() {
 }
 
 #[test]
-fn one_that_starts_says_nothing_against_those_that_store() {
+fn a_starting_sidecar_does_not_affect_ready_while_others_store_events() {
     let scaling = with(|observed| {
         let starting = saying(pod("b", false), ConditionType::RoleAssumed, ConditionStatus::Unknown, Reason::Pending);
         observed.rollout = Some(Rollout { wanted: 2, replicas: 2, ready: 1, ..Rollout::default() });
@@ -306,7 +306,7 @@ fn one_that_starts_says_nothing_against_those_that_store() {
 }
 
 #[test]
-fn one_that_was_killed_for_want_of_memory_is_told_of_while_it_runs_and_while_it_does_not() {
+fn an_oom_kill_is_reported_whether_or_not_the_sidecar_runs_again() {
     let killed = |ready, answer: SidecarAnswer| {
         let problem = Some(problem(Reason::OOMKilled));
         with(|observed| observed.pods = vec![Pod { problem, answer, ..pod("a", ready) }])
@@ -323,7 +323,7 @@ fn one_that_was_killed_for_want_of_memory_is_told_of_while_it_runs_and_while_it_
 }
 
 #[test]
-fn what_forbids_no_traffic_leaves_it_ready() {
+fn conditions_that_stop_no_traffic_leave_the_function_ready() {
     let unwritten = with(|observed| {
         let said = ConditionType::BucketWritable;
         observed.pods = vec![saying(pod("a", true), said, ConditionStatus::Unknown, Reason::NotYetWritten)];
@@ -340,7 +340,7 @@ fn what_forbids_no_traffic_leaves_it_ready() {
 }
 
 #[test]
-fn a_renewal_that_fails_leaves_it_ready_and_is_shown_by_ready_too() {
+fn a_failing_renewal_leaves_the_function_ready_with_its_reason() {
     let said = ConditionType::RoleAssumed;
     let failing = |name| saying(pod(name, true), said, ConditionStatus::True, Reason::RenewalFailing);
     let both = [(ConditionStatus::True, Reason::RenewalFailing); 2];
@@ -367,7 +367,7 @@ fn a_renewal_that_fails_leaves_it_ready_and_is_shown_by_ready_too() {
 }
 
 #[test]
-fn a_renewal_that_begins_to_fail_is_news_of_its_condition_and_of_ready() {
+fn a_renewal_that_begins_to_fail_gets_events_of_its_condition_and_of_ready() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let before = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
     let failing = with(|observed| {
@@ -407,7 +407,7 @@ fn the_worst_replica_counts_and_the_first_of_several() {
 }
 
 #[test]
-fn what_keeps_pods_from_running_is_said() {
+fn pods_that_do_not_run_are_reported_with_the_cause() {
     for reason in [Reason::ImagePull, Reason::CrashLoop, Reason::Unschedulable] {
         let broken = with(|observed| {
             observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
@@ -427,7 +427,7 @@ fn what_keeps_pods_from_running_is_said() {
 }
 
 #[test]
-fn a_roll_and_scaling_up_disturb_nobody() {
+fn rolling_and_scaling_up_leave_the_function_ready() {
     use ConditionType::{SidecarAvailable, UpToDate};
     let rolling = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 2, replicas: 3, ready: 2, ..Rollout::default() });
@@ -464,7 +464,7 @@ fn a_roll_and_scaling_up_disturb_nobody() {
 }
 
 #[test]
-fn a_new_sidecar_that_does_not_start_is_told_by_up_to_date_while_the_old_one_serves() {
+fn a_new_sidecar_that_does_not_start_is_reported_by_up_to_date_while_the_old_one_serves() {
     let upgraded = with(|observed| {
         let new = Pod { problem: Some(problem(Reason::ImagePull)), answer: SidecarAnswer::NotAsked, ..pod("b", false) };
         observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
@@ -478,7 +478,7 @@ fn a_new_sidecar_that_does_not_start_is_told_by_up_to_date_while_the_old_one_ser
 }
 
 #[test]
-fn sidecars_that_nobody_can_ask_are_unreachable() {
+fn sidecars_that_cannot_be_polled_are_unreachable() {
     let silent = with(|observed| {
         let answer = SidecarAnswer::Failed("no answer in 2 s".to_owned());
         observed.pods = vec![Pod { answer, ..pod("a", true) }];
@@ -494,7 +494,7 @@ fn sidecars_that_nobody_can_ask_are_unreachable() {
 }
 
 #[test]
-fn a_status_keeps_the_time_of_what_has_not_turned() {
+fn a_condition_keeps_its_transition_time_until_its_status_changes() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let first = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
     let again = status(&fine(), Some(1), "a=b".to_owned(), Some(&first), at(200));
@@ -537,7 +537,7 @@ fn news(observed: &[Observed]) -> Vec<Vec<String>> {
 }
 
 #[test]
-fn a_start_and_a_roll_that_go_well_are_told_when_they_are_through() {
+fn a_successful_start_gets_one_event_and_a_successful_rollout_none() {
     let nothing = with(|observed| {
         observed.rollout = None;
         observed.pods.clear();
@@ -568,7 +568,7 @@ fn a_start_and_a_roll_that_go_well_are_told_when_they_are_through() {
 }
 
 #[test]
-fn a_fault_is_told_once_and_its_end_once() {
+fn the_start_and_the_end_of_a_fault_get_one_event_each() {
     let denied = with(|observed| {
         observed.pods =
             vec![saying(pod("a", true), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied)];
@@ -609,7 +609,7 @@ fn states() -> Vec<Observed> {
 }
 
 #[test]
-fn what_is_recorded_stands_until_each_sidecar_was_asked() {
+fn recorded_conditions_stay_until_each_sidecar_was_polled() {
     for before in states() {
         let mut after_a_restart = before.clone();
         after_a_restart.pods.iter_mut().for_each(|pod| pod.answer = SidecarAnswer::Awaited);
@@ -622,7 +622,7 @@ fn what_is_recorded_stands_until_each_sidecar_was_asked() {
 }
 
 #[test]
-fn what_is_recorded_does_not_stand_for_sidecars_that_do_not_run_or_were_asked() {
+fn recorded_conditions_do_not_stay_for_polled_or_stopped_sidecars() {
     for before in states() {
         let mut after = before.clone();
         after.recorded = recorded_of(&with(|observed| {
@@ -636,14 +636,14 @@ fn what_is_recorded_does_not_stand_for_sidecars_that_do_not_run_or_were_asked() 
 }
 
 #[test]
-fn what_is_recorded_of_another_generation_is_not_taken() {
+fn conditions_recorded_for_another_generation_are_ignored() {
     let status = status(&fine(), Some(1), String::new(), None, Timestamp::UNIX_EPOCH);
     assert_eq!(recorded(&status, Some(1)), conditions(&fine()));
     assert_eq!(recorded(&status, Some(2)), []);
 }
 
 #[test]
-fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
+fn an_incomplete_rollout_is_reported_by_up_to_date_and_leaves_ready_true() {
     let rollout = |change: fn(&mut Rollout)| with(|observed| change(observed.rollout.as_mut().unwrap()));
     let decision = |decision| {
         with(|observed| {
@@ -680,7 +680,7 @@ fn what_runs_is_told_from_what_was_asked_for_and_forbids_no_traffic() {
 }
 
 #[test]
-fn a_fault_that_may_pass_is_the_cause_once_the_deadline_has_passed() {
+fn a_transient_fault_becomes_the_cause_after_the_deadline() {
     use Reason::{AccessDenied, NoBaseIdentity, Progressing, StsUnreachable, Throttled};
     for (reported, before, after, quoted) in [
         (AccessDenied, AccessDenied, AccessDenied, "AccessDenied says new"),
@@ -708,7 +708,7 @@ fn a_fault_that_may_pass_is_the_cause_once_the_deadline_has_passed() {
 }
 
 #[test]
-fn a_failed_roll_names_its_cause() {
+fn a_failed_rollout_names_its_cause() {
     let mut broken =
         saying(pod("new", false), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied);
     let failed = |new: Pod| {

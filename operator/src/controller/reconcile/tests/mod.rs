@@ -160,7 +160,7 @@ async fn a_new_function_gets_its_children_and_a_status_and_then_costs_nothing() 
 /// The first write of the spec after a POST is preceded by one of the managed fields alone: a second write of the spec
 /// could make the Deployment controller lose the start of its progress deadline.
 #[tokio::test]
-async fn a_deployment_that_somebody_edits_is_reverted_by_a_single_write_of_its_spec() {
+async fn an_edited_deployment_is_reverted_by_a_single_write_of_its_spec() {
     let mut scene = Scene::new(&json!({})).rolled_out().await;
     let containers = &scene.deployment()["spec"]["template"]["spec"]["containers"];
     let mut edited = containers.clone();
@@ -254,7 +254,7 @@ async fn a_function_whose_role_the_platform_revokes_loses_its_sidecars() {
 }
 
 #[tokio::test]
-async fn what_changes_of_a_paused_function_is_not_applied() {
+async fn changes_to_a_paused_function_are_not_applied() {
     let mut scene = Scene::new(&json!({}));
     scene.reconcile().await;
     // The second fills in spec.replicas.
@@ -271,7 +271,7 @@ async fn what_changes_of_a_paused_function_is_not_applied() {
 }
 
 #[tokio::test]
-async fn a_child_that_is_refused_is_in_the_status() {
+async fn a_refused_child_is_reported_in_the_status() {
     for (refusal, reason) in [
         ("deployments.apps \"orders\" is forbidden: exceeded quota: small", "QuotaExceeded"),
         ("admission webhook \"policy.example.com\" denied the request: no Deployments here", "Forbidden"),
@@ -287,7 +287,7 @@ async fn a_child_that_is_refused_is_in_the_status() {
 }
 
 #[tokio::test]
-async fn a_changed_configuration_is_another_config_map_and_the_old_one_stays_until_it_is_rolled() {
+async fn a_changed_configuration_gets_a_new_config_map_and_the_old_one_is_kept_until_the_rollout_is_complete() {
     let mut scene = Scene::new(&json!({})).rolled_out().await;
     scene.edit_function(&json!({"s3": {"bucket": "another-lake"}}));
     let requests = but_events(scene.reconcile().await);
@@ -301,7 +301,7 @@ async fn a_changed_configuration_is_another_config_map_and_the_old_one_stays_unt
 }
 
 #[test]
-fn errors_are_counted_under_words_of_a_closed_set() {
+fn errors_are_counted_by_reasons_of_a_closed_set() {
     let forbidden = kube::Error::Api(kube::core::Status::failure("no", "Forbidden").with_code(403).boxed());
     assert_eq!(ReconcileError::Status(forbidden).reason(), "Forbidden");
     assert_eq!(ReconcileError::Timeout.reason(), "Timeout");
