@@ -27,7 +27,7 @@ pub fn api_reason(error: &kube::Error) -> &'static str {
     }
 }
 
-/// The text of a failed watch, as [`error_text`].
+/// The text of a failed watch, like [`error_text`].
 pub fn watch_error_text(error: &watcher::Error) -> String {
     use watcher::Error::{InitialListFailed, NoResourceVersion, WatchError, WatchFailed, WatchStartFailed};
     match error {

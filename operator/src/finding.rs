@@ -22,7 +22,7 @@ impl Finding {
     }
 }
 
-/// What keeps a function from running, or soon will, and isn't reported by the sidecar.
+/// A problem that keeps a function from running, or soon will, and that the sidecar doesn't report itself.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Problem {
     /// The reason of the conditions that report it.

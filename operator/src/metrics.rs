@@ -55,7 +55,7 @@ struct ApiRequestLabels {
     kind: &'static str,
 }
 
-/// What the metrics show of a function.
+/// The values that the metrics show for a function.
 #[derive(Clone, Debug, PartialEq)]
 struct Reported {
     ready: ConditionStatus,
@@ -85,7 +85,7 @@ pub struct Metrics {
     registry: Registry,
     functions: Family<ReadyLabel, Gauge>,
     function_conditions: Family<ConditionLabels, Gauge>,
-    /// What the gauges now show of each function.
+    /// The values that the gauges currently show for each function.
     known: Mutex<HashMap<FunctionRef, Reported>>,
     reconcile_duration: Histogram,
     reconcile_errors: Family<ReasonLabel, Counter>,
@@ -174,7 +174,7 @@ impl Metrics {
         self.reconcile_errors.get_or_create(&ReasonLabel { reason }).inc();
     }
 
-    /// Replaces what the metrics show of a function; empty `findings` remove it.
+    /// Replaces the values that the metrics show for a function; empty `findings` remove it.
     pub fn function(&self, function: &FunctionRef, findings: &[Finding]) {
         let now = reported(function, findings);
         let mut known = self.known();

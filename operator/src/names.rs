@@ -27,14 +27,14 @@ pub const SIDECAR: &str = "tributary-sidecar";
 pub mod annotation {
     /// The prefix of all annotations that the operator writes.
     pub const PREFIX: &str = "tributary.dev/";
-    /// On every child: the hash of what the operator last applied. Only this shows that a field is no
-    /// longer wanted.
+    /// On every child: the hash of the object that the operator last applied. Only this reveals a field that is no
+    /// longer desired.
     pub const APPLIED: &str = "tributary.dev/applied";
     /// On Deployments: the hash of the pod template.
     pub const TEMPLATE: &str = "tributary.dev/template";
     /// On pods: the base identity that EKS's webhooks inject at creation; another one rolls the pods.
     pub const BASE_IDENTITY: &str = "tributary.dev/base-identity";
-    /// On Deployments: the hash of what the function's owner controls. If the template changes and this
+    /// On Deployments: the hash of the part that the function's owner controls. If the template changes and this
     /// does not, the platform made the change.
     pub const FUNCTION: &str = "tributary.dev/function-hash";
     /// On Deployments: the hash of the external ID prefix that the platform enforces in the namespace, if any. When it

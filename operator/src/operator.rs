@@ -15,7 +15,7 @@ use crate::process::health::Health;
 use crate::status::events::Events;
 use crate::watch::Scope;
 
-/// What the controllers need, kept while leadership comes and goes.
+/// The dependencies of the controllers, kept while leadership comes and goes.
 pub struct Operator {
     client: Client,
     platform: Arc<Platform>,

@@ -23,7 +23,7 @@ pub fn ownership(object: &ObjectMeta, name: &str, uid: &str) -> Ownership {
         Some(owner) if owner.uid == uid => Ownership::Ours,
         Some(owner) if owner.kind == "DestinationFunction" && owner.name == name => Ownership::Orphaned,
         Some(owner) => Ownership::Foreign(format!("it belongs to the {} {}", owner.kind, owner.name)),
-        // Somebody removed the owner reference by hand; labels and annotation remain.
+        // The owner reference was removed by hand; labels and annotation remain.
         None if is_marked(object, name) => Ownership::Ours,
         None => Ownership::Foreign("it belongs to no function".to_owned()),
     }

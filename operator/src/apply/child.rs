@@ -1,4 +1,4 @@
-//! The kinds of children, and how each differs when it is applied.
+//! The kinds of children, and how applying each of them differs.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::build::holds;
 
-/// A kind of child; the defaults are for one that needs nothing special.
+/// A kind of child. The default methods suit kinds without special handling.
 pub trait Child:
     Resource<Scope = NamespaceResourceScope, DynamicType = ()> + Clone + Debug + DeserializeOwned + Serialize + Send + Sync
 {
@@ -31,7 +31,7 @@ pub trait Child:
         false
     }
 
-    /// A merge patch that removes from `live` what others added and may not stay; `None` if there is no such thing.
+    /// A merge patch that removes forbidden additions of others from `live`; `None` if there are none.
     fn removal_patch(&self, _live: &Self) -> Option<Value> {
         None
     }
@@ -48,7 +48,7 @@ impl Child for k8s_openapi::api::core::v1::ConfigMap {
     }
 }
 impl Child for k8s_openapi::api::core::v1::Service {
-    /// Removes what would lead events elsewhere, or open the Service to the outside.
+    /// Removes settings that would send events elsewhere or expose the Service outside the cluster.
     fn removal_patch(&self, live: &Self) -> Option<Value> {
         let (desired, live) = (self.spec.clone().unwrap_or_default(), live.spec.clone().unwrap_or_default());
         let count = |ports: &Option<Vec<_>>| ports.as_ref().map_or(0, Vec::len);
@@ -73,9 +73,9 @@ impl Child for k8s_openapi::api::apps::v1::Deployment {
         self.spec.as_ref().is_some_and(|spec| spec.replicas.is_none())
     }
 
-    /// Removes what others have added to the pods: it would run with the function's Secrets or in another way than the
-    /// platform wants, and admission, which restricts the operator's account to the sidecar, would refuse every further
-    /// write of the Deployment.
+    /// Removes parts that others have added to the pod template. They would run with the function's Secrets or against
+    /// the platform's settings. Admission, which restricts the operator's account to the sidecar, would also refuse
+    /// every further write of the Deployment.
     fn removal_patch(&self, live: &Self) -> Option<Value> {
         let pod = |deployment: &Self| Some(deployment.spec.as_ref()?.template.spec.clone().unwrap_or_default());
         let (desired, live) = (pod(self)?, pod(live)?);
@@ -96,8 +96,8 @@ impl Child for k8s_openapi::api::apps::v1::Deployment {
     }
 }
 
-/// Whether a pod has something that the desired one has not, of what changes where it runs, with what and as what. What
-/// the API server fills in is none of it.
+/// Whether a pod differs from the desired one in a field that determines what runs, where, and with which privileges.
+/// Fields that the API server fills in are not compared.
 fn has_foreign_parts(live: &PodSpec, desired: &PodSpec) -> bool {
     let host = [live.host_network, live.host_pid, live.host_ipc];
     live.containers.len() != desired.containers.len()
@@ -127,7 +127,7 @@ fn names<T>(all: Option<&Vec<T>>, name: impl Fn(&T) -> &String) -> BTreeSet<Stri
     all.into_iter().flatten().map(|one| name(one).clone()).collect()
 }
 
-/// A map in a merge patch that leaves nothing of `live` but what is `desired`.
+/// A map for a merge patch that removes every key of `live` that is not in `desired`.
 fn exactly(live: Option<&BTreeMap<String, String>>, desired: Option<&BTreeMap<String, String>>) -> Value {
     let removed = live.into_iter().flatten().map(|(key, _)| (key.clone(), Value::Null));
     let kept = desired.into_iter().flatten().map(|(key, value)| (key.clone(), json!(value)));

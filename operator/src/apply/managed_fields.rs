@@ -1,9 +1,10 @@
 //! Prepares an object's managed fields for server-side apply. Pure.
 //!
-//! A child is created by a plain POST, which never takes over an existing object; but managed fields
-//! record that as an update, whose fields no later apply gives up. So before the first apply the
-//! entry is turned into an apply's, as kubectl does when it migrates an object. Replicas that the
-//! operator no longer sets are removed from it, or giving them up would reset them.
+//! A child is created by a plain POST, which never takes over an existing object. Managed fields
+//! record the POST as an update, and no later apply would remove the update's fields. So before the
+//! first apply the entry is changed to one of an apply, as kubectl does when it migrates an object.
+//! Replicas that the operator no longer sets are removed from the entry; otherwise the apply would
+//! reset them.
 //! <https://kubernetes.io/docs/reference/using-api/server-side-apply/#transferring-ownership>
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ManagedFieldsEntry;
@@ -11,8 +12,8 @@ use serde_json::Value;
 
 use crate::names::MANAGER;
 
-/// The managed fields to write before an apply; `None` if they can stay. `leaves_replicas` says that
-/// the object to apply leaves `spec.replicas` to others.
+/// The managed fields to write before an apply; `None` if they can stay. `leaves_replicas` is true
+/// if the object to apply leaves `spec.replicas` to others.
 pub fn prepare(entries: &[ManagedFieldsEntry], leaves_replicas: bool) -> Option<Vec<ManagedFieldsEntry>> {
     let applied = entries.iter().any(|entry| is_ours(entry) && is(entry, "Apply"));
     let mut prepared = Vec::with_capacity(entries.len());

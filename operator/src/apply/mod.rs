@@ -34,8 +34,8 @@ pub use error::{ApplyError, REASONS};
 /// Writes children, and remembers the last write of each.
 pub struct Applier {
     client: Client,
-    /// The last write per child and its result: to notice a cache that is behind, and an object that
-    /// something changes back at once. The inner key is `KIND/NAME`.
+    /// The last write per child and its result, to detect a cache that is behind, and an object that
+    /// something else reverts immediately. The inner key is `KIND/NAME`.
     written: Mutex<HashMap<FunctionRef, HashMap<String, Written>>>,
 }
 
@@ -45,7 +45,7 @@ struct Written {
     resource_version: Option<String>,
     /// How often in a row the result differed from what was applied.
     reverted: u32,
-    /// The generation at which the operator has given up, after [`ATTEMPTS`] results that differed.
+    /// The generation at which the operator has given up, after [`MAX_REVERTED_APPLIES`] results that differed.
     gave_up_at: Option<i64>,
 }
 
@@ -91,7 +91,7 @@ impl Applier {
             return Ok(());
         }
         let prepared = prepare(&api, live, &desired).await.map_err(fail)?;
-        // What was added may have been all that differed.
+        // The removed parts may have been the only difference.
         let applied = if is_settled(&prepared, &desired) {
             prepared
         } else {
@@ -114,7 +114,7 @@ impl Applier {
         Ok(())
     }
 
-    /// The function's child of that name, read from the API server: the caches miss a child whose labels somebody has
+    /// The function's child of that name, read from the API server: the caches miss a child whose labels were
     /// removed. `None` if there is none or it isn't the function's.
     ///
     /// # Errors
@@ -143,7 +143,7 @@ impl Applier {
         let name = function.name_any();
         let api: Api<DestinationFunction> =
             Api::namespaced(self.client.clone(), &function.namespace().unwrap_or_default());
-        // Only at this version: somebody may have set a number since.
+        // Only at this version: the owner or an autoscaler may have set a number since.
         let metadata = json!({"resourceVersion": function.resource_version()});
         let patch = Patch::Merge(json!({"metadata": metadata, "spec": {"replicas": replicas}}));
         match api.patch_scale(&name, &by_us(), &patch).await {
@@ -239,7 +239,7 @@ fn is_settled<K: Child>(live: &K, desired: &K) -> bool {
     is_current(live, desired) && desired.removal_patch(live).is_none()
 }
 
-/// Brings the object to where an apply suffices: its managed fields, and what others added and may not stay. Only at the
+/// Prepares the object for an apply: corrects its managed fields and removes forbidden additions of others. Only at the
 /// version of `live`.
 async fn prepare<K: Child>(api: &Api<K>, live: K, desired: &K) -> kube::Result<K> {
     let removal = desired.removal_patch(&live);
@@ -256,7 +256,7 @@ async fn prepare<K: Child>(api: &Api<K>, live: K, desired: &K) -> kube::Result<K
         // Not the spec: the apply that follows writes it. A second write while the Deployment controller handles the
         // first loses that controller's update of the status, and with it the start of the progress deadline.
         return match patch(json!({"metadata": &metadata})).await {
-            // Admission refuses to leave the object as somebody has edited it.
+            // Admission refuses a write that leaves the edited parts in place.
             Err(kube::Error::Api(status)) if matches!(status.code, 403 | 422) => {
                 patch(desired_with(desired, json!({"metadata": metadata}))).await
             }

@@ -1,5 +1,5 @@
-//! Builds the ConfigMap with the sidecar's configuration. It holds no secret and is immutable: another
-//! configuration is another ConfigMap, so that a pod that starts late starts with its template's.
+//! Builds the ConfigMap with the sidecar's configuration. It holds no secret and is immutable: a
+//! changed configuration gets a new ConfigMap, so a pod that starts late still gets its template's configuration.
 
 use std::collections::BTreeMap;
 
@@ -46,8 +46,8 @@ pub fn data(config: &SidecarConfig) -> BTreeMap<String, String> {
     BTreeMap::from([(FILE.to_owned(), text)])
 }
 
-/// Whether a ConfigMap holds the desired configuration, for whichever generation. If not, somebody else
-/// created it: the operator's own are immutable and named after their hash.
+/// Whether a ConfigMap holds the desired configuration, for any generation. If not, the operator did not
+/// create it: its own ConfigMaps are immutable and named after their hash.
 pub fn holds(live: &ConfigMap, desired: &ConfigMap) -> bool {
     if live.data == desired.data {
         return true;

@@ -45,7 +45,7 @@ pub fn deployment(
             selector: LabelSelector { match_labels: Some(meta.selector()), ..LabelSelector::default() },
             strategy: Some(DeploymentStrategy {
                 type_: Some("RollingUpdate".to_owned()),
-                // No sidecar ends before a new one is ready, so that a rollout refuses no event.
+                // No sidecar ends before a new one is ready, so a rollout refuses no event.
                 rolling_update: Some(RollingUpdateDeployment {
                     max_unavailable: Some(IntOrString::Int(0)),
                     max_surge: Some(IntOrString::String("25%".to_owned())),
@@ -60,9 +60,9 @@ pub fn deployment(
     }
 }
 
-/// The Deployment of a function that waits for its rollout: as it was `found` when the wait began, which is what another
-/// version of the platform made of it, with the replicas that are `desired` now. Of what others may change, such as the
-/// annotations with which kubectl restarts pods, and of their containers it has nothing.
+/// The Deployment of a function that waits for its rollout: as it was `found` when the wait began, written by an earlier
+/// version of the platform, but with the replicas that are `desired` now. Annotations of others, such as the one with
+/// which kubectl restarts pods, and containers of others are removed.
 pub fn held(found: &Deployment, desired: &Deployment) -> Deployment {
     let is_ours = |key: &String, _: &mut String| key.starts_with(annotation::PREFIX);
     let mut metadata = desired.metadata.clone();

@@ -1,5 +1,5 @@
 //! Builds the PodDisruptionBudget: node drains evict one sidecar at a time. A single sidecar has no budget,
-//! since this one would allow its eviction anyway.
+//! because a budget of one eviction would allow it anyway.
 
 use k8s_openapi::api::policy::v1::{PodDisruptionBudget, PodDisruptionBudgetSpec};
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::LabelSelector;
@@ -14,7 +14,7 @@ pub fn disruption_budget(meta: &ChildMeta, replicas: i32) -> Option<PodDisruptio
         spec: Some(PodDisruptionBudgetSpec {
             max_unavailable: Some(IntOrString::Int(1)),
             selector: Some(LabelSelector { match_labels: Some(meta.selector()), ..LabelSelector::default() }),
-            // Unready pods take no events; without this a broken function would block a drain.
+            // Unready pods receive no events; without this policy a broken function would block a drain.
             unhealthy_pod_eviction_policy: Some("AlwaysAllow".to_owned()),
             ..PodDisruptionBudgetSpec::default()
         }),

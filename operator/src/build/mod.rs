@@ -1,7 +1,7 @@
 //! Builds the desired children of a function. Pure.
 //!
-//! One file per kind. Nothing of a function reaches a pod by another way, and only its configuration,
-//! its Secrets' names and its resources do: image, service account, environment and the rest are the
+//! One file per kind. Only a function's configuration, the names of its Secrets and its resources reach
+//! its pods, and only through this module. Image, service account, environment and the rest are the
 //! platform's.
 
 mod child_meta;
@@ -57,8 +57,8 @@ pub struct Children {
     pub deployment: Deployment,
 }
 
-/// The function's children. `running` is the live Deployment's `spec.replicas`, which counts where
-/// the function doesn't set its own.
+/// The function's children. `running` is the live Deployment's `spec.replicas`, which counts if
+/// the function sets no number.
 pub fn children(function: &DestinationFunction, platform: &Platform, running: Option<i32>) -> Children {
     let (meta, spec) = (ChildMeta::of(function), &function.spec);
     let identity = platform.base_identity.of(&meta.function());
@@ -92,7 +92,7 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
     }
 }
 
-/// The NetworkPolicy during a rollout: old sidecars must still reach what they reach now.
+/// The NetworkPolicy during a rollout: old sidecars must keep access to their current endpoints.
 pub fn while_rolling(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
     let mut widened = network_policy::widened(desired, live);
     // The hash is of an object without annotations.

@@ -1,5 +1,5 @@
-//! Builds the NetworkPolicy, if the platform enables it: who may connect to the function's sidecars, and what
-//! they may connect to. The cluster's network plugin must enforce it.
+//! Builds the NetworkPolicy, if the platform enables it: which peers may connect to the function's sidecars, and to
+//! which peers they may connect. The cluster's network plugin must enforce it.
 
 use k8s_openapi::api::networking::v1::{
     IPBlock, NetworkPolicy, NetworkPolicyEgressRule, NetworkPolicyIngressRule, NetworkPolicyPeer, NetworkPolicyPort,
@@ -39,8 +39,8 @@ pub fn network_policy(
     })
 }
 
-/// The desired policy, plus what old sidecars need: the ports of the function's endpoints and the agent of its base
-/// identity, as in `live`. The platform's own rules in `live` are not kept.
+/// The desired policy, plus the rules that old sidecars need: those for the ports of the function's endpoints and for
+/// the agent of its base identity, as in `live`. The platform's own rules in `live` are not kept.
 pub fn widened(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
     let mut widened = desired.clone();
     let Some(rules) = widened.spec.as_mut().and_then(|spec| spec.egress.as_mut()) else { return widened };

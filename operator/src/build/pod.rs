@@ -38,7 +38,7 @@ const NOBODY: i64 = 65_532;
 /// answer those under way.
 const GRACE: i64 = 30;
 
-/// The pod template of a function's sidecars. Any change of it rolls them.
+/// The pod template of a function's sidecars. Any change to it rolls them.
 pub fn template(
     meta: &ChildMeta,
     spec: &DestinationFunctionSpec,
@@ -118,7 +118,7 @@ fn container(
         env: Some(environment),
         ports: Some(vec![port(EVENTS, EVENTS_PORT), port(PLATFORM, PLATFORM_PORT)]),
         resources: Some(resources(&sidecar.resources(spec.resources.as_ref()))),
-        // A short period: a rollout waits for readiness, and the probe costs the sidecar next to nothing.
+        // A short period: a rollout waits for readiness, and the probe costs the sidecar almost nothing.
         readiness_probe: Some(probe("/readyz", 2, 2)),
         liveness_probe: Some(probe("/healthz", 10, 6)),
         volume_mounts: Some(mounts.mounts.clone()),

@@ -7,7 +7,7 @@
 
 use tributary_crds::DestinationFunction;
 
-/// The number that the function's owner or autoscaler has set; `None` if there is none but the operator's default. A
+/// The number that the function's owner or autoscaler has set; `None` if only the operator's default is set. A
 /// function that its owner had scaled to 0 gets 1 when the owner removes `spec.replicas`.
 pub fn wanted_by_owner(function: &DestinationFunction, running: Option<i32>) -> Option<i32> {
     match function.spec.replicas {
@@ -33,7 +33,7 @@ pub fn to_record(function: &DestinationFunction, running: Option<i32>) -> Option
         None if noted(function).is_some() => noted(function),
         None if was_switched_off(function, running) => Some(1),
         None => Some(running.unwrap_or(1)),
-        // Any other number is the owner's, and so is the noted one if it is set again later.
+        // Any other number is the owner's, and so is the noted number if it is set again later.
         Some(replicas) => noted(function).filter(|noted| *noted == replicas),
     }
 }

@@ -1,7 +1,7 @@
 //! Builds the volumes of a sidecar: configuration, Secrets, base identity.
 //!
 //! Secrets are `optional`: a pod starts without them and reports which one is missing. They are mounted
-//! whole, not by subPath or into the environment, so that the kubelet updates them.
+//! whole, not by subPath or into the environment, because the kubelet updates only whole volumes.
 
 use std::collections::BTreeMap;
 

@@ -75,7 +75,7 @@ where
         let watch = is_watch(&request).then(|| request.uri().path().to_owned());
         let activity = self.activity.clone();
         if let Some(watch) = &watch {
-            // So that a watch that never gets an answer counts as silent, too.
+            // Counted from here, a watch that never gets an answer is silent, too.
             activity.heard().entry(watch.clone()).or_insert_with(Instant::now);
         }
         let answer = self.inner.call(request);

@@ -21,7 +21,7 @@ struct Failures {
 }
 
 impl Backoff {
-    /// Records a failure and returns the delay before the retry: 1 s, doubled per failure up to 300 s, less up to half.
+    /// Records a failure and returns the delay before the retry: 1 s, doubled per failure up to 300 s, minus up to half.
     pub fn failed(&self, function: &FunctionRef, generation: Option<i64>) -> Duration {
         let mut all = self.lock();
         let failures = all.entry(function.clone()).or_insert(Failures { generation, count: 0 });

@@ -1,8 +1,8 @@
-//! Detects that another release's operator manages the same functions. Each would revert the other's changes, for ever,
+//! Detects that another release's operator manages the same functions. Each would revert the other's changes forever,
 //! and the sidecars would roll with every change.
 //!
 //! Every Deployment is annotated with the operator that wrote it ([`annotation::OPERATOR`]). The mark of an operator
-//! that is gone is overwritten. A mark that replaces this operator's own is a rival's: this operator then writes once
+//! that no longer runs is overwritten. A mark that replaces this operator's own is a rival's: this operator then writes once
 //! more, so that the rival notices too, and leaves the function alone for a while.
 
 use std::collections::HashMap;
@@ -51,7 +51,7 @@ impl Rivals {
     }
 
     /// The rival because of which the function is to be left alone now, if any. `changed_since_write` says whether the
-    /// Deployment is newer than what this operator has written of it.
+    /// Deployment is newer than this operator's last write.
     pub fn detect(
         &self,
         function: &FunctionRef,
@@ -81,7 +81,7 @@ impl Rivals {
         None
     }
 
-    /// Drops what is known of a deleted function.
+    /// Drops the state of a deleted function.
     pub fn forget(&self, function: &FunctionRef) {
         self.lock().remove(function);
     }

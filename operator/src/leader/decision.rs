@@ -41,7 +41,7 @@ impl Seen {
         let holder = spec.and_then(|spec| spec.holder_identity.as_deref()).unwrap_or_default();
         let seconds = spec.and_then(|spec| spec.lease_duration_seconds).and_then(|seconds| u64::try_from(seconds).ok());
         let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs);
-        // Identities are unique among running processes, so an own Lease is from an earlier run.
+        // Identities are unique among running processes, so a Lease with our identity is from an earlier run.
         if holder.is_empty() || holder == identity || now >= *since + duration {
             return Step::Take(Box::new(lease.clone()));
         }

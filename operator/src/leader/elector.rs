@@ -116,7 +116,7 @@ impl Elector {
         Ok(ours)
     }
 
-    /// Releases the Lease if this process holds it, so that another can lead at once.
+    /// Releases the Lease if this process holds it, so that another can lead immediately.
     pub async fn release(&mut self) {
         let Some(mut lease) = self.held.take() else { return };
         let still = self.leadership.holds();

@@ -1,4 +1,4 @@
-//! Tells whether this process leads: until a deadline, which every renewal extends.
+//! Records whether this process leads: until a deadline, which every renewal extends.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -21,7 +21,7 @@ impl Leadership {
         Self(Arc::new(State { start: Instant::now(), until: AtomicU64::new(0) }))
     }
 
-    /// Whether this process leads now. The clock runs on while the process is frozen.
+    /// Whether this process leads now. The clock keeps running while the process is frozen.
     pub fn holds(&self) -> bool {
         self.millis(Instant::now()) < self.0.until.load(Ordering::Acquire)
     }
@@ -31,7 +31,7 @@ impl Leadership {
         self.0.until.store(self.millis(until), Ordering::Release);
     }
 
-    /// Ends leadership at once.
+    /// Ends leadership immediately.
     pub(super) fn end(&self) {
         self.0.until.store(0, Ordering::Release);
     }

@@ -1,4 +1,4 @@
-//! Observes a function's sidecars: what Kubernetes reports of them, and what they answer when polled.
+//! Observes a function's sidecars: their state as Kubernetes reports it, and their answers to polls.
 
 mod deployment;
 mod observed;

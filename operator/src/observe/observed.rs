@@ -1,4 +1,4 @@
-//! The input of the conditions: everything that is known of a function at one moment.
+//! The input of the conditions: the state of a function at one moment.
 
 use tributary_crds::conditions::{ConditionStatus, ConditionType, SidecarCondition, SidecarStatus};
 
@@ -8,9 +8,9 @@ use crate::validate::Refusal;
 /// Everything that a function's conditions are computed from.
 #[derive(Clone, Debug)]
 pub struct Observed {
-    /// What the platform does not allow, of the spec or of what runs.
+    /// The violation of the platform's policy, by the spec or by the running spec.
     pub refusal: Option<Refusal>,
-    /// What the platform would not allow if it enforced its grants instead of auditing them.
+    /// The violation that the platform would refuse if it enforced its grants instead of auditing them.
     pub audited: Option<Refusal>,
     /// Whether `spec.paused` is true.
     pub paused: bool,
@@ -18,7 +18,7 @@ pub struct Observed {
     pub held_back: bool,
     /// Whether sidecars that had to be stopped are gone: their Deployment no longer exists.
     pub stopped: bool,
-    /// What kept a child from being written: a name clash, a quota, a rival operator and the like.
+    /// Why a child could not be written: for example a name clash, a quota or a rival operator.
     pub problem: Option<Problem>,
     /// Whether `spec.externalIdEnforcement` is `Warn`: a role that STS grants without the external ID is still used.
     pub enforcement_only_warns: bool,

@@ -37,7 +37,7 @@ pub fn goes_on(pod: &KubePod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !has_ended(pod)
 }
 
-/// Whether all of the pod's containers have ended, for good.
+/// Whether all of the pod's containers have ended permanently.
 pub fn has_ended(pod: &KubePod) -> bool {
     matches!(phase(pod), "Failed" | "Succeeded")
 }
@@ -127,7 +127,7 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     })
 }
 
-/// The OOM kill that ended the container, while it is not ready and for `OOM_TOLD` after the kill.
+/// The OOM kill that ended the container, while it is not ready and for `OOM_REPORT_DURATION` after the kill.
 fn out_of_memory(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     let container = container(pod)?;
     let terminated = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());

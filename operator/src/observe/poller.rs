@@ -1,6 +1,6 @@
 //! Polls sidecars for their `/status`, and passes them their function's log level with the request.
 //!
-//! Anyone who can create pods can answer here. So only pods in a function's owner chain are polled, answers are limited
+//! Anyone who can create pods can answer a poll. So only pods in a function's owner chain are polled, answers are limited
 //! in size and time, redirects are not followed, and text is made safe for terminals and for `kubectl`.
 
 use std::collections::HashMap;
@@ -125,14 +125,14 @@ impl SidecarPoller {
     }
 }
 
-/// At most `most` of the due pods: those first that were never polled, then the longest overdue, so that an overloaded
-/// poller still reaches every pod.
+/// At most `most` of the due pods: first those never polled, then the longest overdue. An overloaded poller therefore
+/// still reaches every pod.
 fn longest_due<T>(mut due: Vec<(Option<Instant>, T)>, most: usize) -> Vec<T> {
     due.sort_by_key(|(since, _)| *since);
     due.into_iter().take(most).map(|(_, target)| target).collect()
 }
 
-/// The function's `spec.logLevel`, or the default if the function can't be read.
+/// The function's `spec.logLevel`, or the default if the function can't be parsed.
 fn log_level(caches: &Caches, function: &FunctionRef) -> LogLevel {
     let function = caches.functions.get(&function.clone().into());
     function.and_then(|function| Some(function.0.as_ref().ok()?.spec.log_level)).unwrap_or_default()

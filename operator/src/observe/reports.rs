@@ -1,4 +1,4 @@
-//! Stores the last result of polling each sidecar, and tells whether a new one changes anything.
+//! Stores the last result of polling each sidecar, and reports whether a new result changes anything.
 
 use std::collections::HashMap;
 use std::sync::Arc;

@@ -3,7 +3,7 @@
 /// Maximum characters of a message. The API server accepts 32,768 in a condition, and 1,024 in an Event.
 const LONGEST: usize = 1_000;
 
-/// The text on one line, without control characters, cut to `LONGEST` characters.
+/// The text on one line, without control characters, cut to `MAX_MESSAGE_CHARS` characters.
 pub fn safe(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).take(LONGEST).collect()
 }

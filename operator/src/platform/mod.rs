@@ -1,6 +1,6 @@
 //! The platform's settings: the file that the Helm chart renders from its values, read once at startup.
 //!
-//! Everything here is decided by the platform's owner, never by a function.
+//! The platform's owner decides everything here, never a function.
 
 mod identity;
 mod network;
@@ -20,7 +20,7 @@ pub use template::{EnvVar, MaxResources, SidecarTemplate};
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Platform {
-    /// What the sidecars' pods have in common.
+    /// The settings of all sidecar pods.
     pub sidecar: SidecarTemplate,
     /// The AWS identities with which sidecars assume their functions' roles.
     #[serde(default)]
@@ -31,7 +31,7 @@ pub struct Platform {
     /// The functions' NetworkPolicies.
     #[serde(default)]
     pub network_policy: NetworkPolicies,
-    /// How many functions may roll at once after the platform changed the sidecar; at least 1.
+    /// How many functions may roll concurrently after the platform changed the sidecar; at least 1.
     #[serde(default = "max_concurrent_rollouts")]
     pub max_concurrent_rollouts: usize,
     /// After how many failed rollouts no other begins; at least 1.

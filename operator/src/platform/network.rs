@@ -1,9 +1,9 @@
-//! The platform's settings for NetworkPolicies: who may reach sidecars, and what sidecars may reach.
+//! The platform's settings for NetworkPolicies: which peers may reach sidecars, and which peers sidecars may reach.
 
 use k8s_openapi::api::networking::v1::{NetworkPolicyEgressRule, NetworkPolicyPeer};
 use serde::Deserialize;
 
-/// Whether each function gets a NetworkPolicy, and what it allows.
+/// Whether each function gets a NetworkPolicy, and which traffic it allows.
 #[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct NetworkPolicies {
@@ -16,7 +16,7 @@ pub struct NetworkPolicies {
     /// Peers that may reach the platform port, for status and metrics: the operator, the scraper. If empty, no one may.
     #[serde(default)]
     pub platform_from: Vec<NetworkPolicyPeer>,
-    /// What sidecars may reach in addition to DNS, AWS and their function's endpoints.
+    /// Traffic that sidecars may send in addition to DNS, AWS and their function's endpoints.
     #[serde(default)]
     pub egress: Vec<NetworkPolicyEgressRule>,
 }

@@ -18,14 +18,14 @@ pub struct Policy {
     /// Endpoints for single functions, as `namespace/name`: the chart uses it for the function of `helm test`.
     #[serde(default)]
     function_endpoints: BTreeMap<String, Vec<Endpoint>>,
-    /// What each namespace may use. Without it, namespaces may use every role that trusts the base identity.
+    /// The roles and external IDs of each namespace. Without it, namespaces may use every role that trusts the base identity.
     grants: Option<Grants>,
-    /// What happens to functions that the grants do not allow.
+    /// Whether functions that violate the grants are refused or only reported.
     #[serde(default)]
     grants_mode: GrantsMode,
 }
 
-/// What happens to functions that the grants do not allow.
+/// Whether functions that violate the grants are refused or only reported.
 #[derive(Clone, Copy, Debug, Default, Deserialize, PartialEq, Eq)]
 enum GrantsMode {
     /// They are refused, and their sidecars stopped.
@@ -46,7 +46,7 @@ struct Grants {
     namespaces: BTreeMap<String, Grant>,
 }
 
-/// What the functions of a namespace may use.
+/// The roles and external IDs that the functions of a namespace may use.
 #[derive(Clone, Debug, Default, Deserialize, PartialEq)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct Grant {

@@ -7,7 +7,7 @@ use serde::Deserialize;
 use tributary_crds::function::{Amounts, Resources};
 use tributary_crds::values::{Quantity, Region};
 
-/// What the pods of all functions have in common.
+/// The settings of the pods of all functions.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
 pub struct SidecarTemplate {
@@ -26,7 +26,7 @@ pub struct SidecarTemplate {
     /// The requests and limits of a function that sets none.
     #[serde(default)]
     pub resources: Resources,
-    /// The most that a function may ask for; more is refused.
+    /// Upper bounds of a function's resources; the operator refuses functions that exceed them.
     #[serde(default)]
     pub max_resources: MaxResources,
     /// Additional labels of the pods; the operator's own take precedence.
@@ -71,7 +71,7 @@ pub struct MaxResources {
 }
 
 impl SidecarTemplate {
-    /// A sidecar's resources: per amount what the function asks for, otherwise the platform's default.
+    /// A sidecar's resources: for each amount the function's value, otherwise the platform's default.
     pub fn resources(&self, asked: Option<&Resources>) -> Resources {
         let amounts = |of: fn(&Resources) -> Option<&Amounts>| {
             let (asked, default) = (asked.and_then(of), of(&self.resources));
@@ -92,7 +92,7 @@ impl SidecarTemplate {
     }
 }
 
-/// What the function asks for of one amount, and the platform's default.
+/// The function's value of one amount, and the platform's default.
 #[derive(Clone, Copy)]
 struct Pick<'a> {
     asked: Option<&'a Quantity>,

@@ -9,7 +9,7 @@ use tokio::sync::watch;
 use crate::client::WatchActivity;
 use crate::leader::Leadership;
 
-/// What liveness and readiness are computed from.
+/// The inputs of liveness and readiness.
 #[derive(Debug)]
 pub struct Health {
     leadership: Leadership,
@@ -29,7 +29,7 @@ impl Health {
         Arc::new(Self { leadership, activity, silence, synced: Mutex::default() })
     }
 
-    /// Records that this process leads. Each receiver says whether the caches of one scope are complete.
+    /// Records that this process leads. Each receiver holds whether the caches of one scope are complete.
     pub fn leads(&self, synced: Vec<watch::Receiver<bool>>) {
         *self.lock() = synced;
     }

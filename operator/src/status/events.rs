@@ -39,8 +39,8 @@ impl Events {
         Self { recorder: Recorder::new(client.clone(), reporter), client, lease }
     }
 
-    /// Publishes one Event per changed condition. A failure ends this, is logged and is not retried: the status says
-    /// the same.
+    /// Publishes one Event per changed condition. A failure is logged, ends the publication and is not retried: the
+    /// status contains the same.
     pub async fn publish(&self, function: &DestinationFunction, changed: &[Condition]) {
         for condition in changed {
             if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
@@ -91,7 +91,7 @@ fn event(condition: &Condition) -> Event {
     let is_ready = condition.type_ == ConditionType::Ready.to_string();
     let (reason, note) = match (holds, warns, is_ready) {
         (true, false, _) => (condition.type_.clone(), condition.message.clone()),
-        // The condition that causes it has an Event of its own, with the reason.
+        // The condition that causes it gets a separate Event with the reason.
         (_, _, true) => {
             let reason = if holds { "Ready" } else { "NotReady" };
             (reason.to_owned(), format!("{}: {}", condition.reason, condition.message))

@@ -1,4 +1,5 @@
-//! Builds a function's `status`, and decides which changes of it are written at once and which deserve an Event. Pure.
+//! Builds a function's `status`, and decides which of its changes are written immediately and which deserve an Event.
+//! Pure.
 
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
@@ -35,7 +36,7 @@ pub fn status(
     }
 }
 
-/// The reason for people who see one word of the function: that of Ready or, while that is Ok, of UpToDate.
+/// The reason in the column REASON of `kubectl get`: that of Ready or, while that is Ok, of UpToDate.
 fn summary(findings: &[Finding]) -> Option<Reason> {
     let reason = |r#type| findings.iter().find(|finding| finding.r#type == r#type).map(|finding| finding.reason);
     reason(ConditionType::Ready).filter(|reason| *reason != Reason::Ok).or_else(|| reason(ConditionType::UpToDate))

@@ -1,4 +1,4 @@
-//! The functions' statuses: computed from what was observed, and written when they have changed.
+//! The functions' statuses: computed from the observed state, and written when they have changed.
 //!
 //! [`conditions`] and the status around them ([`function_status`]) are pure. [`writer`] writes the status, and reports
 //! changes in the log and as [`events`].

@@ -19,20 +19,21 @@ pub struct Refusal {
     pub reason: Reason,
     /// Its message: which value is wrong, and what to do.
     pub message: String,
-    /// What happens to the function's sidecars.
+    /// The effect on the function's sidecars.
     pub effect: RefusalEffect,
 }
 
-/// What happens to the sidecars of a function that is not accepted.
+/// The effect on the sidecars of a function that is not accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RefusalEffect {
-    /// They are stopped: they could reach what the namespace was not granted. The condition says when they have ended.
+    /// They are stopped: they could reach resources that the namespace was not granted. The condition reports when they
+    /// have ended.
     Stop,
     /// They keep running as last accepted; the function's changes are not applied, the platform's are.
     Freeze,
 }
 
-/// Checks all that the platform bounds, including resources.
+/// Checks everything that the platform restricts, including resources.
 ///
 /// # Errors
 /// The first violation.
@@ -70,7 +71,7 @@ fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) ->
 /// Checks the role where grants are only audited, for a warning.
 ///
 /// # Errors
-/// What enforced grants would refuse.
+/// The violation that enforced grants would refuse.
 pub fn audit(function: &DestinationFunction, platform: &Platform) -> Result<(), Refusal> {
     if !platform.policy.audits_grants() {
         return Ok(());

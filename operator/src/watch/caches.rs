@@ -115,7 +115,7 @@ impl Caches {
     /// Waits until all caches are complete: before, an absent object may just not be listed yet.
     pub async fn complete(&self) {
         for complete in &self.complete {
-            // Fails only once the watches are dropped, and then nothing is reconciled either.
+            // Fails only once the watches are dropped, when nothing is reconciled any more.
             let _ = complete.clone().wait_for(|complete| *complete).await;
         }
     }

@@ -16,7 +16,7 @@ use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
 use serde::de::DeserializeOwned;
 
-/// Caches, with what writes them.
+/// Caches, with their writers.
 pub struct FilledCaches {
     /// The caches.
     pub caches: Caches,
@@ -63,7 +63,7 @@ impl Default for FilledCaches {
 }
 
 impl FilledCaches {
-    /// Replaces the contents by what `objects` returns for each plural, as a watch does that lists anew.
+    /// Replaces the contents with the objects that `objects` returns for each plural, like a watch that lists again.
     pub fn relist(&mut self, objects: impl Fn(&str) -> Vec<Value>) {
         let (functions, deployments) = (&mut self.functions, &mut self.deployments);
         list(objects("destinationfunctions"), |event| functions.apply_watcher_event(event));

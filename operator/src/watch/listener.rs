@@ -31,7 +31,7 @@ where
     while let Some(event) = events.next().await {
         match event {
             Ok(event) => {
-                // A list that has only started is no success yet.
+                // A list that has only started does not count as success.
                 if !matches!(event, Event::Init) {
                     if failing {
                         info!(%kind, "the watch works again");

@@ -218,7 +218,7 @@ fn a_network_policy_is_widened_for_old_sidecars_but_not_by_old_platform_rules() 
     assert!(text.contains("9000") && text.contains("169.254.170.23"), "{text}");
     assert!(!text.contains("8125"), "the platform's own change is not waited with: {text}");
     assert!(rules(&after).iter().all(|rule| rules(&rolling).contains(rule)));
-    // Unchanged by another reconcile; narrowed when the rollout is complete.
+    // Another reconcile doesn't change it; the complete rollout narrows it.
     assert_eq!(while_rolling(&after, &rolling), rolling);
     assert!(!serde_yaml::to_string(&rules(&after)).unwrap().contains("9000"));
 }

@@ -1,4 +1,4 @@
-//! Carries out what is planned for a function's children, within the platform's rollout.
+//! Carries out the plan for a function's children, within the platform's rollout.
 
 use std::sync::Arc;
 
@@ -21,7 +21,7 @@ use crate::observe::Observed;
 /// How many of the failed functions the Event about a halted rollout names.
 const NAMED: usize = 5;
 
-/// Applies, stops or leaves the children, and records in `observed` what came of it.
+/// Applies, stops or leaves the children, and records the result in `observed`.
 pub(super) async fn act(
     function: &DestinationFunction,
     plan: &Plan,

@@ -68,7 +68,7 @@ fn is_rolled(children: &Children, live: Option<&Deployment>, reference: &Functio
     observe::rollout(live, &children.deployment).complete && all_are_new
 }
 
-/// Keeps the Deployment of a function that waits for its rollout as it was, but for its replicas.
+/// Keeps the Deployment of a function that waits for its rollout as it was, except for its replicas.
 async fn hold(
     children: &Children,
     live: Option<&Deployment>,
@@ -78,15 +78,15 @@ async fn hold(
     let (applier, meta) = (&context.applier, &children.meta);
     let Some(found) = context.rollouts.held(reference) else { return Ok(()) };
     match applier.ensure(meta, &build::held(&found, &children.deployment), live).await {
-        // Admission allows the operator no image but the platform's and the one that is there: one that somebody has
-        // edited can't be set back, and must not stay.
+        // Admission allows the operator only the platform's image and the current one: an edited image can't be reverted
+        // to the previous one, and must not stay.
         Err(error) if error.is_forbidden() => applier.ensure(meta, &children.deployment, live).await,
         done => done,
     }
 }
 
-/// Deletes the ConfigMaps that no pod runs or will run. Not before the rollout is complete: until then, pods of the
-/// previous configuration may still be started.
+/// Deletes the ConfigMaps that no pod uses any more, once the rollout is complete: until then, pods of the previous
+/// configuration may still be started.
 async fn drop_old_configurations(
     current: &str,
     live: Option<&Deployment>,

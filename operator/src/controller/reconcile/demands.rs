@@ -1,7 +1,7 @@
 //! Decides whether sidecars that don't meet the platform's demands must end before their replacements are ready.
 //!
-//! A new demand is rolled like any change, so that a function that meets it refuses no event. But a new sidecar that
-//! can't meet it never becomes ready, and the old one would continue without it.
+//! A new demand is rolled out like any change, so a function that meets it refuses no event. But a new sidecar that
+//! can't meet the demand never becomes ready, and the old one would keep running without it.
 
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
@@ -15,7 +15,7 @@ use crate::observe;
 use crate::observe::Observed;
 use crate::status::conditions::new_sidecar_fails_for;
 
-/// Whether there are such sidecars, and their replacements either report that they can't meet the demand, or did not
+/// Whether old sidecars don't meet the demand, and their replacements either report that they can't meet it, or did not
 /// become ready within the Deployment's deadline.
 pub(super) fn must_be_met_now(
     observed: &Observed,

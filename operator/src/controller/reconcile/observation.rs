@@ -1,4 +1,4 @@
-//! Gathers from the caches what is known of a function at this moment.
+//! Gathers the current state of a function from the caches.
 
 use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
@@ -17,7 +17,7 @@ use crate::observe::{self, Observed, RolloutDecision};
 use crate::status::function_status;
 use crate::validate;
 
-/// What is known before anything is written: the watches report what is written, and so requeue the function.
+/// The state before anything is written: the watches report each write, which requeues the function.
 pub(super) fn observe(
     function: &DestinationFunction,
     plan: &Plan,

@@ -16,9 +16,9 @@ use crate::validate::{self, Refusal, RefusalEffect};
 use crate::watch;
 
 /// The function's Deployment, from the cache, or from the API server in two cases:
-/// - The cache is behind this operator's last write, and the current number of replicas decides whose it is.
-/// - The cache has none, of a paused or refused function: its owner could otherwise hide the sidecars from the platform
-///   by removing the Deployment's labels.
+/// - The cache is behind this operator's last write, and the current number of replicas decides whether the owner set it.
+/// - The function is paused or refused, and the cache has no Deployment: its owner could otherwise hide the sidecars
+///   from the platform by removing the Deployment's labels.
 pub(super) async fn live_deployment(
     function: &DestinationFunction,
     reference: &FunctionRef,
@@ -52,13 +52,13 @@ pub(super) struct Plan {
     pub(super) children: Children,
     /// Whether the function asks for something that is not applied.
     pub(super) held_back: bool,
-    /// What the platform does not allow: of the spec, or of what runs if the sidecars must stop for it.
+    /// The violation of the platform's policy, by the spec or, if the sidecars must stop for it, by the running spec.
     pub(super) refusal: Option<Refusal>,
     /// What to do with the children.
     pub(super) action: ChildrenAction,
 }
 
-/// Decides by the function's spec, its live Deployment, and what the platform allows of each.
+/// Decides by the function's spec, its live Deployment, and the platform's policy.
 pub(super) fn plan(
     function: &DestinationFunction,
     live: Option<&Deployment>,
@@ -84,7 +84,7 @@ pub(super) fn plan(
         last_accepted(function, live, &*context.caches.config_maps.get(reference, &name)?)
     });
     let Some(accepted) = accepted else {
-        // What the sidecars run is unknown, so they can't be updated to meet the platform's demands.
+        // The spec that the sidecars run is unknown, so they can't be updated to meet the platform's demands.
         let demands = |deployment: &Deployment| deployment.annotations().get(annotation::DEMANDS).cloned();
         let is_short = live.is_some_and(|live| demands(live) != demands(&asked.deployment));
         let action = if is_short { ChildrenAction::Stop } else { ChildrenAction::Leave };

@@ -1,7 +1,7 @@
-//! Rollout slots: how many functions may roll at once after the platform changes the sidecar, and when to halt.
+//! Rollout slots: how many functions may roll concurrently after the platform changes the sidecar, and when to halt.
 //!
-//! A change by a function's owner rolls at once. A change by the platform would roll all functions together, so each
-//! takes a slot until its rollout is complete, and the others wait. A function that stores no events can't be made
+//! A change by a function's owner rolls immediately. A change by the platform would roll all functions together, so each
+//! takes a slot until its rollout is complete, and the others wait. A function that stores no events can't become
 //! worse, and takes no slot; nor does a change that the platform demands for security. A rollout that exceeds the
 //! Deployment's progress deadline frees its slot and counts as failed; after too many failures no other begins until
 //! the platform's owner has fixed the cause.
@@ -134,8 +134,8 @@ impl Rollouts {
         })
     }
 
-    /// The Deployment of a function that waits for its slot, as it was when the wait began: nobody's change of it is to
-    /// stay until then. `None` if the function does not wait.
+    /// The Deployment of a function that waits for its slot, as it was when the wait began: changes by others are
+    /// reverted until then. `None` if the function does not wait.
     pub fn held(&self, function: &FunctionRef) -> Option<Arc<Deployment>> {
         self.lock().waiting.get(function).cloned()
     }
@@ -197,8 +197,8 @@ impl Rollouts {
         Consequences { requeue, halted_by }
     }
 
-    /// How many more rollouts may begin. No more run at once than may still fail, so that a sidecar that never becomes
-    /// ready reaches no more functions than the platform allows to fail.
+    /// How many more rollouts may begin. Concurrent rollouts never exceed the failures that are still allowed, so a sidecar
+    /// that never becomes ready reaches no more functions than the platform allows to fail.
     fn free_slots(&self, state: &State) -> usize {
         let may_fail = self.max_failed.saturating_sub(state.failures());
         self.max_concurrent.min(may_fail).saturating_sub(state.rolling.len())

@@ -23,7 +23,7 @@ pub fn condition(observed: &Observed) -> Finding {
     }
     let serving = observed.serving();
     if serving.is_empty() {
-        // What keeps one pod from starting most likely affects the others too.
+        // The problem of one pod most likely affects the others too.
         if let Some(found) = rollout.problem.as_ref().or_else(|| first_problem(&observed.pods)) {
             return problem(found);
         }

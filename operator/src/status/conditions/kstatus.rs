@@ -5,7 +5,7 @@ use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use crate::finding::Finding;
 
-/// Reconciling and Stalled, computed from the other conditions. At most one of them is True: kstatus looks at
+/// Reconciling and Stalled, computed from the other conditions. At most one of them is True: kstatus checks
 /// Reconciling first, which would hide that the function is stalled.
 pub fn conditions(others: &[Finding]) -> [Finding; 2] {
     let judged = [ConditionType::Ready, ConditionType::UpToDate];

@@ -1,11 +1,11 @@
-//! Computes a function's conditions from what was observed. Pure.
+//! Computes a function's conditions from its observed state. Pure.
 //!
-//! They have three sources: what the platform allows ([`validate`](crate::validate)), what the sidecars report of
-//! themselves (`sidecars`), and what Kubernetes reports of the sidecars (`availability`). The first reconcile writes
-//! every condition, those that are not known yet as `Unknown`.
+//! They have three sources: the platform's policy ([`validate`](crate::validate)), the sidecars' own reports
+//! (`sidecars`), and Kubernetes' reports of the sidecars (`availability`). The first reconcile writes every condition,
+//! those that are not known yet as `Unknown`.
 //!
-//! Two questions are kept apart: whether events are stored now, by any sidecars (`ready`), and whether the sidecars are
-//! what is asked for (`up_to_date`).
+//! Two questions are kept apart: whether any sidecars store events now (`ready`), and whether the sidecars match the
+//! function's spec and the platform's settings (`up_to_date`).
 
 mod availability;
 mod kstatus;

@@ -1,5 +1,5 @@
-//! Ready: whether events are accepted and stored now, by sidecars of any configuration. Whether these are the ones
-//! asked for is [UpToDate](super::up_to_date).
+//! Ready: whether events are accepted and stored now, by sidecars of any configuration. Whether these have the desired
+//! configuration is [UpToDate](super::up_to_date).
 
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
@@ -25,7 +25,7 @@ pub fn condition(others: &[Finding], observed: &Observed) -> Finding {
         Some(Finding { status, reason, message, .. }) => {
             Finding::new(ConditionType::Ready, *status, *reason, message.as_str())
         }
-        // A new leader has not polled them yet: keep what is recorded.
+        // A new leader has not polled them yet: keep the recorded condition.
         None if awaited => of(&observed.recorded, ConditionType::Ready).cloned().unwrap_or_else(|| {
             Finding::new(
                 ConditionType::Ready,

@@ -1,5 +1,4 @@
-//! The conditions that the sidecars report of themselves. If they disagree, something is wrong, so the worst report
-//! counts.
+//! The conditions that the sidecars report themselves. If they disagree, something is wrong, so the worst report counts.
 
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition, SidecarStatus};
 
@@ -41,7 +40,7 @@ pub(super) fn message(reason: Reason, reported: &str, observed: &Observed) -> St
     reported.to_owned()
 }
 
-/// The worst of these reports of a condition, and of equally bad ones the first. Pods are sorted by name, so that the
+/// The worst of these reports of a condition, and of equally bad ones the first. Pods are sorted by name, so the
 /// result does not alternate between two of them.
 pub(super) fn worst<'a>(r#type: ConditionType, statuses: impl Iterator<Item = &'a SidecarStatus>) -> Option<Finding> {
     let worst = statuses.filter_map(|status| of(status, r#type)).min_by_key(|condition| rank(condition))?;
@@ -68,9 +67,9 @@ fn of(status: &SidecarStatus, r#type: ConditionType) -> Option<&SidecarCondition
 fn rank(condition: &SidecarCondition) -> u8 {
     match (condition.status, condition.reason) {
         (ConditionStatus::False, _) => 0,
-        // Pending, or it could not be found out.
+        // Pending, or the check could not be made.
         (ConditionStatus::Unknown, reason) if reason != Reason::NotYetWritten => 1,
-        // True but in need of a person: worse than plainly True.
+        // True but needs a person: worse than True without a warning.
         (status, reason) if reason.warns(status) => 2,
         (ConditionStatus::True, _) => 3,
         // NotYetWritten: a sidecar without events so far doesn't contradict one that has stored some.

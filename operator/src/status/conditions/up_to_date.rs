@@ -1,4 +1,5 @@
-//! UpToDate: whether the sidecars are those asked for. If not, the previous ones may still store events.
+//! UpToDate: whether the sidecars match the function's spec and the platform's settings. If not, previous sidecars may
+//! still store events.
 
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
@@ -21,7 +22,7 @@ pub fn condition(observed: &Observed) -> Finding {
     let Some(rollout) = observed.rollout.as_ref() else {
         return not(Reason::Progressing, "the sidecars are being made".to_owned());
     };
-    // Sidecars that a new leader hasn't polled yet can't say why the rollout makes no progress: keep what is recorded.
+    // Sidecars that a new leader hasn't polled yet can't report why the rollout makes no progress: keep the recorded condition.
     let standing =
         observed.standing(ConditionType::UpToDate).filter(|standing| standing.status == ConditionStatus::False);
     if let Some(standing) = standing.filter(|_| !rollout.complete && !observed.decision.waits()) {
@@ -49,7 +50,7 @@ pub fn condition(observed: &Observed) -> Finding {
     }
 }
 
-/// Why something that the function asks for is not applied, if so.
+/// Why the function's spec is not applied, if it isn't.
 fn not_accepted(observed: &Observed) -> Option<Reason> {
     match &observed.refusal {
         Some(refusal) if refusal.effect == RefusalEffect::Stop || observed.held_back => Some(refusal.reason),

@@ -69,7 +69,7 @@ impl ApiServer {
         of_plural.map(|(_, object)| object.clone()).collect()
     }
 
-    /// Changes the only object of this plural, as somebody else would.
+    /// Changes the only object of this plural, as another client would.
     pub fn edit(&self, plural: &str, patch: &Value) {
         let mut state = self.0.lock();
         let version = state.next_version();
@@ -173,7 +173,7 @@ fn failure(code: u16, reason: &str, message: &str) -> (StatusCode, Value) {
     (StatusCode::from_u16(code).expect("a status"), status)
 }
 
-/// What follows the namespace in a path.
+/// The part of a path after the namespace.
 fn short(path: &str) -> &str {
     path.split_once("/namespaces/").and_then(|(_, rest)| rest.split_once('/')).map_or(path, |(_, rest)| rest)
 }

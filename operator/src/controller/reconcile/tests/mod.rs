@@ -61,7 +61,7 @@ impl Scene {
     async fn reconcile_with_caches(&self) -> Vec<String> {
         let function = self.caches.caches.functions.state().pop().expect("a function");
         self.server.requests();
-        // What could not be written is in the status.
+        // A failed write is in the status.
         let _ = reconcile(function, Arc::clone(&self.context)).await;
         self.server.requests()
     }
@@ -125,7 +125,7 @@ fn context(server: &ApiServer, caches: &FilledCaches, platform: &Value) -> Arc<C
     })
 }
 
-/// The requests for other objects than Events.
+/// The requests except those for Events.
 fn but_events(requests: Vec<String>) -> Vec<String> {
     requests.into_iter().filter(|request| !request.contains("events")).collect()
 }
@@ -194,7 +194,7 @@ async fn a_deployment_that_a_webhook_changes_back_is_written_three_times_and_the
     scene.server.edit("deployments", &theirs);
     let mut patches = Vec::new();
     for _ in 0..6 {
-        // Something else of the Deployment changes, so that it is looked at again.
+        // Another field of the Deployment changes, which triggers a reconcile.
         scene.server.edit("deployments", &json!({"status": {"conditions": null}}));
         patches.push(spec_patches(&scene.reconcile().await));
     }
@@ -263,7 +263,7 @@ async fn changes_to_a_paused_function_are_not_applied() {
     let requests = but_events(scene.reconcile().await);
     assert_eq!(requests, ["PATCH destinationfunctions/orders/status"]);
     assert_eq!(scene.condition("UpToDate"), ("False".to_owned(), "Paused".to_owned()));
-    // The platform's part is applied all the same: the image.
+    // The platform's part, the image, is still applied.
     scene.restart(&json!({"sidecar": {"image": "sidecar:2"}}));
     let requests = but_events(scene.reconcile().await);
     assert!(requests.contains(&"PATCH deployments/orders".to_owned()), "{requests:?}");
