@@ -12,7 +12,7 @@ fn as_operator(arguments: &[&str], input: &Value) -> Result<String, String> {
     kubectl(&[arguments, &["--as", &account]].concat(), &input)
 }
 
-/// With the operator's credentials, nobody can make its Deployments run something else.
+/// The operator's credentials do not suffice to make its Deployments run another image.
 #[tokio::test]
 async fn the_operators_account_can_run_only_the_sidecars_image() {
     let tenant = tenant("pinned").await;
@@ -35,28 +35,31 @@ async fn the_operators_account_can_run_only_the_sidecars_image() {
     let before = kubectl(&get, "").expect("a Deployment");
     let from_secret = json!({"secretKeyRef": {"name": "orders", "key": "externalId"}});
     for (change, expected) in [
-        (json!({"image": "docker.io/library/busybox:1"}), "the operator runs the sidecar's image only"),
-        (json!({"command": ["/tributary-sidecar", "--help"]}), "the operator runs the sidecar's image only"),
+        (json!({"image": "docker.io/library/busybox:1"}), "the operator runs only the sidecar's image"),
+        (json!({"command": ["/tributary-sidecar", "--help"]}), "the operator runs only the sidecar's image"),
         (
             json!({"args": ["--config", "/var/run/secrets/tributary/external-id/externalId"]}),
             "a sidecar has no arguments",
         ),
         (
             json!({"env": [{"name": "AWS_REGION", "value": null, "valueFrom": from_secret}]}),
-            "a sidecar has no arguments and no environment but the chart's",
+            "a sidecar has no arguments, and only the chart's environment variables",
         ),
-        (json!({"env": [{"name": "HTTPS_PROXY", "value": "http://elsewhere"}]}), "no environment but the chart's"),
-        (json!({"envFrom": [{"secretRef": {"name": "orders"}}]}), "and nothing of a Secret in it"),
+        (
+            json!({"env": [{"name": "HTTPS_PROXY", "value": "http://elsewhere"}]}),
+            "only the chart's environment variables",
+        ),
+        (json!({"envFrom": [{"secretRef": {"name": "orders"}}]}), "none of them from a Secret"),
         (json!({"lifecycle": {"preStop": {"exec": {"command": ["sh"]}}}}), "a sidecar has no arguments"),
         (
             json!({"volumeMounts": [{"name": "external-id", "mountPath": "/etc/tributary/x"}]}),
             "a sidecar's Secrets are mounted whole",
         ),
         (json!({"serviceAccountName": "default"}), "a sidecar runs as its function's ServiceAccount"),
-        (json!({"hostNetwork": true}), "a sidecar has nothing of its node"),
+        (json!({"hostNetwork": true}), "a sidecar shares nothing with its node"),
         (
             json!({"volumes": [{"name": "host", "hostPath": {"path": "/"}}]}),
-            "a sidecar has nothing of its node, and no volumes but",
+            "a sidecar shares nothing with its node, and has no volumes except",
         ),
     ] {
         let error = patch(change).expect_err("it should be refused");
@@ -66,7 +69,7 @@ async fn the_operators_account_can_run_only_the_sidecars_image() {
     assert_eq!(spec(&kubectl(&get, "").expect("a Deployment")), spec(&before));
 }
 
-/// An object of every kind of child, which belongs to no function.
+/// One object of every kind of child; none of them belongs to a function.
 const FOREIGN_OBJECTS: [(&str, &str); 6] = [
     ("configmap", "{metadata: {name: coredns}, data: {Corefile: a}}"),
     ("service", "{metadata: {name: checkout}, spec: {ports: [{port: 80}]}}"),
@@ -141,22 +144,26 @@ async fn the_operators_account_can_write_and_delete_only_children_of_functions()
 async fn the_operators_account_can_create_only_well_formed_children() {
     tenant("others").await;
     for (kind, text, expected) in [
-        ("configmap", "{metadata: {name: aws-auth}, immutable: true, data: {mapRoles: a}}", "holds its configuration"),
-        ("configmap", "{metadata: {name: aws-auth}, data: {function.yaml: a}}", "never changes"),
+        (
+            "configmap",
+            "{metadata: {name: aws-auth}, immutable: true, data: {mapRoles: a}}",
+            "holds only its configuration",
+        ),
+        ("configmap", "{metadata: {name: aws-auth}, data: {function.yaml: a}}", "and is immutable"),
         (
             "service",
             "{metadata: {name: aws}, spec: {selector: {app: other}, ports: [{port: 80}]}}",
-            "selects those of its",
+            "selects only those of its function",
         ),
         (
             "service",
             "{metadata: {name: aws}, spec: {type: ExternalName, externalName: elsewhere.example.com, selector: \
              {tributary.dev/function: aws}}}",
-            "from within the cluster",
+            "only from within the cluster",
         ),
         ("serviceaccount", "{metadata: {name: aws}, secrets: [{name: other}]}", "names no Secret"),
-        ("networkpolicy", "{metadata: {name: aws}, spec: {podSelector: {}}}", "selects those of its"),
-        ("poddisruptionbudget", "{metadata: {name: aws}, spec: {selector: {}}}", "selects those of its"),
+        ("networkpolicy", "{metadata: {name: aws}, spec: {podSelector: {}}}", "selects only those of its function"),
+        ("poddisruptionbudget", "{metadata: {name: aws}, spec: {selector: {}}}", "selects only those of its function"),
     ] {
         let mut object = manifest(kind, text);
         object["metadata"]["ownerReferences"] = owner("aws");
@@ -165,9 +172,9 @@ async fn the_operators_account_can_create_only_well_formed_children() {
     }
 }
 
-/// The policies look at what an object would be, and must let the operator write over what somebody has made of it.
+/// The policies check the object as it would be stored, so the operator can overwrite manual edits.
 #[tokio::test]
-async fn admission_lets_the_operator_revert_manual_edits() {
+async fn admission_allows_the_operator_to_revert_manual_edits() {
     let tenant = tenant("edits").await;
     tenant.run("orders", &json!({})).await;
     let container = |fields: Value| json!({"spec": {"template": {"spec": {"containers": [fields]}}}});
