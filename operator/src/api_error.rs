@@ -38,7 +38,7 @@ pub fn watch_error_text(error: &watcher::Error) -> String {
 }
 
 /// Whether a request was refused because its namespace is being deleted.
-pub fn namespace_ends(error: &kube::Error) -> bool {
+pub fn is_namespace_terminating(error: &kube::Error) -> bool {
     let kube::Error::Api(status) = error else { return false };
     let causes = status.details.iter().flat_map(|details| &details.causes);
     causes.into_iter().any(|cause| cause.reason == "NamespaceTerminating")
@@ -65,15 +65,15 @@ mod tests {
 
     #[test]
     fn an_error_text_is_the_message_with_code_and_reason() {
-        let told = "services \"orders\" is forbidden: it is being terminated (403 Forbidden)";
-        assert_eq!(error_text(&forbidden()), told);
-        assert_eq!(watch_error_text(&watcher::Error::WatchStartFailed(forbidden())), told);
+        let text = "services \"orders\" is forbidden: it is being terminated (403 Forbidden)";
+        assert_eq!(error_text(&forbidden()), text);
+        assert_eq!(watch_error_text(&watcher::Error::WatchStartFailed(forbidden())), text);
     }
 
     #[test]
     fn a_terminating_namespace_is_distinguished_from_other_refusals() {
-        assert!(namespace_ends(&forbidden()));
+        assert!(is_namespace_terminating(&forbidden()));
         let other = Status::failure("no", "Forbidden").with_code(403);
-        assert!(!namespace_ends(&kube::Error::Api(other.boxed())));
+        assert!(!is_namespace_terminating(&kube::Error::Api(other.boxed())));
     }
 }

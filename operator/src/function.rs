@@ -12,7 +12,7 @@ use crate::owner_references::controller;
 
 /// A function as the watch reads it. One that doesn't deserialize, stored under another schema, doesn't
 /// fail the watch.
-pub type Guarded = DeserializeGuard<DestinationFunction>;
+pub type GuardedFunction = DeserializeGuard<DestinationFunction>;
 
 /// The namespace and name of a function.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -48,7 +48,7 @@ impl FunctionRef {
     }
 }
 
-impl From<FunctionRef> for ObjectRef<Guarded> {
+impl From<FunctionRef> for ObjectRef<GuardedFunction> {
     fn from(function: FunctionRef) -> Self {
         Self::new(&function.name).within(&function.namespace)
     }

@@ -63,8 +63,9 @@ struct Reported {
 }
 
 /// The conditions that metrics show: whether the function stores events, whether the platform allows it, and whether
-/// its sidecars are what its spec asks for.
-const REPORTED: [ConditionType; 3] = [ConditionType::Ready, ConditionType::Accepted, ConditionType::UpToDate];
+/// its sidecars are up to date.
+const REPORTED_CONDITIONS: [ConditionType; 3] =
+    [ConditionType::Ready, ConditionType::Accepted, ConditionType::UpToDate];
 
 /// The number of functions per state of the platform's rollout.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -105,7 +106,7 @@ impl Metrics {
         let function_conditions = Family::<ConditionLabels, Gauge>::default();
         registry.register(
             "function_condition",
-            "1 for what a function's conditions Ready, Accepted and UpToDate are now",
+            "1 for the current status and reason of a function's conditions Ready, Accepted and UpToDate",
             function_conditions.clone(),
         );
         let reconcile_duration = Histogram::new(DURATION_BUCKETS);
@@ -130,11 +131,11 @@ impl Metrics {
         let leader = Gauge::default();
         registry.register("leader", "Whether this process leads", Gauge::clone(&leader));
         let rollouts = Family::<StateLabel, Gauge>::default();
-        registry.register("rollouts", "Functions on their way to the platform's sidecar, by state", rollouts.clone());
+        registry.register("rollouts", "Functions in the rollout of the platform's sidecar, by state", rollouts.clone());
         let rollout_halted = Gauge::default();
         registry.register(
             "rollout_halted",
-            "Whether no function begins to roll to the platform's sidecar, since too many failed",
+            "Whether the rollout of the platform's sidecar is halted, since too many functions failed",
             Gauge::clone(&rollout_halted),
         );
         let metrics = Self {
@@ -165,8 +166,8 @@ impl Metrics {
     }
 
     /// Records the duration of a reconcile, failed or not.
-    pub fn reconciled(&self, took: Duration) {
-        self.reconcile_duration.observe(took.as_secs_f64());
+    pub fn reconciled(&self, duration: Duration) {
+        self.reconcile_duration.observe(duration.as_secs_f64());
     }
 
     /// Counts a failed reconcile; `reason` is one of [`REASONS`].
@@ -224,7 +225,7 @@ impl Metrics {
 
 fn reported(function: &FunctionRef, findings: &[Finding]) -> Option<Reported> {
     let ready = findings.iter().find(|finding| finding.r#type == ConditionType::Ready)?.status;
-    let reported = findings.iter().filter(|finding| REPORTED.contains(&finding.r#type));
+    let reported = findings.iter().filter(|finding| REPORTED_CONDITIONS.contains(&finding.r#type));
     let labels = |finding: &Finding| ConditionLabels {
         function_namespace: function.namespace.clone(),
         function: function.name.clone(),
@@ -299,7 +300,7 @@ mod tests {
         ] {
             assert!(text.contains(line), "{line} is not in\n{text}");
         }
-        assert_eq!(text.matches("tributary_function_condition{").count(), 2, "only what is so now\n{text}");
+        assert_eq!(text.matches("tributary_function_condition{").count(), 2, "only current values\n{text}");
         metrics.leads(false);
         let text = metrics.encode(Format::Text);
         assert!(text.contains("tributary_functions{ready=\"true\"} 0"));

@@ -3,7 +3,7 @@
 use kube::Resource;
 use tributary_crds::conditions::Reason;
 
-use crate::api_error::{api_reason, error_text, namespace_ends};
+use crate::api_error::{api_reason, error_text, is_namespace_terminating};
 use crate::finding::Problem;
 
 /// Why a child could not be applied or deleted.
@@ -11,15 +11,15 @@ use crate::finding::Problem;
 pub enum ApplyError {
     /// An object that isn't the function's has the child's name.
     #[error(
-        "the name {name} is taken: there is a {kind} {name} in the namespace, and {who}; delete or rename it, or name the function otherwise"
+        "the name {name} is taken: there is a {kind} {name} in the namespace, and {owner}; delete or rename it, or give the function another name"
     )]
     Clash {
         /// The kind of that object.
         kind: String,
         /// Its name.
         name: String,
-        /// What it belongs to, for the message.
-        who: String,
+        /// Its owner, as a clause for the message.
+        owner: String,
     },
     /// The child of a deleted function of the same name still exists.
     #[error(
@@ -66,7 +66,7 @@ impl ApplyError {
                 ),
                 _ => {
                     // A namespace that is being deleted refuses everything.
-                    let passes = status.code == 404 || namespace_ends(source);
+                    let passes = status.code == 404 || is_namespace_terminating(source);
                     let reason = if passes { Reason::Progressing } else { Reason::Forbidden };
                     problem(reason, format!("the {kind} {name} can't be written: {}", status.message))
                 }
@@ -118,7 +118,7 @@ mod tests {
             assert!(REASONS.contains(&api_reason(&error)), "{code}");
         }
         let (kind, name) = ("Service".to_owned(), "orders".to_owned());
-        let clash = ApplyError::Clash { kind: kind.clone(), name: name.clone(), who: String::new() };
+        let clash = ApplyError::Clash { kind: kind.clone(), name: name.clone(), owner: String::new() };
         for error in [clash, ApplyError::Orphaned { kind, name }] {
             assert!(REASONS.contains(&error.reason()), "{error}");
         }

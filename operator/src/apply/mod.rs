@@ -5,7 +5,7 @@
 //! touched. If the cached child already is as desired, no request is sent.
 
 mod child;
-pub mod difference;
+pub mod diff;
 mod error;
 mod managed_fields;
 
@@ -26,7 +26,7 @@ use crate::function::FunctionRef;
 use crate::names::{MANAGER, annotation};
 use crate::owner_references::{Ownership, ownership};
 use crate::resource_version::number;
-use difference::is_current;
+use diff::is_current;
 
 pub use child::Child;
 pub use error::{ApplyError, REASONS};
@@ -49,8 +49,8 @@ struct Written {
     gave_up_at: Option<i64>,
 }
 
-/// How often a child that something changes back is applied before the operator gives up: once may be a coincidence.
-const ATTEMPTS: u32 = 3;
+/// How often a child that something else reverts is applied before the operator gives up: once may be a coincidence.
+const MAX_REVERTED_APPLIES: u32 = 3;
 
 impl Applier {
     /// An applier that has written nothing yet.
@@ -98,11 +98,11 @@ impl Applier {
             apply(&api, &prepared, &desired).await.map_err(fail)?
         };
         info!(kind = %K::kind(&()), namespace = meta.namespace, name, "applied");
-        let took = is_settled(&applied, &desired);
-        if !took {
-            debug!(kind = %K::kind(&()), namespace = meta.namespace, name, "something changes it back at once");
+        let is_kept = is_settled(&applied, &desired);
+        if !is_kept {
+            debug!(kind = %K::kind(&()), namespace = meta.namespace, name, "something reverts the child immediately");
         }
-        self.record(meta, &applied, &desired, took);
+        self.record(meta, &applied, &desired, is_kept);
         Ok(())
     }
 
@@ -146,7 +146,7 @@ impl Applier {
         // Only at this version: the owner or an autoscaler may have set a number since.
         let metadata = json!({"resourceVersion": function.resource_version()});
         let patch = Patch::Merge(json!({"metadata": metadata, "spec": {"replicas": replicas}}));
-        match api.patch_scale(&name, &by_us(), &patch).await {
+        match api.patch_scale(&name, &patch_params(), &patch).await {
             // It has changed, which triggers a reconcile, or it is gone.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
             filled => filled.map(|_| ()).map_err(|source| ApplyError::api::<DestinationFunction>(&name, source)),
@@ -212,14 +212,14 @@ impl Applier {
         self.lock().get(&meta.function())?.get(&key::<K>(name)).cloned()
     }
 
-    fn record<K: Child>(&self, meta: &ChildMeta, live: &K, desired: &K, took: bool) {
+    fn record<K: Child>(&self, meta: &ChildMeta, live: &K, desired: &K, is_kept: bool) {
         let mut lock = self.lock();
         let children = lock.entry(meta.function()).or_default();
         let key = key::<K>(&desired.name_any());
         let (applied, before) = (applied(desired), children.get(&key));
         let before = before.filter(|before| before.applied == applied).map_or(0, |before| before.reverted);
-        let reverted = if took { 0 } else { before + 1 };
-        let gave_up_at = live.meta().generation.filter(|_| reverted >= ATTEMPTS);
+        let reverted = if is_kept { 0 } else { before + 1 };
+        let gave_up_at = live.meta().generation.filter(|_| reverted >= MAX_REVERTED_APPLIES);
         let written = Written { applied, resource_version: live.resource_version(), reverted, gave_up_at };
         children.insert(key, written);
     }
@@ -251,7 +251,7 @@ async fn prepare<K: Child>(api: &Api<K>, live: K, desired: &K) -> kube::Result<K
     if let Some(entries) = managed_fields {
         metadata["managedFields"] = json!(entries);
     }
-    let patch = |patch| async move { api.patch(&desired.name_any(), &by_us(), &Patch::Merge(patch)).await };
+    let patch = |patch| async move { api.patch(&desired.name_any(), &patch_params(), &Patch::Merge(patch)).await };
     let Some(removal) = removal else {
         // Not the spec: the apply that follows writes it. A second write while the Deployment controller handles the
         // first loses that controller's update of the status, and with it the start of the progress deadline.
@@ -263,7 +263,7 @@ async fn prepare<K: Child>(api: &Api<K>, live: K, desired: &K) -> kube::Result<K
             prepared => prepared,
         };
     };
-    warn!(kind = %K::kind(&()), namespace = live.namespace(), name = live.name_any(), "what somebody else added is removed");
+    warn!(kind = %K::kind(&()), namespace = live.namespace(), name = live.name_any(), "removing parts that others added");
     let mut changes = json!({"metadata": metadata});
     replace(&mut changes, removal);
     patch(desired_with(desired, changes)).await
@@ -295,7 +295,7 @@ async fn apply<K: Child>(api: &Api<K>, live: &K, desired: &K) -> kube::Result<K>
     api.patch(&desired.name_any(), &PatchParams::apply(MANAGER).force(), &Patch::Apply(&wanted)).await
 }
 
-fn by_us() -> PatchParams {
+fn patch_params() -> PatchParams {
     PatchParams { field_manager: Some(MANAGER.to_owned()), ..PatchParams::default() }
 }
 
@@ -316,6 +316,6 @@ fn check_owned<K: Child>(object: &K, meta: &ChildMeta) -> Result<(), ApplyError>
     match ownership(object.meta(), &meta.name, &meta.uid) {
         Ownership::Ours => Ok(()),
         Ownership::Orphaned => Err(ApplyError::Orphaned { kind, name }),
-        Ownership::Foreign(who) => Err(ApplyError::Clash { kind, name, who }),
+        Ownership::Foreign(owner) => Err(ApplyError::Clash { kind, name, owner }),
     }
 }

@@ -13,10 +13,10 @@ use crate::names::label;
 use crate::platform::Platform;
 
 /// The only key of the data: the file that the sidecar reads.
-pub const FILE: &str = "function.yaml";
+pub const CONFIG_FILE: &str = "function.yaml";
 
 /// The length of the configuration hash, in characters of the digest.
-const SHORT: usize = 10;
+const HASH_LENGTH: usize = 10;
 
 /// The configuration of the function's sidecars, with the hash that names its ConfigMap.
 pub fn config(function: &DestinationFunction, meta: &ChildMeta, platform: &Platform) -> SidecarConfig {
@@ -27,7 +27,7 @@ pub fn config(function: &DestinationFunction, meta: &ChildMeta, platform: &Platf
     let prefix = platform.policy.external_id_prefix(&meta.namespace);
     config.external_id_prefix = prefix.cloned();
     config.external_id_prefix_is_audited = prefix.is_some() && platform.policy.audits_grants();
-    config.config_hash = config.digest()[..SHORT].to_owned();
+    config.config_hash = config.digest()[..HASH_LENGTH].to_owned();
     config.generation = function.metadata.generation.unwrap_or_default();
     config
 }
@@ -42,8 +42,8 @@ pub fn config_map(config: &SidecarConfig, meta: &ChildMeta) -> ConfigMap {
 
 /// The data of the ConfigMap, fixed at its creation.
 pub fn data(config: &SidecarConfig) -> BTreeMap<String, String> {
-    let text = serde_yaml::to_string(config).expect("a configuration is made of what YAML can hold");
-    BTreeMap::from([(FILE.to_owned(), text)])
+    let text = serde_yaml::to_string(config).expect("every configuration can be serialized as YAML");
+    BTreeMap::from([(CONFIG_FILE.to_owned(), text)])
 }
 
 /// Whether a ConfigMap holds the desired configuration, for any generation. If not, the operator did not
@@ -60,9 +60,9 @@ pub fn holds(live: &ConfigMap, desired: &ConfigMap) -> bool {
 /// The configuration in a ConfigMap; `None` if it has other keys, is not valid, or doesn't match its hash.
 pub fn started_with(map: &ConfigMap) -> Option<SidecarConfig> {
     let data = map.data.as_ref().filter(|data| data.len() == 1)?;
-    let config: SidecarConfig = serde_yaml::from_str(data.get(FILE)?).ok()?;
-    let is_whole = config.digest().starts_with(&config.config_hash) && config.config_hash.len() == SHORT;
-    is_whole.then_some(config)
+    let config: SidecarConfig = serde_yaml::from_str(data.get(CONFIG_FILE)?).ok()?;
+    let is_intact = config.digest().starts_with(&config.config_hash) && config.config_hash.len() == HASH_LENGTH;
+    is_intact.then_some(config)
 }
 
 /// The name of the ConfigMap for a configuration hash: `FUNCTION-HASH`.

@@ -10,7 +10,7 @@ use super::pod::CONTAINER;
 use crate::names::{annotation, hash, labels};
 
 /// Seconds without progress after which Kubernetes reports a rollout as stuck.
-const PROGRESS_DEADLINE: i32 = 120;
+const PROGRESS_DEADLINE_SECONDS: i32 = 120;
 
 /// Values of annotations that tell the owner's changes of the template from the platform's.
 pub struct Origins<'a> {
@@ -52,7 +52,7 @@ pub fn deployment(
                 }),
             }),
             template,
-            progress_deadline_seconds: Some(PROGRESS_DEADLINE),
+            progress_deadline_seconds: Some(PROGRESS_DEADLINE_SECONDS),
             revision_history_limit: Some(2),
             ..DeploymentSpec::default()
         }),
@@ -82,8 +82,8 @@ pub fn held(found: &Deployment, desired: &Deployment) -> Deployment {
     Deployment { metadata, spec: Some(spec), status: None }
 }
 
-/// The Deployment with a rollout that ends all old sidecars at once, without waiting for new ones.
-pub fn at_once(mut deployment: Deployment) -> Deployment {
+/// The Deployment with a rollout that ends all old sidecars immediately, without waiting for new ones.
+pub fn immediate(mut deployment: Deployment) -> Deployment {
     let strategy = deployment.spec.as_mut().and_then(|spec| spec.strategy.as_mut());
     if let Some(rolling) = strategy.and_then(|strategy| strategy.rolling_update.as_mut()) {
         rolling.max_unavailable = Some(IntOrString::String("100%".to_owned()));

@@ -64,28 +64,29 @@ pub fn children(function: &DestinationFunction, platform: &Platform, running: Op
     let identity = platform.base_identity.of(&meta.function());
     let config = config_map::config(function, &meta, platform);
     let template = pod::template(&meta, spec, &config, &platform.sidecar, identity);
-    let owners_say = hash(&(&config.spec, &spec.resources));
+    let owner_hash = hash(&(&config.spec, &spec.resources));
     let demands = config.demanded_external_id_prefix().map(hash);
     let resources =
         spec.resources.as_ref().map(|resources| serde_json::to_string(resources).expect("amounts are JSON"));
     let origins = Origins {
-        function: &owners_say,
+        function: &owner_hash,
         demands: demands.as_deref(),
         resources: resources.as_deref(),
         operator: platform.operator.as_deref(),
     };
-    let owners_replicas = replicas::wanted_by_owner(function, running);
-    let replicas = owners_replicas.or(running).unwrap_or(1);
+    let owner_replicas = replicas::wanted_by_owner(function, running);
+    let replicas = owner_replicas.or(running).unwrap_or(1);
     Children {
         config_map: ConfigMap {
             data: Some(config_map::data(&config)),
-            ..sealed(config_map::config_map(&config, &meta))
+            ..with_applied_hash(config_map::config_map(&config, &meta))
         },
-        service_account: sealed(service_account::service_account(&meta, identity)),
-        service: sealed(service::service(&meta, spec)),
-        network_policy: network_policy::network_policy(&meta, spec, identity, &platform.network_policy).map(sealed),
-        disruption_budget: disruption_budget::disruption_budget(&meta, replicas).map(sealed),
-        deployment: sealed(deployment::deployment(&meta, template, &origins, owners_replicas)),
+        service_account: with_applied_hash(service_account::service_account(&meta, identity)),
+        service: with_applied_hash(service::service(&meta, spec)),
+        network_policy: network_policy::network_policy(&meta, spec, identity, &platform.network_policy)
+            .map(with_applied_hash),
+        disruption_budget: disruption_budget::disruption_budget(&meta, replicas).map(with_applied_hash),
+        deployment: with_applied_hash(deployment::deployment(&meta, template, &origins, owner_replicas)),
         url: service::url(&meta, spec),
         config_hash: config.config_hash,
         meta,
@@ -97,18 +98,18 @@ pub fn while_rolling(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPo
     let mut widened = network_policy::widened(desired, live);
     // The hash is of an object without annotations.
     widened.metadata.annotations = None;
-    sealed(widened)
+    with_applied_hash(widened)
 }
 
 /// The Deployment that ends old sidecars before new ones are ready.
-pub fn rolled_at_once(desired: &Deployment) -> Deployment {
-    let mut deployment = deployment::at_once(desired.clone());
+pub fn rolled_immediately(desired: &Deployment) -> Deployment {
+    let mut deployment = deployment::immediate(desired.clone());
     deployment.annotations_mut().remove(annotation::APPLIED);
-    sealed(deployment)
+    with_applied_hash(deployment)
 }
 
 /// The child, annotated with the hash of everything else in it ([`annotation::APPLIED`]).
-fn sealed<K: ResourceExt + Serialize>(mut child: K) -> K {
+fn with_applied_hash<K: ResourceExt + Serialize>(mut child: K) -> K {
     let applied = hash(&child);
     child.annotations_mut().insert(annotation::APPLIED.to_owned(), applied);
     child

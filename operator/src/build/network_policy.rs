@@ -10,16 +10,16 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tributary_crds::function::DestinationFunctionSpec;
 
 use super::child_meta::ChildMeta;
-use super::pod::{EVENTS, PLATFORM_PORT};
+use super::pod::{EVENTS_PORT_NAME, PLATFORM_PORT};
 use crate::platform::{BaseIdentity, NetworkPolicies};
 
-/// All addresses, except those local to a node: among them the instance metadata service, which hands
-/// out the node's role.
-const ELSEWHERE: [(&str, &str); 2] = [("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fd00:ec2::/32")];
+/// All addresses, except those local to a node: among them the instance metadata service, which
+/// serves the credentials of the node's role.
+const NON_LOCAL_BLOCKS: [(&str, &str); 2] = [("0.0.0.0/0", "169.254.0.0/16"), ("::/0", "fd00:ec2::/32")];
 
 /// The addresses of the EKS Pod Identity agent.
 /// <https://docs.aws.amazon.com/eks/latest/userguide/pod-id-agent-setup.html>
-const POD_IDENTITY: [&str; 2] = ["169.254.170.23/32", "fd00:ec2::23/128"];
+const POD_IDENTITY_AGENT: [&str; 2] = ["169.254.170.23/32", "fd00:ec2::23/128"];
 
 /// The function's NetworkPolicy, if the platform enables them.
 pub fn network_policy(
@@ -45,35 +45,35 @@ pub fn widened(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPolicy {
     let mut widened = desired.clone();
     let Some(rules) = widened.spec.as_mut().and_then(|spec| spec.egress.as_mut()) else { return widened };
     let before = live.spec.iter().flat_map(|spec| spec.egress.iter().flatten());
-    let needed: Vec<_> = before.filter(|rule| is_functions(rule) && !rules.contains(rule)).cloned().collect();
+    let needed: Vec<_> = before.filter(|rule| is_for_function(rule) && !rules.contains(rule)).cloned().collect();
     rules.extend(needed);
     widened
 }
 
 /// Whether a rule is for the function's endpoints or its base identity, by its peers.
-fn is_functions(rule: &NetworkPolicyEgressRule) -> bool {
-    rule.to.as_ref().is_some_and(|to| *to == elsewhere() || *to == pod_identity())
+fn is_for_function(rule: &NetworkPolicyEgressRule) -> bool {
+    rule.to.as_ref().is_some_and(|to| *to == non_local_peers() || *to == pod_identity_agent())
 }
 
-fn elsewhere() -> Vec<NetworkPolicyPeer> {
-    ELSEWHERE.map(|(everywhere, except)| block(everywhere, Some(except))).to_vec()
+fn non_local_peers() -> Vec<NetworkPolicyPeer> {
+    NON_LOCAL_BLOCKS.map(|(everywhere, except)| block(everywhere, Some(except))).to_vec()
 }
 
-fn pod_identity() -> Vec<NetworkPolicyPeer> {
-    POD_IDENTITY.map(|address| block(address, None)).to_vec()
+fn pod_identity_agent() -> Vec<NetworkPolicyPeer> {
+    POD_IDENTITY_AGENT.map(|address| block(address, None)).to_vec()
 }
 
 fn ingress(platform: &NetworkPolicies) -> Vec<NetworkPolicyIngressRule> {
     let events = NetworkPolicyIngressRule {
         from: (!platform.events_from.is_empty()).then(|| platform.events_from.clone()),
-        ports: Some(vec![tcp(IntOrString::String(EVENTS.to_owned()))]),
+        ports: Some(vec![tcp(IntOrString::String(EVENTS_PORT_NAME.to_owned()))]),
     };
-    let asking = NetworkPolicyIngressRule {
+    let status_and_metrics = NetworkPolicyIngressRule {
         from: Some(platform.platform_from.clone()),
         ports: Some(vec![tcp(IntOrString::Int(PLATFORM_PORT))]),
     };
     // An empty `from` would allow everyone.
-    if platform.platform_from.is_empty() { vec![events] } else { vec![events, asking] }
+    if platform.platform_from.is_empty() { vec![events] } else { vec![events, status_and_metrics] }
 }
 
 fn egress(
@@ -81,17 +81,20 @@ fn egress(
     identity: &BaseIdentity,
     platform: &NetworkPolicies,
 ) -> Vec<NetworkPolicyEgressRule> {
-    let names = NetworkPolicyEgressRule {
+    let dns = NetworkPolicyEgressRule {
         to: None,
         ports: Some(["UDP", "TCP"].map(|protocol| port(IntOrString::Int(53), protocol)).to_vec()),
     };
     let aws = NetworkPolicyEgressRule {
-        to: Some(elsewhere()),
+        to: Some(non_local_peers()),
         ports: Some(ports(spec).into_iter().map(|number| tcp(IntOrString::Int(number))).collect()),
     };
-    let mut rules = vec![names, aws];
+    let mut rules = vec![dns, aws];
     if *identity == BaseIdentity::PodIdentity {
-        rules.push(NetworkPolicyEgressRule { to: Some(pod_identity()), ports: Some(vec![tcp(IntOrString::Int(80))]) });
+        rules.push(NetworkPolicyEgressRule {
+            to: Some(pod_identity_agent()),
+            ports: Some(vec![tcp(IntOrString::Int(80))]),
+        });
     }
     rules.extend(platform.egress.iter().cloned());
     rules

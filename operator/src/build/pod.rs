@@ -21,22 +21,22 @@ use crate::platform::{BaseIdentity, SidecarTemplate};
 /// The name of the pod's only container.
 pub const CONTAINER: &str = "sidecar";
 /// The name of the port for events.
-pub const EVENTS: &str = "events";
+pub const EVENTS_PORT_NAME: &str = "events";
 const EVENTS_PORT: i32 = 8080;
 /// The name of the platform's port: health, metrics, status.
-const PLATFORM: &str = "platform";
+const PLATFORM_PORT_NAME: &str = "platform";
 /// The number of the platform's port, which the operator polls.
 pub const PLATFORM_PORT: i32 = 8081;
 
 /// The variable with the digest of the configuration that the sidecar must find (its flag `--config-sha256`).
-const DIGEST: &str = "TRIBUTARY_CONFIG_SHA256";
+const CONFIG_DIGEST_VARIABLE: &str = "TRIBUTARY_CONFIG_SHA256";
 
-/// The image's user, which owns no files, and the group that can read the Secrets.
-const NOBODY: i64 = 65_532;
+/// The ID of the image's user, which owns no files, and of the group that can read the Secrets.
+const SIDECAR_USER_ID: i64 = 65_532;
 
-/// The pod's grace period in seconds: the sidecar accepts requests for 5 more, then takes at most 20 to
-/// answer those under way.
-const GRACE: i64 = 30;
+/// The pod's grace period in seconds: the sidecar accepts requests for 5 more seconds, then takes at most
+/// 20 to answer those in progress.
+const GRACE_PERIOD_SECONDS: i64 = 30;
 
 /// The pod template of a function's sidecars. Any change to it rolls them.
 pub fn template(
@@ -54,25 +54,25 @@ pub fn template(
             automount_service_account_token: Some(false),
             // A sidecar doesn't use variables about other Services.
             enable_service_links: Some(false),
-            termination_grace_period_seconds: Some(GRACE),
+            termination_grace_period_seconds: Some(GRACE_PERIOD_SECONDS),
             security_context: Some(PodSecurityContext {
                 run_as_non_root: Some(true),
-                run_as_user: Some(NOBODY),
-                run_as_group: Some(NOBODY),
-                fs_group: Some(NOBODY),
+                run_as_user: Some(SIDECAR_USER_ID),
+                run_as_group: Some(SIDECAR_USER_ID),
+                fs_group: Some(SIDECAR_USER_ID),
                 seccomp_profile: Some(SeccompProfile {
                     type_: "RuntimeDefault".to_owned(),
                     ..SeccompProfile::default()
                 }),
                 ..PodSecurityContext::default()
             }),
-            image_pull_secrets: some(sidecar.image_pull_secrets.iter().map(|name| pull_secret(name)).collect()),
+            image_pull_secrets: non_empty(sidecar.image_pull_secrets.iter().map(|name| pull_secret(name)).collect()),
             containers: vec![container(&mounts, spec, sidecar, environment(config, sidecar, identity))],
             volumes: Some(mounts.volumes),
             node_selector: (!sidecar.node_selector.is_empty()).then(|| sidecar.node_selector.clone()),
-            tolerations: some(sidecar.tolerations.clone()),
+            tolerations: non_empty(sidecar.tolerations.clone()),
             affinity: sidecar.affinity.clone(),
-            topology_spread_constraints: some(spread(meta, sidecar)),
+            topology_spread_constraints: non_empty(spread(meta, sidecar)),
             priority_class_name: sidecar.priority_class_name.clone(),
             ..PodSpec::default()
         }),
@@ -116,7 +116,7 @@ fn container(
         image: Some(sidecar.image.clone()),
         image_pull_policy: sidecar.image_pull_policy.clone(),
         env: Some(environment),
-        ports: Some(vec![port(EVENTS, EVENTS_PORT), port(PLATFORM, PLATFORM_PORT)]),
+        ports: Some(vec![port(EVENTS_PORT_NAME, EVENTS_PORT), port(PLATFORM_PORT_NAME, PLATFORM_PORT)]),
         resources: Some(resources(&sidecar.resources(spec.resources.as_ref()))),
         // A short period: a rollout waits for readiness, and the probe costs the sidecar almost nothing.
         readiness_probe: Some(probe("/readyz", 2, 2)),
@@ -149,9 +149,9 @@ fn environment(config: &SidecarConfig, sidecar: &SidecarTemplate, identity: &Bas
         all.retain(|var| var.name != own.name);
         all.push(variable(&own.name, &own.value));
     }
-    all.retain(|var| var.name != DIGEST);
+    all.retain(|var| var.name != CONFIG_DIGEST_VARIABLE);
     // Anyone who can write ConfigMaps can replace the function's: the sidecar refuses another digest.
-    all.push(variable(DIGEST, &config.digest()));
+    all.push(variable(CONFIG_DIGEST_VARIABLE, &config.digest()));
     all
 }
 
@@ -159,7 +159,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
-            port: IntOrString::String(PLATFORM.to_owned()),
+            port: IntOrString::String(PLATFORM_PORT_NAME.to_owned()),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period),
@@ -198,6 +198,6 @@ fn spread(meta: &ChildMeta, sidecar: &SidecarTemplate) -> Vec<TopologySpreadCons
     constraints
 }
 
-fn some<T>(list: Vec<T>) -> Option<Vec<T>> {
+fn non_empty<T>(list: Vec<T>) -> Option<Vec<T>> {
     (!list.is_empty()).then_some(list)
 }

@@ -5,7 +5,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tributary_crds::function::DestinationFunctionSpec;
 
 use super::child_meta::ChildMeta;
-use super::pod::EVENTS;
+use super::pod::EVENTS_PORT_NAME;
 
 /// The function's Service. It exposes only the port for events, never the platform's.
 pub fn service(meta: &ChildMeta, spec: &DestinationFunctionSpec) -> Service {
@@ -17,7 +17,7 @@ pub fn service(meta: &ChildMeta, spec: &DestinationFunctionSpec) -> Service {
             ports: Some(vec![ServicePort {
                 name: Some(name.to_owned()),
                 port,
-                target_port: Some(IntOrString::String(EVENTS.to_owned())),
+                target_port: Some(IntOrString::String(EVENTS_PORT_NAME.to_owned())),
                 app_protocol: Some(name.to_owned()),
                 protocol: Some("TCP".to_owned()),
                 ..ServicePort::default()

@@ -7,13 +7,13 @@ use crate::names::labels;
 use crate::platform::BaseIdentity;
 
 /// The annotation that EKS's IRSA webhook reads.
-const ROLE: &str = "eks.amazonaws.com/role-arn";
+const IRSA_ROLE_ANNOTATION: &str = "eks.amazonaws.com/role-arn";
 
 /// The function's ServiceAccount; with IRSA it names the role.
 pub fn service_account(meta: &ChildMeta, identity: &BaseIdentity) -> ServiceAccount {
     let mut metadata = meta.metadata(meta.name.clone());
     if let BaseIdentity::Irsa { role_arn, .. } = identity {
-        metadata.annotations = Some(labels([(ROLE, role_arn.as_str())]));
+        metadata.annotations = Some(labels([(IRSA_ROLE_ANNOTATION, role_arn.as_str())]));
     }
     ServiceAccount { metadata, automount_service_account_token: Some(false), ..ServiceAccount::default() }
 }

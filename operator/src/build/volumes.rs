@@ -17,21 +17,21 @@ use super::config_map;
 use crate::platform::BaseIdentity;
 
 /// The folder of the sidecar's configuration (its flag `--config`).
-const FUNCTION: &str = "/etc/tributary";
+const CONFIG_DIR: &str = "/etc/tributary";
 /// The folder of the function's Secrets (the sidecar's flag `--secrets-dir`).
-const SECRETS: &str = "/var/run/secrets/tributary";
+const SECRETS_DIR: &str = "/var/run/secrets/tributary";
 /// The folder of the base identity's credentials.
-const BASE: &str = "/var/run/secrets/aws";
+const BASE_IDENTITY_DIR: &str = "/var/run/secrets/aws";
 /// The key of a base identity's Secret, which holds AWS's shared credentials file.
-const CREDENTIALS: &str = "credentials";
+const CREDENTIALS_KEY: &str = "credentials";
 /// The file name of a base identity's token.
-const TOKEN: &str = "token";
+const TOKEN_FILE: &str = "token";
 /// The token's audience.
-const AUDIENCE: &str = "sts.amazonaws.com";
+const TOKEN_AUDIENCE: &str = "sts.amazonaws.com";
 /// The token's lifetime in seconds, as EKS's webhook sets it. The kubelet renews it in time.
-const TOKEN_LIFE: i64 = 86_400;
-/// File mode: root and the pod's group can read, nobody else.
-const MODE: i32 = 0o440;
+const TOKEN_LIFETIME_SECONDS: i64 = 86_400;
+/// Mode of mounted files: only root and the pod's group can read them.
+const FILE_MODE: i32 = 0o440;
 
 /// Volumes, and their read-only mounts.
 #[derive(Clone, Debug)]
@@ -65,16 +65,16 @@ pub fn mounts(meta: &ChildMeta, spec: &DestinationFunctionSpec, config_hash: &st
         name: "function".to_owned(),
         config_map: Some(ConfigMapVolumeSource {
             name: config_map::name(&meta.name, config_hash),
-            default_mode: Some(MODE),
+            default_mode: Some(FILE_MODE),
             ..ConfigMapVolumeSource::default()
         }),
         ..Volume::default()
     };
-    all.add(function, FUNCTION);
+    all.add(function, CONFIG_DIR);
     // A Secret with several uses is one volume, named after its first use.
     let mut volumes: BTreeMap<&SecretName, &str> = BTreeMap::new();
     for (r#use, name) in spec.secrets() {
-        let path = format!("{SECRETS}/{}", r#use.folder());
+        let path = format!("{SECRETS_DIR}/{}", r#use.folder());
         match volumes.get(name) {
             Some(volume) => all.mount(volume, &path),
             None => {
@@ -84,8 +84,8 @@ pub fn mounts(meta: &ChildMeta, spec: &DestinationFunctionSpec, config_hash: &st
         }
     }
     match identity {
-        BaseIdentity::Irsa { mount_token: true, .. } => all.add(token(), BASE),
-        BaseIdentity::Secret { name } => all.add(secret("base-identity", name), BASE),
+        BaseIdentity::Irsa { mount_token: true, .. } => all.add(token(), BASE_IDENTITY_DIR),
+        BaseIdentity::Secret { name } => all.add(secret("base-identity", name), BASE_IDENTITY_DIR),
         BaseIdentity::None | BaseIdentity::PodIdentity | BaseIdentity::Irsa { mount_token: false, .. } => {}
     }
     all
@@ -96,9 +96,14 @@ pub fn mounts(meta: &ChildMeta, spec: &DestinationFunctionSpec, config_hash: &st
 pub fn identity_files(identity: &BaseIdentity) -> Vec<(&'static str, String)> {
     match identity {
         BaseIdentity::Irsa { role_arn, mount_token: true } => {
-            vec![("AWS_ROLE_ARN", role_arn.to_string()), ("AWS_WEB_IDENTITY_TOKEN_FILE", format!("{BASE}/{TOKEN}"))]
+            vec![
+                ("AWS_ROLE_ARN", role_arn.to_string()),
+                ("AWS_WEB_IDENTITY_TOKEN_FILE", format!("{BASE_IDENTITY_DIR}/{TOKEN_FILE}")),
+            ]
         }
-        BaseIdentity::Secret { .. } => vec![("AWS_SHARED_CREDENTIALS_FILE", format!("{BASE}/{CREDENTIALS}"))],
+        BaseIdentity::Secret { .. } => {
+            vec![("AWS_SHARED_CREDENTIALS_FILE", format!("{BASE_IDENTITY_DIR}/{CREDENTIALS_KEY}"))]
+        }
         BaseIdentity::None | BaseIdentity::PodIdentity | BaseIdentity::Irsa { mount_token: false, .. } => Vec::new(),
     }
 }
@@ -109,7 +114,7 @@ fn secret(volume: &str, name: &SecretName) -> Volume {
         secret: Some(SecretVolumeSource {
             secret_name: Some(name.to_string()),
             optional: Some(true),
-            default_mode: Some(MODE),
+            default_mode: Some(FILE_MODE),
             ..SecretVolumeSource::default()
         }),
         ..Volume::default()
@@ -118,15 +123,15 @@ fn secret(volume: &str, name: &SecretName) -> Volume {
 
 fn token() -> Volume {
     let token = ServiceAccountTokenProjection {
-        audience: Some(AUDIENCE.to_owned()),
-        expiration_seconds: Some(TOKEN_LIFE),
-        path: TOKEN.to_owned(),
+        audience: Some(TOKEN_AUDIENCE.to_owned()),
+        expiration_seconds: Some(TOKEN_LIFETIME_SECONDS),
+        path: TOKEN_FILE.to_owned(),
     };
     Volume {
         name: "base-identity".to_owned(),
         projected: Some(ProjectedVolumeSource {
             sources: Some(vec![VolumeProjection { service_account_token: Some(token), ..VolumeProjection::default() }]),
-            default_mode: Some(MODE),
+            default_mode: Some(FILE_MODE),
         }),
         ..Volume::default()
     }

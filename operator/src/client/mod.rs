@@ -17,7 +17,7 @@ pub use watch_activity::WatchActivity;
 
 /// A request was not sent, since this process does not lead.
 #[derive(Debug, thiserror::Error)]
-#[error("this process doesn't lead any more, and begins no request")]
+#[error("this process no longer leads, so it sends no request")]
 struct Fenced;
 
 /// A client that sends requests only while `leadership` holds, passes each to `count`, and records in `activity` when

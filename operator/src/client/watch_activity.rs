@@ -26,10 +26,10 @@ use super::request::is_watch;
 pub struct WatchActivity(Arc<Mutex<BTreeMap<String, Instant>>>);
 
 impl WatchActivity {
-    /// The paths of the watches that have received nothing for longer than `most`.
-    pub fn silent(&self, most: Duration) -> Vec<String> {
+    /// The paths of the watches that have received nothing for longer than `max_silence`.
+    pub fn silent(&self, max_silence: Duration) -> Vec<String> {
         let heard = self.heard();
-        heard.iter().filter(|(_, at)| at.elapsed() > most).map(|(watch, _)| watch.clone()).collect()
+        heard.iter().filter(|(_, at)| at.elapsed() > max_silence).map(|(watch, _)| watch.clone()).collect()
     }
 
     /// Forgets all watches: a standby process has none.
@@ -37,7 +37,7 @@ impl WatchActivity {
         self.heard().clear();
     }
 
-    fn beat(&self, watch: &str) {
+    fn record(&self, watch: &str) {
         self.heard().insert(watch.to_owned(), Instant::now());
     }
 
@@ -83,7 +83,7 @@ where
             let answer = answer.await.map_err(Into::into)?;
             let watch = watch.filter(|_| answer.status().is_success());
             if let Some(watch) = &watch {
-                activity.beat(watch);
+                activity.record(watch);
             }
             Ok(answer.map(|body| {
                 let body = body.map_err(Into::into);
@@ -91,7 +91,7 @@ where
                     None => body.boxed_unsync(),
                     Some(watch) => {
                         let heard = move |frame| {
-                            activity.beat(&watch);
+                            activity.record(&watch);
                             frame
                         };
                         body.map_frame(heard).boxed_unsync()
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn a_watch_is_silent_once_it_receives_no_data() {
         let activity = WatchActivity::default();
-        activity.beat("/api/v1/pods");
+        activity.record("/api/v1/pods");
         assert_eq!(activity.silent(Duration::from_secs(60)), Vec::<String>::new());
         assert_eq!(activity.silent(Duration::ZERO), ["/api/v1/pods"]);
         activity.forget();

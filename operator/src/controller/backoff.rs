@@ -7,8 +7,8 @@ use parking_lot::{Mutex, MutexGuard};
 
 use crate::function::FunctionRef;
 
-const FIRST: Duration = Duration::from_secs(1);
-const LONGEST: Duration = Duration::from_secs(300);
+const INITIAL_DELAY: Duration = Duration::from_secs(1);
+const MAX_DELAY: Duration = Duration::from_secs(300);
 
 /// Counts each function's consecutive failures.
 #[derive(Debug, Default)]
@@ -28,9 +28,9 @@ impl Backoff {
         if failures.generation != generation {
             *failures = Failures { generation, count: 0 };
         }
-        let pause = FIRST.saturating_mul(2_u32.saturating_pow(failures.count)).min(LONGEST);
+        let delay = INITIAL_DELAY.saturating_mul(2_u32.saturating_pow(failures.count)).min(MAX_DELAY);
         failures.count += 1;
-        pause.mul_f64(0.5 + 0.5 * fastrand::f64())
+        delay.mul_f64(0.5 + 0.5 * fastrand::f64())
     }
 
     /// Forgets a function's failures, after a success or when it is deleted.
@@ -51,13 +51,13 @@ mod tests {
     fn delays_grow_to_five_minutes_and_restart_with_a_new_generation() {
         let (backoff, function) = (Backoff::default(), FunctionRef::new("shop", "orders"));
         for seconds in [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300] {
-            let pause = backoff.failed(&function, Some(1));
+            let delay = backoff.failed(&function, Some(1));
             let longest = Duration::from_secs(seconds);
-            assert!(pause >= longest / 2 && pause <= longest, "{pause:?} is not within {longest:?}");
+            assert!(delay >= longest / 2 && delay <= longest, "{delay:?} is not within {longest:?}");
         }
-        assert!(backoff.failed(&function, Some(2)) <= FIRST);
-        assert!(backoff.failed(&function, Some(2)) > FIRST / 2);
+        assert!(backoff.failed(&function, Some(2)) <= INITIAL_DELAY);
+        assert!(backoff.failed(&function, Some(2)) > INITIAL_DELAY / 2);
         backoff.reset(&function);
-        assert!(backoff.failed(&function, Some(2)) <= FIRST);
+        assert!(backoff.failed(&function, Some(2)) <= INITIAL_DELAY);
     }
 }

@@ -23,7 +23,7 @@ use crate::controller::backoff::Backoff;
 use crate::controller::reconcile::{Context, forget, reconcile, retry};
 use crate::controller::rivals::Rivals;
 use crate::controller::rollouts::{RequeueRequests, Rollouts};
-use crate::function::{FunctionRef, Guarded};
+use crate::function::{FunctionRef, GuardedFunction};
 use crate::metrics::Metrics;
 use crate::observe::{Reports, SidecarPoller};
 use crate::platform::Platform;
@@ -32,7 +32,7 @@ use crate::status::writer::StatusWriter;
 use crate::watch::{Scope, fill};
 
 /// Maximum number of functions reconciled concurrently, per scope.
-const CONCURRENCY: u16 = 16;
+const MAX_CONCURRENT_RECONCILES: u16 = 16;
 /// Requests for the same function that follow each other this closely become one reconcile.
 const DEBOUNCE: Duration = Duration::from_millis(50);
 
@@ -91,8 +91,8 @@ pub async fn run(shared: SharedDependencies, scope: Scope, synced: watch::Sender
         requeue: shared.requeue,
     });
     let requests = stream::poll_fn(move |cx| triggered.poll_recv(cx))
-        .map(|function| Ok::<_, Infallible>(ReconcileRequest::<Guarded>::from(ObjectRef::from(function))));
-    let config = Config::default().concurrency(CONCURRENCY).debounce(DEBOUNCE);
+        .map(|function| Ok::<_, Infallible>(ReconcileRequest::<GuardedFunction>::from(ObjectRef::from(function))));
+    let config = Config::default().concurrency(MAX_CONCURRENT_RECONCILES).debounce(DEBOUNCE);
     let reconciles = applier(
         |function, context| Box::pin(reconcile(function, context)),
         retry,

@@ -15,18 +15,18 @@ use parking_lot::{Mutex, MutexGuard};
 use crate::function::FunctionRef;
 use crate::names::annotation;
 
-/// How long a contested function is left alone, before a write tests whether the rival is gone.
-const PAUSE: Duration = Duration::from_secs(10 * 60);
+/// How long a contested function is left alone, before a write tests whether the rival still runs.
+const CONTEST_PAUSE: Duration = Duration::from_secs(10 * 60);
 
 /// Tracks, per function, whose mark its Deployment carried last.
 #[derive(Debug)]
 pub struct Rivals {
     own: String,
-    seen: Mutex<HashMap<FunctionRef, Seen>>,
+    seen: Mutex<HashMap<FunctionRef, LastMark>>,
 }
 
 #[derive(Clone, Debug)]
-enum Seen {
+enum LastMark {
     /// The Deployment carried this operator's mark.
     Ours,
     /// Another operator's mark replaced it. `is_reported`: whether the rival was reported.
@@ -39,8 +39,8 @@ pub struct Rival {
     /// The message for the function's conditions: both operators, and the fix.
     pub message: String,
     /// Whether this is the first report of the rival in this pause.
-    pub is_news: bool,
-    /// When to reconcile again: what is left of the pause.
+    pub is_first_report: bool,
+    /// When to reconcile again: the remainder of the pause.
     pub pause: Duration,
 }
 
@@ -60,20 +60,21 @@ impl Rivals {
         now: Instant,
     ) -> Option<Rival> {
         let mut all = self.lock();
-        if let Some(Seen::Contested { rival, until, is_reported }) =
-            all.get_mut(function).filter(|seen| seen.lasts(now))
+        if let Some(LastMark::Contested { rival, until, is_reported }) =
+            all.get_mut(function).filter(|seen| seen.is_contested(now))
         {
-            let is_news = !std::mem::replace(is_reported, true);
-            return Some(Rival { message: self.message(rival), is_news, pause: *until - now });
+            let is_first_report = !std::mem::replace(is_reported, true);
+            return Some(Rival { message: self.message(rival), is_first_report, pause: *until - now });
         }
         let mark = live.and_then(|live| live.annotations().get(annotation::OPERATOR));
-        let was_ours = changed_since_write || matches!(all.get(function), Some(Seen::Ours));
+        let was_ours = changed_since_write || matches!(all.get(function), Some(LastMark::Ours));
         match mark {
             Some(mark) if *mark == self.own => {
-                all.insert(function.clone(), Seen::Ours);
+                all.insert(function.clone(), LastMark::Ours);
             }
             Some(mark) if was_ours => {
-                let contested = Seen::Contested { rival: mark.clone(), until: now + PAUSE, is_reported: false };
+                let contested =
+                    LastMark::Contested { rival: mark.clone(), until: now + CONTEST_PAUSE, is_reported: false };
                 all.insert(function.clone(), contested);
             }
             _ => _ = all.remove(function),
@@ -91,20 +92,20 @@ impl Rivals {
         let mut both = [self.own.as_str(), rival];
         both.sort_unstable();
         format!(
-            "two operators look after this function, {} and {} (NAMESPACE/LEASE): uninstall one of the releases, or give \
+            "two operators manage this function, {} and {} (NAMESPACE/LEASE): uninstall one of the releases, or give \
              them different namespaces (watch.namespaces). Until then both leave it as it is; the one that remains \
              takes it over within 10 minutes",
             both[0], both[1]
         )
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, Seen>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, LastMark>> {
         self.seen.lock()
     }
 }
 
-impl Seen {
-    fn lasts(&self, now: Instant) -> bool {
+impl LastMark {
+    fn is_contested(&self, now: Instant) -> bool {
         matches!(self, Self::Contested { until, .. } if *until > now)
     }
 }
@@ -131,11 +132,11 @@ mod tests {
         };
         assert_eq!(detect("a/tributary", 0), None);
         assert_eq!(detect("b/tributary", 1), None, "it is written once more");
-        let told = detect("b/tributary", 2).unwrap();
-        assert!(told.is_news && told.message.contains("a/tributary and b/tributary"), "{told:?}");
-        // The pause holds whoever's mark the Deployment carries now.
+        let first = detect("b/tributary", 2).unwrap();
+        assert!(first.is_first_report && first.message.contains("a/tributary and b/tributary"), "{first:?}");
+        // The pause lasts regardless of the Deployment's current mark.
         let again = detect("a/tributary", 3).unwrap();
-        assert_eq!((again.is_news, again.message), (false, told.message));
+        assert_eq!((again.is_first_report, again.message), (false, first.message));
         // The pause is over and the rival gone: this operator takes the Deployment over, and keeps it.
         assert_eq!(detect("b/tributary", 700), None);
         assert_eq!(detect("a/tributary", 701), None);

@@ -8,7 +8,7 @@ use super::LEASE_DURATION;
 
 /// The Lease as last observed, and the time on a monotonic clock since which it has been unchanged.
 #[derive(Clone, Debug, Default)]
-pub struct Seen(Option<(Lease, Duration)>);
+pub struct ObservedLease(Option<(Lease, Duration)>);
 
 /// What a candidate does next about the Lease.
 #[derive(Clone, Debug, PartialEq)]
@@ -21,7 +21,7 @@ pub enum Step {
     Wait,
 }
 
-impl Seen {
+impl ObservedLease {
     /// Records the Lease as it is at `now`.
     pub fn observe(&mut self, lease: Option<Lease>, now: Duration) {
         let version = |lease: &Lease| lease.metadata.resource_version.clone();
@@ -73,31 +73,31 @@ mod tests {
 
     #[test]
     fn a_missing_lease_is_created() {
-        let mut seen = Seen::default();
-        assert_eq!(seen.step("me", at(0)), Step::Create);
-        seen.observe(Some(lease("other", "1")), at(1));
-        seen.observe(None, at(2));
-        assert_eq!(seen.step("me", at(2)), Step::Create);
+        let mut observed = ObservedLease::default();
+        assert_eq!(observed.step("me", at(0)), Step::Create);
+        observed.observe(Some(lease("other", "1")), at(1));
+        observed.observe(None, at(2));
+        assert_eq!(observed.step("me", at(2)), Step::Create);
     }
 
     #[test]
     fn a_free_lease_and_an_own_lease_are_taken_immediately() {
         for holder in ["", "me"] {
-            let mut seen = Seen::default();
-            seen.observe(Some(lease(holder, "1")), at(5));
-            assert_eq!(seen.step("me", at(5)), Step::Take(Box::new(lease(holder, "1"))));
+            let mut observed = ObservedLease::default();
+            observed.observe(Some(lease(holder, "1")), at(5));
+            assert_eq!(observed.step("me", at(5)), Step::Take(Box::new(lease(holder, "1"))));
         }
     }
 
     #[test]
     fn a_foreign_lease_is_taken_once_it_has_not_changed_for_its_duration() {
-        let mut seen = Seen::default();
-        seen.observe(Some(lease("other", "1")), at(100));
-        assert_eq!(seen.step("me", at(114)), Step::Wait);
-        // Renewed, whatever time it says.
-        seen.observe(Some(lease("other", "2")), at(114));
-        assert_eq!(seen.step("me", at(128)), Step::Wait);
-        seen.observe(Some(lease("other", "2")), at(128));
-        assert_eq!(seen.step("me", at(129)), Step::Take(Box::new(lease("other", "2"))));
+        let mut observed = ObservedLease::default();
+        observed.observe(Some(lease("other", "1")), at(100));
+        assert_eq!(observed.step("me", at(114)), Step::Wait);
+        // Renewed: the time in the Lease does not matter.
+        observed.observe(Some(lease("other", "2")), at(114));
+        assert_eq!(observed.step("me", at(128)), Step::Wait);
+        observed.observe(Some(lease("other", "2")), at(128));
+        assert_eq!(observed.step("me", at(129)), Step::Take(Box::new(lease("other", "2"))));
     }
 }

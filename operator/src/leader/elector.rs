@@ -9,7 +9,7 @@ use kube::api::{Api, PostParams};
 use tokio::time::{sleep, timeout};
 use tracing::{debug, info, warn};
 
-use super::decision::{Seen, Step};
+use super::decision::{ObservedLease, Step};
 use super::{LEASE_DURATION, Leadership, RENEW_DEADLINE, REQUEST_TIMEOUT, RETRY_PERIOD};
 use crate::api_error::error_text;
 
@@ -21,7 +21,7 @@ pub struct Elector {
     identity: String,
     leadership: Leadership,
     start: Instant,
-    seen: Seen,
+    observed: ObservedLease,
     /// The Lease as this process last wrote or read it.
     held: Option<Lease>,
 }
@@ -46,7 +46,15 @@ impl Elector {
     /// A candidate for the Lease of this name. Two processes that run at the same time must not share an
     /// `identity`.
     pub fn new(leases: Api<Lease>, name: String, identity: String, leadership: Leadership) -> Self {
-        Self { leases, name, identity, leadership, start: Instant::now(), seen: Seen::default(), held: None }
+        Self {
+            leases,
+            name,
+            identity,
+            leadership,
+            start: Instant::now(),
+            observed: ObservedLease::default(),
+            held: None,
+        }
     }
 
     /// Waits until this process leads; errors are logged and retried.
@@ -66,17 +74,17 @@ impl Elector {
 
     async fn try_to_acquire(&mut self) -> Result<bool, LeaseError> {
         let found = bounded(self.leases.get_opt(&self.name)).await?;
-        self.seen.observe(found, self.start.elapsed());
-        match self.seen.step(&self.identity, self.start.elapsed()) {
+        self.observed.observe(found, self.start.elapsed());
+        match self.observed.step(&self.identity, self.start.elapsed()) {
             Step::Wait => Ok(false),
             Step::Create => {
                 let lease = Lease {
                     metadata: ObjectMeta { name: Some(self.name.clone()), ..ObjectMeta::default() },
                     spec: Some(self.claim(None)),
                 };
-                let asked = Instant::now();
+                let requested_at = Instant::now();
                 let lease = bounded(self.leases.create(&PostParams::default(), &lease)).await?;
-                self.lead(lease, asked);
+                self.lead(lease, requested_at);
                 Ok(true)
             }
             Step::Take(old) => {
@@ -92,14 +100,14 @@ impl Elector {
             sleep(RETRY_PERIOD.min(self.leadership.left())).await;
             // The process may have been frozen, so that the sleep took too long.
             if !self.leadership.holds() {
-                return self.lose("it could not be renewed in time");
+                return self.lose("the Lease could not be renewed in time");
             }
-            let Some(held) = self.held.clone() else { return self.lose("it was given back") };
+            let Some(held) = self.held.clone() else { return self.lose("the Lease was released") };
             match self.write(held).await {
                 Ok(()) => {}
                 Err(error) if error.is_conflict() => match self.still_ours().await {
                     Ok(true) => {}
-                    Ok(false) => return self.lose("somebody else has it"),
+                    Ok(false) => return self.lose("another process holds the Lease"),
                     Err(error) => warn!(%error, lease = self.name, "the Lease could not be read"),
                 },
                 Err(error) => warn!(%error, lease = self.name, "the Lease could not be renewed"),
@@ -119,9 +127,9 @@ impl Elector {
     /// Releases the Lease if this process holds it, so that another can lead immediately.
     pub async fn release(&mut self) {
         let Some(mut lease) = self.held.take() else { return };
-        let still = self.leadership.holds();
+        let was_leading = self.leadership.holds();
         self.leadership.end();
-        if let Some(spec) = lease.spec.as_mut().filter(|_| still) {
+        if let Some(spec) = lease.spec.as_mut().filter(|_| was_leading) {
             spec.holder_identity = Some(String::new());
             match bounded(self.leases.replace(&self.name, &PostParams::default(), &lease)).await {
                 Ok(_) => info!(lease = self.name, "released"),
@@ -134,9 +142,9 @@ impl Elector {
     async fn write(&mut self, old: Lease) -> Result<(), LeaseError> {
         let spec = self.claim(old.spec.as_ref());
         let lease = Lease { spec: Some(spec), ..old };
-        let asked = Instant::now();
+        let requested_at = Instant::now();
         let lease = bounded(self.leases.replace(&self.name, &PostParams::default(), &lease)).await?;
-        self.lead(lease, asked);
+        self.lead(lease, requested_at);
         Ok(())
     }
 
@@ -155,9 +163,9 @@ impl Elector {
         }
     }
 
-    fn lead(&mut self, lease: Lease, asked: Instant) {
+    fn lead(&mut self, lease: Lease, requested_at: Instant) {
         self.held = Some(lease);
-        self.leadership.extend(asked + RENEW_DEADLINE);
+        self.leadership.extend(requested_at + RENEW_DEADLINE);
     }
 
     fn lose(&mut self, why: &str) {

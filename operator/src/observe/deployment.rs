@@ -25,7 +25,7 @@ pub fn rollout(deployment: &Deployment, desired: &Deployment) -> Rollout {
         wanted: deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
         replicas: status.replicas.unwrap_or_default(),
         ready: status.ready_replicas.unwrap_or_default(),
-        problem: failure.map(|failure| refused(&failure.message.unwrap_or_default())),
+        problem: failure.map(|failure| refusal(&failure.message.unwrap_or_default())),
         stuck,
         complete: template(deployment) == template(desired) && is_complete(deployment),
     }
@@ -42,26 +42,26 @@ pub fn is_complete(deployment: &Deployment) -> bool {
 }
 
 /// Turns the message of the condition ReplicaFailure into a problem with its fix.
-fn refused(said: &str) -> Problem {
-    let quota = |message: String| Problem { reason: Reason::QuotaExceeded, message };
-    if said.contains("exceeded quota") {
+fn refusal(message: &str) -> Problem {
+    let quota = |text: String| Problem { reason: Reason::QuotaExceeded, message: text };
+    if message.contains("exceeded quota") {
         return quota(format!(
             "the namespace's quota leaves no room for a sidecar: raise it, or lower spec.resources or spec.replicas. \
-             Kubernetes said: {said}"
+             Kubernetes said: {message}"
         ));
     }
     // "failed quota: NAME: must specify limits.cpu for: sidecar"
-    if let Some((_, demanded)) = said.split_once("must specify ") {
+    if let Some((_, demanded)) = message.split_once("must specify ") {
         let field = demanded.split([' ', ';']).next().unwrap_or_default();
         return quota(format!(
             "the namespace's quota demands {field} of every container, and the sidecar has none: set \
-             spec.resources.{field}. Kubernetes said: {said}"
+             spec.resources.{field}. Kubernetes said: {message}"
         ));
     }
     // Admission refuses pods: PodSecurity, a policy or a webhook. Other causes, such as a timeout, pass.
-    let is_refused = said.contains("is forbidden") || said.contains("denied the request");
+    let is_refused = message.contains("is forbidden") || message.contains("denied the request");
     let reason = if is_refused { Reason::Forbidden } else { Reason::Progressing };
-    Problem { reason, message: format!("Kubernetes creates no pods: {said}") }
+    Problem { reason, message: format!("Kubernetes creates no pods: {message}") }
 }
 
 #[cfg(test)]
@@ -108,7 +108,7 @@ mod tests {
         assert!(is_complete(&complete_now) && of(&complete_now).complete);
         let mut changed = complete_now.clone();
         changed.annotations_mut().insert(annotation::TEMPLATE.to_owned(), "another".to_owned());
-        assert!(!rollout(&complete_now, &changed).complete, "it is all of what was asked for before");
+        assert!(!rollout(&complete_now, &changed).complete, "it is complete for the previous template");
         for (field, other) in [
             ("observedGeneration: 2", "observedGeneration: 1"),
             ("updatedReplicas: 2", "updatedReplicas: 1"),

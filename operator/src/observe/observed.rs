@@ -120,7 +120,7 @@ impl Observed {
     pub fn fault_of_new_sidecar(&self) -> Option<&SidecarCondition> {
         let unready = self.pods.iter().filter(|pod| !pod.ready);
         let mut faults = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
-        faults.find(|said| said.status == ConditionStatus::False && said.reason.is_of_function())
+        faults.find(|fault| fault.status == ConditionStatus::False && fault.reason.is_of_function())
     }
 }
 

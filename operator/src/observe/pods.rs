@@ -15,7 +15,7 @@ use crate::names::label;
 
 /// The kubelet's reasons for an image that can't be pulled.
 /// <https://github.com/kubernetes/kubernetes/blob/master/pkg/kubelet/images/types.go>
-const IMAGE: [&str; 6] = [
+const IMAGE_PULL_REASONS: [&str; 6] = [
     "ErrImagePull",
     "ImagePullBackOff",
     "ErrImageNeverPull",
@@ -25,15 +25,15 @@ const IMAGE: [&str; 6] = [
 ];
 
 /// How long an OOM kill is reported after the sidecar is ready again: it recurs with the load, which may take a while.
-const OOM_TOLD: SignedDuration = SignedDuration::from_hours(1);
+const OOM_REPORT_DURATION: SignedDuration = SignedDuration::from_hours(1);
 
 /// Whether a pod has this configuration, and has neither ended nor is being deleted.
 pub fn is_current(pod: &KubePod, config_hash: &str) -> bool {
-    goes_on(pod) && pod.labels().get(label::CONFIG).is_some_and(|config| config == config_hash)
+    is_active(pod) && pod.labels().get(label::CONFIG).is_some_and(|config| config == config_hash)
 }
 
 /// Whether a pod has neither ended nor is being deleted.
-pub fn goes_on(pod: &KubePod) -> bool {
+pub fn is_active(pod: &KubePod) -> bool {
     pod.metadata.deletion_timestamp.is_none() && !has_ended(pod)
 }
 
@@ -83,14 +83,16 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     if let Some((false, "Unschedulable", message)) = condition(pod, "PodScheduled") {
         return Some(Problem {
             reason: Reason::Unschedulable,
-            message: format!("no node takes a sidecar: add nodes, or lower spec.resources. Kubernetes said: {message}"),
+            message: format!(
+                "no node can run the sidecar: add nodes, or lower spec.resources. Kubernetes said: {message}"
+            ),
         });
     }
     let container = container(pod)?;
     let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
     let why = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
     let said = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
-    if IMAGE.contains(&why) {
+    if IMAGE_PULL_REASONS.contains(&why) {
         return Some(Problem {
             reason: Reason::ImagePull,
             message: format!(
@@ -133,8 +135,8 @@ fn out_of_memory(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     let terminated = |state: &Option<ContainerState>| state.as_ref().and_then(|state| state.terminated.clone());
     let end = terminated(&container.state).or_else(|| terminated(&container.last_state))?;
     let at = end.finished_at.map(|at| at.0);
-    let is_told = !container.ready || at.is_some_and(|at| now.duration_since(at) < OOM_TOLD);
-    if end.reason.as_deref() != Some("OOMKilled") || !is_told {
+    let is_reported = !container.ready || at.is_some_and(|at| now.duration_since(at) < OOM_REPORT_DURATION);
+    if end.reason.as_deref() != Some("OOMKilled") || !is_reported {
         return None;
     }
     let limit = memory_limit(pod).map(|limit| format!(" of {limit}")).unwrap_or_default();
@@ -145,7 +147,7 @@ fn out_of_memory(pod: &KubePod, now: Timestamp) -> Option<Problem> {
         count => format!(", and has restarted it {count} times so far"),
     };
     let message = format!(
-        "the kernel ended the sidecar{at} for going over its memory limit{limit}{restarts}: raise \
+        "the kernel killed the sidecar{at} for exceeding its memory limit{limit}{restarts}: raise \
          spec.resources.limits.memory"
     );
     Some(Problem { reason: Reason::OOMKilled, message })
@@ -279,15 +281,15 @@ mod tests {
 
     #[test]
     fn an_oom_kill_is_reported_for_an_hour_after_the_restart() {
-        for (ended, told) in [("11:01:00", true), ("10:59:00", false)] {
+        for (ended, is_reported) in [("11:01:00", true), ("10:59:00", false)] {
             let status = format!(
                 "{{containerStatuses: [{{name: sidecar, image: i, imageID: '', ready: true, restartCount: 1, \
                  state: {{running: {{}}}}, lastState: {{terminated: {{exitCode: 137, reason: OOMKilled, \
                  finishedAt: '2026-03-01T{ended}Z'}}}}}}]}}"
             );
             let found = out_of_memory(&pod_with(&status), at()).map(|problem| problem.message);
-            assert_eq!(found.is_some(), told, "{ended}");
-            assert!(found.is_none_or(|said| said.contains(" at 2026-03-01T11:01:00Z for going over its memory limit")));
+            assert_eq!(found.is_some(), is_reported, "{ended}");
+            assert!(found.is_none_or(|said| said.contains(" at 2026-03-01T11:01:00Z for exceeding its memory limit")));
         }
     }
 

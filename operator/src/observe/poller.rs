@@ -27,16 +27,16 @@ use super::{Reports, is_of};
 use crate::function::FunctionRef;
 use crate::watch::Caches;
 
-/// Time between two polls of a sidecar, varied by 10 %.
-const INTERVAL: Duration = Duration::from_secs(5);
-/// How often the poller looks for sidecars that are due, new ones included.
-const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// Time between two polls of the same sidecar, varied by 10 %.
+const POLL_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the poller checks which sidecars are due, including new ones.
+const DUE_CHECK_INTERVAL: Duration = Duration::from_millis(500);
 /// How long a poll may take, connecting included.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(2);
 /// Maximum size of an answer, in bytes.
 const MAX_ANSWER_BYTES: usize = 64 << 10;
-/// Maximum number of polls at once: enough for some thousands of sidecars.
-const MAX_CONCURRENT_REQUESTS: usize = 256;
+/// Maximum number of concurrent polls: enough for several thousand sidecars.
+const MAX_CONCURRENT_POLLS: usize = 256;
 
 type HttpClient = Client<HttpConnector, Empty<Bytes>>;
 
@@ -53,7 +53,7 @@ pub struct SidecarPoller {
 
 /// A pod to poll.
 #[derive(Debug)]
-struct Target {
+struct PollTarget {
     function: FunctionRef,
     uid: String,
     address: SocketAddr,
@@ -73,22 +73,22 @@ impl SidecarPoller {
 
     /// Polls sidecars for as long as this future runs.
     pub async fn run(mut self) {
-        let mut interval = tokio::time::interval(POLL_INTERVAL);
+        let mut interval = tokio::time::interval(DUE_CHECK_INTERVAL);
         interval.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
         let mut requests = JoinSet::new();
         loop {
             tokio::select! {
                 _ = interval.tick() => {
-                    for target in self.targets(MAX_CONCURRENT_REQUESTS.saturating_sub(requests.len())) {
+                    for target in self.targets(MAX_CONCURRENT_POLLS.saturating_sub(requests.len())) {
                         let http = self.http.clone();
                         requests.spawn(async move {
-                            let answer = ask(&http, target.address, target.log_level).await;
+                            let answer = poll(&http, target.address, target.log_level).await;
                             (target, answer)
                         });
                     }
                 }
                 Some(Ok((target, answer))) = requests.join_next() => {
-                    if self.reports.take(&target.uid, answer) {
+                    if self.reports.record(&target.uid, answer) {
                         // Fails only once the controller has ended.
                         let _ = self.triggers.send(target.function);
                     }
@@ -98,7 +98,7 @@ impl SidecarPoller {
     }
 
     /// At most `most` pods that are due now. Sets when each is due next, and forgets pods that are gone.
-    fn targets(&mut self, most: usize) -> Vec<Target> {
+    fn targets(&mut self, most: usize) -> Vec<PollTarget> {
         let now = Instant::now();
         let pods = self.caches.pods.all();
         let mut known = HashMap::with_capacity(pods.len());
@@ -111,13 +111,13 @@ impl SidecarPoller {
                 // A pod whose owners are not cached yet gets no due time, and so is polled as soon as they are.
                 if is_of(&self.caches, &function, &pod) {
                     let log_level = log_level(&self.caches, &function);
-                    due.push((next, Target { function, uid, address, log_level }));
+                    due.push((next, PollTarget { function, uid, address, log_level }));
                 }
             }
         }
         let targets = longest_due(due, most);
         for target in &targets {
-            known.insert(target.uid.clone(), now + INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64()));
+            known.insert(target.uid.clone(), now + POLL_INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64()));
         }
         self.reports.keep(|uid| known.contains_key(uid));
         self.due = known;
@@ -139,7 +139,7 @@ fn log_level(caches: &Caches, function: &FunctionRef) -> LogLevel {
 }
 
 /// Polls one sidecar. The error says why it gave no status.
-async fn ask(http: &HttpClient, address: SocketAddr, log_level: LogLevel) -> Result<SidecarStatus, String> {
+async fn poll(http: &HttpClient, address: SocketAddr, log_level: LogLevel) -> Result<SidecarStatus, String> {
     let exchange = async {
         let request = Request::get(format!("http://{address}/status"))
             .header(LOG_LEVEL_HEADER, log_level.as_str())
@@ -151,16 +151,16 @@ async fn ask(http: &HttpClient, address: SocketAddr, log_level: LogLevel) -> Res
         }
         let body =
             Limited::new(response.into_body(), MAX_ANSWER_BYTES).collect().await.map_err(|error| error.to_string())?;
-        read(&body.to_bytes())
+        parse_status(&body.to_bytes())
     };
     tokio::time::timeout(ANSWER_TIMEOUT, exchange)
         .await
         .unwrap_or_else(|_| Err(format!("no answer in {ANSWER_TIMEOUT:?}")))
 }
 
-fn read(body: &[u8]) -> Result<SidecarStatus, String> {
+fn parse_status(body: &[u8]) -> Result<SidecarStatus, String> {
     let mut status: SidecarStatus =
-        serde_json::from_slice(body).map_err(|error| format!("its answer is no status: {error}"))?;
+        serde_json::from_slice(body).map_err(|error| format!("its answer is not a status: {error}"))?;
     for condition in &mut status.conditions {
         condition.message = safe(&condition.message);
     }
@@ -173,17 +173,17 @@ mod tests {
 
     #[test]
     fn an_overloaded_poller_polls_every_pod_equally_often() {
-        let begun = Instant::now();
+        let start = Instant::now();
         let mut since: Vec<Option<Instant>> = vec![None; 100];
-        let mut asked = [0; 100];
+        let mut polls = [0; 100];
         for round in 1..=40 {
             let due = since.iter().copied().zip(0..).collect();
             for pod in longest_due(due, 10) {
-                asked[pod] += 1;
-                since[pod] = Some(begun + Duration::from_secs(round));
+                polls[pod] += 1;
+                since[pod] = Some(start + Duration::from_secs(round));
             }
         }
-        assert_eq!(asked, [4; 100]);
+        assert_eq!(polls, [4; 100]);
     }
 
     #[test]
@@ -191,9 +191,9 @@ mod tests {
         let condition =
             r#"{"type": "RoleAssumed", "status": "False", "reason": "AccessDenied", "message": "a\nb", "since": ""}"#;
         let text = format!(r#"{{"generation": 1, "configHash": "h", "inFlight": 0, "conditions": [{condition}]}}"#);
-        assert_eq!(read(text.as_bytes()).unwrap().conditions[0].message, "a b");
+        assert_eq!(parse_status(text.as_bytes()).unwrap().conditions[0].message, "a b");
         for wrong in ["", "{}", "<html>", r#"{"conditions": [{"type": "Owned"}]}"#] {
-            assert!(read(wrong.as_bytes()).unwrap_err().starts_with("its answer is no status"), "{wrong}");
+            assert!(parse_status(wrong.as_bytes()).unwrap_err().starts_with("its answer is not a status"), "{wrong}");
         }
     }
 
@@ -203,7 +203,7 @@ mod tests {
         let long = format!("HTTP/1.1 200 OK\r\nConnection: close\r\n\r\n{}", "x".repeat(MAX_ANSWER_BYTES + 1));
         for (answer, part) in [
             ("HTTP/1.1 302 Found\r\nLocation: http://127.0.0.1:1/\r\nContent-Length: 0\r\n\r\n".to_owned(), "302"),
-            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_owned(), "no status"),
+            ("HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\n{}".to_owned(), "not a status"),
             (long, "limit"),
             (String::new(), "no answer in 2s"),
         ] {
@@ -219,7 +219,7 @@ mod tests {
                 let _ = stream.write_all(answer.as_bytes()).await;
             });
             let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-            let why = ask(&client, address, LogLevel::Info).await.unwrap_err();
+            let why = poll(&client, address, LogLevel::Info).await.unwrap_err();
             assert!(why.contains(part), "{why}");
             server.abort();
         }
@@ -237,7 +237,7 @@ mod tests {
             String::from_utf8_lossy(&head[..length]).into_owned()
         });
         let client = Client::builder(TokioExecutor::new()).build(HttpConnector::new());
-        ask(&client, address, LogLevel::Debug).await.unwrap_err();
+        poll(&client, address, LogLevel::Debug).await.unwrap_err();
         let head = server.await.unwrap();
         assert!(head.starts_with("GET /status ") && head.contains("tributary-log-level: debug\r\n"), "{head}");
     }

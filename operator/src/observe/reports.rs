@@ -8,9 +8,9 @@ use tributary_crds::conditions::SidecarStatus;
 
 use super::observed::SidecarAnswer;
 
-/// Failed polls in a row after which a sidecar's last status no longer counts: a fault must be in the function's status
-/// within 15 s.
-const MISSES: u32 = 2;
+/// Consecutive failed polls after which a sidecar's last status no longer counts: a fault must be in the function's
+/// status within 15 s.
+const MAX_MISSED_POLLS: u32 = 2;
 
 /// The last result of polling each sidecar, by its pod's uid. Clones share the results.
 #[derive(Clone, Debug, Default)]
@@ -28,26 +28,27 @@ impl Reports {
         self.lock().get(pod_uid).map(|report| report.answer.clone())
     }
 
-    /// Records a status, or why there was none. Returns whether the function's conditions may change by it.
-    pub fn take(&self, pod_uid: &str, answer: Result<SidecarStatus, String>) -> bool {
+    /// Records a status, or why there was none. Returns whether this may change the function's conditions.
+    pub fn record(&self, pod_uid: &str, answer: Result<SidecarStatus, String>) -> bool {
         let mut reports = self.lock();
         let report = reports.entry(pod_uid.to_owned()).or_insert(Report { answer: SidecarAnswer::Awaited, misses: 0 });
         match answer {
             Ok(status) => {
                 report.misses = 0;
-                let news = !matches!(&report.answer, SidecarAnswer::Status(old) if old.conditions == status.conditions);
+                let is_changed =
+                    !matches!(&report.answer, SidecarAnswer::Status(old) if old.conditions == status.conditions);
                 report.answer = SidecarAnswer::Status(Box::new(status));
-                news
+                is_changed
             }
             Err(why) => {
                 report.misses += 1;
                 let knows = matches!(report.answer, SidecarAnswer::Status(_));
-                if knows && report.misses < MISSES {
+                if knows && report.misses < MAX_MISSED_POLLS {
                     return false;
                 }
-                let news = !matches!(report.answer, SidecarAnswer::Failed(_));
+                let is_changed = !matches!(report.answer, SidecarAnswer::Failed(_));
                 report.answer = SidecarAnswer::Failed(why);
-                news
+                is_changed
             }
         }
     }
@@ -81,16 +82,16 @@ mod tests {
     fn a_status_counts_until_polls_fail_repeatedly() {
         let reports = Reports::default();
         assert!(reports.of("p").is_none());
-        assert!(reports.take("p", Ok(status(1))));
-        assert!(!reports.take("p", Ok(status(2))), "other numbers are no news");
-        for _ in 1..MISSES {
-            assert!(!reports.take("p", Err("gone".to_owned())));
+        assert!(reports.record("p", Ok(status(1))));
+        assert!(!reports.record("p", Ok(status(2))), "a change of the numbers alone does not count");
+        for _ in 1..MAX_MISSED_POLLS {
+            assert!(!reports.record("p", Err("gone".to_owned())));
             assert!(matches!(reports.of("p"), Some(SidecarAnswer::Status(_))));
         }
-        assert!(reports.take("p", Err("gone".to_owned())));
+        assert!(reports.record("p", Err("gone".to_owned())));
         assert!(matches!(reports.of("p"), Some(SidecarAnswer::Failed(_))));
-        assert!(!reports.take("p", Err("still gone".to_owned())));
-        assert!(reports.take("p", Ok(status(1))));
+        assert!(!reports.record("p", Err("still gone".to_owned())));
+        assert!(reports.record("p", Ok(status(1))));
         reports.keep(|uid| uid != "p");
         assert!(reports.of("p").is_none());
     }
@@ -98,7 +99,7 @@ mod tests {
     #[test]
     fn a_sidecar_that_never_answered_fails_with_its_first_poll() {
         let reports = Reports::default();
-        assert!(reports.take("p", Err("refused".to_owned())));
+        assert!(reports.record("p", Err("refused".to_owned())));
         assert!(matches!(reports.of("p"), Some(SidecarAnswer::Failed(_))));
     }
 }

@@ -71,12 +71,12 @@ impl BaseIdentity {
                 )
             }
             Self::PodIdentity => format!(
-                "EKS Pod Identity gives none to the ServiceAccount {name} of the namespace {namespace}: make an \
-                 association, then restart the sidecars"
+                "EKS Pod Identity gives none to the ServiceAccount {name} of the namespace {namespace}: create \
+                 an association, then restart the sidecars"
             ),
             Self::Secret { name } => format!(
                 "there is no Secret {name} in the namespace {namespace}, or its key credentials does not hold an access \
-                 key that AWS takes (baseIdentity of the chart's values)"
+                 key that AWS accepts (baseIdentity of the chart's values)"
             ),
         }
     }

@@ -69,8 +69,8 @@ pub enum PlatformError {
         /// The parser's error.
         source: serde_yaml::Error,
     },
-    /// A limit of the rollout is 0, so that nothing could ever roll.
-    #[error("{}: {field} is 0, which no change of the sidecar would ever get past; write 1 or more", path.display())]
+    /// A limit of the rollout is 0, so no rollout could ever begin.
+    #[error("{}: {field} is 0, so no rollout could ever begin; write 1 or more", path.display())]
     NoRollouts {
         /// The file.
         path: PathBuf,

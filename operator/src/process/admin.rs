@@ -12,10 +12,10 @@ use crate::process::health::Health;
 
 /// Answers requests for as long as it is polled: `/healthz` and `/readyz` with 200 or, with the reason, 503.
 pub async fn serve(listener: TcpListener, health: Arc<Health>, metrics: Arc<Metrics>) {
-    serve_port(listener, move |request| std::future::ready(tell(&request, &health, &metrics))).await;
+    serve_port(listener, move |request| std::future::ready(respond(&request, &health, &metrics))).await;
 }
 
-fn tell<B>(request: &Request<B>, health: &Health, metrics: &Metrics) -> Answer {
+fn respond<B>(request: &Request<B>, health: &Health, metrics: &Metrics) -> Answer {
     match request.uri().path() {
         "/healthz" => health_answer(health.alive()),
         "/readyz" => health_answer(health.ready()),
@@ -23,6 +23,6 @@ fn tell<B>(request: &Request<B>, health: &Health, metrics: &Metrics) -> Answer {
             let format = Format::accepted(request.headers());
             answer(StatusCode::OK, format.content_type(), metrics.encode(format))
         }
-        _ => answer(StatusCode::NOT_FOUND, TEXT, "there is nothing here but /healthz, /readyz and /metrics\n"),
+        _ => answer(StatusCode::NOT_FOUND, TEXT, "not found; this port serves /healthz, /readyz and /metrics\n"),
     }
 }

@@ -53,7 +53,7 @@ pub struct Flags {
 }
 
 fn log_level(text: &str) -> Result<LogLevel, String> {
-    serde_yaml::from_str(text).map_err(|_| "it is one of error, warn, info, debug and trace".to_owned())
+    serde_yaml::from_str(text).map_err(|_| "it must be one of error, warn, info, debug and trace".to_owned())
 }
 
 impl Flags {

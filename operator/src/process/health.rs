@@ -53,7 +53,7 @@ impl Health {
         if silent.is_empty() {
             return Ok(());
         }
-        Err(format!("nothing was heard for {:?} on the watches of {}", self.silence, silent.join(", ")))
+        Err(format!("no data for {:?} on the watches of {}", self.silence, silent.join(", ")))
     }
 
     /// Readiness: the caches are complete, or the process stands by.
@@ -64,7 +64,7 @@ impl Health {
         if self.lock().iter().all(|synced| *synced.borrow()) {
             return Ok(());
         }
-        Err("not all that there is is known yet: see the log for watches that fail".to_owned())
+        Err("the caches are not complete yet: see the log for watches that fail".to_owned())
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<watch::Receiver<bool>>> {

@@ -11,10 +11,10 @@ use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::ConditionType;
 
 use super::function_status::needs_a_person;
-use crate::api_error::{error_text, namespace_ends};
+use crate::api_error::{error_text, is_namespace_terminating};
 
 /// Maximum bytes of an Event's note; the API server accepts 1,024.
-const LONGEST_NOTE: usize = 1_000;
+const MAX_NOTE_BYTES: usize = 1_000;
 
 /// Publishes Events. The process needs only one: its recorder aggregates Events that repeat.
 #[derive(Clone)]
@@ -44,7 +44,7 @@ impl Events {
     pub async fn publish(&self, function: &DestinationFunction, changed: &[Condition]) {
         for condition in changed {
             if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
-                return not_written(&error);
+                return log_failure(&error);
             }
         }
     }
@@ -59,7 +59,7 @@ impl Events {
             secondary: None,
         };
         if let Err(error) = self.recorder.publish(&event, &self.lease().await).await {
-            not_written(&error);
+            log_failure(&error);
         }
     }
 
@@ -73,8 +73,8 @@ impl Events {
     }
 }
 
-fn not_written(error: &kube::Error) {
-    if namespace_ends(error) {
+fn log_failure(error: &kube::Error) {
+    if is_namespace_terminating(error) {
         debug!(error = error_text(error), "an Event can't be written");
     } else {
         warn!(error = error_text(error), "an Event can't be written");
@@ -82,7 +82,7 @@ fn not_written(error: &kube::Error) {
 }
 
 fn shortened(note: &str) -> String {
-    note[..note.floor_char_boundary(LONGEST_NOTE)].to_owned()
+    note[..note.floor_char_boundary(MAX_NOTE_BYTES)].to_owned()
 }
 
 fn event(condition: &Condition) -> Event {

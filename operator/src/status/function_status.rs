@@ -61,9 +61,9 @@ fn finding(condition: &Condition) -> Option<Finding> {
 fn condition(finding: Finding, generation: Option<i64>, before: &[Condition], now: Timestamp) -> Condition {
     let Finding { r#type, status, reason, message } = finding;
     let (r#type, status) = (r#type.to_string(), status.to_string());
-    let unturned = before.iter().find(|old| old.type_ == r#type && old.status == status);
+    let unchanged = before.iter().find(|old| old.type_ == r#type && old.status == status);
     Condition {
-        last_transition_time: unturned.map_or(Time(now), |old| old.last_transition_time.clone()),
+        last_transition_time: unchanged.map_or(Time(now), |old| old.last_transition_time.clone()),
         type_: r#type,
         status,
         reason: reason.to_string(),
@@ -88,25 +88,25 @@ pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Chang
     if before == Some(after) {
         return Change::None;
     }
-    let wordless = |status: &FunctionStatus| {
+    let without_messages = |status: &FunctionStatus| {
         let mut status = status.clone();
         status.conditions.iter_mut().for_each(|condition| condition.message.clear());
         status
     };
-    if before.is_some_and(|before| wordless(before) == wordless(after)) {
+    if before.is_some_and(|before| without_messages(before) == without_messages(after)) {
         return Change::Messages;
     }
     let before = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
-    let news = after.conditions.iter().filter(|new| {
+    let changed = after.conditions.iter().filter(|new| {
         let old = before.iter().find(|old| old.type_ == new.type_);
-        is_news(old, new, &after.conditions)
+        deserves_event(old, new, &after.conditions)
     });
-    Change::Conditions(news.cloned().collect())
+    Change::Conditions(changed.cloned().collect())
 }
 
-/// Whether a condition's change deserves an Event. The steps of a normal start or rollout do not, so that people read
-/// those that remain.
-fn is_news(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool {
+/// Whether a condition's change deserves an Event. The steps of a normal start or rollout do not, so that the
+/// remaining Events get attention.
+fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool {
     if old.is_some_and(|old| old.status == new.status && old.reason == new.reason) {
         return false;
     }
@@ -121,8 +121,8 @@ fn is_news(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool 
         "False" if has_type(ConditionType::UpToDate) => {
             // The condition that causes it has an Event already.
             let mut others = all.iter().filter(|other| other.type_ != new.type_ && !repeats(other));
-            let told = others.any(|other| other.reason == new.reason);
-            is_fault(new) && !told
+            let is_reported = others.any(|other| other.reason == new.reason);
+            is_fault(new) && !is_reported
         }
         "False" => is_fault(new),
         // Unknown: an Event only if the condition was True or a fault before, and new sidecars have not just started.

@@ -110,9 +110,9 @@ impl StatusWriter {
 
     /// Writes the status of a function that can't be deserialized: its schema has changed. A failure is only logged.
     pub async fn write_invalid(&self, reference: &FunctionRef, invalid: &InvalidObject) {
-        warn!(function = %reference, error = invalid.error, "this function can't be understood, and is left as it is");
+        warn!(function = %reference, error = invalid.error, "this function can't be parsed and is left unchanged");
         let message = format!(
-            "the operator can't understand this function, which was stored under other rules: {}; write it anew",
+            "the operator can't parse this function, which was stored under another version's schema: {}; apply it again",
             invalid.error
         );
         let condition = |r#type: &str| {
@@ -135,7 +135,7 @@ impl StatusWriter {
         let api: Api<DynamicObject> = Api::namespaced_with(self.client.clone(), &reference.namespace, &resource);
         let params = PatchParams::apply(MANAGER).force();
         if let Err(error) = api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
-            warn!(function = %reference, error = error_text(&error), "nor can its status be written");
+            warn!(function = %reference, error = error_text(&error), "its status can't be written either");
         }
     }
 

@@ -60,7 +60,7 @@ fn role(spec: &DestinationFunctionSpec, namespace: &str, platform: &Platform) ->
         return Ok(());
     }
     let message = format!(
-        "roleArn \"{}\" is not one that the platform gives the namespace {namespace} ({}); \
+        "roleArn \"{}\" is not among the roles that the platform grants to the namespace {namespace} ({}); \
          ask the platform's owner for the role, or name another",
         spec.role_arn,
         platform.policy.roles(namespace)
@@ -168,11 +168,11 @@ mod tests {
     ";
 
     /// Checks a function with these fields in its spec.
-    fn judged(fields: &Value) -> Result<(), Refusal> {
-        judged_by(&serde_yaml::from_str(PLATFORM).unwrap(), fields)
+    fn checked(fields: &Value) -> Result<(), Refusal> {
+        checked_by(&serde_yaml::from_str(PLATFORM).unwrap(), fields)
     }
 
-    fn judged_by(platform: &Platform, fields: &Value) -> Result<(), Refusal> {
+    fn checked_by(platform: &Platform, fields: &Value) -> Result<(), Refusal> {
         check(&function(fields), platform)
     }
 
@@ -213,7 +213,7 @@ mod tests {
             // A request above the default limit raises it.
             json!({"resources": {"requests": {"memory": "512Mi"}}, "delivery": large_batches()}),
         ] {
-            assert_eq!(judged(&fields), Ok(()), "{fields}");
+            assert_eq!(checked(&fields), Ok(()), "{fields}");
         }
     }
 
@@ -227,7 +227,7 @@ mod tests {
         let other = json!({"roleArn": "arn:aws:iam::123456789012:role/other"});
         let audited = |platform: &Value, fields: &Value| {
             let platform: Platform = serde_json::from_value(platform.clone()).unwrap();
-            (judged_by(&platform, fields), audit(&function(fields), &platform).map_err(|refusal| refusal.reason))
+            (checked_by(&platform, fields), audit(&function(fields), &platform).map_err(|refusal| refusal.reason))
         };
         assert!(matches!(audited(&platform, &other), (Err(_), Ok(()))));
         platform["policy"]["grantsMode"] = json!("Audit");
@@ -241,7 +241,7 @@ mod tests {
     fn without_any_limit_nothing_is_too_large() {
         let mut platform: Platform = serde_yaml::from_str(PLATFORM).unwrap();
         platform.sidecar.resources.limits = None;
-        assert_eq!(judged_by(&platform, &json!({"delivery": large_batches()})), Ok(()));
+        assert_eq!(checked_by(&platform, &json!({"delivery": large_batches()})), Ok(()));
     }
 
     #[test]
@@ -252,7 +252,7 @@ mod tests {
                 json!({"roleArn": "arn:aws:iam::123456789012:role/other"}),
                 RoleNotAllowed,
                 RefusalEffect::Stop,
-                "role/other\" is not one that the platform gives the namespace shop (arn:aws:iam::123456789012:role/shop-*)",
+                "role/other\" is not among the roles that the platform grants to the namespace shop (arn:aws:iam::123456789012:role/shop-*)",
             ),
             (
                 json!({"sessionName": "bank.payments"}),
@@ -306,7 +306,7 @@ mod tests {
                 "sts.endpoint",
             ),
         ] {
-            let refusal = judged(&fields).unwrap_err();
+            let refusal = checked(&fields).unwrap_err();
             assert_eq!((refusal.reason, refusal.effect), (reason, effect), "{fields}");
             assert!(refusal.message.contains(part), "{}", refusal.message);
         }

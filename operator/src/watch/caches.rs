@@ -18,7 +18,7 @@ use tokio::sync::{mpsc, watch};
 
 use super::grouped::{Feeder, Grouped};
 use super::{listener, prune};
-use crate::function::{FunctionRef, Guarded};
+use crate::function::{FunctionRef, GuardedFunction};
 use crate::names::{MANAGER, label};
 
 /// The namespaces in which one controller reconciles functions.
@@ -56,7 +56,7 @@ impl Scope {
 #[derive(Clone, Debug)]
 pub struct Caches {
     /// All functions of the scope.
-    pub functions: Store<Guarded>,
+    pub functions: Store<GuardedFunction>,
     /// The functions' Deployments.
     pub deployments: Store<Deployment>,
     /// The functions' Services.
@@ -127,16 +127,16 @@ struct CacheBuilder<'a> {
     any: watcher::Config,
     ours: watcher::Config,
     triggers: &'a mpsc::UnboundedSender<FunctionRef>,
-    functions: Option<Store<Guarded>>,
+    functions: Option<Store<GuardedFunction>>,
     watches: Vec<BoxFuture<'static, ()>>,
     complete: Vec<watch::Receiver<bool>>,
 }
 
 impl CacheBuilder<'_> {
-    fn functions(&mut self) -> Store<Guarded> {
-        let (reader, mut writer) = store::<Guarded>();
+    fn functions(&mut self) -> Store<GuardedFunction> {
+        let (reader, mut writer) = store::<GuardedFunction>();
         let (config, functions, triggers) = (self.any.clone(), reader.clone(), self.triggers.clone());
-        let keep = move |event: &Event<Guarded>| {
+        let keep = move |event: &Event<GuardedFunction>| {
             let before = if matches!(event, Event::InitDone) { functions.state() } else { Vec::new() };
             writer.apply_watcher_event(event);
             // No event reports a function that was deleted while the watch was down; its state must be dropped all the

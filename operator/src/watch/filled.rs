@@ -8,7 +8,7 @@ use serde_json::Value;
 use super::caches::Caches;
 use super::grouped::{Feeder, Grouped};
 use super::prune;
-use crate::function::Guarded;
+use crate::function::GuardedFunction;
 use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
@@ -20,7 +20,7 @@ use serde::de::DeserializeOwned;
 pub struct FilledCaches {
     /// The caches.
     pub caches: Caches,
-    functions: Writer<Guarded>,
+    functions: Writer<GuardedFunction>,
     deployments: Writer<Deployment>,
     services: Writer<Service>,
     service_accounts: Writer<ServiceAccount>,

@@ -13,20 +13,20 @@ use tracing::{info, warn};
 
 use crate::api_error::watch_error_text;
 
-/// The pause after a failure, doubled each time. The longest is well below the client's own timeouts, into
-/// which a request that isn't polled meanwhile could run.
-const FIRST_PAUSE: Duration = Duration::from_millis(200);
-const LONGEST_PAUSE: Duration = Duration::from_secs(5);
+/// The delay after a failure, doubled each time. The longest is well below the client's own timeouts, which
+/// could expire for a request that isn't polled meanwhile.
+const INITIAL_RETRY_DELAY: Duration = Duration::from_millis(200);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(5);
 
-/// Passes every event to `take`, and retries failures with backoff and jitter.
-pub async fn listen<K>(api: Api<K>, config: watcher::Config, mut take: impl FnMut(Event<K>))
+/// Passes every event to `handle`, and retries failures with backoff and jitter.
+pub async fn listen<K>(api: Api<K>, config: watcher::Config, mut handle: impl FnMut(Event<K>))
 where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + 'static,
 {
     let kind = K::kind(&());
     let events = watcher(api, config);
     pin_mut!(events);
-    let mut pause = FIRST_PAUSE;
+    let mut delay = INITIAL_RETRY_DELAY;
     let mut failing = false;
     while let Some(event) = events.next().await {
         match event {
@@ -36,17 +36,17 @@ where
                     if failing {
                         info!(%kind, "the watch works again");
                     }
-                    (pause, failing) = (FIRST_PAUSE, false);
+                    (delay, failing) = (INITIAL_RETRY_DELAY, false);
                 }
-                take(event);
+                handle(event);
             }
             Err(error) => {
                 if !failing {
-                    warn!(%kind, error = watch_error_text(&error), "the watch failed; it is tried again until it succeeds");
+                    warn!(%kind, error = watch_error_text(&error), "the watch failed; it is retried until it succeeds");
                 }
                 failing = true;
-                sleep(pause.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
-                pause = (pause * 2).min(LONGEST_PAUSE);
+                sleep(delay.mul_f64(0.5 + 0.5 * fastrand::f64())).await;
+                delay = (delay * 2).min(MAX_RETRY_DELAY);
             }
         }
     }

@@ -139,7 +139,7 @@ async fn added_containers_are_removed() {
         })
         .await;
     }
-    assert!(operator.has_logged("what somebody else added is removed"));
+    assert!(operator.has_logged("removing parts that others added"));
 }
 
 #[tokio::test]

@@ -48,7 +48,7 @@ fn children_equal_the_generated_files() {
         let file = std::fs::read_to_string(&path).unwrap_or_default();
         assert!(
             printed == file,
-            "{} is not current; look at: UPDATE=1 cargo test --workspace --lib build",
+            "{} is not current; to update it, run: UPDATE=1 cargo test --workspace --lib build",
             path.display()
         );
     }
@@ -58,7 +58,7 @@ fn children_equal_the_generated_files() {
 fn the_config_map_holds_a_valid_configuration() {
     let (function, platform) = read(LARGE);
     let children = children(&function, &platform, None);
-    let text = &children.config_map.data.unwrap()[config_map::FILE];
+    let text = &children.config_map.data.unwrap()[config_map::CONFIG_FILE];
     let config: SidecarConfig = serde_yaml::from_str(text).unwrap();
     assert_eq!(config.spec.role_arn, function.spec.role_arn);
     assert_eq!(config.config_hash, children.config_hash);
@@ -73,7 +73,7 @@ fn configurations_of_different_generations_are_equal() {
         function.metadata.generation = Some(99);
         assert_ne!(before.data, map(&function).data);
         assert!(holds(&before, &map(&function)));
-        let file = before.data.clone().unwrap().remove(config_map::FILE).unwrap();
+        let file = before.data.clone().unwrap().remove(config_map::CONFIG_FILE).unwrap();
         let with = |data: &[(&str, &str)]| {
             let data = data.iter().map(|(name, text)| ((*name).to_owned(), (*text).to_owned())).collect();
             ConfigMap { data: Some(data), ..before.clone() }
@@ -82,9 +82,9 @@ fn configurations_of_different_generations_are_equal() {
         assert_ne!(forged, file);
         for other in [
             ConfigMap { data: None, ..before.clone() },
-            with(&[(config_map::FILE, &forged)]),
-            with(&[(config_map::FILE, "nonsense")]),
-            with(&[(config_map::FILE, &file), ("more", "")]),
+            with(&[(config_map::CONFIG_FILE, &forged)]),
+            with(&[(config_map::CONFIG_FILE, "nonsense")]),
+            with(&[(config_map::CONFIG_FILE, &file), ("more", "")]),
         ] {
             assert!(!holds(&other, &before), "{:?}", other.data);
         }
@@ -216,7 +216,7 @@ fn a_network_policy_is_widened_for_old_sidecars_but_not_by_old_platform_rules() 
     assert_ne!(rolling.annotations()[annotation::APPLIED], after.annotations()[annotation::APPLIED]);
     let text = serde_yaml::to_string(&rules(&rolling)).unwrap();
     assert!(text.contains("9000") && text.contains("169.254.170.23"), "{text}");
-    assert!(!text.contains("8125"), "the platform's own change is not waited with: {text}");
+    assert!(!text.contains("8125"), "the platform's own change applies immediately: {text}");
     assert!(rules(&after).iter().all(|rule| rules(&rolling).contains(rule)));
     // Another reconcile doesn't change it; the complete rollout narrows it.
     assert_eq!(while_rolling(&after, &rolling), rolling);

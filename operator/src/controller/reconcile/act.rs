@@ -18,8 +18,8 @@ use crate::build::{self, Children};
 use crate::controller::rollouts::{self, Consequences, Roll};
 use crate::observe::Observed;
 
-/// How many of the failed functions the Event about a halted rollout names.
-const NAMED: usize = 5;
+/// Maximum number of failed functions that the Event about a halted rollout names.
+const MAX_NAMED_FUNCTIONS: usize = 5;
 
 /// Applies, stops or leaves the children, and records the result in `observed`.
 pub(super) async fn act(
@@ -47,11 +47,11 @@ pub(super) async fn act(
     };
     let (decision, consequences) = context.rollouts.decide(&reference, roll);
     act_on(consequences, context).await;
-    let at_once = demands::must_be_met_now(observed, children, &reference, context).then(|| {
-        let deployment = build::rolled_at_once(&children.deployment);
+    let immediate = demands::must_be_met_now(observed, children, &reference, context).then(|| {
+        let deployment = build::rolled_immediately(&children.deployment);
         Children { deployment, ..children.clone() }
     });
-    let wanted = at_once.as_ref().unwrap_or(children);
+    let wanted = immediate.as_ref().unwrap_or(children);
     let live = live.map(Arc::as_ref);
     let done = apply_children(function, wanted, live, &decision, &reference, context).await;
     if done.is_err() {
@@ -68,12 +68,12 @@ pub(super) async fn act(
 pub(super) async fn act_on(consequences: Consequences, context: &Context) {
     context.metrics.rollouts(context.rollouts.counts());
     if let Some(failed) = consequences.halted_by {
-        let names: Vec<_> = failed.iter().take(NAMED).map(ToString::to_string).collect();
+        let names: Vec<_> = failed.iter().take(MAX_NAMED_FUNCTIONS).map(ToString::to_string).collect();
         let message = format!(
             "the rollout of the platform's sidecar is halted, since {} functions failed (kubectl describe says why): {}{}",
             failed.len(),
             names.join(", "),
-            if failed.len() > NAMED { ", …" } else { "" }
+            if failed.len() > MAX_NAMED_FUNCTIONS { ", …" } else { "" }
         );
         error!(failed = failed.len(), "{message}");
         context.events.publish_for_platform("RolloutHalted", message).await;

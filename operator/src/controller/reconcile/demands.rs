@@ -33,7 +33,7 @@ fn falls_short(children: &Children, reference: &FunctionRef, context: &Context) 
     let Some(demanded) = context.platform.policy.demanded_external_id_prefix(&reference.namespace) else {
         return false;
     };
-    context.caches.pods.of(reference).iter().filter(|pod| observe::goes_on(pod)).any(|pod| {
+    context.caches.pods.of(reference).iter().filter(|pod| observe::is_active(pod)).any(|pod| {
         let Some(hash) = pod.labels().get(label::CONFIG).filter(|hash| **hash != children.config_hash) else {
             return false;
         };

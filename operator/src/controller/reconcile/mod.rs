@@ -22,13 +22,13 @@ use tributary_crds::conditions::Reason;
 use self::act::{act, act_on};
 use self::observation::observe;
 use self::plan::{ChildrenAction, live_deployment, plan};
-use crate::api_error::{api_reason, error_text, namespace_ends};
+use crate::api_error::{api_reason, error_text, is_namespace_terminating};
 use crate::apply::{Applier, ApplyError};
 use crate::controller::backoff::Backoff;
 use crate::controller::rivals::{Rival, Rivals};
 use crate::controller::rollouts::{RequeueRequests, Rollouts};
 use crate::finding::Problem;
-use crate::function::{FunctionRef, Guarded};
+use crate::function::{FunctionRef, GuardedFunction};
 use crate::metrics::Metrics;
 use crate::observe::Reports;
 use crate::platform::Platform;
@@ -37,13 +37,13 @@ use crate::status::events::Events;
 use crate::status::writer::StatusWriter;
 use crate::watch::Caches;
 
-/// How long one reconcile may take: the client's own timeouts are far longer.
-const LONGEST: Duration = Duration::from_secs(30);
-/// How long at most until a function is reconciled again without a change.
-const RESYNC: Duration = Duration::from_secs(30 * 60);
+/// Maximum duration of one reconcile; the client's own timeouts are far longer.
+const MAX_RECONCILE_DURATION: Duration = Duration::from_secs(30);
+/// Maximum time until a function is reconciled again without a change, shortened by up to a quarter.
+const RESYNC_INTERVAL: Duration = Duration::from_secs(30 * 60);
 
-/// How often a reconcile checks whether stopped sidecars are gone.
-const STOPPING: Duration = Duration::from_secs(2);
+/// How often a reconcile checks whether stopped sidecars have ended.
+const STOP_POLL_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The dependencies of a reconcile, one set per scope.
 pub struct Context {
@@ -81,7 +81,7 @@ pub enum ReconcileError {
     #[error("the status can't be written: {}", error_text(.0))]
     Status(#[source] kube::Error),
     /// The reconcile exceeded its time limit.
-    #[error("it took longer than {LONGEST:?}")]
+    #[error("it took longer than {MAX_RECONCILE_DURATION:?}")]
     Timeout,
 }
 
@@ -99,8 +99,8 @@ impl ReconcileError {
 ///
 /// # Errors
 /// When a child or the status could not be written, or the time limit was exceeded.
-pub async fn reconcile(function: Arc<Guarded>, context: Arc<Context>) -> Result<Action, ReconcileError> {
-    let (reference, begun) = (FunctionRef::of(&*function), Instant::now());
+pub async fn reconcile(function: Arc<GuardedFunction>, context: Arc<Context>) -> Result<Action, ReconcileError> {
+    let (reference, start) = (FunctionRef::of(&*function), Instant::now());
     let work = async {
         match &function.0 {
             Ok(function) => reconcile_function(function, &reference, &context).await,
@@ -110,8 +110,8 @@ pub async fn reconcile(function: Arc<Guarded>, context: Arc<Context>) -> Result<
             }
         }
     };
-    let result = tokio::time::timeout(LONGEST, work).await.unwrap_or(Err(ReconcileError::Timeout));
-    context.metrics.reconciled(begun.elapsed());
+    let result = tokio::time::timeout(MAX_RECONCILE_DURATION, work).await.unwrap_or(Err(ReconcileError::Timeout));
+    context.metrics.reconciled(start.elapsed());
     if result.is_ok() {
         context.backoff.reset(&reference);
     }
@@ -121,7 +121,7 @@ pub async fn reconcile(function: Arc<Guarded>, context: Arc<Context>) -> Result<
 /// Logs and counts a failed reconcile, and requeues the function after its backoff.
 // kube prescribes the signature.
 #[allow(clippy::needless_pass_by_value)]
-pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Context>) -> Action {
+pub fn retry(function: Arc<GuardedFunction>, error: &ReconcileError, context: Arc<Context>) -> Action {
     let reference = FunctionRef::of(&*function);
     context.metrics.reconcile_error(error.reason());
     // A name clash is retried too: no watch reports that someone else's object is gone.
@@ -133,9 +133,9 @@ pub fn retry(function: Arc<Guarded>, error: &ReconcileError, context: Arc<Contex
         }
         // The function is about to be deleted with its namespace.
         ReconcileError::Child(ApplyError::Api { source, .. }) | ReconcileError::Status(source)
-            if namespace_ends(source) =>
+            if is_namespace_terminating(source) =>
         {
-            debug!(function = %reference, %error, ?pause, "the namespace ends");
+            debug!(function = %reference, %error, ?pause, "the namespace is being deleted");
         }
         _ => warn!(function = %reference, %error, ?pause, "reconciling a function failed"),
     }
@@ -156,7 +156,7 @@ trait MetaGeneration {
     fn meta_generation(&self) -> Option<i64>;
 }
 
-impl MetaGeneration for Guarded {
+impl MetaGeneration for GuardedFunction {
     fn meta_generation(&self) -> Option<i64> {
         kube::Resource::meta(self).generation
     }
@@ -189,16 +189,16 @@ async fn reconcile_function(
         let recorded = status.as_ref().and_then(|status| status.defaulted_replicas);
         observed.defaulted_replicas = observed.defaulted_replicas.and(recorded);
     }
-    if let Some(Rival { message, is_news, .. }) = &rival {
+    if let Some(Rival { message, is_first_report, .. }) = &rival {
         let reason = Reason::RivalOperator;
-        if *is_news {
+        if *is_first_report {
             // If the rival has written this into the status already, the status writer logs nothing.
             warn!(function = %reference, %reason, "{message}");
         }
         observed.problem = Some(Problem { reason, message: message.clone() });
     }
-    // Beside a rival, write the status once: both writing in turn is what must end.
-    let written = if rival.as_ref().is_none_or(|rival| rival.is_news) {
+    // With a rival, write the status only once, so that the two operators don't overwrite each other's status forever.
+    let written = if rival.as_ref().is_none_or(|rival| rival.is_first_report) {
         let selector = plan.children.meta.selector_text();
         context.status_writer.write(function, reference, &observed, selector, status.as_ref()).await
     } else {
@@ -206,14 +206,14 @@ async fn reconcile_function(
     };
     context.metrics.function(reference, &conditions::conditions(&observed));
     done?;
-    let again = written.map_err(ReconcileError::Status)?;
+    let retry_after = written.map_err(ReconcileError::Status)?;
     if let Some(rival) = rival {
         return Ok(Action::requeue(rival.pause));
     }
     if plan.action == ChildrenAction::Stop && !observed.stopped {
         // No watch may report it: the Deployment could have lost its labels.
-        return Ok(Action::requeue(STOPPING));
+        return Ok(Action::requeue(STOP_POLL_INTERVAL));
     }
     // Jitter, so that functions reconciled together are not reconciled together again.
-    Ok(Action::requeue(again.unwrap_or_else(|| RESYNC.mul_f64(0.75 + 0.25 * fastrand::f64()))))
+    Ok(Action::requeue(retry_after.unwrap_or_else(|| RESYNC_INTERVAL.mul_f64(0.75 + 0.25 * fastrand::f64()))))
 }

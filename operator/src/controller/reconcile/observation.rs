@@ -69,7 +69,7 @@ fn pods(reference: &FunctionRef, context: &Context, which: impl Fn(&Pod) -> bool
 
 /// The ready pods of other configurations.
 fn pods_before(config_hash: &str, reference: &FunctionRef, context: &Context) -> Vec<observe::Pod> {
-    let others = |pod: &Pod| observe::goes_on(pod) && !observe::is_current(pod, config_hash);
+    let others = |pod: &Pod| observe::is_active(pod) && !observe::is_current(pod, config_hash);
     let mut pods = pods(reference, context, others);
     pods.retain(|pod| pod.ready);
     pods

@@ -97,7 +97,7 @@ impl Rollouts {
         let mut state = self.lock();
         if let Some(cause) = status.and_then(recorded_failure) {
             state.failed.insert(function.clone(), cause);
-        } else if takes_events(live) && !is_complete(live) && !rollout(live, live).stuck {
+        } else if serves_events(live) && !is_complete(live) && !rollout(live, live).stuck {
             state.rolling.insert(function.clone());
         }
     }
@@ -107,10 +107,10 @@ impl Rollouts {
     pub fn decide(&self, function: &FunctionRef, roll: Roll<'_>) -> (RolloutDecision, Consequences) {
         let mut decision = RolloutDecision::Proceed;
         let consequences = self.change(|state| {
-            decision = if is_platforms_roll(&roll) {
+            decision = if is_caused_by_platform(&roll) {
                 self.begin(state, function, &roll)
             } else {
-                go_on(state, function, &roll)
+                continue_rollout(state, function, &roll)
             };
         });
         (decision, consequences)
@@ -119,7 +119,7 @@ impl Rollouts {
     /// Frees the slot after a failed write, if the rollout has not begun: others need not wait for it.
     pub fn denied(&self, function: &FunctionRef, roll: Roll<'_>) -> Consequences {
         self.change(|state| {
-            if is_platforms_roll(&roll) {
+            if is_caused_by_platform(&roll) {
                 state.rolling.remove(function);
             }
         })
@@ -156,7 +156,7 @@ impl Rollouts {
         // A recorded failure was that of an earlier template.
         state.failed.remove(function);
         let has_slot = state.rolling.contains(function);
-        let needs_slot = |live: &&Arc<Deployment>| roll.is_healthy && takes_events(live) && !is_urgent(roll);
+        let needs_slot = |live: &&Arc<Deployment>| roll.is_healthy && serves_events(live) && !is_urgent(roll);
         if let Some(live) = roll.live.filter(needs_slot).filter(|_| !has_slot) {
             let failures = state.failures();
             let waits = if failures >= self.max_failed {
@@ -210,7 +210,7 @@ impl Rollouts {
 }
 
 /// Decides for a function that needs no new slot: the platform's template is written, or its owner changes it too.
-fn go_on(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> RolloutDecision {
+fn continue_rollout(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) -> RolloutDecision {
     state.waiting.remove(function);
     let Some(live) = roll.live.filter(|live| !is_complete(live)) else {
         state.rolling.remove(function);
@@ -263,8 +263,8 @@ fn recorded(status: &FunctionStatus) -> impl Iterator<Item = Finding> {
     function_status::recorded(status, status.observed_generation).into_iter()
 }
 
-/// Whether the pod template would change, but nothing that the function's owner decides.
-fn is_platforms_roll(roll: &Roll<'_>) -> bool {
+/// Whether the pod template would change, but no part that the function's owner decides.
+fn is_caused_by_platform(roll: &Roll<'_>) -> bool {
     differs(roll, annotation::TEMPLATE) && !differs(roll, annotation::FUNCTION)
 }
 
@@ -278,6 +278,6 @@ fn differs(roll: &Roll<'_>, name: &str) -> bool {
     roll.live.is_some_and(|live| live.annotations().get(name) != roll.desired.annotations().get(name))
 }
 
-fn takes_events(deployment: &Deployment) -> bool {
+fn serves_events(deployment: &Deployment) -> bool {
     deployment.status.as_ref().and_then(|status| status.available_replicas).unwrap_or_default() > 0
 }

@@ -98,7 +98,11 @@ fn a_failed_rollout_frees_its_slot_until_too_many_have_failed() {
     assert_eq!(rollouts.decide(&b, healthy(&old, &new)).0, RolloutDecision::Proceed);
     assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Wait(1));
     let (decision, consequences) = rollouts.decide(&b, healthy(&stuck, &new));
-    assert_eq!((decision, consequences.requeue), (RolloutDecision::Failed, vec![c.clone()]), "who waits is to say why");
+    assert_eq!(
+        (decision, consequences.requeue),
+        (RolloutDecision::Failed, vec![c.clone()]),
+        "waiting functions must report the halt"
+    );
     assert_eq!(consequences.halted_by, Some(vec![a.clone(), b.clone()]));
     assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Halted(2));
     assert_eq!(rollouts.counts(), RolloutCounts { rolling: 0, waiting: 1, failed: 2, halted: true });
@@ -189,7 +193,7 @@ fn rollouts_that_fail_by_the_function_count_once_per_namespace() {
     };
     assert!((0..10).all(|i| !fail("tenant", &format!("f-{i}"))), "no tenant stops the rollout");
     assert!(!fail("another", "f"));
-    assert!(fail("a-third", "f"), "what fails everywhere is the platform's");
+    assert!(fail("a-third", "f"), "a failure in every namespace is the platform's");
 }
 
 #[test]
@@ -254,7 +258,7 @@ fn health_is_read_from_the_status() {
 #[derive(Clone, Copy, Debug)]
 enum Step {
     /// It is reconciled.
-    Look,
+    Reconcile,
     /// Its new pods become ready, if it rolls.
     Succeed,
     /// Its rollout exceeds the progress deadline, if it rolls.
@@ -267,7 +271,7 @@ proptest! {
     #[test]
     fn no_more_functions_roll_or_fail_than_the_platform_allows(
         steps in prop::collection::vec(
-            (0..20_usize, prop::sample::select(vec![Step::Look, Step::Look, Step::Look, Step::Succeed, Step::Fail, Step::Delete])),
+            (0..20_usize, prop::sample::select(vec![Step::Reconcile, Step::Reconcile, Step::Reconcile, Step::Succeed, Step::Fail, Step::Delete])),
             0..400,
         ),
         max_concurrent in 1..6_usize,

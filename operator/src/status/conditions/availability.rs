@@ -7,19 +7,20 @@ use crate::observe::{Observed, Pod, Rollout, SidecarAnswer};
 
 /// SidecarAvailable, for sidecars of any configuration.
 pub fn condition(observed: &Observed) -> Finding {
-    let say = |status, reason, message: String| Finding::new(ConditionType::SidecarAvailable, status, reason, message);
-    let problem = |problem: &Problem| say(ConditionStatus::False, problem.reason, problem.message.clone());
+    let finding =
+        |status, reason, message: String| Finding::new(ConditionType::SidecarAvailable, status, reason, message);
+    let problem = |problem: &Problem| finding(ConditionStatus::False, problem.reason, problem.message.clone());
     // A child that can't be written doesn't stop the sidecars that serve.
     if let Some(found) = observed.problem.as_ref().filter(|_| observed.serving().is_empty()) {
         return problem(found);
     }
     let Some(rollout) = &observed.rollout else {
         let (reason, message) = no_deployment(observed);
-        return say(ConditionStatus::False, reason, message.to_owned());
+        return finding(ConditionStatus::False, reason, message.to_owned());
     };
     if rollout.wanted == 0 {
-        let message = "spec.replicas is 0: no sidecar takes events; scale the function up".to_owned();
-        return say(ConditionStatus::False, Reason::NoReplicas, message);
+        let message = "spec.replicas is 0: no sidecar accepts events; scale the function up".to_owned();
+        return finding(ConditionStatus::False, Reason::NoReplicas, message);
     }
     let serving = observed.serving();
     if serving.is_empty() {
@@ -28,7 +29,7 @@ pub fn condition(observed: &Observed) -> Finding {
             return problem(found);
         }
         let reason = if rollout.stuck { Reason::ProgressDeadlineExceeded } else { Reason::Progressing };
-        return say(ConditionStatus::False, reason, progress(rollout));
+        return finding(ConditionStatus::False, reason, progress(rollout));
     }
     let standing = observed.standing(ConditionType::SidecarAvailable);
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::SidecarUnreachable) {
@@ -36,16 +37,16 @@ pub fn condition(observed: &Observed) -> Finding {
     }
     // A problem of a ready pod is a recent OOM kill, which may recur.
     if let Some(found) = serving.iter().find_map(|pod| pod.problem.as_ref()) {
-        return say(ConditionStatus::True, found.reason, found.message.clone());
+        return finding(ConditionStatus::True, found.reason, found.message.clone());
     }
-    if let Some(why) = nobody_answers(&serving) {
+    if let Some(why) = poll_failure(&serving) {
         let message = format!(
-            "no sidecar answers the operator at port 8081 ({why}); a NetworkPolicy may keep it away. Events may be \
-             stored all the same"
+            "no sidecar answers the operator at port 8081 ({why}); a NetworkPolicy may block it. Events may still \
+             be stored"
         );
-        return say(ConditionStatus::Unknown, Reason::SidecarUnreachable, message);
+        return finding(ConditionStatus::Unknown, Reason::SidecarUnreachable, message);
     }
-    say(ConditionStatus::True, Reason::Ok, running(serving.len(), rollout))
+    finding(ConditionStatus::True, Reason::Ok, running(serving.len(), rollout))
 }
 
 pub(super) fn count_ready(pods: &[Pod]) -> i32 {
@@ -62,8 +63,10 @@ pub(super) fn first_problem(pods: &[Pod]) -> Option<&Problem> {
 fn no_deployment(observed: &Observed) -> (Reason, &'static str) {
     match &observed.refusal {
         Some(refusal) => (refusal.reason, "there are no sidecars: see the condition Accepted"),
-        None if observed.paused => (Reason::Paused, "there are no sidecars, and spec.paused keeps new ones back"),
-        None => (Reason::Progressing, "the sidecars are being made"),
+        None if observed.paused => {
+            (Reason::Paused, "there are no sidecars, and none are created while spec.paused is true")
+        }
+        None => (Reason::Progressing, "the sidecars are being created"),
     }
 }
 
@@ -86,12 +89,12 @@ fn running(ready: usize, rollout: &Rollout) -> String {
 }
 
 /// Why polling failed, if it failed for all of these pods.
-fn nobody_answers<'a>(pods: &[&'a Pod]) -> Option<&'a str> {
+fn poll_failure<'a>(pods: &[&'a Pod]) -> Option<&'a str> {
     let mut why = None;
     for pod in pods {
         match &pod.answer {
             SidecarAnswer::Status(_) | SidecarAnswer::NotAsked | SidecarAnswer::Awaited => return None,
-            SidecarAnswer::Failed(said) => why = why.or(Some(said.as_str())),
+            SidecarAnswer::Failed(cause) => why = why.or(Some(cause.as_str())),
         }
     }
     why

@@ -13,11 +13,11 @@ pub fn conditions(others: &[Finding]) -> [Finding; 2] {
     let is_stuck = |finding: &&Finding| !finding.reason.is_progress() && !finding.reason.is_wanted();
     let stuck = others.iter().filter(not).find(is_stuck);
     // Waiting for the platform's rollout does not count: the function's owner doesn't wait for it.
-    let is_under_way = |finding: &&Finding| matches!(finding.reason, Reason::Pending | Reason::Progressing);
-    let under_way = others.iter().filter(not).find(is_under_way).filter(|_| stuck.is_none());
+    let is_in_progress = |finding: &&Finding| matches!(finding.reason, Reason::Pending | Reason::Progressing);
+    let in_progress = others.iter().filter(not).find(is_in_progress).filter(|_| stuck.is_none());
     [
-        condition(ConditionType::Reconciling, under_way, "nothing is under way"),
-        condition(ConditionType::Stalled, stuck, "nothing keeps the function from what it asks for"),
+        condition(ConditionType::Reconciling, in_progress, "no change is in progress"),
+        condition(ConditionType::Stalled, stuck, "nothing keeps the function from its desired state"),
     ]
 }
 

@@ -21,7 +21,7 @@ use crate::validate::{Refusal, RefusalEffect};
 
 /// Whether a sidecar of the current configuration reports a condition as False for this reason.
 pub fn new_sidecar_fails_for(observed: &Observed, reason: Reason) -> bool {
-    sidecars::says(observed, ConditionStatus::False, reason).is_some()
+    sidecars::reported_message(observed, ConditionStatus::False, reason).is_some()
 }
 
 /// All conditions, in the order of [`ConditionType`].
@@ -49,7 +49,7 @@ fn accepted(observed: &Observed) -> Finding {
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::ExternalIdNotAllowed) {
         return standing.clone();
     }
-    if let Some(message) = sidecars::says(observed, ConditionStatus::False, Reason::ExternalIdNotAllowed) {
+    if let Some(message) = sidecars::reported_message(observed, ConditionStatus::False, Reason::ExternalIdNotAllowed) {
         return not(Reason::ExternalIdNotAllowed, message);
     }
     if let Some(clash) = observed.problem.as_ref().filter(|problem| problem.reason == Reason::NameClash) {
@@ -57,14 +57,13 @@ fn accepted(observed: &Observed) -> Finding {
     }
     let holds = |reason, message: &str| Finding::new(ConditionType::Accepted, ConditionStatus::True, reason, message);
     if let Some(Refusal { reason, message, .. }) = &observed.audited {
-        return holds(*reason, &format!("{message}. It goes on until the platform enforces its grants"));
+        return holds(*reason, &format!("{message}. Its sidecars keep running until the platform enforces its grants"));
     }
-    if let Some(message) = sidecars::says(observed, ConditionStatus::True, Reason::ExternalIdNotAllowed) {
+    if let Some(message) = sidecars::reported_message(observed, ConditionStatus::True, Reason::ExternalIdNotAllowed) {
         return holds(Reason::ExternalIdNotAllowed, message);
     }
     if observed.paused {
-        let message =
-            "spec.paused is true: what is changed of the function is not taken up, what the platform changes is";
+        let message = "spec.paused is true: changes to the function are not applied; changes by the platform are";
         return holds(Reason::Paused, message);
     }
     holds(Reason::Ok, "the platform allows this function")

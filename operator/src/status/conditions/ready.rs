@@ -47,11 +47,11 @@ fn of_kubernetes(others: &[Finding]) -> Vec<Finding> {
 /// All conditions as the ready sidecars report them. A sidecar that is starting, or fails to start, does not count
 /// against these.
 fn of_serving(others: &[Finding], serving: &[&Pod]) -> Vec<Finding> {
-    let said = |finding: &Finding| {
+    let reported = |finding: &Finding| {
         let statuses = serving.iter().filter_map(|pod| pod.status());
         sidecars::worst(finding.r#type, statuses).unwrap_or_else(|| finding.clone())
     };
-    others.iter().map(said).collect()
+    others.iter().map(reported).collect()
 }
 
 /// Ready as True, with the reason of the first condition that needs a person or, if there is none, of the first with

@@ -6,7 +6,7 @@ use crate::finding::Finding;
 use crate::observe::{Observed, Pod, SidecarAnswer};
 
 /// The conditions that sidecars report.
-const TYPES: [ConditionType; 5] = [
+const SIDECAR_CONDITIONS: [ConditionType; 5] = [
     ConditionType::ExternalIdAvailable,
     ConditionType::IngestConfigured,
     ConditionType::RoleAssumed,
@@ -16,7 +16,7 @@ const TYPES: [ConditionType; 5] = [
 
 /// The sidecars' conditions, one per type, also for types that no sidecar has reported yet.
 pub fn conditions(observed: &Observed) -> impl Iterator<Item = Finding> {
-    TYPES.into_iter().map(|r#type| condition(r#type, observed))
+    SIDECAR_CONDITIONS.into_iter().map(|r#type| condition(r#type, observed))
 }
 
 fn condition(r#type: ConditionType, observed: &Observed) -> Finding {
@@ -49,7 +49,7 @@ pub(super) fn worst<'a>(r#type: ConditionType, statuses: impl Iterator<Item = &'
 }
 
 /// The message of the first condition with this status and reason that a sidecar of the current configuration reports.
-pub fn says(observed: &Observed, status: ConditionStatus, reason: Reason) -> Option<&str> {
+pub fn reported_message(observed: &Observed, status: ConditionStatus, reason: Reason) -> Option<&str> {
     let mut conditions = statuses(observed).flat_map(|status| &status.conditions);
     let found = conditions.find(|condition| condition.status == status && condition.reason == reason);
     found.map(|condition| condition.message.as_str())

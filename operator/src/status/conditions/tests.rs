@@ -57,9 +57,9 @@ fn pod(name: &str, ready: bool) -> Pod {
 }
 
 /// The pod, with this report of a condition.
-fn saying(mut pod: Pod, r#type: ConditionType, status: ConditionStatus, reason: Reason) -> Pod {
-    let SidecarAnswer::Status(said) = &mut pod.answer else { panic!("it says nothing") };
-    let condition = said.conditions.iter_mut().find(|condition| condition.r#type == r#type).unwrap();
+fn reporting(mut pod: Pod, r#type: ConditionType, status: ConditionStatus, reason: Reason) -> Pod {
+    let SidecarAnswer::Status(reported) = &mut pod.answer else { panic!("it says nothing") };
+    let condition = reported.conditions.iter_mut().find(|condition| condition.r#type == r#type).unwrap();
     (condition.status, condition.reason) = (status, reason);
     condition.message = format!("{reason} says {}", pod.name);
     pod
@@ -114,19 +114,22 @@ fn every_condition_is_present_before_anything_is_known() {
 #[test]
 fn a_function_that_the_platform_forbids_is_not_accepted() {
     for reason in [Reason::RoleNotAllowed, Reason::EndpointNotAllowed] {
-        for (stopped, said) in [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")] {
+        for (stopped, reported) in
+            [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")]
+        {
             let refusal = Refusal { reason, message: "no".to_owned(), effect: RefusalEffect::Stop };
             let refused = with(|observed| (observed.refusal, observed.stopped) = (Some(refusal), stopped));
             assert_eq!(judged(&refused, ConditionType::Accepted), [(ConditionStatus::False, reason); 2]);
             assert_eq!(judged(&refused, ConditionType::UpToDate)[0], (ConditionStatus::False, reason));
-            assert_eq!(conditions(&refused)[1].message, said);
+            assert_eq!(conditions(&refused)[1].message, reported);
         }
     }
     let clash = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
     assert_eq!(judged(&clash, ConditionType::Accepted), [(ConditionStatus::False, Reason::NameClash); 2]);
     let prefix = with(|observed| {
-        let said = ConditionType::ExternalIdAvailable;
-        observed.pods = vec![saying(pod("a", false), said, ConditionStatus::False, Reason::ExternalIdNotAllowed)];
+        let reported = ConditionType::ExternalIdAvailable;
+        observed.pods =
+            vec![reporting(pod("a", false), reported, ConditionStatus::False, Reason::ExternalIdNotAllowed)];
     });
     assert_eq!(judged(&prefix, ConditionType::Accepted), [(ConditionStatus::False, Reason::ExternalIdNotAllowed); 2]);
 }
@@ -136,10 +139,10 @@ fn violations_of_audited_grants_are_reported_and_do_not_stop_the_function() {
     let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), effect: RefusalEffect::Stop };
     let audited = with(|observed| observed.audited = Some(refusal));
     assert_eq!(judged(&audited, ConditionType::Accepted), [(ConditionStatus::True, Reason::RoleNotAllowed); 2]);
-    assert_eq!(conditions(&audited)[0].message, "no. It goes on until the platform enforces its grants");
+    assert_eq!(conditions(&audited)[0].message, "no. Its sidecars keep running until the platform enforces its grants");
     let prefix = with(|observed| {
-        let said = ConditionType::ExternalIdAvailable;
-        observed.pods = vec![saying(pod("a", true), said, ConditionStatus::True, Reason::ExternalIdNotAllowed)];
+        let reported = ConditionType::ExternalIdAvailable;
+        observed.pods = vec![reporting(pod("a", true), reported, ConditionStatus::True, Reason::ExternalIdNotAllowed)];
     });
     assert_eq!(judged(&prefix, ConditionType::Accepted), [(ConditionStatus::True, Reason::ExternalIdNotAllowed); 2]);
 }
@@ -194,8 +197,9 @@ fn kstatus_conditions_report_progress_and_faults_that_need_a_person() {
             observed.decision = decision;
         })
     };
-    let saying =
-        |r#type, status, reason| with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason)]);
+    let reporting = |r#type, status, reason| {
+        with(|observed| observed.pods = vec![reporting(pod("a", true), r#type, status, reason)])
+    };
     let starting = with(|observed| (observed.rollout, observed.pods) = (None, Vec::new()));
     for (observed, expected) in [
         (fine(), None),
@@ -209,10 +213,10 @@ fn kstatus_conditions_report_progress_and_faults_that_need_a_person() {
         (decision(RolloutDecision::Wait(5)), None),
         (decision(RolloutDecision::Halted(5)), None),
         (decision(RolloutDecision::Failed), Some((Stalled, Reason::RolloutFailed))),
-        (saying(RoleAssumed, ConditionStatus::False, Reason::AccessDenied), Some((Stalled, Reason::AccessDenied))),
-        (saying(RoleAssumed, ConditionStatus::Unknown, Reason::Pending), None),
-        (saying(BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten), None),
-        (saying(RoleAssumed, ConditionStatus::True, Reason::RenewalFailing), None),
+        (reporting(RoleAssumed, ConditionStatus::False, Reason::AccessDenied), Some((Stalled, Reason::AccessDenied))),
+        (reporting(RoleAssumed, ConditionStatus::Unknown, Reason::Pending), None),
+        (reporting(BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten), None),
+        (reporting(RoleAssumed, ConditionStatus::True, Reason::RenewalFailing), None),
     ] {
         assert_eq!(stuck_or_under_way(&observed), expected, "{observed:?}");
     }
@@ -230,7 +234,7 @@ fn a_sidecars_conditions_become_the_functions() {
         (ExternalIdEnforced, ConditionStatus::Unknown, Reason::StsUnreachable),
         (BucketWritable, ConditionStatus::False, Reason::NoSuchBucket),
     ] {
-        let wrong = with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason)]);
+        let wrong = with(|observed| observed.pods = vec![reporting(pod("a", true), r#type, status, reason)]);
         assert_eq!(judged(&wrong, r#type), [(status, reason); 2], "{type} {reason}");
     }
 }
@@ -239,11 +243,11 @@ fn a_sidecars_conditions_become_the_functions() {
 fn a_missing_secret_is_reported_by_ready_which_stays_true_until_the_session_ends() {
     use ConditionType::{ExternalIdAvailable, RoleAssumed};
     for reason in [Reason::SecretNotFound, Reason::SecretKeyNotFound, Reason::InvalidExternalId] {
-        let gone = || saying(pod("a", true), ExternalIdAvailable, ConditionStatus::False, reason);
+        let gone = || reporting(pod("a", true), ExternalIdAvailable, ConditionStatus::False, reason);
         let mut lives = gone();
-        let SidecarAnswer::Status(said) = &mut lives.answer else { panic!("it says nothing") };
+        let SidecarAnswer::Status(reported) = &mut lives.answer else { panic!("it says nothing") };
         let (expiry, next_refresh) = ("2026-01-02T04:00:00Z".to_owned(), "2026-01-02T03:30:00Z".to_owned());
-        said.session = Some(SessionTimes { expiry, next_refresh });
+        reported.session = Some(SessionTimes { expiry, next_refresh });
         let lives = with(|observed| observed.pods = vec![lives]);
         assert_eq!(
             judged(&lives, ExternalIdAvailable),
@@ -255,7 +259,7 @@ fn a_missing_secret_is_reported_by_ready_which_stays_true_until_the_session_ends
         for (status, without) in
             [(ConditionStatus::False, Reason::Pending), (ConditionStatus::Unknown, Reason::Pending)]
         {
-            let ended = with(|observed| observed.pods = vec![saying(gone(), RoleAssumed, status, without)]);
+            let ended = with(|observed| observed.pods = vec![reporting(gone(), RoleAssumed, status, without)]);
             assert_eq!(judged(&ended, ExternalIdAvailable), [(ConditionStatus::False, reason); 2]);
         }
     }
@@ -263,11 +267,14 @@ fn a_missing_secret_is_reported_by_ready_which_stays_true_until_the_session_ends
 
 #[test]
 fn a_missing_base_identity_is_reported_with_its_configured_source() {
-    let said = ConditionType::RoleAssumed;
+    let reported = ConditionType::RoleAssumed;
     let none = with(|observed| {
-        observed.pods = vec![saying(pod("a", false), said, ConditionStatus::False, Reason::NoBaseIdentity)];
+        observed.pods = vec![reporting(pod("a", false), reported, ConditionStatus::False, Reason::NoBaseIdentity)];
     });
-    assert_eq!(get(&conditions(&none), said).message, "the sidecar has no base identity: there is no Secret aws-base");
+    assert_eq!(
+        get(&conditions(&none), reported).message,
+        "the sidecar has no base identity: there is no Secret aws-base"
+    );
 }
 
 #[test]
@@ -275,7 +282,7 @@ fn old_sidecars_keep_the_function_ready_while_new_ones_fail() {
     use ConditionType::{BucketWritable, RoleAssumed, SidecarAvailable, UpToDate};
     let mut rolling = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
-        observed.pods = vec![saying(pod("new", false), RoleAssumed, ConditionStatus::False, Reason::AccessDenied)];
+        observed.pods = vec![reporting(pod("new", false), RoleAssumed, ConditionStatus::False, Reason::AccessDenied)];
         observed.pods_before = vec![pod("old", true)];
     });
     assert_eq!(
@@ -291,14 +298,16 @@ fn old_sidecars_keep_the_function_ready_while_new_ones_fail() {
     restarted.pods.iter_mut().chain(&mut restarted.pods_before).for_each(|pod| pod.answer = SidecarAnswer::Awaited);
     assert_eq!(conditions(&restarted), conditions(&rolling));
     // The previous sidecars' reports count, not those of the new ones.
-    rolling.pods_before = vec![saying(pod("old", true), BucketWritable, ConditionStatus::False, Reason::NoSuchBucket)];
+    rolling.pods_before =
+        vec![reporting(pod("old", true), BucketWritable, ConditionStatus::False, Reason::NoSuchBucket)];
     assert_eq!(judged(&rolling, RoleAssumed)[1], (ConditionStatus::False, Reason::NoSuchBucket));
 }
 
 #[test]
 fn a_starting_sidecar_does_not_affect_ready_while_others_store_events() {
     let scaling = with(|observed| {
-        let starting = saying(pod("b", false), ConditionType::RoleAssumed, ConditionStatus::Unknown, Reason::Pending);
+        let starting =
+            reporting(pod("b", false), ConditionType::RoleAssumed, ConditionStatus::Unknown, Reason::Pending);
         observed.rollout = Some(Rollout { wanted: 2, replicas: 2, ready: 1, ..Rollout::default() });
         observed.pods.push(starting);
     });
@@ -325,15 +334,15 @@ fn an_oom_kill_is_reported_whether_or_not_the_sidecar_runs_again() {
 #[test]
 fn conditions_that_stop_no_traffic_leave_the_function_ready() {
     let unwritten = with(|observed| {
-        let said = ConditionType::BucketWritable;
-        observed.pods = vec![saying(pod("a", true), said, ConditionStatus::Unknown, Reason::NotYetWritten)];
+        let reported = ConditionType::BucketWritable;
+        observed.pods = vec![reporting(pod("a", true), reported, ConditionStatus::Unknown, Reason::NotYetWritten)];
     });
     let judgement = judged(&unwritten, ConditionType::BucketWritable);
     assert_eq!(judgement, [(ConditionStatus::Unknown, Reason::NotYetWritten), (ConditionStatus::True, Reason::Ok)]);
     let warned = with(|observed| {
-        let said = ConditionType::ExternalIdEnforced;
+        let reported = ConditionType::ExternalIdEnforced;
         observed.enforcement_only_warns = true;
-        observed.pods = vec![saying(pod("a", true), said, ConditionStatus::False, Reason::NotEnforced)];
+        observed.pods = vec![reporting(pod("a", true), reported, ConditionStatus::False, Reason::NotEnforced)];
     });
     let judgement = judged(&warned, ConditionType::ExternalIdEnforced);
     assert_eq!(judgement, [(ConditionStatus::False, Reason::NotEnforced), (ConditionStatus::True, Reason::Ok)]);
@@ -341,27 +350,28 @@ fn conditions_that_stop_no_traffic_leave_the_function_ready() {
 
 #[test]
 fn a_failing_renewal_leaves_the_function_ready_with_its_reason() {
-    let said = ConditionType::RoleAssumed;
-    let failing = |name| saying(pod(name, true), said, ConditionStatus::True, Reason::RenewalFailing);
+    let reported = ConditionType::RoleAssumed;
+    let failing = |name| reporting(pod(name, true), reported, ConditionStatus::True, Reason::RenewalFailing);
     let both = [(ConditionStatus::True, Reason::RenewalFailing); 2];
     // It does not matter which of the sidecars it is.
     for pods in [vec![failing("a")], vec![failing("a"), pod("b", true)], vec![pod("a", true), failing("b")]] {
         let observed = with(|observed| observed.pods = pods);
-        assert_eq!(judged(&observed, said), both);
+        assert_eq!(judged(&observed, reported), both);
         let all = conditions(&observed);
         assert!(all[0].message.starts_with("RenewalFailing says"), "{}", all[0].message);
     }
     // A condition that forbids traffic goes first.
     let worse = with(|observed| {
-        observed.pods = vec![failing("a"), saying(pod("b", true), said, ConditionStatus::False, Reason::AccessDenied)];
+        observed.pods =
+            vec![failing("a"), reporting(pod("b", true), reported, ConditionStatus::False, Reason::AccessDenied)];
     });
-    assert_eq!(judged(&worse, said), [(ConditionStatus::False, Reason::AccessDenied); 2]);
+    assert_eq!(judged(&worse, reported), [(ConditionStatus::False, Reason::AccessDenied); 2]);
     let denied = with(|observed| {
         observed.pods =
-            vec![saying(failing("a"), ConditionType::BucketWritable, ConditionStatus::False, Reason::AccessDenied)];
+            vec![reporting(failing("a"), ConditionType::BucketWritable, ConditionStatus::False, Reason::AccessDenied)];
     });
     assert_eq!(
-        judged(&denied, said),
+        judged(&denied, reported),
         [(ConditionStatus::True, Reason::RenewalFailing), (ConditionStatus::False, Reason::AccessDenied)]
     );
 }
@@ -371,8 +381,8 @@ fn a_renewal_that_begins_to_fail_gets_events_of_its_condition_and_of_ready() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let before = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
     let failing = with(|observed| {
-        let said = ConditionType::RoleAssumed;
-        observed.pods = vec![saying(pod("a", true), said, ConditionStatus::True, Reason::RenewalFailing)];
+        let reported = ConditionType::RoleAssumed;
+        observed.pods = vec![reporting(pod("a", true), reported, ConditionStatus::True, Reason::RenewalFailing)];
     });
     let after = status(&failing, Some(1), "a=b".to_owned(), Some(&before), at(200));
     let Change::Conditions(changed) = changes(Some(&before), &after) else { panic!("it is no news") };
@@ -383,27 +393,27 @@ fn a_renewal_that_begins_to_fail_gets_events_of_its_condition_and_of_ready() {
 
 #[test]
 fn the_worst_replica_counts_and_the_first_of_several() {
-    let said = ConditionType::BucketWritable;
+    let reported = ConditionType::BucketWritable;
     let disagreeing = with(|observed| {
         observed.rollout = Some(Rollout { wanted: 4, replicas: 4, ready: 4, ..Rollout::default() });
         observed.pods = vec![
             pod("a", true),
-            saying(pod("b", true), said, ConditionStatus::Unknown, Reason::NotYetWritten),
-            saying(pod("c", true), said, ConditionStatus::False, Reason::AccessDenied),
-            saying(pod("d", true), said, ConditionStatus::False, Reason::Throttled),
+            reporting(pod("b", true), reported, ConditionStatus::Unknown, Reason::NotYetWritten),
+            reporting(pod("c", true), reported, ConditionStatus::False, Reason::AccessDenied),
+            reporting(pod("d", true), reported, ConditionStatus::False, Reason::Throttled),
         ];
     });
-    assert_eq!(judged(&disagreeing, said), [(ConditionStatus::False, Reason::AccessDenied); 2]);
+    assert_eq!(judged(&disagreeing, reported), [(ConditionStatus::False, Reason::AccessDenied); 2]);
     let fresh = with(|observed| {
         observed.pods =
-            vec![saying(pod("a", true), said, ConditionStatus::Unknown, Reason::NotYetWritten), pod("b", true)];
+            vec![reporting(pod("a", true), reported, ConditionStatus::Unknown, Reason::NotYetWritten), pod("b", true)];
     });
-    assert_eq!(judged(&fresh, said)[0], (ConditionStatus::True, Reason::Ok));
+    assert_eq!(judged(&fresh, reported)[0], (ConditionStatus::True, Reason::Ok));
     let unsupported = with(|observed| {
-        let told = saying(pod("b", true), said, ConditionStatus::True, Reason::ConditionalWritesUnsupported);
-        observed.pods = vec![pod("a", true), told];
+        let events = reporting(pod("b", true), reported, ConditionStatus::True, Reason::ConditionalWritesUnsupported);
+        observed.pods = vec![pod("a", true), events];
     });
-    assert_eq!(judged(&unsupported, said), [(ConditionStatus::True, Reason::ConditionalWritesUnsupported); 2]);
+    assert_eq!(judged(&unsupported, reported), [(ConditionStatus::True, Reason::ConditionalWritesUnsupported); 2]);
 }
 
 #[test]
@@ -503,9 +513,9 @@ fn a_condition_keeps_its_transition_time_until_its_status_changes() {
     let denied = |message: &str| {
         with(|observed| {
             let mut pod =
-                saying(pod("a", true), ConditionType::BucketWritable, ConditionStatus::False, Reason::AccessDenied);
-            let SidecarAnswer::Status(said) = &mut pod.answer else { panic!("it says nothing") };
-            message.clone_into(&mut said.conditions[4].message);
+                reporting(pod("a", true), ConditionType::BucketWritable, ConditionStatus::False, Reason::AccessDenied);
+            let SidecarAnswer::Status(reported) = &mut pod.answer else { panic!("it says nothing") };
+            message.clone_into(&mut reported.conditions[4].message);
             observed.pods = vec![pod];
         })
     };
@@ -526,14 +536,14 @@ fn a_condition_keeps_its_transition_time_until_its_status_changes() {
 /// The Events about a function that was observed like this, one after the other.
 fn news(observed: &[Observed]) -> Vec<Vec<String>> {
     let mut before = None;
-    let told = observed.iter().map(|observed| {
+    let events = observed.iter().map(|observed| {
         let after = status(observed, Some(1), "a=b".to_owned(), before.as_ref(), Timestamp::UNIX_EPOCH);
         let change = changes(before.as_ref(), &after);
         before = Some(after);
         let Change::Conditions(news) = change else { return Vec::new() };
         news.iter().map(|condition| format!("{} {}", condition.type_, condition.reason)).collect()
     });
-    told.collect()
+    events.collect()
 }
 
 #[test]
@@ -571,11 +581,11 @@ fn a_successful_start_gets_one_event_and_a_successful_rollout_none() {
 fn the_start_and_the_end_of_a_fault_get_one_event_each() {
     let denied = with(|observed| {
         observed.pods =
-            vec![saying(pod("a", true), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied)];
+            vec![reporting(pod("a", true), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied)];
     });
-    let told = news(&[fine(), denied.clone(), denied, fine()]);
+    let events = news(&[fine(), denied.clone(), denied, fine()]);
     assert_eq!(
-        told[1..],
+        events[1..],
         [vec!["Ready AccessDenied", "RoleAssumed AccessDenied"], vec![], vec!["Ready Ok", "RoleAssumed Ok"]]
     );
     let failed = with(|observed| {
@@ -594,16 +604,16 @@ fn recorded_of(observed: &Observed) -> Vec<Finding> {
 
 /// The states that sidecars can be in when an operator becomes the leader.
 fn states() -> Vec<Observed> {
-    let saying = |r#type, status, reason| {
-        with(|observed| observed.pods = vec![saying(pod("a", true), r#type, status, reason), pod("b", true)])
+    let reporting = |r#type, status, reason| {
+        with(|observed| observed.pods = vec![reporting(pod("a", true), r#type, status, reason), pod("b", true)])
     };
     vec![
         fine(),
-        saying(ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied),
-        saying(ConditionType::RoleAssumed, ConditionStatus::True, Reason::RenewalFailing),
-        saying(ConditionType::ExternalIdEnforced, ConditionStatus::Unknown, Reason::StsUnreachable),
-        saying(ConditionType::ExternalIdAvailable, ConditionStatus::False, Reason::ExternalIdNotAllowed),
-        saying(ConditionType::BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten),
+        reporting(ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied),
+        reporting(ConditionType::RoleAssumed, ConditionStatus::True, Reason::RenewalFailing),
+        reporting(ConditionType::ExternalIdEnforced, ConditionStatus::Unknown, Reason::StsUnreachable),
+        reporting(ConditionType::ExternalIdAvailable, ConditionStatus::False, Reason::ExternalIdNotAllowed),
+        reporting(ConditionType::BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten),
         with(|observed| observed.pods[0].answer = SidecarAnswer::Failed("no route".to_owned())),
     ]
 }
@@ -627,7 +637,7 @@ fn recorded_conditions_do_not_stay_for_polled_or_stopped_sidecars() {
         let mut after = before.clone();
         after.recorded = recorded_of(&with(|observed| {
             observed.pods[0] =
-                saying(pod("a", true), ConditionType::BucketWritable, ConditionStatus::False, Reason::NoSuchBucket);
+                reporting(pod("a", true), ConditionType::BucketWritable, ConditionStatus::False, Reason::NoSuchBucket);
         }));
         assert_eq!(conditions(&after), conditions(&before), "they were asked");
         after.pods.iter_mut().for_each(|pod| pod.answer = SidecarAnswer::NotAsked);
@@ -657,7 +667,7 @@ fn an_incomplete_rollout_is_reported_by_up_to_date_and_leaves_ready_true() {
             Reason::Progressing,
             "1 of 1 sidecars with the current configuration are ready",
         ),
-        (decision(RolloutDecision::Wait(5)), Reason::RolloutWaiting, "5 functions roll now"),
+        (decision(RolloutDecision::Wait(5)), Reason::RolloutWaiting, "5 other functions are rolling it out"),
         (decision(RolloutDecision::Halted(10)), Reason::RolloutHalted, "it failed for 10 functions"),
         (
             decision(RolloutDecision::Failed),
@@ -695,7 +705,7 @@ fn a_transient_fault_becomes_the_cause_after_the_deadline() {
     ] {
         let starting = |stuck| {
             with(|observed| {
-                let new = saying(pod("new", false), ConditionType::RoleAssumed, ConditionStatus::False, reported);
+                let new = reporting(pod("new", false), ConditionType::RoleAssumed, ConditionStatus::False, reported);
                 observed.rollout = Some(Rollout { wanted: 1, replicas: 2, stuck, ..Rollout::default() });
                 (observed.pods, observed.pods_before) = (vec![new], vec![pod("old", true)]);
             })
@@ -710,7 +720,7 @@ fn a_transient_fault_becomes_the_cause_after_the_deadline() {
 #[test]
 fn a_failed_rollout_names_its_cause() {
     let mut broken =
-        saying(pod("new", false), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied);
+        reporting(pod("new", false), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied);
     let failed = |new: Pod| {
         let observed = with(|observed| {
             observed.rollout.as_mut().unwrap().complete = false;

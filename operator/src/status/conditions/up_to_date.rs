@@ -13,14 +13,14 @@ use crate::validate::RefusalEffect;
 pub fn condition(observed: &Observed) -> Finding {
     let not = |reason, message: String| Finding::new(ConditionType::UpToDate, ConditionStatus::False, reason, message);
     if let Some(reason) = not_accepted(observed) {
-        return not(reason, "what the function asks for is not taken up: see the condition Accepted".to_owned());
+        return not(reason, "the function's spec is not applied: see the condition Accepted".to_owned());
     }
     let problem = |Problem { reason, message }: &Problem| not(*reason, message.clone());
     if let Some(found) = &observed.problem {
         return problem(found);
     }
     let Some(rollout) = observed.rollout.as_ref() else {
-        return not(Reason::Progressing, "the sidecars are being made".to_owned());
+        return not(Reason::Progressing, "the sidecars are being created".to_owned());
     };
     // Sidecars that a new leader hasn't polled yet can't report why the rollout makes no progress: keep the recorded condition.
     let standing =
@@ -31,19 +31,20 @@ pub fn condition(observed: &Observed) -> Finding {
     let found = rollout.problem.as_ref().or_else(|| first_problem(&observed.pods));
     match &observed.decision {
         RolloutDecision::Wait(rolling) => {
-            let message = format!("waits to be rolled to the platform's new sidecar; {rolling} functions roll now");
+            let message =
+                format!("waits to roll out the platform's new sidecar; {rolling} other functions are rolling it out");
             not(Reason::RolloutWaiting, message)
         }
         RolloutDecision::Halted(failed) => {
             let message = format!(
                 "the platform's rollout is halted, since it failed for {failed} functions: the platform's owner must fix \
-                 the sidecar's image or settings; this function goes on with the sidecars that it has"
+                 the sidecar's image or settings; this function keeps its current sidecars"
             );
             not(Reason::RolloutHalted, message)
         }
         RolloutDecision::Failed => not(Reason::RolloutFailed, failure(found, observed)),
         RolloutDecision::Proceed if rollout.complete => {
-            let message = "the sidecars are what the function and the platform ask for";
+            let message = "the sidecars match the function's spec and the platform's settings";
             Finding::new(ConditionType::UpToDate, ConditionStatus::True, Reason::Ok, message)
         }
         RolloutDecision::Proceed => found.map_or_else(|| under_way(rollout, observed), problem),

@@ -123,7 +123,7 @@ async fn an_unschedulable_sidecar_is_reported() {
     let tenant = tenant("pods").await;
     tenant.prepare("large").await;
     tenant.apply("large", &json!({"resources": {"requests": {"cpu": "900"}}})).await;
-    let parts = &["no node takes a sidecar", "lower spec.resources", "Insufficient cpu"];
+    let parts = &["no node can run the sidecar", "lower spec.resources", "Insufficient cpu"];
     assert_reported(&tenant, "large", "SidecarAvailable", "Unschedulable", parts).await;
     tenant.apply("large", &json!({})).await;
     wait_recovered(&tenant, "large", RECOVERY_TIMEOUT).await;

@@ -1,9 +1,9 @@
 //! Compares an object in the cluster with the desired one. Pure.
 //!
 //! A dry run on the API server would cost one request per child and reconcile, so the comparison is
-//! made here. All that is desired must be there; what others added and what the API server fills in
-//! does not count. A field that is no longer desired can't be seen this way: the hash of the last
-//! applied object shows it ([`annotation::APPLIED`]).
+//! made here. Every desired field must be present; fields that others added or that the API server
+//! fills in are ignored. A field that is no longer desired is not found by this comparison: the hash
+//! of the last applied object reveals it ([`annotation::APPLIED`]).
 
 use kube::ResourceExt;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use crate::names::annotation;
 
 /// Lists whose elements are matched by a key field, to which others may have added elements.
 /// <https://kubernetes.io/docs/reference/using-api/server-side-apply/#merge-strategy>
-const KEYED: [(&str, &str); 8] = [
+const KEYED_LISTS: [(&str, &str); 8] = [
     ("containers", "name"),
     ("env", "name"),
     ("imagePullSecrets", "name"),
@@ -32,39 +32,43 @@ pub fn is_current<K: ResourceExt + Serialize>(live: &K, desired: &K) -> bool {
         return false;
     }
     let json = |object: &K| serde_json::to_value(object).expect("Kubernetes' types are JSON");
-    covers(&json(live), &json(desired), Place::default())
+    covers(&json(live), &json(desired), FieldContext::default())
 }
 
-/// The field of a value, and whether it is below `resources`, where strings are quantities.
+/// The name of the field that holds a value, and whether the value is below `resources`, where strings are quantities.
 #[derive(Clone, Copy, Default)]
-struct Place<'a> {
+struct FieldContext<'a> {
     field: &'a str,
-    amounts: bool,
+    has_quantities: bool,
 }
 
-fn covers(live: &Value, desired: &Value, place: Place<'_>) -> bool {
+fn covers(live: &Value, desired: &Value, context: FieldContext<'_>) -> bool {
     match (live, desired) {
         (Value::Object(live), Value::Object(desired)) => desired.iter().all(|(field, desired)| {
             let live = live.get(field).unwrap_or(&Value::Null);
             // The API server may rewrite a quantity, for example 1000m as 1.
-            covers(live, desired, Place { field, amounts: place.amounts || field == "resources" })
+            covers(
+                live,
+                desired,
+                FieldContext { field, has_quantities: context.has_quantities || field == "resources" },
+            )
         }),
-        (Value::Array(live), Value::Array(desired)) => match key_of(place.field) {
+        (Value::Array(live), Value::Array(desired)) => match key_of(context.field) {
             // Not every list of this name has keys: a NetworkPolicy's ports have no names.
             Some(key) if desired.iter().all(|desired| !desired[key].is_null()) => desired.iter().all(|desired| {
                 let mut same = live.iter().filter(|live| live[key] == desired[key]);
-                same.any(|live| covers(live, desired, place))
+                same.any(|live| covers(live, desired, context))
             }),
             _ => {
                 live.len() == desired.len()
-                    && live.iter().zip(desired).all(|(live, desired)| covers(live, desired, place))
+                    && live.iter().zip(desired).all(|(live, desired)| covers(live, desired, context))
             }
         },
         // The API server drops empty values.
         (Value::Null, Value::Object(desired)) => desired.is_empty(),
         (Value::Null, Value::Array(desired)) => desired.is_empty(),
         (Value::Null, Value::String(desired)) => desired.is_empty(),
-        (Value::String(live), Value::String(desired)) if place.amounts => {
+        (Value::String(live), Value::String(desired)) if context.has_quantities => {
             let amount = |text: &String| Quantity::Text(text.clone()).thousandths();
             live == desired || (amount(live).is_some() && amount(live) == amount(desired))
         }
@@ -73,7 +77,7 @@ fn covers(live: &Value, desired: &Value, place: Place<'_>) -> bool {
 }
 
 fn key_of(field: &str) -> Option<&'static str> {
-    KEYED.iter().find(|(list, _)| *list == field).map(|(_, key)| *key)
+    KEYED_LISTS.iter().find(|(list, _)| *list == field).map(|(_, key)| *key)
 }
 
 #[cfg(test)]
