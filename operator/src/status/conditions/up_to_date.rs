@@ -47,7 +47,7 @@ pub fn condition(observed: &Observed) -> Finding {
             let message = "the sidecars match the function's spec and the platform's settings";
             Finding::new(ConditionType::UpToDate, ConditionStatus::True, Reason::Ok, message)
         }
-        RolloutDecision::Proceed => found.map_or_else(|| under_way(rollout, observed), problem),
+        RolloutDecision::Proceed => found.map_or_else(|| in_progress(rollout, observed), problem),
     }
 }
 
@@ -69,7 +69,7 @@ fn failure(found: Option<&Problem>, observed: &Observed) -> String {
 }
 
 /// UpToDate of an incomplete rollout for which Kubernetes reports no problem.
-fn under_way(rollout: &Rollout, observed: &Observed) -> Finding {
+fn in_progress(rollout: &Rollout, observed: &Observed) -> Finding {
     let ready = count_ready(&observed.pods).min(rollout.wanted);
     let progress = format!("{ready} of {} sidecars with the current configuration are ready", rollout.wanted);
     // Other faults, such as an unreachable STS, often pass within seconds.

@@ -1,0 +1,71 @@
+//! Accepted: the platform's policy, audited grants, and changes that are held back.
+
+use super::*;
+use crate::validate::RefusalEffect;
+
+#[test]
+fn a_function_that_the_platform_forbids_is_not_accepted() {
+    for reason in [Reason::RoleNotAllowed, Reason::EndpointNotAllowed] {
+        for (stopped, reported) in
+            [(false, "no; its sidecars are being stopped"), (true, "no; its sidecars are stopped")]
+        {
+            let refusal = Refusal { reason, message: "no".to_owned(), effect: RefusalEffect::Stop };
+            let refused = with(|observed| (observed.refusal, observed.stopped) = (Some(refusal), stopped));
+            assert_eq!(judged(&refused, ConditionType::Accepted), [(ConditionStatus::False, reason); 2]);
+            assert_eq!(judged(&refused, ConditionType::UpToDate)[0], (ConditionStatus::False, reason));
+            assert_eq!(conditions(&refused)[1].message, reported);
+        }
+    }
+    let clash = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
+    assert_eq!(judged(&clash, ConditionType::Accepted), [(ConditionStatus::False, Reason::NameClash); 2]);
+    let prefix = with(|observed| {
+        let reported = ConditionType::ExternalIdAvailable;
+        observed.pods =
+            vec![reporting(pod("a", false), reported, ConditionStatus::False, Reason::ExternalIdNotAllowed)];
+    });
+    assert_eq!(judged(&prefix, ConditionType::Accepted), [(ConditionStatus::False, Reason::ExternalIdNotAllowed); 2]);
+}
+
+#[test]
+fn violations_of_audited_grants_are_reported_and_do_not_stop_the_function() {
+    let refusal = Refusal { reason: Reason::RoleNotAllowed, message: "no".to_owned(), effect: RefusalEffect::Stop };
+    let audited = with(|observed| observed.audited = Some(refusal));
+    assert_eq!(judged(&audited, ConditionType::Accepted), [(ConditionStatus::True, Reason::RoleNotAllowed); 2]);
+    assert_eq!(conditions(&audited)[0].message, "no. Its sidecars keep running until the platform enforces its grants");
+    let prefix = with(|observed| {
+        let reported = ConditionType::ExternalIdAvailable;
+        observed.pods = vec![reporting(pod("a", true), reported, ConditionStatus::True, Reason::ExternalIdNotAllowed)];
+    });
+    assert_eq!(judged(&prefix, ConditionType::Accepted), [(ConditionStatus::True, Reason::ExternalIdNotAllowed); 2]);
+}
+
+#[test]
+fn a_held_back_change_does_not_affect_ready_while_old_sidecars_run() {
+    let too_much = |held_back| {
+        let message = "no".to_owned();
+        let refusal = Refusal { reason: Reason::ResourcesOutOfBounds, message, effect: RefusalEffect::Freeze };
+        with(|observed| (observed.refusal, observed.held_back) = (Some(refusal), held_back))
+    };
+    let refused = (ConditionStatus::False, Reason::ResourcesOutOfBounds);
+    assert_eq!(judged(&too_much(true), ConditionType::Accepted), [refused, (ConditionStatus::True, Reason::Ok)]);
+    assert_eq!(judged(&too_much(true), ConditionType::UpToDate)[0], refused);
+    let mut never_ran = too_much(true);
+    (never_ran.rollout, never_ran.pods) = (None, Vec::new());
+    assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [refused; 2]);
+
+    let paused = |held_back| with(|observed| (observed.paused, observed.held_back) = (true, held_back));
+    let is_paused = (ConditionStatus::True, Reason::Paused);
+    for (held_back, up_to_date) in
+        [(false, (ConditionStatus::True, Reason::Ok)), (true, (ConditionStatus::False, Reason::Paused))]
+    {
+        assert_eq!(judged(&paused(held_back), ConditionType::Accepted), [is_paused; 2]);
+        assert_eq!(judged(&paused(held_back), ConditionType::UpToDate)[0], up_to_date);
+        let all = conditions(&paused(held_back));
+        assert!(all[0].message.starts_with("events sent to http://orders.shop.svc are stored; spec.paused is true"));
+        assert_eq!(reconciling_or_stalled(&paused(held_back)), None, "paused is not degraded");
+    }
+    let mut never_ran = paused(true);
+    (never_ran.rollout, never_ran.pods) = (None, Vec::new());
+    assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [(ConditionStatus::False, Reason::Paused); 2]);
+    assert_eq!(reconciling_or_stalled(&never_ran), None);
+}

@@ -1,0 +1,57 @@
+//! The conditions that sidecars report.
+
+use super::*;
+
+#[test]
+fn a_sidecars_conditions_become_the_functions() {
+    use ConditionType::{BucketWritable, ExternalIdEnforced, IngestConfigured, RoleAssumed};
+    for (r#type, status, reason) in [
+        (IngestConfigured, ConditionStatus::False, Reason::WriteKeyNotFound),
+        (IngestConfigured, ConditionStatus::False, Reason::TlsInvalid),
+        (RoleAssumed, ConditionStatus::False, Reason::AccessDenied),
+        (RoleAssumed, ConditionStatus::Unknown, Reason::Pending),
+        (ExternalIdEnforced, ConditionStatus::False, Reason::NotEnforced),
+        (ExternalIdEnforced, ConditionStatus::Unknown, Reason::StsUnreachable),
+        (BucketWritable, ConditionStatus::False, Reason::NoSuchBucket),
+    ] {
+        let wrong = with(|observed| observed.pods = vec![reporting(pod("a", true), r#type, status, reason)]);
+        assert_eq!(judged(&wrong, r#type), [(status, reason); 2], "{type} {reason}");
+    }
+}
+
+#[test]
+fn a_missing_base_identity_is_reported_with_its_configured_source() {
+    let reported = ConditionType::RoleAssumed;
+    let none = with(|observed| {
+        observed.pods = vec![reporting(pod("a", false), reported, ConditionStatus::False, Reason::NoBaseIdentity)];
+    });
+    assert_eq!(
+        get(&conditions(&none), reported).message,
+        "the sidecar has no base identity: there is no Secret aws-base"
+    );
+}
+
+#[test]
+fn the_worst_replica_counts_and_the_first_of_several() {
+    let reported = ConditionType::BucketWritable;
+    let disagreeing = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 4, replicas: 4, ready: 4, ..Rollout::default() });
+        observed.pods = vec![
+            pod("a", true),
+            reporting(pod("b", true), reported, ConditionStatus::Unknown, Reason::NotYetWritten),
+            reporting(pod("c", true), reported, ConditionStatus::False, Reason::AccessDenied),
+            reporting(pod("d", true), reported, ConditionStatus::False, Reason::Throttled),
+        ];
+    });
+    assert_eq!(judged(&disagreeing, reported), [(ConditionStatus::False, Reason::AccessDenied); 2]);
+    let fresh = with(|observed| {
+        observed.pods =
+            vec![reporting(pod("a", true), reported, ConditionStatus::Unknown, Reason::NotYetWritten), pod("b", true)];
+    });
+    assert_eq!(judged(&fresh, reported)[0], (ConditionStatus::True, Reason::Ok));
+    let unsupported = with(|observed| {
+        let events = reporting(pod("b", true), reported, ConditionStatus::True, Reason::ConditionalWritesUnsupported);
+        observed.pods = vec![pod("a", true), events];
+    });
+    assert_eq!(judged(&unsupported, reported), [(ConditionStatus::True, Reason::ConditionalWritesUnsupported); 2]);
+}

@@ -1,0 +1,117 @@
+//! The changes of a status: transition times, and which changes get Events.
+
+use jiff::Timestamp;
+
+use super::*;
+use crate::status::function_status::{Change, changes};
+
+#[test]
+fn a_renewal_that_begins_to_fail_gets_events_of_its_condition_and_of_ready() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let before = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
+    let failing = with(|observed| {
+        let reported = ConditionType::RoleAssumed;
+        observed.pods = vec![reporting(pod("a", true), reported, ConditionStatus::True, Reason::RenewalFailing)];
+    });
+    let after = status(&failing, Some(1), "a=b".to_owned(), Some(&before), at(200));
+    let Change::Conditions(changed) = changes(Some(&before), &after) else {
+        panic!("the conditions should have changed")
+    };
+    let names: Vec<_> = changed.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(names, ["Ready", "RoleAssumed"]);
+    assert!(changed.iter().all(|condition| condition.status == "True" && condition.reason == "RenewalFailing"));
+}
+
+#[test]
+fn a_condition_keeps_its_transition_time_until_its_status_changes() {
+    let at = |second| Timestamp::from_second(second).unwrap();
+    let first = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
+    let again = status(&fine(), Some(1), "a=b".to_owned(), Some(&first), at(200));
+    assert_eq!(changes(Some(&first), &again), Change::None);
+
+    let denied = |message: &str| {
+        with(|observed| {
+            let mut pod =
+                reporting(pod("a", true), ConditionType::BucketWritable, ConditionStatus::False, Reason::AccessDenied);
+            let SidecarAnswer::Status(reported) = &mut pod.answer else { panic!("the pod has no status") };
+            message.clone_into(&mut reported.conditions[4].message);
+            observed.pods = vec![pod];
+        })
+    };
+    let one = status(&denied("of one key"), Some(1), "a=b".to_owned(), Some(&again), at(300));
+    let Change::Conditions(changed) = changes(Some(&again), &one) else { panic!("the conditions should have changed") };
+    let names: Vec<_> = changed.iter().map(|condition| condition.type_.as_str()).collect();
+    assert_eq!(names, ["Ready", "BucketWritable"]);
+    let times: Vec<_> = one.conditions.iter().map(|condition| condition.last_transition_time.0.as_second()).collect();
+    assert_eq!(times, [300, 100, 100, 100, 100, 100, 300, 100, 100, 100, 300]);
+
+    let other = status(&denied("of another key"), Some(1), "a=b".to_owned(), Some(&one), at(400));
+    assert_eq!(changes(Some(&one), &other), Change::Messages);
+    // A new observed generation is written, but deserves no Event.
+    let seen = status(&denied("of one key"), Some(2), "a=b".to_owned(), Some(&one), at(500));
+    assert_eq!(changes(Some(&one), &seen), Change::Conditions(vec![]));
+}
+
+/// The Events about a function that was observed like this, one after the other.
+fn events(observed: &[Observed]) -> Vec<Vec<String>> {
+    let mut before = None;
+    let all = observed.iter().map(|observed| {
+        let after = status(observed, Some(1), "a=b".to_owned(), before.as_ref(), Timestamp::UNIX_EPOCH);
+        let change = changes(before.as_ref(), &after);
+        before = Some(after);
+        let Change::Conditions(changed) = change else { return Vec::new() };
+        changed.iter().map(|condition| format!("{} {}", condition.type_, condition.reason)).collect()
+    });
+    all.collect()
+}
+
+#[test]
+fn a_successful_start_gets_one_event_and_a_successful_rollout_none() {
+    let nothing = with(|observed| {
+        observed.rollout = None;
+        observed.pods.clear();
+    });
+    let starting = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+        observed.pods = vec![Pod { answer: SidecarAnswer::NotAsked, ..pod("a", false) }];
+    });
+    let unready = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+        observed.pods = vec![pod("a", false)];
+    });
+    assert_eq!(events(&[nothing, starting, unready, fine()]), [vec![], vec![], vec![], vec!["Ready Ok"]]);
+    let roll = |decision| {
+        with(|observed| {
+            observed.rollout.as_mut().unwrap().complete = false;
+            observed.decision = decision;
+        })
+    };
+    let waits = [
+        fine(),
+        roll(RolloutDecision::Wait(5)),
+        roll(RolloutDecision::Halted(9)),
+        roll(RolloutDecision::Proceed),
+        fine(),
+    ];
+    assert_eq!(events(&waits)[1..], [vec![], vec![], vec![], Vec::<String>::new()]);
+}
+
+#[test]
+fn the_start_and_the_end_of_a_fault_get_one_event_each() {
+    let denied = with(|observed| {
+        observed.pods =
+            vec![reporting(pod("a", true), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied)];
+    });
+    let published = events(&[fine(), denied.clone(), denied, fine()]);
+    assert_eq!(
+        published[1..],
+        [vec!["Ready AccessDenied", "RoleAssumed AccessDenied"], vec![], vec!["Ready Ok", "RoleAssumed Ok"]]
+    );
+    let failed = with(|observed| {
+        observed.rollout.as_mut().unwrap().complete = false;
+        observed.decision = RolloutDecision::Failed;
+    });
+    assert_eq!(events(&[fine(), failed, fine()])[1..], [vec!["UpToDate RolloutFailed"], vec!["UpToDate Ok"]]);
+    let silent = with(|observed| observed.pods[0].answer = SidecarAnswer::Failed("no answer".to_owned()));
+    assert!(events(&[fine(), silent])[1].contains(&"SidecarAvailable SidecarUnreachable".to_owned()));
+}
