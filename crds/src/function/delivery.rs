@@ -1,0 +1,83 @@
+//! How events become S3 objects: keys, batches and compression.
+
+use kube::KubeSchema;
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+
+use crate::values::{BatchAge, BatchBytes, KeyTemplate};
+
+/// How events become S3 objects: one object per event, or many events per object.
+#[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[x_kube(
+    validation = Rule::new("self.mode == 'Batch' || !has(self.batch)")
+        .message("delivery.batch goes with mode Batch only: write mode: Batch, or leave batch out"),
+    validation = Rule::new("!has(self.key) || self.mode == 'Batch' || self.key.contains('{messageId}')")
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" has no {messageId}, without which two events could share a key in mode Object; write it like {type}/{millis}-{messageId}.json'".into())),
+    validation = Rule::new("!has(self.key) || self.mode == 'Batch' || !self.key.contains('{batchId}')")
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" has {batchId}, which only mode Batch has; write it like {type}/{millis}-{messageId}.json'".into())),
+    validation = Rule::new("!has(self.key) || self.mode == 'Object' || self.key.contains('{batchId}')")
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" has no {batchId}, without which two batches could share a key; write it like {type}/{millis}-{batchId}.ndjson.gz'".into())),
+    validation = Rule::new("!has(self.key) || self.mode == 'Object' || !self.key.matches('[{](event|messageId|userId)[}]')")
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" has a variable of a single event, of which a batch has many; in mode Batch it may have {type}, {millis}, times and {batchId}'".into())),
+)]
+pub struct Delivery {
+    /// Object stores one object per event; Batch stores many events per object, as newline-delimited JSON.
+    #[serde(default)]
+    pub mode: DeliveryMode,
+    /// Template of object keys, after the prefix: literals and variables. Both modes have {type}, {millis} and UTC
+    /// times of yyyy, MM, dd, HH, mm and ss, such as {yyyy-MM-dd}. Mode Object also has {event}, {userId} and
+    /// {messageId}, which is required; its times are the event's timestamp. Mode Batch also has {batchId}, which is
+    /// required; its times are when the batch was sealed. If a key of mode Batch has {type}, 64 types at a time, in
+    /// addition to Segment's six, have objects of their own; events of further types share objects whose {type} is
+    /// other. By default {type}/{millis}-{messageId}.json, and in mode Batch
+    /// {type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId} with the extension of its compression, such as .ndjson.gz.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub key: Option<KeyTemplate>,
+    /// When a batch is sealed, and how its object is compressed. Only with mode Batch.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub batch: Option<Batch>,
+}
+
+/// One object per event, or many events per object.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+pub enum DeliveryMode {
+    /// One object per event.
+    #[default]
+    Object,
+    /// Many events per object, as newline-delimited JSON.
+    Batch,
+}
+
+/// When a batch is sealed, and how its object is compressed.
+#[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Batch {
+    /// Size before compression at which a batch is sealed, from 64Ki to 64Mi; by default 5Mi.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_bytes: Option<BatchBytes>,
+    /// Number of events at which a batch is sealed; by default 10,000.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // As i32: Kubernetes has no unsigned integer formats.
+    #[schemars(with = "Option<i32>", range(min = 1, max = 100_000))]
+    pub max_events: Option<u32>,
+    /// Longest time that a batch waits for more events before it is sealed, from 100ms to 5s; by default 1s. After a
+    /// pause of that length a batch is sealed almost at once.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_age: Option<BatchAge>,
+    /// Compression of the object: gzip, zstd or none.
+    #[serde(default)]
+    pub compression: Compression,
+}
+
+/// Compression of a batch's object.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Compression {
+    /// gzip, RFC 1952.
+    #[default]
+    Gzip,
+    /// Zstandard, RFC 8878.
+    Zstd,
+    /// No compression.
+    None,
+}

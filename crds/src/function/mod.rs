@@ -1,0 +1,122 @@
+//! `DestinationFunction`, the resource: its schema, its defaults, and the CEL rules that compare fields.
+//!
+//! One file per part of the spec. The schemas of single values are in [`crate::values`]. No field names an image, a
+//! service account, environment variables, volumes, host access or another namespace: the platform decides what else
+//! reaches a pod.
+
+mod delivery;
+mod events;
+mod external_id;
+mod ingest;
+mod log_level;
+mod resources;
+mod s3;
+mod sts;
+
+use kube::{CustomResource, KubeSchema};
+use serde::{Deserialize, Serialize};
+
+use crate::conditions::FunctionStatus;
+use crate::values::{RoleArn, SessionName};
+
+pub use delivery::{Batch, Compression, Delivery, DeliveryMode};
+pub use events::{EventFilter, SegmentType};
+pub use external_id::{ExternalIdEnforcement, ExternalIdSecretRef};
+pub use ingest::{Cors, DEFAULT_MAX_CONNECTIONS, Ingest, SecretKeyRef, TlsSecretRef};
+pub use log_level::LogLevel;
+pub use resources::{Amounts, Resources};
+pub use s3::{Checksum, Encryption, EncryptionType, S3};
+pub use sts::Sts;
+
+/// The desired state of a destination function: which role to assume, where and how to store events, and how clients
+/// send them.
+#[derive(Clone, CustomResource, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[kube(
+    group = "tributary.dev",
+    version = "v1alpha1",
+    kind = "DestinationFunction",
+    plural = "destinationfunctions",
+    shortname = "df",
+    shortname = "dfn",
+    category = "tributary",
+    namespaced,
+    status = "FunctionStatus",
+    derive = "PartialEq",
+    doc = "A destination function: a sidecar that takes Segment events over HTTP and stores them in an S3 bucket, through a role that trusts it with an external ID.",
+    scale(
+        spec_replicas_path = ".spec.replicas",
+        status_replicas_path = ".status.replicas",
+        label_selector_path = ".status.selector"
+    ),
+    printcolumn(name = "Ready", type_ = "string", json_path = ".status.conditions[?(@.type==\"Ready\")].status"),
+    printcolumn(name = "Reason", type_ = "string", json_path = ".status.reason"),
+    printcolumn(name = "Up-To-Date", type_ = "string", json_path = ".status.conditions[?(@.type==\"UpToDate\")].status"),
+    printcolumn(name = "Desired", type_ = "integer", json_path = ".spec.replicas"),
+    printcolumn(name = "Running", type_ = "integer", json_path = ".status.readyReplicas"),
+    printcolumn(name = "Bucket", type_ = "string", json_path = ".spec.s3.bucket"),
+    printcolumn(name = "Mode", type_ = "string", json_path = ".spec.delivery.mode"),
+    printcolumn(name = "Role", type_ = "string", json_path = ".spec.roleArn", priority = 1),
+    printcolumn(name = "Region", type_ = "string", json_path = ".spec.s3.region", priority = 1),
+    printcolumn(name = "URL", type_ = "string", json_path = ".status.url", priority = 1),
+    printcolumn(name = "Age", type_ = "date", json_path = ".metadata.creationTimestamp"),
+    // The Service and other children have the same name: a DNS-1035 label, with room for a suffix.
+    validation = Rule::new("self.metadata.name.matches('^[a-z]([a-z0-9-]{0,50}[a-z0-9])?$')")
+        .message(Message::Expression("'metadata.name \"' + self.metadata.name + '\" is not a label of at most 52 lower-case letters, digits and hyphens that begins with a letter; write it like orders'".into())),
+    // Every namespace has a ServiceAccount of this name, which Kubernetes creates again when it is deleted.
+    validation = Rule::new("self.metadata.name != 'default'")
+        .message("metadata.name \"default\" is taken: the sidecars' ServiceAccount carries the function's name, and each namespace has one called default; name it otherwise")
+)]
+#[serde(rename_all = "camelCase")]
+#[x_kube(
+    validation = Rule::new("(self.s3.region.startsWith('cn-') ? 'aws-cn' : self.s3.region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws') == self.roleArn.split(':')[1] || has(self.s3.endpoint)")
+        .message(Message::Expression("'roleArn \"' + self.roleArn + '\" and s3.region \"' + self.s3.region + '\" are in different partitions; a role in aws-cn goes with a region like cn-north-1, one in aws-us-gov with us-gov-west-1, one in aws with us-west-2'".into())),
+)]
+pub struct DestinationFunctionSpec {
+    /// ARN of the IAM role to assume ("IAM Role ARN").
+    pub role_arn: RoleArn,
+    /// The Secret with the role's external ID ("IAM Role External ID"), in the function's own namespace.
+    pub external_id_secret_ref: ExternalIdSecretRef,
+    /// What to do if STS grants the role without the external ID: Require stores no event until STS is known to refuse
+    /// that; Warn stores events and sets the condition ExternalIdEnforced to False.
+    #[serde(default)]
+    pub external_id_enforcement: ExternalIdEnforcement,
+    /// The role session name that CloudTrail shows; by default `<namespace>.<name>`, cut to 64 characters. A name with
+    /// a dot must begin with the function's namespace and a dot, so that no function can imitate one of another
+    /// namespace.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub session_name: Option<SessionName>,
+    /// The bucket that stores the events, and how objects are written.
+    pub s3: S3,
+    /// The STS endpoint that issues sessions; by default the regional endpoint of the platform's region or, if the
+    /// platform sets none, of s3.region.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sts: Option<Sts>,
+    /// Which events to store; the others are accepted and dropped. By default all are stored.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub events: Option<EventFilter>,
+    /// How events become S3 objects: one object per event, or many events per object.
+    #[serde(default)]
+    pub delivery: Delivery,
+    /// How clients send events: credentials, TLS, CORS and limits. Without credentials, anyone who can reach the
+    /// Service can send events.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ingest: Option<Ingest>,
+    /// Number of sidecars. Without it a function starts with 1, and an autoscaler or a person may scale it.
+    // No default: with one the field would never be absent, and its value would compete with an autoscaler's.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    #[schemars(range(min = 0, max = 1000))]
+    pub replicas: Option<i32>,
+    /// CPU and memory of each sidecar, within the platform's bounds; an amount that is not set is the platform's
+    /// default. The memory limit must be at least 136Mi, or 152Mi and three times delivery.batch.maxBytes in mode Batch;
+    /// write keys, a signature, and more than the default ingest.maxConnections need more.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resources: Option<Resources>,
+    /// How much the sidecars log; each level includes those before it. A change between info, debug and trace restarts
+    /// no sidecar.
+    #[serde(default)]
+    pub log_level: LogLevel,
+    /// Whether changes of the function are held back: its sidecars keep running with the last accepted spec, and a
+    /// function without sidecars gets none. Changes by the platform are still applied.
+    #[serde(default)]
+    pub paused: bool,
+}
