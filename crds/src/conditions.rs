@@ -194,8 +194,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether a condition with this status is True but needs a person: what works now will stop, or costs more than it
-    /// must.
+    /// Whether a condition with this status is True but needs a person: the function will stop working, or costs more than
+    /// it must.
     pub fn warns(self, status: ConditionStatus) -> bool {
         status == ConditionStatus::True && !matches!(self, Self::Ok | Self::Paused)
     }
@@ -205,13 +205,13 @@ impl Reason {
         matches!(self, Self::Pending | Self::Progressing | Self::RolloutWaiting | Self::RolloutHalted)
     }
 
-    /// Whether somebody has asked for this state, so that it is no fault.
+    /// Whether the function's owner has asked for this state, so it is no fault.
     pub fn is_wanted(self) -> bool {
         matches!(self, Self::Paused | Self::NoReplicas)
     }
 
-    /// Whether the cause is in what the function names or in its AWS account, so that no other function's sidecar fails
-    /// because of it.
+    /// Whether the cause is in an object that the function names or in its AWS account, so no other function's sidecar
+    /// fails because of it.
     pub fn is_of_function(self) -> bool {
         matches!(
             self,
@@ -232,7 +232,7 @@ impl Reason {
     }
 }
 
-// Spelled as they are serialized: that is what conditions and metrics hold.
+// Spelled as they are serialized, since conditions and metrics contain that spelling.
 
 impl std::fmt::Display for ConditionStatus {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

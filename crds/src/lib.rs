@@ -1,7 +1,7 @@
-//! The resource `DestinationFunction`: types, CustomResourceDefinition, and what follows from a function's spec.
+//! The resource `DestinationFunction`: its types, its CustomResourceDefinition, and values derived from its spec.
 //!
-//! The operator, the sidecar and the command line tool share these types, so that each of them validates a value alike
-//! and reports an invalid one in the same words:
+//! The operator, the sidecar and the command line tool share these types, so each of them validates a value alike and
+//! reports an invalid one in the same words:
 //!
 //! - [`values`]: the types of single values (role ARN, external ID, bucket, key template), which hold only valid ones;
 //! - [`function`]: the resource, its schema and its CEL rules;

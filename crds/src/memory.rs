@@ -12,7 +12,7 @@ use crate::values::{BatchBytes, Quantity};
 const KIB: u64 = 1 << 10;
 const MIB: u64 = 1 << 20;
 
-/// Bytes that a sidecar needs at rest: code, threads, the AWS clients, metrics and what the allocator keeps.
+/// Bytes that a sidecar needs at rest: code, threads, the AWS clients, metrics and memory that the allocator retains.
 pub const PROCESS_BYTES: u64 = 24 * MIB;
 
 /// Bytes per open connection: the buffers of HTTP and, if the sidecar serves HTTPS, of TLS.
@@ -25,10 +25,10 @@ pub const REQUEST_BYTES: u64 = 32 * MIB;
 /// body. Room for four bodies of `/v1` of the largest size.
 pub const UNPROVEN_API_BYTES: u64 = 4 * MIB;
 
-/// The same if webhooks are signed: room for one body of 8 MiB, as sent and while it is decompressed.
+/// Bytes for bodies without a proven credential if webhooks are signed: room for one body of 8 MiB, as sent and while it is decompressed.
 pub const UNPROVEN_WEBHOOK_BYTES: u64 = 24 * MIB;
 
-/// Uploads in progress at once. S3 takes about 76 ms for a small object, so by Little's law this allows about 3,300
+/// Uploads in progress at once. S3 needs about 76 ms for a small object, so by Little's law this allows about 3,300
 /// uploads per second, about what a partition of a bucket accepts.
 pub const MAX_UPLOADS: u64 = 256;
 
@@ -42,11 +42,11 @@ pub const DEFAULT_MAX_BATCH_BYTES: u64 = 5 * MIB;
 /// even if nothing compresses.
 pub const BATCHES_PER_MAX_BYTES: u64 = 2;
 
-/// How many times `delivery.batch.maxBytes` a sidecar may hold in addition to its budget: a buffer that grows is moved,
-/// and what it leaves behind goes back to the kernel a moment later.
+/// How many times `delivery.batch.maxBytes` a sidecar may hold in addition to its budget: a growing buffer is moved, and
+/// its old memory returns to the kernel a moment later.
 pub const MOVED_PER_MAX_BYTES: u64 = 1;
 
-/// Bytes that many open batches take in addition: their tasks, and lines that are not compressed yet.
+/// Additional bytes for many open batches: their tasks, and lines that are not compressed yet.
 pub const SMALL_BATCHES_BYTES: u64 = 8 * MIB;
 
 /// Sealed batches that may be compressed at the same time.
@@ -171,7 +171,7 @@ fn batch_bytes(max: u64) -> u64 {
     batch_budget_bytes(max) + MOVED_PER_MAX_BYTES * max + MAX_COMPRESSORS * COMPRESSOR_BYTES
 }
 
-/// The part of [`batch_bytes`] that belongs to the shared budget: all but the compressors and what is moved.
+/// The part of [`batch_bytes`] that belongs to the shared budget: all but the compressors and moved buffers.
 fn batch_budget_bytes(max: u64) -> u64 {
     BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES
 }

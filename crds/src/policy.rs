@@ -1,7 +1,7 @@
 //! Builds the IAM policies of a function: the role's permissions and trust policy, and the session policies.
 //!
 //! A role's owner gives the role the permissions of [`permissions`] and the trust policy of [`trust`]. The sidecar
-//! passes the same permissions as session policy, so that its sessions can do nothing else, whatever the role can do.
+//! passes the same permissions as session policy, so its sessions can do nothing else, regardless of the role's other permissions.
 
 use serde::Serialize;
 use serde_json::{Value, json};

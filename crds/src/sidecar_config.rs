@@ -20,7 +20,7 @@ pub struct SidecarConfig {
     /// The function's generation when the configuration was written.
     #[serde(default)]
     pub generation: i64,
-    /// The beginning of [`digest`](Self::digest), by which the operator tells old pods from new; empty outside a
+    /// The beginning of [`digest`](Self::digest), by which the operator distinguishes old pods from new; empty outside a
     /// cluster.
     #[serde(default)]
     pub config_hash: String,
@@ -35,8 +35,8 @@ pub struct SidecarConfig {
 }
 
 impl SidecarConfig {
-    /// The configuration of a function: its spec without what a sidecar doesn't read, since that makes no new
-    /// configuration. The platform's part, the generation and the hash are the caller's to set.
+    /// The configuration of a function: its spec without the fields that a sidecar doesn't read, because a change of those
+    /// needs no new configuration. The platform's part, the generation and the hash are the caller's to set.
     pub fn of(namespace: &str, name: &str, spec: &DestinationFunctionSpec) -> Self {
         let spec = DestinationFunctionSpec { replicas: None, resources: None, paused: false, ..spec.clone() };
         Self {
@@ -50,8 +50,8 @@ impl SidecarConfig {
         }
     }
 
-    /// The SHA-256 of the configuration in hex, without its generation and its hash, which don't change what a sidecar
-    /// does.
+    /// The SHA-256 of the configuration in hex, without its generation and its hash, which don't affect a sidecar's
+    /// behaviour.
     ///
     /// # Panics
     /// Never: every configuration can be serialized as JSON.
@@ -72,7 +72,7 @@ impl SidecarConfig {
     }
 }
 
-/// What a sidecar uses a mounted Secret for.
+/// The use of a mounted Secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretUse {
     /// The external ID: `spec.externalIdSecretRef`.
@@ -86,7 +86,7 @@ pub enum SecretUse {
 }
 
 impl SecretUse {
-    /// The folder on which such a Secret is mounted, below the folder of all the sidecar's Secrets.
+    /// The folder on which a Secret of this use is mounted, below the folder of all the sidecar's Secrets.
     pub fn folder(self) -> &'static str {
         match self {
             Self::ExternalId => "external-id",

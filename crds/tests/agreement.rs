@@ -1,4 +1,4 @@
-//! The types' parsers and the definition's schema and rules give one verdict.
+//! Tests that the types' parsers give the same verdict as the definition's schema and rules.
 #![cfg(feature = "check")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -14,7 +14,7 @@ use tributary_crds::values::{
     Prefix, Region, RoleArn, SecretKey, SecretName, SessionName, StorageClass,
 };
 
-/// Texts near `right`: with something taken out, put in, doubled, or put beside it.
+/// Variants of `right`: with characters removed, inserted or replaced.
 fn near(right: &'static [&'static str]) -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         "[ -~]{0,2}",
@@ -33,13 +33,13 @@ fn near(right: &'static [&'static str]) -> impl Strategy<Value = String> {
     )
 }
 
-/// Judges `text` at `path` of a function both ways.
+/// Checks `text` at `path` of a function by the parser and by the schema.
 fn agree<T: FromStr<Err: Display>>(path: &str, text: &str) -> Result<(), TestCaseError> {
     let mut document = common::base();
     let field = path.trim_end_matches("[0]");
     let value = if field == path { text.into() } else { serde_yaml::Value::Sequence(vec![text.into()]) };
     common::set(&mut document, field, value);
-    // Rules of other places may refuse the document too: a key without {messageId}, say.
+    // Rules of other fields may refuse the document too, for example for a key without {messageId}.
     let problems = judge(&document).err().unwrap_or_default();
     let refused: Vec<_> = problems.iter().filter(|problem| problem.path == path).collect();
     match text.parse::<T>() {

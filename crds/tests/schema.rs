@@ -1,4 +1,4 @@
-//! What the API server asks of the definition itself.
+//! Tests the API server's requirements of the definition itself.
 #![cfg(feature = "check")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests are tests")]
 
@@ -21,8 +21,8 @@ fn every_rule_compiles() {
     assert!(rules_of(&compile_schema(&schema())) > 30, "the walk has missed most rules");
 }
 
-/// Without a maximum the API server takes a value to be as large as a request, and a rule about it
-/// to cost more than it may.
+/// Without a maximum, the API server assumes that a value is as large as a request, and refuses the definition because
+/// of the estimated cost of its rules.
 #[test]
 fn every_text_list_and_map_of_the_spec_has_a_maximum() {
     fn check(path: &str, schema: &Value) {

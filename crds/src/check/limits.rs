@@ -1,4 +1,4 @@
-//! Validates one value against its schema: type, enum and bounds. What is in the value is not validated here.
+//! Validates one value against its schema: type, enum and bounds. Values within it are not validated here.
 
 use k8s_openapi::apiextensions_apiserver::pkg::apis::apiextensions::v1::JSONSchemaProps;
 use regex_lite::Regex;
@@ -21,13 +21,13 @@ impl Fault {
         Self { message, stops_rules: false }
     }
 
-    /// Whether CEL rules about this value, and about what contains it, can't be run.
+    /// Whether CEL rules about this value, and about values that contain it, can't be run.
     pub(super) fn stops_rules(&self) -> bool {
         self.stops_rules
     }
 }
 
-/// All violations of `value` itself, not of what is in it.
+/// All violations of `value` itself, without those of values within it.
 pub(super) fn faults(schema: &JSONSchemaProps, value: &Value) -> Vec<Fault> {
     if let Some(wanted) = wrong_type(schema, value) {
         return vec![Fault::grave(format!("must be of type {wanted}: \"{}\"", type_of(value)))];

@@ -1,4 +1,4 @@
-//! Builds the schema that documents are validated against: the CRD's, and what every resource has in addition.
+//! Builds the schema that documents are validated against: the CRD's, and the fields that every resource has.
 
 use std::sync::LazyLock;
 
@@ -29,7 +29,7 @@ fn one_of(only: &str) -> Value {
     json!({"type": "string", "enum": [only]})
 }
 
-/// The schema of `ObjectMeta`: strict for what people write, open for what the API server sets.
+/// The schema of `ObjectMeta`: strict for fields that people write, open for fields that the API server sets.
 fn metadata() -> Value {
     let text = json!({"type": "string"});
     let texts = json!({"type": "object", "additionalProperties": text});

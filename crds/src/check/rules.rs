@@ -32,7 +32,7 @@ fn drop_nulls(value: &mut Value) {
 /// Runs all rules on `document`, and adds the violations where the schema holds.
 pub(super) fn run(document: &Value, walk: &mut Walk) {
     let Err(broken) = Validator::new().validate_compiled(&RULES, document, None) else { return };
-    // Fields before what contains them, so that the problems within a value are known when its own rules are
+    // Fields before the values that contain them: the problems within a value must be known when its own rules are
     // considered.
     for error in broken.into_vec().into_iter().rev() {
         // A rule that could not be evaluated is not reported if its value is refused already: for example, a text that

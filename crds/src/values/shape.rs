@@ -27,7 +27,7 @@ pub(crate) struct Shape {
     pub(crate) rules: &'static [Rule],
 }
 
-/// One rule of a [`Shape`]: a pattern, and what a violation says of the value.
+/// One rule of a [`Shape`]: a pattern, and the clause that describes a violation in a message.
 pub(crate) enum Rule {
     /// The value must match the pattern.
     Must(&'static str, &'static str),
@@ -35,7 +35,7 @@ pub(crate) enum Rule {
     MustNot(&'static str, &'static str),
 }
 
-/// The error for an invalid value: the field, the value, what is wrong with it, and a valid example.
+/// The error for an invalid value: the field, the value, the violated rule, and a valid example.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct InvalidValue {
     field: &'static str,

@@ -3,7 +3,7 @@
 use serde::Deserialize;
 use serde_yaml::Value;
 
-/// A document and what is said of it.
+/// A change of the base document, and the expected verdict.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct Case {
@@ -15,7 +15,7 @@ struct Case {
     verdict: String,
 }
 
-/// The function that every case is a change of.
+/// The function that every case changes.
 pub fn base() -> Value {
     serde_yaml::from_str(include_str!("../cases/base.yaml")).unwrap()
 }
@@ -46,13 +46,13 @@ pub fn cases() -> Vec<(String, Value, String)> {
         .collect()
 }
 
-/// Puts `value` where `path` leads.
+/// Sets the value at `path`.
 pub fn set(document: &mut Value, path: &str, value: Value) {
     let (parent, field) = path.rsplit_once('.').unwrap_or(("", path));
     at(document, parent).as_mapping_mut().unwrap().insert(field.into(), value);
 }
 
-/// Where `path` leads; mappings are made on the way.
+/// The value at `path`; missing mappings are created.
 fn at<'a>(document: &'a mut Value, path: &str) -> &'a mut Value {
     path.split('.').filter(|field| !field.is_empty()).fold(document, |value, field| {
         let fields = value.as_mapping_mut().unwrap();
