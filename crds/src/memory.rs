@@ -59,7 +59,7 @@ pub const COMPRESSOR_BYTES: u64 = 2 * MIB;
 pub const CHART_MEMORY_LIMIT: &str = "256Mi";
 
 /// The smallest valid `delivery.batch.maxBytes`.
-const LEAST_MAX_BATCH_BYTES: u64 = 64 * KIB;
+const MIN_MAX_BATCH_BYTES: u64 = 64 * KIB;
 
 /// The memory that a function's sidecar may hold, by part, in bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -106,7 +106,7 @@ impl MemoryNeed {
         let total = self.total();
         // A limit that is not a quantity is refused by the schema.
         let given = limit.thousandths().filter(|given| *given < i128::from(total) * 1000)?;
-        let least = self.max_batch_bytes.map(|_| total - self.batches + batch_bytes(LEAST_MAX_BATCH_BYTES));
+        let least = self.max_batch_bytes.map(|_| total - self.batches + batch_bytes(MIN_MAX_BATCH_BYTES));
         let smaller_batches_fit = least.is_some_and(|least| i128::from(least) * 1000 <= given);
         let or_lower = if smaller_batches_fit { ", or lower spec.delivery.batch.maxBytes" } else { "" };
         let enough = total.div_ceil(MIB);
@@ -244,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn connections_and_credentials_are_part_of_it() {
+    fn connections_and_credentials_add_to_the_need() {
         let need = |ingest: Value| {
             let mut spec = spec(&json!({}));
             spec["ingest"] = ingest;
@@ -268,8 +268,11 @@ mod tests {
             let need = need(&delivery);
             let refusal = |limit: &str| need.refusal(&Quantity::Text(limit.to_owned()));
             assert_eq!(refusal(enough), None, "{delivery}");
-            let says = refusal(too_small).unwrap_or_else(|| panic!("{delivery} takes {too_small}"));
-            assert!(says.contains(&format!("limit of {too_small} ")) && says.contains(&need.to_string()), "{says}");
+            let message = refusal(too_small).unwrap_or_else(|| panic!("{delivery} takes {too_small}"));
+            assert!(
+                message.contains(&format!("limit of {too_small} ")) && message.contains(&need.to_string()),
+                "{message}"
+            );
         }
     }
 
@@ -278,12 +281,12 @@ mod tests {
         let (object, batch) = (need(&json!({})).total() / MIB, need(&json!({"mode": "Batch"})).total());
         let per_max_bytes = BATCHES_PER_MAX_BYTES + MOVED_PER_MAX_BYTES;
         let beside_batches = (batch - per_max_bytes * DEFAULT_MAX_BATCH_BYTES) / MIB;
-        let says = format!("at least {object}Mi, or {beside_batches}Mi and three times delivery.batch.maxBytes");
-        assert!(include_str!("../../docs/reference.md").contains(&says), "{says}");
+        let message = format!("at least {object}Mi, or {beside_batches}Mi and three times delivery.batch.maxBytes");
+        assert!(include_str!("../../docs/reference.md").contains(&message), "{message}");
     }
 
     #[test]
-    fn the_refusal_says_what_helps() {
+    fn a_refusal_names_the_fix() {
         let refusal =
             |delivery: &Value, limit: &str| need(delivery).refusal(&Quantity::Text(limit.to_owned())).unwrap();
         let raise = |least: &str| format!("; raise spec.resources.limits.memory to at least {least}");
@@ -296,8 +299,8 @@ mod tests {
             (batch("64Mi"), "256Mi", raise("344Mi") + lower),
             (batch("100Ki"), "64Mi", raise("153Mi")),
         ] {
-            let says = refusal(&delivery, limit);
-            assert!(says.ends_with(&end), "{says}");
+            let message = refusal(&delivery, limit);
+            assert!(message.ends_with(&end), "{message}");
         }
     }
 }

@@ -7,7 +7,7 @@ use serde_json::Value;
 
 use crate::conditions::{ConditionType, Reason};
 
-const HEAD: &str = "\
+const HEADER: &str = "\
 <!-- Generated from crds/src by `just crd`; a test fails when it is not current. -->
 # DestinationFunction
 
@@ -20,13 +20,13 @@ messages, without a cluster. Unknown fields are refused.
 ## spec
 ";
 
-const STATUS: &str = "
+const STATUS_HEADING: &str = "
 ## status
 
 Written by the operator.
 ";
 
-const CONDITIONS: &str = "
+const CONDITIONS_HEADING: &str = "
 ## Conditions
 
 The status lists the conditions in this order. `Ready` has the reason and message of the first condition that is False and
@@ -38,7 +38,7 @@ does not stop events now, such as RenewalFailing, if there is one. The start and
 | --- | --- |
 ";
 
-const REASONS: &str = "
+const REASONS_HEADING: &str = "
 ## Reasons
 
 | reason | meaning |
@@ -49,17 +49,17 @@ const REASONS: &str = "
 pub fn reference() -> String {
     let definition = serde_json::to_value(crate::custom_resource_definition()).unwrap_or_default();
     let schema = &definition["spec"]["versions"][0]["schema"]["openAPIV3Schema"]["properties"];
-    let mut page = HEAD.to_owned();
+    let mut page = HEADER.to_owned();
     table(&mut page, &schema["spec"]);
-    page.push_str(STATUS);
+    page.push_str(STATUS_HEADING);
     // A condition's fields are Kubernetes' own: the page lists only its types and reasons.
     let mut status = schema["status"].clone();
     status["properties"]["conditions"]["items"].take();
     table(&mut page, &status);
-    page.push_str(CONDITIONS);
-    words::<ConditionType>(&mut page);
-    page.push_str(REASONS);
-    words::<Reason>(&mut page);
+    page.push_str(CONDITIONS_HEADING);
+    variants::<ConditionType>(&mut page);
+    page.push_str(REASONS_HEADING);
+    variants::<Reason>(&mut page);
     page
 }
 
@@ -137,11 +137,11 @@ fn kind(field: &Value) -> String {
 }
 
 /// Adds one row per variant of an enum: its name and its doc comment.
-fn words<T: JsonSchema>(page: &mut String) {
+fn variants<T: JsonSchema>(page: &mut String) {
     let schema = SchemaGenerator::default().into_root_schema_for::<T>().to_value();
-    for word in schema["oneOf"].as_array().into_iter().flatten() {
-        let name = word["const"].as_str().unwrap_or_default();
-        let _ = writeln!(page, "| `{name}` | {} |", cell(&word["description"]));
+    for variant in schema["oneOf"].as_array().into_iter().flatten() {
+        let name = variant["const"].as_str().unwrap_or_default();
+        let _ = writeln!(page, "| `{name}` | {} |", cell(&variant["description"]));
     }
 }
 

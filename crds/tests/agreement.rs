@@ -45,9 +45,9 @@ fn agree<T: FromStr<Err: Display>>(path: &str, text: &str) -> Result<(), TestCas
     match text.parse::<T>() {
         Ok(_) => prop_assert!(refused.is_empty(), "{text:?} parses; {refused:?}"),
         Err(error) => {
-            prop_assert!(!refused.is_empty(), "{text:?} is taken; {error}");
-            // The words are the same too, but for lengths (the API server's words there), control
-            // characters (kept out of problems) and long values (cut short by the parser).
+            prop_assert!(!refused.is_empty(), "{text:?} is accepted; {error}");
+            // The messages are equal too, except for lengths (there the API server's words are used), control
+            // characters (removed from problems) and long values (which the parser truncates).
             let error = error.to_string();
             let same = refused.iter().any(|problem| problem.message == error);
             let differs = error.contains(" characters, not ") || text.contains(char::is_control) || text.len() > 120;

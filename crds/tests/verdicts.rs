@@ -11,20 +11,21 @@ use tributary_crds::check::judge;
 fn every_case_gets_its_verdict() {
     let mut wrong = Vec::new();
     for (case, document, verdict) in cases() {
-        let said: Vec<_> = judge(&document).err().into_iter().flatten().map(|problem| problem.to_string()).collect();
+        let problems: Vec<_> =
+            judge(&document).err().into_iter().flatten().map(|problem| problem.to_string()).collect();
         let right = match verdict.as_str() {
-            "accept" => said.is_empty(),
-            part => said.iter().any(|problem| problem.contains(part)),
+            "accept" => problems.is_empty(),
+            part => problems.iter().any(|problem| problem.contains(part)),
         };
         if !right {
-            wrong.push(format!("{case}: {said:?}, not {verdict}"));
+            wrong.push(format!("{case}: {problems:?}, not {verdict}"));
         }
     }
     assert!(wrong.is_empty(), "\n{}", wrong.join("\n"));
 }
 
 #[test]
-fn every_problem_is_said_once_and_in_the_documents_order() {
+fn every_problem_is_reported_once_in_the_documents_order() {
     let document = serde_yaml::from_str(
         "
         kind: DestinationFunction
@@ -38,7 +39,7 @@ fn every_problem_is_said_once_and_in_the_documents_order() {
         ",
     )
     .unwrap();
-    let said: Vec<_> = judge(&document).unwrap_err().iter().map(ToString::to_string).collect();
+    let problems: Vec<_> = judge(&document).unwrap_err().iter().map(ToString::to_string).collect();
     let parts = [
         "spec.externalIdSecretRef: Required value",
         "spec.s3.region: region \"oregon\" is not",
@@ -51,14 +52,14 @@ fn every_problem_is_said_once_and_in_the_documents_order() {
         "metadata.name: \"Orders\": a lowercase RFC 1123",
         "metadata.labels: \"b c\": a valid label",
     ];
-    assert_eq!(said.len(), parts.len(), "{said:#?}");
-    for (said, part) in said.iter().zip(parts) {
-        assert!(said.starts_with(part), "{said} is not {part}…");
+    assert_eq!(problems.len(), parts.len(), "{problems:#?}");
+    for (problem, part) in problems.iter().zip(parts) {
+        assert!(problem.starts_with(part), "{problem} is not {part}…");
     }
 }
 
 #[test]
-fn what_is_stored_has_its_defaults() {
+fn stored_functions_have_their_defaults() {
     let function = judge(&base()).unwrap();
     assert_eq!(function.spec.external_id_secret_ref.key.as_str(), "externalId");
     assert!(function.spec.s3.conditional_writes && function.status.is_none());
@@ -69,9 +70,9 @@ fn another_kind_is_refused() {
     let mut document = base();
     set(&mut document, "apiVersion", "tributary.dev/v1".into());
     set(&mut document, "kind", "Function".into());
-    let said: Vec<_> = judge(&document).unwrap_err().iter().map(ToString::to_string).collect();
+    let problems: Vec<_> = judge(&document).unwrap_err().iter().map(ToString::to_string).collect();
     assert_eq!(
-        said,
+        problems,
         [
             "apiVersion: Unsupported value: \"tributary.dev/v1\": supported values: \"tributary.dev/v1alpha1\"",
             "kind: Unsupported value: \"Function\": supported values: \"DestinationFunction\"",

@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn absent_and_null_fields_get_their_defaults_and_defaults_theirs() {
+    fn absent_and_null_fields_get_their_defaults_recursively() {
         let schema: JSONSchemaProps = serde_json::from_value(serde_json::json!({"properties": {
             "a": {"default": 1},
             "b": {"default": {}, "properties": {"c": {"default": "d"}}},

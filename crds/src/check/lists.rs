@@ -16,11 +16,11 @@ pub(super) fn duplicates(schema: &JSONSchemaProps, items: &[Value]) -> Vec<(usiz
         _ => return Vec::new(),
     };
     let repeated = |index: &usize| identities[..*index].contains(&identities[*index]);
-    let say = |index: usize| {
+    let problem = |index: usize| {
         let values: Vec<_> = identities[index].iter().map(|value| shown(value)).collect();
         (index, format!("Duplicate value: {}", values.join(", ")))
     };
-    (0..items.len()).filter(repeated).map(say).collect()
+    (0..items.len()).filter(repeated).map(problem).collect()
 }
 
 #[cfg(test)]
@@ -34,12 +34,12 @@ mod tests {
     }
 
     #[test]
-    fn a_sets_items_and_a_maps_keys_differ() {
-        let said = |index, value: &str| (index, format!("Duplicate value: {value}"));
+    fn duplicate_items_of_sets_and_keys_of_maps_are_found() {
+        let expected = |index, value: &str| (index, format!("Duplicate value: {value}"));
         let set = serde_json::json!({"x-kubernetes-list-type": "set"});
-        assert_eq!(found(set, "[a, b, a, a]"), [said(2, "\"a\""), said(3, "\"a\"")]);
+        assert_eq!(found(set, "[a, b, a, a]"), [expected(2, "\"a\""), expected(3, "\"a\"")]);
         let map = serde_json::json!({"x-kubernetes-list-type": "map", "x-kubernetes-list-map-keys": ["type"]});
-        assert_eq!(found(map, "[{type: A, n: 1}, {type: B}, {type: A, n: 2}]"), [said(2, "\"A\"")]);
+        assert_eq!(found(map, "[{type: A, n: 1}, {type: B}, {type: A, n: 2}]"), [expected(2, "\"A\"")]);
         assert_eq!(found(serde_json::json!({}), "[a, a]"), []);
     }
 }

@@ -8,10 +8,10 @@ use super::walk::Walk;
 
 /// The pattern of an RFC 1123 label.
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/names/>
-const LABEL: &str = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
+const LABEL_PATTERN: &str = "[a-z0-9]([a-z0-9-]*[a-z0-9])?";
 /// The pattern of a label's value, and of a key after its prefix.
 /// <https://kubernetes.io/docs/concepts/overview/working-with-objects/labels/#syntax-and-character-set>
-const TAIL: &str = "[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?";
+const LABEL_VALUE_PATTERN: &str = "[A-Za-z0-9]([A-Za-z0-9_.-]*[A-Za-z0-9])?";
 
 /// Validates the name, the namespace, the labels and the keys of annotations.
 pub(super) fn names(document: &Value, walk: &mut Walk) {
@@ -44,15 +44,15 @@ pub(super) fn names(document: &Value, walk: &mut Walk) {
 }
 
 fn is_subdomain(name: &str) -> bool {
-    name.len() <= 253 && matches(name, &format!("^{LABEL}([.]{LABEL})*$"))
+    name.len() <= 253 && matches(name, &format!("^{LABEL_PATTERN}([.]{LABEL_PATTERN})*$"))
 }
 
 fn is_label(name: &str) -> bool {
-    name.len() <= 63 && matches(name, &format!("^{LABEL}$"))
+    name.len() <= 63 && matches(name, &format!("^{LABEL_PATTERN}$"))
 }
 
 fn is_label_value(value: &str) -> bool {
-    value.is_empty() || value.len() <= 63 && matches(value, &format!("^{TAIL}$"))
+    value.is_empty() || value.len() <= 63 && matches(value, &format!("^{LABEL_VALUE_PATTERN}$"))
 }
 
 fn is_qualified(key: &str) -> bool {

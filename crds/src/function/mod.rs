@@ -64,7 +64,7 @@ pub use sts::Sts;
         .message(Message::Expression("'metadata.name \"' + self.metadata.name + '\" is not a label of at most 52 lower-case letters, digits and hyphens that begins with a letter; write it like orders'".into())),
     // Every namespace has a ServiceAccount of this name, which Kubernetes creates again when it is deleted.
     validation = Rule::new("self.metadata.name != 'default'")
-        .message("metadata.name \"default\" is taken: the sidecars' ServiceAccount carries the function's name, and each namespace has one called default; name it otherwise")
+        .message("metadata.name \"default\" is taken: the sidecars' ServiceAccount carries the function's name, and each namespace has one called default; choose another name")
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(

@@ -15,7 +15,7 @@ use crate::values::{AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, Region, Stor
     validation = Rule::new("!has(self.forcePathStyle) || has(self.endpoint)")
         .message("forcePathStyle goes with an endpoint; AWS needs none: leave it out, or add endpoint: https://minio.storage.svc:9000"),
     validation = Rule::new("!has(self.encryption) || !has(self.encryption.keyId) || self.encryption.keyId.split(':')[3] == self.region")
-        .message(Message::Expression("'encryption.keyId \"' + self.encryption.keyId + '\" is not in the bucket\\'s region ' + self.region + '; S3 takes a key of the bucket\\'s own region'".into())),
+        .message(Message::Expression("'encryption.keyId \"' + self.encryption.keyId + '\" is not in the bucket\\'s region ' + self.region + '; S3 accepts only a key of the bucket\\'s own region'".into())),
 )]
 pub struct S3 {
     /// Name of the bucket ("S3 Bucket").
@@ -70,7 +70,7 @@ fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
         "additionalProperties": {"type": "string", "maxLength": 256},
         "x-kubernetes-validations": [{
             "rule": "self.all(k, k.matches('^[A-Za-z0-9 +=._:/@-]{1,128}$') && self[k].matches('^[A-Za-z0-9 +=._:/@-]*$'))",
-            "message": "tags have a character or a length that S3 does not take: letters, digits, spaces and +-=._:/@, a key of 1 to 128; write them like team: data"
+            "message": "tags have a character or a length that S3 does not accept: letters, digits, spaces and +-=._:/@, a key of 1 to 128; write them like team: data"
         }],
     })
 }

@@ -11,8 +11,8 @@ use super::shape::{Shape, text_value};
 /// The external IDs that STS accepts, apart from their length.
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 const PATTERN: &str = "^[A-Za-z0-9_+=,.@:/-]+$";
-const MIN: usize = 2;
-const MAX: usize = 1224;
+const MIN_CHARS: usize = 2;
+const MAX_CHARS: usize = 1224;
 
 /// An external ID: 2 to 1,224 characters of `[\w+=,.@:/-]`. `Debug` and errors never show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,7 +22,7 @@ pub struct ExternalId(Zeroizing<String>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExternalId {
     /// It is too short or too long: it has this many characters.
-    #[error("it has {0} characters, and an external ID has {MIN} to {MAX}")]
+    #[error("it has {0} characters, and an external ID has {MIN_CHARS} to {MAX_CHARS}")]
     Length(usize),
     /// It is not UTF-8.
     #[error("it is not text in UTF-8")]
@@ -40,7 +40,7 @@ impl ExternalId {
     pub fn from_secret(value: &str) -> Result<Self, InvalidExternalId> {
         let value = value.strip_suffix('\n').map_or(value, |v| v.strip_suffix('\r').unwrap_or(v));
         let length = value.chars().count();
-        if !(MIN..=MAX).contains(&length) {
+        if !(MIN_CHARS..=MAX_CHARS).contains(&length) {
             return Err(InvalidExternalId::Length(length));
         }
         let legal = Regex::new(PATTERN).expect("a constant pattern, compiled by this file's tests");
@@ -87,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn what_sts_refuses_is_refused_without_being_shown() {
+    fn an_invalid_external_id_is_refused_without_being_shown() {
         assert_eq!(ExternalId::from_secret("a").unwrap_err(), InvalidExternalId::Length(1));
         assert_eq!(ExternalId::from_secret("").unwrap_err(), InvalidExternalId::Length(0));
         assert!(ExternalId::from_secret(&"a".repeat(1224)).is_ok());

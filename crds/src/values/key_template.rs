@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn each_rule_both_ways() {
+    fn each_rule_accepts_valid_and_refuses_invalid_templates() {
         for right in [
             "{messageId}",
             "{type}/{millis}-{messageId}.json",

@@ -10,7 +10,7 @@ use schemars::{Schema, json_schema};
 use serde_json::json;
 
 /// The longest part of an invalid value that an error quotes, in characters.
-const SHOWN: usize = 120;
+const MAX_QUOTED_CHARS: usize = 120;
 
 /// The rules of one kind of text value.
 ///
@@ -40,14 +40,14 @@ pub(crate) enum Rule {
 pub struct InvalidValue {
     field: &'static str,
     value: String,
-    says: String,
+    violation: String,
     example: &'static str,
 }
 
 impl fmt::Display for InvalidValue {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { field, value, says, example } = self;
-        write!(f, "{field} \"{value}\" {says}; write it like {example}")
+        let Self { field, value, violation, example } = self;
+        write!(f, "{field} \"{value}\" {violation}; write it like {example}")
     }
 }
 
@@ -56,8 +56,8 @@ impl std::error::Error for InvalidValue {}
 impl Rule {
     fn parts(&self) -> (&'static str, bool, &'static str) {
         match *self {
-            Self::Must(pattern, says) => (pattern, true, says),
-            Self::MustNot(pattern, says) => (pattern, false, says),
+            Self::Must(pattern, violation) => (pattern, true, violation),
+            Self::MustNot(pattern, violation) => (pattern, false, violation),
         }
     }
 }
@@ -79,16 +79,21 @@ impl Shape {
             return Err(self.refuse(value, format!("has {length} characters, not {min} to {max}")));
         }
         for rule in self.rules {
-            let (pattern, wanted, says) = rule.parts();
+            let (pattern, wanted, violation) = rule.parts();
             if compiled(pattern).is_match(value) != wanted {
-                return Err(self.refuse(value, says.to_owned()));
+                return Err(self.refuse(value, violation.to_owned()));
             }
         }
         Ok(())
     }
 
-    pub(crate) fn refuse(&self, value: &str, says: String) -> InvalidValue {
-        InvalidValue { field: self.field, value: value.chars().take(SHOWN).collect(), says, example: self.example }
+    pub(crate) fn refuse(&self, value: &str, violation: String) -> InvalidValue {
+        InvalidValue {
+            field: self.field,
+            value: value.chars().take(MAX_QUOTED_CHARS).collect(),
+            violation,
+            example: self.example,
+        }
     }
 
     /// The value's schema, with one CEL rule per rule of the shape.
@@ -106,14 +111,14 @@ impl Shape {
     }
 
     fn cel(&self, rule: &Rule) -> serde_json::Value {
-        let (pattern, wanted, says) = rule.parts();
+        let (pattern, wanted, violation) = rule.parts();
         let Self { field, example, .. } = self;
         let not = if wanted { "" } else { "!" };
         json!({
             // A raw literal, so that CEL leaves backslashes to the pattern.
             "rule": format!("{not}self.matches(r'{pattern}')"),
-            "messageExpression": format!("'{field} \"' + self + '\" {says}; write it like {example}'"),
-            "message": format!("{field} {says}; write it like {example}"),
+            "messageExpression": format!("'{field} \"' + self + '\" {violation}; write it like {example}'"),
+            "message": format!("{field} {violation}; write it like {example}"),
         })
     }
 }

@@ -22,7 +22,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_star_is_any_text_and_nothing_else_is_special() {
+    fn a_star_matches_any_text_and_nothing_else_is_special() {
         for (pattern, text, expected) in [
             ("Order *", "Order Completed", true),
             ("Order *", "Order ", true),

@@ -21,7 +21,7 @@ pub fn base() -> Value {
 }
 
 /// Every case: its name, its document, and `accept` or a part of the refusal.
-#[allow(dead_code, reason = "each test binary compiles this file, and not every one takes all of it")]
+#[allow(dead_code, reason = "each test binary compiles this file, and some use only a part of it")]
 pub fn cases() -> Vec<(String, Value, String)> {
     let files = [
         include_str!("../cases/document.yaml"),
