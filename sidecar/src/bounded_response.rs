@@ -87,7 +87,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_message_is_kept_as_far_as_it_is_read() {
+    fn a_message_is_cut_to_its_maximum() {
         assert_eq!(message(Some("é".repeat(60_000).as_str())).chars().count(), MAX_MESSAGE_CHARS);
         assert_eq!(message(None), "no message");
     }

@@ -159,7 +159,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn there_are_as_many_worker_threads_as_cores_up_to_eight_unless_a_flag_says_otherwise() {
+    fn worker_threads_default_to_the_cores_up_to_eight() {
         let threads = |flags: &[&str]| {
             let always = ["tributary-sidecar", "--config", "function.yaml"];
             Flags::try_parse_from(always.iter().chain(flags)).unwrap().worker_threads()

@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_level_is_raised_while_it_is_asked_for_and_never_lowered() {
+    async fn a_level_is_raised_while_it_is_requested_and_never_lowered() {
         use LogLevel::{Debug, Error, Info, Trace, Warn};
         for (configured, asks, expected) in [
             (Info, &[Debug, Debug][..], &[Debug, Info][..]),

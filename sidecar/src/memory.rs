@@ -155,7 +155,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_taken_comes_back() {
+    fn dropped_reservations_return_their_bytes() {
         let budget = Budget::new(10);
         let mut one = budget.reserve_nothing();
         assert!(one.grow(6) && one.grow(4));
@@ -166,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_allocated_is_reserved() {
+    fn a_growing_buffer_reserves_its_capacity() {
         let budget = Budget::new(1_000);
         let left = || budget.bytes() - budget.reserved();
         let mut reservation = budget.reserve_nothing();
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reservation_keeps_what_it_is_told_to() {
+    fn a_reservation_shrinks_to_the_given_size() {
         let budget = Budget::new(10);
         let mut reservation = budget.reserve_nothing();
         assert!(reservation.grow(9));

@@ -24,7 +24,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_secret_is_replaced_wherever_it_stands() {
+    fn every_occurrence_of_a_secret_is_replaced() {
         let credentials = Credentials::new("AKIAEXAMPLE", "wJalrXUt", Some("FwoGZXIv".to_owned()), None, "test");
         let text = "the token FwoGZXIv of AKIAEXAMPLE (wJalrXUt, FwoGZXIv) is malformed";
         assert_eq!(redact(text, &parts(&credentials)), "the token … of … (…, …) is malformed");

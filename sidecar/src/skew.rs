@@ -120,7 +120,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn an_answers_date_tells_the_offset() {
+    fn the_offset_is_computed_from_an_answers_date() {
         let noon = SystemTime::UNIX_EPOCH + Duration::from_secs(1_767_268_800);
         let offset = |now| ClockOffset::of_answer(Some("Thu, 01 Jan 2026 12:00:00 GMT"), now);
         assert_eq!(offset(noon - 20 * MINUTE), Some(ClockOffset::Behind(20 * MINUTE)));
@@ -145,7 +145,7 @@ mod tests {
     }
 
     #[test]
-    fn the_clock_is_blamed_for_what_it_alone_causes_and_for_what_it_may_cause_if_it_is_wrong() {
+    fn clock_skew_is_reported_for_the_errors_that_it_explains() {
         let behind = |minutes| Some(ClockOffset::Behind(minutes * MINUTE));
         let ahead = |minutes| Some(ClockOffset::Ahead(minutes * MINUTE));
         let expired = "Signature expired: 20260101T114000Z is now earlier than 20260101T114500Z";

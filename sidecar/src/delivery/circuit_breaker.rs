@@ -162,7 +162,7 @@ mod tests {
     }
 
     #[test]
-    fn an_open_breaker_lets_one_probe_through_every_two_seconds_until_something_is_stored() {
+    fn an_open_breaker_passes_one_probe_per_interval_until_an_object_is_stored() {
         let mut breaker = CircuitBreaker::default();
         let start = Instant::now();
         assert_eq!(breaker.refusal(start), None);
@@ -177,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_among_stored_uploads_is_over_in_time_and_without_another_upload() {
+    fn a_fault_among_stored_uploads_ends_by_time_alone() {
         let mut breaker = CircuitBreaker::default();
         let start = Instant::now();
         let at = |second| start + seconds(second);
@@ -197,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn refused_keys_open_it_only_after_a_run_of_failures_with_nothing_stored() {
+    fn refused_keys_open_the_breaker_only_after_a_run_of_failures_without_a_stored_object() {
         let mut breaker = CircuitBreaker::default();
         let start = Instant::now();
         let at = |second| start + seconds(second);
@@ -216,7 +216,7 @@ mod tests {
     }
 
     #[test]
-    fn what_may_pass_by_itself_neither_opens_nor_closes_it() {
+    fn transient_failures_neither_open_nor_close_the_breaker() {
         let (mut breaker, now) = (CircuitBreaker::default(), Instant::now());
         breaker.failed(blocker(), Evidence::Passing, now);
         assert!(!breaker.is_open() && breaker.blocker().is_some());
@@ -226,7 +226,7 @@ mod tests {
     }
 
     #[test]
-    fn a_fault_among_stored_uploads_is_over_after_a_window_without_it() {
+    fn a_fault_among_stored_uploads_ends_after_a_window_without_failures() {
         let (mut breaker, start) = (CircuitBreaker::default(), Instant::now());
         let at = |second| start + seconds(second);
         breaker.stored(at(0.0));
@@ -277,7 +277,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn it_never_refuses_shortly_after_something_was_stored(steps in prop::collection::vec(step(), 1..300)) {
+        fn it_never_refuses_within_the_window_after_a_stored_object(steps in prop::collection::vec(step(), 1..300)) {
             let mut breaker = CircuitBreaker::default();
             let (mut now, mut stored) = (Instant::now(), None);
             let mut passed: Option<Instant> = None;

@@ -193,7 +193,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batchs_key_is_of_its_sealing() {
+    fn a_batchs_key_has_the_time_of_its_sealing() {
         let sealed = Timestamp::from_millisecond(1_700_000_000_123).unwrap();
         let id = Uuid::from_u128(0xabc);
         let default = Keys::new(Some(&"in/".parse().unwrap()), &KeyTemplate::batch_default("ndjson.gz"));
@@ -208,7 +208,7 @@ mod tests {
     }
 
     #[test]
-    fn long_values_are_cut_and_stay_apart() {
+    fn long_values_are_truncated_and_stay_distinct() {
         let keys = keys("", "{messageId}");
         let whole = keys.of_event(&event(&"a".repeat(128), None, None, 0));
         assert_eq!(whole, "a".repeat(128));
@@ -219,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn the_longest_key_is_one_that_s3_takes() {
+    fn the_longest_key_stays_within_s3s_limit() {
         let longest = "x".repeat(100);
         let template =
             format!("{{type}}/{{event}}/{{userId}}/{{messageId}}/{{yyyy-MM-dd}}/{{millis}}/{}", "l".repeat(256 - 64));
@@ -258,7 +258,7 @@ mod tests {
         }
 
         #[test]
-        fn near_message_ids_stay_apart(ids in prop::collection::hash_set("[ab/%~2_-]{1,4}|[ab]{126,131}", 2..60)) {
+        fn similar_message_ids_have_different_keys(ids in prop::collection::hash_set("[ab/%~2_-]{1,4}|[ab]{126,131}", 2..60)) {
             let keys = keys("", "{messageId}");
             let made: HashSet<_> = ids.iter().map(|id| keys.of_event(&event(id, None, None, 0))).collect();
             prop_assert_eq!(made.len(), ids.len());

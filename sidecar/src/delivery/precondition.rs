@@ -73,7 +73,7 @@ mod tests {
     }
 
     #[test]
-    fn ten_refusals_speak_for_the_store_until_one_is_accepted() {
+    fn ten_refusals_mean_unsupported_until_a_condition_is_accepted() {
         let mut preconditions = Preconditions::default();
         for _ in 0..9 {
             preconditions.refused(true);

@@ -176,7 +176,7 @@ mod tests {
     }
 
     #[test]
-    fn a_200_with_a_mark_of_s3s_is_success() {
+    fn only_a_200_with_s3s_headers_is_success() {
         for (status, headers, body, success) in [
             (200, &[("etag", "\"0\"")][..], "", true),
             (200, &[("x-amz-request-id", "1")], "", true),
@@ -214,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_store_that_has_repeated_a_checksum_repeats_each() {
+    fn a_store_that_returned_a_checksum_must_return_each() {
         let check = ResponseCheck::default();
         let is_success = |headers| {
             let answer = response(200, headers, "");

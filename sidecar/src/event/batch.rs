@@ -103,7 +103,7 @@ mod tests {
         Limits { event_bytes: 400, batch_events: 5, batch_stored_bytes: 2_000, ..Limits::default() }
     }
 
-    fn take(json: &str) -> Result<ParsedEvents, (Code, String)> {
+    fn parse(json: &str) -> Result<ParsedEvents, (Code, String)> {
         let received_at = "2026-11-23T12:00:00Z".parse().unwrap();
         let found = batch(json.as_bytes(), received_at, &limits());
         found.and_then(UnparsedEvents::parse).map_err(|error| (error.code, error.message))
@@ -111,13 +111,13 @@ mod tests {
 
     /// The only event of the batch, as stored.
     fn stored(json: &str) -> String {
-        let batch = take(json).unwrap();
+        let batch = parse(json).unwrap();
         assert_eq!((batch.events.len(), batch.rejected.len()), (1, 0));
         String::from_utf8(batch.events[0].body.to_vec()).unwrap()
     }
 
     #[test]
-    fn a_wrong_frame_is_refused_whole() {
+    fn a_batch_with_an_invalid_frame_is_refused_as_a_whole() {
         let many = format!(r#"{{"batch":[{}]}}"#, [GOOD; 6].join(","));
         let table = [
             ("", Code::InvalidJson, "the body is not JSON: EOF while parsing a value at line 1 column 0"),
@@ -136,7 +136,7 @@ mod tests {
             (r#"{"batch":[],"sentAt":1,"sentAt":1}"#, Code::DuplicateKey, "sentAt is there more than once"),
         ];
         for (json, code, message) in table {
-            assert_eq!(take(json).unwrap_err(), (code, message.to_owned()), "{json}");
+            assert_eq!(parse(json).unwrap_err(), (code, message.to_owned()), "{json}");
         }
     }
 
@@ -153,14 +153,14 @@ mod tests {
             (r#"{"type":"page","type":"page"}"#, "duplicate_key: type is there more than once"),
         ];
         for (item, expected) in table {
-            let batch = take(&format!(r#"{{"batch":[{GOOD}, {item} ,{GOOD}]}}"#)).unwrap();
+            let batch = parse(&format!(r#"{{"batch":[{GOOD}, {item} ,{GOOD}]}}"#)).unwrap();
             assert_eq!(batch.events.len(), 2, "{item}");
             assert_eq!(batch.rejected.len(), 1, "{item}");
             let rejected = &batch.rejected[0];
             assert_eq!(rejected.index, 1);
             assert_eq!(format!("{}: {}", rejected.rejection.code.as_str(), rejected.rejection), expected);
 
-            let batch = take(&format!(r#"{{"batch":[{item}]}}"#)).unwrap();
+            let batch = parse(&format!(r#"{{"batch":[{item}]}}"#)).unwrap();
             assert_eq!((batch.events.len(), batch.rejected.len()), (0, 1));
         }
     }
@@ -168,7 +168,7 @@ mod tests {
     #[test]
     fn events_keep_their_order_and_types() {
         let page = GOOD.replace("track", "page");
-        let batch = take(&format!(" {{\"writeKey\":\"k\",\"batch\":[{GOOD},{page}]}}\n")).unwrap();
+        let batch = parse(&format!(" {{\"writeKey\":\"k\",\"batch\":[{GOOD},{page}]}}\n")).unwrap();
         let types: Vec<_> = batch.events.iter().map(|event| event.event_type.as_str()).collect();
         assert_eq!(types, ["track", "page"]);
         assert!(batch.events.iter().all(|event| !event.body.windows(8).any(|part| part == b"writeKey")));
@@ -196,15 +196,15 @@ mod tests {
     }
 
     #[test]
-    fn a_small_body_does_not_become_a_large_one() {
+    fn the_stored_size_of_a_batch_is_limited() {
         let frame = |shared: usize, items: usize| {
             let batch = [GOOD; 5][..items].join(",");
             format!(r#"{{"context":{{"a":"{}"}},"batch":[{batch}]}}"#, "x".repeat(shared - 8))
         };
-        assert_eq!(take(&frame(400, 2)).unwrap().events.len(), 2);
+        assert_eq!(parse(&frame(400, 2)).unwrap().events.len(), 2);
         let message = "the events are longer than 2000 bytes together, as they would be stored".to_owned();
-        assert_eq!(take(&frame(400, 5)).unwrap_err(), (Code::BatchTooLarge, message));
+        assert_eq!(parse(&frame(400, 5)).unwrap_err(), (Code::BatchTooLarge, message));
         let message = "context of the batch has 401 bytes, over 400".to_owned();
-        assert_eq!(take(&frame(401, 1)).unwrap_err(), (Code::BatchTooLarge, message));
+        assert_eq!(parse(&frame(401, 1)).unwrap_err(), (Code::BatchTooLarge, message));
     }
 }

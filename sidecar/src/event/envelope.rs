@@ -82,7 +82,7 @@ mod tests {
     use crate::event::field::Field;
 
     #[test]
-    fn a_member_of_the_envelope_is_there_once() {
+    fn duplicate_members_of_the_envelope_are_refused() {
         for field in Field::ALL {
             let text = field.as_str();
             let (first, rest) = text.split_at(1);

@@ -74,7 +74,7 @@ mod tests {
     use super::{Field, Value};
 
     #[test]
-    fn a_key_is_found_however_it_is_written() {
+    fn a_key_is_found_with_and_without_escapes() {
         for field in Field::ALL {
             assert_eq!(Field::of(Value::new(field.quoted())), Some(field));
             assert_eq!(Field::ALL[field as usize], field);

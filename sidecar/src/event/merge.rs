@@ -87,7 +87,7 @@ mod tests {
     use super::{Code, DEPTH, Shared, Value};
 
     #[test]
-    fn the_events_members_win_and_the_batchs_follow() {
+    fn the_events_members_take_precedence_and_the_batchs_follow() {
         let table = [
             (None, "{\"a\": 1}", "{\"a\": 1}"),
             (Some("{}"), "{\"a\": 1, \"b\":2}", "{\"a\":1,\"b\":2}"),
@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_fits_into_no_event_is_refused() {
+    fn shared_members_too_long_for_an_event_are_refused() {
         let read = |json: &str, max| {
             let outcome = Shared::read("context", Value::new(json), max);
             outcome.map(drop).map_err(|error| (error.code, error.message))

@@ -100,7 +100,7 @@ mod tests {
     }
 
     #[test]
-    fn a_time_before_1970_is_no_obstacle() {
+    fn a_time_before_1970_still_gets_an_id() {
         let id = MessageId::of(None, Timestamp::MIN).unwrap().into_string();
         assert!(id.starts_with("00000000-0000-7"), "{id}");
     }

@@ -56,7 +56,7 @@ mod tests {
     use super::for_each_member;
 
     #[test]
-    fn members_come_in_order_and_as_sent() {
+    fn members_are_visited_in_order_and_as_sent() {
         let json = " {\"b\" : 1.50 , \"\\u0061\":[ 1,\n2 ],\"b\":\"\\ud800\"}\n";
         let mut seen = Vec::new();
         for_each_member(json, |key, value| seen.push((key.raw(), value.raw()))).unwrap();
@@ -65,7 +65,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_object_is_refused_with_its_position() {
+    fn text_that_is_not_an_object_is_refused_with_its_position() {
         let table = [
             ("", "the body is not JSON: EOF while parsing a value at line 1 column 0"),
             ("{\"a\":\n01}", "the body is not JSON: invalid number at line 2 column 2"),

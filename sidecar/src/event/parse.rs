@@ -61,7 +61,7 @@ pub(super) fn event(
 mod tests {
     use crate::event::{Code, Event, EventType, Limits, Rejection, UnparsedEvents, single};
 
-    fn take(json: &str, kind: &str) -> Result<Event, Rejection> {
+    fn parse(json: &str, kind: &str) -> Result<Event, Rejection> {
         let limits = Limits { event_bytes: 1_000, ..Limits::default() };
         let event_type = EventType::parse(kind).unwrap();
         let found = single(json.as_bytes(), event_type, "2026-11-23T12:00:00Z".parse().unwrap(), &limits);
@@ -69,10 +69,10 @@ mod tests {
     }
 
     #[test]
-    fn the_paths_type_wins() {
+    fn the_paths_type_takes_precedence() {
         let json = r#"{"type":"track","userId":"u","event":"e"}"#;
         for kind in ["track", "page", "delete"] {
-            let event = take(json, kind).unwrap();
+            let event = parse(json, kind).unwrap();
             assert_eq!(event.event_type.as_str(), kind);
             let start = format!(r#"{{"type":"{kind}","userId":"u","event":"e","messageId":""#);
             assert!(event.body.starts_with(start.as_bytes()), "{:?}", event.body);
@@ -80,8 +80,8 @@ mod tests {
     }
 
     #[test]
-    fn what_keys_and_filters_need_is_read() {
-        let event = take(r#"{"userId":7,"messageId":"m\u0031","event":"Order\u0020Placed"}"#, "track").unwrap();
+    fn fields_for_keys_and_filters_are_parsed() {
+        let event = parse(r#"{"userId":7,"messageId":"m\u0031","event":"Order\u0020Placed"}"#, "track").unwrap();
         assert_eq!(event.message_id, "m1");
         assert_eq!(event.event.as_deref(), Some("Order Placed"));
         assert_eq!(event.user_id.as_deref(), Some("7"));
@@ -89,9 +89,9 @@ mod tests {
         let body = String::from_utf8(event.body.to_vec()).unwrap();
         assert!(body.contains(r#""messageId":"m\u0031","event":"Order\u0020Placed""#), "{body}");
 
-        let event = take(r#"{"anonymousId":"a","messageId":"","event":"e"}"#, "page").unwrap();
+        let event = parse(r#"{"anonymousId":"a","messageId":"","event":"e"}"#, "page").unwrap();
         assert_eq!((event.event, event.user_id, event.message_id_sent), (None, None, false));
-        let timed = take(r#"{"userId":7,"timestamp":"2026-01-01T00:00:00Z"}"#, "page").unwrap();
+        let timed = parse(r#"{"userId":7,"timestamp":"2026-01-01T00:00:00Z"}"#, "page").unwrap();
         assert!(timed.timestamp_sent && !timed.message_id_sent);
         let made = format!(r#""messageId":"{}","event""#, event.message_id);
         let body = String::from_utf8(event.body.to_vec()).unwrap();
@@ -99,19 +99,19 @@ mod tests {
     }
 
     #[test]
-    fn an_event_has_a_longest_length_without_the_space_around_it() {
+    fn the_length_of_an_event_is_limited_without_the_space_around_it() {
         let of_length = |length: usize| format!(" \n{{\"userId\":\"{}\"}} \t\r", "é".repeat((length - 13) / 2));
-        assert!(take(&of_length(999), "page").is_ok());
-        let error = take(&of_length(1_001), "page").unwrap_err();
+        assert!(parse(&of_length(999), "page").is_ok());
+        let error = parse(&of_length(1_001), "page").unwrap_err();
         assert_eq!(error.code, Code::EventTooLarge);
         assert_eq!(error.message, "the event has 1001 bytes, over 1000");
     }
 
     #[test]
-    fn an_event_has_a_deepest_nesting() {
+    fn the_nesting_of_an_event_is_limited() {
         let nested = |depth: usize| format!(r#"{{"userId":1,"a":{}{}}}"#, "[".repeat(depth), "]".repeat(depth));
-        assert!(take(&nested(126), "page").is_ok());
-        let error = take(&nested(127), "page").unwrap_err();
+        assert!(parse(&nested(126), "page").is_ok());
+        let error = parse(&nested(127), "page").unwrap_err();
         assert_eq!((error.code, error.message.as_str()), (Code::InvalidJson, "the event is nested over 127 levels"));
     }
 
@@ -128,13 +128,13 @@ mod tests {
             (r#"{"userId":1,"event":"e","properties":1}"#, Code::PropertiesNotObject),
         ];
         for (json, code) in table {
-            assert_eq!(take(json, "track").unwrap_err().code, code, "{json}");
+            assert_eq!(parse(json, "track").unwrap_err().code, code, "{json}");
         }
     }
 
     #[test]
-    fn an_event_is_not_shown_to_logs() {
-        let event = take(r#"{"userId":"secret","event":"secret"}"#, "track").unwrap();
+    fn debug_output_omits_the_events_members() {
+        let event = parse(r#"{"userId":"secret","event":"secret"}"#, "track").unwrap();
         assert!(!format!("{event:?}").contains("secret"));
     }
 }

@@ -167,7 +167,7 @@ mod tests {
 
     const RECEIVED: &str = "2026-11-23T12:00:00.123456Z";
 
-    fn taken(json: &str) -> Event {
+    fn parsed(json: &str) -> Event {
         let found = single(
             json.as_bytes(),
             EventType::Segment(SegmentType::Track),
@@ -180,7 +180,7 @@ mod tests {
     /// The stored object of an event with these members, without the fixed members before them and the braces.
     fn stored(members: &str) -> String {
         let json = format!(r#"{{"userId":1,"event":"e","messageId":"m",{members}}}"#);
-        let body = String::from_utf8(taken(&json).body.to_vec()).unwrap();
+        let body = String::from_utf8(parsed(&json).body.to_vec()).unwrap();
         let start = r#"{"userId":1,"event":"e","messageId":"m","#;
         body.strip_prefix(start).unwrap().strip_suffix('}').unwrap().to_owned()
     }
@@ -203,24 +203,24 @@ mod tests {
     }
 
     #[test]
-    fn everything_else_stays_as_it_came() {
+    fn other_members_stay_as_sent() {
         let sent = "\"n\":1.50E+2,\"big\":123456789012345678901234567890,\"a\\u0062\":\"\\u00e9\\/\",\
                     \"o\":{ \"x\" : [1, 2.0 ,\n3] },\"n\":\"twice\",\"batch\":[],\"\":null,\"\\ud800\":\"\\udfff\"";
         assert!(stored(sent).starts_with(&format!("{sent},\"type\"")), "{}", stored(sent));
     }
 
     #[test]
-    fn the_write_key_is_taken_out() {
+    fn the_write_key_is_removed() {
         assert!(stored(r#""writeKey":"secret","a":1"#).starts_with(r#""a":1,"type""#));
         assert!(stored(r#""a":1,"write\u004bey":{"b":"secret"}"#).starts_with(r#""a":1,"type""#));
         assert!(stored(r#""context":{"writeKey":1}"#).starts_with(r#""context":{"writeKey":1}"#));
         let json = r#"{"writeKey":"secret","userId":1,"event":"e"}"#;
-        assert!(taken(json).body.starts_with(br#"{"userId":1"#));
+        assert!(parsed(json).body.starts_with(br#"{"userId":1"#));
     }
 
     #[test]
     fn the_clients_time_may_be_called_original() {
-        let event = |members: &str| taken(&format!(r#"{{"userId":1,"event":"e","messageId":"m",{members}}}"#));
+        let event = |members: &str| parsed(&format!(r#"{{"userId":1,"event":"e","messageId":"m",{members}}}"#));
         let original = r#""originalTimestamp":"2020-01-01T00:00:00Z""#;
         let one = event(&format!(r#"{original},"sentAt":"2020-01-01T00:00:02Z""#));
         assert_eq!(one.timestamp, "2020-01-01T00:00:00Z".parse().unwrap());
@@ -258,7 +258,7 @@ mod tests {
             );
             assert_eq!(stored(&members), expected);
             let json = format!(r#"{{"userId":1,"event":"e",{members}}}"#);
-            assert_eq!(taken(&json).timestamp, key.parse().unwrap(), "{members}");
+            assert_eq!(parsed(&json).timestamp, key.parse().unwrap(), "{members}");
         }
     }
 }

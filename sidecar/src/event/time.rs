@@ -130,7 +130,7 @@ mod tests {
     }
 
     #[test]
-    fn a_clock_is_corrected_and_stays_within_what_can_be_written() {
+    fn corrected_times_stay_within_rfc_3339() {
         let at = |text: &str| text.parse::<Timestamp>().unwrap();
         let received = at("2026-11-23T12:00:00Z");
         let table = [

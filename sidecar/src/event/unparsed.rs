@@ -108,7 +108,7 @@ mod tests {
     }
 
     #[test]
-    fn what_a_batch_shares_counts_for_each_of_its_events() {
+    fn shared_members_of_a_batch_count_for_each_of_its_events() {
         let item = r#"{"type":"page","userId":"u"}"#;
         let frame = |events: usize, context: usize| {
             format!(r#"{{"batch":[{}],"context":{{"a":"{}"}}}}"#, vec![item; events].join(","), "x".repeat(context))
@@ -121,17 +121,17 @@ mod tests {
     }
 
     #[test]
-    fn the_bound_holds_the_events_that_are_read() {
+    fn the_bound_covers_the_parsed_events() {
         let events = ["{}", r#"{"type":"page","userId":1,"context":{"b":2},"messageId":"m"}"#].repeat(20).join(",");
         let json = format!(r#"{{"batch":[{events}],"sentAt":"{}","context":{{"a":1}}}}"#, "9".repeat(500));
         let unparsed = batch(json.as_bytes(), jiff::Timestamp::UNIX_EPOCH, &Limits::default()).unwrap();
         let bound = unparsed.memory_bound();
-        let taken: usize = unparsed.parse().unwrap().events.iter().map(Event::memory_bytes).sum();
-        assert!(taken > 20 * 500 && taken <= bound, "{taken} of {bound}");
+        let used: usize = unparsed.parse().unwrap().events.iter().map(Event::memory_bytes).sum();
+        assert!(used > 20 * 500 && used <= bound, "{used} of {bound}");
     }
 
     #[test]
-    fn a_lone_event_is_an_error_where_it_is_bad() {
+    fn an_invalid_single_event_is_an_error() {
         let unparsed =
             single(b"[1]", EventType::Segment(SegmentType::Page), jiff::Timestamp::UNIX_EPOCH, &Limits::default())
                 .unwrap();

@@ -55,7 +55,7 @@ pub(super) fn check(known: &Known<'_>, event_type: &EventType) -> Result<(), Rej
 
     object(known, Field::Context, Code::ContextNotObject)?;
     object(known, Field::Integrations, Code::IntegrationsNotObject)?;
-    somebody(known, *event_type == EventType::Segment(Alias))?;
+    check_identity(known, *event_type == EventType::Segment(Alias))?;
     match event_type {
         EventType::Segment(Track) => {
             event_name(known)?;
@@ -73,17 +73,17 @@ pub(super) fn check(known: &Known<'_>, event_type: &EventType) -> Result<(), Rej
 
 /// The `userId` as text, a number as it is written; `None` if it is empty, or neither a string nor a number.
 pub(super) fn user_id(known: &Known<'_>) -> Option<String> {
-    let value = known.get(Field::UserId).filter(|value| names_somebody(*value))?;
+    let value = known.get(Field::UserId).filter(|value| has_identity(*value))?;
     let text = value.lossy_text();
     Some(text.map_or_else(|| value.raw().to_owned(), Cow::into_owned))
 }
 
-fn names_somebody(value: Value<'_>) -> bool {
+fn has_identity(value: Value<'_>) -> bool {
     value.is_number() || (value.is_string() && value.raw() != r#""""#)
 }
 
-fn somebody(known: &Known<'_>, alias: bool) -> Result<(), Rejection> {
-    let named = |field| known.get(field).is_some_and(names_somebody);
+fn check_identity(known: &Known<'_>, alias: bool) -> Result<(), Rejection> {
+    let named = |field| known.get(field).is_some_and(has_identity);
     if named(Field::UserId) || named(Field::AnonymousId) || (alias && named(Field::PreviousId)) {
         return Ok(());
     }
@@ -140,7 +140,7 @@ mod tests {
     }
 
     #[test]
-    fn every_event_names_somebody() {
+    fn every_event_needs_a_user_id_or_anonymous_id() {
         let missing = "no_user_anon_id: userId and anonymousId are both missing";
         let table = [
             (r#"{"userId":"u"}"#, ""),
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn members_are_of_their_kind_where_the_type_has_them() {
+    fn members_are_checked_for_the_types_that_have_them() {
         let all = ["track", "identify", "page", "screen", "group", "alias", "delete"];
         let table: [(&str, &str, &[&str]); 6] = [
             ("properties", "object", &["track", "page", "screen"]),

@@ -164,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_quote_little() {
+    fn messages_quote_at_most_48_characters() {
         assert_eq!(Value::new("42").to_string(), "42");
         assert_eq!(Value::new("[1]").to_string(), "an array");
         assert_eq!(Value::new("{}").to_string(), "an object");

@@ -62,7 +62,7 @@ mod tests {
     use super::*;
     use crate::event::ParsedEvents;
 
-    fn take(json: &str) -> Result<ParsedEvents, (Code, String)> {
+    fn parse(json: &str) -> Result<ParsedEvents, (Code, String)> {
         let limits = Limits { webhook_events: 3, ..Limits::default() };
         let received_at = "2026-11-23T12:00:00Z".parse().unwrap();
         let found = webhook(json.as_bytes(), received_at, &limits);
@@ -70,13 +70,13 @@ mod tests {
     }
 
     fn stored(json: &str) -> String {
-        let batch = take(json).unwrap();
+        let batch = parse(json).unwrap();
         assert_eq!((batch.events.len(), batch.rejected.len()), (1, 0));
         String::from_utf8(batch.events[0].body.to_vec()).unwrap()
     }
 
     #[test]
-    fn times_that_are_there_stay() {
+    fn existing_times_are_kept() {
         let times = r#""receivedAt":"2020-01-01T00:00:03.000Z","sentAt":"2020-01-01T00:00:02Z","originalTimestamp":"1999-01-01","timestamp":"2020-01-01T00:00:01Z""#;
         let body = stored(&format!(r#"{{"type":"delete","userId":"u","messageId":"m",{times},"version":2}}"#));
         assert_eq!(body, format!(r#"{{"type":"delete","userId":"u","messageId":"m",{times},"version":2}}"#));
@@ -91,13 +91,13 @@ mod tests {
     #[test]
     fn the_keys_time_is_the_events_timestamp() {
         let json = r#"{"type":"page","userId":"u","timestamp":"2020-01-01T00:00:01Z","sentAt":"2024-01-01T00:00:00Z"}"#;
-        assert_eq!(take(json).unwrap().events[0].timestamp, "2020-01-01T00:00:01Z".parse().unwrap());
+        assert_eq!(parse(json).unwrap().events[0].timestamp, "2020-01-01T00:00:01Z".parse().unwrap());
     }
 
     #[test]
-    fn an_array_is_taken_event_by_event() {
+    fn invalid_events_of_an_array_are_rejected_alone() {
         let good = r#"{"type":"delete","userId":1}"#;
-        let batch = take(&format!(" [{good},7,{good}]\n")).unwrap();
+        let batch = parse(&format!(" [{good},7,{good}]\n")).unwrap();
         assert_eq!((batch.events.len(), batch.rejected.len()), (2, 1));
         assert_eq!(batch.rejected[0].index, 1);
         for (json, code, message) in [
@@ -108,12 +108,12 @@ mod tests {
             (String::new(), Code::InvalidJson, "the body is not JSON: EOF while parsing a value at line 1 column 0"),
             ("7".to_owned(), Code::InvalidJson, "the body is JSON but not an object at line 1 column 1"),
         ] {
-            assert_eq!(take(&json).unwrap_err(), (code, message.to_owned()), "{json}");
+            assert_eq!(parse(&json).unwrap_err(), (code, message.to_owned()), "{json}");
         }
     }
 
     #[test]
-    fn the_first_of_an_array_is_found_as_it_came() {
+    fn the_first_item_of_an_array_is_found_as_sent() {
         assert_eq!(first_of_array(b" [ {\"a\" : 1} , 2]"), Some(&b"{\"a\" : 1}"[..]));
         for none in [&b"[]"[..], b"{}", b"[1", b"", b"[1,}]", b"\xff"] {
             assert_eq!(first_of_array(none), None, "{none:?}");

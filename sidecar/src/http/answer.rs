@@ -232,7 +232,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn an_answer_lists_what_fits_and_counts_the_rest() {
+    async fn an_answer_lists_rejected_events_up_to_a_limit_and_counts_the_rest() {
         let long = |index| RejectedEvent { index, code: "invalid_type", message: "\"".repeat(300) };
         let (_, _, body) = text(Answer::Partial((0..4_000).map(long).collect())).await;
         assert!(body.len() < MAX_LISTED_BYTES + 100, "{}", body.len());
@@ -243,7 +243,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn what_may_succeed_later_says_when() {
+    async fn a_503_has_a_retry_after() {
         for _ in 0..200 {
             let (status, after, _) = text(Answer::unavailable("Throttled".to_owned(), "m".to_owned())).await;
             assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);

@@ -90,7 +90,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_that_stalls_is_given_up_and_one_that_goes_on_is_not() {
+    fn a_stalled_client_times_out_and_a_fast_enough_one_does_not() {
         let second = Duration::from_secs(1);
         for (bytes, every, first, expected) in [
             // Sends nothing after its first bytes.
@@ -112,7 +112,7 @@ mod tests {
     }
 
     #[test]
-    fn a_client_is_not_judged_while_there_is_something_to_read() {
+    fn the_rate_is_not_checked_while_data_may_be_waiting() {
         let mut rate = BodyRate::new();
         assert!(rate.window_ended());
         // The sidecar polled late and found a little: more may be waiting behind it.

@@ -177,7 +177,7 @@ mod tests {
         [(Encoding::Gzip, gzip), (Encoding::Deflate, zlib), (Encoding::Deflate, bare), (Encoding::Zstd, zstd)];
 
     #[test]
-    fn what_was_encoded_is_decoded() {
+    fn encoded_bodies_are_decoded() {
         for (encoding, encode) in ALL {
             let plain = b"{\"event\":\"Order Completed\"}".repeat(50);
             assert_eq!(decoded(encoding, encode(&plain), plain.len()).unwrap(), plain, "{encoding:?}");
@@ -188,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bomb_never_unfolds() {
+    fn a_decompression_bomb_is_refused_at_the_limit() {
         for (encoding, encode) in ALL {
             let bomb = encode(&vec![b'0'; 10 << 20]);
             let refused = decoded(encoding, bomb.clone(), 1000).unwrap_err();
@@ -200,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_window_larger_than_any_decoder_has_to_have_is_refused() {
+    fn an_oversized_zstd_window_is_refused() {
         let mut encoder = zstd::Encoder::new(Vec::new(), 1).unwrap();
         encoder.window_log(ZSTD_WINDOW_LOG + 1).unwrap();
         encoder.write_all(&b"0123456789".repeat(1 << 18)).unwrap();
@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_not_as_encoded_is_told_so() {
+    fn a_body_in_another_encoding_is_refused() {
         for (encoding, encode) in ALL {
             assert!(
                 matches!(decoded(encoding, b"plain".to_vec(), 10), Err(BodyError::NotAsEncoded(..))),

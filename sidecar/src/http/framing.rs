@@ -32,12 +32,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn chunked_is_the_only_coding_and_there_is_one() {
+    fn only_a_single_chunked_coding_is_accepted() {
         let refused = |codings: &[&str]| {
             refuse(&codings.iter().map(|coding| (TRANSFER_ENCODING, coding.parse().unwrap())).collect()).is_some()
         };
-        for taken in [&[][..], &["chunked"], &["CHUNKED"]] {
-            assert!(!refused(taken), "{taken:?}");
+        for accepted in [&[][..], &["chunked"], &["CHUNKED"]] {
+            assert!(!refused(accepted), "{accepted:?}");
         }
         for codings in
             [&["gzip, chunked"][..], &["chunked, chunked"], &["identity", "chunked"], &["chunked", "chunked"]]

@@ -71,7 +71,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_keeps_all_requests_out_is_told_first() {
+    fn a_fault_that_affects_all_requests_comes_first() {
         let fault = |reason, still_admitted| {
             let blocker = Blocker { reason, message: "m".to_owned() };
             Some(Fault { blocker, still_admitted })

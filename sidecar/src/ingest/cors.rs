@@ -89,7 +89,7 @@ mod tests {
     }
 
     #[test]
-    fn only_pages_of_the_list_may_send() {
+    fn only_allowed_origins_may_send() {
         let cors = cors(&["https://www.example.com", "http://localhost:3000"]);
         for origin in ["https://www.example.com", "http://localhost:3000"] {
             let headers = Some("authorization,content-type".to_owned());
@@ -102,7 +102,7 @@ mod tests {
     }
 
     #[test]
-    fn a_star_is_every_page() {
+    fn a_star_allows_every_origin() {
         assert_eq!(answer(&cors(&["*"]), Some("https://any.example")).0.as_deref(), Some("https://any.example"));
     }
 

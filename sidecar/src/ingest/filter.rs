@@ -61,7 +61,7 @@ mod tests {
     }
 
     #[test]
-    fn types_keep_what_they_name() {
+    fn types_select_events() {
         let filter = filter(r#"{"types": ["track", "identify"]}"#);
         assert!(filter.keeps(&event("track", Some("any"))));
         assert!(filter.keeps(&event("identify", None)));
@@ -70,7 +70,7 @@ mod tests {
     }
 
     #[test]
-    fn names_are_of_track_events_only() {
+    fn names_apply_to_track_events_only() {
         let filter = filter(r#"{"names": ["Order *", "Signed Up"]}"#);
         assert!(filter.keeps(&event("track", Some("Order Completed"))));
         assert!(filter.keeps(&event("track", Some("Signed Up"))));

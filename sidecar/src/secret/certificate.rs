@@ -194,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn a_certificate_goes_with_its_key() {
+    fn a_certificate_is_accepted_only_with_its_key() {
         let (good, key) = certificate();
         let (_, other_key) = certificate();
         assert_eq!(read(&good, &key), Ok(()));
@@ -230,7 +230,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_named() {
+    fn a_missing_secret_or_key_is_named() {
         let says = |values: [Value; 2]| load(&values, "site").unwrap_err().message;
         assert!(says([Err(Missing::Secret), Err(Missing::Secret)]).contains("kubectl create secret tls site"));
         assert!(says([Ok(certificate().0.into()), Err(Missing::Key)]).contains("no key tls.key"));

@@ -39,7 +39,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_is_an_external_id_or_it_is_said_why_not() {
+    fn a_value_is_parsed_as_external_id_or_refused_with_the_cause() {
         assert_eq!(read(b"abc\n", None), Ok("abc".to_owned()));
         assert_eq!(read(b"team/abc", Some("team/")), Ok("team/abc".to_owned()));
         assert_eq!(read(b"abc", Some("team/")), Err(NoExternalId::WrongPrefix));

@@ -128,7 +128,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_missing_secret_is_told_from_a_missing_key() {
+    fn a_missing_secret_is_distinguished_from_a_missing_key() {
         let secrets = tempfile::tempdir().unwrap();
         let folder = Folder::of(secrets.path(), SecretUse::WriteKey);
         assert_eq!(folder.read("key"), Err(Missing::Secret));
@@ -153,7 +153,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_change_is_told() {
+    async fn a_change_is_published() {
         let secrets = tempfile::tempdir().unwrap();
         let root = secrets.path().join("write-key");
         // As the kubelet does: one folder per version, and a symlink that is moved.

@@ -129,7 +129,7 @@ mod tests {
     const MINUTE: Duration = Duration::from_secs(60);
 
     #[test]
-    fn each_answer_has_its_reason_and_says_what_to_do() {
+    fn each_error_has_its_reason_and_names_the_fix() {
         let from = |offset, status, code: &str, said: &str| StsAnswer::Error {
             status,
             code: code.to_owned(),

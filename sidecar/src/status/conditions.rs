@@ -90,7 +90,7 @@ mod tests {
     use crate::clock::MachineClock;
 
     #[test]
-    fn since_moves_with_the_status_only() {
+    fn since_changes_only_with_the_status() {
         let conditions = Conditions::new(Arc::new(MachineClock::new()));
         conditions.set(ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied, "first");
         let first = conditions.get(ConditionType::RoleAssumed).unwrap();
@@ -101,7 +101,7 @@ mod tests {
     }
 
     #[test]
-    fn followers_hear_of_changes_and_of_nothing_else() {
+    fn subscribers_are_notified_only_of_changes() {
         let conditions = Conditions::new(Arc::new(MachineClock::new()));
         let mut follower = conditions.subscribe();
         conditions.holds(ConditionType::RoleAssumed, "session");

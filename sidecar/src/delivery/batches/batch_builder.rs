@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_break_within_an_event_is_left_out() {
+    fn line_breaks_within_an_event_are_removed() {
         let limits = BatchLimits { bytes: 1 << 20, events: 10 };
         let bodies = ["{\"a\":\r\n 1,\n\"b\":\"x\\ny\"}".to_owned(), "{}".to_owned()];
         for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
@@ -185,7 +185,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_compressed_as_it_arrives_is_what_was_sent() {
+    fn streaming_compression_keeps_every_event() {
         let mut dice = fastrand::Rng::with_seed(7);
         let bodies: Vec<_> = (0..600).map(|_| noise(&mut dice, 10_000)).collect();
         for compression in [Compression::Gzip, Compression::Zstd] {
@@ -196,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn a_batch_for_which_there_is_no_memory_takes_no_event() {
+    fn a_batch_without_memory_accepts_no_more_events() {
         for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
             let mut dice = fastrand::Rng::with_seed(7);
             let budget = Budget::new(3 << 20);

@@ -113,7 +113,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_compressor_does_one_whole_after_the_other() {
+    fn a_compressor_is_reusable() {
         let mut gzip = OneShotCompressor::new(Compression::Gzip).unwrap();
         let mut zstd = OneShotCompressor::new(Compression::Zstd).unwrap();
         for plain in [&b"one\n"[..], b"", &b"another ".repeat(10_000), b"one\n"] {
@@ -127,7 +127,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn compressors_are_used_again() {
+    async fn idle_compressors_are_reused() {
         let all = OneShotCompressors::new(Compression::Gzip);
         for _ in 0..10 {
             let body = all.run(|compressor| compressor.compress(b"{}\n".to_vec())).await.unwrap();

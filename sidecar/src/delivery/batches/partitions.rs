@@ -156,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn without_a_type_in_the_key_all_share_one() {
+    fn without_a_type_in_the_key_all_events_share_a_partition() {
         let mut partitions: Partitions<()> = Partitions::new(false, AGE);
         for event_type in [EventType::Segment(SegmentType::Track), other(1)] {
             assert_eq!(partitions.of(&event_type, Instant::now()).partition, Partition::All);
@@ -165,7 +165,7 @@ mod tests {
     }
 
     #[test]
-    fn segments_types_keep_their_own_however_many_others_there_are() {
+    fn segments_types_keep_their_partitions_among_many_other_types() {
         let start = Instant::now();
         let mut partitions: Partitions<()> = Partitions::new(true, AGE);
         for number in 0..200 {
@@ -182,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn a_partition_changes_hands_only_when_that_is_not_seen() {
+    fn a_partition_is_reassigned_only_once_its_history_does_not_matter() {
         let start = Instant::now();
         let mut partitions: Partitions<()> = Partitions::new(true, AGE);
         for number in 0..MAX_OTHER_TYPES {
@@ -195,7 +195,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_more_than_one_object_per_partition_and_age(
+        fn at_most_one_object_per_partition_and_age(
             events in prop::collection::vec((0_u64..400, 0_usize..90), 1..600),
             types in 1_usize..90,
         ) {

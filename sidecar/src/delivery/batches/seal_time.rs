@@ -30,7 +30,7 @@ mod tests {
     }
 
     #[test]
-    fn a_lone_event_hardly_waits_and_company_waits_for_its_turn() {
+    fn a_lone_event_is_sealed_soon_and_frequent_events_once_per_age() {
         let now = Instant::now() + AGE * 10;
         assert_eq!(due(now, None, AGE), now + LINGER);
         assert_eq!(due(now, Some(now - AGE * 5), AGE), now + LINGER);
@@ -41,7 +41,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_more_than_one_object_an_age(gaps in prop::collection::vec(0_u64..3_000, 1..200)) {
+        fn at_most_one_object_per_age(gaps in prop::collection::vec(0_u64..3_000, 1..200)) {
             let start = Instant::now();
             let (mut now, mut last, mut seals) = (start, None, 0_u32);
             for gap in gaps {

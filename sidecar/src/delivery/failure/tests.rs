@@ -37,7 +37,7 @@ fn classified_with_offset(
 }
 
 #[test]
-fn only_the_right_code_is_a_failed_precondition() {
+fn only_a_412_with_the_right_code_is_a_failed_precondition() {
     assert_eq!(classified(412, "PreconditionFailed", "", None), ErrorClass::PreconditionFailed);
     for (status, code) in [(412, ""), (412, "AccessDenied"), (200, "PreconditionFailed"), (400, "PreconditionFailed")] {
         let ErrorClass::Refused(blocker) = classified(status, code, "no", None) else { panic!("{status} {code}") };
@@ -46,7 +46,7 @@ fn only_the_right_code_is_a_failed_precondition() {
 }
 
 #[test]
-fn what_may_pass_by_itself_is_tried_again() {
+fn transient_errors_are_retried() {
     for (status, code, reason) in [
         (503, "SlowDown", Reason::Throttled),
         (400, "Throttling", Reason::Throttled),
@@ -89,13 +89,13 @@ fn what_may_pass_by_itself_is_tried_again() {
 }
 
 #[test]
-fn a_redirect_for_now_is_not_another_region() {
+fn a_temporary_redirect_is_not_another_region() {
     let ErrorClass::Retry(blocker) = classified(307, "TemporaryRedirect", "", Some("eu-west-1")) else { panic!() };
     assert!(!blocker.message.contains("spec.s3.region"), "{}", blocker.message);
 }
 
 #[test]
-fn what_another_server_answers_is_quoted_and_tried_again_if_it_is_busy() {
+fn a_foreign_answer_is_quoted_and_retried_if_the_server_is_busy() {
     let classified = |status| classify(&S3Answer::Foreign { status, start: "<html>hello".to_owned() }, TARGET);
     for status in [101, 200, 201, 202, 204, 206, 302, 303, 308, 400, 401, 403, 404, 405, 407, 412, 413] {
         let ErrorClass::Configuration(blocker) = classified(status) else { panic!("{status}") };
@@ -133,7 +133,7 @@ fn an_object_may_be_stored_unless_it_was_refused() {
 }
 
 #[test]
-fn a_host_name_of_the_buckets_own_that_is_not_known_is_explained() {
+fn an_unknown_host_name_of_a_bucket_is_explained() {
     let says = |why: &str, in_host_name| {
         let answer = S3Answer::NoResponse(why.to_owned());
         match classify(&answer, Target { in_host_name, ..TARGET }) {
@@ -147,14 +147,14 @@ fn a_host_name_of_the_buckets_own_that_is_not_known_is_explained() {
 }
 
 #[test]
-fn a_dead_session_is_renewed() {
+fn a_rejected_session_is_renewed() {
     for (status, code) in [(400, "ExpiredToken"), (400, "InvalidToken"), (403, "InvalidAccessKeyId")] {
         assert!(matches!(classified(status, code, "", None), ErrorClass::Refresh(_)), "{code}");
     }
 }
 
 #[test]
-fn a_wrong_clock_is_blamed_for_what_it_causes_and_changes_nothing_about_what_is_done() {
+fn a_wrong_clock_is_reported_as_the_cause_without_changing_the_reaction() {
     let classified = |code: &str, status, said: &str, behind| {
         classified_with_offset(Some(ClockOffset::Behind(behind * Duration::from_secs(60))), status, code, said, None)
     };
@@ -187,7 +187,7 @@ fn a_wrong_clock_is_blamed_for_what_it_causes_and_changes_nothing_about_what_is_
 }
 
 #[test]
-fn what_a_person_has_to_fix_says_how_and_whether_all_objects_are_affected() {
+fn permanent_errors_name_the_fix_and_the_affected_scope() {
     for (status, code, said, region, reason, says, whole_bucket) in [
         (404, "NoSuchBucket", "", None, Reason::NoSuchBucket, "spec.s3.bucket", true),
         (301, "PermanentRedirect", "", Some("eu-west-1"), Reason::WrongRegion, "set spec.s3.region to eu-west-1", true),

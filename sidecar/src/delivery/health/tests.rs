@@ -42,7 +42,7 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
-fn a_part_that_is_refused_leaves_the_others_alone_and_is_named() {
+fn a_refused_part_is_named_and_does_not_affect_the_others() {
     let (health, start) = (health(), Instant::now());
     let (track, identify) = (part("track"), part("identify"));
     for second in 0..=10 {
@@ -61,7 +61,7 @@ fn a_part_that_is_refused_leaves_the_others_alone_and_is_named() {
 }
 
 #[test]
-fn a_part_that_is_not_used_any_more_is_forgotten_once_others_store() {
+fn the_fault_of_an_unused_part_is_forgotten_once_others_store() {
     let (health, start) = (health(), Instant::now());
     health.failed(Extent::Keys(Some(part("identify"))), Evidence::OneKey, denied(), start);
     health.stored(Some(part("track")), true, start + FORGET_AFTER - seconds(1));
@@ -71,7 +71,7 @@ fn a_part_that_is_not_used_any_more_is_forgotten_once_others_store() {
 }
 
 #[test]
-fn a_fault_of_the_bucket_is_over_once_anything_is_stored_or_s3_answers_for_a_key() {
+fn a_fault_of_the_bucket_ends_once_an_object_is_stored_or_s3_answers_for_a_key() {
     let (health, now) = (health(), Instant::now());
     let everything: KeyParts = KeyPart::all().collect();
     health.failed(Extent::Bucket, Evidence::Conclusive, gone(), now);
@@ -126,7 +126,7 @@ fn step() -> impl Strategy<Value = (u64, Step)> {
 
 proptest! {
     #[test]
-    fn no_part_is_refused_shortly_after_something_of_it_was_stored(steps in prop::collection::vec(step(), 1..200)) {
+    fn no_part_is_refused_within_the_window_after_a_stored_object(steps in prop::collection::vec(step(), 1..200)) {
         let health = health();
         let mut now = Instant::now();
         let mut stored = [None; 3];

@@ -23,13 +23,13 @@ fn limits() -> Limits {
     Limits { event_bytes: 1 << 20, ..Limits::default() }
 }
 
-fn take(json: &[u8], kind: &str) -> Option<Event> {
+fn parse(json: &[u8], kind: &str) -> Option<Event> {
     let event_type = EventType::parse(kind).unwrap();
     let found = single(json, event_type, RECEIVED.parse().unwrap(), &limits());
     found.and_then(UnparsedEvents::parse).ok().map(|mut batch| batch.events.remove(0))
 }
 
-fn take_batch(json: &[u8]) -> Option<ParsedEvents> {
+fn parse_batch(json: &[u8]) -> Option<ParsedEvents> {
     batch(json, RECEIVED.parse().unwrap(), &limits()).and_then(UnparsedEvents::parse).ok()
 }
 
@@ -97,14 +97,14 @@ fn check(sent: &Members, event: &Event, shared: Option<&Members>) {
 
 proptest! {
     #[test]
-    fn a_stored_event_is_what_was_sent_and_its_stamps(sent in any_event(), style: u64) {
+    fn a_stored_event_has_the_sent_members_and_the_stamps(sent in any_event(), style: u64) {
         let json = written(&Json::Object(sent.clone()), style);
-        let event = take(json.as_bytes(), "track").unwrap();
+        let event = parse(json.as_bytes(), "track").unwrap();
         check(&sent, &event, None);
     }
 
     #[test]
-    fn so_it_is_in_a_batch(sent in vec(any_event(), 1..4), shared in vec((any_key(), any_json()), 0..4), style: u64) {
+    fn a_stored_event_of_a_batch_also_has_the_shared_members(sent in vec(any_event(), 1..4), shared in vec((any_key(), any_json()), 0..4), style: u64) {
         let mut sent = sent;
         for event in &mut sent {
             event.retain(|(key, _)| key != "type");
@@ -112,7 +112,7 @@ proptest! {
         }
         let items = Json::Array(sent.iter().cloned().map(Json::Object).collect());
         let frame = vec![("batch".to_owned(), items), ("context".to_owned(), Json::Object(shared.clone()))];
-        let batch = take_batch(written(&Json::Object(frame), style).as_bytes()).unwrap();
+        let batch = parse_batch(written(&Json::Object(frame), style).as_bytes()).unwrap();
         prop_assert_eq!(batch.events.len(), sent.len());
         for (sent, event) in sent.iter().zip(&batch.events) {
             check(sent, event, Some(&shared));
@@ -121,16 +121,16 @@ proptest! {
 
     #[test]
     fn a_stored_event_can_be_sent_again(sent in any_event(), style: u64) {
-        let first = take(written(&Json::Object(sent), style).as_bytes(), "track").unwrap();
-        let second = take(&first.body, "track").unwrap();
+        let first = parse(written(&Json::Object(sent), style).as_bytes(), "track").unwrap();
+        let second = parse(&first.body, "track").unwrap();
         prop_assert_eq!(&second.message_id, &first.message_id);
         check(&stored(&first), &second, None);
     }
 
     #[test]
-    fn no_bytes_are_a_surprise(bytes in vec(any::<u8>(), 0..200)) {
-        prop_assert!(take(&bytes, "track").is_none());
-        prop_assert!(take_batch(&bytes).is_none());
+    fn arbitrary_bytes_are_refused(bytes in vec(any::<u8>(), 0..200)) {
+        prop_assert!(parse(&bytes, "track").is_none());
+        prop_assert!(parse_batch(&bytes).is_none());
     }
 
     #[test]
@@ -150,10 +150,10 @@ proptest! {
                     _ => json.truncate(at.max(1)),
                 }
             }
-            if let Some(event) = take(&json, "page") {
+            if let Some(event) = parse(&json, "page") {
                 serde_json::from_slice::<&RawValue>(&event.body).unwrap();
             }
-            for event in take_batch(&json).into_iter().flat_map(|batch| batch.events) {
+            for event in parse_batch(&json).into_iter().flat_map(|batch| batch.events) {
                 serde_json::from_slice::<&RawValue>(&event.body).unwrap();
             }
         }
@@ -163,7 +163,7 @@ proptest! {
 #[test]
 fn made_ids_differ_within_a_batch() {
     let items = vec![r#"{"type":"page","userId":1}"#; 2_500].join(",");
-    let batch = take_batch(format!("{{\"batch\":[{items}]}}").as_bytes()).unwrap();
+    let batch = parse_batch(format!("{{\"batch\":[{items}]}}").as_bytes()).unwrap();
     let ids: BTreeSet<_> = batch.events.iter().map(|event| &event.message_id).collect();
     assert_eq!(ids.len(), 2_500);
 }

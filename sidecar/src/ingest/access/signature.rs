@@ -95,7 +95,7 @@ pub(super) mod tests {
     }
 
     #[test]
-    fn what_is_no_signature_is_none() {
+    fn an_invalid_signature_is_refused() {
         let secrets = parse(b"secret").unwrap();
         assert!(!secrets.signed(&HeaderMap::new(), b"{}"));
         for wrong in ["", "zz", "effc", &"0".repeat(40), &"0".repeat(4000)] {

@@ -29,7 +29,7 @@ fn bearer(key: &str) -> HeaderMap {
 }
 
 #[test]
-fn without_a_secret_everybody_may_send() {
+fn without_a_secret_anyone_may_send() {
     let access = Access { write_keys: None, signature: None };
     assert_eq!(access.admit(Endpoint::Api, &HeaderMap::new(), BARE), Ok(()));
     assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), b"not json"), Ok(()));
@@ -50,7 +50,7 @@ fn a_write_key_opens_every_path() {
 }
 
 #[test]
-fn what_the_headers_show_is_known_before_the_body() {
+fn headers_are_checked_before_the_body() {
     use Credential::{Authorized, Unproven};
     let unsigned = HeaderMap::new();
     let signed = signature::tests::signed(b"another secret", BARE);
@@ -83,7 +83,7 @@ fn what_the_headers_show_is_known_before_the_body() {
 }
 
 #[test]
-fn a_secret_that_cant_be_read_is_told_before_the_body_unless_another_may_prove_it() {
+fn an_unreadable_secret_is_reported_before_the_body_unless_another_credential_may_suffice() {
     let signed = signature::tests::signed(b"secret", BARE);
     let unavailable = Err(Denied::Unavailable(gone()));
     let access = Access { write_keys: known(Err(gone())), signature: secrets() };
@@ -121,7 +121,7 @@ fn a_secret_that_cant_be_read_is_not_the_clients_fault() {
 }
 
 #[test]
-fn a_credential_that_is_missing_is_told_from_one_that_is_wrong() {
+fn missing_and_wrong_credentials_have_different_messages() {
     let (none, signed) = (HeaderMap::new(), signature::tests::signed(b"another secret", BARE));
     let keyed = || Access { write_keys: keys(), signature: None };
     let signing = || Access { write_keys: None, signature: secrets() };
@@ -149,7 +149,7 @@ fn a_credential_that_is_missing_is_told_from_one_that_is_wrong() {
 }
 
 #[test]
-fn while_one_of_two_secrets_can_be_read_some_requests_are_let_in() {
+fn while_one_of_two_secrets_can_be_read_some_requests_are_accepted() {
     let (no_keys, no_secrets) = (known(Err(gone())), known(Err(gone())));
     for (write_keys, signature, still_admitted) in [
         (keys(), no_secrets.clone(), "with a write key are taken"),
@@ -169,7 +169,7 @@ fn while_one_of_two_secrets_can_be_read_some_requests_are_let_in() {
 }
 
 #[test]
-fn what_a_person_should_do_is_said_without_the_value() {
+fn messages_about_secrets_name_the_fix_and_omit_the_value() {
     let parse_secret = |value: Value| parse_secret(&value, SecretUse::WriteKey, "keys", "writeKey", write_keys::parse);
     for (value, says) in [
         (Err(Missing::Secret), "create it"),

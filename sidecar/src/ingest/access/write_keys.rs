@@ -58,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_stands_in_basic_or_bearer() {
+    fn a_key_is_found_in_basic_and_bearer_authorization() {
         let basic = |user: &str| format!("Basic {}", base64_simd::STANDARD.encode_to_string(user));
         for right in ["key-1:", "key-1", "key-2:password", "key-2::"] {
             assert!(shows(basic(right).as_bytes()), "{right}");
@@ -76,7 +76,7 @@ mod tests {
     }
 
     #[test]
-    fn keys_stand_one_a_line() {
+    fn keys_are_parsed_one_per_line() {
         let keys = parse(b"\r\nfirst\r\n\nsecond\n").unwrap();
         assert!(keys.contain(b"first") && keys.contain(b"second"));
         assert!(!keys.contain(b"") && !keys.contain(b"first\r"));

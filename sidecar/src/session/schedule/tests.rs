@@ -30,7 +30,7 @@ fn a_wrong_wall_clock_neither_shortens_a_session_to_nothing_nor_lengthens_it() {
 }
 
 #[test]
-fn failures_are_spaced_out_but_never_given_up() {
+fn failed_calls_are_retried_forever_with_backoff() {
     use FailureKind::{Other, Throttled};
     for (failures, kind, lives, jitter, demanded, unprompted) in [
         (1, Other, false, 1.0, 1, 1),
@@ -51,7 +51,7 @@ fn failures_are_spaced_out_but_never_given_up() {
 }
 
 #[test]
-fn traffic_brings_a_call_forward_and_a_changed_external_id_brings_one_about_at_once() {
+fn traffic_brings_a_call_forward_and_a_changed_external_id_makes_it_due_immediately() {
     let mut schedule = Schedule::default();
     assert_eq!(schedule.refresh_due(), Duration::ZERO);
     for _ in 0..10 {
@@ -71,7 +71,7 @@ fn traffic_brings_a_call_forward_and_a_changed_external_id_brings_one_about_at_o
 }
 
 #[test]
-fn a_session_that_has_stored_is_replaced_at_once_and_one_that_never_has_only_once() {
+fn a_session_that_stored_objects_is_replaced_immediately_and_any_other_only_once() {
     let mut schedule = Schedule::default();
     let hour = SESSION_DURATION;
     let second = |at: u64| seconds(at);
@@ -173,7 +173,7 @@ fn calls(script: &[Scripted], jitter: &[f64], time: Duration) -> Vec<Duration> {
 }
 
 /// The largest number of calls in any minute that starts with a call.
-fn most_a_minute(calls: &[Duration]) -> usize {
+fn max_calls_per_minute(calls: &[Duration]) -> usize {
     let within = |start: Duration| calls.iter().filter(|at| (start..start + MINUTE).contains(*at)).count();
     calls.iter().map(|at| within(*at)).max().unwrap_or_default()
 }
@@ -188,25 +188,25 @@ fn scripted() -> impl Strategy<Value = Scripted> {
 
 proptest! {
     #[test]
-    fn no_traffic_and_no_answers_make_more_calls_than_a_few_a_minute(
+    fn calls_per_minute_are_bounded_for_any_traffic_and_answers(
         script in prop::collection::vec(scripted(), 1..30),
         jitter in prop::collection::vec(0.0..1.0f64, 1..10),
     ) {
         let calls = calls(&script, &jitter, 20 * MINUTE);
         // Of each kind at most one per 5 s, except the first few after its first answer, which are 0.5, 1, 2 and 4 s
         // apart.
-        let most = most_a_minute(&calls);
+        let most = max_calls_per_minute(&calls);
         prop_assert!(most <= 36, "{most} calls in a minute");
         prop_assert!(calls.len() <= 20 * 24 + 12, "{} calls in 20 minutes", calls.len());
     }
 
     #[test]
-    fn a_throttling_sts_is_called_ever_more_rarely(jitter in prop::collection::vec(0.0..1.0f64, 1..10)) {
+    fn a_throttling_sts_is_called_with_growing_pauses(jitter in prop::collection::vec(0.0..1.0f64, 1..10)) {
         let calls = calls(&[Scripted::Throttled], &jitter, 20 * MINUTE);
-        let most = most_a_minute(&calls);
+        let most = max_calls_per_minute(&calls);
         prop_assert!((5..=7).contains(&most), "{most} calls in a minute");
         let later: Vec<_> = calls.iter().copied().filter(|at| *at >= MINUTE).collect();
-        let most = most_a_minute(&later);
+        let most = max_calls_per_minute(&later);
         prop_assert!(most <= 2, "{most} calls in a minute after the first");
         for pauses in calls.windows(3) {
             prop_assert!(pauses[2] - pauses[1] >= (pauses[1] - pauses[0]).mul_f64(0.45), "{calls:?}");

@@ -16,7 +16,7 @@ fn metrics() -> Arc<Metrics> {
 }
 
 #[test]
-fn names_are_the_public_ones() {
+fn metrics_have_their_public_names() {
     let metrics = metrics();
     metrics.received(&EventType::Segment(SegmentType::Track));
     metrics.stored(&EventType::Segment(SegmentType::Track), true);
@@ -70,7 +70,7 @@ fn names_are_the_public_ones() {
 }
 
 #[test]
-fn requests_are_refused_that_are_answered_4xx_or_5xx() {
+fn requests_answered_4xx_or_5xx_count_as_refused() {
     let metrics = metrics();
     for (path, status) in
         [("/v1/track", 200), ("/v1/track", 204), ("/v1/track", 401), ("/", 503), ("/", 503), ("other", 404)]
@@ -110,7 +110,7 @@ fn every_series_begins_at_zero() {
 }
 
 #[test]
-fn counting_makes_no_series_that_was_not_there() {
+fn counting_creates_no_new_series() {
     let metrics = metrics();
     let series = || metrics.encode(Format::Text).lines().count();
     let before = series();
@@ -130,7 +130,7 @@ fn counting_makes_no_series_that_was_not_there() {
 }
 
 #[test]
-fn events_are_in_flight_until_they_are_let_go() {
+fn events_are_in_flight_until_the_guard_is_dropped() {
     let metrics = metrics();
     let flight = metrics.flight(3);
     assert_eq!(metrics.in_flight(), 3);
