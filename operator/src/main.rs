@@ -47,7 +47,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Prints on one line what is wrong with the flags or the platform file.
+/// Prints the error in the flags or the platform file on one line.
 fn usage(error: &str) -> ExitCode {
     eprintln!("tributary-operator: {}", errors::one_line(error));
     ExitCode::from(USAGE)

@@ -1,7 +1,7 @@
 //! Limits how much of an AWS response body is read into memory.
 //!
-//! The SDK reads every body to its end. The server may not be AWS, but anything to which an endpoint's name resolves;
-//! this interceptor cuts a body off at a length that no answer of STS or S3 has.
+//! The SDK reads every body to its end. The server may be another one than AWS, since an endpoint's name may resolve to
+//! anything. This interceptor cuts a body off at a length that no answer of STS or S3 has.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

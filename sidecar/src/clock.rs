@@ -1,4 +1,4 @@
-//! An injectable clock for everything that outlives a request, so that a test runs through a day in a minute.
+//! An injectable clock for everything that outlives a request: with it, a test runs through a day in a minute.
 
 use std::fmt::Debug;
 use std::time::{Duration, Instant, SystemTime};

@@ -136,8 +136,8 @@ pub fn load(path: &Path, expected: Option<&str>) -> Result<SidecarConfig, Config
     Ok(config)
 }
 
-/// Refuses a key template under which two objects could share a key. The API server refuses it too, but the file need
-/// not have come from there.
+/// Refuses a key template under which two objects could share a key. The API server refuses it too, but the file may
+/// come from elsewhere.
 fn distinct_keys(config: &SidecarConfig) -> Result<(), ConfigError> {
     let delivery = &config.spec.delivery;
     let lacks = |variable| delivery.key.as_ref().is_some_and(|key| !key.has(variable));

@@ -1,10 +1,10 @@
 //! Changes the log level while the process runs.
 //!
-//! The operator sends `spec.logLevel` in a header ([`LOG_LEVEL_HEADER`]) with each request for `/status`, so that the
-//! level can change without a restart. The port is unauthenticated, so anyone in the cluster can send the header.
+//! The operator sends `spec.logLevel` in a header ([`LOG_LEVEL_HEADER`]) with each request for `/status`: the level
+//! changes without a restart. The port is unauthenticated, so anyone in the cluster can send the header.
 //! Therefore the level never goes below the configured one, returns to it when no request repeats the header, and no
-//! level logs secrets or personal data. It is a header and not a query parameter, so that no web page and no redirect
-//! can make another program send it.
+//! level logs secrets or personal data. It is a header and not a query parameter, since no web page and no redirect can
+//! make another program send it.
 //!
 //! [`LOG_LEVEL_HEADER`]: tributary_crds::sidecar_config::LOG_LEVEL_HEADER
 
@@ -22,7 +22,7 @@ use crate::clock::Clock;
 const LAPSE: Duration = Duration::from_secs(60);
 
 /// Applies the requested log levels, but never one below the configured level, to which it returns when requests stop.
-/// Ends when the sender of `asked` is dropped.
+/// Ends when the sender of `requested` is dropped.
 pub(crate) async fn follow(
     mut asked: watch::Receiver<LogLevel>,
     configured: LogLevel,

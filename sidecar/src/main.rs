@@ -35,7 +35,7 @@ fn main() -> ExitCode {
         Err(error) => return usage(&error.to_string()),
     };
     let log = log::start(log::targets(config.spec.log_level), flags.log_format);
-    // Explicitly, since rustls can't choose a default where more than one provider is compiled in.
+    // Explicitly, since rustls can't choose a default if several providers are compiled in.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
     info!(version = env!("CARGO_PKG_VERSION"), namespace = config.namespace, function = config.name, "starting");
 
@@ -45,7 +45,7 @@ fn main() -> ExitCode {
         endpoints: endpoints(&config.spec),
         region: flags.region.clone(),
         clock: Arc::new(MachineClock::new()),
-        // Nothing in a cluster reports a change of the role: the next renewal or probe finds it.
+        // In a cluster nothing reports a change of the role: the next renewal or probe detects it.
         role_changed: Arc::default(),
         drain: flags.drain(),
         log: Some(log),
@@ -67,7 +67,7 @@ fn endpoints(spec: &DestinationFunctionSpec) -> Endpoints {
     Endpoints { s3: named("AWS_ENDPOINT_URL_S3", spec.s3.endpoint.is_some()), sts: named("AWS_ENDPOINT_URL_STS", sts) }
 }
 
-/// Prints on one line what is wrong with the flags or the function; returns [`USAGE`].
+/// Prints the error in the flags or the function on one line; returns [`USAGE`].
 fn usage(error: &str) -> ExitCode {
     eprintln!("tributary-sidecar: {}", errors::one_line(error));
     ExitCode::from(USAGE)

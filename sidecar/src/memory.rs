@@ -1,10 +1,10 @@
 //! The memory budget: memory that clients can make grow is reserved here before it is allocated.
 //!
 //! One budget covers the bodies of requests, the events parsed from them, and their batches. A [`Reservation`] returns
-//! its bytes to the budget when it is dropped, so it must live as long as the memory that it stands for. A request
+//! its bytes to the budget when it is dropped, so it must live as long as the memory that it represents. A request
 //! whose memory can't be reserved is answered 429.
 //!
-//! [`tributary_crds::memory`] computes the size of the budget, and what a sidecar needs in addition.
+//! [`tributary_crds::memory`] computes the size of the budget, and the memory that a sidecar needs in addition.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -21,7 +21,7 @@ struct Shares {
     left: AtomicUsize,
 }
 
-/// Bytes taken from a [`Budget`], given back when dropped.
+/// Bytes reserved from a [`Budget`], and released when dropped.
 #[derive(Debug)]
 pub(crate) struct Reservation {
     budget: Budget,
@@ -112,7 +112,7 @@ impl Reservation {
 }
 
 /// A buffer for a body that arrives in pieces. Its whole capacity is reserved. It grows with the bytes received and not
-/// with the announced length, so a client that announces much and sends little takes little.
+/// with the announced length, so a client that announces much and sends little uses little.
 #[derive(Debug)]
 pub(crate) struct Growing<'a> {
     bytes: Vec<u8>,
@@ -121,7 +121,7 @@ pub(crate) struct Growing<'a> {
 }
 
 impl<'a> Growing<'a> {
-    /// An empty buffer. `most` is the largest capacity, in bytes, to which doubling takes it.
+    /// An empty buffer. `most` is the largest capacity, in bytes, that doubling reaches.
     pub(crate) fn new(most: usize, reservation: &'a mut Reservation) -> Self {
         Self { bytes: Vec::new(), most, reservation }
     }

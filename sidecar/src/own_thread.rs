@@ -1,7 +1,7 @@
-//! Runs a server on a thread and Tokio runtime of its own.
+//! Runs a server on a separate thread and Tokio runtime.
 //!
 //! The platform port runs this way: it answers the kubelet and the operator even while all worker threads are busy, so
-//! that an overloaded sidecar is not restarted.
+//! an overloaded sidecar is not restarted.
 
 use std::future::Future;
 use std::io;
@@ -9,7 +9,7 @@ use std::io;
 use tokio::net::TcpListener;
 use tokio::sync::oneshot;
 
-/// A server that runs on a thread of its own; [`end`](Self::end) stops it.
+/// A server that runs on a separate thread; [`end`](Self::end) stops it.
 #[derive(Debug)]
 pub(crate) struct OwnThread {
     end: oneshot::Sender<()>,

@@ -1,4 +1,4 @@
-//! Removes secrets from texts of servers: STS and S3, or what is reached in their place, may repeat what they were sent.
+//! Removes secrets from texts of servers: STS, S3, or another server in their place, may repeat parts of the request.
 
 use aws_credential_types::Credentials;
 
@@ -14,7 +14,7 @@ pub(crate) fn parts(credentials: &Credentials) -> [&str; 3] {
 pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     let secrets = secrets.iter().filter(|secret| secret.len() >= MIN_SECRET_BYTES);
     secrets.fold(text.to_owned(), |text, secret| {
-        // Nearly always there is nothing to replace.
+        // Checked first, since texts rarely contain a secret.
         if text.contains(*secret) { text.replace(secret, "\u{2026}") } else { text }
     })
 }

@@ -52,7 +52,7 @@ pub struct Dependencies {
     pub region: Option<String>,
     /// The source of time.
     pub clock: Arc<dyn Clock>,
-    /// Notified when the role is known to have changed: the sidecar then requests a new session and probes at once.
+    /// Notified when the role is known to have changed: the sidecar then requests a new session and probes immediately.
     pub role_changed: Arc<Notify>,
     /// How the sidecar shuts down.
     pub drain: Drain,

@@ -2,7 +2,7 @@
 //!
 //! AWS refuses a signature whose time is far from its own, with error codes that differ by service and that are partly
 //! the same as for wrong keys. Every answer has the service's time in its `Date` header, so the offset is known
-//! whatever the code is.
+//! for every code.
 
 use std::time::{Duration, SystemTime};
 

@@ -1,8 +1,8 @@
 //! Checks the bucket with HeadBucket, once at the start and then while uploads fail.
 //!
-//! The session may only put objects, so S3 refuses its HeadBucket; but S3 answers 404 if the bucket does not exist,
-//! and 301 if it is in another region. So these two faults are reported before the first event, and their end is
-//! noticed without one.
+//! The session may only put objects, so S3 refuses its HeadBucket. But S3 answers 404 if the bucket does not exist, and
+//! 301 if it is in another region. So these two faults are reported before the first event, and their end is detected
+//! without one.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 
 use std::sync::Arc;

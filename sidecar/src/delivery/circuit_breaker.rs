@@ -1,11 +1,10 @@
 //! The circuit breaker of one scope: the whole bucket, or the keys of one event type. Pure.
 //!
-//! Closed, it lets every upload pass. Open, it refuses uploads at once with the known fault, so that not every one
-//! has to run into it. Half-open, once per [`PROBE_EVERY`], it lets one upload pass as a probe. Any stored object
-//! closes it.
+//! Closed, it lets every upload pass. Open, it refuses uploads immediately with the known fault, without a request to
+//! S3. Half-open, once per [`PROBE_INTERVAL`], it lets one upload pass as a probe. Any stored object closes it.
 //!
-//! Its invariant: it never refuses an upload within [`WINDOW`] of a stored object in its scope. One key that S3
-//! denies says nothing about the keys that it accepts.
+//! Its invariant: it never refuses an upload within [`RECENT_STORE_WINDOW`] of a stored object in its scope. A denied key
+//! does not imply that S3 denies other keys.
 
 use std::time::{Duration, Instant};
 
@@ -18,20 +17,20 @@ pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
 /// stored must be without a failure before its fault counts as over.
 pub(super) const WINDOW: Duration = Duration::from_secs(10);
 
-/// Time without another failure after which a refused key no longer counts once other scopes store: nothing else may
-/// ever show that its policy was fixed.
+/// Time without another failure after which a refused key no longer counts once other scopes store objects: without
+/// another upload of that key, nothing else would show that its policy was fixed.
 pub(super) const FORGET_AFTER: Duration = Duration::from_secs(300);
 
-/// The same for failures to which S3 gave no such answer: these end by themselves, with an outage for example.
+/// The same time for failures without a refusal by S3, which end by themselves, for example with an outage.
 const FORGET_OUTAGE_AFTER: Duration = Duration::from_secs(30);
 
-/// What a failure says about the other uploads of its scope.
+/// The evidence that a failure gives about the other uploads of its scope.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Evidence {
     /// All of them fail: for example, the bucket does not exist, or S3 does not answer.
     Conclusive,
     /// This key is refused, and perhaps no other: the breaker opens only after a run of failures as long as
-    /// [`WINDOW`], with nothing stored within that time.
+    /// [`RECENT_STORE_WINDOW`], with nothing stored within that time.
     OneKey,
     /// The failure may pass by itself: it is reported, and the breaker stays as it is.
     Passing,
@@ -49,7 +48,7 @@ pub(super) struct CircuitBreaker {
 struct Fault {
     /// Of the latest failure.
     blocker: Blocker,
-    /// Start of the current run of failures, in which no gap is as long as [`WINDOW`].
+    /// Start of the current run of failures, in which no gap is as long as [`RECENT_STORE_WINDOW`].
     first: Instant,
     /// Time of the latest failure.
     last: Instant,
@@ -115,7 +114,7 @@ impl CircuitBreaker {
     }
 
     /// Records a stored upload of the scope, which closes an open breaker. While the breaker is closed, a fault of a
-    /// mixed scope stays until [`WINDOW`] has passed without a failure.
+    /// mixed scope stays until [`RECENT_STORE_WINDOW`] has passed without a failure.
     pub(super) fn stored(&mut self, now: Instant) {
         self.last_stored = Some(now);
         let over = |fault: &mut Fault| {
@@ -124,7 +123,7 @@ impl CircuitBreaker {
         self.fault.take_if(over);
     }
 
-    /// Clears a fault if an object was stored after it, and [`WINDOW`] has passed without another failure.
+    /// Clears a fault if an object was stored after it, and [`RECENT_STORE_WINDOW`] has passed without another failure.
     pub(super) fn settle(&mut self, now: Instant) {
         let stored_after = self.stored_after_fault();
         self.fault.take_if(|fault| stored_after && now.saturating_duration_since(fault.last) >= WINDOW);
@@ -135,7 +134,7 @@ impl CircuitBreaker {
         self.fault.as_ref().is_some_and(|fault| self.stored_since(fault.last))
     }
 
-    /// Clears a fault whose last failure is long ago. For when another scope stores an object.
+    /// Clears a fault whose last failure is long ago. Called when another scope stores an object.
     pub(super) fn forget_old(&mut self, now: Instant) {
         self.fault.take_if(|fault| now.saturating_duration_since(fault.last) >= fault.forget_after);
     }

@@ -1,8 +1,8 @@
 //! Builds the keys of S3 objects from the function's prefix and template. Pure.
 //!
-//! An event's key is a function of its own values, so that an event sent again with its `messageId` and `timestamp`
-//! gets the same key; a batch's key is made when it is sealed. Values are encoded injectively, and templates keep a
-//! variable from running into what follows it (see [`KeyTemplate`]), so that two messageIds never share a key.
+//! An event's key is computed from its own values, so an event sent again with its `messageId` and `timestamp` gets the
+//! same key. A batch's key is made when it is sealed. Values are encoded injectively, and templates separate a variable
+//! from the text after it (see [`KeyTemplate`]), so two messageIds never share a key.
 
 use std::fmt::Write;
 
@@ -76,7 +76,7 @@ impl Keys {
     }
 
     /// Whether the event can get the same key when it is sent again, so that its object may exist already. Without a
-    /// timestamp of its own the time of receipt is in the key, of which only the milliseconds surely differ.
+    /// timestamp from the client the key contains the time of receipt, of which only the milliseconds are sure to differ.
     pub(crate) fn are_repeatable(&self, event: &Event) -> bool {
         event.message_id_sent && (event.timestamp_sent || !self.have_millis())
     }

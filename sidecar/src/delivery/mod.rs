@@ -5,7 +5,7 @@
 //! after a 429 or 503 the client sends the events again.
 //!
 //! The modes differ in what an object holds: one event ([`objects`]) or a batch of them ([`batches`]). Both use the
-//! same upload with its retries ([`upload`]), and share what uploads learn about the bucket ([`health`]).
+//! same upload with its retries ([`upload`]), and share the state of the bucket ([`health`]).
 
 mod batches;
 mod bucket_check;

@@ -1,6 +1,6 @@
 //! Object mode: stores each event as its own S3 object.
 //!
-//! The key is made of what the client sent, so that an event sent again is the same object.
+//! The key is made of values that the client sent, so an event sent again is the same object.
 
 use std::sync::Arc;
 use std::time::Instant;
@@ -53,8 +53,8 @@ impl Objects {
     }
 
     /// Stores first the events whose circuit breaker is open, one at a time, and returns the rest. An open breaker
-    /// lets a single upload pass as its probe; if they were sent together, the others would be refused at once, and
-    /// the request answered before the probe's result.
+    /// lets a single upload pass as its probe; if they were sent together, the others would be refused
+    /// immediately, and the request answered before the probe's result.
     async fn probe<'a>(
         &self,
         events: &'a [Event],

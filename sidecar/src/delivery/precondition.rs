@@ -20,7 +20,7 @@ pub(super) struct Preconditions {
     impossible: bool,
 }
 
-/// What a 412 to a conditional PUT proves.
+/// The meaning of a 412 to a conditional PUT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Meaning {
     /// The object exists under the key.
@@ -35,7 +35,7 @@ impl Preconditions {
         self.accepted = true;
     }
 
-    /// Records a 412 to a conditional PUT; `may_exist` says whether an object may have existed under the key.
+    /// Records a 412 to a conditional PUT; `may_exist` is true if an object may have existed under the key.
     pub(super) fn refused(&mut self, may_exist: bool) -> Meaning {
         if self.accepted {
             return if may_exist { Meaning::Stored } else { Meaning::Unknown };

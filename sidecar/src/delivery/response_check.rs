@@ -1,8 +1,8 @@
-//! Verifies that S3 itself answered a request, and about this object.
+//! Verifies that S3 itself answered a request, and that the answer is about this object.
 //!
-//! The SDK takes any 200 to a PUT for a stored object, and drops its body: a proxy's page, another server behind a
+//! The SDK treats any 200 to a PUT as a stored object, and drops its body: a proxy's page, another server behind a
 //! wrong endpoint, or the answer to an earlier request on a desynchronized connection would acknowledge an object
-//! that was never stored. This interceptor turns an answer that S3 does not give, or not about this object, into an
+//! that was never stored. This interceptor turns an answer that is not S3's, or is about another object, into an
 //! error, from which [`excerpt`] quotes the start.
 
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -93,8 +93,8 @@ impl Intercept for ResponseCheck {
 }
 
 impl ResponseCheck {
-    /// Whether S3 has done what it was asked for: it answers 200 then, and no other status. An upload has `sent` a
-    /// checksum, which a store that repeats any repeats each time.
+    /// Whether S3 has fulfilled the request: it answers 200 then, and no other status. An upload has `sent` a checksum; a
+    /// store that returns any checksum returns each.
     fn is_success(&self, response: &HttpResponse, sent: Option<&SentChecksum>) -> bool {
         let repeated = sent.and_then(|sent| sent.is_repeated_by(response));
         // S3 answers a PUT without a body. If there is one, a proxy in between may have kept S3's headers.

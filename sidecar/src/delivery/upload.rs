@@ -1,9 +1,9 @@
-//! Uploads one object to S3, with retries until it is stored, fails for good or reaches its deadline.
+//! Uploads one object to S3, with retries until it is stored, fails permanently or reaches its deadline.
 //!
 //! A failure that may pass by itself is retried with exponential backoff and jitter. A failure that a person has to
 //! fix ends the upload, and the circuit breaker may then refuse others ([`circuit_breaker`](super::circuit_breaker)).
 //! A 412 counts as stored only if it proves that the object exists ([`precondition`](super::precondition)). Every
-//! attempt is counted once, whatever its outcome.
+//! attempt is counted once, whether it succeeds or fails.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -27,13 +27,13 @@ use crate::session::{RefusedForGood, Session, SessionState, Sessions};
 use crate::status::conditions::Conditions;
 use crate::status::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
 
-/// Backoff between two attempts at one object: the first pause is doubled each time up to the longest, and half of
+/// Backoff between two attempts at one object: the first delay is doubled each time up to the longest, and half of
 /// each is random (jitter).
 const FIRST_PAUSE: Duration = Duration::from_millis(50);
 const LONGEST_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long an object is retried in vain, with no other stored meanwhile, before BucketWritable reports it: sooner
-/// than a request gives up, since people watch the condition.
+/// How long an object is retried without success, and without another stored object, before BucketWritable reports it:
+/// sooner than a request gives up, since people watch the condition.
 const REPORT_AFTER: Duration = Duration::from_secs(3);
 
 /// Maximum timeout of an attempt: it pays to give up a slow request, since a new connection is often faster.
@@ -91,12 +91,12 @@ impl Uploads {
         let mut may_exist = !object.is_new;
         loop {
             let Ok(Ok(permit)) = timeout_at(deadline.into(), self.slots.acquire()).await else {
-                // If nothing was stored while all slots were busy, the fault is S3's and not our capacity.
+                // If nothing was stored while all slots were busy, the cause is S3 and not the sidecar's capacity.
                 let stuck = last.is_some() || !self.health.stored_since(None, start);
                 return Err(if stuck { self.give_up(object.part, last, start) } else { NotStored::Full });
             };
             let time = attempt_timeout(deadline.saturating_duration_since(Instant::now()));
-            // Boxed, and only once there is a slot: the SDK's future takes 20 KiB.
+            // Boxed, and only once there is a slot: the SDK's future has 20 KiB.
             let attempt = Box::pin(self.put(object, if_absent, may_exist, &session, time)).await;
             drop(permit);
             let class = match attempt {
@@ -148,7 +148,7 @@ impl Uploads {
                     }
                     trace!(?wait, "retrying a failed upload after a pause");
                     sleep(wait).await;
-                    // The session may have expired or been renewed during the pause.
+                    // The session may have expired or been renewed during the delay.
                     session = self.session(deadline).await?;
                 }
             }
@@ -156,7 +156,7 @@ impl Uploads {
         }
     }
 
-    /// Sends one PUT and counts it. `may_exist` says whether an object may exist under the key already.
+    /// Sends one PUT and counts it. `may_exist` is true if an object may exist under the key already.
     async fn put(
         &self,
         object: &Object,
@@ -224,7 +224,7 @@ impl Uploads {
     }
 
     /// The current session. If there is none, asks the session manager for one and waits until `deadline`, or returns
-    /// at once with the known blocker.
+    /// immediately with the known blocker.
     async fn session(&self, deadline: Instant) -> Result<Arc<Session>, Blocker> {
         match self.sessions.state() {
             SessionState::Ready(session) => return Ok(session),
@@ -258,8 +258,8 @@ impl Uploads {
     }
 }
 
-/// Timeout of the next attempt: half of the time left, so that a connection that hangs leaves time for another,
-/// within [`SHORTEST_ATTEMPT`] and [`ATTEMPT_TIMEOUT`].
+/// Timeout of the next attempt: half of the time left, so a connection that hangs leaves time for another,
+/// within [`MIN_ATTEMPT_TIMEOUT`] and [`ATTEMPT_TIMEOUT`].
 fn attempt_timeout(left: Duration) -> Duration {
     (left / 2).max(SHORTEST_ATTEMPT).min(left).min(ATTEMPT_TIMEOUT)
 }

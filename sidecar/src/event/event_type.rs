@@ -16,8 +16,7 @@ pub enum EventType {
 }
 
 impl EventType {
-    /// Reads a type as it stands in a path or in an event; `None` if it is not
-    /// 1 to 32 characters `a` to `z`.
+    /// Parses a type from a path or an event; `None` if it is not 1 to 32 characters `a` to `z`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::known(text).or_else(|| {
             let legal = (1..=MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());

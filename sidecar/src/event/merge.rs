@@ -27,7 +27,7 @@ fn identity(key: Value<'_>) -> Cow<'_, str> {
 }
 
 impl<'a> Shared<'a> {
-    /// Reads the batch's member `name`, the object `raw`, of at most `max` bytes: a longer one fits into no event.
+    /// Reads the batch's member `name`, the object `raw`, of at most `max` bytes: a longer one would exceed the limit of every event.
     pub(super) fn read(name: &str, raw: Value<'a>, max: usize) -> Result<Self, Rejection> {
         let length = raw.raw().len();
         if length > max {
@@ -52,7 +52,7 @@ impl<'a> Shared<'a> {
         self.raw.raw().len()
     }
 
-    /// The event's object, followed by the batch's members that it lacks; the batch's object as it is if the event
+    /// The event's object, followed by the batch's members that it lacks; the unchanged object of the batch if the event
     /// has none.
     pub(super) fn merged_into(&self, own: Option<Value<'a>>) -> Result<Cow<'a, str>, Rejection> {
         let Some(own) = own else {

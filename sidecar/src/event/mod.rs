@@ -1,9 +1,9 @@
 //! Parses the events in a request's body, validates them and stamps them for storage. Pure: no I/O, and the caller
 //! passes the time.
 //!
-//! What happens to one event, in this order:
-//! 1. its length is checked, then its text is read once, as an object whose values stay text (`object`), so that
-//!    numbers keep their digits, and unknown members are kept;
+//! The steps for one event, in this order:
+//! 1. its length is checked, then its text is read once, as an object whose values stay text (`object`): numbers
+//!    keep their digits, and unknown members are kept;
 //! 2. the members of the envelope are found; a duplicate is an error, since two readers could then see two different
 //!    events (`envelope`);
 //! 3. the type comes from the path, or in a batch from the event itself, as one of six (in a webhook as any word);
@@ -52,7 +52,7 @@ use stamp::RequestContext;
 use validate::TypeFrom;
 use value::Value;
 
-/// Bytes per event in addition to its texts: its fields, what the server adds to it, and the allocator's rounding.
+/// Bytes per event in addition to its texts: its fields, the members that the server adds, and the allocator's rounding.
 const EVENT_OVERHEAD_BYTES: usize = 768;
 
 /// One accepted, stamped event, ready to be stored.
@@ -77,7 +77,7 @@ pub struct Event {
 }
 
 impl Event {
-    /// Bytes of memory that the event takes, for its reservation.
+    /// Bytes of memory that the event uses, for its reservation.
     pub(crate) fn memory_bytes(&self) -> usize {
         let names = [self.event.as_deref(), self.user_id.as_deref(), Some(self.message_id.as_str())];
         let names: usize = names.into_iter().flatten().map(str::len).sum();

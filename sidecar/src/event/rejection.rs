@@ -2,7 +2,7 @@
 
 use thiserror::Error;
 
-/// Declares [`Code`] from one list, so that [`Code::ALL`] can't miss any.
+/// Declares [`Code`] from one list, so [`Code::ALL`] can't miss any.
 macro_rules! codes {
     ($($(#[$doc:meta])* $code:ident = $name:literal,)*) => {
         /// The closed set of reasons to reject an event or a body. The names are Segment's discard reasons where it
@@ -52,7 +52,7 @@ codes! {
     InvalidBatch = "invalid_batch",
     /// The text is not UTF-8, not JSON or not an object, or is nested too deep.
     InvalidJson = "invalid_json",
-    /// An event that has to state its type has none, or one that is not allowed.
+    /// An event that has to state its type has none, or a type that is not allowed.
     InvalidType = "invalid_type",
     /// `messageId` is not a string, or has an unpaired surrogate.
     MessageIdNotString = "message_id_not_string",
@@ -70,7 +70,7 @@ codes! {
     TraitsNotObject = "traits_not_object",
 }
 
-/// A rejection, for the client that sent the event. The message may quote a short piece of what was sent, so it
+/// A rejection, for the client that sent the event. The message may quote a short piece of the body, so it
 /// belongs in the answer, not in a log.
 #[derive(Clone, Debug, Eq, Error, PartialEq)]
 #[error("{message}")]

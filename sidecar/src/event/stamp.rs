@@ -1,4 +1,4 @@
-//! Builds the stored JSON object: what the client sent, with the members that only the server knows.
+//! Builds the stored JSON object: the client's members, and those that only the server knows.
 
 use std::borrow::Cow;
 
@@ -20,13 +20,13 @@ const VERSION: &str = "2";
 /// Spare bytes in the buffer of a stored event, more than the keys of all appended stamps take.
 const STAMPS: usize = 320;
 
-/// What all events of one request share.
+/// The values that all events of one request share.
 pub(super) struct RequestContext<'a> {
     /// `receivedAt` of the events, truncated to the millisecond.
     pub(super) received_at: Timestamp,
     /// `received_at` as a JSON string, as it is written into every event.
     pub(super) quoted: String,
-    /// Whether times in the event are kept, as Segment has stamped what its webhooks send.
+    /// Whether times in the event are kept: Segment has stamped the events of its webhooks already.
     pub(super) keeps_times: bool,
     /// The batch's own `sentAt`, for events without one.
     pub(super) sent_at: Option<Value<'a>>,
@@ -69,7 +69,7 @@ pub(super) fn stamp<'a>(
     let happened = match (sent_time, original_time) {
         (Some(sent), Some(original)) => time::corrected(request.received_at, sent, original),
         (None, Some(original)) => original,
-        // Without a readable time of the client there is nothing to correct.
+        // Without a readable time of the client, no correction is possible.
         (_, None) => request.received_at,
     };
 

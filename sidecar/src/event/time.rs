@@ -1,4 +1,4 @@
-//! Reads timestamps as clients write them, corrects them for clients' clocks, and prints them.
+//! Parses clients' timestamps, corrects them for clients' clocks, and prints them.
 
 use std::borrow::Cow;
 
@@ -54,8 +54,8 @@ pub(super) fn corrected(received: Timestamp, sent: Timestamp, original: Timestam
     received.saturating_sub(sent.duration_since(original)).unwrap_or(received).max(FIRST)
 }
 
-/// Truncates to the millisecond, as it is printed: what readers compute from the stored members then equals what was
-/// computed here.
+/// Truncates to the millisecond, as it is printed: readers who compute with the stored members then get the same
+/// results as the sidecar.
 pub(super) fn to_millis(timestamp: Timestamp) -> Timestamp {
     Timestamp::from_millisecond(timestamp.as_millisecond()).unwrap_or(timestamp)
 }

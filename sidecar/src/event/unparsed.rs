@@ -1,6 +1,6 @@
 //! Holds the events found in a body until they are parsed, so that their memory can be reserved first. Pure.
 //!
-//! A batch's `context` is copied into every event, and an event with many members takes several times its length
+//! A batch's `context` is copied into every event, and an event with many members needs several times its length
 //! while it is parsed. So a small body can need much memory, and an upper bound must be known before it is allocated.
 
 use super::merge::Shared;
@@ -10,8 +10,8 @@ use super::validate::{TypeFrom, TypeRule};
 use super::value::Value;
 use super::{EVENT_OVERHEAD_BYTES, Event, Limits, parse};
 
-/// Upper bound of the bytes that parsing takes per byte of JSON: a member has at least 5 bytes (`"":1,`), and takes
-/// 64 of its own in a list that doubles as it grows, or in a set of keys.
+/// Upper bound of the bytes that parsing needs per byte of JSON: a member has at least 5 bytes (`"":1,`), and needs 64
+/// bytes in a list that doubles as it grows, or in a set of keys.
 const READING_FACTOR: usize = 26;
 
 /// The parsed events of a request. If none is valid, `events` is empty, and the caller has to refuse the whole
@@ -24,7 +24,7 @@ pub struct ParsedEvents {
     pub rejected: Vec<Rejected>,
 }
 
-/// The events of one body, not parsed yet, and what they share.
+/// The events of one body, not parsed yet, and the values that they share.
 pub struct UnparsedEvents<'a> {
     items: Vec<Value<'a>>,
     /// Whether the body is a single event: then an invalid event is an error, not a rejected item of a batch.
@@ -65,7 +65,7 @@ impl<'a> UnparsedEvents<'a> {
     /// Parses the events one by one. An invalid event in a list is rejected alone.
     ///
     /// # Errors
-    /// The single event is invalid, or the events together exceed the limit on what is stored.
+    /// The single event is invalid, or the events together exceed the limit on stored bytes.
     pub fn parse(self) -> Result<ParsedEvents, Rejection> {
         let Self { items, is_alone, type_from, request, limits } = self;
         let mut batch = ParsedEvents { events: Vec::with_capacity(items.len()), rejected: Vec::new() };
@@ -116,7 +116,7 @@ mod tests {
         let one = bound(&frame(1, 10_000));
         assert!(bound(&frame(500, 10_000)) - one > 499 * 10_000);
         assert!(bound(&frame(500, 10)) < 1 << 20);
-        // The limit on what is stored bounds every batch.
+        // The limit on stored bytes bounds every batch.
         assert!(bound(&frame(2_500, 32_000)) < 24 << 20);
     }
 

@@ -1,4 +1,4 @@
-//! Holds a JSON value as the text that was sent, and reads from it only what is needed.
+//! Holds a JSON value as the text that was sent, and parses only the needed parts of it.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -58,7 +58,7 @@ impl<'a> Value<'a> {
         if self.is_escaped() { serde_json::from_str(self.0).ok().map(Cow::Owned) } else { Some(Cow::Borrowed(inner)) }
     }
 
-    /// The decoded string, with U+FFFD in place of unpaired surrogates: clients that truncate names do cut emoji in
+    /// The decoded string, with U+FFFD in place of unpaired surrogates: clients that truncate names cut emoji in
     /// two.
     pub(super) fn lossy_text(self) -> Option<Cow<'a, str>> {
         self.text().or_else(|| {
@@ -94,7 +94,7 @@ impl<'a> Value<'a> {
     }
 }
 
-/// The value for a message: scalars as sent, cut after [`QUOTED_CHARS`]; arrays and objects by their kind only.
+/// The value for a message: scalars as sent, cut after [`MAX_QUOTED_CHARS`]; arrays and objects by their kind only.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.0.char_indices().nth(QUOTED_CHARS) {

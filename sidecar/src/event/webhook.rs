@@ -1,4 +1,4 @@
-//! Finds the events in what Segment's webhook destinations send: one event, or an array of events. Segment has
+//! Finds the events in the bodies of Segment's webhook destinations: one event, or an array of events. Segment has
 //! stamped their times already, so these are kept.
 //! <https://segment.com/docs/connections/destinations/catalog/actions-webhook/>
 

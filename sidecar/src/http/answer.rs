@@ -30,7 +30,7 @@ pub(crate) enum Answer {
     Success,
     /// 200: every valid event is stored; the invalid ones are listed.
     Partial(RejectedEvents),
-    /// 400, 401, 404, 405, 408: the request can't succeed as it is, except that after a 408 a client may repeat it.
+    /// 400, 401, 404, 405, 408: the same request can't succeed, except that after a 408 a client may repeat it.
     Refused {
         /// The HTTP status.
         status: StatusCode,
@@ -84,7 +84,7 @@ impl RejectedEvents {
     }
 
     fn push(&mut self, one: RejectedEvent) {
-        // After the first that does not fit, nothing is listed or measured any more, even if it is shorter.
+        // After the first event that does not fit, no other is listed or measured, even if it is shorter.
         if self.omitted == 0 {
             self.bytes += serde_json::to_string(&one.message).map_or(0, |message| message.len()) + ENTRY_BYTES;
             if self.bytes <= MAX_LISTED_BYTES {

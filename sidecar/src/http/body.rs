@@ -34,7 +34,7 @@ pub(crate) struct ReadBody {
 /// How long the rest of a refused body is read and discarded.
 const LINGER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Limits how many bodies are decompressed at once, to the default maximum of worker threads. More would only compete
+/// Limits how many bodies are decompressed concurrently, to the default maximum of worker threads. More would only compete
 /// for the memory budget, and most bodies would be refused half-way.
 static DECODERS: Semaphore = Semaphore::const_new(8);
 

@@ -2,7 +2,7 @@
 //!
 //! A client that stalls holds a connection and the memory of what it has sent, so it is given up long before the time
 //! limit of the whole body. Only time in which the sidecar waits for the client counts, and the rate is never checked
-//! while there is data of the client's to read.
+//! while data of the client is waiting to be read.
 
 use std::time::Duration;
 
@@ -18,7 +18,7 @@ const WINDOW: Duration = Duration::from_secs(5);
 /// Minimum number of bytes that must arrive in a window.
 const MIN_WINDOW_BYTES: usize = MIN_BYTES_PER_SECOND * WINDOW.as_secs() as usize;
 
-/// Minimum wait for the next piece: hyper takes a moment to read what the client has sent already.
+/// Minimum wait for the next piece: hyper needs a moment to read data that has arrived already.
 const MIN_WAIT: Duration = Duration::from_millis(100);
 
 /// Measures the rate of one body, window by window.

@@ -85,8 +85,8 @@ impl Encoding {
         unpack(decoder, limit, reservation, wrong)
     }
 
-    /// Memory of a decoder whose output is at most `limit` bytes. The client chooses zstd's window, but only as much of
-    /// it is touched as is decompressed.
+    /// Memory of a decoder whose output is at most `limit` bytes. The client chooses zstd's window, but the decoder
+    /// touches no more of it than it decompresses.
     fn decoder_bytes(self, limit: usize) -> usize {
         match self {
             Self::Identity => 0,
@@ -110,7 +110,7 @@ fn is_zlib(body: &[u8]) -> bool {
     matches!(body, [cmf, flags, ..] if cmf & 0x0f == 8 && u16::from_be_bytes([*cmf, *flags]) % 31 == 0)
 }
 
-/// Decompresses, and stops one byte past the limit, so that a decompression bomb takes no memory.
+/// Decompresses, and stops one byte past the limit, so a decompression bomb uses no more memory.
 fn unpack(
     decoder: impl Read,
     limit: usize,

@@ -5,8 +5,8 @@ use hyper::{Response, StatusCode};
 
 use super::answer::{Answer, AnswerBody, RejectedEvents};
 
-/// Refuses a request whose Transfer-Encoding is anything but a single `chunked`, and closes the connection. hyper looks
-/// for `chunked` at the end of the last coding; a proxy that goes by another coding sees other requests in the same
+/// Refuses a request whose Transfer-Encoding is anything but a single `chunked`, and closes the connection. hyper
+/// expects `chunked` at the end of the last coding; a proxy that follows another coding sees other requests in the same
 /// bytes (RFC 9112, 11.2). A Content-Length beside it can't be checked here: hyper removes it, and makes the request
 /// the last on its connection.
 pub(crate) fn refuse(headers: &HeaderMap) -> Option<Response<AnswerBody>> {

@@ -19,7 +19,7 @@ const INTERVAL: Duration = Duration::from_secs(60);
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct Fault {
     blocker: Blocker,
-    /// What still works, for the message; `None` if all requests are affected.
+    /// The part that still works, for the message; `None` if all requests are affected.
     still_admitted: Option<&'static str>,
 }
 

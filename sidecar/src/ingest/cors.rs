@@ -1,4 +1,4 @@
-//! Answers CORS: which web pages may send events from browsers. Pure.
+//! Answers CORS requests: which web pages may send events from browsers. Pure.
 //! <https://fetch.spec.whatwg.org/#http-cors-protocol>
 
 use hyper::header::{
@@ -35,7 +35,7 @@ impl Cors {
         Self { origins: cors.allowed_origins.clone() }
     }
 
-    /// Adds the headers that let the page read the answer. For an origin that is not allowed they are absent, so its
+    /// Adds the headers that allow the page to read the answer. For an origin that is not allowed they are absent, so its
     /// browser hides the answer from the page.
     pub(super) fn allow(&self, asked: &CorsRequest, answer: &mut HeaderMap) {
         // The answer depends on the origin, so a cache must not serve it to another.
@@ -46,7 +46,7 @@ impl Cors {
         }
     }
 
-    /// Adds the headers of a preflight's answer. All requested headers are allowed: none has more effect from a browser
+    /// Adds the headers of a preflight's answer. All requested headers are allowed: no header has more effect from a browser
     /// than from any other client.
     pub(super) fn allow_preflight(&self, asked: &CorsRequest, answer: &mut HeaderMap) {
         self.allow(asked, answer);

@@ -1,4 +1,4 @@
-//! Filters events by type and name, as `spec.events` says. Pure.
+//! Filters events by type and name, as in `spec.events`. Pure.
 
 use tributary_crds::function::{EventFilter, SegmentType};
 use tributary_crds::values::EventNamePattern;

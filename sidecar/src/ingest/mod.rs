@@ -1,7 +1,7 @@
 //! Implements Segment's HTTP tracking API: from a request to its answer.
 //!
 //! A 200 means that S3 has every valid event that passes the filter, so it is sent only after that. Client libraries
-//! drop events answered 400 for good and retry those answered 408, 429 or 503, so a fault of the sidecar's is never
+//! drop events answered 400 permanently and retry those answered 408, 429 or 503, so a fault of the sidecar is never
 //! answered 400. They give up on a request after 10 s, so it is answered within 9 s of its body.
 
 mod access;
@@ -46,7 +46,7 @@ pub use refusals::Refusal;
 /// below that.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The same for a webhook's body, which may be an array of thousands of events.
+/// Maximum size of a webhook's body, in bytes: it may be an array of thousands of events.
 const MAX_WEBHOOK_BODY_BYTES: usize = 8 << 20;
 
 /// Time limit of a body, from the head to its last byte.
@@ -186,8 +186,8 @@ impl Ingest {
         }
     }
 
-    /// Reads a body that must itself prove the client's credential. Until it has, it uses memory and slots of
-    /// [`Unproven`] only, and none that requests with a credential in their headers need.
+    /// Reads a body that must itself prove the client's credential. Until then, it uses only memory and slots of
+    /// [`Unproven`], and none that requests with a credential in their headers need.
     async fn read_unproven(
         &self,
         endpoint: Endpoint,
@@ -289,7 +289,7 @@ impl Ingest {
     }
 }
 
-/// What was seen of a request: its size, for the log, which is 0 where it was not read.
+/// The properties of a request for the log and the connection limits. Sizes are 0 for a body that was not read.
 #[derive(Clone, Copy, Debug, Default)]
 struct Seen {
     /// Whether it showed the credential that the function asks for.

@@ -1,7 +1,7 @@
 //! Reports refused requests and events to a program that embeds the sidecar.
 //!
-//! `tributary run` shows them. A sidecar in a pod has no such receiver, which costs a request one comparison. What is
-//! refused before this API sees a request, such as a malformed head, is not reported.
+//! `tributary run` shows them. A sidecar in a pod has no such receiver, which costs a request one comparison. Refusals
+//! before this API sees a request, for example of a malformed head, are not reported.
 
 use hyper::Request;
 use tokio::sync::mpsc::Sender;
@@ -36,7 +36,7 @@ impl<'a> Reported<'a> {
         Self { method: known_method(request.method()), path: request.uri().path().to_owned(), to }
     }
 
-    /// Reports what the answer refuses, if anything: the whole request, or each listed event.
+    /// Reports the answer's refusal, if it is one: of the whole request, or of each listed event.
     pub(super) fn answered(&self, answer: &Answer) {
         match answer {
             Answer::Success | Answer::NoContent | Answer::Plain(..) => {}

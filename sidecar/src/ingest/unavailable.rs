@@ -10,7 +10,7 @@ use tributary_crds::conditions::Reason;
 use crate::blocker::Blocker;
 use crate::http::Answer;
 
-/// Tells clients where the function's owner finds the details.
+/// The part of the message about where the function's owner finds the details.
 const DETAILS: &str = "the function's owner finds the details in its conditions";
 
 /// The 503 for a blocker: the same request may succeed later.
@@ -22,7 +22,7 @@ pub(super) fn unavailable(blocker: &Blocker) -> Answer {
     Answer::unavailable(reason.to_string(), told)
 }
 
-/// What is wrong, as far as clients may know.
+/// The cause, as far as clients may know it.
 fn cause(reason: Reason) -> &'static str {
     match reason {
         Reason::Ok => "a fault has only just ended",

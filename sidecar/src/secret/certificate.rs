@@ -77,7 +77,7 @@ impl Tls {
         self.certificate.borrow().good.as_ref().map(|certificate_in_use| Arc::clone(&certificate_in_use.config))
     }
 
-    /// What is wrong with the Secret, or else with the certificate's validity at `now`.
+    /// The problem with the Secret or, if it has none, with the certificate's validity at `now`.
     pub(crate) fn blocker(&self, now: SystemTime) -> Option<Blocker> {
         let certificate = self.certificate.borrow();
         let outdated = || certificate.good.as_ref()?.validity?.blocker(&self.secret, now);

@@ -1,4 +1,4 @@
-//! Parses the external ID from its Secret, and checks the prefix that the platform demands. Pure.
+//! Parses the external ID from its Secret, and checks the prefix that the platform requires. Pure.
 
 use tributary_crds::values::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 
@@ -11,7 +11,7 @@ pub(crate) enum NoExternalId {
     Missing(Missing),
     /// STS does not accept the value as an external ID.
     Invalid(InvalidExternalId),
-    /// The external ID lacks the prefix that the platform demands in this namespace.
+    /// The external ID lacks the prefix that the platform requires in this namespace.
     WrongPrefix,
 }
 

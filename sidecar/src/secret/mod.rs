@@ -2,7 +2,7 @@
 //!
 //! Secrets are mounted whole and as optional, so the folder exists even without the Secret: an empty folder is a
 //! missing Secret, a folder without the file a missing key. The kubelet updates a Secret by swapping symlinks, which
-//! inotify does not report reliably (kubernetes/kubernetes#112677), so the small files are read every [`INTERVAL`] and
+//! inotify does not report reliably (kubernetes/kubernetes#112677), so the small files are read every [`READ_INTERVAL`] and
 //! compared.
 
 pub(crate) mod certificate;
@@ -78,7 +78,7 @@ impl Folder {
     }
 }
 
-/// Publishes `make` of what `read` returns, and again after each change; reads every [`INTERVAL`] until the last
+/// Publishes `make` of the result of `read`, and again after each change; reads every [`READ_INTERVAL`] until the last
 /// receiver is dropped.
 pub(crate) fn follow<V, T>(
     read: impl Fn() -> V + Send + 'static,

@@ -11,7 +11,7 @@ use crate::blocker::Blocker;
 use crate::status::metrics::StsOutcome;
 
 impl SessionManager {
-    /// Requests the role without an external ID and with a random one, and records what that shows.
+    /// Requests the role without an external ID and with a random one, and records the result.
     pub(super) async fn probe(&self, state: &mut State) {
         let found = self.probe_twice().await;
         let required = self.policy == ExternalIdEnforcement::Require;

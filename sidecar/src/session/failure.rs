@@ -1,4 +1,4 @@
-//! Classifies the errors of STS, and tells people how to fix them. Pure.
+//! Classifies the errors of STS, and writes messages with the fix. Pure.
 
 use tributary_crds::conditions::Reason;
 

@@ -15,8 +15,7 @@ use tributary_runtime::errors::causes;
 use crate::blocker::Blocker;
 use crate::clock::{Clock, SdkTime};
 
-/// Time limit for getting the base identity: some of the chain's providers make network calls without a time limit of
-/// their own.
+/// Time limit for getting the base identity: some of the chain's providers make network calls without a time limit.
 const BASE_IDENTITY_TIMEOUT: Duration = Duration::from_secs(8);
 
 /// The source of the base identity.
@@ -30,8 +29,8 @@ pub enum BaseIdentity {
 }
 
 impl BaseIdentity {
-    /// Gets credentials, without a cache: sessions are requested only about twice an hour, and this way rotated files
-    /// and tokens are picked up.
+    /// Gets credentials, without a cache: sessions are requested only about twice an hour, and rotated files and
+    /// tokens must be read again.
     pub(crate) async fn credentials(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, Blocker> {
         let result = tokio::time::timeout(BASE_IDENTITY_TIMEOUT, self.look_up(sts, clock)).await;
         result

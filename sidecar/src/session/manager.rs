@@ -35,7 +35,7 @@ pub(crate) struct SessionManager {
     pub(crate) role_changed: Arc<Notify>,
     /// The names of the external ID's Secret and of its key, for messages.
     pub(crate) secret: (String, String),
-    /// The prefix that the platform demands of the external ID.
+    /// The prefix that the platform requires of the external ID.
     pub(crate) prefix: Option<ExternalIdPrefix>,
     /// Whether an external ID without the prefix is only reported, and used nevertheless.
     pub(crate) prefix_is_audited: bool,
@@ -175,7 +175,7 @@ impl SessionManager {
         )
     }
 
-    /// Drops the session at once, instead of at its expiry: the platform does not allow the external ID.
+    /// Drops the session immediately, instead of at its expiry: the platform does not allow the external ID.
     fn give_up_session(&self, state: &State, blocker: &Blocker) {
         if state.status.send_if_modified(|status| status.session.take().is_some()) {
             self.report_no_session(state, blocker.clone());

@@ -68,7 +68,7 @@ impl Session {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct RefusedForGood;
 
-/// What requests demand of the manager: any session, or one newer than the session that S3 refused.
+/// The demands of requests on the manager: any session, or one newer than the session that S3 refused.
 #[derive(Debug, Default)]
 struct Demand {
     notify: Notify,

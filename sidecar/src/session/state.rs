@@ -1,4 +1,4 @@
-//! The state of the session manager: what it publishes to requests, and what it keeps from call to call.
+//! The state of the session manager: the part that it publishes to requests, and the part that it keeps between calls.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -57,7 +57,7 @@ impl Sts {
         self.endpoint.url.clone().unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com"))
     }
 
-    /// Requests a session, whose session policy permits only what the function needs.
+    /// Requests a session, whose session policy grants only the permissions that the function needs.
     pub(crate) async fn session(
         &self,
         base: Credentials,

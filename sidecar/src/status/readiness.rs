@@ -1,4 +1,4 @@
-//! Tracks readiness, which `/readyz` answers: whether clients should be sent to this sidecar.
+//! Tracks readiness, which `/readyz` answers: whether the Service should route clients to this sidecar.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -13,7 +13,7 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Makes the sidecar ready, for good, once `begun` completes: a session is usable and, with TLS, a certificate.
+    /// Makes the sidecar ready permanently once `begun` completes: a session is usable and, with TLS, a certificate.
     pub(crate) async fn begin_with(&self, begun: impl Future<Output = ()>) {
         begun.await;
         self.begun.store(true, Ordering::Release);

@@ -29,7 +29,7 @@ pub(super) struct BatchBuilder {
     types: TypeCounts,
 }
 
-/// The content of a batch that takes no more events.
+/// The content of a sealed batch.
 pub(super) struct SealedBatch {
     /// The object's body, compressed as configured.
     pub(super) body: Vec<u8>,
@@ -49,8 +49,8 @@ impl BatchBuilder {
         self.events == 0
     }
 
-    /// Whether the event fits, or else belongs in the next batch. An empty batch takes any event: it would fit no
-    /// better in another.
+    /// Whether the event fits, or else belongs in the next batch. An empty batch accepts any event: it would not
+    /// fit better into another one.
     pub(super) fn has_room(&self, event: &Event) -> bool {
         self.is_empty() || (self.events < self.limits.events && self.bytes + event.body.len() < self.limits.bytes)
     }
@@ -175,7 +175,7 @@ mod tests {
         assert_eq!(sizes(&[9, 9, 9], 20, 100), [(20, 2), (10, 1)]);
         assert_eq!(sizes(&[9, 9, 9], 19, 100), [(10, 1), (10, 1), (10, 1)]);
         assert_eq!(sizes(&[9, 9, 9], 100, 2), [(20, 2), (10, 1)]);
-        // An event larger than the limit gets a batch of its own.
+        // An event larger than the limit gets a separate batch.
         assert_eq!(sizes(&[1, 50, 1], 20, 100), [(2, 1), (51, 1), (2, 1)]);
     }
 

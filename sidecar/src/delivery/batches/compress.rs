@@ -1,8 +1,8 @@
 //! Buffers the lines of an open batch, and compresses them.
 //!
-//! A compressor takes hundreds of kilobytes before its first byte of output. So a batch's lines are buffered
-//! uncompressed until they take as much. From then on they are compressed as they arrive, and an open batch takes
-//! about as much memory as the object that it becomes. All of it is reserved, compressors included.
+//! A compressor needs hundreds of kilobytes before its first byte of output. So a batch's lines are buffered
+//! uncompressed until they need as much. From then on they are compressed as they arrive, and an open batch needs
+//! about as much memory as its object. All of it is reserved, including the compressors.
 
 use std::io::{self, Write};
 
@@ -15,7 +15,7 @@ use crate::memory::Reservation;
 /// zstd's window size, as a power of two: 1 MiB, which bounds the memory of each open batch.
 const ZSTD_WINDOW_LOG: u32 = 20;
 
-/// Bytes that a streaming compressor takes in addition to its output (zlib-rs: window, hash chains, pending output
+/// Bytes that a streaming compressor needs in addition to its output (zlib-rs: window, hash chains, pending output
 /// and flate2's buffer; zstd: `ZSTD_estimateCStreamSize` for the window above).
 const GZIP_STATE_BYTES: usize = 448 << 10;
 const ZSTD_STATE_BYTES: usize = 2 << 20;
@@ -108,7 +108,7 @@ fn encoder(compression: Compression, out: Vec<u8>) -> io::Result<Content> {
     })
 }
 
-/// Bytes that a streaming compressor takes in addition to its output.
+/// Bytes that a streaming compressor needs in addition to its output.
 fn state_bytes(compression: Compression) -> usize {
     match compression {
         Compression::Gzip => GZIP_STATE_BYTES,

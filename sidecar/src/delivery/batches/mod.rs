@@ -71,7 +71,7 @@ type Outcome = Option<Result<(), NotStored>>;
 #[derive(Debug)]
 pub(super) struct Batches(Arc<Batcher>);
 
-/// What requests and the tasks of batches share.
+/// The state that requests and the tasks of batches share.
 #[derive(Debug)]
 struct Batcher {
     keys: Keys,
@@ -85,7 +85,7 @@ struct Batcher {
     partitions: Mutex<Partitions<OpenBatch>>,
 }
 
-/// A batch that still takes events.
+/// A batch that still accepts events.
 struct OpenBatch {
     id: Uuid,
     content: Content,

@@ -1,6 +1,6 @@
 //! Compresses in one step the batches that are small enough to be buffered until they are sealed.
 //!
-//! A batch can be as small as one event, and a compressor takes hundreds of kilobytes. Compressors allocated per
+//! A batch can be as small as one event, and a compressor needs hundreds of kilobytes. Compressors allocated per
 //! batch fragment the heap: longer-lived allocations between them keep their memory from being reused. So a few
 //! compressors are kept, and each batch waits for one.
 
@@ -16,18 +16,18 @@ use zstd::zstd_safe::CParameter;
 
 use crate::memory;
 
-/// The gzip level. On the benchmark's events, level 1 gives 30 % more bytes; level 3 takes 25 % more time for 4 %
-/// fewer; level 6, the usual default, takes 75 % more time for 10 % fewer.
+/// The gzip level. On the benchmark's events, level 1 gives 30 % more bytes; level 3 needs 25 % more time for 4 %
+/// fewer; level 6, the usual default, needs 75 % more time for 10 % fewer.
 pub(super) const GZIP_LEVEL: u32 = 2;
 
-/// The zstd level. On the same events, level 3, zstd's default, takes 50 % more time for no fewer bytes; both take
-/// less time than any gzip level, for fewer bytes.
+/// The zstd level. On the same events, level 3, zstd's default, needs 50 % more time for no fewer bytes; both need
+/// less time than any gzip level, and give fewer bytes.
 pub(super) const ZSTD_LEVEL: i32 = 1;
 
 /// The header of a gzip member: deflate, no flags, no time, unknown operating system (RFC 1952, section 2.3).
 const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
-/// A reusable compressor, which takes one whole input at a time.
+/// A reusable compressor of one whole input at a time.
 pub(super) enum OneShotCompressor {
     Gzip(DeflateEncoder<Vec<u8>>),
     Zstd(zstd::bulk::Compressor<'static>),
@@ -47,7 +47,7 @@ impl OneShotCompressor {
         })
     }
 
-    /// Compresses all of `plain` into one gzip member or zstd frame; without compression, returns it as it is.
+    /// Compresses all of `plain` into one gzip member or zstd frame; without compression, returns it unchanged.
     pub(super) fn compress(&mut self, plain: Vec<u8>) -> io::Result<Vec<u8>> {
         match self {
             Self::Gzip(deflate) => gzip(deflate, &plain),

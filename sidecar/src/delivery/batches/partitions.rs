@@ -3,8 +3,8 @@
 //! If keys contain the type, a batch holds events of one type. Webhooks may send any number of types, so partitions
 //! are bounded: each of the six types of Segment's spec always has its own, up to [`MAX_OTHER_TYPES`] others have one
 //! each, and all further types share one partition of mixed batches. A partition is reassigned to another type only
-//! once its history no longer matters, so that no more than one object per partition and `maxAge` is made, however
-//! many types there are.
+//! once its history no longer matters, so at most one object per partition and `maxAge` is made, regardless of the
+//! number of types.
 
 use std::time::{Duration, Instant};
 
@@ -54,7 +54,7 @@ pub(super) struct Partitions<B> {
 }
 
 impl<B> Partitions<B> {
-    /// No partitions yet. `by_type` says whether keys contain the type.
+    /// No partitions yet. `by_type` is true if keys contain the type.
     pub(super) fn new(by_type: bool, age: Duration) -> Self {
         Self { by_type, age, states: Vec::new() }
     }
@@ -107,7 +107,7 @@ fn mixed() -> EventType {
     EventType::Other(MIXED.into())
 }
 
-/// Whether the partition counts towards [`MAX_OTHER_TYPES`]. An event whose own type is [`MIXED`] goes into the mixed
+/// Whether the partition counts towards [`MAX_OTHER_TYPES`]. An event whose own type is [`MIXED_TYPE`] goes into the mixed
 /// batches.
 fn is_other(partition: &Partition) -> bool {
     matches!(partition, Partition::Type(EventType::Other(name)) if &**name != MIXED)

@@ -1,16 +1,16 @@
 //! Decides when a batch that is not full is sealed. Pure.
 //!
 //! A batch waits for more events, since an object costs the same with one event as with thousands. But if no object
-//! was made for as long as a batch may wait, making one at once does not increase the number of objects: a lone event
-//! need not wait.
+//! was made for as long as a batch may wait, making one immediately does not increase the number of objects: a lone
+//! event need not wait.
 
 use std::time::{Duration, Instant};
 
 /// How long a batch that could be sealed at once still waits for events that are sent at the same time.
 const LINGER: Duration = Duration::from_millis(20);
 
-/// When to seal a batch that was opened at `opened`, unless it is full before: at most `age` later, and otherwise as
-/// soon after the `last` one as makes no more than one object per `age`.
+/// When to seal a batch that was opened at `opened`, unless it is full before: one `age` after the `last` batch was
+/// sealed, so that there is at most one object per `age`, but at most `age` after it was opened.
 pub(super) fn due(opened: Instant, last: Option<Instant>, age: Duration) -> Instant {
     let latest = opened + age;
     let earliest = opened + LINGER;

@@ -38,7 +38,7 @@ pub(super) enum Kind {
     Other,
 }
 
-/// The kinds of S3's error codes, whatever the status: an error may also come with status 200.
+/// The kinds of S3's error codes, for any status: an error may also come with status 200.
 /// <https://docs.aws.amazon.com/AmazonS3/latest/API/ErrorResponses.html>
 const KINDS: &[(&str, Kind)] = &[
     ("ConditionalRequestConflict", Kind::Conflict),

@@ -1,7 +1,7 @@
 //! Classifies failed requests to S3: whether to retry, and what to report. Pure.
 //!
 //! An error is first classified by its code, or by its status if the code is not in the table ([`codes`]). Its kind
-//! then decides the reaction ([`classify`]) and the message ([`sentences`]).
+//! then decides the reaction ([`classify`]) and the message ([`messages`]).
 
 mod codes;
 mod sentences;
@@ -21,7 +21,7 @@ pub(crate) use sentences::{condition_not_set, no_answer, sessions_refused};
 /// Why a request to S3 failed: with an error, or without an answer from S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum S3Answer {
-    /// An error of S3's, as far as it could be read.
+    /// An error answer of S3, as far as it could be parsed.
     Error {
         /// The HTTP status.
         status: u16,
@@ -126,8 +126,8 @@ pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
         S3Answer::Error { status, code, message, region, offset } => {
             let error = S3Error { status: *status, code, message, bucket_region: region.as_deref() };
             let class = classify_error(&error, target);
-            // The reaction stays the same, but affects every object: once the clock is right, S3 may answer
-            // otherwise.
+            // The reaction stays the same, but affects every object: once the clock is correct, S3 may answer
+            // differently.
             match skew::blocker("S3", code, message, *offset) {
                 Some(skewed) => class.because_of(skewed),
                 None => class,

@@ -1,8 +1,8 @@
 //! Tracks the health of the bucket by its uploads, and reports it.
 //!
 //! It holds the circuit breakers of the bucket and its parts, and how the store treats conditional PUTs. It reports
-//! both in the condition BucketWritable and the metrics. All of it changes under one lock, so that the report always
-//! matches the state.
+//! both in the condition BucketWritable and the metrics. All of it changes under one lock, so the report always matches
+//! the state.
 
 mod parts;
 #[cfg(test)]
@@ -29,8 +29,8 @@ pub(in crate::delivery) enum Extent {
     Bucket,
     /// Keys of this part of its key space, for one of which S3 has answered; `None` if keys don't contain the type.
     Keys(Option<KeyPart>),
-    /// Uploads into this part, to which S3 gave no answer that says more. Other parts may still be stored: what S3 does
-    /// to one prefix, it need not do to another.
+    /// Uploads into this part that failed without an answer of S3 about a key. Other parts may still be stored: S3 may
+    /// treat prefixes differently.
     Attempts(Option<KeyPart>),
 }
 
@@ -51,7 +51,7 @@ struct State {
     /// Whether an upload is known to be stored. [`BucketHealth::found`] clears it, unless one was stored since the
     /// fault.
     written: bool,
-    /// What BucketWritable reports; `None` until the first report.
+    /// The current report of BucketWritable; `None` until the first report.
     reported: Option<(ConditionStatus, Reason, String)>,
     /// Whether BucketWritable is True with the reason Ok: then a stored object does not change the report, which
     /// keeps the usual upload cheap.
@@ -74,7 +74,7 @@ impl State {
         self.bucket.blocker().or_else(|| self.parts.iter().find_map(CircuitBreaker::blocker))
     }
 
-    /// Whether another part has stored an object within [`FORGET_AFTER`], so that a fault of `part` affects only it.
+    /// Whether another part has stored an object within [`FORGET_AFTER`], so a fault of `part` affects only that part.
     fn others_store(&self, part: KeyPart, now: Instant) -> bool {
         let since = now.checked_sub(FORGET_AFTER).unwrap_or(now);
         self.parts().any(|(other, breaker)| other != part && breaker.stored_since(since))
@@ -144,8 +144,8 @@ impl BucketHealth {
         self.report(&mut state);
     }
 
-    /// Records a failed upload. Returns the blocker for its client; if only one part is affected, its message says
-    /// so.
+    /// Records a failed upload. Returns the blocker for its client, whose message names the part if only one part
+    /// is affected.
     pub(in crate::delivery) fn failed(
         &self,
         extent: Extent,
@@ -181,8 +181,8 @@ impl BucketHealth {
         meaning
     }
 
-    /// Records that HeadBucket found the bucket. That proves nothing about uploads: none counts as stored, unless one
-    /// was since the fault.
+    /// Records that HeadBucket found the bucket. That proves nothing about uploads: only an upload since the fault
+    /// counts as stored.
     pub(in crate::delivery) fn found(&self) {
         let mut state = self.lock();
         state.written = state.bucket.stored_after_fault();
@@ -190,7 +190,7 @@ impl BucketHealth {
         self.report(&mut state);
     }
 
-    /// Clears faults that have ended by the passage of time, and reports it.
+    /// Clears faults that have ended by time alone, and reports it.
     pub(in crate::delivery) fn settle(&self, now: Instant) {
         let mut state = self.lock();
         if state.blocker().is_some() {
@@ -238,7 +238,7 @@ impl BucketHealth {
     }
 }
 
-/// The blocker of a fault that only this part has.
+/// The blocker of a fault that affects only this part.
 fn only(part: KeyPart, blocker: Blocker) -> Blocker {
     let Blocker { reason, message } = blocker;
     Blocker { reason, message: format!("events of type {} only: {message}", part.label()) }

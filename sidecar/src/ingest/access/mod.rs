@@ -30,7 +30,7 @@ pub(super) enum Endpoint {
     Webhook,
 }
 
-/// What a request's headers prove.
+/// The authorization that a request's headers prove.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Credential {
     /// The request is authorized.
@@ -42,7 +42,7 @@ pub(super) enum Credential {
 /// Why a request is not authorized.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) enum Denied {
-    /// 401: the credential is missing or wrong, as the message says.
+    /// 401: the credential is missing or wrong; with the message.
     Unauthorized(&'static str),
     /// 503: the credential can't be checked, since a Secret can't be read.
     Unavailable(Blocker),
@@ -166,7 +166,7 @@ impl Access {
         Err(unreadable.map_or_else(|| Denied::Unauthorized(self.missing(endpoint, shown)), Denied::Unavailable))
     }
 
-    /// The message for a 401: what is missing or wrong, given what the request shows.
+    /// The message for a 401: the missing or wrong credential, given those that the request shows.
     fn missing(&self, endpoint: Endpoint, shown: Shown) -> &'static str {
         let takes_signature = endpoint == Endpoint::Webhook && self.signature.is_some();
         match (self.write_keys.is_some(), takes_signature) {

@@ -5,7 +5,7 @@ use sha2::{Digest, Sha256};
 
 use super::lines;
 
-/// The accepted write keys, as SHA-256 hashes, so that the time of a comparison reveals nothing about a key.
+/// The accepted write keys, as SHA-256 hashes, so the time of a comparison reveals nothing about a key.
 #[derive(Debug)]
 pub(super) struct WriteKeys(Vec<[u8; 32]>);
 

@@ -16,13 +16,13 @@ pub(crate) const SESSION_DURATION: Duration = Duration::from_secs(3600);
 /// <https://docs.aws.amazon.com/STS/latest/APIReference/API_AssumeRole.html>
 pub(crate) const MIN_SESSION_DURATION: Duration = Duration::from_secs(900);
 
-/// Time between probes after a result that lets traffic through.
+/// Time between probes after a result that allows traffic.
 const PROBE_INTERVAL: Duration = Duration::from_secs(6 * 3600);
 
 /// Time until the next probe while the last result, or the lack of one, holds traffic.
 const HELD_PROBE_INTERVAL: Duration = Duration::from_secs(15);
 
-/// Time until the next probe after a failed one, while an earlier result lets traffic through.
+/// Time until the next probe after a failed one, while an earlier result allows traffic.
 const FAILED_PROBE_INTERVAL: Duration = Duration::from_secs(60);
 
 /// Maximum backoff of a demanded call, except after throttling: under traffic a recovery is noticed within it.
@@ -51,11 +51,11 @@ pub(crate) enum FailureKind {
 /// The result of a probe.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ProbeOutcome {
-    /// A conclusive result that lets traffic through.
+    /// A conclusive result that allows traffic.
     Settled,
     /// A conclusive result that holds traffic.
     Held,
-    /// No result; `settled` says whether an earlier one lets traffic through.
+    /// No result; `settled` is true if an earlier result allows traffic.
     Failed { kind: FailureKind, settled: bool },
 }
 
@@ -104,13 +104,13 @@ pub(crate) fn lifetime(expiry: SystemTime, now: SystemTime) -> Duration {
     }
 }
 
-/// Time until a session is renewed: half of its life, ±10 % at random, so that sidecars that start together do not keep
+/// Time until a session is renewed: half of its life, ±10 % at random, so sidecars that start together do not keep
 /// renewing together.
 fn renewal(lifetime: Duration, jitter: f64) -> Duration {
     lifetime.mul_f64(0.5 * (0.9 + 0.2 * jitter))
 }
 
-/// When one kind of call is due. Both times start at zero: due at once.
+/// When one kind of call is due. Both times start at zero: due immediately.
 #[derive(Debug, Default)]
 struct CallTimes {
     /// Consecutive failures, for the backoff.
@@ -184,14 +184,14 @@ impl Schedule {
         from <= now
     }
 
-    /// Makes both calls due at once, despite earlier failures and throttling: the role or the external ID has changed.
+    /// Makes both calls due immediately, despite earlier failures and throttling: the role or the external ID has changed.
     pub(crate) fn role_or_external_id_changed(&mut self) {
         self.refresh.at_once();
         self.probe.at_once();
         self.quiet_until = Duration::ZERO;
     }
 
-    /// Records a new session. `replaced` says whether S3 had refused the one before, `had_stored` whether that one had
+    /// Records a new session. `replaced` is true if S3 had refused the previous one, `had_stored` if the previous one had
     /// stored anything.
     pub(crate) fn refreshed(
         &mut self,
@@ -201,7 +201,7 @@ impl Schedule {
         had_stored: bool,
         jitter: f64,
     ) {
-        // A session that S3 refused counts as a failure, so that a store that refuses every session causes backoff.
+        // A session that S3 refused counts as a failure, so a store that refuses every session causes backoff.
         let failures = if replaced { self.refresh.failures + 1 } else { 0 };
         let demand_from = if replaced { now + backoff(failures, MAX_DEMANDED_PAUSE, jitter) } else { Duration::ZERO };
         self.refresh = CallTimes { failures, due: now + renewal(lifetime, jitter), demand_from };

@@ -115,7 +115,7 @@ fn the_role_is_probed_again_soon_only_while_traffic_is_held() {
     assert_eq!(after(&mut schedule, failed(FailureKind::Throttled, false)), (60, 60));
 }
 
-/// A step of a simulation: what STS and S3 answer.
+/// A step of a simulation: the answers of STS and S3.
 #[derive(Clone, Copy, Debug)]
 enum Scripted {
     Throttled,
@@ -127,7 +127,7 @@ enum Scripted {
 }
 
 /// The times of all calls in a simulation of length `time`, in which traffic makes every possible demand ten times a
-/// second and STS and S3 answer as scripted. No probe's result lets traffic through.
+/// second and STS and S3 answer as scripted. No probe's result allows traffic.
 fn calls(script: &[Scripted], jitter: &[f64], time: Duration) -> Vec<Duration> {
     let (mut script, mut jitter) = (script.iter().cycle(), jitter.iter().copied().cycle());
     let mut schedule = Schedule::default();

@@ -1,6 +1,6 @@
 //! The sidecar's metrics. Names and labels are a public interface: dashboards and alerts depend on them.
 //!
-//! Label values come from closed sets, so that no client can create a time series. Every series exists from the start,
+//! Label values come from closed sets, so no client can create a time series. Every series exists from the start,
 //! at 0: Prometheus' `rate()` does not count the first sample as an increase.
 
 mod labels;
@@ -81,9 +81,9 @@ pub struct Metrics {
 /// Totals since the start, for the log and `tributary run`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Totals {
-    /// Events that S3 has: stored now, or before.
+    /// Events that are stored, by this or an earlier request.
     pub stored: u64,
-    /// Those of them that S3 had before.
+    /// The part of `stored` that earlier requests had stored.
     pub deduplicated: u64,
     /// Valid events that the function's filter excludes.
     pub filtered: u64,

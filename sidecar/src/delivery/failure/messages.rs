@@ -1,4 +1,4 @@
-//! Writes the messages of failures: what is wrong, and what a person should do about it.
+//! Writes the messages of failures: the cause, and the fix for people.
 
 use tributary_crds::conditions::Reason;
 
@@ -96,8 +96,8 @@ pub(super) fn unreachable(why: &str, target: Target<'_>) -> Blocker {
     Blocker { reason: Reason::S3Unreachable, message }
 }
 
-/// The blocker if S3 also refuses the session that replaced a refused one: the last refusal, with what to check. A
-/// wrong clock explains both, so its message stays as it is.
+/// The blocker if S3 also refuses the session that replaced a refused one: the last refusal, with the settings to
+/// check. A wrong clock explains both refusals, so its message stays unchanged.
 pub(crate) fn sessions_refused(last: Blocker) -> Blocker {
     if last.reason == Reason::ClockSkewed {
         return last;
