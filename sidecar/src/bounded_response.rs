@@ -22,8 +22,8 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 64 << 10;
 const MAX_MESSAGE_CHARS: usize = 1_000;
 
 /// The message of an error, cut to [`MAX_MESSAGE_CHARS`].
-pub(crate) fn message(said: Option<&str>) -> String {
-    said.unwrap_or("no message").chars().take(MAX_MESSAGE_CHARS).collect()
+pub(crate) fn message(text: Option<&str>) -> String {
+    text.unwrap_or("no message").chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
 /// The interceptor that cuts response bodies off at [`MAX_RESPONSE_BYTES`].

@@ -83,8 +83,8 @@ pub enum ConfigError {
     },
     /// The function does not have the expected digest: it was changed by someone other than the operator.
     #[error(
-        "{} is not what the operator wrote: its SHA-256 is {found}, and {expected} is expected; the operator makes \
-         the ConfigMap again within seconds, and if it does not, delete it", path.display()
+        "{} was not written by the operator: its SHA-256 is {found}, and {expected} is expected; the operator \
+         re-creates the ConfigMap within seconds; if it does not, delete the ConfigMap", path.display()
     )]
     DigestMismatch {
         /// The path of the file.

@@ -19,12 +19,12 @@ use crate::clock::Clock;
 
 /// How long a raised level lasts after the last request: the operator polls every 5 s, with a gap while another replica
 /// takes the lead.
-const LAPSE: Duration = Duration::from_secs(60);
+const RAISED_LEVEL_DURATION: Duration = Duration::from_secs(60);
 
 /// Applies the requested log levels, but never one below the configured level, to which it returns when requests stop.
 /// Ends when the sender of `requested` is dropped.
 pub(crate) async fn follow(
-    mut asked: watch::Receiver<LogLevel>,
+    mut requested: watch::Receiver<LogLevel>,
     configured: LogLevel,
     clock: Arc<dyn Clock>,
     set: impl Fn(LogLevel),
@@ -32,11 +32,11 @@ pub(crate) async fn follow(
     let mut level = configured;
     loop {
         let next = tokio::select! {
-            changed = asked.changed() => match changed {
-                Ok(()) => configured.max(*asked.borrow_and_update()),
+            changed = requested.changed() => match changed {
+                Ok(()) => configured.max(*requested.borrow_and_update()),
                 Err(_) => return,
             },
-            () = clock.sleep(LAPSE), if level != configured => configured,
+            () = clock.sleep(RAISED_LEVEL_DURATION), if level != configured => configured,
         };
         if next != level {
             level = next;
@@ -73,11 +73,12 @@ mod tests {
         }
     }
 
-    async fn levels(configured: LogLevel, asks: &[LogLevel]) -> Vec<LogLevel> {
-        let (ask, asked) = watch::channel(configured);
+    async fn levels(configured: LogLevel, requests: &[LogLevel]) -> Vec<LogLevel> {
+        let (ask, requested) = watch::channel(configured);
         let (sets, mut set) = mpsc::unbounded_channel();
-        let following = tokio::spawn(follow(asked, configured, Arc::new(Fast), move |level| sets.send(level).unwrap()));
-        for level in asks {
+        let following =
+            tokio::spawn(follow(requested, configured, Arc::new(Fast), move |level| sets.send(level).unwrap()));
+        for level in requests {
             ask.send_replace(*level);
             tokio::time::sleep(Duration::from_millis(10)).await;
         }
@@ -94,7 +95,7 @@ mod tests {
     #[tokio::test]
     async fn a_level_is_raised_while_it_is_requested_and_never_lowered() {
         use LogLevel::{Debug, Error, Info, Trace, Warn};
-        for (configured, asks, expected) in [
+        for (configured, requests, expected) in [
             (Info, &[Debug, Debug][..], &[Debug, Info][..]),
             (Info, &[Trace, Debug, Info], &[Trace, Debug, Info]),
             (Info, &[Error, Warn, Info], &[]),
@@ -102,7 +103,7 @@ mod tests {
             (Warn, &[Warn, Trace], &[Trace, Warn]),
             (Trace, &[Debug], &[]),
         ] {
-            assert_eq!(levels(configured, asks).await, expected, "{configured:?} {asks:?}");
+            assert_eq!(levels(configured, requests).await, expected, "{configured:?} {requests:?}");
         }
     }
 }

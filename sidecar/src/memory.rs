@@ -73,11 +73,11 @@ impl Reservation {
 
     /// Reserves `bytes` more. Returns false, and reserves nothing, if the budget has fewer left.
     pub(crate) fn grow(&mut self, bytes: usize) -> bool {
-        let taken = self.budget.0.left.try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
-        if taken.is_ok() {
+        let result = self.budget.0.left.try_update(Ordering::AcqRel, Ordering::Acquire, |left| left.checked_sub(bytes));
+        if result.is_ok() {
             self.bytes += bytes;
         }
-        taken.is_ok()
+        result.is_ok()
     }
 
     /// Shrinks the reservation to at most `bytes`.

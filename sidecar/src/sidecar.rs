@@ -36,7 +36,7 @@ use crate::status::readiness::Readiness;
 
 /// How long an idle connection to AWS is kept: S3 closes idle connections after about 20 s, and a PUT on a closed one
 /// fails (awslabs/aws-sdk-rust#1417).
-const POOL_IDLE: Duration = Duration::from_secs(15);
+const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The dependencies of a sidecar, provided by the process that runs it.
 #[derive(Debug)]
@@ -146,7 +146,7 @@ impl Sidecar {
         };
         let ending = async {
             shutdown.await;
-            info!("ending: requests that were begun are still answered");
+            info!("shutting down: open requests are still answered");
             readiness.end();
         };
         let tls = tls.map(|tls| -> CurrentTlsConfig { Arc::new(move || tls.current()) });
@@ -216,10 +216,10 @@ impl Sidecar {
 
     fn serve_admin(&self, listener: TcpListener, sessions: Sessions, readiness: Arc<Readiness>) -> OwnThread {
         let configured = self.config.spec.log_level;
-        let (log_level, asked) = watch::channel(configured);
+        let (log_level, requested) = watch::channel(configured);
         if let Some(log) = self.dependencies.log.clone() {
             let set = move |level| log.set(targets(level));
-            tokio::spawn(log_level::follow(asked, configured, Arc::clone(&self.dependencies.clock), set));
+            tokio::spawn(log_level::follow(requested, configured, Arc::clone(&self.dependencies.clock), set));
         }
         let admin = Arc::new(Admin {
             generation: self.config.generation,
@@ -233,7 +233,7 @@ impl Sidecar {
         let answer = move |request: Request<Incoming>| std::future::ready(admin.handle(&request));
         // It answers until the process ends.
         let serve = move |listener| admin_port::serve(listener, answer);
-        OwnThread::start(listener, serve).expect("a thread and a socket more than the process has at its start")
+        OwnThread::start(listener, serve).expect("a process can create another thread and socket when it starts")
     }
 }
 
@@ -242,6 +242,6 @@ impl Sidecar {
 fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()
         .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-        .pool_idle_timeout(POOL_IDLE)
+        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
         .build_https()
 }

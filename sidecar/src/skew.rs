@@ -49,20 +49,20 @@ impl ClockOffset {
 
 /// The blocker for an error of `service` ("STS" or "S3"), if clock skew explains it; `offset` is from that service's
 /// clock.
-pub(crate) fn blocker(service: &str, code: &str, said: &str, offset: Option<ClockOffset>) -> Option<Blocker> {
+pub(crate) fn blocker(service: &str, code: &str, aws_message: &str, offset: Option<ClockOffset>) -> Option<Blocker> {
     let offset = offset.and_then(ClockOffset::blamed);
     let message = match offset {
-        Some(offset) if says_so(code, said) => format!(
-            "this node's clock is {offset} that of {service}, which refuses its signatures for that ({code}); set the \
-             clock right (NTP), nothing else is wrong"
+        Some(offset) if is_clock_skew(code, aws_message) => format!(
+            "this node's clock is {offset} that of {service}, which therefore refuses its signatures ({code}); \
+             correct the clock (NTP), nothing else is wrong"
         ),
-        Some(offset) if may_mean_skew(code, said) => format!(
-            "this node's clock is {offset} that of {service}, which refused a request ({code}); set the clock right \
-             (NTP) before you look for anything else. AWS said: {said}"
+        Some(offset) if may_be_clock_skew(code, aws_message) => format!(
+            "this node's clock is {offset} that of {service}, which refused a request ({code}); correct the clock \
+             (NTP) before you look for another cause. AWS said: {aws_message}"
         ),
         // No `Date` header, or one that shows no skew, as in a cached answer.
-        None if says_so(code, said) => format!(
-            "{service} says that this node's clock is wrong ({code}: {said}); set the clock right (NTP), nothing else is \
+        None if is_clock_skew(code, aws_message) => format!(
+            "{service} says that this node's clock is wrong ({code}: {aws_message}); correct the clock (NTP), nothing else is \
              wrong"
         ),
         _ => return None,
@@ -71,18 +71,18 @@ pub(crate) fn blocker(service: &str, code: &str, said: &str, offset: Option<Cloc
 }
 
 /// Whether the error can only mean clock skew.
-fn says_so(code: &str, said: &str) -> bool {
+fn is_clock_skew(code: &str, aws_message: &str) -> bool {
     matches!(code, "RequestTimeTooSkewed" | "RequestExpired" | "RequestInTheFuture")
         || ["Signature expired", "Signature not yet current", "Request has expired"]
             .iter()
-            .any(|sentence| said.starts_with(sentence))
+            .any(|sentence| aws_message.starts_with(sentence))
 }
 
 /// Whether clock skew is one of several possible causes of the error. The codes `""` (S3) and `403` (STS) stand for an
 /// answer without an error code.
-fn may_mean_skew(code: &str, said: &str) -> bool {
+fn may_be_clock_skew(code: &str, aws_message: &str) -> bool {
     // AWS checks permissions only after it has accepted the signature.
-    !said.contains("not authorized to perform")
+    !aws_message.contains("not authorized to perform")
         && matches!(
             code,
             "" | "403"
@@ -151,9 +151,19 @@ mod tests {
         let expired = "Signature expired: 20260101T114000Z is now earlier than 20260101T114500Z";
         let early = "Signature not yet current: 20260101T122000Z is still later than 20260101T121500Z";
         let denied = "User: arn:aws:iam::1:user/u is not authorized to perform: sts:AssumeRole on resource: r";
-        for (code, said, offset, says) in [
-            ("SignatureDoesNotMatch", expired, behind(20), Some("20 minutes behind that of STS, which refuses")),
-            ("SignatureDoesNotMatch", early, ahead(20), Some("20 minutes ahead of that of STS, which refuses")),
+        for (code, aws_message, offset, part) in [
+            (
+                "SignatureDoesNotMatch",
+                expired,
+                behind(20),
+                Some("20 minutes behind that of STS, which therefore refuses"),
+            ),
+            (
+                "SignatureDoesNotMatch",
+                early,
+                ahead(20),
+                Some("20 minutes ahead of that of STS, which therefore refuses"),
+            ),
             ("InvalidSignatureException", expired, behind(20), Some("20 minutes behind")),
             ("RequestExpired", "Request has expired.", behind(2000), Some("33 hours behind")),
             ("RequestTimeTooSkewed", "too large", ahead(60 * 24 * 9), Some("9 days ahead of")),
@@ -174,11 +184,11 @@ mod tests {
             ("NoSuchBucket", "no such bucket", behind(20), None),
             ("Throttling", "Rate exceeded", behind(20), None),
         ] {
-            let found = blocker("STS", code, said, offset);
-            assert_eq!(found.is_some(), says.is_some(), "{code}: {said}, {offset:?}: {found:?}");
-            let (Some(found), Some(says)) = (found, says) else { continue };
+            let found = blocker("STS", code, aws_message, offset);
+            assert_eq!(found.is_some(), part.is_some(), "{code}: {aws_message}, {offset:?}: {found:?}");
+            let (Some(found), Some(part)) = (found, part) else { continue };
             assert_eq!(found.reason, Reason::ClockSkewed);
-            assert!(found.message.contains(says) && found.message.contains("NTP"), "{code}: {}", found.message);
+            assert!(found.message.contains(part) && found.message.contains("NTP"), "{code}: {}", found.message);
         }
     }
 }

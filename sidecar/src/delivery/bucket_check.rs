@@ -10,16 +10,16 @@ use std::time::{Duration, Instant};
 
 use tributary_crds::conditions::Reason;
 
-use super::circuit_breaker::{Evidence, WINDOW};
+use super::circuit_breaker::{Evidence, RECENT_STORE_WINDOW};
 use super::failure::{self, ErrorClass};
 use super::health::Extent;
 use super::upload::Uploads;
 
 /// Interval of the checks while the bucket can't be written to.
-const INTERVAL: Duration = Duration::from_secs(10);
+const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Interval at which faults are cleared that end by the passage of time alone.
-const SETTLE_EVERY: Duration = Duration::from_secs(2);
+/// Interval at which faults that end by time alone are cleared.
+const SETTLE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Runs the checks until this task is the last to hold the uploads.
 pub(crate) async fn watch(uploads: Arc<Uploads>) {
@@ -31,19 +31,19 @@ pub(crate) async fn watch(uploads: Arc<Uploads>) {
     let mut last_check: Option<Instant> = None;
     while let Some(uploads) = uploads.upgrade() {
         uploads.health.settle(Instant::now());
-        let is_due = last_check.is_none_or(|last| last.elapsed() >= INTERVAL);
+        let is_due = last_check.is_none_or(|last| last.elapsed() >= CHECK_INTERVAL);
         if is_due && (last_check.is_none() || uploads.health.bucket_blocker().is_some()) {
             let mut sessions = uploads.sessions.clone();
             let session = tokio::select! {
                 session = sessions.ready() => session,
                 // Bounded, since this task keeps the uploads alive while it waits.
-                () = tokio::time::sleep(INTERVAL) => continue,
+                () = tokio::time::sleep(CHECK_INTERVAL) => continue,
             };
             last_check = Some(Instant::now());
             check(&uploads, &session).await;
         }
         drop(uploads);
-        tokio::time::sleep(SETTLE_EVERY).await;
+        tokio::time::sleep(SETTLE_INTERVAL).await;
     }
 }
 
@@ -59,8 +59,9 @@ async fn check(uploads: &Uploads, session: &crate::session::Session) {
             _ => return,
         },
     };
-    // A bucket that stores objects exists, whatever the store answers to HEAD.
-    let stores = Instant::now().checked_sub(WINDOW).is_some_and(|since| uploads.health.stored_since(None, since));
+    // A bucket that stores objects exists, even if the store answers HEAD with an error.
+    let stores =
+        Instant::now().checked_sub(RECENT_STORE_WINDOW).is_some_and(|since| uploads.health.stored_since(None, since));
     match (found, uploads.health.bucket_blocker()) {
         (Some(blocker), _) if !stores => {
             uploads.failed(Extent::Bucket, Evidence::Conclusive, blocker);

@@ -11,11 +11,11 @@ use std::time::{Duration, Instant};
 use crate::blocker::Blocker;
 
 /// Interval at which an open breaker lets a probe pass.
-pub(super) const PROBE_EVERY: Duration = Duration::from_secs(2);
+pub(super) const PROBE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// How long a stored object keeps the breaker closed. Also how long a scope in which some uploads fail and others are
 /// stored must be without a failure before its fault counts as over.
-pub(super) const WINDOW: Duration = Duration::from_secs(10);
+pub(super) const RECENT_STORE_WINDOW: Duration = Duration::from_secs(10);
 
 /// Time without another failure after which a refused key no longer counts once other scopes store objects: without
 /// another upload of that key, nothing else would show that its policy was fixed.
@@ -32,8 +32,8 @@ pub(super) enum Evidence {
     /// This key is refused, and perhaps no other: the breaker opens only after a run of failures as long as
     /// [`RECENT_STORE_WINDOW`], with nothing stored within that time.
     OneKey,
-    /// The failure may pass by itself: it is reported, and the breaker stays as it is.
-    Passing,
+    /// The failure may pass by itself: it is reported, and the breaker does not change.
+    Transient,
 }
 
 /// The breaker of one scope, with the times that decide its state.
@@ -71,7 +71,7 @@ impl CircuitBreaker {
     /// Records that an upload passes; if the breaker is open, as its probe.
     pub(super) fn pass(&mut self, now: Instant) {
         if let Some(probe) = self.fault.as_mut().and_then(|fault| fault.next_probe.as_mut()) {
-            *probe = now + PROBE_EVERY;
+            *probe = now + PROBE_INTERVAL;
         }
     }
 
@@ -92,17 +92,18 @@ impl CircuitBreaker {
 
     /// Records a failed upload of the scope, which opens the breaker if the evidence suffices.
     pub(super) fn failed(&mut self, blocker: Blocker, evidence: Evidence, now: Instant) {
-        let stored_lately = self.last_stored.is_some_and(|last| now.saturating_duration_since(last) < WINDOW);
+        let stored_lately =
+            self.last_stored.is_some_and(|last| now.saturating_duration_since(last) < RECENT_STORE_WINDOW);
         let old = self.fault.take();
-        let run = old.as_ref().filter(|old| now.saturating_duration_since(old.last) < WINDOW);
+        let run = old.as_ref().filter(|old| now.saturating_duration_since(old.last) < RECENT_STORE_WINDOW);
         let first = run.map_or(now, |old| old.first);
         let opens = match evidence {
             Evidence::Conclusive => !stored_lately,
-            Evidence::OneKey => !stored_lately && now.saturating_duration_since(first) >= WINDOW,
-            Evidence::Passing => false,
+            Evidence::OneKey => !stored_lately && now.saturating_duration_since(first) >= RECENT_STORE_WINDOW,
+            Evidence::Transient => false,
         };
         // Failures of uploads that started before it opened do not postpone the probe.
-        let next_probe = old.as_ref().and_then(|old| old.next_probe).or_else(|| opens.then(|| now + PROBE_EVERY));
+        let next_probe = old.as_ref().and_then(|old| old.next_probe).or_else(|| opens.then(|| now + PROBE_INTERVAL));
         self.fault = Some(Fault {
             blocker,
             first,
@@ -118,7 +119,9 @@ impl CircuitBreaker {
     pub(super) fn stored(&mut self, now: Instant) {
         self.last_stored = Some(now);
         let over = |fault: &mut Fault| {
-            fault.next_probe.is_some() || !fault.mixed || now.saturating_duration_since(fault.last) >= WINDOW
+            fault.next_probe.is_some()
+                || !fault.mixed
+                || now.saturating_duration_since(fault.last) >= RECENT_STORE_WINDOW
         };
         self.fault.take_if(over);
     }
@@ -126,7 +129,7 @@ impl CircuitBreaker {
     /// Clears a fault if an object was stored after it, and [`RECENT_STORE_WINDOW`] has passed without another failure.
     pub(super) fn settle(&mut self, now: Instant) {
         let stored_after = self.stored_after_fault();
-        self.fault.take_if(|fault| stored_after && now.saturating_duration_since(fault.last) >= WINDOW);
+        self.fault.take_if(|fault| stored_after && now.saturating_duration_since(fault.last) >= RECENT_STORE_WINDOW);
     }
 
     /// Whether an object was stored since the last failure.
@@ -167,7 +170,7 @@ mod tests {
         assert_eq!(breaker.refusal(start), None);
         breaker.failed(blocker(), Evidence::Conclusive, start);
         assert_eq!(breaker.refusal(start), Some(&blocker()));
-        let later = start + PROBE_EVERY;
+        let later = start + PROBE_INTERVAL;
         assert_eq!(breaker.refusal(later), None);
         breaker.pass(later);
         assert_eq!(breaker.refusal(later), Some(&blocker()));
@@ -217,10 +220,10 @@ mod tests {
     #[test]
     fn transient_failures_neither_open_nor_close_the_breaker() {
         let (mut breaker, now) = (CircuitBreaker::default(), Instant::now());
-        breaker.failed(blocker(), Evidence::Passing, now);
+        breaker.failed(blocker(), Evidence::Transient, now);
         assert!(!breaker.is_open() && breaker.blocker().is_some());
         breaker.failed(blocker(), Evidence::Conclusive, now);
-        breaker.failed(blocker(), Evidence::Passing, now);
+        breaker.failed(blocker(), Evidence::Transient, now);
         assert!(breaker.is_open());
     }
 
@@ -259,7 +262,7 @@ mod tests {
     enum Step {
         Stored,
         Failed(Evidence),
-        Asked,
+        Upload,
     }
 
     fn step() -> impl Strategy<Value = (u64, Step)> {
@@ -267,9 +270,9 @@ mod tests {
             Step::Stored,
             Step::Failed(Evidence::Conclusive),
             Step::Failed(Evidence::OneKey),
-            Step::Failed(Evidence::Passing),
-            Step::Asked,
-            Step::Asked,
+            Step::Failed(Evidence::Transient),
+            Step::Upload,
+            Step::Upload,
         ]);
         (0..4_000_u64, steps)
     }
@@ -288,13 +291,13 @@ mod tests {
                         (stored, passed) = (Some(now), None);
                     }
                     Step::Failed(evidence) => breaker.failed(blocker(), evidence, now),
-                    Step::Asked if breaker.refusal(now).is_some() => {
-                        prop_assert!(stored.is_none_or(|stored| now - stored >= WINDOW));
+                    Step::Upload if breaker.refusal(now).is_some() => {
+                        prop_assert!(stored.is_none_or(|stored| now - stored >= RECENT_STORE_WINDOW));
                     }
-                    Step::Asked => {
+                    Step::Upload => {
                         // An open breaker lets at most one probe pass per interval.
                         if breaker.is_open() {
-                            prop_assert!(passed.is_none_or(|passed| now - passed >= PROBE_EVERY));
+                            prop_assert!(passed.is_none_or(|passed| now - passed >= PROBE_INTERVAL));
                             passed = Some(now);
                         }
                         breaker.pass(now);

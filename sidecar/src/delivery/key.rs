@@ -16,13 +16,13 @@ use crate::event::{Event, EventType};
 
 /// Maximum bytes of an encoded value. With each variable at most once, and the maximum lengths of templates and
 /// prefixes, a key stays within S3's limit of 1,024 bytes.
-const VALUE: usize = 128;
+const MAX_VALUE_BYTES: usize = 128;
 
 /// Bytes of a longer encoded value that are kept, before `~` and its hash.
-const KEPT: usize = 64;
+const KEPT_VALUE_BYTES: usize = 64;
 
 /// Bytes of the SHA-256 hash that are kept: 128 bits.
-const HASH: usize = 16;
+const KEPT_HASH_BYTES: usize = 16;
 
 /// Builds the keys of one function's objects.
 #[derive(Debug)]
@@ -122,12 +122,12 @@ fn value(key: &mut String, text: Option<&str>) {
             let _ = write!(key, "%{byte:02X}");
         }
     }
-    if key.len() - start > VALUE {
+    if key.len() - start > MAX_VALUE_BYTES {
         // No encoded value contains `~`, so a truncated one never equals a whole one.
         let hash = Sha256::digest(text.unwrap_or_default());
-        key.truncate(start + KEPT);
+        key.truncate(start + KEPT_VALUE_BYTES);
         key.push('~');
-        key.push_str(&hex::encode(&hash[..HASH]));
+        key.push_str(&hex::encode(&hash[..KEPT_HASH_BYTES]));
     }
 }
 
@@ -214,7 +214,7 @@ mod tests {
         assert_eq!(whole, "a".repeat(128));
         let one = keys.of_event(&event(&format!("{}1", "a".repeat(128)), None, None, 0));
         let two = keys.of_event(&event(&format!("{}2", "a".repeat(128)), None, None, 0));
-        assert_eq!(one.len(), KEPT + 1 + 2 * HASH);
+        assert_eq!(one.len(), KEPT_VALUE_BYTES + 1 + 2 * KEPT_HASH_BYTES);
         assert_ne!(one, two);
     }
 

@@ -18,7 +18,7 @@ use crate::status::metrics::Metrics;
 
 /// Maximum events of one request that are uploaded concurrently: enough to store a full batch request in time, and
 /// few enough that other requests get slots too.
-const AT_ONCE: usize = 128;
+const MAX_CONCURRENT_EVENTS: usize = 128;
 
 /// Stores each event under its own key.
 #[derive(Debug)]
@@ -41,7 +41,7 @@ impl Objects {
             return self.store_one(event, deadline).await;
         }
         let mut waiting = self.probe(events, deadline).await?.map(|event| self.store_one(event, deadline));
-        let mut stores: FuturesUnordered<_> = waiting.by_ref().take(AT_ONCE).collect();
+        let mut stores: FuturesUnordered<_> = waiting.by_ref().take(MAX_CONCURRENT_EVENTS).collect();
         let mut result = Ok(());
         while let Some(stored) = stores.next().await {
             result = result.and(stored);

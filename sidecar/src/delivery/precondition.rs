@@ -5,9 +5,9 @@
 //! for a key under which an object may have existed before. Otherwise the same key is put again without the
 //! condition, and the answer to that counts: the event is certainly stored, and still as one object.
 
-/// Number of 412 answers, with no condition accepted, from which the store is taken to reject every condition: a
-/// client that resends many stored events to a fresh sidecar comes close.
-const REFUSALS: u32 = 10;
+/// Number of 412 answers, without an accepted condition, after which the store is assumed to reject every condition. A
+/// client that resends many stored events to a new sidecar comes close to it.
+const UNSUPPORTED_AFTER_REFUSALS: u32 = 10;
 
 /// How the store has answered conditional PUTs so far.
 #[derive(Debug, Default)]
@@ -47,7 +47,7 @@ impl Preconditions {
 
     /// Whether the store seems to reject every condition.
     pub(super) fn are_unsupported(&self) -> bool {
-        !self.accepted && (self.impossible || self.refused >= REFUSALS)
+        !self.accepted && (self.impossible || self.refused >= UNSUPPORTED_AFTER_REFUSALS)
     }
 }
 

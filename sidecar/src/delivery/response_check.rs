@@ -23,13 +23,13 @@ const MAX_EXCERPT_CHARS: usize = 100;
 
 /// Length from which a run of letters, digits and `+/=_-` may be a key or a token: an access key ID has 20
 /// characters.
-const SECRET_RUN: usize = 20;
+const MIN_SECRET_CHARS: usize = 20;
 
 /// Length in bytes of a sequence from the object that marks an answer as an echo of it.
 const ECHO_BYTES: usize = 12;
 
 /// Prefix of the names of the headers that hold an object's checksum.
-const CHECKSUM: &str = "x-amz-checksum-";
+const CHECKSUM_HEADER_PREFIX: &str = "x-amz-checksum-";
 
 /// The interceptor. There is one per store, since it remembers whether the store returns checksums.
 #[derive(Debug, Default)]
@@ -73,7 +73,7 @@ impl Intercept for ResponseCheck {
         config: &mut ConfigBag,
     ) -> Result<(), BoxError> {
         let mut headers = context.request().headers().iter();
-        if let Some((name, value)) = headers.find(|(name, _)| name.starts_with(CHECKSUM)) {
+        if let Some((name, value)) = headers.find(|(name, _)| name.starts_with(CHECKSUM_HEADER_PREFIX)) {
             let sent = SentChecksum { name: name.to_owned(), value: value.to_owned() };
             config.interceptor_state().store_put(sent);
         }
@@ -154,7 +154,7 @@ fn without_secrets(line: &str) -> String {
     while let Some(first) = rest.chars().next() {
         let end = rest.find(|c| is_secret(c) != is_secret(first)).unwrap_or(rest.len());
         let (run, after) = rest.split_at(end);
-        out.push_str(if is_secret(first) && run.len() >= SECRET_RUN { "…" } else { run });
+        out.push_str(if is_secret(first) && run.len() >= MIN_SECRET_CHARS { "…" } else { run });
         rest = after;
     }
     out
@@ -222,7 +222,7 @@ mod tests {
         };
         assert!(is_success(&[("etag", "\"0\"")][..]), "it may never do so");
         assert!(!is_success(&[("x-amz-checksum-crc32", "BBBBBB=="), ("etag", "\"0\"")]));
-        assert!(is_success(&[("etag", "\"0\"")]), "what it said of another object counts for nothing");
+        assert!(is_success(&[("etag", "\"0\"")]), "a wrong checksum does not count");
         assert!(is_success(&[("x-amz-checksum-crc32", "AAAAAA==")]));
         assert!(!is_success(&[("etag", "\"0\""), ("x-amz-request-id", "1")]), "the answer to another request");
         assert!(is_success(&[("x-amz-checksum-crc32", "AAAAAA==")]));

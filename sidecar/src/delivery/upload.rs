@@ -29,8 +29,8 @@ use crate::status::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
 
 /// Backoff between two attempts at one object: the first delay is doubled each time up to the longest, and half of
 /// each is random (jitter).
-const FIRST_PAUSE: Duration = Duration::from_millis(50);
-const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+const INITIAL_RETRY_DELAY: Duration = Duration::from_millis(50);
+const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
 
 /// How long an object is retried without success, and without another stored object, before BucketWritable reports it:
 /// sooner than a request gives up, since people watch the condition.
@@ -40,9 +40,9 @@ const REPORT_AFTER: Duration = Duration::from_secs(3);
 /// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html>
 const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
 
-/// Minimum timeout of an attempt, unless less time is left: S3 takes about 76 ms for a small object, and several
-/// times that now and then.
-const SHORTEST_ATTEMPT: Duration = Duration::from_millis(500);
+/// Minimum timeout of an attempt, unless less time is left: S3 needs about 76 ms for a small object, and sometimes
+/// several times that.
+const MIN_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// All uploads to one function's bucket. They share the session, the bucket's health and [`MAX_UPLOADS`] slots.
 #[derive(Debug)]
@@ -83,7 +83,7 @@ impl Uploads {
     /// Uploads an admitted object, or returns by `deadline` why it could not.
     pub(super) async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, NotStored> {
         let start = Instant::now();
-        let mut pause = FIRST_PAUSE;
+        let mut delay = INITIAL_RETRY_DELAY;
         let mut session = self.session(deadline).await?;
         let mut last = None;
         let mut if_absent = self.bucket.writes_conditionally();
@@ -138,15 +138,15 @@ impl Uploads {
                 }
                 ErrorClass::Retry(blocker) => {
                     if start.elapsed() >= REPORT_AFTER && !self.health.stored_since(object.part, start) {
-                        self.failed(Extent::Attempts(object.part), Evidence::Passing, blocker.clone());
+                        self.failed(Extent::Attempts(object.part), Evidence::Transient, blocker.clone());
                     }
                     last = Some(blocker);
-                    let wait = pause.mul_f64(0.5 + 0.5 * fastrand::f64());
-                    pause = (pause * 2).min(LONGEST_PAUSE);
+                    let wait = delay.mul_f64(0.5 + 0.5 * fastrand::f64());
+                    delay = (delay * 2).min(MAX_RETRY_DELAY);
                     if Instant::now() + wait >= deadline {
                         return Err(self.give_up(object.part, last, start));
                     }
-                    trace!(?wait, "retrying a failed upload after a pause");
+                    trace!(?wait, "retrying a failed upload after a delay");
                     sleep(wait).await;
                     // The session may have expired or been renewed during the delay.
                     session = self.session(deadline).await?;
@@ -261,7 +261,7 @@ impl Uploads {
 /// Timeout of the next attempt: half of the time left, so a connection that hangs leaves time for another,
 /// within [`MIN_ATTEMPT_TIMEOUT`] and [`ATTEMPT_TIMEOUT`].
 fn attempt_timeout(left: Duration) -> Duration {
-    (left / 2).max(SHORTEST_ATTEMPT).min(left).min(ATTEMPT_TIMEOUT)
+    (left / 2).max(MIN_ATTEMPT_TIMEOUT).min(left).min(ATTEMPT_TIMEOUT)
 }
 
 /// The outcome of an attempt that is not known to have stored the object.

@@ -25,7 +25,7 @@ use super::{Limits, validate};
 pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
     let frame = read_frame(body_text(body)?)?;
     let Some(value) = frame.get(Field::Batch) else {
-        let message = "batch is missing: it is an array of events";
+        let message = "batch is missing: it must be an array of events";
         return Err(Rejection::new(Code::InvalidBatch, message));
     };
     let items = items("batch", value, limits.batch_events)?;
@@ -123,8 +123,8 @@ mod tests {
             ("", Code::InvalidJson, "the body is not JSON: EOF while parsing a value at line 1 column 0"),
             ("[1]", Code::InvalidJson, "the body is JSON but not an object at line 1 column 0"),
             (r#"{"batch":[{]}"#, Code::InvalidJson, "the body is not JSON: key must be a string at line 1 column 12"),
-            ("{}", Code::InvalidBatch, "batch is missing: it is an array of events"),
-            (r#"{"batch":null}"#, Code::InvalidBatch, "batch is missing: it is an array of events"),
+            ("{}", Code::InvalidBatch, "batch is missing: it must be an array of events"),
+            (r#"{"batch":null}"#, Code::InvalidBatch, "batch is missing: it must be an array of events"),
             (r#"{"batch":{"a":1}}"#, Code::InvalidBatch, "batch is an object, not an array of events"),
             (r#"{"batch":"[]"}"#, Code::InvalidBatch, "batch is \"[]\", not an array of events"),
             (r#"{"batch":7}"#, Code::InvalidBatch, "batch is 7, not an array of events"),
@@ -132,8 +132,8 @@ mod tests {
             (&many, Code::TooManyEvents, "batch has 6 events, over 5"),
             (r#"{"batch":[1],"context":[]}"#, Code::ContextNotObject, "context is an array, not an object"),
             (r#"{"batch":[1],"integrations":1}"#, Code::IntegrationsNotObject, "integrations is 1, not an object"),
-            (r#"{"batch":[],"b\u0061tch":[]}"#, Code::DuplicateKey, "batch is there more than once"),
-            (r#"{"batch":[],"sentAt":1,"sentAt":1}"#, Code::DuplicateKey, "sentAt is there more than once"),
+            (r#"{"batch":[],"b\u0061tch":[]}"#, Code::DuplicateKey, "batch occurs more than once"),
+            (r#"{"batch":[],"sentAt":1,"sentAt":1}"#, Code::DuplicateKey, "sentAt occurs more than once"),
         ];
         for (json, code, message) in table {
             assert_eq!(parse(json).unwrap_err(), (code, message.to_owned()), "{json}");
@@ -148,9 +148,12 @@ mod tests {
             (r#"["a"]"#, "event_not_object: the event is an array, not an object"),
             ("null", "event_not_object: the event is null, not an object"),
             (long.as_str(), "event_too_large: the event has 427 bytes, over 400"),
-            (r#"{"userId":1}"#, "invalid_type: type is missing: it is track, identify, page, screen, group or alias"),
+            (
+                r#"{"userId":1}"#,
+                "invalid_type: type is missing: it must be track, identify, page, screen, group or alias",
+            ),
             (r#"{"type":"page"}"#, "no_user_anon_id: userId and anonymousId are both missing"),
-            (r#"{"type":"page","type":"page"}"#, "duplicate_key: type is there more than once"),
+            (r#"{"type":"page","type":"page"}"#, "duplicate_key: type occurs more than once"),
         ];
         for (item, expected) in table {
             let batch = parse(&format!(r#"{{"batch":[{GOOD}, {item} ,{GOOD}]}}"#)).unwrap();

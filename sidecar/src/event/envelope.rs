@@ -14,7 +14,7 @@ pub(super) struct Member<'a> {
 }
 
 /// Initial capacity for members: those of a typical event need no second allocation.
-const TYPICAL: usize = 24;
+const TYPICAL_MEMBERS: usize = 24;
 
 /// The values of the envelope's members, by field.
 #[derive(Default)]
@@ -31,7 +31,7 @@ impl<'a> Known<'a> {
         match self.0[field as usize].replace(value) {
             None => Ok(()),
             Some(_) => {
-                let message = format!("{} is there more than once", field.as_str());
+                let message = format!("{} occurs more than once", field.as_str());
                 Err(Rejection::new(Code::DuplicateKey, message))
             }
         }
@@ -49,7 +49,7 @@ pub(super) struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// Reads an event, which must be an object with each member of the envelope at most once.
     pub(super) fn read(json: &'a str) -> Result<Self, Rejection> {
-        let mut members = Vec::with_capacity(TYPICAL);
+        let mut members = Vec::with_capacity(TYPICAL_MEMBERS);
         let mut known = Known::default();
         let mut outcome = Ok(());
         for_each_member(json, |key, value| {
@@ -90,7 +90,7 @@ mod tests {
             for other in [text, &escaped] {
                 let json = format!(r#"{{"{text}":null,"a":1,"a":2,"{other}":3}}"#);
                 let frame = read_frame(&json).err().unwrap();
-                assert_eq!(frame.message, format!("{text} is there more than once"));
+                assert_eq!(frame.message, format!("{text} occurs more than once"));
                 match Envelope::read(&json) {
                     Ok(envelope) => {
                         assert_eq!(field, Field::Batch);

@@ -3,7 +3,7 @@
 use tributary_crds::function::SegmentType;
 
 /// Maximum characters of a type.
-const MAX: usize = 32;
+const MAX_TYPE_CHARS: usize = 32;
 
 /// A type of Segment's spec, or another one of 1 to 32 characters
 /// `a` to `z` (a webhook destination also sends `delete`).
@@ -19,7 +19,8 @@ impl EventType {
     /// Parses a type from a path or an event; `None` if it is not 1 to 32 characters `a` to `z`.
     pub fn parse(text: &str) -> Option<Self> {
         Self::known(text).or_else(|| {
-            let legal = (1..=MAX).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());
+            let legal =
+                (1..=MAX_TYPE_CHARS).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_lowercase());
             legal.then(|| Self::Other(text.into()))
         })
     }

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 use std::collections::HashSet;
 
-use super::object::{DEPTH, for_each_member};
+use super::object::{MAX_DEPTH, for_each_member};
 use super::rejection::{Code, Rejection};
 use super::value::Value;
 
@@ -35,8 +35,8 @@ impl<'a> Shared<'a> {
             return Err(Rejection::new(Code::BatchTooLarge, message));
         }
         // In an event it is nested one level deeper.
-        if raw.is_deeper_than(DEPTH - 1) {
-            let message = format!("{name} of the batch is nested over {} levels", DEPTH - 1);
+        if raw.is_deeper_than(MAX_DEPTH - 1) {
+            let message = format!("{name} of the batch is nested over {} levels", MAX_DEPTH - 1);
             return Err(Rejection::new(Code::InvalidJson, message));
         }
         let mut members = Vec::new();
@@ -84,7 +84,7 @@ impl<'a> Shared<'a> {
 
 #[cfg(test)]
 mod tests {
-    use super::{Code, DEPTH, Shared, Value};
+    use super::{Code, MAX_DEPTH, Shared, Value};
 
     #[test]
     fn the_events_members_take_precedence_and_the_batchs_follow() {
@@ -117,8 +117,8 @@ mod tests {
         let message = "context of the batch has 7 bytes, over 6".to_owned();
         assert_eq!(read("{\"a\":1}", 6), Err((Code::BatchTooLarge, message)));
         let nested = |depth: usize| format!("{{\"a\":{}{}}}", "[".repeat(depth), "]".repeat(depth));
-        assert_eq!(read(&nested(DEPTH - 2), 9_999), Ok(()));
+        assert_eq!(read(&nested(MAX_DEPTH - 2), 9_999), Ok(()));
         let message = "context of the batch is nested over 126 levels".to_owned();
-        assert_eq!(read(&nested(DEPTH - 1), 9_999), Err((Code::InvalidJson, message)));
+        assert_eq!(read(&nested(MAX_DEPTH - 1), 9_999), Err((Code::InvalidJson, message)));
     }
 }

@@ -9,7 +9,7 @@ use super::rejection::{Code, Rejection};
 use super::value::Value;
 
 /// Maximum characters of a `messageId`: Segment's limit (the common fields of its spec).
-const MAX: usize = 100;
+const MAX_MESSAGE_ID_CHARS: usize = 100;
 
 /// The ID of an event, by its origin.
 pub(super) enum MessageId<'a> {
@@ -32,12 +32,12 @@ impl<'a> MessageId<'a> {
         // Decoding unpaired surrogates to U+FFFD could turn two different IDs into one.
         let text = value.text().ok_or_else(not_string)?;
         // The length in bytes is faster to get, and no less than the number of characters.
-        let chars = if text.len() > MAX { text.chars().count() } else { text.len() };
+        let chars = if text.len() > MAX_MESSAGE_ID_CHARS { text.chars().count() } else { text.len() };
         match chars {
             0 => Ok(Self::Made(make(received_at))),
-            1..=MAX => Ok(Self::Sent(text)),
+            1..=MAX_MESSAGE_ID_CHARS => Ok(Self::Sent(text)),
             _ => {
-                let message = format!("messageId {value} has {chars} characters, over {MAX}");
+                let message = format!("messageId {value} has {chars} characters, over {MAX_MESSAGE_ID_CHARS}");
                 Err(Rejection::new(Code::MessageIdTooLong, message))
             }
         }

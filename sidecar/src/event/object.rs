@@ -11,7 +11,7 @@ use super::value::Value;
 
 /// Maximum nesting, the object itself included. Most parsers have a limit; serde_json's, 127 levels, is a common one,
 /// but is not checked for values that are skipped.
-pub(super) const DEPTH: usize = 127;
+pub(super) const MAX_DEPTH: usize = 127;
 
 /// The start of the message for text that is not JSON.
 pub(super) const NOT_JSON: &str = "the body is not JSON: ";

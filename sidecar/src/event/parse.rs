@@ -4,7 +4,7 @@ use super::envelope::Envelope;
 use super::event_type::EventType;
 use super::field::Field;
 use super::message_id::MessageId;
-use super::object::DEPTH;
+use super::object::MAX_DEPTH;
 use super::rejection::{Code, Rejection};
 use super::stamp::{RequestContext, stamp};
 use super::validate::{self, TypeFrom};
@@ -13,7 +13,7 @@ use super::{Event, Limits};
 use tributary_crds::function::SegmentType;
 
 /// The white space of JSON (RFC 8259, section 2).
-pub(super) const SPACE: [char; 4] = [' ', '\t', '\n', '\r'];
+pub(super) const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Parses the event in `json`.
 ///
@@ -25,14 +25,14 @@ pub(super) fn event(
     request: &RequestContext<'_>,
     limits: &Limits,
 ) -> Result<Event, Rejection> {
-    let length = json.trim_matches(SPACE).len();
+    let length = json.trim_matches(WHITESPACE).len();
     if length > limits.event_bytes {
         let message = format!("the event has {length} bytes, over {}", limits.event_bytes);
         return Err(Rejection::new(Code::EventTooLarge, message));
     }
     let envelope = Envelope::read(json)?;
-    if Value::new(json).is_deeper_than(DEPTH) {
-        let message = format!("the event is nested over {DEPTH} levels");
+    if Value::new(json).is_deeper_than(MAX_DEPTH) {
+        let message = format!("the event is nested over {MAX_DEPTH} levels");
         return Err(Rejection::new(Code::InvalidJson, message));
     }
     let known = &envelope.known;

@@ -17,8 +17,8 @@ use super::value::Value;
 /// `version` of an event that has no number as its `version`, as Segment's tracking API sets it.
 const VERSION: &str = "2";
 
-/// Spare bytes in the buffer of a stored event, more than the keys of all appended stamps take.
-const STAMPS: usize = 320;
+/// Spare bytes in the buffer of a stored event, more than the keys of all appended stamps need.
+const STAMP_OVERHEAD_BYTES: usize = 320;
 
 /// The values that all events of one request share.
 pub(super) struct RequestContext<'a> {
@@ -156,7 +156,7 @@ fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
     };
     let sent: usize = envelope.members.iter().map(|member| member.key.raw().len() + kept(member) + 2).sum();
     let stamped: usize = stamps.0.iter().flatten().map(|json| json.len()).sum();
-    sent + stamped + STAMPS
+    sent + stamped + STAMP_OVERHEAD_BYTES
 }
 
 #[cfg(test)]

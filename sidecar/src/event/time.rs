@@ -10,10 +10,10 @@ use jiff::tz::Offset;
 use super::value::Value;
 
 /// The start of year 0, the earliest time that RFC 3339 can represent.
-const FIRST: Timestamp = Timestamp::constant(-62_167_219_200, 0);
+const MIN_TIMESTAMP: Timestamp = Timestamp::constant(-62_167_219_200, 0);
 
 /// Maximum digits of a second's fraction that are read: nanoseconds, as in jiff.
-const FRACTION: usize = 9;
+const MAX_FRACTION_DIGITS: usize = 9;
 
 const PRINTER: DateTimePrinter = DateTimePrinter::new().precision(Some(3));
 
@@ -32,7 +32,7 @@ pub(super) fn read(value: Value<'_>) -> Option<Timestamp> {
     let local = pieces.date().to_datetime(pieces.time().unwrap_or(Time::midnight()));
     let offset = pieces.to_numeric_offset().unwrap_or(Offset::UTC);
     let timestamp = offset.to_timestamp(local).ok()?;
-    (timestamp >= FIRST).then_some(timestamp)
+    (timestamp >= MIN_TIMESTAMP).then_some(timestamp)
 }
 
 /// Truncates a longer fraction: RFC 3339 allows any length, jiff nine digits.
@@ -41,17 +41,17 @@ fn without_excess_digits(text: &str) -> Cow<'_, str> {
         return Cow::Borrowed(text);
     };
     let digits = fraction.bytes().take_while(u8::is_ascii_digit).count();
-    if digits <= FRACTION {
+    if digits <= MAX_FRACTION_DIGITS {
         return Cow::Borrowed(text);
     }
-    let (kept, after) = (&fraction[..FRACTION], &fraction[digits..]);
+    let (kept, after) = (&fraction[..MAX_FRACTION_DIGITS], &fraction[digits..]);
     Cow::Owned(format!("{before}.{kept}{after}"))
 }
 
 /// The time of the event by the server's clock, for a client whose clock is wrong: `receivedAt - (sentAt -
 /// originalTimestamp)`, Segment's rule, limited to the years 0 to 9999.
 pub(super) fn corrected(received: Timestamp, sent: Timestamp, original: Timestamp) -> Timestamp {
-    received.saturating_sub(sent.duration_since(original)).unwrap_or(received).max(FIRST)
+    received.saturating_sub(sent.duration_since(original)).unwrap_or(received).max(MIN_TIMESTAMP)
 }
 
 /// Truncates to the millisecond, as it is printed: readers who compute with the stored members then get the same
@@ -67,7 +67,7 @@ pub(super) fn quoted(timestamp: Timestamp) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::{FIRST, Timestamp, Value, corrected, quoted, read, to_millis};
+    use super::{MIN_TIMESTAMP, Timestamp, Value, corrected, quoted, read, to_millis};
 
     fn printed(text: &str) -> Option<String> {
         let json = format!("\"{text}\"");
@@ -143,7 +143,7 @@ mod tests {
         for (sent, original, expected) in table {
             assert_eq!(quoted(corrected(received, at(sent), at(original))), expected);
         }
-        assert!(corrected(FIRST, Timestamp::MAX, Timestamp::MIN) >= FIRST);
+        assert!(corrected(MIN_TIMESTAMP, Timestamp::MAX, Timestamp::MIN) >= MIN_TIMESTAMP);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(super) fn event_type(known: &Known<'_>, rule: TypeRule) -> Result<EventType,
         TypeRule::AnyWord => "a word of 1 to 32 letters a to z, like track",
     };
     let Some(value) = known.get(Field::Type) else {
-        let message = format!("type is missing: it is {types}");
+        let message = format!("type is missing: it must be {types}");
         return Err(Rejection::new(Code::InvalidType, message));
     };
     let read = match rule {
@@ -88,7 +88,7 @@ fn check_identity(known: &Known<'_>, alias: bool) -> Result<(), Rejection> {
         return Ok(());
     }
     let message = match known.get(Field::UserId).or(known.get(Field::AnonymousId)) {
-        Some(value) => format!("{value} is no userId or anonymousId"),
+        Some(value) => format!("{value} is not a userId or anonymousId"),
         None => "userId and anonymousId are both missing".to_owned(),
     };
     Err(Rejection::new(Code::NoUserAnonId, message))
@@ -151,10 +151,10 @@ mod tests {
             (r#"{}"#, missing),
             (r#"{"userId":null,"anonymousId":null}"#, missing),
             (r#"{"groupId":"g"}"#, missing),
-            (r#"{"userId":"","anonymousId":""}"#, r#"no_user_anon_id: "" is no userId or anonymousId"#),
-            (r#"{"userId":true}"#, "no_user_anon_id: true is no userId or anonymousId"),
-            (r#"{"userId":{"a":1}}"#, "no_user_anon_id: an object is no userId or anonymousId"),
-            (r#"{"anonymousId":[1]}"#, "no_user_anon_id: an array is no userId or anonymousId"),
+            (r#"{"userId":"","anonymousId":""}"#, r#"no_user_anon_id: "" is not a userId or anonymousId"#),
+            (r#"{"userId":true}"#, "no_user_anon_id: true is not a userId or anonymousId"),
+            (r#"{"userId":{"a":1}}"#, "no_user_anon_id: an object is not a userId or anonymousId"),
+            (r#"{"anonymousId":[1]}"#, "no_user_anon_id: an array is not a userId or anonymousId"),
         ];
         for (json, expected) in table {
             for kind in ["identify", "page", "screen", "group", "alias", "delete"] {
@@ -242,13 +242,13 @@ mod tests {
         };
         assert_eq!(verdict(r#"{"type":"track"}"#).unwrap(), "track");
         assert_eq!(verdict(r#"{"type":"delete"}"#).unwrap(), "delete");
-        for (json, says) in [
+        for (json, start) in [
             (r#"{"type":"../x"}"#, r#"type is "../x", not a word"#),
             (r#"{"type":"Delete"}"#, r#"type is "Delete", not a word"#),
-            ("{}", "type is missing: it is a word"),
+            ("{}", "type is missing: it must be a word"),
         ] {
             let error = verdict(json).unwrap_err();
-            assert!(error.message.starts_with(says), "{error}");
+            assert!(error.message.starts_with(start), "{error}");
         }
     }
 

@@ -9,7 +9,7 @@ use serde::de::{self, Visitor};
 use super::rejection::{Code, Rejection};
 
 /// Maximum characters of a client's value that a message quotes.
-const QUOTED_CHARS: usize = 48;
+const MAX_QUOTED_CHARS: usize = 48;
 
 /// The JSON text of one value: valid and without white space around it, except for a body that is a single event,
 /// which is not checked yet.
@@ -97,7 +97,7 @@ impl<'a> Value<'a> {
 /// The value for a message: scalars as sent, cut after [`MAX_QUOTED_CHARS`]; arrays and objects by their kind only.
 impl fmt::Display for Value<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self.0.char_indices().nth(QUOTED_CHARS) {
+        match self.0.char_indices().nth(MAX_QUOTED_CHARS) {
             _ if self.is_array() => f.write_str("an array"),
             _ if self.is_object() => f.write_str("an object"),
             Some((end, _)) => write!(f, "{}…", &self.0[..end]),

@@ -10,7 +10,7 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::batch;
-use super::parse::SPACE;
+use super::parse::WHITESPACE;
 use super::rejection::{Code, Rejection};
 use super::stamp::RequestContext;
 use super::unparsed::UnparsedEvents;
@@ -23,7 +23,7 @@ use super::{Limits, object};
 /// # Errors
 /// The body is not UTF-8, or the array is rejected as a whole: it is not JSON, is empty or exceeds a limit.
 pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
-    let text = body_text(body)?.trim_matches(SPACE);
+    let text = body_text(body)?.trim_matches(WHITESPACE);
     let request = RequestContext { keeps_times: true, ..RequestContext::new(received_at) };
     if !text.starts_with('[') {
         return Ok(UnparsedEvents::alone(Value::new(text), TypeFrom::Event(TypeRule::AnyWord), request, limits));

@@ -13,13 +13,13 @@ pub(crate) enum BodyError {
     TooLargeDecompressed(usize),
     #[error("the body took over {} s", .0.as_secs())]
     TooSlow(Duration),
-    #[error("the body came slower than {MIN_BYTES_PER_SECOND} bytes per second")]
+    #[error("the body arrived slower than {MIN_BYTES_PER_SECOND} bytes per second")]
     Stalled,
-    #[error("the Content-Encoding \"{0}\" is not known here; send gzip, deflate, zstd or none")]
+    #[error("the Content-Encoding \"{0}\" is not supported; send gzip, deflate, zstd or none")]
     UnknownEncoding(String),
     #[error("the body is not {0}, as its Content-Encoding says: {1}")]
     NotAsEncoded(&'static str, String),
-    #[error("the sidecar is working on as many bytes as it has memory for")]
+    #[error("the sidecar has no memory left for more requests")]
     OutOfBudget,
     #[error("the body ended early: {0}")]
     Broken(String),

@@ -65,9 +65,9 @@ impl BodyRate {
 mod tests {
     use super::*;
 
-    /// The second in which a client is given up that sends `first` bytes at once and then `bytes` every `every`; `None`
-    /// if it is not within 30 s.
-    fn given_up(bytes: usize, every: Duration, first: usize) -> Option<u64> {
+    /// The second in which a client times out that sends `first` bytes immediately and then `bytes` every `every`; `None`
+    /// if it does not within 30 s.
+    fn timed_out(bytes: usize, every: Duration, first: usize) -> Option<u64> {
         let mut rate = BodyRate::new();
         let (mut now, mut next) = (Duration::ZERO, every);
         assert!(rate.record(first, Duration::ZERO));
@@ -107,7 +107,7 @@ mod tests {
             (2_500, 4 * second, 0, None),
             (65_536, second / 100, 0, None),
         ] {
-            assert_eq!(given_up(bytes, every, first), expected, "{bytes} bytes every {every:?} after {first}");
+            assert_eq!(timed_out(bytes, every, first), expected, "{bytes} bytes every {every:?} after {first}");
         }
     }
 

@@ -14,7 +14,7 @@ use crate::memory::{Growing, Reservation};
 const ZSTD_WINDOW_LOG: u32 = 23;
 
 /// Bytes decompressed between two checks of the limits.
-const CHUNK: usize = 16 << 10;
+const CHUNK_BYTES: usize = 16 << 10;
 
 /// Memory of an inflater, in bytes: twice its window of 32 KiB, and its tables (zlib-rs).
 const INFLATE_STATE_BYTES: usize = 96 << 10;
@@ -119,7 +119,7 @@ fn unpack(
 ) -> Result<Bytes, BodyError> {
     let mut decoder = decoder.take(limit as u64 + 1);
     let mut plain = Growing::new(limit, reservation);
-    let mut chunk = [0; CHUNK];
+    let mut chunk = [0; CHUNK_BYTES];
     loop {
         let read = decoder.read(&mut chunk).map_err(&wrong)?;
         if read == 0 {

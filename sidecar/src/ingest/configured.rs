@@ -13,7 +13,7 @@ use crate::status::conditions::Conditions;
 use crate::status::metrics::Metrics;
 
 /// Time between two checks of the certificate's validity; the wall clock may jump.
-const INTERVAL: Duration = Duration::from_secs(60);
+const CERTIFICATE_CHECK_INTERVAL: Duration = Duration::from_secs(60);
 
 /// A problem with a Secret that `spec.ingest` names.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,7 +25,7 @@ struct Fault {
 
 /// The certificate's problem. The last usable certificate is still served while it is valid.
 fn certificate_fault(tls: &Tls, now: SystemTime) -> Option<Fault> {
-    let still_admitted = tls.serves(now).then_some("the certificate that was read before is still shown");
+    let still_admitted = tls.serves(now).then_some("the previous certificate is still in use");
     Some(Fault { blocker: tls.blocker(now)?, still_admitted })
 }
 
@@ -54,12 +54,12 @@ pub(crate) async fn watch(
             Some(Fault { blocker: Blocker { reason, message }, still_admitted: None }) => {
                 conditions.set(ConditionType::IngestConfigured, ConditionStatus::False, reason, message);
             }
-            None => conditions.holds(ConditionType::IngestConfigured, "all that spec.ingest names can be read"),
+            None => conditions.holds(ConditionType::IngestConfigured, "everything that spec.ingest names can be read"),
         }
         tokio::select! {
             () = access.changed() => {}
             () = Tls::changed(tls.as_mut()) => {}
-            () = clock.sleep(INTERVAL) => {}
+            () = clock.sleep(CERTIFICATE_CHECK_INTERVAL) => {}
         }
     }
 }
@@ -78,7 +78,7 @@ mod tests {
         };
         let (part, all) = (fault(Reason::SignatureNotFound, Some("some")), fault(Reason::WriteKeyNotFound, None));
         let (expired, expiring) = (fault(Reason::TlsInvalid, None), fault(Reason::TlsInvalid, Some("some")));
-        for (unreadable, uncertified, told) in [
+        for (unreadable, uncertified, expected) in [
             (&None, &None, &None),
             (&part, &None, &part),
             (&None, &expiring, &expiring),
@@ -87,7 +87,7 @@ mod tests {
             (&all, &expired, &all),
             (&all, &expiring, &all),
         ] {
-            assert_eq!(&worse(unreadable.clone(), uncertified.clone()), told, "{unreadable:?} {uncertified:?}");
+            assert_eq!(&worse(unreadable.clone(), uncertified.clone()), expected, "{unreadable:?} {uncertified:?}");
         }
     }
 }

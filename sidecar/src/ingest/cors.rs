@@ -10,7 +10,7 @@ use tributary_crds::function;
 use tributary_crds::values::Origin;
 
 /// How long browsers may cache a preflight's answer, in seconds: the most that Chromium allows.
-const MAX_AGE: u32 = 7_200;
+const PREFLIGHT_MAX_AGE_SECONDS: u32 = 7_200;
 
 /// The origins whose pages may send events.
 #[derive(Debug)]
@@ -37,10 +37,10 @@ impl Cors {
 
     /// Adds the headers that allow the page to read the answer. For an origin that is not allowed they are absent, so its
     /// browser hides the answer from the page.
-    pub(super) fn allow(&self, asked: &CorsRequest, answer: &mut HeaderMap) {
+    pub(super) fn allow(&self, request: &CorsRequest, answer: &mut HeaderMap) {
         // The answer depends on the origin, so a cache must not serve it to another.
         answer.insert(VARY, HeaderValue::from_static("origin"));
-        if let Some(origin) = asked.origin.as_ref().filter(|origin| self.allows(origin)) {
+        if let Some(origin) = request.origin.as_ref().filter(|origin| self.allows(origin)) {
             answer.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             answer.insert(ACCESS_CONTROL_EXPOSE_HEADERS, HeaderValue::from_static("retry-after"));
         }
@@ -48,12 +48,12 @@ impl Cors {
 
     /// Adds the headers of a preflight's answer. All requested headers are allowed: no header has more effect from a browser
     /// than from any other client.
-    pub(super) fn allow_preflight(&self, asked: &CorsRequest, answer: &mut HeaderMap) {
-        self.allow(asked, answer);
+    pub(super) fn allow_preflight(&self, request: &CorsRequest, answer: &mut HeaderMap) {
+        self.allow(request, answer);
         if answer.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN) {
             answer.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static("POST"));
-            answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(MAX_AGE));
-            if let Some(headers) = &asked.headers {
+            answer.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(PREFLIGHT_MAX_AGE_SECONDS));
+            if let Some(headers) = &request.headers {
                 answer.insert(ACCESS_CONTROL_ALLOW_HEADERS, headers.clone());
             }
         }
@@ -73,7 +73,7 @@ mod tests {
         Cors { origins: origins.iter().map(|origin| origin.parse().unwrap()).collect() }
     }
 
-    fn asked(origin: Option<&'static str>) -> CorsRequest {
+    fn request(origin: Option<&'static str>) -> CorsRequest {
         CorsRequest {
             origin: origin.map(HeaderValue::from_static),
             headers: Some(HeaderValue::from_static("authorization,content-type")),
@@ -82,7 +82,7 @@ mod tests {
 
     fn answer(cors: &Cors, origin: Option<&'static str>) -> (Option<String>, Option<String>) {
         let mut headers = HeaderMap::new();
-        cors.allow_preflight(&asked(origin), &mut headers);
+        cors.allow_preflight(&request(origin), &mut headers);
         assert_eq!(headers[VARY], "origin");
         let text = |name| headers.get(name).map(|value| value.to_str().unwrap().to_owned());
         (text(ACCESS_CONTROL_ALLOW_ORIGIN), text(ACCESS_CONTROL_ALLOW_HEADERS))
@@ -109,7 +109,7 @@ mod tests {
     #[test]
     fn an_answer_names_the_origin_and_no_more() {
         let mut headers = HeaderMap::new();
-        cors(&["*"]).allow(&asked(Some("https://a.example")), &mut headers);
+        cors(&["*"]).allow(&request(Some("https://a.example")), &mut headers);
         assert!(headers.contains_key(ACCESS_CONTROL_ALLOW_ORIGIN));
         assert!(!headers.contains_key(ACCESS_CONTROL_ALLOW_METHODS));
     }

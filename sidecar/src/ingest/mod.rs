@@ -118,38 +118,38 @@ impl Ingest {
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let (start, _in_flight) = (Instant::now(), self.metrics.request_flight());
         let (route, label) = route(request.method(), request.uri().path());
-        let (method, mut seen) = (known_method(request.method()), Seen::default());
-        let asked = self.cors.as_ref().map(|cors| (cors, CorsRequest::of(request.headers())));
+        let (method, mut summary) = (known_method(request.method()), RequestSummary::default());
+        let cors_request = self.cors.as_ref().map(|cors| (cors, CorsRequest::of(request.headers())));
         let reported = self.refusals.as_ref().map(|refusals| Reported::new(&request, refusals));
-        let mut response = match (route, asked) {
+        let mut response = match (route, cors_request) {
             // Without authorization: browsers send no credentials with a preflight.
-            (Route::Preflight, Some((cors, asked))) => {
+            (Route::Preflight, Some((cors, cors_request))) => {
                 let mut response = Answer::NoContent.into_response();
-                cors.allow_preflight(&asked, response.headers_mut());
+                cors.allow_preflight(&cors_request, response.headers_mut());
                 response
             }
-            (route, asked) => {
-                let answer = self.answer(route, request, &mut seen).await;
+            (route, cors_request) => {
+                let answer = self.answer(route, request, &mut summary).await;
                 if let Some(reported) = reported {
                     reported.answered(&answer);
                 }
                 let mut response = answer.into_response();
-                if let Some((cors, asked)) = asked {
-                    cors.allow(&asked, response.headers_mut());
+                if let Some((cors, cors_request)) = cors_request {
+                    cors.allow(&cors_request, response.headers_mut());
                 }
                 response
             }
         };
-        if !seen.authorized && !self.access.is_open() {
+        if !summary.authorized && !self.access.is_open() {
             response.extensions_mut().insert(Unauthenticated);
         }
         let (status, took) = (response.status().as_u16(), start.elapsed());
         self.metrics.request(label, status, took);
-        debug!(method, path = label, status, bytes = seen.bytes, events = seen.events, ?took, "request");
+        debug!(method, path = label, status, bytes = summary.bytes, events = summary.events, ?took, "request");
         response
     }
 
-    async fn answer(&self, route: Route, request: Request<Incoming>, seen: &mut Seen) -> Answer {
+    async fn answer(&self, route: Route, request: Request<Incoming>, summary: &mut RequestSummary) -> Answer {
         let (bytes, endpoint) = match route {
             Route::NotFound => return not_found(),
             Route::MethodNotAllowed | Route::Preflight => return method_not_allowed(),
@@ -172,13 +172,13 @@ impl Ingest {
             Ok(body) => body,
             Err(answer) => return answer,
         };
-        seen.bytes = body.bytes.len();
-        seen.authorized = true;
-        trace!(bytes = seen.bytes, "the body is read");
+        summary.bytes = body.bytes.len();
+        summary.authorized = true;
+        trace!(bytes = summary.bytes, "the body is read");
         let deadline = Instant::now() + STORE_TIMEOUT;
         match self.read(&route, body) {
             Ok((batch, reservation)) => {
-                seen.events = batch.events.len() + batch.rejected.len();
+                summary.events = batch.events.len() + batch.rejected.len();
                 trace!(valid = batch.events.len(), rejected = batch.rejected.len(), "the body is parsed");
                 self.store(batch, reservation, deadline).await
             }
@@ -247,7 +247,7 @@ impl Ingest {
             return Answer::Refused {
                 status: StatusCode::BAD_REQUEST,
                 code: "no_valid_events",
-                message: "no event of the batch can be taken; each is listed under rejected".to_owned(),
+                message: "no event of the batch is valid; each is listed under rejected".to_owned(),
                 rejected,
             };
         }
@@ -291,8 +291,8 @@ impl Ingest {
 
 /// The properties of a request for the log and the connection limits. Sizes are 0 for a body that was not read.
 #[derive(Clone, Copy, Debug, Default)]
-struct Seen {
-    /// Whether it showed the credential that the function asks for.
+struct RequestSummary {
+    /// Whether it showed a credential that the function accepts.
     authorized: bool,
     /// Size of the decompressed body.
     bytes: usize,
@@ -326,7 +326,7 @@ fn later(why: NotStored) -> Answer {
     match why {
         NotStored::Blocker(blocker) => unavailable(&blocker),
         NotStored::OutOfMemory => bad_body(&BodyError::OutOfBudget),
-        NotStored::Full => full("as many uploads are under way as the sidecar begins at once".to_owned()),
+        NotStored::Full => full("the sidecar's maximum of concurrent uploads is reached".to_owned()),
     }
 }
 
@@ -349,7 +349,7 @@ fn bad_body(error: &BodyError) -> Answer {
 
 fn not_found() -> Answer {
     let paths = "POST to /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group, /v1/alias, /v1/batch or /";
-    refused(StatusCode::NOT_FOUND, "not_found", format!("there is nothing here; {paths}"))
+    refused(StatusCode::NOT_FOUND, "not_found", format!("unknown path; {paths}"))
 }
 
 fn method_not_allowed() -> Answer {

@@ -18,8 +18,8 @@ pub(super) fn unavailable(blocker: &Blocker) -> Answer {
     let Blocker { reason, message } = blocker;
     // A fault that affects only one request shows in no condition.
     debug!(%reason, "events were not stored: {message}");
-    let told = format!("events can't be stored now: {}; send them again later; {DETAILS}", cause(*reason));
-    Answer::unavailable(reason.to_string(), told)
+    let message = format!("events can't be stored now: {}; send them again later; {DETAILS}", cause(*reason));
+    Answer::unavailable(reason.to_string(), message)
 }
 
 /// The cause, as far as clients may know it.
@@ -52,7 +52,7 @@ fn cause(reason: Reason) -> &'static str {
         Reason::Throttled => "the storage asks for fewer requests",
         Reason::NotEnforced => "the function's access to its storage is not protected as it must be",
         Reason::NoSuchBucket | Reason::WrongRegion => "the function's storage is not where it is configured to be",
-        Reason::KmsDenied => "the function is not allowed to encrypt what it stores",
+        Reason::KmsDenied => "the function is not allowed to encrypt its objects",
         Reason::S3Unreachable => "the storage did not answer in time",
         Reason::S3Error => "the storage refused or failed",
         Reason::ImagePull
@@ -107,13 +107,13 @@ mod tests {
             let body = response.into_body().collect().await.unwrap().to_bytes();
             let answer: serde_json::Value = serde_json::from_slice(&body).unwrap();
             assert_eq!(answer["error"]["code"], reason.to_string());
-            let told = answer["error"]["message"].as_str().unwrap();
-            assert!(told.contains(cause(reason)) && told.contains(DETAILS), "{told}");
+            let message = answer["error"]["message"].as_str().unwrap();
+            assert!(message.contains(cause(reason)) && message.contains(DETAILS), "{message}");
             // The table's sentences do not name AWS services, fields or numbers either.
             for part in PLANTED.into_iter().chain(["arn:", "AWS", "STS", "S3", "KMS", "://", "spec."]) {
-                assert!(!told.contains(part), "{reason}: {part} is in {told}");
+                assert!(!message.contains(part), "{reason}: {part} is in {message}");
             }
-            assert!(!told.contains(|c: char| c.is_ascii_digit()), "{reason}: a number is in {told}");
+            assert!(!message.contains(|c: char| c.is_ascii_digit()), "{reason}: a number is in {message}");
         }
     }
 }

@@ -22,7 +22,7 @@ use crate::clock::rfc3339;
 
 /// The keys of a Secret of type `kubernetes.io/tls`.
 /// <https://kubernetes.io/docs/concepts/configuration/secret/#tls-secrets>
-const KEYS: [&str; 2] = ["tls.crt", "tls.key"];
+const TLS_KEYS: [&str; 2] = ["tls.crt", "tls.key"];
 
 /// The state of the certificate after the last read of its Secret.
 #[derive(Clone, Debug)]
@@ -61,7 +61,7 @@ impl Tls {
         let folder = Folder::of(secrets, SecretUse::Tls);
         let (secret, name, mut good) = (name.clone(), name.to_string(), None);
         let certificate = follow(
-            move || folder.read_together(KEYS),
+            move || folder.read_together(TLS_KEYS),
             move |values| {
                 let loaded = load(values, &name);
                 let blocker = loaded.as_ref().err().cloned();
@@ -149,19 +149,19 @@ fn load([certificate, key]: &[Value; 2], name: &str) -> Result<ServerCertificate
             "there is no Secret {name} in this namespace; create it with kubectl create secret tls {name}"
         ))),
         Err(Missing::Key) => {
-            Err(blocker(format!("the Secret {name} has no key {key}; a Secret of type kubernetes.io/tls has")))
+            Err(blocker(format!("the Secret {name} has no key {key}; a Secret of type kubernetes.io/tls has one")))
         }
     };
-    let (certificate, key) = (part(certificate, KEYS[0])?, part(key, KEYS[1])?);
+    let (certificate, key) = (part(certificate, TLS_KEYS[0])?, part(key, TLS_KEYS[1])?);
     let wrong =
         |part, why: &dyn std::fmt::Display| blocker(format!("{part} in the Secret {name} can't be used: {why}"));
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&certificate)
         .collect::<Result<_, _>>()
-        .map_err(|error| wrong(KEYS[0], &error))?;
+        .map_err(|error| wrong(TLS_KEYS[0], &error))?;
     if chain.is_empty() {
-        return Err(wrong(KEYS[0], &"it holds no certificate in PEM"));
+        return Err(wrong(TLS_KEYS[0], &"it holds no certificate in PEM"));
     }
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| wrong(KEYS[1], &error))?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| wrong(TLS_KEYS[1], &error))?;
     // Only of the leaf: a chain may end with an expired root that no client needs.
     let validity = chain.first().and_then(Validity::of);
     ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -198,7 +198,7 @@ mod tests {
         let (good, key) = certificate();
         let (_, other_key) = certificate();
         assert_eq!(read(&good, &key), Ok(()));
-        for (certificate, key, says) in [
+        for (certificate, key, part) in [
             (&b""[..], &key[..], "tls.crt in the Secret site can't be used"),
             (b"-----BEGIN CERTIFICATE-----\nnonsense", &key, "tls.crt in the Secret site can't be used"),
             (&good, b"", "tls.key in the Secret site can't be used"),
@@ -206,7 +206,7 @@ mod tests {
             (&good, &other_key, "the certificate with its key in the Secret site can't be used"),
         ] {
             let message = read(certificate, key).unwrap_err();
-            assert!(message.contains(says), "{message}");
+            assert!(message.contains(part), "{message}");
         }
     }
 
@@ -221,18 +221,18 @@ mod tests {
         let validity = Validity::of(made.der()).unwrap();
         assert_eq!(rfc3339(validity.not_before), "2026-03-01T00:00:00Z");
         assert_eq!(rfc3339(validity.not_after), "2027-04-02T00:00:00Z");
-        let says = |now| Some(validity.blocker(&"site".parse().unwrap(), now)?.message);
-        assert!(says(validity.not_before - second).unwrap().contains("Secret site is not valid before 2026-03-01"));
-        assert_eq!(says(validity.not_before), None);
-        assert_eq!(says(validity.not_after + second / 2), None);
-        assert!(says(validity.not_after + second).unwrap().contains("Secret site expired at 2027-04-02T00:00:00Z"));
+        let message = |now| Some(validity.blocker(&"site".parse().unwrap(), now)?.message);
+        assert!(message(validity.not_before - second).unwrap().contains("Secret site is not valid before 2026-03-01"));
+        assert_eq!(message(validity.not_before), None);
+        assert_eq!(message(validity.not_after + second / 2), None);
+        assert!(message(validity.not_after + second).unwrap().contains("Secret site expired at 2027-04-02T00:00:00Z"));
         assert_eq!(Validity::of(&CertificateDer::from(vec![0x30, 0])), None);
     }
 
     #[test]
     fn a_missing_secret_or_key_is_named() {
-        let says = |values: [Value; 2]| load(&values, "site").unwrap_err().message;
-        assert!(says([Err(Missing::Secret), Err(Missing::Secret)]).contains("kubectl create secret tls site"));
-        assert!(says([Ok(certificate().0.into()), Err(Missing::Key)]).contains("no key tls.key"));
+        let message = |values: [Value; 2]| load(&values, "site").unwrap_err().message;
+        assert!(message([Err(Missing::Secret), Err(Missing::Secret)]).contains("kubectl create secret tls site"));
+        assert!(message([Ok(certificate().0.into()), Err(Missing::Key)]).contains("no key tls.key"));
     }
 }

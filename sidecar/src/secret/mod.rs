@@ -17,10 +17,10 @@ use tributary_crds::sidecar_config::SecretUse;
 use zeroize::Zeroizing;
 
 /// Time between two reads of the files. The kubelet itself takes 60 to 90 s to publish a change.
-const INTERVAL: Duration = Duration::from_secs(2);
+const READ_INTERVAL: Duration = Duration::from_secs(2);
 
 /// The kubelet's symlink to the folder with the Secret's current version. Moving it replaces all files at once.
-const CURRENT: &str = "..data";
+const CURRENT_VERSION_LINK: &str = "..data";
 
 /// Why a key of a Secret has no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -34,7 +34,7 @@ pub(crate) enum Missing {
 impl Missing {
     /// The message with the fix: `what` is to be stored in the Secret, and `field` is the path in the spec that names
     /// the Secret.
-    pub(crate) fn says(self, secret: &str, key: &str, what: &str, field: &str) -> String {
+    pub(crate) fn message(self, secret: &str, key: &str, what: &str, field: &str) -> String {
         let fault = match self {
             Self::Secret => {
                 format!("there is no Secret {secret} in this namespace; create it with the {what} under the key {key}")
@@ -69,7 +69,7 @@ impl Folder {
 
     /// Reads several keys from one version of the Secret: they match even while the kubelet updates it.
     pub(crate) fn read_together<const N: usize>(&self, keys: [&str; N]) -> [Value; N] {
-        let folder = fs::canonicalize(self.0.join(CURRENT)).unwrap_or_else(|_| self.0.clone());
+        let folder = fs::canonicalize(self.0.join(CURRENT_VERSION_LINK)).unwrap_or_else(|_| self.0.clone());
         keys.map(|key| match fs::read(folder.join(key)) {
             Ok(value) => Ok(Zeroizing::new(value)),
             Err(_) if has_files(&folder) => Err(Missing::Key),
@@ -92,7 +92,7 @@ where
     let (state, follower) = watch::channel(make(&last));
     tokio::spawn(async move {
         while !state.is_closed() {
-            tokio::time::sleep(INTERVAL).await;
+            tokio::time::sleep(READ_INTERVAL).await;
             let now = read();
             if now != last {
                 state.send_replace(make(&now));
@@ -105,11 +105,11 @@ where
 
 /// Completes when the followed Secret changes; never, if there is none.
 pub(crate) async fn changed<T>(known: Option<&mut watch::Receiver<T>>) {
-    let told = match known {
+    let is_changed = match known {
         Some(known) => known.changed().await.is_ok(),
         None => false,
     };
-    if !told {
+    if !is_changed {
         std::future::pending::<()>().await;
     }
 }
@@ -160,8 +160,8 @@ mod tests {
         let publish = |version: &str| {
             fs::create_dir_all(root.join(version)).unwrap();
             fs::write(root.join(version).join("key"), version).unwrap();
-            let _ = fs::remove_file(root.join(CURRENT));
-            symlink(version, root.join(CURRENT)).unwrap();
+            let _ = fs::remove_file(root.join(CURRENT_VERSION_LINK));
+            symlink(version, root.join(CURRENT_VERSION_LINK)).unwrap();
         };
         publish("..1");
         let folder = Folder::of(secrets.path(), SecretUse::WriteKey);

@@ -35,7 +35,7 @@ impl SessionManager {
             }
             // After a first conclusive probe, a failed one keeps its result.
             Err(Blocker { reason, message }) if state.enforcement == Enforcement::Unknown => {
-                let message = format!("whether the role demands its external ID is not known yet: {message}");
+                let message = format!("whether the role enforces its external ID is not known yet: {message}");
                 self.conditions.set(
                     ConditionType::ExternalIdEnforced,
                     ConditionStatus::Unknown,
@@ -84,11 +84,11 @@ impl SessionManager {
             return self.conditions.holds(ConditionType::ExternalIdEnforced, message);
         }
         let held = match self.policy {
-            ExternalIdEnforcement::Require => "; no event is sent through it until STS refuses that",
+            ExternalIdEnforcement::Require => "; no event is stored until STS refuses that",
             ExternalIdEnforcement::Warn => "",
         };
         let message = format!(
-            "STS gives {role} away without its external ID{held}; add a Condition StringEquals sts:ExternalId to the \
+            "STS grants {role} without its external ID{held}; add a Condition StringEquals sts:ExternalId to the \
              role's trust policy (tributary policy prints it)"
         );
         let reason = Reason::NotEnforced;

@@ -48,14 +48,14 @@ pub(crate) struct Call<'a> {
 /// The blocker for a failed AssumeRole, with the fix.
 pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
     let Call { role, endpoint } = call;
-    let (code, said, status, offset) = match answer {
+    let (code, aws_message, status, offset) = match answer {
         StsAnswer::Error { status, code, message, offset } => (code.as_str(), message.as_str(), *status, *offset),
         StsAnswer::NoResponse(why) => {
-            let message = format!("STS at {endpoint} can't be reached: {why}; it is tried again until it answers");
+            let message = format!("STS at {endpoint} can't be reached: {why}; it is retried until it answers");
             return Blocker { reason: Reason::StsUnreachable, message };
         }
     };
-    if let Some(skewed) = skew::blocker("STS", code, said, offset) {
+    if let Some(skewed) = skew::blocker("STS", code, aws_message, offset) {
         return skewed;
     }
     let (reason, message) = match code {
@@ -65,7 +65,7 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
             format!(
                 "STS refused {role}; check in this order: that the ARN is right, that the role's trust policy names \
                  this sidecar's principal, that its sts:ExternalId is the Secret's value, and that the base identity \
-                 may call sts:AssumeRole on it. AWS said: {said}"
+                 may call sts:AssumeRole on it. AWS said: {aws_message}"
             ),
         ),
         "InvalidClientTokenId"
@@ -76,22 +76,22 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
         | "MissingAuthenticationToken" => (
             Reason::NoBaseIdentity,
             format!(
-                "STS does not accept the base identity's credentials ({code}: {said}); give the sidecar valid ones \
+                "STS does not accept the base identity's credentials ({code}: {aws_message}); give the sidecar valid ones \
                  through IRSA, EKS Pod Identity or the credentials Secret"
             ),
         ),
         "PackedPolicyTooLarge" => (
             Reason::PackedPolicyTooLarge,
             format!(
-                "the session policy and the session tags of {role} together are larger than STS takes; shorten \
-                 spec.s3.prefix, or pass fewer session tags. AWS said: {said}"
+                "the session policy and the session tags of {role} together are larger than STS accepts; shorten \
+                 spec.s3.prefix, or pass fewer session tags. AWS said: {aws_message}"
             ),
         ),
         _ if throttled(code, status) => (
             Reason::Throttled,
-            format!("STS asks for fewer requests ({code}); it is tried again, ever more slowly, until it answers"),
+            format!("STS asks for fewer requests ({code}); it is retried with growing pauses until it answers"),
         ),
-        _ => (Reason::StsError, format!("STS refused {role} with {code} ({status}): {said}")),
+        _ => (Reason::StsError, format!("STS refused {role} with {code} ({status}): {aws_message}")),
     };
     Blocker { reason, message }
 }
@@ -130,22 +130,22 @@ mod tests {
 
     #[test]
     fn each_error_has_its_reason_and_names_the_fix() {
-        let from = |offset, status, code: &str, said: &str| StsAnswer::Error {
+        let from = |offset, status, code: &str, aws_message: &str| StsAnswer::Error {
             status,
             code: code.to_owned(),
-            message: said.to_owned(),
+            message: aws_message.to_owned(),
             offset,
         };
         let error = |status, code: &str| from(None, status, code, "said");
-        let late = |code: &str, said: &str| from(Some(ClockOffset::Behind(20 * MINUTE)), 403, code, said);
+        let late = |code: &str, aws_message: &str| from(Some(ClockOffset::Behind(20 * MINUTE)), 403, code, aws_message);
         let call = Call { role: "arn:aws:iam::123456789012:role/r", endpoint: "https://sts.us-west-2.amazonaws.com" };
-        for (answer, reason, says) in [
+        for (answer, reason, part) in [
             (error(403, "AccessDenied"), Reason::AccessDenied, "sts:ExternalId"),
             (error(403, "InvalidClientTokenId"), Reason::NoBaseIdentity, "IRSA"),
             (error(403, "ExpiredToken"), Reason::NoBaseIdentity, "IRSA"),
             (error(400, "PackedPolicyTooLarge"), Reason::PackedPolicyTooLarge, "shorten"),
-            (error(400, "Throttling"), Reason::Throttled, "more slowly"),
-            (error(429, "Whatever"), Reason::Throttled, "more slowly"),
+            (error(400, "Throttling"), Reason::Throttled, "growing pauses"),
+            (error(429, "Whatever"), Reason::Throttled, "growing pauses"),
             (error(500, "InternalFailure"), Reason::StsError, "InternalFailure (500): said"),
             (error(400, "ValidationError"), Reason::StsError, "said"),
             (
@@ -163,7 +163,7 @@ mod tests {
         ] {
             let found = blocker(&answer, call);
             assert_eq!(found.reason, reason, "{answer:?}");
-            assert!(found.message.contains(says), "{answer:?}: {}", found.message);
+            assert!(found.message.contains(part), "{answer:?}: {}", found.message);
         }
     }
 

@@ -32,13 +32,13 @@ impl BaseIdentity {
     /// Gets credentials, without a cache: sessions are requested only about twice an hour, and rotated files and
     /// tokens must be read again.
     pub(crate) async fn credentials(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, Blocker> {
-        let result = tokio::time::timeout(BASE_IDENTITY_TIMEOUT, self.look_up(sts, clock)).await;
+        let result = tokio::time::timeout(BASE_IDENTITY_TIMEOUT, self.resolve(sts, clock)).await;
         result
             .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(BASE_IDENTITY_TIMEOUT)))
             .map_err(|error| none(&error))
     }
 
-    async fn look_up(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, CredentialsError> {
+    async fn resolve(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, CredentialsError> {
         match self {
             Self::Given(provider) => provider.provide_credentials().await,
             Self::Chain => {

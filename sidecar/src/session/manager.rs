@@ -100,7 +100,7 @@ impl SessionManager {
                 Err(blocker) => self.report_failure(state, blocker),
             }
         }
-        if self.live_session(state) && self.sts.clock.monotonic() >= state.schedule.probe_due() {
+        if self.has_live_session(state) && self.sts.clock.monotonic() >= state.schedule.probe_due() {
             self.probe(state).await;
         }
     }
@@ -118,7 +118,7 @@ impl SessionManager {
 
     fn use_session(&self, state: &mut State, session: Session) {
         let now = self.sts.clock.monotonic();
-        let replaced = state.demand.wants() > state.last_id;
+        let replaced = state.demand.min_id() > state.last_id;
         let had_stored = state.status.borrow().session.as_ref().is_some_and(|session| session.has_stored());
         let lifetime = session.ends.saturating_sub(now);
         state.schedule.refreshed(now, lifetime, replaced, had_stored, fastrand::f64());
@@ -135,20 +135,20 @@ impl SessionManager {
     }
 
     fn report_failure(&self, state: &mut State, blocker: Blocker) {
-        let lives = self.live_session(state);
-        state.schedule.refresh_failed(self.sts.clock.monotonic(), kind(&blocker), lives, fastrand::f64());
+        let is_live = self.has_live_session(state);
+        state.schedule.refresh_failed(self.sts.clock.monotonic(), kind(&blocker), is_live, fastrand::f64());
         let since = match state.failing.take() {
             Some((_, since)) => since,
             None => rfc3339(self.sts.clock.now()),
         };
         state.failing = Some((blocker.clone(), since.clone()));
         debug!(reason = %blocker.reason, "no session from STS");
-        let expiry = state.status.borrow().session.as_ref().filter(|_| lives).map(|session| session.expiry);
+        let expiry = state.status.borrow().session.as_ref().filter(|_| is_live).map(|session| session.expiry);
         let Some(expiry) = expiry else { return self.report_no_session(state, blocker) };
         let Blocker { message, .. } = blocker;
         self.metrics.session_renewal_failed();
         let message = format!(
-            "the session still lives, but renewing it has failed since {since}: {message}; traffic stops at {} unless a \
+            "the session is still valid, but its renewal has failed since {since}: {message}; traffic stops at {} unless a \
              renewal succeeds before",
             rfc3339(expiry)
         );
@@ -169,7 +169,7 @@ impl SessionManager {
     fn wrong_prefix(&self) -> String {
         let (name, key) = &self.secret;
         format!(
-            "the external ID under {key} in the Secret {name} does not begin with {}, as the platform demands in this \
+            "the external ID under {key} in the Secret {name} does not begin with {}, as the platform requires in this \
              namespace; agree on another ID with the role's owner",
             self.prefix.as_ref().map_or("", ExternalIdPrefix::as_str)
         )
@@ -197,7 +197,7 @@ impl SessionManager {
                     Missing::Secret => Reason::SecretNotFound,
                     Missing::Key => Reason::SecretKeyNotFound,
                 },
-                missing.says(name, key, "external ID", "externalIdSecretRef"),
+                missing.message(name, key, "external ID", "externalIdSecretRef"),
             ),
             NoExternalId::Invalid(why) => (
                 Reason::InvalidExternalId,
@@ -210,7 +210,7 @@ impl SessionManager {
 
     /// Reports a session that has expired without a new one: no traffic can be stored, so the condition must change.
     fn report_expiry(&self, state: &State) {
-        if state.status.borrow().session.is_none() || self.live_session(state) {
+        if state.status.borrow().session.is_none() || self.has_live_session(state) {
             return;
         }
         let (reason, message) = match &state.failing {
@@ -222,7 +222,7 @@ impl SessionManager {
         self.report_no_session(state, Blocker { reason, message });
     }
 
-    fn live_session(&self, state: &State) -> bool {
+    fn has_live_session(&self, state: &State) -> bool {
         state.status.borrow().session.as_ref().is_some_and(|session| session.lives(&*self.sts.clock))
     }
 
@@ -237,7 +237,7 @@ impl SessionManager {
         let wake = [due, end].into_iter().flatten().min().unwrap_or(Duration::MAX);
         let demanded = async {
             clock.sleep(DEMAND_INTERVAL).await;
-            state.demand.asked().await;
+            state.demand.requested().await;
         };
         tokio::select! {
             changed = self.external_id.changed() => {
@@ -249,7 +249,7 @@ impl SessionManager {
                 true
             }
             () = demanded => {
-                self.heed_demand(state);
+                self.handle_demand(state);
                 true
             }
             () = clock.sleep(wake.saturating_sub(now)) => true,
@@ -258,11 +258,11 @@ impl SessionManager {
     }
 
     /// Brings forward the call that requests wait for, as far as the backoff allows.
-    fn heed_demand(&self, state: &mut State) {
-        if !self.live_session(state) {
+    fn handle_demand(&self, state: &mut State) {
+        if !self.has_live_session(state) {
             return state.schedule.demand_session();
         }
-        if state.demand.wants() > state.last_id {
+        if state.demand.min_id() > state.last_id {
             let has_stored = state.status.borrow().session.as_ref().is_some_and(|session| session.has_stored());
             let is_soon = state.schedule.demand_replacement(has_stored, self.sts.clock.monotonic());
             let refused = (!is_soon).then_some(state.last_id);

@@ -76,17 +76,17 @@ struct Demand {
 }
 
 impl Demand {
-    fn ask(&self, at_least: SessionId) {
+    fn request(&self, at_least: SessionId) {
         self.at_least.fetch_max(at_least, Ordering::Relaxed);
         self.notify.notify_one();
     }
 
-    async fn asked(&self) {
+    async fn requested(&self) {
         self.notify.notified().await;
     }
 
     /// The lowest session number that satisfies all demands; 0 if any session does.
-    fn wants(&self) -> SessionId {
+    fn min_id(&self) -> SessionId {
         self.at_least.load(Ordering::Relaxed)
     }
 }
@@ -131,7 +131,7 @@ impl Sessions {
 
     /// Asks the manager for a session earlier than planned. The manager's backoff still applies.
     pub(crate) fn demand(&self) {
-        self.demand.ask(0);
+        self.demand.request(0);
     }
 
     /// Waits for a session newer than `session`, which S3 refused.
@@ -144,7 +144,7 @@ impl Sessions {
             if let Some(newer) = self.current().filter(|current| current.id > session.id) {
                 return Ok(newer);
             }
-            self.demand.ask(session.id + 1);
+            self.demand.request(session.id + 1);
             if self.status.borrow().refused == Some(session.id) && !session.has_stored() {
                 return Err(RefusedForGood);
             }

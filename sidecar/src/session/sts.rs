@@ -65,7 +65,7 @@ impl Sts {
         id: SessionId,
     ) -> Result<Session, StsAnswer> {
         // From before the call, since the session's life begins before the answer arrives.
-        let asked = self.clock.monotonic();
+        let requested_at = self.clock.monotonic();
         let output = self
             .client(base.clone())
             .assume_role()
@@ -83,7 +83,7 @@ impl Sts {
         let given =
             output.credentials.ok_or_else(|| StsAnswer::NoResponse("an answer without credentials".to_owned()))?;
         let expiry = expiry(&given.expiration)?;
-        let ends = asked + schedule::lifetime(expiry, self.clock.now());
+        let ends = requested_at + schedule::lifetime(expiry, self.clock.now());
         let credentials = Credentials::new(
             given.access_key_id,
             given.secret_access_key,

@@ -41,11 +41,11 @@ impl Admin {
                 Answer::Plain(StatusCode::OK, format.content_type(), self.metrics.encode(format))
             }
             "/status" => {
-                self.take_log_level(request.headers());
+                self.apply_log_level(request.headers());
                 self.status()
             }
             _ => {
-                let paths = "there is nothing here but /healthz, /readyz, /metrics and /status\n";
+                let paths = "not found; this port serves /healthz, /readyz, /metrics and /status\n";
                 Answer::Plain(StatusCode::NOT_FOUND, TEXT, paths.to_owned())
             }
         };
@@ -53,7 +53,7 @@ impl Admin {
     }
 
     /// Passes on the log level in the request's header, if there is a valid one.
-    fn take_log_level(&self, headers: &HeaderMap) {
+    fn apply_log_level(&self, headers: &HeaderMap) {
         let level = headers.get(LOG_LEVEL_HEADER).and_then(|value| LogLevel::parse(value.to_str().ok()?));
         if let Some(level) = level {
             self.log_level.send_replace(level);

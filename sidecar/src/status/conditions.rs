@@ -12,7 +12,7 @@ use crate::clock::{Clock, rfc3339};
 #[derive(Debug)]
 pub struct Conditions {
     clock: Arc<dyn Clock>,
-    board: watch::Sender<Vec<SidecarCondition>>,
+    entries: watch::Sender<Vec<SidecarCondition>>,
 }
 
 impl Conditions {
@@ -26,26 +26,26 @@ impl Conditions {
             message: message.to_owned(),
             since: since.clone(),
         };
-        let board = vec![
+        let entries = vec![
             unknown(ConditionType::ExternalIdAvailable, Reason::Pending, "not read yet"),
             unknown(ConditionType::IngestConfigured, Reason::Pending, "not read yet"),
-            unknown(ConditionType::RoleAssumed, Reason::Pending, "not asked for yet"),
+            unknown(ConditionType::RoleAssumed, Reason::Pending, "not requested yet"),
             unknown(ConditionType::ExternalIdEnforced, Reason::Pending, "not probed yet"),
             unknown(ConditionType::BucketWritable, Reason::NotYetWritten, "nothing was uploaded yet"),
         ];
-        Self { clock, board: watch::Sender::new(board) }
+        Self { clock, entries: watch::Sender::new(entries) }
     }
 
     /// Sets a condition. `since` changes only with the status; a change of status or reason is logged.
     pub fn set(&self, r#type: ConditionType, status: ConditionStatus, reason: Reason, message: impl Into<String>) {
         let message = message.into();
-        self.board.send_if_modified(|board| {
-            let Some(old) = board.iter_mut().find(|condition| condition.r#type == r#type) else { return false };
+        self.entries.send_if_modified(|entries| {
+            let Some(old) = entries.iter_mut().find(|condition| condition.r#type == r#type) else { return false };
             if old.status == status && old.reason == reason && old.message == message {
                 return false;
             }
             if old.status != status || old.reason != reason {
-                announce(r#type, status, reason, &message);
+                log_change(r#type, status, reason, &message);
             }
             let since = if old.status == status { old.since.clone() } else { rfc3339(self.clock.now()) };
             *old = SidecarCondition { r#type, status, reason, message, since };
@@ -60,23 +60,23 @@ impl Conditions {
 
     /// A copy of the current conditions, in their fixed order.
     pub fn snapshot(&self) -> Vec<SidecarCondition> {
-        self.board.borrow().clone()
+        self.entries.borrow().clone()
     }
 
     /// A receiver that is notified of every change.
     pub fn subscribe(&self) -> watch::Receiver<Vec<SidecarCondition>> {
-        self.board.subscribe()
+        self.entries.subscribe()
     }
 
     /// The current value of one condition, for tests.
     #[cfg(test)]
     pub(crate) fn get(&self, r#type: ConditionType) -> Option<SidecarCondition> {
-        self.board.borrow().iter().find(|condition| condition.r#type == r#type).cloned()
+        self.entries.borrow().iter().find(|condition| condition.r#type == r#type).cloned()
     }
 }
 
 /// Logs a change: at WARN if it needs a person, otherwise at INFO.
-fn announce(r#type: ConditionType, status: ConditionStatus, reason: Reason, message: &str) {
+fn log_change(r#type: ConditionType, status: ConditionStatus, reason: Reason, message: &str) {
     if status == ConditionStatus::False || reason.warns(status) {
         warn!(condition = %r#type, %reason, "{message}");
     } else {

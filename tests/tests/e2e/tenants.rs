@@ -93,7 +93,7 @@ async fn a_namespace_can_use_only_the_roles_it_was_granted() {
     tenant.run("orders", &json!({})).await;
     let role = format!("arn:aws:iam::{ACCOUNT}:role/red-orders");
     let error = refused(&tenant, "clicks", json!({"roleArn": role})).await;
-    assert!(error.contains(&role) && error.contains("gives the namespace guarded"), "{error}");
+    assert!(error.contains(&role) && error.contains("grants to the namespace guarded"), "{error}");
     // The existing function can't be changed to that role either.
     let error = refused(&tenant, "orders", json!({"roleArn": role})).await;
     assert!(error.contains(&role), "{error}");

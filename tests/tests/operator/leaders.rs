@@ -74,7 +74,7 @@ async fn a_frozen_leader_is_replaced_and_sends_nothing_when_it_continues() {
         .filter(|request| !(request.method == "GET" && request.uri.contains("/leases/")))
         .collect();
     assert!(late.is_empty(), "{late:?}");
-    assert!(first.has_logged("no longer leading: it could not be renewed in time"), "{}", first.output());
+    assert!(first.has_logged("no longer leading: the Lease could not be renewed in time"), "{}", first.output());
     assert_eq!((first.metric("leader").await, other.metric("leader").await), (0.0, 1.0));
 }
 

@@ -259,7 +259,7 @@ async fn a_deleted_secret_is_reported_with_503_and_recovers_without_a_restart() 
             .wait_condition(ConditionType::IngestConfigured, ConditionStatus::True, reason, DEFAULT_TIMEOUT)
             .await;
         assert!(
-            reported.message.contains("are taken") && reported.message.contains("create it"),
+            reported.message.contains("are accepted") && reported.message.contains("create it"),
             "{}",
             reported.message
         );

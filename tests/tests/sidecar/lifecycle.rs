@@ -280,7 +280,7 @@ async fn an_invalid_function_is_reported_in_one_line() {
 #[tokio::test]
 async fn a_function_with_another_digest_is_refused() {
     let ended = run_misconfigured(|setup| setup.flags = vec!["--config-sha256", "5f1c0c5e"]).await;
-    assert_usage_error(&ended, "is not what the operator wrote: its SHA-256 is ");
+    assert_usage_error(&ended, "was not written by the operator: its SHA-256 is ");
 }
 
 #[tokio::test]

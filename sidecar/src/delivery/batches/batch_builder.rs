@@ -180,14 +180,14 @@ mod tests {
     }
 
     /// Text that hardly compresses.
-    fn noise(dice: &mut fastrand::Rng, bytes: usize) -> String {
-        (0..bytes).map(|_| char::from(dice.u8(b' '..=b'~'))).collect()
+    fn noise(rng: &mut fastrand::Rng, bytes: usize) -> String {
+        (0..bytes).map(|_| char::from(rng.u8(b' '..=b'~'))).collect()
     }
 
     #[test]
     fn streaming_compression_keeps_every_event() {
-        let mut dice = fastrand::Rng::with_seed(7);
-        let bodies: Vec<_> = (0..600).map(|_| noise(&mut dice, 10_000)).collect();
+        let mut rng = fastrand::Rng::with_seed(7);
+        let bodies: Vec<_> = (0..600).map(|_| noise(&mut rng, 10_000)).collect();
         for compression in [Compression::Gzip, Compression::Zstd] {
             let made = batches(&bodies, BatchLimits { bytes: 64 << 20, events: 10_000 }, compression);
             assert_eq!(made.len(), 1);
@@ -198,20 +198,20 @@ mod tests {
     #[test]
     fn a_batch_without_memory_accepts_no_more_events() {
         for compression in [Compression::None, Compression::Gzip, Compression::Zstd] {
-            let mut dice = fastrand::Rng::with_seed(7);
+            let mut rng = fastrand::Rng::with_seed(7);
             let budget = Budget::new(3 << 20);
             let mut reservation = budget.reserve_nothing();
             let mut builder = BatchBuilder::new(compression, BatchLimits { bytes: 64 << 20, events: 10_000 });
-            let mut taken = 0;
-            while builder.add(&event(&noise(&mut dice, 10_000)), &mut reservation).unwrap() {
-                taken += 1;
+            let mut added = 0;
+            while builder.add(&event(&noise(&mut rng, 10_000)), &mut reservation).unwrap() {
+                added += 1;
             }
-            assert!((90..400).contains(&taken), "{compression:?}: {taken}");
+            assert!((90..400).contains(&added), "{compression:?}: {added}");
             assert_eq!(
                 unpack(&builder.seal(&mut OneShotCompressor::new(compression).unwrap()).unwrap().body, compression)
                     .lines()
                     .count(),
-                taken
+                added
             );
         }
     }

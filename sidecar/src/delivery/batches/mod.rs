@@ -219,7 +219,7 @@ impl Batcher {
             none => none.insert(self.open(state.partition.clone(), state.last_sealed, reservation, deadline, now)?),
         };
         let Content { builder, reservation, .. } = &mut open.content;
-        if !builder.add(event, reservation).expect("memory takes what is written") {
+        if !builder.add(event, reservation).expect("writing to memory never fails") {
             if builder.is_empty() {
                 state.open = None;
             }
@@ -284,7 +284,7 @@ impl Batcher {
         let sealed_at = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
         let age = opened.elapsed();
         let batch = self.compressors.run(|compressor| builder.seal(compressor)).await;
-        let batch = batch.expect("memory takes what is written");
+        let batch = batch.expect("writing to memory never fails");
         reservation.keep(batch.body.capacity() + BATCH_OVERHEAD_BYTES);
         self.metrics.batch(batch.plain_bytes, age);
         let object = Object {

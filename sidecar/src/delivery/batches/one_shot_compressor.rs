@@ -25,7 +25,7 @@ pub(super) const GZIP_LEVEL: u32 = 2;
 pub(super) const ZSTD_LEVEL: i32 = 1;
 
 /// The header of a gzip member: deflate, no flags, no time, unknown operating system (RFC 1952, section 2.3).
-const GZIP_HEAD: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
+const GZIP_HEADER: [u8; 10] = [0x1f, 0x8b, 8, 0, 0, 0, 0, 0, 0, 255];
 
 /// A reusable compressor of one whole input at a time.
 pub(super) enum OneShotCompressor {
@@ -59,8 +59,8 @@ impl OneShotCompressor {
 
 /// Compresses `plain` into one gzip member. flate2 can reset a raw deflate encoder, but not a gzip encoder.
 fn gzip(deflate: &mut DeflateEncoder<Vec<u8>>, plain: &[u8]) -> io::Result<Vec<u8>> {
-    let mut out = Vec::with_capacity(GZIP_HEAD.len() + plain.len() / 4);
-    out.extend_from_slice(&GZIP_HEAD);
+    let mut out = Vec::with_capacity(GZIP_HEADER.len() + plain.len() / 4);
+    out.extend_from_slice(&GZIP_HEADER);
     deflate.reset(out)?;
     deflate.write_all(plain)?;
     let mut out = deflate.reset(Vec::new())?;
@@ -131,7 +131,7 @@ mod tests {
         let all = OneShotCompressors::new(Compression::Gzip);
         for _ in 0..10 {
             let body = all.run(|compressor| compressor.compress(b"{}\n".to_vec())).await.unwrap();
-            assert!(body.starts_with(&GZIP_HEAD));
+            assert!(body.starts_with(&GZIP_HEADER));
         }
         assert_eq!(all.idle().len(), 1);
     }

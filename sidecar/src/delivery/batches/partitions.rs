@@ -14,7 +14,7 @@ use crate::event::EventType;
 const MAX_OTHER_TYPES: usize = 64;
 
 /// The type in the keys of batches of mixed types.
-const MIXED: &str = "other";
+const MIXED_TYPE: &str = "other";
 
 /// The events that share a batch.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,13 +104,13 @@ impl<B> Partitions<B> {
 }
 
 fn mixed() -> EventType {
-    EventType::Other(MIXED.into())
+    EventType::Other(MIXED_TYPE.into())
 }
 
 /// Whether the partition counts towards [`MAX_OTHER_TYPES`]. An event whose own type is [`MIXED_TYPE`] goes into the mixed
 /// batches.
 fn is_other(partition: &Partition) -> bool {
-    matches!(partition, Partition::Type(EventType::Other(name)) if &**name != MIXED)
+    matches!(partition, Partition::Type(EventType::Other(name)) if &**name != MIXED_TYPE)
 }
 
 #[cfg(test)]

@@ -6,14 +6,14 @@
 
 use std::time::{Duration, Instant};
 
-/// How long a batch that could be sealed at once still waits for events that are sent at the same time.
-const LINGER: Duration = Duration::from_millis(20);
+/// How long a batch that could be sealed immediately still waits for events that are sent at the same time.
+const MIN_WAIT: Duration = Duration::from_millis(20);
 
 /// When to seal a batch that was opened at `opened`, unless it is full before: one `age` after the `last` batch was
 /// sealed, so that there is at most one object per `age`, but at most `age` after it was opened.
 pub(super) fn due(opened: Instant, last: Option<Instant>, age: Duration) -> Instant {
     let latest = opened + age;
-    let earliest = opened + LINGER;
+    let earliest = opened + MIN_WAIT;
     last.map_or(earliest, |last| earliest.max(last + age)).min(latest)
 }
 
@@ -32,11 +32,11 @@ mod tests {
     #[test]
     fn a_lone_event_is_sealed_soon_and_frequent_events_once_per_age() {
         let now = Instant::now() + AGE * 10;
-        assert_eq!(due(now, None, AGE), now + LINGER);
-        assert_eq!(due(now, Some(now - AGE * 5), AGE), now + LINGER);
+        assert_eq!(due(now, None, AGE), now + MIN_WAIT);
+        assert_eq!(due(now, Some(now - AGE * 5), AGE), now + MIN_WAIT);
         assert_eq!(due(now, Some(now - millis(600)), AGE), now + millis(400));
         assert_eq!(due(now, Some(now), AGE), now + AGE);
-        assert_eq!(due(now, Some(now - AGE + millis(5)), AGE), now + LINGER);
+        assert_eq!(due(now, Some(now - AGE + millis(5)), AGE), now + MIN_WAIT);
     }
 
     proptest! {
@@ -49,7 +49,7 @@ mod tests {
                 // Events that arrive before the batch is sealed go into it.
                 if last.is_none_or(|last| now > last) {
                     let at = due(now, last, AGE);
-                    prop_assert!(at <= now + AGE && at >= now + LINGER.min(AGE));
+                    prop_assert!(at <= now + AGE && at >= now + MIN_WAIT.min(AGE));
                     if let Some(last) = last {
                         prop_assert!(at >= last + AGE);
                     }

@@ -16,39 +16,42 @@ pub(super) fn blocker(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Bl
         Kind::Denied => Reason::AccessDenied,
         _ => Reason::S3Error,
     };
-    Blocker { reason, message: passing(kind, error, target).unwrap_or_else(|| lasting(kind, error, target)) }
+    Blocker {
+        reason,
+        message: transient_message(kind, error, target).unwrap_or_else(|| permanent_message(kind, error, target)),
+    }
 }
 
 /// The message of an error that may pass without a person's help; `None` for other kinds.
-fn passing(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Option<String> {
+fn transient_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Option<String> {
     let S3Error { status, code, message, .. } = *error;
     let (Target { bucket, role, .. }, sentence) = (target, message.trim_end_matches('.'));
     Some(match kind {
         Kind::Conflict => format!("S3 answered {code} for a key in {bucket}: {message}"),
-        Kind::Damaged => {
-            format!("an object for {bucket} did not reach S3 as it was sent ({code}); it is sent again")
+        Kind::Corrupted => {
+            format!("an object for {bucket} was damaged on its way to S3 ({code}); it is sent again")
         }
         Kind::Redirected => format!(
-            "S3 redirects requests to {bucket} for now, as it does while a bucket is new; uploads are tried again \
-             until it takes them"
+            "S3 redirects requests to {bucket} for now, as it does while a bucket is new; uploads are retried \
+             until it accepts them"
         ),
-        Kind::DeadSession => format!("S3 does not accept the session of {role} ({code}: {sentence})"),
-        Kind::Throttled => format!("S3 asks for fewer requests to {bucket} ({code}); uploads go on more slowly"),
-        Kind::Unwell => {
-            format!("S3 answered {code} ({status}) for {bucket}: {sentence}; it is tried again until it can")
+        Kind::RejectedSession => format!("S3 does not accept the session of {role} ({code}: {sentence})"),
+        Kind::Throttled => format!("S3 asks for fewer requests to {bucket} ({code}); uploads continue more slowly"),
+        Kind::TemporaryFault => {
+            format!("S3 answered {code} ({status}) for {bucket}: {sentence}; it is retried until it succeeds")
         }
         _ => return None,
     })
 }
 
 /// The message of an error that a person has to fix.
-fn lasting(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> String {
+fn permanent_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> String {
     let S3Error { status, code, message, .. } = *error;
     let Target { bucket, region, role, prefix, owner, .. } = target;
     match kind {
         Kind::UnknownHeader => format!(
-            "the store does not know a header of the request ({message}); for one without If-None-Match set \
-             spec.s3.conditionalWrites: false, for one without CRC32 spec.s3.checksum: WhenRequired"
+            "the store does not support a header of the request ({message}); if it lacks If-None-Match, set \
+             spec.s3.conditionalWrites: false; if it lacks CRC32, set spec.s3.checksum: WhenRequired"
         ),
         Kind::NoSuchBucket => {
             format!("there is no bucket {bucket}; create it in {region}, or name the right one in spec.s3.bucket")
@@ -82,7 +85,7 @@ fn lasting(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> String {
 
 /// The blocker of uploads that S3 did not answer in time.
 pub(crate) fn no_answer(target: Target<'_>) -> Blocker {
-    let message = format!("S3 in {} did not answer in time; it is tried again until it does", target.region);
+    let message = format!("S3 in {} did not answer in time; it is retried until it does", target.region);
     Blocker { reason: Reason::S3Unreachable, message }
 }
 
@@ -92,7 +95,7 @@ pub(super) fn unreachable(why: &str, target: Target<'_>) -> Blocker {
     } else {
         ""
     };
-    let message = format!("S3 in {} can't be reached: {why}{hint}; it is tried again until it answers", target.region);
+    let message = format!("S3 in {} can't be reached: {why}{hint}; it is retried until it answers", target.region);
     Blocker { reason: Reason::S3Unreachable, message }
 }
 

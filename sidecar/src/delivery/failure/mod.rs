@@ -4,7 +4,7 @@
 //! then decides the reaction ([`classify`]) and the message ([`messages`]).
 
 mod codes;
-mod sentences;
+mod messages;
 #[cfg(test)]
 mod tests;
 
@@ -14,9 +14,9 @@ use crate::blocker::Blocker;
 use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
 use codes::{Kind, S3Error};
-use sentences::unreachable;
+use messages::unreachable;
 
-pub(crate) use sentences::{condition_not_set, no_answer, sessions_refused};
+pub(crate) use messages::{condition_not_set, no_answer, sessions_refused};
 
 /// Why a request to S3 failed: with an error, or without an answer from S3.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -141,13 +141,13 @@ pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
 
 fn classify_error(error: &S3Error<'_>, target: Target<'_>) -> ErrorClass {
     let kind = error.kind(target.region);
-    let blocker = || sentences::blocker(kind, error, target);
+    let blocker = || messages::blocker(kind, error, target);
     match kind {
         Kind::PreconditionFailed => ErrorClass::PreconditionFailed,
-        Kind::Conflict | Kind::Damaged | Kind::Redirected | Kind::Throttled | Kind::Unwell => {
+        Kind::Conflict | Kind::Corrupted | Kind::Redirected | Kind::Throttled | Kind::TemporaryFault => {
             ErrorClass::Retry(blocker())
         }
-        Kind::DeadSession => ErrorClass::Refresh(blocker()),
+        Kind::RejectedSession => ErrorClass::Refresh(blocker()),
         Kind::UnknownHeader | Kind::NoSuchBucket | Kind::WrongRegion | Kind::BadSignature => {
             ErrorClass::Configuration(blocker())
         }
@@ -163,7 +163,7 @@ fn foreign(status: u16, start: &str) -> ErrorClass {
     let busy = matches!(status, 408 | 425 | 429 | 500..);
     if busy {
         let reason = if status == 429 { Reason::Throttled } else { Reason::S3Error };
-        return ErrorClass::Retry(Blocker { reason, message: format!("{what}; it is tried again until S3 answers") });
+        return ErrorClass::Retry(Blocker { reason, message: format!("{what}; it is retried until S3 answers") });
     }
     let message = format!(
         "{what}; nothing is known to be stored: check that spec.s3.endpoint is the store's own, and that no proxy answers \

@@ -77,9 +77,7 @@ fn transient_errors_are_retried() {
         (307, "Redirect", Reason::S3Error),
         (307, "", Reason::S3Error),
     ] {
-        let ErrorClass::Retry(blocker) = classified(status, code, "", None) else {
-            panic!("{code} is not tried again")
-        };
+        let ErrorClass::Retry(blocker) = classified(status, code, "", None) else { panic!("{code} is not retried") };
         assert_eq!(blocker.reason, reason, "{code}");
     }
     for nothing in [S3Answer::NoResponse("connection refused".to_owned()), S3Answer::Timeout] {
@@ -134,16 +132,16 @@ fn an_object_may_be_stored_unless_it_was_refused() {
 
 #[test]
 fn an_unknown_host_name_of_a_bucket_is_explained() {
-    let says = |why: &str, in_host_name| {
+    let part = |why: &str, in_host_name| {
         let answer = S3Answer::NoResponse(why.to_owned());
         match classify(&answer, Target { in_host_name, ..TARGET }) {
             ErrorClass::Retry(blocker) => blocker.message.contains("forcePathStyle: true"),
             other => panic!("{other:?}"),
         }
     };
-    assert!(says("dns error: no such name", true));
-    assert!(!says("dns error: no such name", false));
-    assert!(!says("connection refused", true));
+    assert!(part("dns error: no such name", true));
+    assert!(!part("dns error: no such name", false));
+    assert!(!part("connection refused", true));
 }
 
 #[test]
@@ -155,28 +153,28 @@ fn a_rejected_session_is_renewed() {
 
 #[test]
 fn a_wrong_clock_is_reported_as_the_cause_without_changing_the_reaction() {
-    let classified = |code: &str, status, said: &str, behind| {
-        classified_with_offset(Some(ClockOffset::Behind(behind * Duration::from_secs(60))), status, code, said, None)
+    let classified = |code: &str, status, message: &str, behind| {
+        classified_with_offset(Some(ClockOffset::Behind(behind * Duration::from_secs(60))), status, code, message, None)
     };
     let ErrorClass::Retry(blocker) = classified("RequestTimeTooSkewed", 403, "too large", 20) else {
         panic!("no retry")
     };
     assert_eq!(blocker.reason, Reason::ClockSkewed);
     assert!(blocker.message.contains("20 minutes behind that of S3"), "{}", blocker.message);
-    for (code, said, behind, reason) in [
+    for (code, message, behind, reason) in [
         ("SignatureDoesNotMatch", "check your key", 20, Reason::ClockSkewed),
         ("SignatureDoesNotMatch", "check your key", 1, Reason::S3Error),
         ("AccessDenied", "Access Denied", 20, Reason::ClockSkewed),
     ] {
-        let ErrorClass::Configuration(blocker) = classified(code, 403, said, behind) else { panic!("{code}") };
-        assert_eq!(blocker.reason, reason, "{code}: {said}");
+        let ErrorClass::Configuration(blocker) = classified(code, 403, message, behind) else { panic!("{code}") };
+        assert_eq!(blocker.reason, reason, "{code}: {message}");
     }
-    for (said, reason) in [
+    for (message, reason) in [
         ("u is not authorized to perform: s3:PutObject", Reason::AccessDenied),
         ("u is not authorized to perform: kms:GenerateDataKey", Reason::KmsDenied),
     ] {
-        let ErrorClass::Refused(blocker) = classified("AccessDenied", 403, said, 20) else { panic!("{said}") };
-        assert_eq!(blocker.reason, reason, "{said}");
+        let ErrorClass::Refused(blocker) = classified("AccessDenied", 403, message, 20) else { panic!("{message}") };
+        assert_eq!(blocker.reason, reason, "{message}");
     }
     let ErrorClass::Refresh(skewed) = classified("ExpiredToken", 400, "expired", 120) else { panic!("no refresh") };
     assert_eq!(skewed.reason, Reason::ClockSkewed);
@@ -188,7 +186,7 @@ fn a_wrong_clock_is_reported_as_the_cause_without_changing_the_reaction() {
 
 #[test]
 fn permanent_errors_name_the_fix_and_the_affected_scope() {
-    for (status, code, said, region, reason, says, whole_bucket) in [
+    for (status, code, message, region, reason, part, whole_bucket) in [
         (404, "NoSuchBucket", "", None, Reason::NoSuchBucket, "spec.s3.bucket", true),
         (301, "PermanentRedirect", "", Some("eu-west-1"), Reason::WrongRegion, "set spec.s3.region to eu-west-1", true),
         (301, "", "", None, Reason::WrongRegion, "another region", true),
@@ -221,12 +219,12 @@ fn permanent_errors_name_the_fix_and_the_affected_scope() {
         (405, "MethodNotAllowed", "not against this", None, Reason::S3Error, "not against this", false),
         (418, "SomethingNew", "new words", None, Reason::S3Error, "SomethingNew (418): new words", false),
     ] {
-        let (blocker, whole) = match classified(status, code, said, region) {
+        let (blocker, whole) = match classified(status, code, message, region) {
             ErrorClass::Configuration(blocker) => (blocker, true),
             ErrorClass::Refused(blocker) => (blocker, false),
             other => panic!("{code}: {other:?}"),
         };
         assert_eq!((blocker.reason, whole), (reason, whole_bucket), "{code}");
-        assert!(blocker.message.contains(says), "{code}: {}", blocker.message);
+        assert!(blocker.message.contains(part), "{code}: {}", blocker.message);
     }
 }

@@ -210,7 +210,7 @@ impl BucketHealth {
             Some(Blocker { reason, message }) => (ConditionStatus::False, *reason, message.clone()),
             None if !state.written && state.reported.is_none() => return,
             None if !state.written => {
-                let message = "the bucket is where it should be; nothing was uploaded yet".to_owned();
+                let message = "the bucket exists in its region; nothing was uploaded yet".to_owned();
                 (ConditionStatus::Unknown, Reason::NotYetWritten, message)
             }
             None if state.preconditions.are_unsupported() => {

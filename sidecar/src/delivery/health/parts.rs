@@ -1,7 +1,7 @@
 //! Divides the key space into parts by event type, each with its own circuit breaker.
 
 use crate::event::EventType;
-use crate::status::metrics::{TYPES, place};
+use crate::status::metrics::{TYPES, type_index};
 
 /// The part of the key space that holds the events of one type, as an index into [`TYPES`]: all types beyond the six
 /// of Segment's spec share the last part.
@@ -10,7 +10,7 @@ pub(in crate::delivery) struct KeyPart(pub(super) usize);
 
 impl KeyPart {
     pub(in crate::delivery) fn of(event_type: &EventType) -> Self {
-        Self(place(event_type))
+        Self(type_index(event_type))
     }
 
     pub(super) fn label(self) -> &'static str {

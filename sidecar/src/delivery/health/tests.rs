@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use proptest::prelude::*;
 
-use super::super::circuit_breaker::WINDOW;
+use super::super::circuit_breaker::RECENT_STORE_WINDOW;
 use super::*;
 use crate::clock::MachineClock;
 use crate::event::EventType;
@@ -78,7 +78,7 @@ fn a_fault_of_the_bucket_ends_once_an_object_is_stored_or_s3_answers_for_a_key()
     assert_eq!(health.admit(everything, now), Err(gone()));
     health.stored(Some(part("page")), true, now);
     assert_eq!(health.admit(everything, now), Ok(()));
-    let later = now + WINDOW;
+    let later = now + RECENT_STORE_WINDOW;
     health.failed(Extent::Bucket, Evidence::Conclusive, gone(), later);
     assert!(health.admit(one(part("page")), later).is_err());
     health.failed(Extent::Keys(Some(part("identify"))), Evidence::OneKey, denied(), later);
@@ -90,7 +90,7 @@ fn a_fault_of_the_bucket_ends_once_an_object_is_stored_or_s3_answers_for_a_key()
 fn a_key_that_fails_among_others_does_not_make_the_condition_flap() {
     let (health, start) = (health(), Instant::now());
     let track = Some(part("track"));
-    let mut turns = 0;
+    let mut changes = 0;
     let mut last = reported(&health).0;
     for tick in 0..600_u64 {
         let now = start + Duration::from_millis(100 * tick);
@@ -100,26 +100,26 @@ fn a_key_that_fails_among_others_does_not_make_the_condition_flap() {
         }
         assert_eq!(health.admit(one(part("track")), now), Ok(()));
         let truth = reported(&health).0;
-        turns += usize::from(truth != last);
+        changes += usize::from(truth != last);
         last = truth;
     }
-    // The condition turns True with the first object, and False with the first failure.
-    assert_eq!((turns, last), (2, ConditionStatus::False));
+    // The condition becomes True with the first object, and False with the first failure.
+    assert_eq!((changes, last), (2, ConditionStatus::False));
 }
 
 #[derive(Clone, Copy, Debug)]
 enum Step {
     Stored(usize),
     Failed(Option<usize>, Evidence),
-    Asked(usize),
+    Upload(usize),
 }
 
 fn step() -> impl Strategy<Value = (u64, Step)> {
-    let evidence = prop::sample::select(vec![Evidence::Conclusive, Evidence::OneKey, Evidence::Passing]);
+    let evidence = prop::sample::select(vec![Evidence::Conclusive, Evidence::OneKey, Evidence::Transient]);
     let step = prop_oneof![
         (0..3_usize).prop_map(Step::Stored),
         (prop::option::of(0..3_usize), evidence).prop_map(|(part, evidence)| Step::Failed(part, evidence)),
-        (0..3_usize).prop_map(Step::Asked),
+        (0..3_usize).prop_map(Step::Upload),
     ];
     (0..3_000_u64, step)
 }
@@ -143,10 +143,10 @@ proptest! {
                 Step::Failed(Some(index), evidence) => {
                     health.failed(Extent::Keys(Some(KeyPart(index))), evidence, denied(), now);
                 }
-                Step::Asked(index) => {
-                    let lately = stored[index].is_some_and(|stored| now - stored < WINDOW);
+                Step::Upload(index) => {
+                    let recently = stored[index].is_some_and(|stored| now - stored < RECENT_STORE_WINDOW);
                     let refused = health.admit(one(KeyPart(index)), now).is_err();
-                    prop_assert!(!(lately && refused));
+                    prop_assert!(!(recently && refused));
                 }
             }
             // The reported condition matches the state.

@@ -87,9 +87,9 @@ impl Access {
     /// Which requests are still accepted while one of the two Secrets can't be read, for messages; `None` if none are.
     pub(crate) fn still_admitted(&self) -> Option<&'static str> {
         if is_readable(self.write_keys.as_ref()) {
-            Some("requests with a write key are taken, signed ones are answered 503")
+            Some("requests with a write key are accepted, signed ones are answered 503")
         } else if is_readable(self.signature.as_ref()) {
-            Some("signed webhooks are taken, other requests are answered 503")
+            Some("signed webhooks are accepted, other requests are answered 503")
         } else {
             None
         }
@@ -168,13 +168,13 @@ impl Access {
 
     /// The message for a 401: the missing or wrong credential, given those that the request shows.
     fn missing(&self, endpoint: Endpoint, shown: Shown) -> &'static str {
-        let takes_signature = endpoint == Endpoint::Webhook && self.signature.is_some();
-        match (self.write_keys.is_some(), takes_signature) {
+        let accepts_signature = endpoint == Endpoint::Webhook && self.signature.is_some();
+        match (self.write_keys.is_some(), accepts_signature) {
             (true, true) if shown.signature => {
                 "the X-Signature is not that of the body with the function's signing secret, and none of the \
                  function's write keys is in the request"
             }
-            (true, _) if shown.write_key => "the write key in the request is none of the function's",
+            (true, _) if shown.write_key => "the write key in the request is not one of the function's",
             (true, true) => "there is neither an X-Signature nor a write key in the request",
             (true, false) => {
                 "there is no write key in the request; send it as Basic or Bearer authorization, or as writeKey in \
@@ -185,7 +185,7 @@ impl Access {
             }
             (false, true) => "the request has no X-Signature; sign its body with the function's signing secret",
             (false, false) => {
-                "the function takes signed webhooks on / only; name write keys in spec.ingest.writeKeySecretRef for /v1"
+                "the function accepts only signed webhooks, on the path /; for /v1, set spec.ingest.writeKeySecretRef"
             }
         }
     }
@@ -221,8 +221,8 @@ fn parse_secret<T>(
     };
     let message = match value.as_ref().map(|value| parse(value)) {
         Ok(Ok(parsed)) => return Ok(parsed),
-        Ok(Err(why)) => format!("the value of {key} in the Secret {name} is no {what}: {why}"),
-        Err(missing) => missing.says(name, key, what, &format!("ingest.{field}")),
+        Ok(Err(why)) => format!("the value of {key} in the Secret {name} holds no valid {what}: {why}"),
+        Err(missing) => missing.message(name, key, what, &format!("ingest.{field}")),
     };
     Err(Blocker { reason, message })
 }

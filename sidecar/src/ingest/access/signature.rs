@@ -11,7 +11,7 @@ use sha1::Sha1;
 use super::lines;
 use crate::event;
 
-const HEADER: &str = "x-signature";
+const SIGNATURE_HEADER: &str = "x-signature";
 
 /// The accepted signing secrets: more than one while they are rotated.
 pub(super) struct SigningSecrets(Vec<Hmac<Sha1>>);
@@ -26,7 +26,8 @@ impl std::fmt::Debug for SigningSecrets {
 impl SigningSecrets {
     /// Whether the request has a valid signature. Compares in constant time.
     pub(super) fn signed(&self, headers: &HeaderMap, body: &[u8]) -> bool {
-        let Some(signature) = headers.get(HEADER).and_then(|value| hex::decode(value.as_bytes().trim_ascii()).ok())
+        let Some(signature) =
+            headers.get(SIGNATURE_HEADER).and_then(|value| hex::decode(value.as_bytes().trim_ascii()).ok())
         else {
             return false;
         };
@@ -37,7 +38,7 @@ impl SigningSecrets {
 
 /// Whether the request has a signature, valid or not.
 pub(super) fn is_shown(headers: &HeaderMap) -> bool {
-    headers.contains_key(HEADER)
+    headers.contains_key(SIGNATURE_HEADER)
 }
 
 /// The part of the body that the signature covers; `None` for an array without a readable first event.
@@ -63,7 +64,7 @@ pub(super) mod tests {
     pub(in super::super) fn signed(secret: &[u8], covered: &[u8]) -> HeaderMap {
         let mac = Hmac::<Sha1>::new_from_slice(secret).unwrap().chain_update(covered).finalize();
         let mut headers = HeaderMap::new();
-        headers.insert(HEADER, hex::encode(mac.into_bytes()).parse().unwrap());
+        headers.insert(SIGNATURE_HEADER, hex::encode(mac.into_bytes()).parse().unwrap());
         headers
     }
 
@@ -72,7 +73,7 @@ pub(super) mod tests {
         // RFC 2202, section 3, case 2.
         let secrets = parse(b"Jefe").unwrap();
         let mut headers = HeaderMap::new();
-        headers.insert(HEADER, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79".parse().unwrap());
+        headers.insert(SIGNATURE_HEADER, "effcdf6ae5eb2fa2d27416d5f184df9c259a7c79".parse().unwrap());
         assert!(secrets.signed(&headers, b"what do ya want for nothing?"));
         assert!(!secrets.signed(&headers, b"what do ya want for nothing?\n"));
     }
@@ -100,7 +101,7 @@ pub(super) mod tests {
         assert!(!secrets.signed(&HeaderMap::new(), b"{}"));
         for wrong in ["", "zz", "effc", &"0".repeat(40), &"0".repeat(4000)] {
             let mut headers = HeaderMap::new();
-            headers.insert(HEADER, wrong.parse().unwrap());
+            headers.insert(SIGNATURE_HEADER, wrong.parse().unwrap());
             assert!(!secrets.signed(&headers, b"{}"), "{wrong}");
         }
     }

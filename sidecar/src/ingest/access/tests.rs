@@ -101,8 +101,10 @@ fn a_signature_opens_the_webhooks_path_only() {
     let headers = signature::tests::signed(b"secret", BARE);
     assert_eq!(access.admit(Endpoint::Webhook, &headers, BARE), Ok(()));
     assert!(matches!(access.admit(Endpoint::Webhook, &headers, TRACK), Err(Denied::Unauthorized(_))));
-    let Err(Denied::Unauthorized(says)) = access.admit(Endpoint::Api, &headers, BARE) else { panic!("it is let in") };
-    assert!(says.contains("writeKeySecretRef"));
+    let Err(Denied::Unauthorized(message)) = access.admit(Endpoint::Api, &headers, BARE) else {
+        panic!("it is accepted")
+    };
+    assert!(message.contains("writeKeySecretRef"));
 }
 
 #[test]
@@ -127,42 +129,42 @@ fn missing_and_wrong_credentials_have_different_messages() {
     let signing = || Access { write_keys: None, signature: secrets() };
     let both = || Access { write_keys: keys(), signature: secrets() };
     let wrong_key: &[u8] = br#"{"userId":"u","writeKey":"bad"}"#;
-    for (access, endpoint, headers, body, says) in [
+    for (access, endpoint, headers, body, part) in [
         (keyed(), Endpoint::Api, &none, BARE, "there is no write key"),
         (keyed(), Endpoint::Api, &bearer(""), BARE, "there is no write key"),
         (keyed(), Endpoint::Api, &none, br#"{"userId":"u","writeKey":""}"#, "there is no write key"),
-        (keyed(), Endpoint::Api, &bearer("bad"), BARE, "the write key in the request is none"),
-        (keyed(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is none"),
+        (keyed(), Endpoint::Api, &bearer("bad"), BARE, "the write key in the request is not one"),
+        (keyed(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is not one"),
         (signing(), Endpoint::Webhook, &none, BARE, "has no X-Signature"),
         (signing(), Endpoint::Webhook, &signed, BARE, "the X-Signature is not that of the body"),
-        (signing(), Endpoint::Api, &signed, BARE, "webhooks on / only"),
+        (signing(), Endpoint::Api, &signed, BARE, "only signed webhooks"),
         (both(), Endpoint::Webhook, &none, BARE, "neither an X-Signature nor a write key"),
         (both(), Endpoint::Webhook, &signed, BARE, "the X-Signature is not that of the body"),
-        (both(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is none"),
+        (both(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is not one"),
         (both(), Endpoint::Api, &signed, BARE, "there is no write key"),
     ] {
-        let Err(Denied::Unauthorized(said)) = access.admit(endpoint, headers, body) else { panic!("{says}") };
-        assert!(said.contains(says), "{endpoint:?} {headers:?}: {said}");
+        let Err(Denied::Unauthorized(message)) = access.admit(endpoint, headers, body) else { panic!("{part}") };
+        assert!(message.contains(part), "{endpoint:?} {headers:?}: {message}");
     }
-    let Err(Denied::Unauthorized(said)) = signing().check_head(Endpoint::Webhook, &none) else { panic!("let in") };
-    assert!(said.contains("has no X-Signature"), "{said}");
+    let Err(Denied::Unauthorized(message)) = signing().check_head(Endpoint::Webhook, &none) else { panic!("accepted") };
+    assert!(message.contains("has no X-Signature"), "{message}");
 }
 
 #[test]
 fn while_one_of_two_secrets_can_be_read_some_requests_are_accepted() {
     let (no_keys, no_secrets) = (known(Err(gone())), known(Err(gone())));
     for (write_keys, signature, still_admitted) in [
-        (keys(), no_secrets.clone(), "with a write key are taken"),
-        (no_keys.clone(), secrets(), "signed webhooks are taken"),
+        (keys(), no_secrets.clone(), "with a write key are accepted"),
+        (no_keys.clone(), secrets(), "signed webhooks are accepted"),
         (no_keys.clone(), None, ""),
         (None, no_secrets.clone(), ""),
         (no_keys, no_secrets, ""),
     ] {
         let access = Access { write_keys, signature };
         assert!(access.blocker().is_some());
-        let said = access.still_admitted();
+        let message = access.still_admitted();
         assert!(
-            said.is_some() != still_admitted.is_empty() && said.unwrap_or_default().contains(still_admitted),
+            message.is_some() != still_admitted.is_empty() && message.unwrap_or_default().contains(still_admitted),
             "{access:?}"
         );
     }
@@ -171,7 +173,7 @@ fn while_one_of_two_secrets_can_be_read_some_requests_are_accepted() {
 #[test]
 fn messages_about_secrets_name_the_fix_and_omit_the_value() {
     let parse_secret = |value: Value| parse_secret(&value, SecretUse::WriteKey, "keys", "writeKey", write_keys::parse);
-    for (value, says) in [
+    for (value, part) in [
         (Err(Missing::Secret), "create it"),
         (Err(Missing::Key), "spec.ingest.writeKeySecretRef.key"),
         (Ok(b"\n\n".to_vec().into()), "it is empty"),
@@ -179,7 +181,7 @@ fn messages_about_secrets_name_the_fix_and_omit_the_value() {
     ] {
         let blocker = parse_secret(value).unwrap_err();
         assert_eq!(blocker.reason, Reason::WriteKeyNotFound);
-        assert!(blocker.message.contains(says), "{}", blocker.message);
+        assert!(blocker.message.contains(part), "{}", blocker.message);
         assert!(!blocker.message.contains("hunter"));
     }
 }

@@ -22,7 +22,7 @@ pub(super) fn parse(value: &[u8]) -> Result<WriteKeys, String> {
     for (number, line) in lines(value) {
         // In Basic authorization the key is the user name, which a colon ends.
         if let Some(at) = line.iter().position(|byte| !byte.is_ascii_graphic() || *byte == b':') {
-            return Err(format!("character {} of line {number} is not one that a write key may have", at + 1));
+            return Err(format!("character {} of line {number} is not allowed in a write key", at + 1));
         }
         keys.push(Sha256::digest(line).into());
     }

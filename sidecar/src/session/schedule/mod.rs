@@ -130,7 +130,7 @@ impl CallTimes {
         self.demand_from = now + pause.demanded;
     }
 
-    fn at_once(&mut self) {
+    fn make_due(&mut self) {
         self.due = Duration::ZERO;
         self.demand_from = Duration::ZERO;
     }
@@ -186,8 +186,8 @@ impl Schedule {
 
     /// Makes both calls due immediately, despite earlier failures and throttling: the role or the external ID has changed.
     pub(crate) fn role_or_external_id_changed(&mut self) {
-        self.refresh.at_once();
-        self.probe.at_once();
+        self.refresh.make_due();
+        self.probe.make_due();
         self.quiet_until = Duration::ZERO;
     }
 

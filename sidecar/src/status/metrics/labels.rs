@@ -77,7 +77,7 @@ pub(crate) struct TypeCounts([u64; TYPES.len()]);
 
 impl TypeCounts {
     pub(crate) fn add(&mut self, event_type: &EventType) {
-        self.0[place(event_type)] += 1;
+        self.0[type_index(event_type)] += 1;
     }
 
     /// Each type with at least one event, and its count.
@@ -88,11 +88,11 @@ impl TypeCounts {
 
 /// The label of a type.
 pub(super) fn label(event_type: &EventType) -> &'static str {
-    TYPES[place(event_type)]
+    TYPES[type_index(event_type)]
 }
 
-/// The index of a type in [`TYPES`]; a type outside Segment's six is `other`, the last.
-pub(crate) fn place(event_type: &EventType) -> usize {
+/// The index of a type in [`TYPES`]; types other than Segment's six are `other`, the last.
+pub(crate) fn type_index(event_type: &EventType) -> usize {
     match event_type {
         EventType::Segment(segment) => *segment as usize,
         EventType::Other(_) => TYPES.len() - 1,

@@ -26,14 +26,14 @@ use tributary_runtime::server::ConnectionCounts;
 use crate::event::{Code, EventType};
 use crate::memory::Budget;
 use labels::{CodeLabel, OutcomeLabel, RequestLabels, ScopeLabel, TypeLabel, code_label, label};
-use register::{MemoryCollector, SECONDS, counter, histogram, seconds};
+use register::{DURATION_BUCKETS, MemoryCollector, counter, histogram, seconds};
 use upload_attempt::upload_error_codes;
 
-pub(crate) use labels::{StsOutcome, TYPES, TypeCounts, place};
+pub(crate) use labels::{StsOutcome, TYPES, TypeCounts, type_index};
 pub(crate) use upload_attempt::{Attempt, PRECONDITION_FAILED, TIMEOUT};
 
 /// Histogram buckets in bytes: from a single event to the 64 MiB that a batch may have.
-const BYTES: [f64; 9] = [1e3, 1e4, 1e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 6.4e7];
+const BATCH_BYTES_BUCKETS: [f64; 9] = [1e3, 1e4, 1e5, 5e5, 1e6, 2.5e6, 5e6, 1e7, 6.4e7];
 
 /// Label values that other modules define.
 #[derive(Debug, Default)]
@@ -106,23 +106,27 @@ impl Metrics {
         registry.register("build", "What runs", build);
         let (session_expiry, in_flight) = (Gauge::default(), Gauge::default());
         let session_renewal_failing = Gauge::default();
-        registry.register("session_expiry_timestamp_seconds", "When the session ends", Gauge::clone(&session_expiry));
+        registry.register(
+            "session_expiry_timestamp_seconds",
+            "When the session expires",
+            Gauge::clone(&session_expiry),
+        );
         let certificate_expiry = Gauge::default();
         registry.register(
             "certificate_expiry_timestamp_seconds",
-            "When the certificate that clients are shown ends; 0 without TLS",
+            "When the server certificate expires; 0 without TLS",
             Gauge::clone(&certificate_expiry),
         );
-        let help = "Whether renewing the session fails, since a renewal failed and until one succeeds";
+        let help = "Whether the last attempt to renew the session failed";
         registry.register("session_renewal_failing", help, Gauge::clone(&session_renewal_failing));
-        registry.register("in_flight_events", "Events taken and not answered yet", Gauge::clone(&in_flight));
+        registry.register("in_flight_events", "Events accepted and not answered yet", Gauge::clone(&in_flight));
         let requests_in_flight = Gauge::default();
         let help = "Requests whose head was read and that are not answered yet";
         registry.register("in_flight_requests", help, Gauge::clone(&requests_in_flight));
         let circuit_breaker_open = Family::<ScopeLabel, Gauge>::default();
         registry.register(
             "circuit_breaker_open",
-            "1 while uploads of an event type, or of the whole bucket, are refused without trying S3",
+            "1 while uploads of an event type, or of the whole bucket, are refused without a request to S3",
             circuit_breaker_open.clone(),
         );
         let connections = ConnectionCounts::default();
@@ -130,31 +134,39 @@ impl Metrics {
         let shed = "Idle connections closed at the limit, to accept others";
         registry.register("connections_shed", shed, Counter::clone(&connections.shed));
         let metrics = Self {
-            events_received: counter(&mut registry, "events_received", "Events in requests, good or not"),
-            events_stored: counter(&mut registry, "events_stored", "Events that S3 has, now or already"),
-            events_deduplicated: counter(&mut registry, "events_deduplicated", "Events that S3 had already"),
+            events_received: counter(&mut registry, "events_received", "Events in requests, valid or not"),
+            events_stored: counter(
+                &mut registry,
+                "events_stored",
+                "Events that are stored, by this or an earlier request",
+            ),
+            events_deduplicated: counter(
+                &mut registry,
+                "events_deduplicated",
+                "Events that an earlier request had stored",
+            ),
             events_filtered: counter(&mut registry, "events_filtered", "Events that the function does not store"),
-            events_rejected: counter(&mut registry, "events_rejected", "Events refused for what they are"),
+            events_rejected: counter(&mut registry, "events_rejected", "Events rejected as invalid"),
             events_rejected_all: Counter::default(),
             auth_failures: counter(&mut registry, "auth_failures", "Requests answered 401"),
             requests: counter(&mut registry, "requests", "Requests answered"),
             refused_requests: Counter::default(),
-            request_duration: seconds(&mut registry, "request_duration", "From a request's head to its answer"),
+            request_duration: seconds(&mut registry, "request_duration", "Time from a request's head to its answer"),
             objects_stored: counter(&mut registry, "objects_stored", "Objects written"),
             stored_bytes: counter(&mut registry, "stored_bytes", "Bytes of the objects written"),
-            upload_duration: seconds(&mut registry, "upload_duration", "A single PUT, whatever came of it"),
+            upload_duration: seconds(&mut registry, "upload_duration", "Duration of a single PUT, successful or not"),
             batch_bytes: histogram(
                 &mut registry,
                 "batch",
                 "Sealed batches by size, before compression",
                 Unit::Bytes,
-                BYTES,
+                BATCH_BYTES_BUCKETS,
             ),
-            batch_age: histogram(&mut registry, "batch_age", "Sealed batches by age", Unit::Seconds, SECONDS),
+            batch_age: histogram(&mut registry, "batch_age", "Sealed batches by age", Unit::Seconds, DURATION_BUCKETS),
             upload_errors: counter(
                 &mut registry,
                 "upload_errors",
-                "PUTs that failed, by reason; in lower case those that S3 did not end",
+                "Failed PUTs, by reason; those without an answer of S3 are in lower case",
             ),
             circuit_breaker_open,
             sts_requests: counter(&mut registry, "sts_requests", "Calls to STS"),
@@ -163,7 +175,7 @@ impl Metrics {
             session_renewal_failures: counter(
                 &mut registry,
                 "session_renewal_failures",
-                "Failed attempts to renew a session that still lived",
+                "Failed attempts to renew a session that had not expired",
             ),
             session_renewal_failing,
             in_flight,

@@ -10,7 +10,7 @@ use crate::memory::Budget;
 
 /// Histogram buckets in seconds: from a fast PUT to the 9 s within which a request is answered once its body has been
 /// read.
-pub(super) const SECONDS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 9.0];
+pub(super) const DURATION_BUCKETS: [f64; 12] = [0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 9.0];
 
 pub(super) fn counter<M: prometheus_client::registry::Metric + Clone + Default>(
     registry: &mut Registry,
@@ -23,7 +23,7 @@ pub(super) fn counter<M: prometheus_client::registry::Metric + Clone + Default>(
 }
 
 pub(super) fn seconds(registry: &mut Registry, name: &str, help: &str) -> Histogram {
-    histogram(registry, name, help, Unit::Seconds, SECONDS)
+    histogram(registry, name, help, Unit::Seconds, DURATION_BUCKETS)
 }
 
 pub(super) fn histogram<const N: usize>(
@@ -45,8 +45,8 @@ pub(super) struct MemoryCollector(pub(super) Budget);
 impl Collector for MemoryCollector {
     fn encode(&self, mut encoder: DescriptorEncoder<'_>) -> std::fmt::Result {
         let gauges = [
-            ("memory_budget", "Memory that requests and batches may take together", self.0.bytes()),
-            ("memory_reserved", "Memory that requests and batches take", self.0.reserved()),
+            ("memory_budget", "Maximum memory of requests and batches together", self.0.bytes()),
+            ("memory_reserved", "Memory of requests and batches", self.0.reserved()),
         ];
         for (name, help, bytes) in gauges {
             let gauge = ConstGauge::new(i64::try_from(bytes).unwrap_or(i64::MAX));

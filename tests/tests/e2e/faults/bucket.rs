@@ -129,7 +129,7 @@ async fn an_unreachable_s3_is_reported() {
     tenant.prepare("far").await;
     let s3 = json!({"bucket": "bucket-far", "region": REGION, "endpoint": ENDPOINTS[1], "forcePathStyle": true});
     tenant.apply("far", &json!({"s3": s3})).await;
-    assert_reported(&tenant, "far", "BucketWritable", "S3Unreachable", &["can't be reached", "tried again"]).await;
+    assert_reported(&tenant, "far", "BucketWritable", "S3Unreachable", &["can't be reached", "retried"]).await;
     tenant.cloud.point_service("s3", "aws").await;
     wait_recovered_without_restart(&tenant, "far", RECOVERY_TIMEOUT).await;
 }

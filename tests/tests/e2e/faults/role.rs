@@ -84,7 +84,7 @@ async fn a_role_that_requires_no_external_id_is_reported() {
         "open",
         "ExternalIdEnforced",
         "NotEnforced",
-        &["no event is sent through it", "sts:ExternalId"],
+        &["no event is stored until STS refuses", "sts:ExternalId"],
     )
     .await;
     assert!(tenant.cloud.keys(&tenant.aws_name("open")).await.is_empty());

@@ -93,7 +93,7 @@ async fn an_s3_that_refuses_connections_is_reported() {
     let closed_port = ClosedPort::bind();
     let mut setup = Setup::new(&aws);
     setup.s3 = closed_port.endpoint();
-    fault(BucketWritable, Reason::S3Unreachable, &["S3 in us-west-2 can't be reached", "tried again"])
+    fault(BucketWritable, Reason::S3Unreachable, &["S3 in us-west-2 can't be reached", "retried"])
         .assert_reported_until(&aws, setup.start().await, async |_| closed_port.open(&aws))
         .await;
 }
@@ -131,7 +131,7 @@ async fn uploads_that_s3_asks_to_repeat_are_retried_and_no_event_is_refused() {
 async fn a_lasting_temporary_redirect_is_not_reported_as_a_wrong_region() {
     let aws = Aws::start(&World::new()).await;
     aws.faults([puts(error("TemporaryRedirect"))]);
-    fault(BucketWritable, Reason::S3Error, &["S3 redirects requests to orders-lake for now", "tried again"])
+    fault(BucketWritable, Reason::S3Error, &["S3 redirects requests to orders-lake for now", "retried"])
         .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
         .await;
 }

@@ -74,7 +74,7 @@ async fn a_role_that_trusts_another_principal_is_reported_with_the_sidecars_own(
 async fn a_role_that_requires_no_external_id_gets_no_event() {
     let aws = Aws::start(&World::new().role("externalId", json!(null))).await;
     let sidecar = Setup::new(&aws).start().await;
-    fault(ExternalIdEnforced, Reason::NotEnforced, &[ROLE, "no event is sent through it", "sts:ExternalId"])
+    fault(ExternalIdEnforced, Reason::NotEnforced, &[ROLE, "no event is stored until STS refuses", "sts:ExternalId"])
         .assert_reported_until(&aws, sidecar, async |sidecar| {
             assert_eq!(aws.objects(), [], "an event was stored through a role that does not require the external ID");
             assert_eq!(sidecar.get_admin("/readyz").await.status, 503);

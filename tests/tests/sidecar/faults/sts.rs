@@ -56,7 +56,7 @@ async fn an_sts_that_refuses_connections_is_reported_by_its_address() {
     let closed_port = ClosedPort::bind();
     let mut setup = Setup::new(&aws);
     setup.sts = closed_port.endpoint();
-    fault(RoleAssumed, Reason::StsUnreachable, &["STS at http://127.0.0.1:", "can't be reached", "tried again"])
+    fault(RoleAssumed, Reason::StsUnreachable, &["STS at http://127.0.0.1:", "can't be reached", "retried"])
         .assert_reported_until(&aws, setup.start().await, async |_| closed_port.open(&aws))
         .await;
 }
@@ -65,7 +65,7 @@ async fn an_sts_that_refuses_connections_is_reported_by_its_address() {
 async fn an_sts_that_throttles_is_reported() {
     let aws = Aws::start(&World::new()).await;
     aws.faults([sts(error("Throttling"))]);
-    fault(RoleAssumed, Reason::Throttled, &["STS asks for fewer requests", "tried again"])
+    fault(RoleAssumed, Reason::Throttled, &["STS asks for fewer requests", "retried"])
         .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
         .await;
 }

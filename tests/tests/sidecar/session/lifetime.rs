@@ -71,7 +71,7 @@ async fn while_sts_is_unreachable_a_session_is_used_until_it_expires() {
     upload_for(&aws, &sidecar, left - 3 * MINUTE, MINUTE, &mut sent).await;
     let lives = sidecar.condition(RoleAssumed).await;
     assert_eq!(lives.status, ConditionStatus::True);
-    assert!(lives.message.contains("renewing it has failed since"), "{}", lives.message);
+    assert!(lives.message.contains("its renewal has failed since"), "{}", lives.message);
     assert!(lives.message.contains("can't be reached"), "{}", lives.message);
 
     sleep_scaled(&aws, 4 * MINUTE).await;
@@ -139,7 +139,7 @@ async fn a_broken_sts_answer_leaves_the_current_session_in_use() {
     aws.faults([sts(Action::TruncateBody)]);
     sidecar.write_external_id("rotated");
     until("the renewal has failed", DEFAULT_TIMEOUT, async || {
-        sidecar.condition(RoleAssumed).await.message.contains("renewing it has failed").then_some(())
+        sidecar.condition(RoleAssumed).await.message.contains("its renewal has failed").then_some(())
     })
     .await;
     assert_eq!(sidecar.status().await.session.map(|session| session.expiry), before.map(|session| session.expiry));
@@ -162,7 +162,7 @@ async fn a_rotated_external_id_is_applied_without_a_failed_upload() {
     // In the other order: STS refuses the new external ID until the role requires it.
     sidecar.write_external_id("rotated-twice");
     until("the new ID is refused", DEFAULT_TIMEOUT, async || {
-        sidecar.condition(RoleAssumed).await.message.contains("renewing it has failed").then_some(())
+        sidecar.condition(RoleAssumed).await.message.contains("its renewal has failed").then_some(())
     })
     .await;
     upload_for(&aws, &sidecar, 5 * MINUTE, MINUTE, &mut sent).await;

@@ -10,7 +10,7 @@ async fn a_broken_sts_answer_yields_no_session() {
         let sidecar = Setup::new(&aws).start().await;
         let reported =
             sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
-        assert!(reported.message.contains("tried again"), "{broken:?}: {}", reported.message);
+        assert!(reported.message.contains("retried"), "{broken:?}: {}", reported.message);
         let ready = sidecar.get_admin("/readyz").await;
         assert_eq!(ready.status, 503, "{broken:?}");
         assert!(ready.text().starts_with("RoleAssumed StsUnreachable: "), "{broken:?}: {}", ready.text());
@@ -163,12 +163,12 @@ async fn a_failing_renewal_is_reported_at_once_while_the_old_session_stays_in_us
     sidecar.write_external_id("another-one");
     let reported =
         sidecar.wait_condition(RoleAssumed, ConditionStatus::True, Reason::RenewalFailing, DEFAULT_TIMEOUT).await;
-    for part in ["renewing it has failed since", "sts:ExternalId", "traffic stops at", &before.expiry] {
+    for part in ["its renewal has failed since", "sts:ExternalId", "traffic stops at", &before.expiry] {
         assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
     }
     assert!(!reported.message.contains("another-one"));
     // After several retries.
-    until("it was tried again", DEFAULT_TIMEOUT, async || {
+    until("the renewal was retried", DEFAULT_TIMEOUT, async || {
         (sidecar.metric("session_renewal_failures_total").await >= 3.0).then_some(())
     })
     .await;
@@ -197,7 +197,10 @@ async fn a_changed_external_id_is_tried_at_once_even_while_sts_throttles() {
         .await;
     let calls = aws.assume_role_calls().len();
     sidecar.write_external_id("another-one");
-    until("it is tried", Duration::from_secs(3), async || (aws.assume_role_calls().len() > calls).then_some(())).await;
+    until("a session is requested", Duration::from_secs(3), async || {
+        (aws.assume_role_calls().len() > calls).then_some(())
+    })
+    .await;
     tokio::time::sleep(Duration::from_secs(3)).await;
     assert_eq!(aws.assume_role_calls().len(), calls + 1);
 }
@@ -209,7 +212,7 @@ async fn an_endless_sts_answer_is_read_only_up_to_a_limit() {
     setup.sts = tributary_tests::endless::server().await;
     let sidecar = setup.start().await;
     let before = sidecar.peak_memory();
-    until("it is not taken for a session", DEFAULT_TIMEOUT, async || {
+    until("the answer does not count as a session", DEFAULT_TIMEOUT, async || {
         let reported = sidecar.condition(RoleAssumed).await;
         (reported.status == ConditionStatus::False).then_some(())
     })
