@@ -66,14 +66,14 @@ pub enum ConditionType {
     BucketWritable,
     /// A sidecar is ready, and answers the operator's polls.
     SidecarAvailable,
-    /// All sidecars run what the function and the platform ask for now. If not, previous sidecars may still store
-    /// events.
+    /// All sidecars run with the current spec of the function and the current settings of the platform. If not,
+    /// previous sidecars may still store events.
     UpToDate,
-    /// The sidecars are being brought to what is asked for. For kstatus, by which Flux judges resources.
+    /// The sidecars are being changed to the desired state. For kstatus, by which Flux judges resources.
     /// <https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>
     Reconciling,
-    /// The function stores no events, or its sidecars can't become what is asked for, until a person fixes the cause.
-    /// For kstatus.
+    /// The function stores no events, or its sidecars can't reach the desired state, until a person fixes the cause. For
+    /// kstatus.
     Stalled,
 }
 
@@ -93,7 +93,7 @@ pub enum ConditionStatus {
 pub enum Reason {
     /// Nothing is wrong.
     Ok,
-    /// Not checked or not done yet: the sidecar is starting, or waits for what another condition reports.
+    /// Not checked or not done yet: the sidecar is starting, or another condition reports what it waits for.
     Pending,
     /// The platform does not grant the role to the namespace.
     RoleNotAllowed,
@@ -155,7 +155,7 @@ pub enum Reason {
     KmsDenied,
     /// S3 can't be reached, or did not answer in time.
     S3Unreachable,
-    /// S3, or what is in its place, answered with another error, which the message quotes.
+    /// S3, or a server in its place, answered with another error, which the message quotes.
     S3Error,
     /// The store answers 412 to every If-None-Match: events are stored, but with two PUTs per object.
     ConditionalWritesUnsupported,
@@ -194,8 +194,8 @@ pub enum Reason {
 }
 
 impl Reason {
-    /// Whether a condition with this status is True but needs a person: the function will stop working, or costs more than
-    /// it must.
+    /// Whether a condition with this status is True but needs a person: the function will stop working, or costs more
+    /// than it must.
     pub fn warns(self, status: ConditionStatus) -> bool {
         status == ConditionStatus::True && !matches!(self, Self::Ok | Self::Paused)
     }

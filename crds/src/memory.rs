@@ -25,10 +25,11 @@ pub const REQUEST_BYTES: u64 = 32 * MIB;
 /// body. Room for four bodies of `/v1` of the largest size.
 pub const UNPROVEN_API_BYTES: u64 = 4 * MIB;
 
-/// Bytes for bodies without a proven credential if webhooks are signed: room for one body of 8 MiB, as sent and while it is decompressed.
+/// Bytes for bodies without a proven credential if webhooks are signed: room for one body of 8 MiB, as sent and while it
+/// is decompressed.
 pub const UNPROVEN_WEBHOOK_BYTES: u64 = 24 * MIB;
 
-/// Uploads in progress at once. S3 needs about 76 ms for a small object, so by Little's law this allows about 3,300
+/// Uploads in progress concurrently. S3 needs about 76 ms for a small object, so by Little's law this allows about 3,300
 /// uploads per second, about what a partition of a bucket accepts.
 pub const MAX_UPLOADS: u64 = 256;
 

@@ -2,7 +2,7 @@
 //!
 //! The steps of a reconcile, and the module of each:
 //!
-//! 1. [`watch`] caches what is in the cluster and maps each change to the function it concerns;
+//! 1. [`watch`] caches the cluster's objects and maps each change to the function it concerns;
 //! 2. [`validate`] decides whether the platform allows the function: pure;
 //! 3. [`build`] computes the function's children: pure;
 //! 4. [`apply`] writes the children that differ;

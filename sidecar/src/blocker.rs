@@ -7,6 +7,6 @@ use tributary_crds::conditions::Reason;
 pub struct Blocker {
     /// The machine-readable reason, from a closed set.
     pub reason: Reason,
-    /// What is wrong and what to do, for people. May name roles, buckets and Secrets.
+    /// The cause and the fix, for people. May name roles, buckets and Secrets.
     pub message: String,
 }

@@ -62,7 +62,7 @@ pub fn judge(document: &Value) -> Result<DestinationFunction, Vec<Problem>> {
     if !problems.is_empty() {
         return Err(problems);
     }
-    // Schema and types have the same source. Should they ever differ, the operator could not parse a document that the API
-    // server has accepted, which is a problem too.
+    // Schema and types have the same source. Should they ever differ, the operator could not parse a document that the
+    // API server has accepted, which is a problem too.
     serde_json::from_value(object).map_err(|error| vec![Problem { path: String::new(), message: error.to_string() }])
 }

@@ -61,7 +61,7 @@ pub struct Batch {
     #[schemars(with = "Option<i32>", range(min = 1, max = 100_000))]
     pub max_events: Option<u32>,
     /// Longest time that a batch waits for more events before it is sealed, from 100ms to 5s; by default 1s. After a
-    /// pause of that length a batch is sealed almost at once.
+    /// pause of that length a batch is sealed almost immediately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<BatchAge>,
     /// Compression of the object: gzip, zstd or none.

@@ -14,7 +14,7 @@ const PROGRESS_DEADLINE_SECONDS: i32 = 120;
 
 /// Values of annotations that tell the owner's changes of the template from the platform's.
 pub struct Origins<'a> {
-    /// The hash of what the function's owner controls ([`annotation::FUNCTION`]).
+    /// The hash of the settings that the function's owner controls ([`annotation::FUNCTION`]).
     pub function: &'a str,
     /// The hash of the external ID prefix that the platform enforces ([`annotation::DEMANDS`]).
     pub demands: Option<&'a str>,

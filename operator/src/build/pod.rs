@@ -34,8 +34,8 @@ const CONFIG_DIGEST_VARIABLE: &str = "TRIBUTARY_CONFIG_SHA256";
 /// The ID of the image's user, which owns no files, and of the group that can read the Secrets.
 const SIDECAR_USER_ID: i64 = 65_532;
 
-/// The pod's grace period in seconds: the sidecar accepts requests for 5 more seconds, then takes at most
-/// 20 to answer those in progress.
+/// The pod's grace period in seconds: the sidecar accepts requests for 5 more seconds, then answers those in progress
+/// within at most 20.
 const GRACE_PERIOD_SECONDS: i64 = 30;
 
 /// The pod template of a function's sidecars. Any change to it rolls them.

@@ -50,7 +50,7 @@ impl Rivals {
         Self { own: own.to_owned(), seen: Mutex::default() }
     }
 
-    /// The rival because of which the function is to be left alone now, if any. `changed_since_write` says whether the
+    /// The rival because of which the function must be left alone now, if any. `changed_since_write`: whether the
     /// Deployment is newer than this operator's last write.
     pub fn detect(
         &self,
@@ -137,7 +137,7 @@ mod tests {
         // The pause lasts regardless of the Deployment's current mark.
         let again = detect("a/tributary", 3).unwrap();
         assert_eq!((again.is_first_report, again.message), (false, first.message));
-        // The pause is over and the rival gone: this operator takes the Deployment over, and keeps it.
+        // The pause is over and the rival gone: this operator takes over the Deployment, and keeps it.
         assert_eq!(detect("b/tributary", 700), None);
         assert_eq!(detect("a/tributary", 701), None);
     }

@@ -10,10 +10,10 @@ use super::LEASE_DURATION;
 #[derive(Clone, Debug, Default)]
 pub struct ObservedLease(Option<(Lease, Duration)>);
 
-/// What a candidate does next about the Lease.
+/// A candidate's next step to acquire the Lease.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Step {
-    /// There is none: create it.
+    /// It does not exist: create it.
     Create,
     /// It is free, expired, or left from an earlier run of this process: overwrite it, if it is still this version.
     Take(Box<Lease>),
@@ -34,7 +34,7 @@ impl ObservedLease {
         }
     }
 
-    /// What the candidate `identity` does at `now`.
+    /// The next step of the candidate `identity` at `now`.
     pub fn step(&self, identity: &str, now: Duration) -> Step {
         let Some((lease, since)) = &self.0 else { return Step::Create };
         let spec = lease.spec.as_ref();

@@ -67,7 +67,7 @@ impl Elector {
                 Err(error) if error.is_conflict() => debug!(%error, "another replica was faster"),
                 Err(error) => warn!(%error, lease = self.name, "the Lease can't be acquired"),
             }
-            // Jitter: candidates that see the same expiry must not all write at once.
+            // Jitter: candidates that see the same expiry must not all write at the same time.
             sleep(RETRY_PERIOD.mul_f64(1.0 + 0.2 * fastrand::f64())).await;
         }
     }
@@ -98,7 +98,7 @@ impl Elector {
     pub async fn renew_while_holding(&mut self) {
         loop {
             sleep(RETRY_PERIOD.min(self.leadership.left())).await;
-            // The process may have been frozen, so that the sleep took too long.
+            // If the process was frozen, the sleep took too long.
             if !self.leadership.holds() {
                 return self.lose("the Lease could not be renewed in time");
             }

@@ -138,7 +138,7 @@ fn log_level(caches: &Caches, function: &FunctionRef) -> LogLevel {
     function.and_then(|function| Some(function.0.as_ref().ok()?.spec.log_level)).unwrap_or_default()
 }
 
-/// Polls one sidecar. The error says why it gave no status.
+/// Polls one sidecar. The error is the reason why it reported no status.
 async fn poll(http: &HttpClient, address: SocketAddr, log_level: LogLevel) -> Result<SidecarStatus, String> {
     let exchange = async {
         let request = Request::get(format!("http://{address}/status"))

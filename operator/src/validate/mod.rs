@@ -204,7 +204,7 @@ mod tests {
             json!({}),
             json!({"s3": at("https://minio.storage.svc:9000")}),
             json!({"resources": {"limits": {"cpu": "2", "memory": "1024Mi"}}}),
-            // Exactly what the sidecar needs.
+            // Exactly the memory that the sidecar needs.
             json!({"resources": {"limits": {"memory": "136Mi"}}}),
             json!({"delivery": {"mode": "Batch"}}),
             json!({"paused": true}),

@@ -1,8 +1,8 @@
 //! Enforces a minimum rate at which a body must arrive. Pure.
 //!
-//! A client that stalls holds a connection and the memory of what it has sent, so it is given up long before the time
-//! limit of the whole body. Only time in which the sidecar waits for the client counts, and the rate is never checked
-//! while data of the client is waiting to be read.
+//! A client that stalls holds a connection and the memory of the bytes it has sent, so it is given up long before the
+//! time limit of the whole body. Only time in which the sidecar waits for the client counts, and the rate is never
+//! checked while data of the client is waiting to be read.
 
 use std::time::Duration;
 
@@ -49,7 +49,7 @@ impl BodyRate {
         self.bytes += bytes;
         // A client that takes longer runs into the timeout, so the excess is the sidecar's own delay.
         self.waited += waited.min(self.time_left());
-        // Checked only after a wait beyond the window, so that pieces that have arrived already are counted first.
+        // Checked only after a wait beyond the window: pieces that have arrived already are counted first.
         self.waited < WINDOW + MIN_WAIT || self.window_ended()
     }
 

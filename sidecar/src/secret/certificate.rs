@@ -141,7 +141,7 @@ fn blocker(message: String) -> Blocker {
     Blocker { reason: Reason::TlsInvalid, message }
 }
 
-/// Builds the TLS configuration from a certificate chain and its key, both PEM; the error tells people what to fix.
+/// Builds the TLS configuration from a certificate chain and its key, both PEM; the error describes the fix.
 fn load([certificate, key]: &[Value; 2], name: &str) -> Result<ServerCertificate, Blocker> {
     let part = |value: &'_ Value, key| match value {
         Ok(value) => Ok(value.to_vec()),

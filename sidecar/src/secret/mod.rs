@@ -19,7 +19,7 @@ use zeroize::Zeroizing;
 /// Time between two reads of the files. The kubelet itself takes 60 to 90 s to publish a change.
 const READ_INTERVAL: Duration = Duration::from_secs(2);
 
-/// The kubelet's symlink to the folder with the Secret's current version. Moving it replaces all files at once.
+/// The kubelet's symlink to the folder with the Secret's current version. Moving it replaces all files atomically.
 const CURRENT_VERSION_LINK: &str = "..data";
 
 /// Why a key of a Secret has no value.

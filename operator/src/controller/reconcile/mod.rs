@@ -95,7 +95,7 @@ impl ReconcileError {
     }
 }
 
-/// Reconciles one function. One that can't be deserialized only gets a status that says so.
+/// Reconciles one function. If it can't be deserialized, only its status is written, with the error.
 ///
 /// # Errors
 /// When a child or the status could not be written, or the time limit was exceeded.
@@ -127,7 +127,7 @@ pub fn retry(function: Arc<GuardedFunction>, error: &ReconcileError, context: Ar
     // A name clash is retried too: no watch reports that someone else's object is gone.
     let pause = context.backoff.failed(&reference, function.meta_generation());
     match error {
-        // No warning: the status says so, and the function's owner must act, or the garbage collector.
+        // No warning: the status reports it, and only the function's owner or the garbage collector can resolve it.
         ReconcileError::Child(ApplyError::Clash { .. } | ApplyError::Orphaned { .. }) => {
             debug!(function = %reference, %error, ?pause, "a name is taken");
         }

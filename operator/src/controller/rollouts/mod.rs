@@ -1,8 +1,8 @@
 //! Rollout slots: how many functions may roll concurrently after the platform changes the sidecar, and when to halt.
 //!
 //! A change by a function's owner rolls immediately. A change by the platform would roll all functions together, so each
-//! takes a slot until its rollout is complete, and the others wait. A function that stores no events can't become
-//! worse, and takes no slot; nor does a change that the platform demands for security. A rollout that exceeds the
+//! occupies a slot until its rollout is complete, and the others wait. A function that stores no events can't become
+//! worse, and needs no slot; nor does a change that the platform requires for security. A rollout that exceeds the
 //! Deployment's progress deadline frees its slot and counts as failed; after too many failures no other begins until
 //! the platform's owner has fixed the cause.
 //! The Deployment of a function that waits stays as it was when the wait began.
@@ -91,7 +91,7 @@ impl Rollouts {
         }
     }
 
-    /// Restores what an earlier leader began, when this process becomes the leader: failed rollouts from the status,
+    /// Restores an earlier leader's rollouts when this process becomes the leader: failed rollouts from the status,
     /// rollouts in progress from the Deployment.
     pub fn restore(&self, function: &FunctionRef, status: Option<&FunctionStatus>, live: &Deployment) {
         let mut state = self.lock();

@@ -165,7 +165,7 @@ fn urgent_rollouts_need_no_slot() {
         for (i, roll) in urgent.into_iter().enumerate() {
             let name = function(&format!("f-{i}"));
             assert_eq!(rollouts.decide(&name, roll).0, RolloutDecision::Proceed, "{i}");
-            // It takes no slot and counts as no failure, however it ends.
+            // It needs no slot and counts as no failure, however it ends.
             assert_eq!(rollouts.decide(&name, healthy(&stuck, &new)).0, RolloutDecision::Proceed, "{i}");
         }
         assert_eq!(rollouts.counts().halted, halted);

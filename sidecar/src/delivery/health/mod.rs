@@ -173,7 +173,7 @@ impl BucketHealth {
         blocker
     }
 
-    /// Records a 412 to a conditional PUT, and returns what it proves.
+    /// Records a 412 to a conditional PUT, and returns its meaning.
     pub(in crate::delivery) fn precondition_failed(&self, may_exist: bool) -> Meaning {
         let mut state = self.lock();
         let meaning = state.preconditions.refused(may_exist);

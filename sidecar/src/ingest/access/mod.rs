@@ -207,7 +207,7 @@ fn follow_ref<T: Send + Sync + 'static>(
     follow(read, move |value| parse_secret(value, r#use, &name, &key, parse))
 }
 
-/// Parses a Secret's value; the error says what to fix, without the value.
+/// Parses a Secret's value; the error describes the fix, without the value.
 fn parse_secret<T>(
     value: &Value,
     r#use: SecretUse,

@@ -66,7 +66,7 @@ impl Scene {
         self.server.requests()
     }
 
-    /// With children, a Deployment that is rolled out, and a status that says so.
+    /// With children, a Deployment that is rolled out, and a status that reports this.
     async fn rolled_out(mut self) -> Self {
         self.reconcile().await;
         self.roll_out();

@@ -25,7 +25,7 @@ fn recorded_conditions_stay_until_each_sidecar_was_polled() {
         after_a_restart.pods.iter_mut().for_each(|pod| pod.answer = SidecarAnswer::Awaited);
         after_a_restart.recorded = recorded_of(&before);
         assert_eq!(conditions(&after_a_restart), conditions(&before));
-        // Another sidecar has answered that all is well; what was recorded may still hold for the first.
+        // Another sidecar has reported no problem; the recorded conditions may still apply to the first.
         after_a_restart.pods.push(pod("c", true));
         assert_eq!(conditions(&after_a_restart), conditions(&before));
     }
