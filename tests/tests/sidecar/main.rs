@@ -11,6 +11,7 @@ mod memory;
 mod metrics;
 mod objects;
 mod production;
+mod s3_answers;
 mod secrecy;
 mod session;
 mod tls;
