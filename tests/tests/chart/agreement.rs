@@ -28,7 +28,7 @@ fn function(namespace: &str) -> FunctionRef {
 }
 
 #[test]
-fn the_platform_file_has_what_the_values_set() {
+fn the_platform_file_has_the_settings_of_the_values() {
     let irsa = platform("irsa");
     assert!(irsa.sidecar.image.starts_with("registry.example.com/sidecar@sha256:"));
     assert!(matches!(irsa.base_identity.of(&function("any")), BaseIdentity::Irsa { mount_token: false, .. }));
@@ -68,7 +68,7 @@ fn the_platform_file_has_what_the_values_set() {
 
 /// `tributary check` assumes this limit, because it does not read the chart.
 #[test]
-fn the_default_memory_limit_is_the_one_that_the_tool_assumes() {
+fn the_tool_assumes_the_charts_default_memory_limit() {
     let limits = platform("default").sidecar.resources.limits.expect("limits");
     assert_eq!(limits.memory.expect("a memory limit").to_string(), CHART_MEMORY_LIMIT);
 }

@@ -1,4 +1,4 @@
-//! Tests what the operator's credentials do not allow, for example if they are stolen.
+//! Tests that the operator's credentials allow no more than it needs, for example if they are stolen.
 
 use serde_json::{Value, json};
 use tributary_tests::kubernetes::{RELEASE_NAMESPACE, eventually, kubectl};
@@ -112,7 +112,7 @@ async fn the_operators_account_can_write_and_delete_only_children_of_functions()
     tenant("others").await;
     let refused = |what: &str, error: Result<String, String>| {
         let error = error.expect_err(what);
-        // Deployments have another policy, which may be the one that refuses.
+        // Deployments have another policy too, which may refuse first.
         let of_deployments =
             what.ends_with("deployment") && error.contains("ValidatingAdmissionPolicy 'tributary-operator'");
         let is_refused = error.contains(REFUSED) || of_deployments;

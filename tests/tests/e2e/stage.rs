@@ -12,7 +12,7 @@ pub const GUARDED: &str = "guarded";
 /// The namespace whose sidecars get the base identity's role with their ServiceAccounts' tokens.
 pub const IDENTITY: &str = "identity";
 
-/// Held by a test that sends 200 events per second: two such tests at once would measure the machine, and not the
+/// Held by a test that sends 200 events per second: two such tests in parallel would measure the machine, and not the
 /// product.
 pub static LOAD_LOCK: Mutex<()> = Mutex::const_new(());
 

@@ -1,4 +1,4 @@
-//! Tests that each function can use what its namespace was granted, and nothing else.
+//! Tests that each function can use the roles, buckets and endpoints granted to its namespace, and no others.
 
 use std::time::Duration;
 

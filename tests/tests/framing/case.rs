@@ -36,13 +36,13 @@ pub async fn check<R: AsRef<str>>(cases: &[Case<R>]) {
     let (aws, sidecar) = start_ready(Function::new()).await;
     let (mut wrong, mut stored) = (Vec::new(), Vec::new());
     for (i, (name, request, answers, connection)) in cases.iter().enumerate() {
-        let seen = exchange(&sidecar, fill_placeholders(request.as_ref(), i).as_bytes(), *connection).await;
+        let actual = exchange(&sidecar, fill_placeholders(request.as_ref(), i).as_bytes(), *connection).await;
         let mut expected = answers.to_vec();
         if let Connection::Open = connection {
             expected.push(404);
         }
-        if seen != (expected, true) {
-            wrong.push(format!("{name}: {seen:?} instead of {answers:?} and {connection:?}"));
+        if actual != (expected, true) {
+            wrong.push(format!("{name}: {actual:?} instead of {answers:?} and {connection:?}"));
         }
         if answers.contains(&200) {
             stored.push(message_id(i));
@@ -52,8 +52,8 @@ pub async fn check<R: AsRef<str>>(cases: &[Case<R>]) {
     assert_stored_after_exit(&aws, sidecar, &stored).await;
 }
 
-/// Sends a request and what follows it on the connection. Returns the statuses of all answers, and whether the sidecar
-/// closed the connection.
+/// Sends a request and the bytes after it on the connection. Returns the statuses of all answers, and whether the
+/// sidecar closed the connection.
 pub async fn exchange(sidecar: &SidecarProcess, request: &[u8], connection: Connection) -> (Vec<u16>, bool) {
     let mut raw = RawConnection::connect(sidecar.events).await;
     let next = match connection {

@@ -121,7 +121,7 @@ const CASES: &[(&str, &str, Encode, u16)] = &[
         400,
     ),
     ("deflate with a dictionary", "Content-Encoding: deflate\r\n", |_| vec![0x78, 0xbb, 0, 0, 0, 1, 3, 0], 400),
-    // A zlib stream marks its own end; what follows it is dropped.
+    // A zlib stream marks its own end; the bytes after it are dropped.
     (
         "a second request after deflate",
         "Content-Encoding: deflate\r\n",
@@ -163,9 +163,9 @@ async fn a_body_is_decoded_by_exactly_one_content_encoding() {
     for (i, (name, headers, encode, status)) in CASES.iter().enumerate() {
         let body = encode(track(i).to_string().as_bytes());
         let head = format!("POST /v1/track HTTP/1.1\r\nHost: s\r\n{headers}Content-Length: {}\r\n\r\n", body.len());
-        let seen = exchange(&sidecar, &[head.as_bytes(), &body].concat(), Connection::Open).await;
-        if seen != (vec![*status, 404], true) {
-            wrong.push(format!("{name}: {seen:?} instead of {status}"));
+        let actual = exchange(&sidecar, &[head.as_bytes(), &body].concat(), Connection::Open).await;
+        if actual != (vec![*status, 404], true) {
+            wrong.push(format!("{name}: {actual:?} instead of {status}"));
         }
         if *status == 200 {
             stored.push(message_id(i));

@@ -29,7 +29,7 @@ const QUIET_PERIOD: Duration = Duration::from_millis(500);
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Inserted into requests: everything that framing is made of.
-const PIECES: [&str; 24] = [
+const FRAMING_PIECES: [&str; 24] = [
     "\r\n",
     "\n",
     "\r",
@@ -95,7 +95,7 @@ fn valid_requests() -> Vec<ValidRequest> {
             .fold(head, |good, chunk| good.framed(&format!("{:x}\r\n", chunk.len())).with(chunk).framed("\r\n"));
         all.framed("0\r\n\r\n")
     };
-    // In the third one, the smuggled request is a chunk of its own.
+    // In the third one, the smuggled request is a separate chunk.
     let parts = body(2);
     let second = parts.windows(5).position(|window| window == b"POST ").expect("a second request");
     let (before, rest) = parts.split_at(second);
@@ -119,7 +119,7 @@ fn mutated(good: &ValidRequest, rng: &mut Rng) -> Vec<u8> {
             }
             4 => bytes.truncate(place + 1),
             _ => {
-                let piece = rng.choice(PIECES).expect("a piece");
+                let piece = rng.choice(FRAMING_PIECES).expect("a piece");
                 bytes.splice(place..place, piece.bytes());
             }
         }
@@ -128,7 +128,7 @@ fn mutated(good: &ValidRequest, rng: &mut Rng) -> Vec<u8> {
 }
 
 #[tokio::test]
-async fn a_request_smuggled_in_a_body_is_never_processed_whatever_is_mutated() {
+async fn a_request_smuggled_in_a_body_is_never_processed_after_any_mutation() {
     let (aws, sidecar) = start_ready(Function::new()).await;
     let (mut rng, good) = (Rng::with_seed(SEED), valid_requests());
     for good in &good {

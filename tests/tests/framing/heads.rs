@@ -7,7 +7,7 @@ use crate::case::{Case, check};
 async fn malformed_heads_are_refused() {
     let cases: [Case; _] = [
         // RFC 9112, 2.2 lets a server end a line at a LF, and hyper can't be configured otherwise. This does harm only
-        // after a proxy that takes a LF as part of a value and forwards it, which no proxy may (RFC 9110, 5.5).
+        // after a proxy that reads a LF as part of a value and forwards it, which no proxy may (RFC 9110, 5.5).
         ("LF for every CRLF", "POST /v1/track HTTP/1.1\nHost: s\nContent-Length: {length}\n\n{good}", &[200], Open),
         ("a LF for one CRLF", "{post}X: x\nContent-Length: {length}\r\n\r\n{good}", &[200], Open),
         ("a LF for the empty line", "{post}Content-Length: {length}\r\n\n{good}", &[200], Open),

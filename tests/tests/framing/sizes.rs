@@ -8,8 +8,8 @@ use crate::case::{Case, check};
 /// The limit of a body in bytes.
 const MAX_BODY_BYTES: usize = 1 << 20;
 
-/// The rest of a refused body is read and discarded, so that its sender sees the answer. Nothing in it is processed as
-/// a request, but what follows it is.
+/// The rest of a refused body is read and discarded, because its sender must see the answer. Nothing in it is processed
+/// as a request; a request after it is.
 #[tokio::test]
 async fn a_body_is_limited_to_one_mebibyte() {
     let body = |i: usize, bytes: usize| format!("{{good}}{}", " ".repeat(bytes - track(i).to_string().len()));

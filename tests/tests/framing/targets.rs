@@ -100,9 +100,9 @@ async fn the_host_header_is_ignored() {
     check(&cases).await;
 }
 
-/// The body of a refused request is read as its head says, and not processed as a request.
+/// The body of a refused request is read to the length that its head declares, and not processed as a request.
 #[tokio::test]
-async fn other_methods_are_refused_whatever_their_body() {
+async fn other_methods_are_refused_with_any_body() {
     let methods = ["GET", "PUT", "PATCH", "DELETE", "OPTIONS", "TRACE", "CONNECT", "PRI"];
     let bare: Vec<Case<String>> = methods
         .into_iter()

@@ -155,7 +155,7 @@ async fn foreground_deletion_waits_for_the_children() {
 }
 
 #[tokio::test]
-async fn a_function_recreated_at_once_gets_new_children() {
+async fn a_function_recreated_immediately_gets_new_children() {
     let (fixture, _operator) = Fixture::with_operator("again").await;
     let first = fixture.apply_and_wait("orders", &json!({})).await;
     fixture.delete::<DestinationFunction>("orders").await;

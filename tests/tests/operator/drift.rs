@@ -165,8 +165,8 @@ async fn deleted_children_are_recreated() {
     .await;
 }
 
-/// The ConfigMap is immutable, but it can be deleted and created again: somebody who can write ConfigMaps must not be
-/// able to change what a sidecar does.
+/// The ConfigMap is immutable, but it can be deleted and created again: write access to ConfigMaps must not suffice to
+/// change a sidecar's configuration.
 #[tokio::test]
 async fn a_forged_configuration_is_replaced() {
     let (fixture, _operator) = Fixture::with_operator("forged").await;
@@ -178,7 +178,7 @@ async fn a_forged_configuration_is_replaced() {
     let file = forged.data.as_mut().expect("data").get_mut("function.yaml").expect("the file");
     *file = file.replace("externalIdEnforcement: Require", "externalIdEnforcement: Warn");
     assert!(file.contains("externalIdEnforcement: Warn"));
-    // The operator recreates it at once too, so this may take several attempts.
+    // The operator recreates it immediately too, so this may take several attempts.
     until("the forged ConfigMap is created", REVERT_TIMEOUT, async || {
         // It may be deleted already.
         let _ = maps.delete(&name, &DeleteParams::background()).await;

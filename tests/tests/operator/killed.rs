@@ -1,4 +1,4 @@
-//! Tests that an operator that is killed at random moments, again and again, leaves no wrong objects.
+//! Tests that an operator that is killed repeatedly at random moments leaves no wrong objects.
 
 use std::collections::BTreeSet;
 use std::time::Duration;

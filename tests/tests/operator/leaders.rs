@@ -97,7 +97,7 @@ async fn a_leader_without_an_api_server_stops_leading_and_leads_again_afterwards
 }
 
 #[tokio::test]
-async fn a_killed_leader_leads_at_once_when_it_is_restarted() {
+async fn a_killed_leader_leads_immediately_after_its_restart() {
     let (fixture, mut operator) = Fixture::with_operator("restarted").await;
     operator.kill();
     let started = Instant::now();

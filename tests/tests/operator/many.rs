@@ -16,10 +16,10 @@ use tributary_tests::{ApiProxy, OperatorProcess, OperatorSetup};
 use crate::scene::{API_LOAD_LOCK, Fixture};
 use crate::sidecars::SimulatedSidecars;
 
-/// Functions that are created at once, with one sidecar each.
+/// Functions that are created concurrently, with one sidecar each.
 const FUNCTIONS: usize = 1_000;
 /// The timeout until all of them have their children, and again until all are ready.
-const TIMEOUT: Duration = Duration::from_secs(480);
+const FLEET_TIMEOUT: Duration = Duration::from_secs(480);
 /// The polling interval: a list of a thousand objects is expensive for the API server.
 const POLL_INTERVAL: Duration = Duration::from_secs(3);
 /// The operator's peak memory; the default memory limit of its container is 256 MiB.
@@ -61,13 +61,13 @@ async fn create_functions(fixture: &Fixture, sidecars: &SimulatedSidecars, opera
         })
         .await;
     let applied = begun.elapsed();
-    poll_every(POLL_INTERVAL, "all children are there", TIMEOUT, async || {
+    poll_every(POLL_INTERVAL, "all children are there", FLEET_TIMEOUT, async || {
         // The Deployment is created last.
         (fixture.managed_names::<Deployment>().await.len() == FUNCTIONS).then_some(())
     })
     .await;
     let made = begun.elapsed();
-    poll_every(POLL_INTERVAL, "all functions are ready", TIMEOUT, async || {
+    poll_every(POLL_INTERVAL, "all functions are ready", FLEET_TIMEOUT, async || {
         sidecars.mark_ready(fixture, "app.kubernetes.io/managed-by=tributary").await;
         let all = fixture.functions().list(&ListParams::default()).await.ok()?;
         let ready = all.iter().filter_map(|function| condition(function, "Ready"));
@@ -104,7 +104,7 @@ async fn create_functions(fixture: &Fixture, sidecars: &SimulatedSidecars, opera
 async fn assert_no_writes(when: &str, leader: &OperatorProcess, api: &ApiProxy, sidecars: &SimulatedSidecars) {
     leader.wait_leading(DEFAULT_TIMEOUT).await;
     let asked = sidecars.status_requests();
-    within(TIMEOUT, "all functions are reconciled, and all sidecars polled", async || {
+    within(FLEET_TIMEOUT, "all functions are reconciled, and all sidecars polled", async || {
         let reconciles = leader.metric("reconcile_duration_seconds_count").await;
         let all = reconciles >= f64::from(u32::try_from(FUNCTIONS).expect("a number"));
         (all && sidecars.status_requests() >= asked + 2 * FUNCTIONS).then_some(())

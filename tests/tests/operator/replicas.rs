@@ -48,7 +48,7 @@ async fn a_function_without_spec_replicas_has_a_scale_subresource() {
     fixture.apply_and_wait("orders", &json!({})).await;
     let scale = async || fixture.functions().get_scale("orders").await.ok()?.spec?.replicas;
     until("it has a scale", DEFAULT_TIMEOUT, async || scale().await.filter(|replicas| *replicas == 1)).await;
-    // Nobody has set the function's number, so the Deployment's is left alone too.
+    // No client has set the function's number, so the Deployment's is left alone too.
     fixture.edit::<Deployment>("orders", &json!({"spec": {"replicas": 3}})).await;
     fixture.apply("orders", &json!({"logLevel": "warn"})).await;
     let changed = fixture

@@ -56,8 +56,8 @@ async fn functions_by_up_to_date(fixture: &Fixture, reason: &str) -> BTreeSet<St
     of_reason.map(ResourceExt::name_any).collect()
 }
 
-/// Asserts that what somebody changes in the Deployment of a function that waits is reverted, and does not push the
-/// function to the platform's new sidecar.
+/// Asserts that manual edits of a waiting function's Deployment are reverted, and do not roll out the platform's new
+/// sidecar.
 async fn assert_edits_reverted(fixture: &Fixture, function: &str) {
     let api = fixture.objects::<Deployment>();
     let before = template(&api.get(function).await.expect("a Deployment"));

@@ -18,7 +18,7 @@ const REPORT_TIMEOUT: Duration = Duration::from_secs(15);
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 
 #[tokio::test]
-async fn a_foreign_object_of_the_same_name_is_reported_and_not_taken_over() {
+async fn a_foreign_object_of_the_same_name_is_reported_and_not_adopted() {
     let (fixture, _operator) = Fixture::with_operator("clash").await;
     let theirs = json!({
         "apiVersion": "v1", "kind": "Service",

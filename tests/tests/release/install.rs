@@ -76,7 +76,7 @@ fn aws_admin_get(path: &str) -> String {
         .expect("an answer")
 }
 
-/// Runs `helm test`, which sends an event through a function of its own.
+/// Runs `helm test`, which sends an event through its own function.
 pub async fn helm_test(fixture: &Fixture) {
     fixture.release().apply();
     helm(&["test", "tributary", "--namespace", RELEASE_NAMESPACE, "--timeout", "120s"])

@@ -62,7 +62,7 @@ impl Event<'_> {
         self.members.0.get("timestamp").map(|json| time(json))
     }
 
-    /// Checks that `stored` is this event as the sidecar must store it. An error says what differs.
+    /// Checks that `stored` is this event as the sidecar must store it. An error names the difference.
     pub fn check(&self, stored: &Members<'_>, started: Timestamp) -> Result<(), String> {
         for (name, value) in &self.members.0 {
             let name = if name == "timestamp" { "originalTimestamp" } else { name };

@@ -22,8 +22,8 @@ use tributary_tests::{Aws, Function, Setup, SidecarProcess, Traffic, World};
 const WRITE_KEY: &str = "wk-5uYt6Qq1";
 const SIGNING_SECRET: &str = "shared with Segment";
 
-/// Long enough for a sidecar to have read a changed Secret.
-const SECRET_RELOAD: Duration = Duration::from_secs(4);
+/// The time within which a sidecar has certainly read a changed Secret.
+const SECRET_RELOAD_TIME: Duration = Duration::from_secs(4);
 
 fn with_write_key(function: Function) -> Function {
     function.with("ingest.writeKeySecretRef", json!({"name": "keys", "key": "writeKey"}))
@@ -152,7 +152,7 @@ async fn a_signed_body_may_decompress_to_eight_mebibytes() {
     let (aws, sidecar) = start_ready(with_signature(Function::new())).await;
     let mut rng = fastrand::Rng::with_seed(8);
     let mut event = |i: usize| {
-        // Random characters that JSON does not escape, so that they hardly compress.
+        // Random characters, which hardly compress, and which JSON does not escape.
         let noise: String = (0..20_000).map(|_| rng.char('#'..='[')).collect();
         json!({"type": "page", "userId": "u", "messageId": message_id(i), "noise": noise}).to_string()
     };
@@ -208,7 +208,7 @@ async fn a_webhook_is_accepted_only_with_segments_signature() {
         assert_unauthorized(&sidecar.post("/", &[("x-signature", &signed)], body.clone()).await);
     }
     assert_unauthorized(&sidecar.post("/", &[], one.clone()).await);
-    // Without write keys, the tracking API is closed, and the message says so.
+    // Without write keys, the tracking API is closed, as the message states.
     let answer = sidecar.post("/v1/track", &[], track(0).to_string()).await;
     assert_unauthorized(&answer);
     assert!(answer.message().contains("writeKeySecretRef"), "{}", answer.message());
@@ -310,14 +310,14 @@ async fn assert_rotates_under_load(
     let current = Arc::clone(&shown);
     let headers = move |body: &str| vec![show(*current.lock().expect("no panic"), body)];
     let traffic = Traffic::start_with(&sidecar, Duration::from_millis(2), path, headers);
-    tokio::time::sleep(SECRET_RELOAD / 2).await;
+    tokio::time::sleep(SECRET_RELOAD_TIME / 2).await;
 
     sidecar.publish(r#use, &[(key, format!("{old}\n{new}"))]);
-    tokio::time::sleep(SECRET_RELOAD).await;
+    tokio::time::sleep(SECRET_RELOAD_TIME).await;
     *shown.lock().expect("no panic") = new;
-    tokio::time::sleep(SECRET_RELOAD / 2).await;
+    tokio::time::sleep(SECRET_RELOAD_TIME / 2).await;
     sidecar.publish(r#use, &[(key, format!("{new}\n"))]);
-    tokio::time::sleep(SECRET_RELOAD).await;
+    tokio::time::sleep(SECRET_RELOAD_TIME).await;
 
     let outcomes = traffic.finish().await;
     assert!(outcomes.len() > 4_000, "only {} events were sent", outcomes.len());
@@ -348,19 +348,19 @@ async fn rotating_a_signing_secret_under_load_refuses_no_valid_signature() {
 }
 
 #[tokio::test]
-async fn cors_lets_an_allowed_origin_read_every_answer() {
-    const PAGE: &str = "https://shop.example.com";
-    let function = with_write_key(Function::new()).with("ingest.cors", json!({"allowedOrigins": [PAGE]}));
+async fn with_cors_an_allowed_origin_may_read_every_answer() {
+    const ALLOWED_ORIGIN: &str = "https://shop.example.com";
+    let function = with_write_key(Function::new()).with("ingest.cors", json!({"allowedOrigins": [ALLOWED_ORIGIN]}));
     let (_aws, sidecar) = start_ready(function).await;
     let preflight = [
-        ("origin", PAGE),
+        ("origin", ALLOWED_ORIGIN),
         ("access-control-request-method", "POST"),
         ("access-control-request-headers", "authorization,content-type"),
     ];
     // A preflight is answered without a key: browsers send none with it.
     let answer = sidecar.request(Method::OPTIONS, "/v1/t", &preflight, "").await.expect("an answer");
     assert_eq!(answer.status, 204);
-    assert_eq!(answer.headers["access-control-allow-origin"], PAGE);
+    assert_eq!(answer.headers["access-control-allow-origin"], ALLOWED_ORIGIN);
     assert_eq!(answer.headers["access-control-allow-methods"], "POST");
     assert_eq!(answer.headers["access-control-allow-headers"], "authorization,content-type");
     assert_eq!(answer.headers["vary"], "origin");
@@ -373,9 +373,9 @@ async fn cors_lets_an_allowed_origin_read_every_answer() {
         ("/v1/t", key.as_str(), "{".to_owned(), 400),
         ("/nowhere", key.as_str(), String::new(), 404),
     ] {
-        let answer = sidecar.post(path, &[("origin", PAGE), ("authorization", key), text], body).await;
+        let answer = sidecar.post(path, &[("origin", ALLOWED_ORIGIN), ("authorization", key), text], body).await;
         assert_eq!(answer.status, status, "{}", answer.text());
-        assert_eq!(answer.headers["access-control-allow-origin"], PAGE, "{path} {status}");
+        assert_eq!(answer.headers["access-control-allow-origin"], ALLOWED_ORIGIN, "{path} {status}");
     }
 
     let other = [("origin", "https://evil.example"), preflight[1], preflight[2]];

@@ -52,9 +52,9 @@ async fn invalid_events_of_a_batch_are_listed_and_the_valid_ones_stored() {
     let answer = sidecar.send("/v1/batch", &body).await;
     assert_eq!((answer.status, &answer.json()["success"]), (200, &json!(true)), "{}", answer.text());
     let rejected: Vec<_> = answer.json()["rejected"].as_array().expect("a list").clone();
-    let seen: Vec<_> = rejected.iter().map(|entry| (entry["index"].clone(), entry["code"].clone())).collect();
+    let actual: Vec<_> = rejected.iter().map(|entry| (entry["index"].clone(), entry["code"].clone())).collect();
     let expected = [(1, "no_user_anon_id"), (3, "invalid_type"), (4, "event_not_object")];
-    assert_eq!(seen, expected.map(|(index, code)| (json!(index), json!(code))));
+    assert_eq!(actual, expected.map(|(index, code)| (json!(index), json!(code))));
     assert!(rejected.iter().all(|entry| entry["message"].as_str().is_some_and(|message| !message.is_empty())));
     assert_exactly(&aws.objects(), &[message_id(0), message_id(1)]);
     assert_eq!(sidecar.metric("events_rejected_total{code=\"no_user_anon_id\"}").await, 1.0);
@@ -266,7 +266,7 @@ async fn no_request_is_redirected() {
 }
 
 #[tokio::test]
-async fn a_body_that_takes_over_30_s_is_answered_408_even_above_the_minimum_rate() {
+async fn a_body_not_complete_within_30_s_is_answered_408_even_above_the_minimum_rate() {
     let (aws, sidecar) = start_ready(Function::new()).await;
     let mut slow = RawConnection::connect(sidecar.events).await;
     let start = Instant::now();
@@ -277,8 +277,8 @@ async fn a_body_that_takes_over_30_s_is_answered_408_even_above_the_minimum_rate
         slow.write([b' '; 1000]).await;
     }
     assert_refused(&slow.answer().await, 408, "body_too_slow");
-    let took = start.elapsed();
-    assert!((Duration::from_secs(30)..Duration::from_secs(40)).contains(&took), "{took:?}");
+    let elapsed = start.elapsed();
+    assert!((Duration::from_secs(30)..Duration::from_secs(40)).contains(&elapsed), "{elapsed:?}");
     assert_eq!(aws.objects(), []);
 }
 
@@ -309,17 +309,17 @@ async fn a_body_that_stalls_or_trickles_is_answered_408_within_20_s() {
         let answer = raw.answer().await;
         (answer, start.elapsed())
     };
-    let (mut seen, last) = futures_util::future::join(futures_util::future::join_all(stalled), trickled).await;
-    seen.push(last);
-    for (answer, took) in seen {
+    let (mut actual, last) = futures_util::future::join(futures_util::future::join_all(stalled), trickled).await;
+    actual.push(last);
+    for (answer, elapsed) in actual {
         assert_refused(&answer, 408, "body_too_slow");
-        assert!((Duration::from_secs(5)..Duration::from_secs(20)).contains(&took), "{took:?}");
+        assert!((Duration::from_secs(5)..Duration::from_secs(20)).contains(&elapsed), "{elapsed:?}");
     }
     assert_eq!(aws.objects(), []);
 }
 
 #[tokio::test]
-async fn a_body_that_takes_five_seconds_is_accepted() {
+async fn a_body_sent_over_five_seconds_is_accepted() {
     let (aws, sidecar) = start_ready(Function::new()).await;
     let body = track(1).to_string();
     let mut slow = RawConnection::connect(sidecar.events).await;
@@ -388,9 +388,9 @@ async fn every_request_is_answered_within_nine_seconds_while_s3_hangs() {
         let answer = sidecar.send(path, body).await;
         (answer, start.elapsed())
     });
-    for (answer, took) in futures_util::future::join_all(requests).await {
+    for (answer, elapsed) in futures_util::future::join_all(requests).await {
         assert_eq!(answer.status, 503);
         assert!(answer.has_valid_retry_after());
-        assert!(took < ANSWER_TIMEOUT, "{took:?}");
+        assert!(elapsed < ANSWER_TIMEOUT, "{elapsed:?}");
     }
 }

@@ -30,9 +30,9 @@ fn message_ids(objects: &[StoredObject]) -> Vec<String> {
 
 /// Asserts that the objects contain these events and no others, each once, and that no object was written twice.
 fn assert_stored_once_each(objects: &[StoredObject], events: std::ops::Range<usize>) {
-    let mut seen = message_ids(objects);
-    seen.sort();
-    assert_eq!(seen, events.map(message_id).collect::<Vec<_>>());
+    let mut actual = message_ids(objects);
+    actual.sort();
+    assert_eq!(actual, events.map(message_id).collect::<Vec<_>>());
     assert!(objects.iter().all(|object| object.puts == 1), "an object was written over");
 }
 
@@ -62,7 +62,7 @@ async fn events_become_lines_of_one_object_per_type() {
 }
 
 #[tokio::test]
-async fn objects_are_compressed_as_their_extension_says() {
+async fn objects_are_compressed_according_to_their_extension() {
     for (compression, extension) in [("gzip", ".ndjson.gz"), ("zstd", ".ndjson.zst"), ("none", ".ndjson")] {
         let (aws, sidecar) = start_ready(batch_function(&json!({"compression": compression}))).await;
         // White space between tokens may contain line breaks, which an event in an object must not.
@@ -94,7 +94,7 @@ async fn a_key_template_without_type_has_one_batch_for_all_types() {
 async fn a_batch_is_sealed_by_events_bytes_or_age() {
     let (aws, sidecar) = start_ready(batch_function(&json!({"maxEvents": 10, "maxAge": "5s"}))).await;
     let start = Instant::now();
-    // Full batches are sealed at once.
+    // Full batches are sealed immediately.
     assert_eq!(sidecar.send("/v1/batch", &batch(0..40)).await.status, 200);
     assert!(start.elapsed() < Duration::from_secs(3), "full batches waited {:?}", start.elapsed());
     assert_stored_once_each(&aws.objects(), 0..40);
@@ -112,7 +112,7 @@ async fn a_batch_is_sealed_by_events_bytes_or_age() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_lone_event_is_stored_at_once_and_a_stream_makes_at_most_one_object_per_max_age() {
+async fn a_lone_event_is_stored_immediately_and_a_stream_becomes_at_most_one_object_per_max_age() {
     let (aws, sidecar) = start_ready(batch_function(&json!({"maxAge": "1s"}))).await;
     let start = Instant::now();
     assert_eq!(sidecar.send("/v1/track", &track(0)).await.status, 200);
@@ -126,8 +126,8 @@ async fn a_lone_event_is_stored_at_once_and_a_stream_makes_at_most_one_object_pe
         assert_eq!(ports.send("/v1/track", &track(i)).await.status, 200);
     });
     join_all(sends).await;
-    let (took, objects) = (start.elapsed().as_secs_f64(), aws.objects().len() - before);
-    assert!((objects as f64) <= took + 1.0, "{objects} objects in {took} s");
+    let (elapsed, objects) = (start.elapsed().as_secs_f64(), aws.objects().len() - before);
+    assert!((objects as f64) <= elapsed + 1.0, "{objects} objects in {elapsed} s");
     assert_stored_once_each(&aws.objects(), 0..401);
 }
 
@@ -157,23 +157,23 @@ async fn count_objects_of_types(types: usize, events: usize) -> (usize, Duration
         assert_eq!(ports.send("/", &event).await.status, 200);
     });
     join_all(sends).await;
-    let took = begun.elapsed();
+    let elapsed = begun.elapsed();
     assert_stored_once_each(&aws.objects(), 0..events);
     let sealed = sidecar.metric("batch_bytes_count").await;
     assert!((sealed - aws.objects().len() as f64).abs() < 0.5, "{sealed} batches in the metrics");
     assert!(sidecar.metric("batch_age_seconds_sum").await > 0.0);
-    (aws.objects().len(), took)
+    (aws.objects().len(), elapsed)
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn at_most_one_object_per_type_and_max_age_for_any_number_of_types() {
     let events = 1_600;
     for (types, own) in [(7, 7), (9, 9), (64, 64), (90, 65)] {
-        let (objects, took) = count_objects_of_types(types, events).await;
-        // One batch per second that has begun, and one that the last event opens.
-        let most = own * (2 + usize::try_from(took.as_secs()).expect("seconds"));
+        let (objects, elapsed) = count_objects_of_types(types, events).await;
+        // One batch per begun second, and one more that the last event opens.
+        let most = own * (2 + usize::try_from(elapsed.as_secs()).expect("seconds"));
         println!("{types} types: {objects} objects of {events} events, at most {most}");
-        assert!(most * 2 < events, "it took {took:?}, which allows for an object per event");
+        assert!(most * 2 < events, "it took {elapsed:?}, which allows for an object per event");
         assert!(objects <= most, "{objects} objects of {types} types, over {most}");
     }
 }
@@ -211,7 +211,7 @@ async fn a_412_for_a_new_batch_key_is_an_error_and_not_a_success() {
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn a_missing_bucket_is_reported_at_once_and_recovers_under_traffic() {
+async fn a_missing_bucket_is_reported_immediately_and_recovers_under_traffic() {
     let (aws, sidecar) = start_ready(batch_function(&json!({}))).await;
     aws.set(&World::new().without_bucket());
     let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
@@ -250,14 +250,14 @@ async fn every_request_is_answered_within_nine_seconds_while_s3_is_slow() {
         (ports.send("/v1/track", &track(i)).await, start.elapsed())
     }))
     .await;
-    for (answer, took) in answers {
+    for (answer, elapsed) in answers {
         assert_eq!((answer.status, answer.code().as_str()), (503, "S3Unreachable"), "{}", answer.text());
-        assert!(took < ANSWER_TIMEOUT, "answered after {took:?}");
+        assert!(elapsed < ANSWER_TIMEOUT, "answered after {elapsed:?}");
     }
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn memory_is_bounded_and_excess_requests_are_told_when_to_retry() {
+async fn memory_is_bounded_and_excess_requests_are_answered_with_retry_after() {
     let function = batch_function(&json!({"maxAge": "5s", "compression": "none", "maxBytes": "64Mi"}));
     let need = MemoryNeed::of(&function.config().spec).total();
     let (aws, sidecar) = start_ready(function).await;

@@ -15,10 +15,10 @@ use tributary_tests::{Function, Ports, SidecarProcess, start_ready};
 const DEFAULT_MAX_CONNECTIONS: usize = 1024;
 
 /// Far less than the 30 s for which an idle connection may stay open.
-const PROMPT_ANSWER: Duration = Duration::from_secs(4);
+const PROMPT_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// How many connections [`connect_many`] opens at once.
-const CONNECTS_AT_ONCE: usize = 64;
+/// How many connections [`connect_many`] opens concurrently.
+const CONCURRENT_CONNECTS: usize = 64;
 
 /// The bytes of a request with the `i`th event.
 fn post(i: usize) -> String {
@@ -32,7 +32,7 @@ async fn connect_many(ports: &Ports, count: usize, bytes: &str) -> Vec<RawConnec
     let before = ports.metric("connections").await;
     let mut all = Vec::new();
     while all.len() < count {
-        let wave = (0..CONNECTS_AT_ONCE.min(count - all.len())).map(async |_| {
+        let wave = (0..CONCURRENT_CONNECTS.min(count - all.len())).map(async |_| {
             let mut raw = RawConnection::connect(ports.events).await;
             raw.try_write(bytes).await;
             raw
@@ -53,10 +53,10 @@ async fn assert_answered_promptly(sidecar: &SidecarProcess, i: usize) {
     let mut raw = RawConnection::connect(sidecar.events).await;
     raw.write(post(i)).await;
     assert_eq!(raw.answer().await.status, 200);
-    assert!(start.elapsed() < PROMPT_ANSWER, "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < PROMPT_ANSWER_TIMEOUT, "it took {:?}", start.elapsed());
 }
 
-/// As many clients as the limit allows connect at once, while the sidecar gets no CPU time.
+/// As many clients as the limit allows connect at the same time, while the sidecar gets no CPU time.
 #[tokio::test]
 async fn a_burst_of_new_connections_waits_in_the_listen_backlog() {
     let (_aws, sidecar) = start_ready(Function::new()).await;
@@ -114,7 +114,7 @@ async fn the_longest_idle_connection_is_closed_first() {
     kept[0].write(post(0)).await;
     assert_eq!(kept[0].answer().await.status, 200);
     assert_answered_promptly(&sidecar, 1).await;
-    let (answers, closed) = kept[1].answers(PROMPT_ANSWER).await;
+    let (answers, closed) = kept[1].answers(PROMPT_ANSWER_TIMEOUT).await;
     assert!(answers.is_empty() && closed, "the second is not closed");
     for i in [0, 2, 15] {
         kept[i].write(post(i)).await;
@@ -134,15 +134,15 @@ async fn incomplete_heads_hold_no_slot() {
 /// Closing such a connection takes time, so they must be closed concurrently.
 #[tokio::test]
 async fn a_flood_of_incomplete_heads_delays_no_other_client() {
-    const HALF: &str = "POST /v1/track HTTP/1.1\r\nHo";
+    const INCOMPLETE_HEAD: &str = "POST /v1/track HTTP/1.1\r\nHo";
     let (_aws, sidecar) = start_ready(Function::new().with("ingest", json!({"maxConnections": 64}))).await;
-    let _halves = connect_many(&sidecar, 64, HALF).await;
+    let _halves = connect_many(&sidecar, 64, INCOMPLETE_HEAD).await;
     let events = sidecar.events;
     let flood = tokio::spawn(async move {
         let mut all = Vec::new();
         loop {
             let mut raw = RawConnection::connect(events).await;
-            raw.try_write(HALF).await;
+            raw.try_write(INCOMPLETE_HEAD).await;
             all.push(raw);
             tokio::time::sleep(Duration::from_millis(20)).await;
         }
@@ -157,7 +157,7 @@ async fn a_flood_of_incomplete_heads_delays_no_other_client() {
     flood.abort();
 }
 
-/// They return as soon as theirs is closed, and are many times as many as the sidecar has connections.
+/// Each reconnects as soon as its connection is closed, and there are many more of them than the limit of connections.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn clients_that_reconnect_with_incomplete_heads_do_not_shut_out_others() {
     let (_aws, sidecar) = start_ready(Function::new().with("ingest", json!({"maxConnections": 128}))).await;
@@ -179,9 +179,9 @@ async fn clients_that_reconnect_with_incomplete_heads_do_not_shut_out_others() {
     }
 }
 
-/// Each of them asks more often than a connection must be idle to be closed.
+/// Each of them sends requests at shorter intervals than the idle time after which a connection may be closed.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn refused_clients_that_ask_again_and_again_do_not_shut_out_others() {
+async fn refused_clients_that_keep_sending_do_not_shut_out_others() {
     let ingest = json!({"maxConnections": 32, "writeKeySecretRef": {"name": "keys", "key": "writeKey"}});
     let aws = tributary_tests::Aws::start(&tributary_tests::World::new()).await;
     let setup = tributary_tests::Setup::new(&aws).function(Function::new().with("ingest", ingest));
@@ -212,7 +212,7 @@ async fn refused_clients_that_ask_again_and_again_do_not_shut_out_others() {
         let start = Instant::now();
         let answer = sidecar.post("/v1/track", &[("authorization", "Bearer wk-1")], track(i).to_string()).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
-        assert!(start.elapsed() < PROMPT_ANSWER, "it took {:?}", start.elapsed());
+        assert!(start.elapsed() < PROMPT_ANSWER_TIMEOUT, "it took {:?}", start.elapsed());
     }
 }
 
@@ -269,7 +269,7 @@ async fn stalled_bodies_without_a_write_key_do_not_hold_every_slot() {
         let answer = sidecar.post("/v1/track", &[("authorization", "Bearer wk-1")], event).await;
         assert_eq!(answer.status, 200, "{}", answer.text());
     }
-    assert!(start.elapsed() < PROMPT_ANSWER, "it took {:?}", start.elapsed());
+    assert!(start.elapsed() < PROMPT_ANSWER_TIMEOUT, "it took {:?}", start.elapsed());
 }
 
 #[tokio::test]

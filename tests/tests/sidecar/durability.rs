@@ -17,10 +17,10 @@ use tributary_tests::traffic::acknowledged;
 use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, Traffic, World, start_ready};
 
-/// Requests in flight at once.
+/// Clients, each with one request in flight.
 const CLIENTS: usize = 8;
-/// The pause of a client before it retries; shorter than `Retry-After`, to keep the tests short.
-const RETRY_PAUSE: Duration = Duration::from_millis(50);
+/// The delay before a client retries; shorter than `Retry-After`, to keep the tests short.
+const RETRY_DELAY: Duration = Duration::from_millis(50);
 
 fn message_ids(count: usize) -> Vec<String> {
     (0..count).map(message_id).collect()
@@ -34,12 +34,12 @@ async fn send_until_stored(i: usize, place: impl Fn() -> Ports, within: Duration
             return tries;
         }
         assert!(start.elapsed() < within, "event {i} was not stored in {within:?}");
-        tokio::time::sleep(RETRY_PAUSE).await;
+        tokio::time::sleep(RETRY_DELAY).await;
     }
     unreachable!()
 }
 
-/// Lets `CLIENTS` clients send `count` events in total. Returns how many requests that took.
+/// Sends `count` events in total from `CLIENTS` clients. Returns how many requests were needed.
 async fn send_all(sidecar: &SidecarProcess, count: usize) -> usize {
     let ports: &Ports = sidecar;
     let clients = (0..CLIENTS).map(async |client| {
@@ -74,7 +74,7 @@ async fn an_s3_that_throttles_half_of_the_uploads_stores_every_event_once() {
     let throttled = aws.puts_answered("SlowDown");
     assert!(throttled > 200, "{throttled} uploads were throttled");
     assert_exactly(&aws.objects(), &message_ids(500));
-    // The sidecar retries while the client waits, so that clients rarely have to.
+    // The sidecar retries while the client waits, so clients rarely have to.
     assert!(tries < 520, "clients sent {tries} requests");
     assert!(sidecar.metric("upload_errors_total{code=\"Throttled\"}").await >= throttled as f64);
 }

@@ -22,7 +22,7 @@ use tributary_tests::{Aws, ClosedPort, ExitOutput, Function, Ports, Setup, World
 const EX_USAGE: i32 = 64;
 
 #[tokio::test]
-async fn it_listens_at_once_and_is_ready_with_its_first_session() {
+async fn it_listens_immediately_and_is_ready_with_its_first_session() {
     let aws = Aws::start(&World::new()).await;
     let closed_port = ClosedPort::bind();
     let mut setup = Setup::new(&aws);
@@ -276,7 +276,7 @@ async fn an_invalid_function_is_reported_in_one_line() {
     }
 }
 
-/// So that changing the file does not change what the sidecar does.
+/// Otherwise write access to the file would suffice to change the sidecar's configuration.
 #[tokio::test]
 async fn a_function_with_another_digest_is_refused() {
     let ended = run_misconfigured(|setup| setup.flags = vec!["--config-sha256", "5f1c0c5e"]).await;

@@ -1,6 +1,6 @@
 //! Tests that a sidecar's memory stays below the limit that its configuration accounts for, whatever clients send.
 //!
-//! Each load is one that one client or a few can produce with small requests. Peaks are the kernel's (VmHWM), so they
+//! One client, or a few, can produce each of these loads with small requests. Peaks are the kernel's (VmHWM), so they
 //! include the program itself.
 
 use std::path::Path;
@@ -59,9 +59,9 @@ fn batch_function(batch: &Value) -> Function {
 /// A request: path, headers, body.
 type Request = (&'static str, &'static [(&'static str, &'static str)], Vec<u8>);
 
-const GZIPPED: &[(&str, &str)] = &[("content-encoding", "gzip")];
+const GZIP_HEADERS: &[(&str, &str)] = &[("content-encoding", "gzip")];
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-const ZSTD: &[(&str, &str)] = &[("content-encoding", "zstd")];
+const ZSTD_HEADERS: &[(&str, &str)] = &[("content-encoding", "zstd")];
 
 /// A ready sidecar, and an S3 that delays each PUT by 200 ms.
 async fn start_ready(function: Function, threads: &'static str) -> (Aws, SidecarProcess) {
@@ -74,8 +74,8 @@ async fn start_ready(function: Function, threads: &'static str) -> (Aws, Sidecar
     (aws, sidecar)
 }
 
-/// Sends all requests at once. Returns the peak of the sidecar's memory in bytes, and how many requests were answered
-/// 200.
+/// Sends all requests concurrently. Returns the peak of the sidecar's memory in bytes, and the number of requests that
+/// were answered 200.
 async fn peak_after(function: Function, threads: &'static str, requests: &[Request]) -> (usize, usize) {
     let (_aws, sidecar) = start_ready(function, threads).await;
     let stored = send(&sidecar, requests).await;
@@ -84,7 +84,7 @@ async fn peak_after(function: Function, threads: &'static str, requests: &[Reque
     (peak, stored)
 }
 
-/// Sends all requests at once, asserts that each gets an allowed answer, and returns how many were answered 200.
+/// Sends all requests concurrently, asserts that each gets an allowed answer, and returns how many were answered 200.
 async fn send(ports: &Ports, requests: &[Request]) -> usize {
     let send = async |(path, headers, body): &Request| {
         ports.request(Method::POST, path, headers, body.clone()).await.expect("an answer")
@@ -120,8 +120,8 @@ async fn assert_bounded(function: &Function, requests: &[Request]) {
 async fn many_types_in_one_request_stay_within_the_memory_limit() {
     for compression in ["gzip", "zstd", "none"] {
         let function = batch_function(&json!({"compression": compression}));
-        assert_bounded(&function, &[("/", GZIPPED, webhook_body_of_types(4_000, 12))]).await;
-        assert_bounded(&function, &vec![("/", GZIPPED, webhook_body_of_types(4_000, 200)); 4]).await;
+        assert_bounded(&function, &[("/", GZIP_HEADERS, webhook_body_of_types(4_000, 12))]).await;
+        assert_bounded(&function, &vec![("/", GZIP_HEADERS, webhook_body_of_types(4_000, 200)); 4]).await;
     }
 }
 
@@ -129,7 +129,7 @@ async fn many_types_in_one_request_stay_within_the_memory_limit() {
 async fn one_batch_per_event_stays_within_the_memory_limit() {
     for compression in ["gzip", "zstd"] {
         let function = batch_function(&json!({"compression": compression, "maxEvents": 1}));
-        let request = ("/v1/batch", GZIPPED, batch_with_shared_context(2_500, 10));
+        let request = ("/v1/batch", GZIP_HEADERS, batch_with_shared_context(2_500, 10));
         assert_bounded(&function, std::slice::from_ref(&request)).await;
         // Ten thousand PUTs, which a slow machine does not complete before the clients must be answered: so none may be
         // stored.
@@ -147,7 +147,7 @@ async fn one_batch_per_event_stays_within_the_memory_limit() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn a_context_copied_into_every_event_stays_within_the_memory_limit() {
-    let requests = vec![("/v1/batch", GZIPPED, batch_with_shared_context(500, 32_000)); 64];
+    let requests = vec![("/v1/batch", GZIP_HEADERS, batch_with_shared_context(500, 32_000)); 64];
     assert_bounded(&Function::new(), &requests).await;
     assert_bounded(&batch_function(&json!({})), &requests).await;
 }
@@ -187,15 +187,15 @@ async fn unread_answers_stay_within_the_memory_limit() {
 async fn rejections_beside_a_valid_event_stay_within_the_memory_limit() {
     let good = json!({"type": "track", "userId": "u", "event": "e"}).to_string();
     let body = format!("[{good}{}]", ",1".repeat(3_999)).into_bytes();
-    let requests = vec![("/", GZIPPED, gzip(&body)); 1_000];
+    let requests = vec![("/", GZIP_HEADERS, gzip(&body)); 1_000];
     assert_bounded(&batch_function(&json!({})), &requests).await;
 }
 
-/// The threads, and what the allocator keeps for each of them, need memory beyond what the requests reserve.
+/// Threads and the allocator's cache for each of them need memory that no request reserves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_bodies_that_decompress_to_large_ones_stay_within_the_memory_limit() {
     let event = json!({"type": "track", "userId": "u", "event": "e", "properties": {"p": "x".repeat(1_900)}});
-    let requests = vec![("/", GZIPPED, gzip(json!(vec![event; 3_990]).to_string().as_bytes())); 1_000];
+    let requests = vec![("/", GZIP_HEADERS, gzip(json!(vec![event; 3_990]).to_string().as_bytes())); 1_000];
     assert_bounded(&batch_function(&json!({})), &requests).await;
 }
 
@@ -203,14 +203,14 @@ async fn small_bodies_that_decompress_to_large_ones_stay_within_the_memory_limit
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn memory_is_returned_to_the_kernel_after_a_burst() {
-    let burst = vec![("/v1/batch", GZIPPED, batch_with_shared_context(500, 32_000)); 64];
+    let burst = vec![("/v1/batch", GZIP_HEADERS, batch_with_shared_context(500, 32_000)); 64];
     for threads in WORKER_THREADS {
         let (_aws, sidecar) = start_ready(batch_function(&json!({})), threads).await;
         let at_rest = sidecar.memory_now();
         assert!(send(&sidecar, &burst).await > 0, "nothing was stored");
         let peak = sidecar.peak_memory();
         assert!(peak > 2 * at_rest, "no burst: {} MiB, and {} MiB at rest", peak >> 20, at_rest >> 20);
-        let after = until("half of what the burst took is given back", DEFAULT_TIMEOUT, async || {
+        let after = until("half of the burst's memory is returned", DEFAULT_TIMEOUT, async || {
             let now = sidecar.memory_now();
             (now < at_rest.midpoint(peak)).then_some(now)
         });
@@ -219,9 +219,9 @@ async fn memory_is_returned_to_the_kernel_after_a_burst() {
     }
 }
 
-/// Bytes that a sidecar may keep in addition after a burst, once it is at rest again.
+/// Additional bytes that a sidecar may retain after a burst, once it is at rest again.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
-const KEPT_BYTES: usize = 16 << 20;
+const MAX_RETAINED_BYTES: usize = 16 << 20;
 
 /// zstd is C: its memory must come from the same allocator as all other.
 #[cfg(all(target_os = "linux", target_arch = "x86_64"))]
@@ -233,13 +233,13 @@ async fn memory_of_zstd_decoders_is_returned_to_the_kernel() {
         let (_aws, sidecar) = start_ready(batch_function(&json!({})), threads).await;
         let at_rest = sidecar.memory_now();
         for _ in 0..10 {
-            send(&sidecar, &vec![("/", ZSTD, body.clone()); 64]).await;
+            send(&sidecar, &vec![("/", ZSTD_HEADERS, body.clone()); 64]).await;
         }
         let peak = sidecar.peak_memory();
         assert!(peak < max_peak_bytes(), "{} MiB with {threads} threads", peak >> 20);
-        let after = until("the memory is given back", DEFAULT_TIMEOUT, async || {
+        let after = until("the memory is returned", DEFAULT_TIMEOUT, async || {
             let now = sidecar.memory_now();
-            (now < at_rest + KEPT_BYTES).then_some(now)
+            (now < at_rest + MAX_RETAINED_BYTES).then_some(now)
         });
         let after = after.await;
         println!("{threads} threads: {} MiB, then {}, then {}", at_rest >> 20, peak >> 20, after >> 20);
@@ -254,7 +254,7 @@ enum Encoding {
     Zstd,
 }
 
-/// A kind of request that many clients send at once.
+/// A kind of request that many clients send concurrently.
 #[derive(Clone, Debug)]
 struct Shape {
     events: usize,

@@ -17,10 +17,10 @@ use tributary_tests::event::track;
 use tributary_tests::http::Http;
 use tributary_tests::{Function, Ports, promlint, start_ready};
 
-const TEXT: &str = "text/plain; version=0.0.4; charset=utf-8";
-const OPEN_METRICS: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
+const OPEN_METRICS_CONTENT_TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
 
-/// Sends requests with each kind of answer that takes no time: 200, 400, 404 and 405.
+/// Sends requests with each kind of quick answer: 200, 400, 404 and 405.
 async fn send_traffic(sidecar: &Ports) {
     for (path, body, status) in [
         ("/v1/track", track(1), 200),
@@ -50,11 +50,15 @@ async fn the_format_follows_the_accept_header() {
     let (_aws, sidecar) = start_ready(Function::new()).await;
     let (http, url) = (Http::new(), format!("http://{}/metrics", sidecar.admin));
     for (accept, content_type, has_end) in [
-        (None, TEXT, false),
-        (Some("*/*"), TEXT, false),
-        (Some("text/plain;version=0.0.4"), TEXT, false),
-        (Some("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"), OPEN_METRICS, true),
-        (Some("application/openmetrics-text;q=0"), TEXT, false),
+        (None, TEXT_CONTENT_TYPE, false),
+        (Some("*/*"), TEXT_CONTENT_TYPE, false),
+        (Some("text/plain;version=0.0.4"), TEXT_CONTENT_TYPE, false),
+        (
+            Some("application/openmetrics-text;version=1.0.0;q=0.5,text/plain;version=0.0.4;q=0.3"),
+            OPEN_METRICS_CONTENT_TYPE,
+            true,
+        ),
+        (Some("application/openmetrics-text;q=0"), TEXT_CONTENT_TYPE, false),
     ] {
         let headers: Vec<_> = accept.map(|accept| ("accept", accept)).into_iter().collect();
         let answer = http.request(Method::GET, &url, &headers, "").await.expect("an answer");

@@ -27,12 +27,12 @@ use tributary_tests::{Authority, Aws, Function, Setup, SidecarProcess, World};
 const STS: &str = "sts.us-west-2.amazonaws.com";
 const S3: &str = "orders-lake.s3.us-west-2.amazonaws.com";
 const S3_ELSEWHERE: &str = "orders-lake.s3.eu-central-1.amazonaws.com";
-/// What the host names resolve to: each to its own address, which has its own certificate.
-const NAMES: [(&str, &str); 3] = [("127.0.0.1", STS), ("127.0.0.2", S3), ("127.0.0.3", S3_ELSEWHERE)];
+/// The addresses that the host names resolve to; each has its own certificate.
+const HOST_NAMES: [(&str, &str); 3] = [("127.0.0.1", STS), ("127.0.0.2", S3), ("127.0.0.3", S3_ELSEWHERE)];
 
 /// Runs the body of the test `test` of this file in its own namespaces.
 fn in_namespaces(test: &str, body: impl AsyncFnOnce()) {
-    with_names(&format!("production::{test}"), &NAMES, body);
+    with_names(&format!("production::{test}"), &HOST_NAMES, body);
 }
 
 /// An AWS that is reached by AWS's own host names, and the authority's certificate in `folder`.
@@ -67,7 +67,7 @@ impl Production {
         let aws = Aws::start_with(options).await;
         let elsewhere = (authority, "*.s3.eu-central-1.amazonaws.com");
         let mut servers = Vec::new();
-        for ((address, _), (by, name)) in NAMES.into_iter().zip([certificates.sts, certificates.s3, elsewhere]) {
+        for ((address, _), (by, name)) in HOST_NAMES.into_iter().zip([certificates.sts, certificates.s3, elsewhere]) {
             servers.push(aws.serve_tls(&format!("{address}:443"), by.server(name)).await);
         }
         let folder = tempfile::tempdir().expect("a temporary folder");

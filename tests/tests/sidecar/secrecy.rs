@@ -275,14 +275,14 @@ async fn no_secret_leaks_when_s3_fails() {
 }
 
 /// A canary for every field of an event that may contain personal data.
-const PERSON: &str = "person-canary-4Kd8";
+const PERSONAL_CANARY: &str = "person-canary-4Kd8";
 
 /// An event of this type, full of personal data.
 fn personal(r#type: &str, i: usize) -> Value {
     json!({
-        "type": r#type, "messageId": format!("{PERSON}-message-{i}"), "userId": PERSON, "anonymousId": PERSON,
-        "event": PERSON, "name": PERSON, "category": PERSON, "groupId": PERSON, "previousId": PERSON,
-        "traits": {"email": PERSON}, "properties": {PERSON: PERSON}, "context": {"ip": PERSON, "userAgent": PERSON},
+        "type": r#type, "messageId": format!("{PERSONAL_CANARY}-message-{i}"), "userId": PERSONAL_CANARY, "anonymousId": PERSONAL_CANARY,
+        "event": PERSONAL_CANARY, "name": PERSONAL_CANARY, "category": PERSONAL_CANARY, "groupId": PERSONAL_CANARY, "previousId": PERSONAL_CANARY,
+        "traits": {"email": PERSONAL_CANARY}, "properties": {PERSONAL_CANARY: PERSONAL_CANARY}, "context": {"ip": PERSONAL_CANARY, "userAgent": PERSONAL_CANARY},
     })
 }
 
@@ -297,20 +297,23 @@ async fn requests_and_uploads_are_logged_without_personal_data() {
         let aws = Aws::start(&World::new()).await;
         let sidecar = Setup::new(&aws).function(function).start().await;
         sidecar.wait_ready().await;
-        let headers = [("user-agent", PERSON), ("referer", PERSON), ("cookie", PERSON)];
+        let headers = [("user-agent", PERSONAL_CANARY), ("referer", PERSONAL_CANARY), ("cookie", PERSONAL_CANARY)];
         let send = async |path: &str, body: Value| sidecar.post(path, &headers, body.to_string()).await.status;
         for (i, r#type) in TYPES.into_iter().enumerate() {
-            assert_eq!(send(&format!("/v1/{type}?{PERSON}={PERSON}"), personal(r#type, i)).await, 200);
+            assert_eq!(
+                send(&format!("/v1/{type}?{PERSONAL_CANARY}={PERSONAL_CANARY}"), personal(r#type, i)).await,
+                200
+            );
         }
         let mut wrong = personal("track", 9);
-        wrong["context"] = json!(PERSON);
+        wrong["context"] = json!(PERSONAL_CANARY);
         assert_eq!(send("/v1/track", wrong.clone()).await, 400);
         assert_eq!(send("/v1/batch", json!({"batch": [personal("page", 10), wrong]})).await, 200);
         assert_eq!(send("/", json!([personal("track", 11), personal("track", 12)])).await, 200);
-        assert_eq!(send(&format!("/v1/{PERSON}"), personal("track", 13)).await, 404);
+        assert_eq!(send(&format!("/v1/{PERSONAL_CANARY}"), personal("track", 13)).await, 404);
         aws.faults([tributary_local_aws::Fault { count: Some(1), ..puts(error("SlowDown")) }]);
         assert_eq!(send("/v1/track", personal("track", 14)).await, 200);
-        let method = Method::from_bytes(PERSON.as_bytes()).expect("a method");
+        let method = Method::from_bytes(PERSONAL_CANARY.as_bytes()).expect("a method");
         assert_eq!(sidecar.request(method, "/v1/track", &headers, "").await.expect("an answer").status, 405);
 
         let requests = sidecar.log_lines("request");
@@ -323,7 +326,7 @@ async fn requests_and_uploads_are_logged_without_personal_data() {
         assert_eq!(stored, aws.objects().len(), "{level} {mode}: {uploads:#?}");
         assert_eq!(uploads.iter().filter(|line| line["outcome"] == "Throttled").count(), 1);
         let output = sidecar.output();
-        assert_eq!(output.lines().find(|line| line.contains(PERSON)), None, "{level} {mode}");
+        assert_eq!(output.lines().find(|line| line.contains(PERSONAL_CANARY)), None, "{level} {mode}");
         assert_eq!(output.contains("the body is read"), level == "trace");
     }
 }

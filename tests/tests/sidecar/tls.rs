@@ -241,7 +241,7 @@ async fn a_connection_without_a_handshake_is_closed() {
     assert_eq!(end.expect("the connection is closed in time").expect("end of stream"), 0);
 }
 
-const EXPIRY: &str = "certificate_expiry_timestamp_seconds";
+const EXPIRY_METRIC: &str = "certificate_expiry_timestamp_seconds";
 
 #[tokio::test]
 async fn a_certificate_outside_its_validity_is_reported_and_stays_in_use() {
@@ -261,7 +261,7 @@ async fn a_certificate_outside_its_validity_is_reported_and_stays_in_use() {
             )
             .await;
         assert!(reported.message.contains(expected), "{}", reported.message);
-        assert_eq!(sidecar.metric(EXPIRY).await, expiry);
+        assert_eq!(sidecar.metric(EXPIRY_METRIC).await, expiry);
         let refused = post(&sidecar, &site, 0).await.expect_err("the client refuses the certificate");
         assert!(refused.to_lowercase().contains("certificate"), "not because of the certificate: {refused}");
         sidecar.publish(SecretUse::Tls, &good.files());
@@ -269,7 +269,7 @@ async fn a_certificate_outside_its_validity_is_reported_and_stays_in_use() {
             .wait_condition(ConditionType::IngestConfigured, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT)
             .await;
         assert_eq!(post(&sidecar, &good, 1).await, Ok(StatusCode::OK));
-        assert!(sidecar.metric(EXPIRY).await > 60_000_000_000.0);
+        assert!(sidecar.metric(EXPIRY_METRIC).await > 60_000_000_000.0);
     }
 }
 

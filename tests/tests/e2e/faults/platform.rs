@@ -1,4 +1,4 @@
-//! Tests faults of Accepted: what the platform refuses.
+//! Tests faults of Accepted: settings that the platform refuses.
 
 use serde_json::json;
 use tributary_tests::kubernetes::kubectl;

@@ -1,4 +1,4 @@
-//! Tests that Ready says only whether events are stored: problems that do not prevent that are reported in other
+//! Tests that Ready reports only whether events are stored: problems that do not prevent that are reported in other
 //! conditions.
 
 use serde_json::json;

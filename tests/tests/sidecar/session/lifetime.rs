@@ -112,7 +112,7 @@ async fn a_session_that_s3_reports_as_expired_is_replaced_once_and_no_event_is_l
 }
 
 #[tokio::test]
-async fn uploads_that_are_refused_at_once_share_one_new_session() {
+async fn uploads_refused_at_the_same_time_share_one_new_session() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
@@ -134,7 +134,7 @@ async fn a_broken_sts_answer_leaves_the_current_session_in_use() {
     sidecar.wait_ready().await;
     let before = sidecar.status().await.session;
     aws.faults([sts(Action::TruncateBody)]);
-    // A changed external ID makes the sidecar call STS at once.
+    // A changed external ID makes the sidecar call STS immediately.
     aws.set(&World::new().external_id("rotated"));
     aws.faults([sts(Action::TruncateBody)]);
     sidecar.write_external_id("rotated");

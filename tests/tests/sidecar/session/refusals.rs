@@ -29,7 +29,7 @@ async fn a_broken_sts_answer_yields_no_session() {
 
 /// A session of an earlier external ID must not be used once the namespace may not use the current one.
 #[tokio::test]
-async fn an_external_id_that_the_platform_forbids_ends_the_session_at_once() {
+async fn an_external_id_that_the_platform_forbids_ends_the_session_immediately() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).function(Function::new().external_id_prefix(&EXTERNAL_ID[..4])).start().await;
     sidecar.wait_ready().await;
@@ -103,7 +103,7 @@ async fn a_new_session_that_s3_keeps_refusing_is_replaced_once_and_then_reported
         aws.faults([]);
         traffic.wait_stored(RECOVERY_TIMEOUT).await;
         assert_eq!(aws.sessions(), 2, "{code}: the session that there is will do");
-        // A session that has stored an object is replaced at once.
+        // A session that has stored an object is replaced immediately.
         aws.faults([Fault { count: Some(1), ..puts(error(code)) }]);
         until("the session is replaced", DEFAULT_TIMEOUT, async || (aws.sessions() == 3).then_some(())).await;
         traffic.wait_stored(DEFAULT_TIMEOUT).await;
@@ -139,7 +139,7 @@ async fn clock_skew_to_s3_costs_an_attempt_and_no_event() {
     for ahead in [true, false] {
         let (now, before) = (SystemTime::now(), attempts().await);
         aws.clock().set(if ahead { now + 20 * MINUTE } else { now - 20 * MINUTE });
-        // The AWS SDK takes S3's time from the refusal, and signs with it from then on.
+        // The AWS SDK reads S3's time from the refusal, and signs with it from then on.
         for i in 0..10 {
             let answer = sidecar.send("/v1/track", &track(i)).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
@@ -151,7 +151,7 @@ async fn clock_skew_to_s3_costs_an_attempt_and_no_event() {
 }
 
 #[tokio::test]
-async fn a_failing_renewal_is_reported_at_once_while_the_old_session_stays_in_use() {
+async fn a_failing_renewal_is_reported_immediately_while_the_old_session_stays_in_use() {
     let aws = Aws::start(&World::new()).await;
     let sidecar = Setup::new(&aws).start().await;
     sidecar.wait_ready().await;
@@ -189,7 +189,7 @@ async fn a_failing_renewal_is_reported_at_once_while_the_old_session_stays_in_us
 }
 
 #[tokio::test]
-async fn a_changed_external_id_is_tried_at_once_even_while_sts_throttles() {
+async fn a_changed_external_id_is_tried_immediately_even_while_sts_throttles() {
     let aws = Aws::start(&World::new()).await;
     aws.faults([sts(error("Throttling"))]);
     let sidecar = Setup::new(&aws).start().await;
