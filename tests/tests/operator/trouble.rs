@@ -176,7 +176,11 @@ async fn pods_that_admission_refuses_are_reported() {
     // The Deployment controller must have tried to create a pod.
     let reported =
         wait_condition(&fixture.functions(), "orders", "SidecarAvailable", "Forbidden", DEFAULT_TIMEOUT).await;
-    assert!(reported.message.contains("maximum memory usage per Container is 64Mi, but limit is 256Mi"), "{}", reported.message);
+    assert!(
+        reported.message.contains("maximum memory usage per Container is 64Mi, but limit is 256Mi"),
+        "{}",
+        reported.message
+    );
     wait_condition(&fixture.functions(), "orders", "Stalled", "Forbidden", REPORT_TIMEOUT).await;
     let summary = |function: &DestinationFunction| function.status.as_ref()?.reason.clone();
     fixture

@@ -15,7 +15,7 @@ use super::observation::observe_waiting;
 use super::plan::{ChildrenAction, Plan};
 use crate::apply::ApplyError;
 use crate::build::{self, Children};
-use crate::controller::rollouts::{self, Consequences, Roll};
+use crate::controller::rollouts::{Consequences, Health, Roll};
 use crate::observe::Observed;
 
 /// Maximum number of failed functions that the Event about a halted rollout names.
@@ -42,7 +42,7 @@ pub(super) async fn act(
     let roll = Roll {
         live,
         desired: &children.deployment,
-        is_healthy: rollouts::is_healthy(status),
+        health: Health::of(status),
         fails_by_function: observed.fault_of_new_sidecar().is_some(),
     };
     let (decision, consequences) = context.rollouts.decide(&reference, roll);

@@ -66,10 +66,21 @@ pub struct Roll<'a> {
     pub live: Option<&'a Arc<Deployment>>,
     /// The Deployment to apply.
     pub desired: &'a Deployment,
-    /// Whether the function stores events now, and would after its sidecars restart: see `is_healthy`.
-    pub is_healthy: bool,
+    /// Whether the function stores events now, and would after its sidecars restart.
+    pub health: Health,
     /// Whether a new sidecar runs and reports a fault of the function.
     pub fails_by_function: bool,
+}
+
+/// Whether a function stores events now, and would after its sidecars restart without their present session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Health {
+    /// It does and would.
+    Healthy,
+    /// Not known, for example because the operator can't poll the sidecars: it may store events.
+    Unknown,
+    /// It does not or would not, so a rollout can't make it worse.
+    Unhealthy,
 }
 
 /// The effects on other functions of a change of the rollout state.
@@ -97,7 +108,7 @@ impl Rollouts {
         let mut state = self.lock();
         if let Some(cause) = status.and_then(recorded_failure) {
             state.failed.insert(function.clone(), cause);
-        } else if serves_events(live) && !is_complete(live) && !rollout(live, live).stuck {
+        } else if can_become_worse(Health::of(status), live) && !is_complete(live) && !rollout(live, live).stuck {
             state.rolling.insert(function.clone());
         }
     }
@@ -156,7 +167,7 @@ impl Rollouts {
         // A recorded failure was that of an earlier template.
         state.failed.remove(function);
         let has_slot = state.rolling.contains(function);
-        let needs_slot = |live: &&Arc<Deployment>| roll.is_healthy && serves_events(live) && !is_urgent(roll);
+        let needs_slot = |live: &&Arc<Deployment>| can_become_worse(roll.health, live) && !is_urgent(roll);
         if let Some(live) = roll.live.filter(needs_slot).filter(|_| !has_slot) {
             let failures = state.failures();
             let waits = if failures >= self.max_failed {
@@ -242,14 +253,21 @@ impl State {
     }
 }
 
-/// Whether a function stores events now, and would after its sidecars restart without their present session. One whose
-/// sidecars the operator can't poll may store events, so it counts as healthy.
-pub fn is_healthy(status: Option<&FunctionStatus>) -> bool {
-    let ready = status.and_then(|status| recorded(status).find(|finding| finding.r#type == ConditionType::Ready));
-    let ends_with_its_session = |reason: Reason| {
-        reason == Reason::RenewalFailing || (reason.is_of_function() && reason != Reason::ExternalIdNotAllowed)
-    };
-    ready.is_none_or(|ready| ready.status != ConditionStatus::False && !ends_with_its_session(ready.reason))
+impl Health {
+    /// The health that a status records.
+    pub fn of(status: Option<&FunctionStatus>) -> Self {
+        let ready = status.and_then(|status| recorded(status).find(|finding| finding.r#type == ConditionType::Ready));
+        let Some(ready) = ready else { return Self::Unknown };
+        let ends_with_its_session = |reason: Reason| {
+            reason == Reason::RenewalFailing || (reason.is_of_function() && reason != Reason::ExternalIdNotAllowed)
+        };
+        match ready.status {
+            ConditionStatus::False => Self::Unhealthy,
+            _ if ends_with_its_session(ready.reason) => Self::Unhealthy,
+            ConditionStatus::True => Self::Healthy,
+            ConditionStatus::Unknown => Self::Unknown,
+        }
+    }
 }
 
 /// Why a function's rollout failed, if its status records a failure.
@@ -278,6 +296,14 @@ fn differs(roll: &Roll<'_>, name: &str) -> bool {
     roll.live.is_some_and(|live| live.annotations().get(name) != roll.desired.annotations().get(name))
 }
 
-fn serves_events(deployment: &Deployment) -> bool {
-    deployment.status.as_ref().and_then(|status| status.available_replicas).unwrap_or_default() > 0
+/// Whether a rollout could keep the function from storing events that it stores now. If its health is unknown, the
+/// Deployment's available replicas decide; otherwise they don't count, because the Deployment controller updates them
+/// late if it is busy.
+fn can_become_worse(health: Health, live: &Deployment) -> bool {
+    let available = live.status.as_ref().and_then(|status| status.available_replicas);
+    match health {
+        Health::Healthy => true,
+        Health::Unknown => available.unwrap_or_default() > 0,
+        Health::Unhealthy => false,
+    }
 }

@@ -44,7 +44,7 @@ fn function(name: &str) -> FunctionRef {
 }
 
 fn healthy<'a>(live: &'a Arc<Deployment>, desired: &'a Deployment) -> Roll<'a> {
-    Roll { live: Some(live), desired, is_healthy: true, fails_by_function: false }
+    Roll { live: Some(live), desired, health: Health::Healthy, fails_by_function: false }
 }
 
 #[test]
@@ -152,10 +152,10 @@ fn urgent_rollouts_need_no_slot() {
     Arc::make_mut(&mut without_pods).status.as_mut().unwrap().available_replicas = None;
     let (owners, demands) = (deployment("2", "g"), demanding(new.clone(), "prefix"));
     let others = demanding(old.clone(), "another-prefix");
-    let is_broken = Roll { is_healthy: false, ..healthy(&old, &new) };
+    let is_broken = Roll { health: Health::Unhealthy, ..healthy(&old, &new) };
     let urgent = [
         healthy(&old, &owners),
-        healthy(&without_pods, &new),
+        Roll { health: Health::Unknown, ..healthy(&without_pods, &new) },
         healthy(&old, &demands),
         healthy(&others, &demands),
         Roll { live: None, ..healthy(&old, &new) },
@@ -241,17 +241,35 @@ fn a_new_leader_restores_running_and_failed_rollouts() {
 
 #[test]
 fn health_is_read_from_the_status() {
-    for (ready, is_so) in [
-        (("Ready", "True", "Ok"), true),
-        (("Ready", "True", "ConditionalWritesUnsupported"), true),
-        (("Ready", "True", "RenewalFailing"), false),
-        (("Ready", "False", "AccessDenied"), false),
+    for (ready, health) in [
+        (("Ready", "True", "Ok"), Health::Healthy),
+        (("Ready", "True", "ConditionalWritesUnsupported"), Health::Healthy),
+        (("Ready", "True", "RenewalFailing"), Health::Unhealthy),
+        (("Ready", "False", "AccessDenied"), Health::Unhealthy),
         // The sidecar may store events although the operator can't poll it.
-        (("Ready", "Unknown", "SidecarUnreachable"), true),
+        (("Ready", "Unknown", "SidecarUnreachable"), Health::Unknown),
     ] {
-        assert_eq!(is_healthy(Some(&status(&[ready]))), is_so, "{ready:?}");
+        assert_eq!(Health::of(Some(&status(&[ready]))), health, "{ready:?}");
     }
-    assert!(is_healthy(None));
+    assert_eq!(Health::of(None), Health::Unknown);
+}
+
+/// A busy Deployment controller updates the available replicas minutes after the pods are ready.
+#[test]
+fn a_healthy_function_needs_a_slot_even_if_its_available_replicas_are_not_counted_yet() {
+    let (old, new) = (deployment("1", "f"), deployment("2", "f"));
+    let mut not_counted = old.clone();
+    Arc::make_mut(&mut not_counted).status.as_mut().unwrap().available_replicas = None;
+    for (health, decision) in [
+        (Health::Healthy, RolloutDecision::Wait(1)),
+        (Health::Unknown, RolloutDecision::Proceed),
+        (Health::Unhealthy, RolloutDecision::Proceed),
+    ] {
+        let rollouts = rollouts(1, 9);
+        rollouts.decide(&function("a"), healthy(&old, &new));
+        let roll = Roll { health, ..healthy(&not_counted, &new) };
+        assert_eq!(rollouts.decide(&function("b"), roll).0, decision, "{health:?}");
+    }
 }
 
 /// What happens to a function in one step of a random sequence.
