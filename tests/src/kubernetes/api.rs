@@ -93,12 +93,15 @@ impl Kubernetes {
     }
 }
 
-/// Polls the cluster until `poll` returns a value, for up to 60 s.
+/// A timeout for what normally takes seconds: Kubernetes' controllers may also handle a thousand objects of another test.
+pub const CONTROLLERS_TIMEOUT: Duration = Duration::from_secs(180);
+
+/// Polls the cluster until `poll` returns a value, for up to 180 s.
 ///
 /// # Panics
 /// If `poll` has returned none by then.
 pub async fn eventually<T>(what: &str, poll: impl AsyncFnMut() -> Option<T>) -> T {
-    within(Duration::from_secs(60), what, poll).await
+    within(CONTROLLERS_TIMEOUT, what, poll).await
 }
 
 /// Polls the cluster every 200 ms, slower than [`until`](crate::wait::until) because many tests do so in parallel.

@@ -14,7 +14,7 @@ mod release;
 mod tenant;
 mod tools;
 
-pub use api::{Kubernetes, eventually, within};
+pub use api::{CONTROLLERS_TIMEOUT, Kubernetes, eventually, within};
 pub use cloud::{Cloud, ENDPOINT};
 pub use function::{condition, function, wait_condition};
 pub use kstatus::kstatus;

@@ -70,8 +70,10 @@ async fn create_functions(fixture: &Fixture, sidecars: &SimulatedSidecars, opera
     poll_every(POLL_INTERVAL, "all functions are ready", FLEET_TIMEOUT, async || {
         sidecars.mark_ready(fixture, "app.kubernetes.io/managed-by=tributary").await;
         let all = fixture.functions().list(&ListParams::default()).await.ok()?;
-        let ready = all.iter().filter_map(|function| condition(function, "Ready"));
-        (ready.filter(|ready| ready.status == "True").count() == FUNCTIONS).then_some(())
+        // UpToDate follows the Deployment's own count of ready pods, which the status repeats.
+        let is_true = |function, r#type| condition(function, r#type).is_some_and(|found| found.status == "True");
+        let ready = all.iter().filter(|function| is_true(function, "Ready") && is_true(function, "UpToDate"));
+        (ready.count() == FUNCTIONS).then_some(())
     })
     .await;
     let ready = begun.elapsed();

@@ -7,7 +7,7 @@ use k8s_openapi::api::core::v1::{ConfigMap, Event, LimitRange, Service};
 use kube::api::ListParams;
 use serde_json::json;
 use tributary_crds::DestinationFunction;
-use tributary_tests::kubernetes::{condition, eventually, wait_condition};
+use tributary_tests::kubernetes::{CONTROLLERS_TIMEOUT, condition, eventually, wait_condition};
 use tributary_tests::wait::DEFAULT_TIMEOUT;
 
 use crate::scene::Fixture;
@@ -175,7 +175,7 @@ async fn pods_that_admission_refuses_are_reported() {
     fixture.apply("orders", &json!({"resources": {"limits": {"memory": "256Mi"}}})).await;
     // The Deployment controller must have tried to create a pod.
     let reported =
-        wait_condition(&fixture.functions(), "orders", "SidecarAvailable", "Forbidden", DEFAULT_TIMEOUT).await;
+        wait_condition(&fixture.functions(), "orders", "SidecarAvailable", "Forbidden", CONTROLLERS_TIMEOUT).await;
     assert!(
         reported.message.contains("maximum memory usage per Container is 64Mi, but limit is 256Mi"),
         "{}",
