@@ -66,7 +66,7 @@ fn run_in_namespaces(unshare_arguments: &[&str], files: &Path, marker: &PathBuf,
 
 fn report_not_run(test: &str) {
     let why = "namespaces can't be created: this needs unshare, iproute2, and user namespaces or root";
-    assert!(std::env::var_os("CI").is_none(), "{test}: {why}");
+    assert!(std::env::var_os("CI").is_none_or(|value| value.is_empty()), "{test}: {why}");
     // Not with `println!`, whose output the test harness shows only for failed tests.
     writeln!(std::io::stdout(), "NOT RUN: {test}: {why}").expect("standard output");
 }

@@ -53,7 +53,7 @@ start_cluster() {
   [[ -n $with_node ]] || arguments+=(--control-plane)
   tests/kubernetes/cluster up "${arguments[@]}" || status=$?
   ((status == NOT_RUN)) || return "$status"
-  if [[ ${CI:-} == true ]]; then
+  if [[ -n ${CI:-} ]]; then
     echo "in CI, all tests must run"
     return 1
   fi
