@@ -10,41 +10,45 @@ use tributary_crds::values::{ExternalId, Quantity};
 use crate::Outcome;
 use crate::manifest::{FunctionDocument, Manifest, Secret};
 
-/// Checks the functions in a file as `kubectl apply` would, without a cluster.
+/// Checks the functions in files as `kubectl apply` would, without a cluster.
 ///
 /// Checks every field against the resource's schema and validation rules, and the memory limit (by default, the
-/// chart's) against the memory that the sidecar needs. If the file also contains a function's Secrets, checks their
-/// keys and the external ID too.
+/// chart's) against the memory that the sidecar needs. If a function's Secrets are in the same file, checks their keys
+/// and the external ID too.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Prints one line per problem, or ok; exits with 1 if there is a problem. Objects of other kinds are skipped.
 
 Examples:
   tributary check function.yaml
+  tributary check functions/*.yaml
   kustomize build | tributary check -")]
 pub struct Arguments {
-    /// YAML file with DestinationFunctions and, optionally, their Secrets; - reads standard input
-    file: PathBuf,
+    /// YAML files with DestinationFunctions and, optionally, their Secrets; - reads standard input
+    #[arg(value_name = "FILE", required = true)]
+    files: Vec<PathBuf>,
 }
 
-/// Checks every function in the file. The output is `ok` or one line per problem for each; fails if there is a problem.
+/// Checks every function in the files. The output is `ok` or one line per problem for each; fails if there is a problem.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let file = arguments.file.display();
-    let manifest = match Manifest::load(&arguments.file) {
-        Ok(manifest) => manifest,
-        Err(error) => return Outcome::Usage(format!("{file}: {error}")),
-    };
     let (mut lines, mut all_valid) = (String::new(), true);
-    for function in &manifest.functions {
-        let problems = problems(&manifest, function);
-        all_valid &= problems.is_empty();
-        let messages = if problems.is_empty() { vec!["ok".to_owned()] } else { problems };
-        for line in messages {
-            lines.push_str(&format!("{file}: {}: {line}\n", function.name));
+    for path in &arguments.files {
+        let file = path.display();
+        let manifest = match Manifest::load(path) {
+            Ok(manifest) => manifest,
+            Err(error) => return Outcome::Usage(format!("{file}: {error}")),
+        };
+        for function in &manifest.functions {
+            let problems = problems(&manifest, function);
+            all_valid &= problems.is_empty();
+            let messages = if problems.is_empty() { vec!["ok".to_owned()] } else { problems };
+            for line in messages {
+                lines.push_str(&format!("{file}: {}: {line}\n", function.name));
+            }
         }
-    }
-    if !manifest.skipped.is_empty() {
-        lines.push_str(&format!("{file}: skipped: {}\n", manifest.skipped.join(", ")));
+        if !manifest.skipped.is_empty() {
+            lines.push_str(&format!("{file}: skipped: {}\n", manifest.skipped.join(", ")));
+        }
     }
     if all_valid { Outcome::Done(lines) } else { Outcome::Failed(lines) }
 }

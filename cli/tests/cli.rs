@@ -44,7 +44,7 @@ fn assert_usage_error(output: &Output, part: &str) {
 #[test]
 fn wrong_usage_is_64_and_one_line() {
     assert_usage_error(&tributary(&["chekc"]), "unrecognized subcommand 'chekc'");
-    assert_usage_error(&tributary(&["check"]), "<FILE>");
+    assert_usage_error(&tributary(&["check"]), "<FILE>...");
     assert_usage_error(&tributary(&["check", "/no/such/file.yaml"]), "/no/such/file.yaml: can't be read");
     assert_usage_error(&tributary(&["external-id", "Orders_Lake"]), "is not the name of a Secret");
     assert_usage_error(&tributary(&["external-id", "orders-lake", "--namespace", "a.b"]), "not a namespace");
@@ -53,6 +53,22 @@ fn wrong_usage_is_64_and_one_line() {
         let output = tributary(help);
         assert!(output.status.success() && !output.stdout.is_empty() && output.stderr.is_empty(), "{help:?}");
     }
+}
+
+#[test]
+fn check_checks_every_file() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        std::fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let (bad, good) = (write("bad.yaml", &FUNCTION.replace("my-bucket", "My_Bucket")), write("good.yaml", FUNCTION));
+    let output = tributary(&["check", &bad, &good]);
+    assert_eq!(output.status.code(), Some(1));
+    let lines = stdout(&output);
+    assert!(lines.starts_with(&format!("{bad}: orders: ")), "{lines}");
+    assert!(lines.ends_with(&format!("{good}: orders: ok\n")), "{lines}");
 }
 
 #[test]
