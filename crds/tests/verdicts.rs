@@ -46,7 +46,7 @@ fn every_problem_is_reported_once_in_the_documents_order() {
         "spec.s3.bucket: bucket \"My_Bucket\" is not",
         "unknown field \"spec.s3.colour\"",
         "spec.roleArn: roleArn \"my-secure-role-of-great-power\" is not",
-        "spec.delivery: delivery.batch goes with",
+        "spec.delivery: delivery.batch is allowed only",
         "spec.delivery.batch.maxAge: maxAge \"6s\" is not",
         "spec.replicas: must be of type integer: \"string\"",
         "metadata.name: \"Orders\": a lowercase RFC 1123",

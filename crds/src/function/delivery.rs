@@ -10,11 +10,11 @@ use crate::values::{BatchAge, BatchBytes, KeyTemplate};
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[x_kube(
     validation = Rule::new("self.mode == 'Batch' || !has(self.batch)")
-        .message("delivery.batch goes with mode Batch only: write mode: Batch, or leave batch out"),
+        .message("delivery.batch is allowed only in mode Batch: write mode: Batch, or leave batch out"),
     validation = Rule::new("!has(self.key) || self.mode == 'Batch' || self.key.contains('{messageId}')")
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has no {messageId}, without which two events could share a key in mode Object; write it like {type}/{millis}-{messageId}.json'".into())),
     validation = Rule::new("!has(self.key) || self.mode == 'Batch' || !self.key.contains('{batchId}')")
-        .message(Message::Expression("'delivery.key \"' + self.key + '\" has {batchId}, which only mode Batch has; write it like {type}/{millis}-{messageId}.json'".into())),
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" has {batchId}, which is allowed only in mode Batch; write it like {type}/{millis}-{messageId}.json'".into())),
     validation = Rule::new("!has(self.key) || self.mode == 'Object' || self.key.contains('{batchId}')")
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has no {batchId}, without which two batches could share a key; write it like {type}/{millis}-{batchId}.ndjson.gz'".into())),
     validation = Rule::new("!has(self.key) || self.mode == 'Object' || !self.key.matches('[{](event|messageId|userId)[}]')")

@@ -10,7 +10,7 @@ use crate::values::EventNamePattern;
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[x_kube(
     validation = Rule::new("!has(self.names) || !has(self.types) || 'track' in self.types")
-        .message("events.names are names of track events: add track to events.types, or leave names out"),
+        .message("events.names applies only to track events: add track to events.types, or leave names out"),
 )]
 pub struct EventFilter {
     /// Event types to store; by default all, also those of webhooks that Segment's spec doesn't have.

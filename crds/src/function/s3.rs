@@ -13,7 +13,7 @@ use crate::values::{AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, Region, Stor
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("!has(self.forcePathStyle) || has(self.endpoint)")
-        .message("forcePathStyle goes with an endpoint; AWS needs none: leave it out, or add endpoint: https://minio.storage.svc:9000"),
+        .message("forcePathStyle requires an endpoint: leave it out for AWS, or add endpoint: https://minio.storage.svc:9000"),
     validation = Rule::new("!has(self.encryption) || !has(self.encryption.keyId) || self.encryption.keyId.split(':')[3] == self.region")
         .message(Message::Expression("'encryption.keyId \"' + self.encryption.keyId + '\" is not in the bucket\\'s region ' + self.region + '; S3 accepts only a key of the bucket\\'s own region'".into())),
 )]
@@ -80,7 +80,7 @@ fn tags_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
 #[serde(rename_all = "camelCase")]
 #[x_kube(
     validation = Rule::new("self.type == 'KMS' || !has(self.keyId)")
-        .message("encryption.keyId goes with type KMS only: write type: KMS, or leave keyId out"),
+        .message("encryption.keyId is allowed only with type KMS: write type: KMS, or leave keyId out"),
 )]
 pub struct Encryption {
     /// Keys that S3 manages (S3, which is SSE-S3) or a KMS key (KMS, which is SSE-KMS).

@@ -9,7 +9,7 @@ use crate::values::{Endpoint, Region};
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
 #[x_kube(
     validation = Rule::new("has(self.region) || has(self.endpoint)")
-        .message("sts names neither region nor endpoint: write region: us-west-2, or leave sts out"),
+        .message("sts sets neither region nor endpoint: write region: us-west-2, or leave sts out"),
 )]
 pub struct Sts {
     /// Region whose STS endpoint issues sessions; by default the platform's or, if the platform sets none, s3.region.

@@ -82,7 +82,7 @@ text_value!(
                 "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
                 "is not a bucket name (lower-case letters, digits, dots and hyphens)",
             ),
-            MustNot("^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$", "is an IP address, which no bucket can be named"),
+            MustNot("^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$", "is an IP address, which is not a valid bucket name"),
         ],
     }
 );

@@ -14,7 +14,7 @@ text_value!(
         rules: &[
             Must(
                 "^([A-Za-z0-9!_.()=@:,+/-]|[{](type|event|messageId|userId|millis|batchId|(yyyy|MM|dd|HH|mm|ss)([._-](yyyy|MM|dd|HH|mm|ss))*)[}])+$",
-                "has a character or a variable that keys do not have",
+                "has a character or a variable that is not allowed in keys",
             ),
             MustNot("^/|//|/$", "has an empty segment"),
             MustNot("(^|/)[.]{1,2}(/|$)", "has a segment of dots only"),
@@ -26,7 +26,7 @@ text_value!(
             // Otherwise two events could share a key: with {userId}{messageId}, "ab" + "c" and "a" + "bc" are equal.
             MustNot(
                 "[{](event|messageId|userId)[}][A-Za-z0-9_{-]|[{]type[}][a-z{]|[{]millis[}][0-9{]",
-                "has a variable followed by something that its value could hold (put a / or . between)",
+                "has a variable followed by text that its value could contain (put a / or . between)",
             ),
         ],
     }
@@ -189,8 +189,8 @@ mod tests {
             assert!(right.parse::<KeyTemplate>().is_ok(), "{right}");
         }
         for (wrong, why) in [
-            ("{messageID}", "variable that keys do not have"),
-            ("{messageId", "variable that keys do not have"),
+            ("{messageID}", "variable that is not allowed in keys"),
+            ("{messageId", "variable that is not allowed in keys"),
             ("a b{messageId}", "character"),
             ("*{messageId}", "character"),
             ("/{messageId}", "empty segment"),
