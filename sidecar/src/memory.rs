@@ -114,13 +114,13 @@ impl Reservation {
 /// A buffer for a body that arrives in pieces. Its whole capacity is reserved. It grows with the bytes received and not
 /// with the announced length, so a client that announces much and sends little uses little.
 #[derive(Debug)]
-pub(crate) struct Growing<'a> {
+pub(crate) struct GrowingBuffer<'a> {
     bytes: Vec<u8>,
     most: usize,
     reservation: &'a mut Reservation,
 }
 
-impl<'a> Growing<'a> {
+impl<'a> GrowingBuffer<'a> {
     /// An empty buffer. `most` is the largest capacity, in bytes, that doubling reaches.
     pub(crate) fn new(most: usize, reservation: &'a mut Reservation) -> Self {
         Self { bytes: Vec::new(), most, reservation }
@@ -170,7 +170,7 @@ mod tests {
         let budget = Budget::new(1_000);
         let left = || budget.bytes() - budget.reserved();
         let mut reservation = budget.reserve_nothing();
-        let mut growing = Growing::new(600, &mut reservation);
+        let mut growing = GrowingBuffer::new(600, &mut reservation);
         assert!(growing.extend(&[1; 300]));
         assert_eq!(left(), 700);
         assert!(growing.extend(&[2; 10]));
@@ -179,7 +179,7 @@ mod tests {
         assert_eq!(left(), 400);
         assert_eq!(growing.into_bytes().len(), 600);
         let mut other = budget.reserve_nothing();
-        let mut growing = Growing::new(600, &mut other);
+        let mut growing = GrowingBuffer::new(600, &mut other);
         assert!(growing.extend(&[1; 400]) && !growing.extend(&[1; 1]));
         assert_eq!(growing.len(), 400);
     }

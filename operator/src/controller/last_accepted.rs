@@ -53,15 +53,15 @@ mod tests {
     use crate::platform::Platform;
 
     fn function(spec: &Value) -> DestinationFunction {
-        let mut whole = json!({
+        let mut spec_json = json!({
             "roleArn": "arn:aws:iam::123456789012:role/shop-orders",
             "externalIdSecretRef": {"name": "orders-lake"},
             "s3": {"bucket": "orders-lake", "region": "us-west-2"},
         });
-        whole.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
+        spec_json.as_object_mut().unwrap().extend(spec.as_object().unwrap().clone());
         let metadata = json!({"name": "orders", "namespace": "shop", "uid": "u", "generation": 3});
         let api = ("tributary.dev/v1alpha1", "DestinationFunction");
-        serde_json::from_value(json!({"apiVersion": api.0, "kind": api.1, "metadata": metadata, "spec": whole}))
+        serde_json::from_value(json!({"apiVersion": api.0, "kind": api.1, "metadata": metadata, "spec": spec_json}))
             .unwrap()
     }
 

@@ -16,7 +16,7 @@ pub enum Step {
     /// It does not exist: create it.
     Create,
     /// It is free, expired, or left from an earlier run of this process: overwrite it, if it is still this version.
-    Take(Box<Lease>),
+    Acquire(Box<Lease>),
     /// Another process holds it.
     Wait,
 }
@@ -43,7 +43,7 @@ impl ObservedLease {
         let duration = seconds.map_or(LEASE_DURATION, Duration::from_secs);
         // Identities are unique among running processes, so a Lease with our identity is from an earlier run.
         if holder.is_empty() || holder == identity || now >= *since + duration {
-            return Step::Take(Box::new(lease.clone()));
+            return Step::Acquire(Box::new(lease.clone()));
         }
         Step::Wait
     }
@@ -85,7 +85,7 @@ mod tests {
         for holder in ["", "me"] {
             let mut observed = ObservedLease::default();
             observed.observe(Some(lease(holder, "1")), at(5));
-            assert_eq!(observed.step("me", at(5)), Step::Take(Box::new(lease(holder, "1"))));
+            assert_eq!(observed.step("me", at(5)), Step::Acquire(Box::new(lease(holder, "1"))));
         }
     }
 
@@ -98,6 +98,6 @@ mod tests {
         observed.observe(Some(lease("other", "2")), at(114));
         assert_eq!(observed.step("me", at(128)), Step::Wait);
         observed.observe(Some(lease("other", "2")), at(128));
-        assert_eq!(observed.step("me", at(129)), Step::Take(Box::new(lease("other", "2"))));
+        assert_eq!(observed.step("me", at(129)), Step::Acquire(Box::new(lease("other", "2"))));
     }
 }

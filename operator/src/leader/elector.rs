@@ -87,7 +87,7 @@ impl Elector {
                 self.lead(lease, requested_at);
                 Ok(true)
             }
-            Step::Take(old) => {
+            Step::Acquire(old) => {
                 self.write(*old).await?;
                 Ok(true)
             }
@@ -105,7 +105,7 @@ impl Elector {
             let Some(held) = self.held.clone() else { return self.lose("the Lease was released") };
             match self.write(held).await {
                 Ok(()) => {}
-                Err(error) if error.is_conflict() => match self.still_ours().await {
+                Err(error) if error.is_conflict() => match self.is_still_held().await {
                     Ok(true) => {}
                     Ok(false) => return self.lose("another process holds the Lease"),
                     Err(error) => warn!(%error, lease = self.name, "the Lease could not be read"),
@@ -116,12 +116,12 @@ impl Elector {
     }
 
     /// Reads the Lease after a conflict: an earlier renewal may have succeeded although its answer was lost.
-    async fn still_ours(&mut self) -> Result<bool, LeaseError> {
+    async fn is_still_held(&mut self) -> Result<bool, LeaseError> {
         let found = bounded(self.leases.get_opt(&self.name)).await?;
         let holder = |lease: &Lease| lease.spec.as_ref()?.holder_identity.clone();
-        let ours = found.as_ref().and_then(holder).as_ref() == Some(&self.identity);
+        let is_own = found.as_ref().and_then(holder).as_ref() == Some(&self.identity);
         self.held = found;
-        Ok(ours)
+        Ok(is_own)
     }
 
     /// Releases the Lease if this process holds it, so that another can lead immediately.
@@ -150,8 +150,8 @@ impl Elector {
 
     fn claim(&self, old: Option<&LeaseSpec>) -> LeaseSpec {
         let now = Some(MicroTime(Timestamp::now()));
-        let mine = |old: &&LeaseSpec| old.holder_identity.as_deref() == Some(&self.identity);
-        let kept = old.filter(mine);
+        let is_own = |old: &&LeaseSpec| old.holder_identity.as_deref() == Some(&self.identity);
+        let kept = old.filter(is_own);
         let transitions = old.and_then(|old| old.lease_transitions).unwrap_or_default();
         LeaseSpec {
             holder_identity: Some(self.identity.clone()),

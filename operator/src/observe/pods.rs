@@ -91,13 +91,13 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     let container = container(pod)?;
     let waiting = container.state.as_ref().and_then(|state| state.waiting.as_ref());
     let why = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
-    let said = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
+    let kubelet_message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
     if IMAGE_PULL_REASONS.contains(&why) {
         return Some(Problem {
             reason: Reason::ImagePull,
             message: format!(
                 "the image {} can't be pulled ({why}): the platform's owner must correct image.registry, the tag or \
-                 imagePullSecrets. The kubelet said: {said}",
+                 imagePullSecrets. The kubelet said: {kubelet_message}",
                 container.image
             ),
         });
@@ -125,7 +125,7 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     let failing = why.ends_with("Error");
     failing.then(|| Problem {
         reason: Reason::ContainerError,
-        message: format!("the sidecar can't be started ({why}): {said}"),
+        message: format!("the sidecar can't be started ({why}): {kubelet_message}"),
     })
 }
 
@@ -175,10 +175,10 @@ fn crash(container: &ContainerStatus, why: &str) -> Option<String> {
     // With a limit of a few MiB, the container runtime can't even start the process.
     let lacks_memory = message.contains("memory limit too low");
     let hint = if lacks_memory { ": raise spec.resources.limits.memory" } else { "" };
-    // The last line of the log (FallbackToLogsOnError) says why the sidecar exited.
-    let last = message.lines().rev().map(str::trim).find(|line| !line.is_empty()).filter(|_| !lacks_memory);
-    let said = last.map(|line| format!(" and \"{}\"", safe(line))).unwrap_or_default();
-    Some(format!("with exit code {} ({reason}{hint}){said}", end.exit_code))
+    // The last line of the log (FallbackToLogsOnError) is the error with which the sidecar exited.
+    let last_line = message.lines().rev().map(str::trim).find(|line| !line.is_empty()).filter(|_| !lacks_memory);
+    let last_line = last_line.map(|line| format!(" and \"{}\"", safe(line))).unwrap_or_default();
+    Some(format!("with exit code {} ({reason}{hint}){last_line}", end.exit_code))
 }
 
 #[cfg(test)]

@@ -17,7 +17,7 @@ use crate::platform::{Platform, SidecarTemplate};
 pub struct Refusal {
     /// The reason of the condition `Accepted`.
     pub reason: Reason,
-    /// Its message: which value is wrong, and what to do.
+    /// Its message: the wrong value and the fix.
     pub message: String,
     /// The effect on the function's sidecars.
     pub effect: RefusalEffect,
@@ -97,9 +97,9 @@ fn endpoints(spec: &DestinationFunctionSpec, reference: &FunctionRef, platform: 
         ("s3.endpoint", spec.s3.endpoint.as_ref()),
         ("sts.endpoint", spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref())),
     ];
-    let wrong = |endpoint: &Endpoint| !platform.policy.allows_endpoint(reference, endpoint);
+    let is_refused = |endpoint: &Endpoint| !platform.policy.allows_endpoint(reference, endpoint);
     for (field, endpoint) in named {
-        if let Some(endpoint) = endpoint.filter(|endpoint| wrong(endpoint)) {
+        if let Some(endpoint) = endpoint.filter(|endpoint| is_refused(endpoint)) {
             let message = format!(
                 "{field} \"{endpoint}\" is not among the endpoints that the platform allows; \
                  leave it out to use AWS, or ask the platform's owner to allow it (policy.allowedEndpoints)"
@@ -115,21 +115,20 @@ fn endpoints(spec: &DestinationFunctionSpec, reference: &FunctionRef, platform: 
 fn resources(spec: &DestinationFunctionSpec, template: &SidecarTemplate) -> Result<(), Refusal> {
     let refusal =
         |message| Err(Refusal { reason: Reason::ResourcesOutOfBounds, message, effect: RefusalEffect::Freeze });
-    let most = &template.max_resources;
+    let max = &template.max_resources;
     let given = template.resources(spec.resources.as_ref());
     let of = |amounts: &Option<Amounts>, pick: fn(&Amounts) -> Option<&Quantity>| -> Option<Quantity> {
         amounts.as_ref().and_then(pick).cloned()
     };
     let cpu: fn(&Amounts) -> Option<&Quantity> = |amounts| amounts.cpu.as_ref();
     let memory: fn(&Amounts) -> Option<&Quantity> = |amounts| amounts.memory.as_ref();
-    for (name, pick, most) in [("cpu", cpu, &most.cpu), ("memory", memory, &most.memory)] {
+    for (name, pick, max) in [("cpu", cpu, &max.cpu), ("memory", memory, &max.memory)] {
         let (request, limit) = (of(&given.requests, pick), of(&given.limits, pick));
         for (what, amount) in [("requests", &request), ("limits", &limit)] {
-            if let Some((amount, most)) =
-                amount.as_ref().zip(most.as_ref()).filter(|(amount, most)| exceeds(amount, most))
+            if let Some((amount, max)) = amount.as_ref().zip(max.as_ref()).filter(|(amount, max)| exceeds(amount, max))
             {
                 return refusal(format!(
-                    "resources.{what}.{name} is {amount}, and the platform gives a sidecar at most {most}; ask for less"
+                    "resources.{what}.{name} is {amount}, and the platform gives a sidecar at most {max}; ask for less"
                 ));
             }
         }
@@ -147,8 +146,8 @@ fn resources(spec: &DestinationFunctionSpec, template: &SidecarTemplate) -> Resu
     }
 }
 
-fn exceeds(amount: &Quantity, most: &Quantity) -> bool {
-    amount.thousandths() > most.thousandths()
+fn exceeds(amount: &Quantity, max: &Quantity) -> bool {
+    amount.thousandths() > max.thousandths()
 }
 
 #[cfg(test)]

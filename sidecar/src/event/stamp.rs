@@ -74,7 +74,7 @@ pub(super) fn stamp<'a>(
     };
 
     let mut stamps = Stamps::default();
-    if let MessageId::Made(id) = message_id {
+    if let MessageId::Generated(id) = message_id {
         stamps.set(Field::MessageId, Cow::Owned(format!("\"{id}\"")));
     }
     stamps.set(Field::Type, Cow::Owned(format!("\"{}\"", event_type.as_str())));

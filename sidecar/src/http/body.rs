@@ -12,7 +12,7 @@ use tokio::sync::Semaphore;
 use super::body_error::BodyError;
 use super::body_rate::BodyRate;
 use super::encoding::Encoding;
-use crate::memory::{Budget, Growing, Reservation};
+use crate::memory::{Budget, GrowingBuffer, Reservation};
 
 /// The limits of a body.
 #[derive(Clone, Copy, Debug)]
@@ -100,8 +100,8 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
     // The first piece is copied into the buffer below, which reserves it again.
     reservation.keep(0);
     let length = body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok());
-    let most = length.map_or(limits.bytes, |rest| first.len() + data.len() + rest);
-    let mut all = Growing::new(most, reservation);
+    let max_bytes = length.map_or(limits.bytes, |rest| first.len() + data.len() + rest);
+    let mut all = GrowingBuffer::new(max_bytes, reservation);
     if !all.extend(&first) {
         return Err(BodyError::OutOfBudget);
     }

@@ -7,7 +7,7 @@ use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use super::body_error::BodyError;
-use crate::memory::{Growing, Reservation};
+use crate::memory::{GrowingBuffer, Reservation};
 
 /// Binary logarithm of the largest zstd window that is accepted: 8 MiB, which every decoder should support (RFC 8878,
 /// 3.1.1.1.2). Without the limit, the client would choose how much memory is used.
@@ -118,7 +118,7 @@ fn unpack(
     wrong: impl Fn(std::io::Error) -> BodyError,
 ) -> Result<Bytes, BodyError> {
     let mut decoder = decoder.take(limit as u64 + 1);
-    let mut plain = Growing::new(limit, reservation);
+    let mut plain = GrowingBuffer::new(limit, reservation);
     let mut chunk = [0; CHUNK_BYTES];
     loop {
         let read = decoder.read(&mut chunk).map_err(&wrong)?;

@@ -153,15 +153,15 @@ fn load([certificate, key]: &[Value; 2], name: &str) -> Result<ServerCertificate
         }
     };
     let (certificate, key) = (part(certificate, TLS_KEYS[0])?, part(key, TLS_KEYS[1])?);
-    let wrong =
+    let unusable =
         |part, why: &dyn std::fmt::Display| blocker(format!("{part} in the Secret {name} can't be used: {why}"));
     let chain: Vec<_> = CertificateDer::pem_slice_iter(&certificate)
         .collect::<Result<_, _>>()
-        .map_err(|error| wrong(TLS_KEYS[0], &error))?;
+        .map_err(|error| unusable(TLS_KEYS[0], &error))?;
     if chain.is_empty() {
-        return Err(wrong(TLS_KEYS[0], &"it holds no certificate in PEM"));
+        return Err(unusable(TLS_KEYS[0], &"it holds no certificate in PEM"));
     }
-    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| wrong(TLS_KEYS[1], &error))?;
+    let key = PrivateKeyDer::from_pem_slice(&key).map_err(|error| unusable(TLS_KEYS[1], &error))?;
     // Only of the leaf: a chain may end with an expired root that no client needs.
     let validity = chain.first().and_then(Validity::of);
     ServerConfig::builder_with_provider(Arc::new(aws_lc_rs::default_provider()))
@@ -172,7 +172,7 @@ fn load([certificate, key]: &[Value; 2], name: &str) -> Result<ServerCertificate
             ServerCertificate { config: Arc::new(config), validity }
         })
         // Most likely the key does not belong to the certificate.
-        .map_err(|error| wrong("the certificate with its key", &error))
+        .map_err(|error| unusable("the certificate with its key", &error))
 }
 
 #[cfg(test)]
