@@ -36,7 +36,7 @@ pub struct Flags {
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 
-    /// Address of the platform port: /healthz, /readyz, /metrics, /status.
+    /// Address of the admin port: /healthz, /readyz, /metrics, /status.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
     pub admin: SocketAddr,
 

@@ -1,8 +1,9 @@
 //! The memory budget: memory that clients can make grow is reserved here before it is allocated.
 //!
 //! One budget covers the bodies of requests, the events parsed from them, and their batches. A [`Reservation`] returns
-//! its bytes to the budget when it is dropped, so it must live as long as the memory that it represents. A request
-//! whose memory can't be reserved is answered 429.
+//! its bytes to the budget when it is dropped, so it must live as long as the memory that it represents. If
+//! memory can't be reserved, [`ingest`](crate::ingest) answers the request with 429. Bodies of requests that have proved
+//! no credential yet have a smaller budget of their own (`ingest::unproven`).
 //!
 //! [`tributary_crds::memory`] computes the size of the budget, and the memory that a sidecar needs in addition.
 

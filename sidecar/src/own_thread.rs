@@ -1,6 +1,6 @@
 //! Runs a server on a separate thread and Tokio runtime.
 //!
-//! The platform port runs this way: it answers the kubelet and the operator even while all worker threads are busy, so
+//! The admin port runs this way: it answers the kubelet and the operator even while all worker threads are busy, so
 //! an overloaded sidecar is not restarted.
 
 use std::future::Future;

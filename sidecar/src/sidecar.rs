@@ -109,7 +109,7 @@ impl Sidecar {
         Arc::clone(&self.metrics)
     }
 
-    /// Accepts events on `events` and serves the platform port on `admin` until `shutdown` completes; then drains.
+    /// Accepts events on `events` and serves the admin port on `admin` until `shutdown` completes; then drains.
     pub async fn run(self, events: TcpListener, admin: TcpListener, shutdown: impl Future<Output = ()>) {
         let http = http_client();
         let sessions = self.keep_session(http.clone());

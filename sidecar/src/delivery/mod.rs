@@ -5,7 +5,8 @@
 //! after a 429 or 503 the client sends the events again.
 //!
 //! The modes differ in what an object holds: one event ([`objects`]) or a batch of them ([`batches`]). Both use the
-//! same upload with its retries ([`upload`]), and share the state of the bucket ([`health`]).
+//! same upload ([`upload`]), and share the state of the bucket ([`health`]). Whether a failed PUT is retried is decided in
+//! [`failure`], and after which delay in [`retry`].
 
 mod batches;
 mod bucket_check;
@@ -16,6 +17,7 @@ mod key;
 mod objects;
 mod precondition;
 mod response_check;
+mod retry;
 mod s3;
 mod upload;
 

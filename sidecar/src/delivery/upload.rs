@@ -1,7 +1,8 @@
 //! Uploads one object to S3, with retries until it is stored, fails permanently or reaches its deadline.
 //!
-//! A failure that may pass by itself is retried with exponential backoff and jitter. A failure that a person has to
-//! fix ends the upload, and the circuit breaker may then refuse others ([`circuit_breaker`](super::circuit_breaker)).
+//! [`failure`] decides whether an attempt is retried, and [`retry`](super::retry) after which delay. A failure that a
+//! person has to fix ends the upload, and the circuit breaker may then refuse others
+//! ([`circuit_breaker`](super::circuit_breaker)).
 //! A 412 counts as stored only if it proves that the object exists ([`precondition`](super::precondition)). Every
 //! attempt is counted once, whether it succeeds or fails.
 
@@ -20,6 +21,7 @@ use super::circuit_breaker::Evidence;
 use super::failure::{self, ErrorClass, S3Answer, Target};
 use super::health::{BucketHealth, Extent, KeyPart, KeyParts};
 use super::precondition::Meaning;
+use super::retry::{Backoff, attempt_timeout};
 use super::s3::{Bucket, Object};
 use crate::blocker::Blocker;
 use crate::memory;
@@ -27,22 +29,9 @@ use crate::session::{RefusedForGood, Session, SessionState, Sessions};
 use crate::status::conditions::Conditions;
 use crate::status::metrics::{Metrics, PRECONDITION_FAILED, TIMEOUT};
 
-/// Backoff between two attempts at one object: the first delay is doubled each time up to the longest, and half of
-/// each is random (jitter).
-const INITIAL_RETRY_DELAY: Duration = Duration::from_millis(50);
-const MAX_RETRY_DELAY: Duration = Duration::from_secs(1);
-
 /// How long an object is retried without success, and without another stored object, before BucketWritable reports it:
 /// sooner than a request gives up, since people watch the condition.
 const REPORT_AFTER: Duration = Duration::from_secs(3);
-
-/// Maximum timeout of an attempt: it pays to give up a slow request, since a new connection is often faster.
-/// <https://docs.aws.amazon.com/AmazonS3/latest/userguide/optimizing-performance-design-patterns.html>
-const ATTEMPT_TIMEOUT: Duration = Duration::from_secs(5);
-
-/// Minimum timeout of an attempt, unless less time is left: S3 needs about 76 ms for a small object, and sometimes
-/// several times that.
-const MIN_ATTEMPT_TIMEOUT: Duration = Duration::from_millis(500);
 
 /// All uploads to one function's bucket. They share the session, the bucket's health and [`MAX_UPLOADS`] slots.
 #[derive(Debug)]
@@ -83,7 +72,7 @@ impl Uploads {
     /// Uploads an admitted object, or returns by `deadline` why it could not.
     pub(super) async fn upload(&self, object: &Object, deadline: Instant) -> Result<Stored, NotStored> {
         let start = Instant::now();
-        let mut delay = INITIAL_RETRY_DELAY;
+        let mut backoff = Backoff::default();
         let mut session = self.session(deadline).await?;
         let mut last = None;
         let mut if_absent = self.bucket.writes_conditionally();
@@ -101,11 +90,11 @@ impl Uploads {
             drop(permit);
             let class = match attempt {
                 Ok(stored) => return Ok(stored),
-                Err(Failure::Unproven) => {
+                Err(AttemptError::Unproven) => {
                     if_absent = false;
                     continue;
                 }
-                Err(Failure::Error { class, in_doubt }) => {
+                Err(AttemptError::Error { class, in_doubt }) => {
                     may_exist |= in_doubt;
                     class
                 }
@@ -141,8 +130,7 @@ impl Uploads {
                         self.failed(Extent::Attempts(object.part), Evidence::Transient, blocker.clone());
                     }
                     last = Some(blocker);
-                    let wait = delay.mul_f64(0.5 + 0.5 * fastrand::f64());
-                    delay = (delay * 2).min(MAX_RETRY_DELAY);
+                    let wait = backoff.next_delay(fastrand::f64());
                     if Instant::now() + wait >= deadline {
                         return Err(self.give_up(object.part, last, start));
                     }
@@ -164,7 +152,7 @@ impl Uploads {
         may_exist: bool,
         session: &Session,
         time: Duration,
-    ) -> Result<Stored, Failure> {
+    ) -> Result<Stored, AttemptError> {
         let attempt = self.metrics.attempt();
         let result = self.bucket.put(object, if_absent, session, time).await;
         // The log omits the key: it may contain the event's messageId and userId.
@@ -193,7 +181,7 @@ impl Uploads {
                 Meaning::Unknown => {
                     log(PRECONDITION_FAILED);
                     attempt.failed(PRECONDITION_FAILED);
-                    return Err(Failure::Unproven);
+                    return Err(AttemptError::Unproven);
                 }
             },
             ErrorClass::PreconditionFailed => PRECONDITION_FAILED.to_owned(),
@@ -205,7 +193,7 @@ impl Uploads {
         let code = if answer == S3Answer::Timeout { TIMEOUT.to_owned() } else { reason };
         log(&code);
         attempt.failed(code);
-        Err(Failure::Error { class, in_doubt: answer.leaves_in_doubt() })
+        Err(AttemptError::Error { class, in_doubt: answer.leaves_in_doubt() })
     }
 
     /// Records a failed upload in the bucket's health. Returns the blocker to answer its client with.
@@ -258,14 +246,8 @@ impl Uploads {
     }
 }
 
-/// Timeout of the next attempt: half of the time left, so a connection that hangs leaves time for another,
-/// within [`MIN_ATTEMPT_TIMEOUT`] and [`ATTEMPT_TIMEOUT`].
-fn attempt_timeout(left: Duration) -> Duration {
-    (left / 2).max(MIN_ATTEMPT_TIMEOUT).min(left).min(ATTEMPT_TIMEOUT)
-}
-
 /// The outcome of an attempt that is not known to have stored the object.
-enum Failure {
+enum AttemptError {
     /// S3 answered 412 to `If-None-Match: *`, which does not prove that the object exists.
     Unproven,
     /// The attempt failed; `in_doubt` if S3 may have stored the object nevertheless.
@@ -279,16 +261,4 @@ pub(super) enum Stored {
     Now,
     /// The object existed: S3 answered a 412 that proves it.
     Already,
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn an_attempt_leaves_time_for_another() {
-        for (left, time) in [(30_000, 5_000), (8_500, 4_250), (3_500, 1_750), (800, 500), (300, 300), (0, 0)] {
-            assert_eq!(attempt_timeout(Duration::from_millis(left)), Duration::from_millis(time), "{left}");
-        }
-    }
 }

@@ -52,7 +52,7 @@ pub(crate) enum Answer {
     },
     /// 204: the answer to a browser's preflight.
     NoContent,
-    /// A status, content type and text, for the platform port.
+    /// A status, content type and text, for the admin port.
     Plain(StatusCode, &'static str, String),
 }
 

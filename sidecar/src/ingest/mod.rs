@@ -160,7 +160,7 @@ impl Ingest {
         let limits = http::Limits { bytes, time: BODY_TIMEOUT };
         let body = match self.access.check_head(endpoint, &head.headers) {
             Ok(Credential::Authorized) => {
-                http::read(&head.headers, body, limits, &self.budget).await.map_err(|error| bad_body(&error))
+                http::read(&head.headers, body, limits, &self.budget).await.map_err(|error| body_refusal(&error))
             }
             Ok(Credential::Unproven) => self.read_unproven(endpoint, &head.headers, body, limits).await,
             Err(denied) => {
@@ -197,12 +197,12 @@ impl Ingest {
     ) -> Result<ReadBody, Answer> {
         let Some(_slot) = self.unproven.enter() else {
             http::discard(headers, body);
-            return Err(bad_body(&BodyError::OutOfBudget));
+            return Err(full("too many requests without a credential in their headers are being read".to_owned()));
         };
         let read = http::read(headers, body, limits, self.unproven.budget()).await;
-        let ReadBody { bytes, reservation } = read.map_err(|error| bad_body(&error))?;
+        let ReadBody { bytes, reservation } = read.map_err(|error| body_refusal(&error))?;
         self.access.admit(endpoint, headers, &bytes).map_err(|denied| self.deny(denied))?;
-        let reservation = reservation.moved_to(&self.budget).ok_or_else(|| bad_body(&BodyError::OutOfBudget))?;
+        let reservation = reservation.moved_to(&self.budget).ok_or_else(|| body_refusal(&BodyError::OutOfBudget))?;
         Ok(ReadBody { bytes, reservation })
     }
 
@@ -226,7 +226,7 @@ impl Ingest {
         let unparsed = unparsed.map_err(refuse)?;
         // A small body can become large events, so their memory is reserved before they are parsed.
         if !reservation.grow(unparsed.memory_bound()) {
-            return Err(bad_body(&BodyError::OutOfBudget));
+            return Err(body_refusal(&BodyError::OutOfBudget));
         }
         let batch = unparsed.parse().map_err(refuse)?;
         // From here on the reservation covers the events instead of the body.
@@ -325,7 +325,7 @@ fn memory_bytes(batch: &ParsedEvents) -> usize {
 fn later(why: NotStored) -> Answer {
     match why {
         NotStored::Blocker(blocker) => unavailable(&blocker),
-        NotStored::OutOfMemory => bad_body(&BodyError::OutOfBudget),
+        NotStored::OutOfMemory => full(BodyError::OutOfBudget.to_string()),
         NotStored::Full => full("the sidecar's maximum of concurrent uploads is reached".to_owned()),
     }
 }
@@ -335,7 +335,8 @@ fn full(message: String) -> Answer {
     Answer::Later { status: StatusCode::TOO_MANY_REQUESTS, code: "over_capacity".to_owned(), message }
 }
 
-fn bad_body(error: &BodyError) -> Answer {
+/// The answer for a body that could not be read: 429 if there is no memory for it, 408 if it is too slow, otherwise 400.
+fn body_refusal(error: &BodyError) -> Answer {
     let (status, code) = match error {
         BodyError::TooLarge(_) | BodyError::TooLargeDecompressed(_) => (StatusCode::BAD_REQUEST, "body_too_large"),
         BodyError::UnknownEncoding(_) => (StatusCode::BAD_REQUEST, "unknown_content_encoding"),

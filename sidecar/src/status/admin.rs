@@ -1,4 +1,4 @@
-//! Serves the platform port: `/healthz`, `/readyz`, `/metrics`, `/status`.
+//! Serves the admin port: `/healthz`, `/readyz`, `/metrics`, `/status`.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::http::{Answer, AnswerBody};
 
 const TEXT: &str = "text/plain; charset=utf-8";
 
-/// The sources of the platform port's answers. `generation` and `config_hash` are those of the configuration.
+/// The sources of the admin port's answers. `generation` and `config_hash` are those of the configuration.
 pub(crate) struct Admin {
     pub(crate) generation: i64,
     pub(crate) config_hash: String,

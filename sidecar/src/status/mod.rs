@@ -1,4 +1,4 @@
-//! The sidecar's reports about itself: conditions, metrics, readiness, and the platform port that serves them.
+//! The sidecar's reports about itself: conditions, metrics, readiness, and the admin port that serves them.
 
 pub(crate) mod admin;
 pub mod conditions;

@@ -1,7 +1,8 @@
 //! Classifies failed requests to S3: whether to retry, and what to report. Pure.
 //!
 //! An error is first classified by its code, or by its status if the code is not in the table ([`codes`]). Its kind
-//! then decides the reaction ([`classify`]) and the message ([`messages`]).
+//! then decides the reaction ([`classify`]) and the message ([`messages`]). The delay before a retry is in
+//! [`retry`](super::retry).
 
 mod codes;
 mod messages;
