@@ -29,17 +29,17 @@ pub mod annotation {
     pub const PREFIX: &str = "tributary.dev/";
     /// On every child: the hash of the object that the operator last applied. Only this reveals a field that is no
     /// longer desired.
-    pub const APPLIED: &str = "tributary.dev/applied";
+    pub const APPLIED_HASH: &str = "tributary.dev/applied";
     /// On Deployments: the hash of the pod template.
-    pub const TEMPLATE: &str = "tributary.dev/template";
+    pub const TEMPLATE_HASH: &str = "tributary.dev/template";
     /// On pods: the base identity that EKS's webhooks inject at creation; another one rolls the pods.
     pub const BASE_IDENTITY: &str = "tributary.dev/base-identity";
     /// On Deployments: the hash of the part that the function's owner controls. If the template changes and this
     /// does not, the platform made the change.
-    pub const FUNCTION: &str = "tributary.dev/function-hash";
+    pub const FUNCTION_HASH: &str = "tributary.dev/function-hash";
     /// On Deployments: the hash of the external ID prefix that the platform enforces in the namespace, if any. When it
     /// changes, the rollout does not wait for a slot.
-    pub const DEMANDS: &str = "tributary.dev/demands-hash";
+    pub const DEMANDS_HASH: &str = "tributary.dev/demands-hash";
     /// On Deployments: the operator that wrote them, as `NAMESPACE/LEASE`.
     pub const OPERATOR: &str = "tributary.dev/operator";
     /// On Deployments: `spec.resources` as last accepted, in JSON. The rest of the accepted spec is in the ConfigMap.

@@ -33,7 +33,7 @@ fn is_marked(object: &ObjectMeta, name: &str) -> bool {
     let value = |map: &Option<BTreeMap<String, String>>, key| map.as_ref().and_then(|map| map.get(key)).cloned();
     value(&object.labels, label::MANAGED_BY).as_deref() == Some(MANAGER)
         && value(&object.labels, label::FUNCTION).as_deref() == Some(name)
-        && value(&object.annotations, annotation::APPLIED).is_some()
+        && value(&object.annotations, annotation::APPLIED_HASH).is_some()
 }
 
 /// The owner reference with `controller: true`; Kubernetes allows at most one.
@@ -72,7 +72,7 @@ mod tests {
         }
         let marked = ObjectMeta {
             labels: Some(labels([(label::MANAGED_BY, MANAGER), (label::FUNCTION, "orders")])),
-            annotations: Some(labels([(annotation::APPLIED, "1")])),
+            annotations: Some(labels([(annotation::APPLIED_HASH, "1")])),
             ..ObjectMeta::default()
         };
         assert_eq!(of(&marked), Ownership::Ours);

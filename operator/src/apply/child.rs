@@ -1,4 +1,4 @@
-//! The kinds of children, and how applying each of them differs.
+//! The kinds of children, how applying each of them differs, and which parts that others added are removed. Pure.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;

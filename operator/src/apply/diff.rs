@@ -2,8 +2,8 @@
 //!
 //! A dry run on the API server would cost one request per child and reconcile, so the comparison is
 //! made here. Every desired field must be present; fields that others added or that the API server
-//! fills in are ignored. A field that is no longer desired is not found by this comparison: the hash
-//! of the last applied object reveals it ([`annotation::APPLIED`]).
+//! fills in are ignored (`child` removes the added ones that must not stay). A field that is no longer desired is not found by this comparison: the hash
+//! of the last applied object reveals it ([`annotation::APPLIED_HASH`]).
 
 use kube::ResourceExt;
 use serde::Serialize;
@@ -27,7 +27,7 @@ const KEYED_LISTS: [(&str, &str); 8] = [
 
 /// Whether `live` has all of `desired`, and was last applied from it.
 pub fn is_current<K: ResourceExt + Serialize>(live: &K, desired: &K) -> bool {
-    let applied = |object: &K| object.annotations().get(annotation::APPLIED).cloned();
+    let applied = |object: &K| object.annotations().get(annotation::APPLIED_HASH).cloned();
     if applied(live) != applied(desired) {
         return false;
     }

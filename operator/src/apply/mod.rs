@@ -3,6 +3,10 @@
 //! A missing child is created by a plain POST, which takes over no existing object. An existing one
 //! is applied under one field manager, with its uid, so that an object that has replaced it is not
 //! touched. If the cached child already is as desired, no request is sent.
+//!
+//! Edits by others are reverted: a desired field that differs (`diff`) by a forced server-side apply, an added
+//! container, volume or the like (`child`) by a patch that removes it. Other added fields stay. A child that something
+//! else changes back three times in a row is left alone until its spec changes.
 
 mod child;
 pub mod diff;
@@ -308,7 +312,7 @@ fn key<K: Child>(name: &str) -> String {
 }
 
 fn applied<K: Child>(object: &K) -> Option<String> {
-    object.annotations().get(annotation::APPLIED).cloned()
+    object.annotations().get(annotation::APPLIED_HASH).cloned()
 }
 
 fn check_owned<K: Child>(object: &K, meta: &ChildMeta) -> Result<(), ApplyError> {

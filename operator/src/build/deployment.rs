@@ -14,9 +14,9 @@ const PROGRESS_DEADLINE_SECONDS: i32 = 120;
 
 /// Values of annotations that tell the owner's changes of the template from the platform's.
 pub struct Origins<'a> {
-    /// The hash of the settings that the function's owner controls ([`annotation::FUNCTION`]).
+    /// The hash of the settings that the function's owner controls ([`annotation::FUNCTION_HASH`]).
     pub function: &'a str,
-    /// The hash of the external ID prefix that the platform enforces ([`annotation::DEMANDS`]).
+    /// The hash of the external ID prefix that the platform enforces ([`annotation::DEMANDS_HASH`]).
     pub demands: Option<&'a str>,
     /// `spec.resources` in JSON ([`annotation::RESOURCES`]).
     pub resources: Option<&'a str>,
@@ -33,8 +33,9 @@ pub fn deployment(
 ) -> Deployment {
     let mut metadata = meta.metadata(meta.name.clone());
     let template_hash = hash(&template);
-    let mut annotations = labels([(annotation::TEMPLATE, &template_hash), (annotation::FUNCTION, origins.function)]);
-    annotations.extend(origins.demands.map(|hash| (annotation::DEMANDS.to_owned(), hash.to_owned())));
+    let mut annotations =
+        labels([(annotation::TEMPLATE_HASH, &template_hash), (annotation::FUNCTION_HASH, origins.function)]);
+    annotations.extend(origins.demands.map(|hash| (annotation::DEMANDS_HASH.to_owned(), hash.to_owned())));
     annotations.extend(origins.resources.map(|json| (annotation::RESOURCES.to_owned(), json.to_owned())));
     annotations.extend(origins.operator.map(|name| (annotation::OPERATOR.to_owned(), name.to_owned())));
     metadata.annotations = Some(annotations);
@@ -83,7 +84,7 @@ pub fn held(found: &Deployment, desired: &Deployment) -> Deployment {
 }
 
 /// The Deployment with a rollout that ends all old sidecars immediately, without waiting for new ones.
-pub fn immediate(mut deployment: Deployment) -> Deployment {
+pub fn without_overlap(mut deployment: Deployment) -> Deployment {
     let strategy = deployment.spec.as_mut().and_then(|spec| spec.strategy.as_mut());
     if let Some(rolling) = strategy.and_then(|strategy| strategy.rolling_update.as_mut()) {
         rolling.max_unavailable = Some(IntOrString::String("100%".to_owned()));

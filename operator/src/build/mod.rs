@@ -32,7 +32,7 @@ use deployment::Origins;
 pub use child_meta::ChildMeta;
 pub use config_map::{holds, name as config_map_name, started_with};
 pub use deployment::held;
-pub use pod::{CONTAINER, PLATFORM_PORT};
+pub use pod::{ADMIN_PORT, CONTAINER};
 
 /// All children of a function, as they should be.
 #[derive(Clone, Debug)]
@@ -102,15 +102,15 @@ pub fn while_rolling(desired: &NetworkPolicy, live: &NetworkPolicy) -> NetworkPo
 }
 
 /// The Deployment that ends old sidecars before new ones are ready.
-pub fn rolled_immediately(desired: &Deployment) -> Deployment {
-    let mut deployment = deployment::immediate(desired.clone());
-    deployment.annotations_mut().remove(annotation::APPLIED);
+pub fn without_overlap(desired: &Deployment) -> Deployment {
+    let mut deployment = deployment::without_overlap(desired.clone());
+    deployment.annotations_mut().remove(annotation::APPLIED_HASH);
     with_applied_hash(deployment)
 }
 
-/// The child, annotated with the hash of everything else in it ([`annotation::APPLIED`]).
+/// The child, annotated with the hash of everything else in it ([`annotation::APPLIED_HASH`]).
 fn with_applied_hash<K: ResourceExt + Serialize>(mut child: K) -> K {
     let applied = hash(&child);
-    child.annotations_mut().insert(annotation::APPLIED.to_owned(), applied);
+    child.annotations_mut().insert(annotation::APPLIED_HASH.to_owned(), applied);
     child
 }

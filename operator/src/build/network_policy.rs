@@ -10,7 +10,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 use tributary_crds::function::DestinationFunctionSpec;
 
 use super::child_meta::ChildMeta;
-use super::pod::{EVENTS_PORT_NAME, PLATFORM_PORT};
+use super::pod::{ADMIN_PORT, EVENTS_PORT_NAME};
 use crate::platform::{BaseIdentity, NetworkPolicies};
 
 /// All addresses, except those local to a node: among them the instance metadata service, which
@@ -70,7 +70,7 @@ fn ingress(platform: &NetworkPolicies) -> Vec<NetworkPolicyIngressRule> {
     };
     let status_and_metrics = NetworkPolicyIngressRule {
         from: Some(platform.platform_from.clone()),
-        ports: Some(vec![tcp(IntOrString::Int(PLATFORM_PORT))]),
+        ports: Some(vec![tcp(IntOrString::Int(ADMIN_PORT))]),
     };
     // An empty `from` would allow everyone.
     if platform.platform_from.is_empty() { vec![events] } else { vec![events, status_and_metrics] }

@@ -24,9 +24,9 @@ pub const CONTAINER: &str = "sidecar";
 pub const EVENTS_PORT_NAME: &str = "events";
 const EVENTS_PORT: i32 = 8080;
 /// The name of the platform's port: health, metrics, status.
-const PLATFORM_PORT_NAME: &str = "platform";
+const ADMIN_PORT_NAME: &str = "platform";
 /// The number of the platform's port, which the operator polls.
-pub const PLATFORM_PORT: i32 = 8081;
+pub const ADMIN_PORT: i32 = 8081;
 
 /// The variable with the digest of the configuration that the sidecar must find (its flag `--config-sha256`).
 const CONFIG_DIGEST_VARIABLE: &str = "TRIBUTARY_CONFIG_SHA256";
@@ -116,7 +116,7 @@ fn container(
         image: Some(sidecar.image.clone()),
         image_pull_policy: sidecar.image_pull_policy.clone(),
         env: Some(environment),
-        ports: Some(vec![port(EVENTS_PORT_NAME, EVENTS_PORT), port(PLATFORM_PORT_NAME, PLATFORM_PORT)]),
+        ports: Some(vec![port(EVENTS_PORT_NAME, EVENTS_PORT), port(ADMIN_PORT_NAME, ADMIN_PORT)]),
         resources: Some(resources(&sidecar.resources(spec.resources.as_ref()))),
         // A short period: a rollout waits for readiness, and the probe costs the sidecar almost nothing.
         readiness_probe: Some(probe("/readyz", 2, 2)),
@@ -159,7 +159,7 @@ fn probe(path: &str, period: i32, failures: i32) -> Probe {
     Probe {
         http_get: Some(HTTPGetAction {
             path: Some(path.to_owned()),
-            port: IntOrString::String(PLATFORM_PORT_NAME.to_owned()),
+            port: IntOrString::String(ADMIN_PORT_NAME.to_owned()),
             ..HTTPGetAction::default()
         }),
         period_seconds: Some(period),

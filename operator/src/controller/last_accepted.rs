@@ -39,7 +39,7 @@ pub fn config_hash(deployment: &Deployment) -> Option<&String> {
 /// Whether the part that the function's owner decides differs between the Deployment of the current spec, `asked`, and
 /// that of the last accepted one. Replicas that `asked` leaves unset don't count.
 pub fn differs(asked: &Deployment, accepted: &Deployment) -> bool {
-    let owners = |deployment: &Deployment| deployment.annotations().get(annotation::FUNCTION).cloned();
+    let owners = |deployment: &Deployment| deployment.annotations().get(annotation::FUNCTION_HASH).cloned();
     let replicas = |deployment: &Deployment| deployment.spec.as_ref().and_then(|spec| spec.replicas);
     owners(asked) != owners(accepted) || replicas(asked).is_some_and(|asked| Some(asked) != replicas(accepted))
 }

@@ -10,7 +10,7 @@ use crate::names::annotation;
 
 /// The rollout state of `deployment`, on its way to the template of `desired`.
 pub fn rollout(deployment: &Deployment, desired: &Deployment) -> Rollout {
-    let template = |deployment: &Deployment| deployment.annotations().get(annotation::TEMPLATE).cloned();
+    let template = |deployment: &Deployment| deployment.annotations().get(annotation::TEMPLATE_HASH).cloned();
 
     let status = deployment.status.clone().unwrap_or_default();
     let condition = |r#type: &str| {
@@ -107,7 +107,7 @@ mod tests {
         let complete_now = deployment(&format!("{{{complete}}}"));
         assert!(is_complete(&complete_now) && of(&complete_now).complete);
         let mut changed = complete_now.clone();
-        changed.annotations_mut().insert(annotation::TEMPLATE.to_owned(), "another".to_owned());
+        changed.annotations_mut().insert(annotation::TEMPLATE_HASH.to_owned(), "another".to_owned());
         assert!(!rollout(&complete_now, &changed).complete, "it is complete for the previous template");
         for (field, other) in [
             ("observedGeneration: 2", "observedGeneration: 1"),

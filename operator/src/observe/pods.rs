@@ -9,7 +9,7 @@ use tributary_crds::conditions::Reason;
 
 use super::observed::{Pod, SidecarAnswer};
 use super::sanitize::safe;
-use crate::build::{CONTAINER, PLATFORM_PORT};
+use crate::build::{ADMIN_PORT, CONTAINER};
 use crate::finding::Problem;
 use crate::names::label;
 
@@ -54,11 +54,11 @@ pub fn pod(pod: &KubePod, answer: Option<SidecarAnswer>, now: Timestamp) -> Pod 
     }
 }
 
-/// The address of the platform port, if the pod runs and is not being deleted.
+/// The address of the admin port, if the pod runs and is not being deleted.
 pub fn address(pod: &KubePod) -> Option<SocketAddr> {
     let running = phase(pod) == "Running" && pod.metadata.deletion_timestamp.is_none();
     let ip: IpAddr = pod.status.as_ref().filter(|_| running)?.pod_ip.as_ref()?.parse().ok()?;
-    Some(SocketAddr::new(ip, u16::try_from(PLATFORM_PORT).ok()?))
+    Some(SocketAddr::new(ip, u16::try_from(ADMIN_PORT).ok()?))
 }
 
 fn phase(pod: &KubePod) -> &str {

@@ -13,7 +13,7 @@ pub struct NetworkPolicies {
     /// Peers that may send events. If empty, everyone may.
     #[serde(default)]
     pub events_from: Vec<NetworkPolicyPeer>,
-    /// Peers that may reach the platform port, for status and metrics: the operator, the scraper. If empty, no one may.
+    /// Peers that may reach the admin port, for status and metrics: the operator, the scraper. If empty, no one may.
     #[serde(default)]
     pub platform_from: Vec<NetworkPolicyPeer>,
     /// Traffic that sidecars may send in addition to DNS, AWS and their function's endpoints.

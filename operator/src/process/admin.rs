@@ -1,4 +1,4 @@
-//! Serves the platform port: `/healthz`, `/readyz`, `/metrics`.
+//! Serves the admin port: `/healthz`, `/readyz`, `/metrics`.
 
 use std::sync::Arc;
 

@@ -35,7 +35,7 @@ pub struct Flags {
     #[arg(long, env = "HOSTNAME", value_name = "NAME")]
     pub identity: String,
 
-    /// Address of the platform port: /healthz, /readyz, /metrics.
+    /// Address of the admin port: /healthz, /readyz, /metrics.
     #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
     pub listen: SocketAddr,
 

@@ -1,4 +1,4 @@
-//! The process around the controllers: command-line flags, the platform port, and health checks.
+//! The process around the controllers: command-line flags, the admin port, and health checks.
 
 pub mod admin;
 pub mod flags;

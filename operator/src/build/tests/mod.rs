@@ -165,7 +165,7 @@ fn changes_by_platform_and_owner_change_different_hashes() {
     let (function, platform) = small();
     let hashes = |function: &DestinationFunction, platform: &Platform| {
         let mut annotations = children(function, platform, None).deployment.metadata.annotations.unwrap();
-        [annotation::FUNCTION, annotation::TEMPLATE].map(|name| annotations.remove(name).unwrap())
+        [annotation::FUNCTION_HASH, annotation::TEMPLATE_HASH].map(|name| annotations.remove(name).unwrap())
     };
     let [owner, template] = hashes(&function, &platform);
 
@@ -213,7 +213,7 @@ fn a_network_policy_is_widened_for_old_sidecars_but_not_by_old_platform_rules() 
     platform.network_policy.egress.clear();
     let after = policy(&function, &platform);
     let rolling = while_rolling(&after, &before);
-    assert_ne!(rolling.annotations()[annotation::APPLIED], after.annotations()[annotation::APPLIED]);
+    assert_ne!(rolling.annotations()[annotation::APPLIED_HASH], after.annotations()[annotation::APPLIED_HASH]);
     let text = serde_yaml::to_string(&rules(&rolling)).unwrap();
     assert!(text.contains("9000") && text.contains("169.254.170.23"), "{text}");
     assert!(!text.contains("8125"), "the platform's own change applies immediately: {text}");

@@ -48,7 +48,7 @@ pub(super) async fn act(
     let (decision, consequences) = context.rollouts.decide(&reference, roll);
     act_on(consequences, context).await;
     let immediate = demands::must_be_met_now(observed, children, &reference, context).then(|| {
-        let deployment = build::rolled_immediately(&children.deployment);
+        let deployment = build::without_overlap(&children.deployment);
         Children { deployment, ..children.clone() }
     });
     let wanted = immediate.as_ref().unwrap_or(children);

@@ -85,7 +85,7 @@ pub(super) fn plan(
     });
     let Some(accepted) = accepted else {
         // The spec that the sidecars run is unknown, so they can't be updated to meet the platform's demands.
-        let demands = |deployment: &Deployment| deployment.annotations().get(annotation::DEMANDS).cloned();
+        let demands = |deployment: &Deployment| deployment.annotations().get(annotation::DEMANDS_HASH).cloned();
         let is_short = live.is_some_and(|live| demands(live) != demands(&asked.deployment));
         let action = if is_short { ChildrenAction::Stop } else { ChildrenAction::Leave };
         return Plan { children: asked, held_back: true, refusal, action };

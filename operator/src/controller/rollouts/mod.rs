@@ -283,13 +283,13 @@ fn recorded(status: &FunctionStatus) -> impl Iterator<Item = Finding> {
 
 /// Whether the pod template would change, but no part that the function's owner decides.
 fn is_caused_by_platform(roll: &Roll<'_>) -> bool {
-    differs(roll, annotation::TEMPLATE) && !differs(roll, annotation::FUNCTION)
+    differs(roll, annotation::TEMPLATE_HASH) && !differs(roll, annotation::FUNCTION_HASH)
 }
 
 /// Whether the platform demands something of the namespace for its security that the Deployment lacks. A demand that
 /// is withdrawn is not urgent.
 fn is_urgent(roll: &Roll<'_>) -> bool {
-    roll.desired.annotations().contains_key(annotation::DEMANDS) && differs(roll, annotation::DEMANDS)
+    roll.desired.annotations().contains_key(annotation::DEMANDS_HASH) && differs(roll, annotation::DEMANDS_HASH)
 }
 
 fn differs(roll: &Roll<'_>, name: &str) -> bool {

@@ -21,7 +21,8 @@ fn deployment(template: &str, owner: &str) -> Arc<Deployment> {
          {observedGeneration: 1, replicas: 1, updatedReplicas: 1, availableReplicas: 1}}",
     )
     .unwrap();
-    deployment.metadata.annotations = Some(labels([(annotation::TEMPLATE, template), (annotation::FUNCTION, owner)]));
+    deployment.metadata.annotations =
+        Some(labels([(annotation::TEMPLATE_HASH, template), (annotation::FUNCTION_HASH, owner)]));
     Arc::new(deployment)
 }
 
@@ -35,7 +36,7 @@ fn rolling(template: &str, conditions: &[&str]) -> Arc<Deployment> {
 }
 
 fn demanding(mut deployment: Arc<Deployment>, demands: &str) -> Arc<Deployment> {
-    Arc::make_mut(&mut deployment).annotations_mut().insert(annotation::DEMANDS.to_owned(), demands.to_owned());
+    Arc::make_mut(&mut deployment).annotations_mut().insert(annotation::DEMANDS_HASH.to_owned(), demands.to_owned());
     deployment
 }
 
@@ -301,7 +302,7 @@ proptest! {
         for (which, step) in steps {
             let (name, live) = &mut all[which];
             let Some(now) = live.clone() else { continue };
-            let rolls = now.annotations()[annotation::TEMPLATE] == "2" && !is_complete(&now);
+            let rolls = now.annotations()[annotation::TEMPLATE_HASH] == "2" && !is_complete(&now);
             match step {
                 Step::Succeed if rolls => *live = Some(new.clone()),
                 Step::Fail if rolls => *live = Some(stuck.clone()),
@@ -312,7 +313,7 @@ proptest! {
                 _ => {}
             }
             let Some(now) = live.clone() else { continue };
-            if rollouts.decide(name, healthy(&now, &new)).0 == RolloutDecision::Proceed && now.annotations()[annotation::TEMPLATE] == "1" {
+            if rollouts.decide(name, healthy(&now, &new)).0 == RolloutDecision::Proceed && now.annotations()[annotation::TEMPLATE_HASH] == "1" {
                 *live = Some(rolling("2", &[]));
             }
             let counts = rollouts.counts();
@@ -329,7 +330,7 @@ proptest! {
                 }
             }
         }
-        let behind = all.iter().filter(|(_, live)| live.as_ref().is_some_and(|live| live.annotations()[annotation::TEMPLATE] == "1"));
+        let behind = all.iter().filter(|(_, live)| live.as_ref().is_some_and(|live| live.annotations()[annotation::TEMPLATE_HASH] == "1"));
         prop_assert!(rollouts.counts().halted || behind.count() == 0);
     }
 }

@@ -1,7 +1,7 @@
 //! Accepted: the platform's policy, audited grants, and changes that are held back.
 
 use super::*;
-use crate::validate::RefusalEffect;
+use crate::validate::{Refusal, RefusalEffect};
 
 #[test]
 fn a_function_that_the_platform_forbids_is_not_accepted() {

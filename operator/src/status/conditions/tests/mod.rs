@@ -10,7 +10,7 @@ mod transitions;
 mod up_to_date;
 
 use jiff::Timestamp;
-use tributary_crds::conditions::{SidecarCondition, SidecarStatus};
+use tributary_crds::conditions::{ConditionType, SidecarCondition, SidecarStatus};
 
 use super::*;
 use crate::finding::Problem;
