@@ -1,5 +1,5 @@
-//! Decides whether a caller may perform an action: combines the caller's own policy, its session policy
-//! and the resource's policy as AWS does.
+//! Decides whether a caller may perform an action: combines the caller's own policy, its session policy and the
+//! resource's policy as AWS does. The resource's policy is a bucket's policy or, for AssumeRole, the role's trust policy.
 //!
 //! <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_policies_evaluation-logic.html>
 

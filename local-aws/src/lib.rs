@@ -23,7 +23,7 @@ mod clock;
 mod error_body;
 mod error_codes;
 mod fault;
-mod faults;
+mod fault_plan;
 mod host;
 mod identity;
 mod oidc;

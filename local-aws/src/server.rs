@@ -31,7 +31,7 @@ use crate::call_context::CallContext;
 use crate::calls::{Call, Service};
 use crate::clock::timestamp;
 use crate::fault::Action;
-use crate::faults::FaultPlan;
+use crate::fault_plan::FaultPlan;
 use crate::host::Hosts;
 use crate::state::ServerState;
 use crate::target::CallTarget;

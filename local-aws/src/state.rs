@@ -7,7 +7,7 @@ use parking_lot::RwLock;
 use crate::accounts::Accounts;
 use crate::calls::Calls;
 use crate::clock::Clock;
-use crate::faults::Faults;
+use crate::fault_plan::Faults;
 use crate::sessions::Sessions;
 use crate::store::Store;
 

@@ -1,4 +1,5 @@
-//! AssumeRole: checks trust policy, external ID and session tags, and grants a session of the role.
+//! AssumeRole: has the role's trust policy evaluated with the external ID ([`authorize`]), checks the session tags, and
+//! grants a session of the role.
 
 use std::time::Duration;
 
