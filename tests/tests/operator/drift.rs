@@ -1,4 +1,5 @@
-//! Tests that the operator reverts manual edits and deletions of children, and leaves others' additions alone.
+//! Tests that the operator reverts manual edits, additions and deletions of children, and leaves others' labels and
+//! annotations alone.
 
 use std::time::Duration;
 
