@@ -6,7 +6,8 @@
 //!
 //! Edits by others are reverted: a desired field that differs (`diff`) by a forced server-side apply, an added
 //! container, volume or the like (`child`) by a patch that removes it. Other added fields stay. A child that something
-//! else changes back three times in a row is left alone until its spec changes.
+//! else changes back three times in a row is left alone until its spec changes. While a function waits for a rollout
+//! slot, `build::held` is the desired Deployment.
 
 mod child;
 pub mod diff;

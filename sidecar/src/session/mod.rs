@@ -1,11 +1,12 @@
 //! Assumes the function's role through STS, and keeps a session that uploads can use.
 //!
-//! The [`manager`] renews the session in the background at about half of its life, one call at a time, and serves the
-//! old session until it expires: an STS outage of less than about half an hour stops no events. The SDK's own
-//! credentials cache would renew in the path of a request, and discard the old credentials first.
+//! The [`manager`] renews the session in the background at about half of its life ([`schedule`]), one call at a time,
+//! and serves the old session until it expires: an STS outage of less than about half an hour stops no events. The
+//! SDK's own credentials cache would renew in the path of a request, and discard the old credentials first.
 //!
-//! Uploads see a typed state ([`SessionState`]): while a renewal fails they get the old session, and RoleAssumed is True
-//! with the reason RenewalFailing; once the session has expired, they get the blocker, which requests see as a 503.
+//! Uploads see a typed state ([`SessionState`]): while a renewal fails they get the old session, and RoleAssumed is
+//! True with the reason RenewalFailing; once the session has expired, they get the blocker, which requests see as a
+//! 503.
 
 mod enforcement;
 mod failure;

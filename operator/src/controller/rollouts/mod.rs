@@ -1,11 +1,11 @@
 //! Rollout slots: how many functions may roll concurrently after the platform changes the sidecar, and when to halt.
 //!
-//! A change by a function's owner rolls immediately. A change by the platform would roll all functions together, so each
-//! occupies a slot until its rollout is complete, and the others wait. A function that stores no events can't become
-//! worse, and needs no slot; nor does a change that the platform requires for security. A rollout that exceeds the
-//! Deployment's progress deadline frees its slot and counts as failed; after too many failures no other begins until
-//! the platform's owner has fixed the cause.
-//! The Deployment of a function that waits stays as it was when the wait began.
+//! A change by a function's owner rolls immediately. A change by the platform would roll all functions together, so
+//! each occupies a slot until its rollout is complete, and the others wait. A function that stores no events can't
+//! become worse, and needs no slot; nor does a change that the platform requires for security. A rollout that exceeds
+//! the Deployment's progress deadline frees its slot and counts as failed; after too many failures no other begins
+//! until the platform's owner has fixed the cause. The limits are values of the chart (`sidecar.maxConcurrentRollouts`,
+//! `sidecar.maxFailedRollouts`). The Deployment of a function that waits stays as it was when the wait began.
 //!
 //! Functions' statuses record failed rollouts ([`Reason::RolloutFailed`]), from which a new leader restores them.
 //! Pure, except for its state.

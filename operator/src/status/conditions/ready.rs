@@ -1,5 +1,5 @@
 //! Ready: whether events are accepted and stored now, by sidecars of any configuration. Whether these have the desired
-//! configuration is [UpToDate](super::up_to_date).
+//! configuration is [UpToDate](super::up_to_date). Every other condition counts, with the exceptions in [`forbids`].
 
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
