@@ -21,9 +21,17 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 64 << 10;
 /// Maximum length of an error message, in characters: conditions and logs show it.
 const MAX_MESSAGE_CHARS: usize = 1_000;
 
+/// The message of an error without one, such as that of every HEAD request.
+const NO_MESSAGE: &str = "no message";
+
+/// The end of a sentence about an error: AWS's own message, if it has one.
+pub(crate) fn aws_said(message: &str) -> String {
+    if message == NO_MESSAGE { String::new() } else { format!(". AWS said: {message}") }
+}
+
 /// The message of an error, cut to [`MAX_MESSAGE_CHARS`].
 pub(crate) fn message(text: Option<&str>) -> String {
-    text.unwrap_or("no message").chars().take(MAX_MESSAGE_CHARS).collect()
+    text.unwrap_or(NO_MESSAGE).chars().take(MAX_MESSAGE_CHARS).collect()
 }
 
 /// The interceptor that cuts response bodies off at [`MAX_RESPONSE_BYTES`].
@@ -90,6 +98,8 @@ mod tests {
     fn a_message_is_cut_to_its_maximum() {
         assert_eq!(message(Some("é".repeat(60_000).as_str())).chars().count(), MAX_MESSAGE_CHARS);
         assert_eq!(message(None), "no message");
+        assert_eq!(aws_said(&message(None)), "");
+        assert_eq!(aws_said("Access Denied"), ". AWS said: Access Denied");
     }
 
     #[tokio::test]

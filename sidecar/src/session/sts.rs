@@ -161,7 +161,7 @@ where
             offset,
         },
         None if status >= 400 => {
-            StsAnswer::Error { status, code: status.to_string(), message: "no message".to_owned(), offset }
+            StsAnswer::Error { status, code: status.to_string(), message: bounded_response::message(None), offset }
         }
         // The SDK would quote the answer, which may hold credentials.
         None if status != 0 => StsAnswer::NoResponse("its answer can't be read".to_owned()),

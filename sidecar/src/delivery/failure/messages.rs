@@ -5,6 +5,7 @@ use tributary_crds::conditions::Reason;
 use super::Target;
 use super::codes::{Kind, S3Error};
 use crate::blocker::Blocker;
+use crate::bounded_response::aws_said;
 
 /// The reason and the message of an S3 error of this kind.
 pub(super) fn blocker(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Blocker {
@@ -48,6 +49,7 @@ fn transient_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Opt
 fn permanent_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> String {
     let S3Error { status, code, message, .. } = *error;
     let Target { bucket, region, role, prefix, owner, .. } = target;
+    let said = aws_said(message);
     match kind {
         Kind::UnknownHeader => format!(
             "the store does not support a header of the request ({message}); if it lacks If-None-Match, set \
@@ -60,23 +62,21 @@ fn permanent_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Str
             let other = error.other_region(region);
             let place = other.map_or_else(|| "in another region".to_owned(), |other| format!("in {other}"));
             let right = other.unwrap_or("the bucket's region");
-            format!(
-                "the bucket {bucket} is {place}, not in {region}; set spec.s3.region to {right}. AWS said: {message}"
-            )
+            format!("the bucket {bucket} is {place}, not in {region}; set spec.s3.region to {right}{said}")
         }
         Kind::BadSignature => format!(
             "S3 can't verify the signature of requests to {bucket} ({code}); check that no proxy before it changes \
-             requests, and for a store of your own that spec.s3.region is its region. AWS said: {message}"
+             requests, and for a store of your own that spec.s3.region is its region{said}"
         ),
         Kind::Kms => format!(
             "KMS refused {role} the key that encrypts the object; allow kms:GenerateDataKey on it in the role's policy \
-             and in the key's. AWS said: {message}"
+             and in the key's{said}"
         ),
         Kind::Denied => {
             let owner = owner.map_or_else(String::new, |owner| format!(", and that account {owner} owns the bucket"));
             format!(
                 "S3 refused {role} to put objects into {bucket}; check in this order: that the role's policy allows \
-                 s3:PutObject on {bucket}/{prefix}*, that the bucket's policy does not deny it{owner}. AWS said: {message}"
+                 s3:PutObject on {bucket}/{prefix}*, that the bucket's policy does not deny it{owner}{said}"
             )
         }
         _ => format!("S3 answered {} ({status}): {message}", if code.is_empty() { "without a code" } else { code }),
