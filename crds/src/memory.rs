@@ -15,8 +15,12 @@ const MIB: u64 = 1 << 20;
 /// Bytes that a sidecar needs at rest: code, threads, the AWS clients, metrics and memory that the allocator retains.
 pub const PROCESS_BYTES: u64 = 24 * MIB;
 
-/// Bytes per open connection: the buffers of HTTP and, if the sidecar serves HTTPS, of TLS.
+/// Bytes per open connection: the buffers of HTTP.
 pub const CONNECTION_BYTES: u64 = 48 * KIB;
+
+/// Additional bytes per open connection if the sidecar serves HTTPS: a client may send a handshake message of 64 KiB
+/// before anything of HTTP, and rustls keeps what has arrived of it.
+pub const TLS_CONNECTION_BYTES: u64 = 32 * KIB;
 
 /// Bytes that all requests together may hold: their bodies, and the events parsed from these.
 pub const REQUEST_BYTES: u64 = 32 * MIB;
@@ -88,7 +92,7 @@ impl MemoryNeed {
         let max_batch_bytes = max_batch_bytes(spec);
         Self {
             process: PROCESS_BYTES,
-            connections: max_connections * CONNECTION_BYTES,
+            connections: max_connections * connection_bytes(spec),
             requests: REQUEST_BYTES + unproven_bytes(spec),
             uploads: MAX_UPLOADS * UPLOAD_BYTES,
             batches: max_batch_bytes.map_or(0, batch_bytes),
@@ -144,6 +148,11 @@ impl fmt::Display for MemoryNeed {
         }
         Ok(())
     }
+}
+
+fn connection_bytes(spec: &DestinationFunctionSpec) -> u64 {
+    let serves_https = spec.ingest.as_ref().is_some_and(|ingest| ingest.tls_secret_ref.is_some());
+    CONNECTION_BYTES + if serves_https { TLS_CONNECTION_BYTES } else { 0 }
 }
 
 /// Bytes for bodies whose sender has shown no credential yet; 0 if the function requires none.
@@ -235,6 +244,11 @@ mod tests {
         ] {
             assert_eq!(need(&delivery).to_string(), shown);
         }
+        let mut with_certificate = spec(&json!({}));
+        with_certificate["ingest"] = json!({"tlsSecretRef": {"name": "orders-tls"}});
+        let with_certificate = MemoryNeed::of(&serde_json::from_value(with_certificate).unwrap());
+        let expected = format!("needs 168Mi: {}", OBJECT.replace("48Mi for", "80Mi for"));
+        assert_eq!(with_certificate.to_string(), expected);
         let large = need(&batch("64Mi"));
         assert_eq!(large.total(), 344 << 20);
         assert_eq!(

@@ -82,7 +82,10 @@ impl Delivery {
             let _flight = flight;
             match &delivery.mode {
                 Mode::Object(objects) => {
-                    let _held = reservation;
+                    let mut reservation = reservation;
+                    if !reservation.grow(Objects::memory_bytes(events.len())) {
+                        return Err(NotStored::OutOfMemory);
+                    }
                     objects.store(&events, deadline).await
                 }
                 Mode::Batch(batches) => batches.store(events, reservation, deadline).await,

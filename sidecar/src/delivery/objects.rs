@@ -20,6 +20,9 @@ use crate::status::metrics::Metrics;
 /// few enough that other requests get slots too.
 const MAX_CONCURRENT_EVENTS: usize = 128;
 
+/// Bytes of memory per event that is being uploaded or waits for a slot: its task's state, its key and the timers.
+const UPLOAD_STATE_BYTES: usize = 4 << 10;
+
 /// Stores each event under its own key.
 #[derive(Debug)]
 pub(super) struct Objects {
@@ -32,6 +35,11 @@ impl Objects {
     pub(super) fn new(spec: &DestinationFunctionSpec, uploads: Arc<Uploads>, metrics: Arc<Metrics>) -> Self {
         let template = spec.delivery.key.clone().unwrap_or_else(KeyTemplate::object_default);
         Self { keys: Keys::new(spec.s3.prefix.as_ref(), &template), uploads, metrics }
+    }
+
+    /// Memory that [`store`](Self::store) uses for this many events in addition to their own, in bytes.
+    pub(super) fn memory_bytes(events: usize) -> usize {
+        events.min(MAX_CONCURRENT_EVENTS) * UPLOAD_STATE_BYTES
     }
 
     /// Stores events concurrently. If one can't be stored, the request fails, and only uploads already started are

@@ -3,7 +3,8 @@
 use std::io::Read;
 
 use bytes::Bytes;
-use flate2::read::{DeflateDecoder, MultiGzDecoder, ZlibDecoder};
+use flate2::bufread::{DeflateDecoder, ZlibDecoder};
+use flate2::read::MultiGzDecoder;
 use hyper::header::{CONTENT_ENCODING, HeaderMap, HeaderValue};
 
 use super::body_error::BodyError;
@@ -12,6 +13,10 @@ use crate::memory::{GrowingBuffer, Reservation};
 /// Binary logarithm of the largest zstd window that is accepted: 8 MiB, which every decoder should support (RFC 8878,
 /// 3.1.1.1.2). Without the limit, the client would choose how much memory is used.
 const ZSTD_WINDOW_LOG: u32 = 23;
+
+/// Maximum characters of an unknown encoding's name that are answered: the header may have 32 KiB, and its sender need
+/// not read the answer.
+const MAX_SHOWN_CHARS: usize = 48;
 
 /// Bytes decompressed between two checks of the limits.
 const CHUNK_BYTES: usize = 16 << 10;
@@ -48,7 +53,10 @@ impl Encoding {
             () if is("gzip") || is("x-gzip") => Self::Gzip,
             () if is("deflate") => Self::Deflate,
             () if is("zstd") => Self::Zstd,
-            () => return Err(BodyError::UnknownEncoding(String::from_utf8_lossy(name).into_owned())),
+            () => {
+                let shown = String::from_utf8_lossy(name).chars().take(MAX_SHOWN_CHARS).collect();
+                return Err(BodyError::UnknownEncoding(shown));
+            }
         })
     }
 
@@ -71,18 +79,24 @@ impl Encoding {
 
     fn unpack(self, body: &[u8], limit: usize, reservation: &mut Reservation) -> Result<Bytes, BodyError> {
         let wrong = |error: std::io::Error| BodyError::NotAsEncoded(self.name(), error.to_string());
+        let mut rest = body;
         let decoder: Box<dyn Read + '_> = match self {
-            Self::Identity => Box::new(body),
-            Self::Gzip => Box::new(MultiGzDecoder::new(body)),
-            Self::Deflate if is_zlib(body) => Box::new(ZlibDecoder::new(body)),
-            Self::Deflate => Box::new(DeflateDecoder::new(body)),
+            Self::Identity => Box::new(&mut rest),
+            Self::Gzip => Box::new(MultiGzDecoder::new(&mut rest)),
+            Self::Deflate if is_zlib(body) => Box::new(ZlibDecoder::new(&mut rest)),
+            Self::Deflate => Box::new(DeflateDecoder::new(&mut rest)),
             Self::Zstd => {
-                let mut decoder = zstd::stream::read::Decoder::with_buffer(body).map_err(wrong)?;
+                let mut decoder = zstd::stream::read::Decoder::with_buffer(&mut rest).map_err(wrong)?;
                 decoder.window_log_max(ZSTD_WINDOW_LOG).map_err(wrong)?;
                 Box::new(decoder)
             }
         };
-        unpack(decoder, limit, reservation, wrong)
+        let plain = unpack(decoder, limit, reservation, wrong)?;
+        // The decoders of deflate stop at the end of the first stream: what follows would be acknowledged and lost.
+        if self == Self::Deflate && !rest.is_empty() {
+            return Err(BodyError::NotAsEncoded(self.name(), "data follows the end of the stream".to_owned()));
+        }
+        Ok(plain)
     }
 
     /// Memory of a decoder whose output is at most `limit` bytes. The client chooses zstd's window, but the decoder
@@ -216,6 +230,10 @@ mod tests {
                 "{encoding:?}"
             );
             let whole = encode(&b"cut short".repeat(100));
+            if encoding == Encoding::Deflate {
+                let twice = decoded(encoding, [&whole[..], &whole[..]].concat(), 4096);
+                assert!(matches!(twice, Err(BodyError::NotAsEncoded(..))), "{twice:?}");
+            }
             let cut = decoded(encoding, whole[..whole.len() - 6].to_vec(), 4096);
             assert!(matches!(cut, Err(BodyError::NotAsEncoded(..))), "{encoding:?}: {cut:?}");
         }
@@ -238,6 +256,9 @@ mod tests {
             assert_eq!(Encoding::of(&headers(unknown)), Err(BodyError::UnknownEncoding(unknown.to_owned())));
         }
         let lines = ["identity", "gzip"].map(|name| (CONTENT_ENCODING, HeaderValue::from_static(name)));
+        // The answer to a long name stays small: its sender need not read it.
+        let long = Encoding::of(&headers(&"x".repeat(30_000))).unwrap_err();
+        assert_eq!(long, BodyError::UnknownEncoding("x".repeat(MAX_SHOWN_CHARS)));
         let list = BodyError::UnknownEncoding("identity, gzip".to_owned());
         assert_eq!(Encoding::of(&HeaderMap::from_iter(lines)), Err(list));
     }
