@@ -21,6 +21,9 @@ pub(crate) const MAX_RESPONSE_BYTES: usize = 64 << 10;
 /// Maximum length of an error message, in characters: conditions and logs show it.
 const MAX_MESSAGE_CHARS: usize = 1_000;
 
+/// Maximum length of an error code, in characters; AWS's longest have about 50.
+const MAX_CODE_CHARS: usize = 64;
+
 /// The message of an error without one, such as that of every HEAD request.
 const NO_MESSAGE: &str = "no message";
 
@@ -29,9 +32,19 @@ pub(crate) fn aws_said(message: &str) -> String {
     if message == NO_MESSAGE { String::new() } else { format!(". AWS said: {message}") }
 }
 
-/// The message of an error, cut to [`MAX_MESSAGE_CHARS`].
+/// The message of an error. It is cut ([`cut_message`]) only after secrets are removed from it.
 pub(crate) fn message(text: Option<&str>) -> String {
-    text.unwrap_or(NO_MESSAGE).chars().take(MAX_MESSAGE_CHARS).collect()
+    text.unwrap_or(NO_MESSAGE).to_owned()
+}
+
+/// The message of an error, cut to [`MAX_MESSAGE_CHARS`].
+pub(crate) fn cut_message(text: &str) -> String {
+    text.chars().take(MAX_MESSAGE_CHARS).collect()
+}
+
+/// The code of an error, cut to [`MAX_CODE_CHARS`].
+pub(crate) fn cut_code(text: &str) -> String {
+    text.chars().take(MAX_CODE_CHARS).collect()
 }
 
 /// The interceptor that cuts response bodies off at [`MAX_RESPONSE_BYTES`].
@@ -96,7 +109,7 @@ mod tests {
 
     #[test]
     fn a_message_is_cut_to_its_maximum() {
-        assert_eq!(message(Some("é".repeat(60_000).as_str())).chars().count(), MAX_MESSAGE_CHARS);
+        assert_eq!(cut_message(&"é".repeat(60_000)).chars().count(), MAX_MESSAGE_CHARS);
         assert_eq!(message(None), "no message");
         assert_eq!(aws_said(&message(None)), "");
         assert_eq!(aws_said("Access Denied"), ". AWS said: Access Denied");

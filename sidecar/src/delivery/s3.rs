@@ -141,7 +141,9 @@ impl Bucket {
         }
         match timeout(time, request.send()).await {
             Ok(result) => result.map(drop).map_err(|error| {
-                answer(&error, &object.body, self.clock.now()).redacted(&redact::parts(&session.credentials))
+                // AWS's messages name the key, which may identify people and differs in each message.
+                let hidden = [&redact::parts(&session.credentials)[..], &[object.key.as_str()]].concat();
+                answer(&error, &object.body, self.clock.now()).redacted(&hidden)
             }),
             Err(_) => Err(S3Answer::Timeout),
         }
@@ -172,6 +174,12 @@ impl Bucket {
     }
 }
 
+/// Whether a text looks like a region's name: a server may send anything in its place.
+fn is_region(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}
+
 /// Converts an SDK error; `sent` is the request's body, of which the result quotes nothing.
 fn answer<E>(error: &SdkError<E>, sent: &[u8], now: SystemTime) -> S3Answer
 where
@@ -191,7 +199,7 @@ where
         (None | Some("NotFound"), 404) => "NoSuchBucket",
         (code, _) => code.unwrap_or_default(),
     };
-    let region = response.headers().get("x-amz-bucket-region").map(str::to_owned);
+    let region = response.headers().get("x-amz-bucket-region").filter(|region| is_region(region)).map(str::to_owned);
     let message = bounded_response::message(error.message());
     let offset = ClockOffset::of_answer(response.headers().get("date"), now);
     S3Answer::Error { status, code: code.to_owned(), message, region, offset }

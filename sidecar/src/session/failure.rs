@@ -4,6 +4,7 @@ use tributary_crds::conditions::Reason;
 
 use super::schedule::FailureKind;
 use crate::blocker::Blocker;
+use crate::bounded_response::{cut_code, cut_message};
 use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
 
@@ -30,7 +31,7 @@ impl StsAnswer {
     pub(crate) fn redacted(self, secrets: &[&str]) -> Self {
         match self {
             Self::Error { status, code, message, offset } => {
-                let (code, message) = (redact(&code, secrets), redact(&message, secrets));
+                let (code, message) = (cut_code(&redact(&code, secrets)), cut_message(&redact(&message, secrets)));
                 Self::Error { status, code, message, offset }
             }
             Self::NoResponse(why) => Self::NoResponse(redact(&why, secrets)),

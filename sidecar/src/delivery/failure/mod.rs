@@ -12,6 +12,7 @@ mod tests;
 use tributary_crds::conditions::Reason;
 
 use crate::blocker::Blocker;
+use crate::bounded_response::{cut_code, cut_message};
 use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
 use codes::{Kind, S3Error};
@@ -49,11 +50,11 @@ pub(crate) enum S3Answer {
 }
 
 impl S3Answer {
-    /// The answer without these secrets.
+    /// The answer without these secrets, and its texts cut to a length that can be shown.
     pub(crate) fn redacted(self, secrets: &[&str]) -> Self {
         match self {
             Self::Error { status, code, message, region, offset } => {
-                let (code, message) = (redact(&code, secrets), redact(&message, secrets));
+                let (code, message) = (cut_code(&redact(&code, secrets)), cut_message(&redact(&message, secrets)));
                 Self::Error { status, code, message, region, offset }
             }
             Self::NoResponse(why) => Self::NoResponse(redact(&why, secrets)),
