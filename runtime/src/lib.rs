@@ -10,6 +10,7 @@ pub mod errors;
 pub mod exposition;
 mod listener;
 pub mod log;
+pub mod open_files;
 pub mod server;
 pub mod signals;
 

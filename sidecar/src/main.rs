@@ -7,7 +7,7 @@ use anyhow::Context;
 use clap::Parser;
 use tracing::{error, info};
 use tributary_crds::function::DestinationFunctionSpec;
-use tributary_runtime::{errors, listen, log, signals};
+use tributary_runtime::{errors, listen, log, open_files, signals};
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::config::{self, Flags};
 use tributary_sidecar::{BaseIdentity, Dependencies, Endpoints, Sidecar};
@@ -85,6 +85,7 @@ fn run(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
 }
 
 async fn serve(flags: &Flags, sidecar: Sidecar) -> anyhow::Result<()> {
+    open_files::raise_limit();
     let bind = |address| listen(address).with_context(|| format!("binding {address}"));
     let (events, admin) = (bind(flags.listen)?, bind(flags.admin)?);
     info!(events = %events.local_addr()?, admin = %admin.local_addr()?, "listening");
