@@ -61,7 +61,13 @@ fn refusal(message: &str) -> Problem {
     // Admission refuses pods: PodSecurity, a policy or a webhook. Other causes, such as a timeout, pass.
     let is_refused = message.contains("is forbidden") || message.contains("denied the request");
     let reason = if is_refused { Reason::Forbidden } else { Reason::Progressing };
-    Problem { reason, message: format!("Kubernetes creates no pods: {message}") }
+    let is_out_of_range = message.contains("per Container") || message.contains("per Pod");
+    let fix = if is_out_of_range {
+        ". Set spec.resources within the namespace's LimitRange, or change the LimitRange"
+    } else {
+        ""
+    };
+    Problem { reason, message: format!("Kubernetes creates no pods: {message}{fix}") }
 }
 
 #[cfg(test)]

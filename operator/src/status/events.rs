@@ -12,6 +12,7 @@ use tributary_crds::conditions::ConditionType;
 
 use super::function_status::needs_a_person;
 use crate::api_error::{error_text, is_namespace_terminating};
+use crate::names::hash;
 
 /// Maximum bytes of an Event's note; the API server accepts 1,024.
 const MAX_NOTE_BYTES: usize = 1_000;
@@ -101,8 +102,10 @@ fn event(condition: &Condition) -> Event {
     Event {
         type_: if warns { EventType::Warning } else { EventType::Normal },
         reason,
+        // The recorder counts an Event that differs only in its note as a repetition, and keeps the first note: a
+        // later fault would be described by an earlier cause.
+        action: format!("{}-{}", condition.type_, hash(&note)),
         note: Some(shortened(&note)),
-        action: condition.type_.clone(),
         secondary: None,
     }
 }
@@ -124,6 +127,23 @@ mod tests {
         };
         let event = event(&condition);
         (event.type_, event.reason, event.note.unwrap())
+    }
+
+    #[test]
+    fn events_with_different_notes_are_not_merged() {
+        let action = |message: &str| {
+            let condition = Condition {
+                type_: "BucketWritable".to_owned(),
+                status: "False".to_owned(),
+                reason: "NoSuchBucket".to_owned(),
+                message: message.to_owned(),
+                last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
+                observed_generation: None,
+            };
+            event(&condition).action
+        };
+        assert_ne!(action("there is no bucket typo"), action("there is no bucket typo2"));
+        assert_eq!(action("there is no bucket typo"), action("there is no bucket typo"));
     }
 
     #[test]

@@ -70,12 +70,17 @@ fn failure(found: Option<&Problem>, observed: &Observed) -> String {
 
 /// UpToDate of an incomplete rollout for which Kubernetes reports no problem.
 fn in_progress(rollout: &Rollout, observed: &Observed) -> Finding {
-    let ready = count_ready(&observed.pods).min(rollout.wanted);
-    let progress = format!("{ready} of {} sidecars with the current configuration are ready", rollout.wanted);
+    let ready = count_ready(&observed.pods);
+    let progress = if ready < rollout.wanted {
+        format!("{ready} of {} sidecars with the current configuration are ready", rollout.wanted)
+    } else {
+        // The same configuration with another pod template, such as a restart, or pods that are still to be removed.
+        "sidecars are being replaced".to_owned()
+    };
     // Other faults, such as an unreachable STS, often pass within seconds.
     let counts = |reason: Reason| rollout.stuck || reason.is_of_function() || reason == Reason::NoBaseIdentity;
     let (reason, message) = match reported_fault(observed, counts) {
-        Some(fault) => (fault.reason, format!("{progress}; one that is not reports \"{}\"", fault.message)),
+        Some(fault) => (fault.reason, format!("{progress}; one that is not ready reports \"{}\"", fault.message)),
         None if rollout.stuck => {
             let message = format!(
                 "{progress}, and no more became ready within the Deployment's deadline: see kubectl describe pods"

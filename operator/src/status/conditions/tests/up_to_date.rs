@@ -26,11 +26,7 @@ fn an_incomplete_rollout_is_reported_by_up_to_date_and_leaves_ready_true() {
         })
     };
     for (observed, reason, part) in [
-        (
-            rollout(|rollout| rollout.complete = false),
-            Reason::Progressing,
-            "1 of 1 sidecars with the current configuration are ready",
-        ),
+        (rollout(|rollout| rollout.complete = false), Reason::Progressing, "sidecars are being replaced"),
         (decision(RolloutDecision::Wait(5)), Reason::RolloutWaiting, "5 other functions are rolling it out"),
         (decision(RolloutDecision::Halted(10)), Reason::RolloutHalted, "it failed for 10 functions"),
         (
@@ -77,7 +73,7 @@ fn a_transient_fault_becomes_the_cause_after_the_deadline() {
         assert_eq!(judged(&starting(false), ConditionType::UpToDate)[0], (ConditionStatus::False, before));
         assert_eq!(judged(&starting(true), ConditionType::UpToDate)[0], (ConditionStatus::False, after));
         let message = get(&conditions(&starting(true)), ConditionType::UpToDate).message.clone();
-        assert!(message.ends_with(&format!("; one that is not reports \"{quoted}\"")), "{message}");
+        assert!(message.ends_with(&format!("; one that is not ready reports \"{quoted}\"")), "{message}");
     }
 }
 
