@@ -121,12 +121,13 @@ const CASES: &[(&str, &str, Encode, u16)] = &[
         400,
     ),
     ("deflate with a dictionary", "Content-Encoding: deflate\r\n", |_| vec![0x78, 0xbb, 0, 0, 0, 1, 3, 0], 400),
-    // A zlib stream marks its own end; the bytes after it are dropped.
+    // A zlib stream marks its own end; bytes after it could be events, and must not be acknowledged.
+    ("two events as deflate", "Content-Encoding: deflate\r\n", |plain| [zlib(plain), zlib(plain)].concat(), 400),
     (
         "a second request after deflate",
         "Content-Encoding: deflate\r\n",
         |plain| [zlib(plain), smuggled().into()].concat(),
-        200,
+        400,
     ),
     (
         "a byte over a mebibyte as deflate",
