@@ -1,6 +1,6 @@
 //! The input of the conditions: the state of a function at one moment.
 
-use tributary_crds::conditions::{ConditionStatus, ConditionType, SidecarCondition, SidecarStatus};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition, SidecarStatus};
 
 use crate::finding::{Finding, Problem};
 use crate::validate::Refusal;
@@ -116,11 +116,11 @@ impl Observed {
         self.pods.iter().filter(|pod| pod.ready).chain(&self.pods_before).collect()
     }
 
-    /// The first fault of the function itself that an unready sidecar of the current configuration reports.
-    pub fn fault_of_new_sidecar(&self) -> Option<&SidecarCondition> {
+    /// The first fault that an unready sidecar of the current configuration reports, of those whose reason `counts`.
+    pub fn fault_of_new_sidecar(&self, counts: impl Fn(Reason) -> bool) -> Option<&SidecarCondition> {
         let unready = self.pods.iter().filter(|pod| !pod.ready);
-        let mut faults = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
-        faults.find(|fault| fault.status == ConditionStatus::False && fault.reason.is_of_function())
+        let mut reported = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
+        reported.find(|condition| condition.status == ConditionStatus::False && counts(condition.reason))
     }
 }
 

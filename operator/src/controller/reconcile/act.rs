@@ -6,7 +6,7 @@ use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use tracing::error;
 use tributary_crds::DestinationFunction;
-use tributary_crds::conditions::FunctionStatus;
+use tributary_crds::conditions::{FunctionStatus, Reason};
 
 use super::Context;
 use super::children::apply_children;
@@ -43,7 +43,7 @@ pub(super) async fn act(
         live,
         desired: &children.deployment,
         health: Health::of(status),
-        fails_by_function: observed.fault_of_new_sidecar().is_some(),
+        fails_by_function: observed.fault_of_new_sidecar(Reason::is_of_function).is_some(),
     };
     let (decision, consequences) = context.rollouts.decide(&reference, roll);
     act_on(consequences, context).await;

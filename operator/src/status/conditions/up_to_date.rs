@@ -6,7 +6,7 @@ use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use super::availability::{count_ready, first_problem};
 use super::sidecars;
 use crate::finding::{Finding, Problem};
-use crate::observe::{Observed, Pod, Rollout, RolloutDecision};
+use crate::observe::{Observed, Rollout, RolloutDecision};
 use crate::validate::RefusalEffect;
 
 /// UpToDate; if it is False, with the cause that keeps the rollout from completing.
@@ -92,11 +92,9 @@ fn in_progress(rollout: &Rollout, observed: &Observed) -> Finding {
     Finding::new(ConditionType::UpToDate, ConditionStatus::False, reason, message)
 }
 
-/// The first fault that an unready sidecar of the current configuration reports, of those whose reason `counts`.
+/// [`Observed::fault_of_new_sidecar`], with the message of its condition.
 fn reported_fault(observed: &Observed, counts: impl Fn(Reason) -> bool) -> Option<Problem> {
-    let unready = observed.pods.iter().filter(|pod| !pod.ready);
-    let mut reported = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
-    let fault = reported.find(|condition| condition.status == ConditionStatus::False && counts(condition.reason))?;
+    let fault = observed.fault_of_new_sidecar(counts)?;
     let message = sidecars::message(fault.reason, &fault.message, observed);
     Some(Problem { reason: fault.reason, message })
 }
