@@ -11,6 +11,7 @@ use aws_smithy_types::date_time::Format;
 use tributary_crds::conditions::Reason;
 
 use crate::blocker::Blocker;
+use crate::bounded_response::aws_said;
 
 /// The smallest offset that is blamed for a refusal: more than latency and rounding can explain, and just below the
 /// tolerance that AWS documents ("within five minutes").
@@ -58,7 +59,8 @@ pub(crate) fn blocker(service: &str, code: &str, aws_message: &str, offset: Opti
         ),
         Some(offset) if may_be_clock_skew(code, aws_message) => format!(
             "this node's clock is {offset} that of {service}, which refused a request ({code}); correct the clock \
-             (NTP) before you look for another cause. AWS said: {aws_message}"
+             (NTP) before you look for another cause{}",
+            aws_said(aws_message)
         ),
         // No `Date` header, or one that shows no skew, as in a cached answer.
         None if is_clock_skew(code, aws_message) => format!(

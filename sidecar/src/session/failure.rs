@@ -4,7 +4,7 @@ use tributary_crds::conditions::Reason;
 
 use super::schedule::FailureKind;
 use crate::blocker::Blocker;
-use crate::bounded_response::{cut_code, cut_message};
+use crate::bounded_response::{aws_said, cut_code, cut_message};
 use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
 
@@ -66,7 +66,8 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
             format!(
                 "STS refused {role}; check in this order: that the ARN is right, that the role's trust policy names \
                  this sidecar's principal, that its sts:ExternalId is the Secret's value, and that the base identity \
-                 may call sts:AssumeRole on it. AWS said: {aws_message}"
+                 may call sts:AssumeRole on it{}",
+                aws_said(aws_message)
             ),
         ),
         "InvalidClientTokenId"
@@ -85,7 +86,8 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
             Reason::PackedPolicyTooLarge,
             format!(
                 "the session policy and the session tags of {role} together are larger than STS accepts; shorten \
-                 spec.s3.prefix, or pass fewer session tags. AWS said: {aws_message}"
+                 spec.s3.prefix, or pass fewer session tags{}",
+                aws_said(aws_message)
             ),
         ),
         _ if throttled(code, status) => (
