@@ -4,10 +4,10 @@
 //! is applied under one field manager, with its uid, so that an object that has replaced it is not
 //! touched. If the cached child already is as desired, no request is sent.
 //!
-//! Edits by others are reverted: a desired field that differs (`diff`) by a forced server-side apply, an added
-//! container, volume or the like (`child`) by a patch that removes it. Other added fields stay. A child that something
-//! else changes back three times in a row is left alone until its spec changes. While a function waits for a rollout
-//! slot, `build::held` is the desired Deployment.
+//! Edits by others are reverted: a desired field that differs (`diff`) by a forced server-side apply, added
+//! parts of a pod, such as a container or a volume, by a patch that removes them (`child`). Other added fields stay. A
+//! child that something else changes back three times in a row is left alone until its spec changes. While a function
+//! waits for a rollout slot, `build::held` is the desired Deployment.
 
 mod child;
 pub mod diff;

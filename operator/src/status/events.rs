@@ -116,32 +116,25 @@ mod tests {
 
     use super::*;
 
-    fn of(r#type: &str, status: &str, reason: &str) -> (EventType, String, String) {
-        let condition = Condition {
+    fn condition(r#type: &str, status: &str, reason: &str, message: &str) -> Condition {
+        Condition {
             type_: r#type.to_owned(),
             status: status.to_owned(),
             reason: reason.to_owned(),
-            message: "m".to_owned(),
+            message: message.to_owned(),
             last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
             observed_generation: None,
-        };
-        let event = event(&condition);
+        }
+    }
+
+    fn of(r#type: &str, status: &str, reason: &str) -> (EventType, String, String) {
+        let event = event(&condition(r#type, status, reason, "m"));
         (event.type_, event.reason, event.note.unwrap())
     }
 
     #[test]
     fn events_with_different_notes_are_not_merged() {
-        let action = |message: &str| {
-            let condition = Condition {
-                type_: "BucketWritable".to_owned(),
-                status: "False".to_owned(),
-                reason: "NoSuchBucket".to_owned(),
-                message: message.to_owned(),
-                last_transition_time: Time(jiff::Timestamp::UNIX_EPOCH),
-                observed_generation: None,
-            };
-            event(&condition).action
-        };
+        let action = |message: &str| event(&condition("BucketWritable", "False", "NoSuchBucket", message)).action;
         assert_ne!(action("there is no bucket typo"), action("there is no bucket typo2"));
         assert_eq!(action("there is no bucket typo"), action("there is no bucket typo"));
     }

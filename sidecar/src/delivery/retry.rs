@@ -1,6 +1,6 @@
-//! When an upload is tried again: the delay between two attempts, and the timeout of each. Pure.
+//! The delay between two attempts of an upload, and the timeout of each attempt. Pure.
 //!
-//! Whether it is tried again is decided in [`failure`](super::failure).
+//! [`failure`](super::failure) decides whether there is another attempt.
 
 use std::time::Duration;
 
