@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::net::TcpListener;
 
-use crate::server::{self, CloseTimes, ConnectionCounts, Connections, Drain};
+use crate::server::{self, CloseTimes, ConnectionCounts, Connections, Drain, Unauthenticated};
 
 /// `Content-Type` of text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -31,8 +31,19 @@ where
     F: Future<Output = Answer> + Send + 'static,
 {
     let connections = Connections::new(MAX_CONNECTIONS, CloseTimes::CLUSTER, ConnectionCounts::default());
+    let in_turn = move |request| {
+        let answering = answer(request);
+        async move {
+            // hyper answers all requests that a client has sent at once before it lets another connection have a turn.
+            tokio::task::yield_now().await;
+            let mut answer = answering.await;
+            // Nobody shows a credential here, so a client that keeps sending requests must not keep its connection.
+            answer.extensions_mut().insert(Unauthenticated);
+            answer
+        }
+    };
     let never = Drain { delay: Duration::MAX, grace: Duration::ZERO };
-    server::serve(listener, connections, None, Arc::new(answer), never, std::future::pending()).await;
+    server::serve(listener, connections, None, Arc::new(in_turn), never, std::future::pending()).await;
 }
 
 /// An answer with this status, content type and content.

@@ -14,6 +14,16 @@ use crate::http::Answer;
 /// Longer than a sidecar takes to answer or to close a connection.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
 
+/// Connects with a receive buffer of 1 KiB.
+///
+/// # Panics
+/// If the connection is refused.
+pub async fn connect_with_small_receive_buffer(address: SocketAddr) -> TcpStream {
+    let socket = TcpSocket::new_v4().expect("a socket");
+    socket.set_recv_buffer_size(1_024).expect("a small buffer");
+    socket.connect(address).await.expect("a connection")
+}
+
 /// A TCP connection to a sidecar.
 pub struct RawConnection {
     stream: TcpStream,
@@ -34,9 +44,7 @@ impl RawConnection {
     /// # Panics
     /// If the connection is refused.
     pub async fn with_small_receive_buffer(address: SocketAddr) -> Self {
-        let socket = TcpSocket::new_v4().expect("a socket");
-        socket.set_recv_buffer_size(1_024).expect("a small buffer");
-        Self { stream: socket.connect(address).await.expect("a connection"), read: Vec::new() }
+        Self { stream: connect_with_small_receive_buffer(address).await, read: Vec::new() }
     }
 
     /// Writes all bytes.
@@ -47,9 +55,9 @@ impl RawConnection {
         self.stream.write_all(bytes.as_ref()).await.expect("an open connection");
     }
 
-    /// Writes as many of the bytes as the other side accepts.
-    pub async fn try_write(&mut self, bytes: impl AsRef<[u8]>) {
-        let _ = self.stream.write_all(bytes.as_ref()).await;
+    /// Writes as many of the bytes as the other side accepts. Returns whether it accepted all.
+    pub async fn try_write(&mut self, bytes: impl AsRef<[u8]>) -> bool {
+        self.stream.write_all(bytes.as_ref()).await.is_ok()
     }
 
     /// Closes the write side of the connection.

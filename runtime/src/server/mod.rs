@@ -197,6 +197,10 @@ where
         biased;
         result = &mut connection => result,
         () = closing(&slot) => {
+            if slot.is_blocked() {
+                // Nothing more can be written to this client, so a graceful shutdown would only take time.
+                return;
+            }
             connection.as_mut().graceful_shutdown();
             close(connection, slot.connections().close_timeout(), || slot.is_answering() && !slot.is_blocked()).await
         }

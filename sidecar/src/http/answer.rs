@@ -52,8 +52,6 @@ pub(crate) enum Answer {
     },
     /// 204: the answer to a browser's preflight.
     NoContent,
-    /// A status, content type and text, for the admin port.
-    Plain(StatusCode, &'static str, String),
 }
 
 /// An invalid event of a batch, as the answer lists it.
@@ -169,12 +167,6 @@ impl Answer {
             Self::NoContent => {
                 let mut response = Response::new(Full::default());
                 *response.status_mut() = StatusCode::NO_CONTENT;
-                response
-            }
-            Self::Plain(status, content_type, text) => {
-                let mut response = Response::new(Full::from(text));
-                *response.status_mut() = status;
-                response.headers_mut().insert(CONTENT_TYPE, HeaderValue::from_static(content_type));
                 response
             }
         }

@@ -39,7 +39,7 @@ impl<'a> Reported<'a> {
     /// Reports the answer's refusal, if it is one: of the whole request, or of each listed event.
     pub(super) fn answered(&self, answer: &Answer) {
         match answer {
-            Answer::Success | Answer::NoContent | Answer::Plain(..) => {}
+            Answer::Success | Answer::NoContent => {}
             Answer::Partial(rejected) => {
                 rejected.listed.iter().for_each(|event| self.report(200, Some(event.index), &event.message));
             }

@@ -3,19 +3,17 @@
 use std::sync::Arc;
 
 use hyper::body::Incoming;
-use hyper::{HeaderMap, Request, Response, StatusCode};
+use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::watch;
 use tributary_crds::conditions::{ConditionStatus, SessionTimes, SidecarCondition, SidecarStatus};
 use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
+use tributary_runtime::admin_port::{Answer, JSON, TEXT, answer, health_answer};
 use tributary_runtime::exposition::Format;
 
 use super::conditions::Conditions;
 use super::metrics::Metrics;
 use super::readiness::Readiness;
-use crate::http::{Answer, AnswerBody};
-
-const TEXT: &str = "text/plain; charset=utf-8";
 
 /// The sources of the admin port's answers. `generation` and `config_hash` are those of the configuration.
 pub(crate) struct Admin {
@@ -32,13 +30,13 @@ pub(crate) struct Admin {
 
 impl Admin {
     /// Answers one request. The method is ignored.
-    pub(crate) fn handle(&self, request: &Request<Incoming>) -> Response<AnswerBody> {
-        let answer = match request.uri().path() {
-            "/healthz" => Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned()),
-            "/readyz" => self.ready(),
+    pub(crate) fn handle(&self, request: &Request<Incoming>) -> Answer {
+        match request.uri().path() {
+            "/healthz" => health_answer(Ok(())),
+            "/readyz" => health_answer(self.readiness()),
             "/metrics" => {
                 let format = Format::accepted(request.headers());
-                Answer::Plain(StatusCode::OK, format.content_type(), self.metrics.encode(format))
+                answer(StatusCode::OK, format.content_type(), self.metrics.encode(format))
             }
             "/status" => {
                 self.apply_log_level(request.headers());
@@ -46,10 +44,9 @@ impl Admin {
             }
             _ => {
                 let paths = "not found; this port serves /healthz, /readyz, /metrics and /status\n";
-                Answer::Plain(StatusCode::NOT_FOUND, TEXT, paths.to_owned())
+                answer(StatusCode::NOT_FOUND, TEXT, paths)
             }
-        };
-        answer.into_response()
+        }
     }
 
     /// Passes on the log level in the request's header, if there is a valid one.
@@ -60,16 +57,15 @@ impl Admin {
         }
     }
 
-    /// Answers `/readyz`: 200, or 503 with the reason.
-    fn ready(&self) -> Answer {
-        let why = if self.readiness.is_ending() {
-            "ending".to_owned()
+    /// Whether clients should be routed to this sidecar, or the reason why not.
+    fn readiness(&self) -> Result<(), String> {
+        if self.readiness.is_ending() {
+            Err("ending".to_owned())
         } else if self.readiness.has_begun() {
-            return Answer::Plain(StatusCode::OK, TEXT, "ok\n".to_owned());
+            Ok(())
         } else {
-            self.not_ready_reason()
-        };
-        Answer::Plain(StatusCode::SERVICE_UNAVAILABLE, TEXT, why + "\n")
+            Err(self.not_ready_reason())
+        }
     }
 
     /// Why the sidecar is not ready yet: the first condition that is `False`, if there is one.
@@ -77,7 +73,7 @@ impl Admin {
         let conditions = self.conditions.snapshot();
         match conditions.iter().find(|condition| condition.status == ConditionStatus::False) {
             Some(SidecarCondition { r#type, reason, message, .. }) => format!("{type} {reason}: {message}"),
-            None => "starting: there is no session yet".to_owned(),
+            None => "starting: the role is not assumed yet, or the bucket is not checked yet".to_owned(),
         }
     }
 
@@ -95,6 +91,6 @@ impl Admin {
         };
         // A `SidecarStatus` can always be serialized.
         let text = serde_json::to_string_pretty(&status).unwrap_or_default();
-        Answer::Plain(StatusCode::OK, "application/json", text + "\n")
+        answer(StatusCode::OK, JSON, text + "\n")
     }
 }

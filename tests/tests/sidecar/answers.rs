@@ -303,7 +303,7 @@ async fn a_body_that_stalls_or_trickles_is_answered_408_within_20_s() {
         loop {
             tokio::select! {
                 () = &mut answer => break,
-                () = tokio::time::sleep(Duration::from_millis(100)) => raw.try_write([b' '; 10]).await,
+                () = tokio::time::sleep(Duration::from_millis(100)) => drop(raw.try_write([b' '; 10]).await),
             }
         }
         let answer = raw.answer().await;

@@ -11,7 +11,6 @@ use tributary_crds::policy;
 use tributary_tests::aws::{error, latency, puts};
 use tributary_tests::encode::gzip;
 use tributary_tests::event::{message_id, track};
-use tributary_tests::http::Http;
 use tributary_tests::raw::RawConnection;
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
@@ -298,20 +297,6 @@ async fn help_and_version_exit_successfully() {
         let ended = run_misconfigured(|setup| setup.flags = vec![flag]).await;
         assert_eq!((ended.code, ended.stderr.as_str()), (Some(0), ""));
         assert!(ended.stdout.contains(expected), "{}", ended.stdout);
-    }
-}
-
-#[tokio::test]
-async fn each_port_serves_only_its_own_paths() {
-    let aws = Aws::start(&World::new()).await;
-    let sidecar = Setup::new(&aws).start().await;
-    for path in ["/", "/v1/track", "/debug", "/healthz/x"] {
-        assert_eq!(sidecar.get_admin(path).await.status, 404, "{path}");
-    }
-    for path in ["/healthz", "/readyz", "/metrics", "/status"] {
-        let url = format!("http://{}{path}", sidecar.events);
-        let answer = Http::new().request(hyper::Method::GET, &url, &[], "").await.unwrap();
-        assert_eq!(answer.status, 404, "{path} on the port for events");
     }
 }
 

@@ -1,6 +1,7 @@
 //! Black-box tests of the built sidecar against an in-process S3 and STS.
 
 mod access;
+mod admin_port;
 mod answers;
 mod batches;
 mod connections;

@@ -29,6 +29,9 @@ pub struct CloseTimes {
     /// Minimum time that a connection must be idle: its client may just have sent a request that the kernel has not
     /// delivered yet.
     pub min_idle: Duration,
+    /// Minimum time that a client must not read. Answers are small and the kernel buffers several of them, so only a
+    /// client that does not read blocks writes for this long.
+    pub min_blocked: Duration,
     /// How long a connection that was asked to close may then wait for the rest of a head, or discard the rest of a
     /// refused body.
     pub close: Duration,
@@ -36,19 +39,23 @@ pub struct CloseTimes {
 
 impl CloseTimes {
     /// For clients anywhere.
-    pub const INTERNET: Self = Self { min_idle: Duration::from_millis(250), close: Duration::from_millis(100) };
-    /// For clients in the cluster, whose requests arrive within milliseconds.
-    pub const CLUSTER: Self = Self { min_idle: Duration::from_millis(50), close: Duration::from_millis(20) };
+    pub const INTERNET: Self = Self {
+        min_idle: Duration::from_millis(250),
+        min_blocked: Duration::from_secs(1),
+        close: Duration::from_millis(100),
+    };
+    /// For clients in the cluster, whose requests arrive within milliseconds unless their node is busy.
+    pub const CLUSTER: Self = Self {
+        min_idle: Duration::from_millis(100),
+        min_blocked: Duration::from_millis(100),
+        close: Duration::from_millis(20),
+    };
 }
 
 /// How long connections that were asked to close may take, from when they may close, before more are asked. A
 /// connection whose client has sent part of a head takes longer, and many such connections must not delay new ones one
 /// after the other.
 const CLOSE_ALLOWANCE: Duration = Duration::from_millis(20);
-
-/// Minimum time that a client must not read before its connection is closed in favour of another. Answers are small and
-/// the kernel buffers several of them, so only a client that does not read blocks writes for this long.
-const MIN_BLOCKED: Duration = Duration::from_secs(1);
 
 /// The connection metrics of one listener.
 #[derive(Clone, Debug, Default)]
@@ -221,7 +228,7 @@ impl Slot {
     /// Marks the connection as blocked: a write is pending because the client does not read.
     pub(in crate::server) fn block(&self) {
         if !self.blocked.swap(true, Ordering::AcqRel) {
-            self.may_close_in(MIN_BLOCKED);
+            self.may_close_in(self.connections.times.min_blocked);
             self.connections.state().table.block(self.id);
             self.connections.changed.notify_one();
         }
