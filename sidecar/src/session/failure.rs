@@ -22,7 +22,9 @@ pub(crate) enum StsAnswer {
         /// The offset of this machine's clock from that of STS, if the answer shows it.
         offset: Option<ClockOffset>,
     },
-    /// No readable answer: no connection, a timeout, or a malformed response. The text is the error.
+    /// An answer that is neither a session nor an error of STS. The text says what is wrong with it.
+    Invalid(&'static str),
+    /// No answer: no connection, or a timeout. The text is the error.
     NoResponse(String),
 }
 
@@ -34,6 +36,7 @@ impl StsAnswer {
                 let (code, message) = (cut_code(&redact(&code, secrets)), cut_message(&redact(&message, secrets)));
                 Self::Error { status, code, message, offset }
             }
+            Self::Invalid(why) => Self::Invalid(why),
             Self::NoResponse(why) => Self::NoResponse(redact(&why, secrets)),
         }
     }
@@ -51,6 +54,13 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
     let Call { role, endpoint } = call;
     let (code, aws_message, status, offset) = match answer {
         StsAnswer::Error { status, code, message, offset } => (code.as_str(), message.as_str(), *status, *offset),
+        StsAnswer::Invalid(why) => {
+            let message = format!(
+                "the answer of STS at {endpoint} can't be used: {why}; check that spec.sts.endpoint is that of an STS; \
+                 it is retried"
+            );
+            return Blocker { reason: Reason::StsError, message };
+        }
         StsAnswer::NoResponse(why) => {
             let message = format!("STS at {endpoint} can't be reached: {why}; it is retried until it answers");
             return Blocker { reason: Reason::StsUnreachable, message };
@@ -162,6 +172,7 @@ mod tests {
                 Reason::AccessDenied,
                 "trust policy",
             ),
+            (StsAnswer::Invalid("it was cut short"), Reason::StsError, "amazonaws.com can't be used: it was cut short"),
             (StsAnswer::NoResponse("connection refused".to_owned()), Reason::StsUnreachable, "connection refused"),
         ] {
             let found = blocker(&answer, call);

@@ -10,6 +10,7 @@ use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Region, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
+use hyper::header::HeaderValue;
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::policy::{self, PolicyDocument};
 use tributary_crds::values::{ExternalId, SessionName};
@@ -80,8 +81,10 @@ impl Sts {
                 let [id, key, token] = redact::parts(&base);
                 answer(&error, self.clock.now()).redacted(&[external_id.reveal(), id, key, token])
             })?;
-        let given =
-            output.credentials.ok_or_else(|| StsAnswer::NoResponse("an answer without credentials".to_owned()))?;
+        let given = output.credentials.ok_or_else(|| StsAnswer::Invalid("it contains no credentials"))?;
+        if HeaderValue::from_str(&given.session_token).is_err() {
+            return Err(StsAnswer::Invalid("its session token is not valid in a header"));
+        }
         let expiry = expiry(&given.expiration)?;
         let ends = requested_at + schedule::lifetime(expiry, self.clock.now());
         let credentials = Credentials::new(
@@ -138,7 +141,7 @@ fn expiry(expiration: &aws_smithy_types::DateTime) -> Result<SystemTime, StsAnsw
     SystemTime::try_from(*expiration)
         .ok()
         .filter(|expiry| *expiry > SystemTime::UNIX_EPOCH)
-        .ok_or_else(|| StsAnswer::NoResponse("its answer was cut short".to_owned()))
+        .ok_or_else(|| StsAnswer::Invalid("it was cut short"))
 }
 
 fn seconds(duration: Duration) -> i32 {
@@ -164,7 +167,7 @@ where
             StsAnswer::Error { status, code: status.to_string(), message: bounded_response::message(None), offset }
         }
         // The SDK would quote the answer, which may hold credentials.
-        None if status != 0 => StsAnswer::NoResponse("its answer can't be read".to_owned()),
+        None if status != 0 => StsAnswer::Invalid("it is not in STS's format"),
         None => StsAnswer::NoResponse(causes(error)),
     }
 }

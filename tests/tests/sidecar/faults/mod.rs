@@ -38,11 +38,11 @@ struct ExpectedFault {
     condition: ConditionType,
     reason: Reason,
     /// Parts of the message: the wrong value, and what to do about it.
-    message_parts: &'static [&'static str],
+    message_parts: Vec<&'static str>,
 }
 
-fn fault(condition: ConditionType, reason: Reason, message_parts: &'static [&'static str]) -> ExpectedFault {
-    ExpectedFault { condition, reason, message_parts }
+fn fault(condition: ConditionType, reason: Reason, message_parts: &[&'static str]) -> ExpectedFault {
+    ExpectedFault { condition, reason, message_parts: message_parts.to_vec() }
 }
 
 impl ExpectedFault {
@@ -58,7 +58,7 @@ impl ExpectedFault {
         let traffic = Traffic::start(&sidecar, EVENT_INTERVAL);
         let reported =
             sidecar.wait_condition(self.condition, ConditionStatus::False, self.reason, REPORT_TIMEOUT).await;
-        for part in self.message_parts {
+        for part in &self.message_parts {
             assert!(reported.message.contains(part), "{part:?} is not in {:?}", reported.message);
         }
         assert!(!reported.message.contains(EXTERNAL_ID), "{:?}", reported.message);

@@ -87,3 +87,28 @@ async fn an_sts_error_is_reported_with_its_code() {
         .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
         .await;
 }
+
+/// The SDK would put such a token into the head of each PUT, which then fails.
+#[tokio::test]
+async fn a_session_that_is_not_an_sts_session_is_reported() {
+    let session = |token: &str, expiration: &str| {
+        format!(
+            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+             <AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+             <SessionToken>{token}</SessionToken>{expiration}</Credentials></AssumeRoleResult></AssumeRoleResponse>"
+        )
+    };
+    let expiration = "<Expiration>2099-01-01T00:00:00Z</Expiration>";
+    for (body, part) in [
+        (session("a&#10;b", expiration), "its session token is not valid in a header"),
+        (session("ab", ""), "it was cut short"),
+        ("<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>".to_owned(), "it contains no credentials"),
+        ("<html>Welcome</html>".to_owned(), "it is not in STS's format"),
+    ] {
+        let aws = Aws::start(&World::new()).await;
+        aws.faults([sts(respond(200, &[("content-type", "text/xml")], &body))]);
+        fault(RoleAssumed, Reason::StsError, &["the answer of STS at http://127.0.0.1:", part, "spec.sts.endpoint"])
+            .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
+            .await;
+    }
+}
