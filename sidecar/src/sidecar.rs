@@ -10,7 +10,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::Sender;
-use tokio::sync::{Notify, watch};
+use tokio::sync::{Notify, oneshot, watch};
 use tracing::info;
 use tributary_crds::memory::budget_bytes;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
@@ -115,6 +115,7 @@ impl Sidecar {
         let sessions = self.keep_session(http.clone());
         let tls = self.tls();
         let readiness = Arc::new(Readiness::default());
+        let (bucket_is_usable, bucket_usable) = oneshot::channel();
         let beginning = {
             let (readiness, mut sessions, mut tls) = (Arc::clone(&readiness), sessions.clone(), tls.clone());
             let begun = async move {
@@ -122,12 +123,14 @@ impl Sidecar {
                 if let Some(tls) = &mut tls {
                     tls.ready().await;
                 }
+                // Can't fail: the check runs as long as this task.
+                let _ = bucket_usable.await;
             };
             tokio::spawn(async move { readiness.begin_with(begun).await })
         };
         let admin = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
         let uploads = Arc::new(self.uploads(http, sessions));
-        let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads)));
+        let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads), bucket_is_usable));
         let access = Access::follow(self.config.spec.ingest.as_ref(), &self.dependencies.secrets);
         let clock = Arc::clone(&self.dependencies.clock);
         let configured =

@@ -2,12 +2,14 @@
 //!
 //! The session may only put objects, so S3 refuses its HeadBucket. But S3 answers 404 if the bucket does not exist, and
 //! 301 if it is in another region. So these two faults are reported before the first event, and their end is detected
-//! without one.
+//! without one. A sidecar that starts with one of them does not become ready, so an edit that misspells the bucket
+//! replaces no sidecar that works.
 //! <https://docs.aws.amazon.com/AmazonS3/latest/API/API_HeadBucket.html>
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use tokio::sync::oneshot;
 use tributary_crds::conditions::Reason;
 
 use super::circuit_breaker::{Evidence, RECENT_STORE_WINDOW};
@@ -21,8 +23,10 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 /// Interval at which faults that end by time alone are cleared.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(2);
 
-/// Runs the checks until this task is the last to hold the uploads.
-pub(crate) async fn watch(uploads: Arc<Uploads>) {
+/// Runs the checks until this task is the last to hold the uploads. Sends `usable` after the first check that shows no
+/// fault of the bucket.
+pub(crate) async fn watch(uploads: Arc<Uploads>, usable: oneshot::Sender<()>) {
+    let mut usable = Some(usable);
     let uploads = {
         let weak = Arc::downgrade(&uploads);
         drop(uploads);
@@ -42,13 +46,22 @@ pub(crate) async fn watch(uploads: Arc<Uploads>) {
             last_check = Some(Instant::now());
             check(&uploads, &session).await;
         }
+        let is_missing = uploads.health.bucket_blocker().is_some_and(|blocker| is_conclusive(blocker.reason));
+        if last_check.is_some() && !is_missing {
+            // Fails if nobody waits for it.
+            usable.take().map(|usable| usable.send(()));
+        }
         drop(uploads);
         tokio::time::sleep(SETTLE_INTERVAL).await;
     }
 }
 
+/// Whether HeadBucket shows this fault.
+fn is_conclusive(reason: Reason) -> bool {
+    matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion)
+}
+
 async fn check(uploads: &Uploads, session: &crate::session::Session) {
-    let is_conclusive = |reason| matches!(reason, Reason::NoSuchBucket | Reason::WrongRegion);
     let found = match uploads.bucket.head(session).await {
         Ok(()) => None,
         Err(answer) => match failure::classify(&answer, uploads.target()) {

@@ -3,8 +3,8 @@
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-/// The readiness state. The sidecar is ready from the first session that traffic may use and, with TLS, the first
-/// certificate, until it shuts down. Later failures do not change it: a 503 with a reason helps clients more than a
+/// The readiness state. The sidecar is ready once a session is usable, the bucket was checked and, with TLS, there is a
+/// certificate; until it shuts down. Later failures do not change it: a 503 with a reason helps clients more than a
 /// refused connection.
 #[derive(Debug, Default)]
 pub(crate) struct Readiness {
@@ -13,7 +13,7 @@ pub(crate) struct Readiness {
 }
 
 impl Readiness {
-    /// Makes the sidecar ready permanently once `begun` completes: a session is usable and, with TLS, a certificate.
+    /// Makes the sidecar ready permanently once `begun` completes.
     pub(crate) async fn begin_with(&self, begun: impl Future<Output = ()>) {
         begun.await;
         self.begun.store(true, Ordering::Release);

@@ -3,7 +3,7 @@
 
 use serde_json::json;
 use tributary_tests::kubernetes::{Tenant, condition, kubectl, wait_condition, within};
-use tributary_tests::world::ACCOUNT;
+use tributary_tests::world::{ACCOUNT, REGION};
 
 use super::{
     RECOVERY_TIMEOUT, REPORT_TIMEOUT, SECRET_SYNC_TIMEOUT, SIGNING_SECRET, WRITE_KEY, assert_kstatus, send,
@@ -104,12 +104,17 @@ async fn a_function_scaled_past_its_quota_keeps_storing_events() {
 async fn a_change_that_never_becomes_ready_leaves_the_old_sidecars_serving() {
     let tenant = tenant("role").await;
     tenant.run("changed", &json!({})).await;
-    let missing = format!("arn:aws:iam::{ACCOUNT}:role/role-missing");
-    tenant.apply("changed", &json!({"roleArn": missing})).await;
-    assert_serves_with_condition(&tenant, "changed", ("UpToDate", "False", "AccessDenied"), "Ok").await;
-    assert_serves_with_condition(&tenant, "changed", ("RoleAssumed", "False", "AccessDenied"), "Ok").await;
-    assert_serves_with_condition(&tenant, "changed", ("Stalled", "True", "AccessDenied"), "Ok").await;
-    assert_kstatus(&tenant, "changed", "Failed").await;
-    tenant.apply("changed", &json!({})).await;
-    wait_recovered(&tenant, "changed", RECOVERY_TIMEOUT).await;
+    let missing_role = json!({"roleArn": format!("arn:aws:iam::{ACCOUNT}:role/role-missing")});
+    let missing_bucket = json!({"s3": {"bucket": "role-changed-typo", "region": REGION}});
+    for (change, r#type, reason) in
+        [(missing_role, "RoleAssumed", "AccessDenied"), (missing_bucket, "BucketWritable", "NoSuchBucket")]
+    {
+        tenant.apply("changed", &change).await;
+        assert_serves_with_condition(&tenant, "changed", ("UpToDate", "False", reason), "Ok").await;
+        assert_serves_with_condition(&tenant, "changed", (r#type, "False", reason), "Ok").await;
+        assert_serves_with_condition(&tenant, "changed", ("Stalled", "True", reason), "Ok").await;
+        assert_kstatus(&tenant, "changed", "Failed").await;
+        tenant.apply("changed", &json!({})).await;
+        wait_recovered(&tenant, "changed", RECOVERY_TIMEOUT).await;
+    }
 }

@@ -17,8 +17,12 @@ async fn a_bucket_fault_and_its_fix_are_reported_without_any_event() {
         let aws = Aws::start(&world).await;
         let sidecar = Setup::new(&aws).start().await;
         sidecar.wait_condition(BucketWritable, ConditionStatus::False, reason, REPORT_TIMEOUT).await;
+        let readiness = sidecar.get_admin("/readyz").await;
+        assert_eq!(readiness.status, 503, "it would replace a sidecar that works");
+        assert!(readiness.text().contains(&reason.to_string()), "{}", readiness.text());
         aws.set(&World::new());
         sidecar.wait_condition(BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten, RECOVERY_TIMEOUT).await;
+        sidecar.wait_ready().await;
         assert_eq!(sidecar.send("/v1/track", &track(1)).await.status, 200);
     }
 }
@@ -148,4 +152,21 @@ async fn an_answer_of_another_server_acknowledges_no_event_and_is_quoted() {
             aws.faults([]);
         })
         .await;
+}
+
+/// Only a fault that HeadBucket proves delays readiness: with S3 down, a 503 helps clients more than a refused
+/// connection.
+#[tokio::test]
+async fn a_bucket_that_cannot_be_checked_does_not_delay_readiness() {
+    let aws = Aws::start(&World::new()).await;
+    aws.faults([tributary_local_aws::Fault {
+        operation: Some("HeadBucket".to_owned()),
+        ..tributary_local_aws::Fault::new(error("InternalError"))
+    }]);
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_ready().await;
+    let closed_port = ClosedPort::bind();
+    let mut setup = Setup::new(&aws);
+    setup.s3 = closed_port.endpoint();
+    setup.start().await.wait_ready().await;
 }
