@@ -16,6 +16,7 @@ use tokio::io::AsyncReadExt;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_local_aws::Clock;
@@ -25,14 +26,14 @@ use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::{Aws, Function, InProcess, Setup, SidecarProcess, World};
 
 /// A self-signed certificate and its key.
-struct SelfSigned {
+pub(crate) struct SelfSigned {
     der: CertificateDer<'static>,
     certificate: String,
     key: String,
 }
 
 impl SelfSigned {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self::valid(1975, 4096)
     }
 
@@ -46,12 +47,12 @@ impl SelfSigned {
         Self { der: certificate.der().clone(), certificate: certificate.pem(), key: key.serialize_pem() }
     }
 
-    fn files(&self) -> [(&'static str, &str); 2] {
+    pub(crate) fn files(&self) -> [(&'static str, &str); 2] {
         [("tls.crt", &self.certificate), ("tls.key", &self.key)]
     }
 
     /// A client that trusts only this certificate.
-    fn client(&self) -> TlsConnector {
+    pub(crate) fn client(&self) -> TlsConnector {
         trusting(&[self])
     }
 }
@@ -82,10 +83,14 @@ async fn post_with(client: &TlsConnector, events: SocketAddr, i: usize) -> Resul
 
 type Connection = hyper::client::conn::http1::SendRequest<Full<Bytes>>;
 
+/// Performs the client's part of a handshake on a connection.
+pub(crate) async fn handshake(client: &TlsConnector, stream: TcpStream) -> std::io::Result<TlsStream<TcpStream>> {
+    client.connect(ServerName::try_from("sidecar.test").expect("a name"), stream).await
+}
+
 async fn connect(client: &TlsConnector, events: SocketAddr) -> Result<Connection, String> {
     let stream = TcpStream::connect(events).await.map_err(|error| error.to_string())?;
-    let name = ServerName::try_from("sidecar.test").expect("a name");
-    let stream = client.connect(name, stream).await.map_err(|error| error.to_string())?;
+    let stream = handshake(client, stream).await.map_err(|error| error.to_string())?;
     let (sender, connection) =
         hyper::client::conn::http1::handshake(TokioIo::new(stream)).await.map_err(|error| error.to_string())?;
     tokio::spawn(connection);

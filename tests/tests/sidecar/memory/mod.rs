@@ -3,6 +3,8 @@
 //! One client, or a few, can produce each of these loads with small requests. Peaks are the kernel's (VmHWM), so they
 //! include the program itself.
 
+mod connections;
+
 use std::path::Path;
 use std::time::Duration;
 
@@ -17,7 +19,6 @@ use tributary_tests::encode::zstd_with_large_window;
 use tributary_tests::encode::{gzip, zstd};
 use tributary_tests::event::type_name;
 use tributary_tests::http::Answer;
-use tributary_tests::raw::RawConnection;
 use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::{Aws, Function, Ports, Setup, SidecarProcess, World};
 
@@ -66,12 +67,24 @@ const ZSTD_HEADERS: &[(&str, &str)] = &[("content-encoding", "zstd")];
 /// A ready sidecar, and an S3 that delays each PUT by 200 ms.
 async fn start_ready(function: Function, threads: &'static str) -> (Aws, SidecarProcess) {
     let aws = Aws::start(&World::new()).await;
-    let mut setup = Setup::new(&aws).function(function);
+    let sidecar = start(Setup::new(&aws).function(function), threads).await;
+    aws.faults([puts(latency(Duration::from_millis(200)))]);
+    (aws, sidecar)
+}
+
+/// A ready sidecar with this number of worker threads.
+async fn start(mut setup: Setup, threads: &'static str) -> SidecarProcess {
     setup.flags.extend(["--worker-threads", threads]);
     let sidecar = setup.start().await;
     sidecar.wait_ready().await;
-    aws.faults([puts(latency(Duration::from_millis(200)))]);
-    (aws, sidecar)
+    sidecar
+}
+
+/// Asserts that the sidecar's peak until now is below the bound.
+fn assert_peak(sidecar: &SidecarProcess, load: &str) {
+    let (peak, max) = (sidecar.peak_memory(), max_peak_bytes());
+    println!("{load}: {} MiB", peak >> 20);
+    assert!(peak < max, "{load}: {} MiB, over {} MiB", peak >> 20, max >> 20);
 }
 
 /// Sends all requests concurrently. Returns the peak of the sidecar's memory in bytes, and the number of requests that
@@ -152,34 +165,13 @@ async fn a_context_copied_into_every_event_stays_within_the_memory_limit() {
     assert_bounded(&batch_function(&json!({})), &requests).await;
 }
 
-/// Answers wait in memory for clients that do not read them.
+/// Each event waits with its upload: for a slot, and for S3.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn unread_answers_stay_within_the_memory_limit() {
-    let body = gzip(json!(vec!["x".repeat(80); 4_000]).to_string().as_bytes());
-    let mut request =
-        format!("POST / HTTP/1.1\r\nHost: s\r\nContent-Encoding: gzip\r\nContent-Length: {}\r\n\r\n", body.len())
-            .into_bytes();
-    request.extend(body);
-    let (clients, pipelined) = (600, 5);
-    for threads in WORKER_THREADS {
-        let (_aws, sidecar) = start_ready(Function::new(), threads).await;
-        let mut all = Vec::new();
-        for _ in 0..clients {
-            let mut raw = RawConnection::with_small_receive_buffer(sidecar.events).await;
-            raw.write(request.repeat(pipelined)).await;
-            all.push(raw);
-        }
-        let sent = (clients * pipelined) as f64;
-        let counted = async || {
-            let with =
-                async |status| sidecar.metric(&format!("requests_total{{path=\"/\",status=\"{status}\"}}")).await;
-            with(400).await + with(429).await
-        };
-        until("all are answered", Duration::from_secs(120), async || (counted().await >= sent).then_some(())).await;
-        let peak = sidecar.peak_memory();
-        println!("{threads} threads, {clients} clients that do not read: {} MiB", peak >> 20);
-        assert!(peak < max_peak_bytes(), "{} MiB, over {} MiB", peak >> 20, max_peak_bytes() >> 20);
-    }
+async fn waiting_uploads_stay_within_the_memory_limit() {
+    let event = |i: usize| json!({"type": "track", "messageId": i.to_string(), "userId": "u", "event": "e", "f": "x".repeat(30_000)});
+    let requests: Vec<Request> =
+        (0..1_000).map(|i| ("/v1/track", &[][..], event(i).to_string().into_bytes())).collect();
+    assert_bounded(&Function::new(), &requests).await;
 }
 
 /// The rejections wait with the valid event for its batch, after the request's own reservation is released.
