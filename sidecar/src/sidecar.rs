@@ -20,7 +20,6 @@ use tributary_runtime::server::{self, CloseTimes, Connections, CurrentTlsConfig,
 
 use crate::clock::Clock;
 use crate::delivery::{Bucket, Delivery, REASONS, S3Endpoint, Uploads, watch_bucket};
-use crate::http::refuse_framing;
 use crate::ingest::{Access, Ingest, Refusal, request_series, watch_configured};
 use crate::log_level;
 use crate::memory::{self, Budget};
@@ -140,12 +139,7 @@ impl Sidecar {
             Connections::new(self.config.spec.max_connections(), CloseTimes::INTERNET, self.metrics.connections());
         let handler = move |request: Request<Incoming>| {
             let ingest = Arc::clone(&ingest);
-            async move {
-                match refuse_framing(request.headers()) {
-                    Some(refused) => refused,
-                    None => ingest.handle(request).await,
-                }
-            }
+            async move { ingest.handle(request).await }
         };
         let ending = async {
             shutdown.await;

@@ -1,30 +1,14 @@
-//! Refuses Transfer-Encodings that hyper accepts and a proxy may interpret differently: request smuggling. Pure.
+//! Recognizes Transfer-Encodings that hyper accepts and a proxy may interpret differently: request smuggling. Pure.
 
-use hyper::header::{CONNECTION, HeaderMap, HeaderValue, TRANSFER_ENCODING};
-use hyper::{Response, StatusCode};
+use hyper::header::{HeaderMap, TRANSFER_ENCODING};
 
-use super::answer::{Answer, AnswerBody, RejectedEvents};
-
-/// Refuses a request whose Transfer-Encoding is anything but a single `chunked`, and closes the connection. hyper
+/// Whether it is unclear where the request's body ends: its Transfer-Encoding is anything but a single `chunked`. hyper
 /// expects `chunked` at the end of the last coding; a proxy that follows another coding sees other requests in the same
 /// bytes (RFC 9112, 11.2). A Content-Length beside it can't be checked here: hyper removes it, and makes the request
 /// the last on its connection.
-pub(crate) fn refuse(headers: &HeaderMap) -> Option<Response<AnswerBody>> {
+pub(crate) fn has_ambiguous_end(headers: &HeaderMap) -> bool {
     let mut codings = headers.get_all(TRANSFER_ENCODING).iter();
-    let chunked = codings.next()?.as_bytes().eq_ignore_ascii_case(b"chunked");
-    if chunked && codings.next().is_none() {
-        return None;
-    }
-    let refused = Answer::Refused {
-        status: StatusCode::BAD_REQUEST,
-        code: "unknown_transfer_encoding",
-        message: "the Transfer-Encoding is not just \"chunked\"".to_owned(),
-        rejected: RejectedEvents::default(),
-    };
-    let mut response = refused.into_response();
-    // Where the next request begins is unknown, since it is unknown where this one ends.
-    response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
-    Some(response)
+    codings.next().is_some_and(|first| !first.as_bytes().eq_ignore_ascii_case(b"chunked") || codings.next().is_some())
 }
 
 #[cfg(test)]
@@ -34,7 +18,7 @@ mod tests {
     #[test]
     fn only_a_single_chunked_coding_is_accepted() {
         let refused = |codings: &[&str]| {
-            refuse(&codings.iter().map(|coding| (TRANSFER_ENCODING, coding.parse().unwrap())).collect()).is_some()
+            has_ambiguous_end(&codings.iter().map(|coding| (TRANSFER_ENCODING, coding.parse().unwrap())).collect())
         };
         for accepted in [&[][..], &["chunked"], &["CHUNKED"]] {
             assert!(!refused(accepted), "{accepted:?}");

@@ -10,4 +10,4 @@ mod framing;
 pub(crate) use answer::{Answer, AnswerBody, RejectedEvent, RejectedEvents};
 pub(crate) use body::{Limits, ReadBody, discard, read};
 pub(crate) use body_error::BodyError;
-pub(crate) use framing::refuse as refuse_framing;
+pub(crate) use framing::has_ambiguous_end;

@@ -17,7 +17,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
-use hyper::header::HeaderMap;
+use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::mpsc::Sender;
 use tracing::{debug, trace};
@@ -120,16 +120,17 @@ impl Ingest {
         let (route, label) = route(request.method(), request.uri().path());
         let (method, mut summary) = (known_method(request.method()), RequestSummary::default());
         let cors_request = self.cors.as_ref().map(|cors| (cors, CorsRequest::of(request.headers())));
+        let ambiguous = http::has_ambiguous_end(request.headers());
         let reported = self.refusals.as_ref().map(|refusals| Reported::new(&request, refusals));
         let mut response = match (route, cors_request) {
             // Without authorization: browsers send no credentials with a preflight.
-            (Route::Preflight, Some((cors, cors_request))) => {
+            (Route::Preflight, Some((cors, cors_request))) if !ambiguous => {
                 let mut response = Answer::NoContent.into_response();
                 cors.allow_preflight(&cors_request, response.headers_mut());
                 response
             }
             (route, cors_request) => {
-                let answer = self.answer(route, request, &mut summary).await;
+                let answer = if ambiguous { ambiguous_end() } else { self.answer(route, request, &mut summary).await };
                 if let Some(reported) = reported {
                     reported.answered(&answer);
                 }
@@ -140,6 +141,10 @@ impl Ingest {
                 response
             }
         };
+        if ambiguous {
+            // Where the next request begins is unknown, since it is unknown where this one ends.
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
         if !summary.authorized && !self.access.is_open() {
             response.extensions_mut().insert(Unauthenticated);
         }
@@ -346,6 +351,11 @@ fn body_refusal(error: &BodyError) -> Answer {
         BodyError::OutOfBudget => return full(error.to_string()),
     };
     refused(status, code, error.to_string())
+}
+
+fn ambiguous_end() -> Answer {
+    let message = "the Transfer-Encoding is not just \"chunked\"".to_owned();
+    refused(StatusCode::BAD_REQUEST, "unknown_transfer_encoding", message)
 }
 
 fn not_found() -> Answer {

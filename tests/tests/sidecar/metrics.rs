@@ -15,6 +15,7 @@ use tributary_runtime::exposition::Format;
 use tributary_tests::aws::{error, puts};
 use tributary_tests::event::track;
 use tributary_tests::http::Http;
+use tributary_tests::raw::RawConnection;
 use tributary_tests::{Function, Ports, promlint, start_ready};
 
 const TEXT_CONTENT_TYPE: &str = "text/plain; version=0.0.4; charset=utf-8";
@@ -83,6 +84,16 @@ async fn metrics_pass_promlint_before_and_after_traffic_and_no_series_appears() 
         "rate() does not see the first increase of a series that appears"
     );
     assert_eq!(sidecar.metric("upload_errors_total{code=\"Throttled\"}").await, 1.0);
+}
+
+/// Its body is never read, since it is unclear where it ends.
+#[tokio::test]
+async fn a_request_with_an_ambiguous_transfer_encoding_is_counted() {
+    let (_aws, sidecar) = start_ready(Function::new()).await;
+    let mut raw = RawConnection::connect(sidecar.events).await;
+    raw.write("POST /v1/track HTTP/1.1\r\nHost: s\r\nTransfer-Encoding: gzip, chunked\r\n\r\n0\r\n\r\n").await;
+    assert_eq!(raw.answer().await.status, 400);
+    assert_eq!(sidecar.metric("requests_total{path=\"/v1/track\",status=\"400\"}").await, 1.0);
 }
 
 #[tokio::test]
