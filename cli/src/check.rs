@@ -17,7 +17,8 @@ use crate::manifest::{FunctionDocument, Manifest, Secret};
 /// and the external ID too.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Prints one line per problem, or ok; exits with 1 if there is a problem. Objects of other kinds are skipped.
+Prints one line per problem, or ok; exits with 1 if there is a problem, and with 64 if a file can't be
+read or parsed, after checking the others. Objects of other kinds are skipped.
 
 Examples:
   tributary check function.yaml
@@ -30,13 +31,17 @@ pub struct Arguments {
 }
 
 /// Checks every function in the files. The output is `ok` or one line per problem for each; fails if there is a problem.
+/// A file that can't be read or parsed does not stop the check of the others.
 pub fn run(arguments: &Arguments) -> Outcome {
-    let (mut lines, mut all_valid) = (String::new(), true);
+    let (mut lines, mut all_valid, mut errors) = (String::new(), true, Vec::new());
     for path in &arguments.files {
         let file = path.display();
         let manifest = match Manifest::load(path) {
             Ok(manifest) => manifest,
-            Err(error) => return Outcome::Usage(format!("{file}: {error}")),
+            Err(error) => {
+                errors.push(format!("{file}: {error}"));
+                continue;
+            }
         };
         for function in &manifest.functions {
             let problems = problems(&manifest, function);
@@ -50,7 +55,11 @@ pub fn run(arguments: &Arguments) -> Outcome {
             lines.push_str(&format!("{file}: skipped: {}\n", manifest.skipped.join(", ")));
         }
     }
-    if all_valid { Outcome::Done(lines) } else { Outcome::Failed(lines) }
+    match (errors.is_empty(), all_valid) {
+        (false, _) => Outcome::Incomplete { text: lines, errors },
+        (true, true) => Outcome::Done(lines),
+        (true, false) => Outcome::Failed(lines),
+    }
 }
 
 fn problems(manifest: &Manifest, document: &FunctionDocument) -> Vec<String> {

@@ -59,6 +59,9 @@ enum Outcome {
     Failed(String),
     /// Wrong usage or configuration: one line for standard error, exit code 64.
     Usage(String),
+    /// Some of the files can't be used, and the others were: the text goes to standard output and a line per unusable
+    /// file to standard error, exit code 64.
+    Incomplete { text: String, errors: Vec<String> },
 }
 
 fn main() -> ExitCode {
@@ -83,10 +86,19 @@ fn main() -> ExitCode {
         Outcome::Done(text) => print(&text, ExitCode::SUCCESS),
         Outcome::Failed(text) => print(&text, ExitCode::from(EXIT_FAILED)),
         Outcome::Usage(line) => {
-            eprintln!("tributary: {line}");
+            print_error(&line);
             ExitCode::from(EXIT_USAGE)
         }
+        Outcome::Incomplete { text, errors } => {
+            let code = print(&text, ExitCode::from(EXIT_USAGE));
+            errors.iter().for_each(|line| print_error(line));
+            code
+        }
     }
+}
+
+fn print_error(line: &str) {
+    eprintln!("tributary: {line}");
 }
 
 /// Prints `text`. A closed pipe, as after `| head`, gives exit code 1 rather than a panic.

@@ -3,6 +3,8 @@
 
 use std::process::{Command, Output};
 
+use tempfile::TempDir;
+
 const FUNCTION: &str = "\
 apiVersion: tributary.dev/v1alpha1
 kind: DestinationFunction
@@ -24,6 +26,13 @@ fn run_on(text: &str, subcommand: &str, arguments: &[&str]) -> Output {
     let file = tempfile::NamedTempFile::new().unwrap();
     std::fs::write(file.path(), text).unwrap();
     tributary(&[&[subcommand, file.path().to_str().unwrap()], arguments].concat())
+}
+
+/// Writes a file into the folder, and returns its path.
+fn write_file(folder: &TempDir, name: &str, text: &str) -> String {
+    let path = folder.path().join(name);
+    std::fs::write(&path, text).unwrap();
+    path.to_str().unwrap().to_owned()
 }
 
 fn with_secret(data: &str) -> String {
@@ -58,17 +67,30 @@ fn wrong_usage_is_64_and_one_line() {
 #[test]
 fn check_checks_every_file() {
     let folder = tempfile::tempdir().unwrap();
-    let write = |name: &str, text: &str| {
-        let path = folder.path().join(name);
-        std::fs::write(&path, text).unwrap();
-        path.to_str().unwrap().to_owned()
-    };
+    let write = |name, text: &str| write_file(&folder, name, text);
     let (bad, good) = (write("bad.yaml", &FUNCTION.replace("my-bucket", "My_Bucket")), write("good.yaml", FUNCTION));
     let output = tributary(&["check", &bad, &good]);
     assert_eq!(output.status.code(), Some(1));
     let lines = stdout(&output);
     assert!(lines.starts_with(&format!("{bad}: orders: ")), "{lines}");
     assert!(lines.ends_with(&format!("{good}: orders: ok\n")), "{lines}");
+}
+
+#[test]
+fn check_goes_on_after_a_file_that_can_not_be_read() {
+    let folder = tempfile::tempdir().unwrap();
+    let write = |name, text: &str| write_file(&folder, name, text);
+    let (broken, good) = (write("broken.yaml", "kind: ["), write("good.yaml", FUNCTION));
+    let bad = write("bad.yaml", &FUNCTION.replace("my-bucket", "My_Bucket"));
+    let output = tributary(&["check", "/no/such/file.yaml", &good, &broken, &bad]);
+    let error = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(64), "{error}");
+    let errors: Vec<_> = error.lines().collect();
+    assert_eq!(errors.len(), 2, "{error}");
+    assert!(errors[0].starts_with("tributary: /no/such/file.yaml: can't be read: "), "{error}");
+    assert!(errors[1].starts_with(&format!("tributary: {broken}: is not YAML: ")), "{error}");
+    let lines = stdout(&output);
+    assert!(lines.contains(&format!("{good}: orders: ok\n")) && lines.contains(&format!("{bad}: orders: ")), "{lines}");
 }
 
 #[test]
