@@ -35,7 +35,7 @@ pub struct Arguments {
 pub fn run(arguments: &Arguments) -> Outcome {
     let id = match random() {
         Ok(id) => id,
-        Err(error) => return Outcome::Failed(format!("can't get random bytes from the system: {error}\n")),
+        Err(error) => return Outcome::Error(format!("can't get random bytes from the system: {error}")),
     };
     let Arguments { name, namespace, prefix } = arguments;
     let prefix = prefix.as_ref().map(ExternalIdPrefix::as_str).unwrap_or_default();

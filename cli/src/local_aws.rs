@@ -60,20 +60,24 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let aws = LocalAws::new(Options::new(accounts));
     let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Outcome::Failed(format!("can't start threads: {error}\n")),
+        Err(error) => return Outcome::Error(format!("can't start threads: {error}")),
     };
     match runtime.block_on(serve_until_shutdown(arguments, aws)) {
         Ok(()) => Outcome::Done(String::new()),
-        Err(error) => Outcome::Failed(format!("{error}\n")),
+        Err(error) => Outcome::Error(error),
     }
 }
 
-async fn serve_until_shutdown(arguments: &Arguments, aws: LocalAws) -> std::io::Result<()> {
-    let shutdown = signals::shutdown()?;
-    let listener = listen(arguments.listen)?;
-    let admin = listen(arguments.admin)?;
-    println!("S3 and STS  http://{}", listener.local_addr()?);
-    println!("admin       http://{}", admin.local_addr()?);
+async fn serve_until_shutdown(arguments: &Arguments, aws: LocalAws) -> Result<(), String> {
+    let shutdown = signals::shutdown().map_err(|error| error.to_string())?;
+    let bind = |address, flag| {
+        let listener = listen(address);
+        listener.map_err(|error| format!("can't listen on {address}: {error}; choose another address with {flag}"))
+    };
+    let (listener, admin) = (bind(arguments.listen, "--listen")?, bind(arguments.admin, "--admin")?);
+    for (label, listener) in [("S3 and STS", &listener), ("admin", &admin)] {
+        println!("{label:<11} http://{}", listener.local_addr().map_err(|error| error.to_string())?);
+    }
     let admin_aws = aws.clone();
     tokio::spawn(serve(admin, move |request| {
         let aws = admin_aws.clone();

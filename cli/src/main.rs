@@ -57,6 +57,8 @@ enum Outcome {
     Done(String),
     /// Failure: the text goes to standard output, exit code 1.
     Failed(String),
+    /// An error that ended the program: one line for standard error, exit code 1.
+    Error(String),
     /// Wrong usage or configuration: one line for standard error, exit code 64.
     Usage(String),
     /// Some of the files can't be used, and the others were: the text goes to standard output and a line per unusable
@@ -85,6 +87,10 @@ fn main() -> ExitCode {
     match outcome {
         Outcome::Done(text) => print(&text, ExitCode::SUCCESS),
         Outcome::Failed(text) => print(&text, ExitCode::from(EXIT_FAILED)),
+        Outcome::Error(line) => {
+            print_error(&line);
+            ExitCode::from(EXIT_FAILED)
+        }
         Outcome::Usage(line) => {
             print_error(&line);
             ExitCode::from(EXIT_USAGE)

@@ -90,7 +90,7 @@ fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
     };
     let listen = |address: SocketAddr, flag| {
         TcpListener::bind(address).map_err(|error| {
-            Outcome::Failed(format!("can't listen on {address}: {error}; choose another with {flag}\n"))
+            Outcome::Error(format!("can't listen on {address}: {error}; choose another address with {flag}"))
         })
     };
     let (events, admin) = (listen(arguments.listen, "--listen")?, listen(arguments.admin, "--admin")?);

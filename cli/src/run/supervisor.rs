@@ -69,12 +69,12 @@ impl Supervisor {
     pub fn run(self) -> Outcome {
         let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
             Ok(runtime) => runtime,
-            Err(error) => return Outcome::Failed(format!("can't start threads: {error}\n")),
+            Err(error) => return Outcome::Error(format!("can't start threads: {error}")),
         };
         match runtime.block_on(self.supervise()) {
             Ok(Shutdown::Complete) => Outcome::Done(String::new()),
             Ok(Shutdown::RequestsAborted) => Outcome::Failed(String::new()),
-            Err(error) => Outcome::Failed(format!("{error}\n")),
+            Err(error) => Outcome::Error(error.to_string()),
         }
     }
 

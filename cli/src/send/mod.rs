@@ -80,7 +80,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     };
     let runtime = match tokio::runtime::Builder::new_current_thread().enable_all().build() {
         Ok(runtime) => runtime,
-        Err(error) => return Outcome::Failed(format!("can't start the runtime: {error}\n")),
+        Err(error) => return Outcome::Error(format!("can't start the runtime: {error}")),
     };
     let tally = runtime.block_on(send(arguments, Client::new(options)));
     if tally.all_stored() { Outcome::Done(tally.to_string()) } else { Outcome::Failed(tally.to_string()) }

@@ -29,11 +29,26 @@ fn an_error_at_the_start_is_one_line_with_the_reason() {
         let output = run(&arguments);
         let error = String::from_utf8(output.stderr).unwrap();
         assert_eq!(output.status.code(), Some(code), "{arguments:?}: {error}");
-        assert!(error.contains(message) && error.lines().count() == 1, "{arguments:?}: {error}");
+        assert!(error.starts_with("tributary: ") && error.contains(message), "{arguments:?}: {error}");
+        assert_eq!(error.lines().count(), 1, "{arguments:?}: {error}");
     }
     let other_listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let address = other_listener.local_addr().unwrap().to_string();
-    let output = run(&[orders, "--data", data, "--listen", &address]);
-    assert_eq!(output.status.code(), Some(1));
-    assert!(String::from_utf8(output.stdout).unwrap().contains("choose another with --listen"));
+    for flag in ["--listen", "--admin"] {
+        let other = if flag == "--listen" { "--admin" } else { "--listen" };
+        let output = run(&[orders, "--data", data, flag, &address, other, "127.0.0.1:0"]);
+        assert_address_in_use(&output, &address, flag);
+    }
+    // The embedded AWS as a command of its own gives the same error.
+    let accounts = example("accounts.yaml");
+    let output = tributary().arg("local-aws").arg(accounts).args(["--listen", &address]).output().unwrap();
+    assert_address_in_use(&output, &address, "--listen");
+}
+
+fn assert_address_in_use(output: &Output, address: &str, flag: &str) {
+    let error = String::from_utf8(output.stderr.clone()).unwrap();
+    assert_eq!(output.status.code(), Some(1), "{error}");
+    assert!(error.starts_with(&format!("tributary: can't listen on {address}: ")), "{error}");
+    assert!(error.ends_with(&format!("; choose another address with {flag}\n")), "{error}");
+    assert!(error.lines().count() == 1 && output.stdout.is_empty(), "{error}");
 }
