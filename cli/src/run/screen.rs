@@ -1,7 +1,8 @@
 //! Writes standard output while a function runs: lines and, on a terminal, one status row below them.
 //!
 //! The status is redrawn in place, with lines above it, and truncated to one row of the terminal's current
-//! width. If standard output is not a terminal, only lines are written, without control characters.
+//! width. It is redrawn only after a line, or if its text or the width changes: anything else would flicker and fill
+//! recordings of the terminal. If standard output is not a terminal, only lines are written, without control characters.
 
 use std::io::{self, IsTerminal, Write};
 
@@ -15,8 +16,17 @@ const DEFAULT_COLUMNS: usize = 80;
 pub struct Screen {
     /// Whether there is a status row: on a terminal, unless only lines are wanted.
     shows_status: bool,
-    /// The current status, before it is truncated to the terminal's width; `None` until it is first drawn.
-    status: Option<String>,
+    /// The current status; `None` until it is first drawn.
+    status: Option<Status>,
+}
+
+/// The status as it was drawn last.
+#[derive(PartialEq)]
+struct Status {
+    /// The text, before it is truncated.
+    text: String,
+    /// The terminal's width when the text was set.
+    columns: usize,
 }
 
 impl Screen {
@@ -30,15 +40,19 @@ impl Screen {
         let text = without_control(text);
         match &self.status {
             None => write(&format!("{text}\n")),
-            Some(status) => write(&format!("{CLEAR_ROW}{text}\n{}", truncate(status, columns()))),
+            Some(status) => write(&format!("{CLEAR_ROW}{text}\n{}", truncate(&status.text, columns()))),
         }
     }
 
-    /// Draws the status; without a status row, does nothing.
+    /// Draws the status, unless the row shows it already; without a status row, does nothing.
     pub fn set_status(&mut self, text: String) {
-        if self.shows_status {
-            write(&format!("{CLEAR_ROW}{}", truncate(&text, columns())));
-            self.status = Some(text);
+        if !self.shows_status {
+            return;
+        }
+        let new = Status { text, columns: columns() };
+        if self.status.as_ref() != Some(&new) {
+            write(&format!("{CLEAR_ROW}{}", truncate(&new.text, new.columns)));
+            self.status = Some(new);
         }
     }
 }
