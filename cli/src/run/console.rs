@@ -25,6 +25,8 @@ pub struct Console {
     /// Whether `ready` was printed for the running sidecar. A bucket that fails later prints a problem, and its
     /// recovery does not print `ready` again.
     ready_shown: bool,
+    /// The count of events and objects as of the last call of [`Console::update_count`].
+    totals: Totals,
     /// The refusal that was printed last, with the count of its repetitions.
     repetitions: Repetitions,
     /// Whether the function uses a role even if it does not require the external ID (`externalIdEnforcement: Warn`).
@@ -37,6 +39,7 @@ impl Console {
             screen,
             shown_conditions: Vec::new(),
             ready_shown: false,
+            totals: Totals::default(),
             repetitions: Repetitions::default(),
             enforcement_only_warns: false,
         }
@@ -72,7 +75,8 @@ impl Console {
         self.print_line("");
     }
 
-    /// Prints a line for each condition that became a problem or a warning or recovered, and `ready` once.
+    /// Prints a line for each condition that became a problem or a warning or recovered, and `ready` once. Updates the
+    /// state in the status.
     pub fn print_conditions(&mut self, conditions: &[SidecarCondition]) {
         for condition in conditions {
             let old = self.shown_conditions.iter().find(|shown| shown.r#type == condition.r#type);
@@ -93,6 +97,7 @@ impl Console {
             self.print_line("ready     the role is assumed; the function accepts events");
         }
         self.shown_conditions = conditions.to_vec();
+        self.show_status();
     }
 
     /// Whether events are stored: the role is assumed, it requires its external ID or the function only warns, and
@@ -139,7 +144,24 @@ impl Console {
     pub fn update_count(&mut self, totals: Totals) {
         let report = self.repetitions.take_due_report(Instant::now());
         self.print_repetitions(report);
-        self.screen.set_status(status(totals));
+        self.totals = totals;
+        self.show_status();
+    }
+
+    fn show_status(&mut self) {
+        self.screen.set_status(status(&self.state(), self.totals));
+    }
+
+    /// The state of the function in a few words: the first problem, else the first warning, else whether it is ready.
+    fn state(&self) -> String {
+        let conditions = &self.shown_conditions;
+        if let Some(problem) = conditions.iter().find(|condition| condition.status == ConditionStatus::False) {
+            return format!("problem {}", problem.reason);
+        }
+        if let Some(warning) = conditions.iter().find(|condition| condition.reason.warns(condition.status)) {
+            return format!("warning {}", warning.reason);
+        }
+        (if self.is_ready(conditions) { "ready" } else { "starting" }).to_owned()
     }
 
     /// Prints, after the first Ctrl-C, how many requests the shutdown waits for.
@@ -177,15 +199,22 @@ fn with_noun(count: u64, noun: &str) -> String {
     if count == 1 { format!("1 {noun}") } else { format!("{count} {noun}s") }
 }
 
-/// The live count, with the most important numbers first: a narrow terminal cuts off the end.
-fn status(totals: Totals) -> String {
-    let Totals { stored, filtered, rejected, refused_requests, objects, bytes, .. } = totals;
-    format!(
-        "{stored} stored, {rejected} rejected, {filtered} filtered out, {}, {}; {} refused",
-        with_noun(objects, "object"),
-        with_noun(bytes, "byte"),
-        with_noun(refused_requests, "request"),
-    )
+/// The status: the state of the function and the live count. The most important parts come first, because a narrow
+/// terminal cuts off the end; for the same reason, what did not happen is not counted.
+fn status(state: &str, totals: Totals) -> String {
+    let Totals { stored, filtered, rejected, refused_requests, objects, .. } = totals;
+    let mut status = format!("{state}: {stored} stored");
+    for (count, text) in [
+        (rejected, format!("{rejected} rejected")),
+        (refused_requests, format!("{} refused", with_noun(refused_requests, "request"))),
+        (filtered, format!("{filtered} filtered out")),
+        (objects, with_noun(objects, "object")),
+    ] {
+        if count > 0 {
+            status += &format!(", {text}");
+        }
+    }
+    status
 }
 
 fn summary(totals: Totals) -> String {
@@ -198,4 +227,18 @@ fn summary(totals: Totals) -> String {
         with_noun(filtered, "event"),
         with_noun(refused_requests, "request"),
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_status_begins_with_the_state_and_counts_only_what_happened() {
+        assert_eq!(status("starting", Totals::default()), "starting: 0 stored");
+        let totals = Totals { stored: 2, rejected: 1, refused_requests: 1, objects: 2, ..Totals::default() };
+        assert_eq!(status("ready", totals), "ready: 2 stored, 1 rejected, 1 request refused, 2 objects");
+        let totals = Totals { filtered: 3, ..Totals::default() };
+        assert_eq!(status("problem NoSuchBucket", totals), "problem NoSuchBucket: 0 stored, 3 filtered out");
+    }
 }

@@ -1,5 +1,6 @@
 //! Runs `tributary run` and captures every byte that it writes to standard output.
 
+use std::fs;
 use std::io::Read;
 use std::process::{Child, Stdio};
 use std::sync::{Arc, Mutex};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-use super::{WAIT_TIMEOUT, example, interrupt, tributary};
+use super::{WAIT_TIMEOUT, edit, example, interrupt, tributary};
 
 /// Interval at which the output is checked.
 const POLL_INTERVAL: Duration = Duration::from_millis(50);
@@ -19,14 +20,15 @@ pub struct Capture {
     written: Arc<Mutex<Vec<u8>>>,
     /// Copies the output to `written`, until the run ends.
     reader: Option<JoinHandle<()>>,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 impl Capture {
-    /// Starts the run with these arguments in addition to the file and free ports. `output` is the other end of
-    /// `stdout`.
+    /// Starts the run with these arguments in addition to the file and free ports, in a folder that contains the
+    /// example's `accounts.yaml`. `output` is the other end of `stdout`.
     pub fn start(arguments: &[&str], stdout: impl Into<Stdio>, output: impl Read + Send + 'static) -> Self {
         let folder = tempfile::tempdir().unwrap();
+        fs::copy(example("accounts.yaml"), folder.path().join("accounts.yaml")).unwrap();
         let mut command = tributary();
         command.arg("run").arg(example("orders.yaml")).args(["--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         command.args(arguments).current_dir(folder.path()).env("TMPDIR", folder.path()).stdout(stdout);
@@ -36,7 +38,7 @@ impl Capture {
             let written = Arc::clone(&written);
             move || copy(output, &written)
         });
-        Self { child, written, reader: Some(reader), _folder: folder }
+        Self { child, written, reader: Some(reader), folder }
     }
 
     /// All bytes written so far.
@@ -62,6 +64,11 @@ impl Capture {
     pub fn ready(&self) -> String {
         self.line("ready ");
         self.line("events ").rsplit('/').next().unwrap().to_owned()
+    }
+
+    /// Replaces text in a file of the run's folder.
+    pub fn edit(&self, file: &str, from: &str, to: &str) {
+        edit(&self.folder.path().join(file), from, to);
     }
 
     /// Sends Ctrl-C, expects exit code 0, and returns everything that was written.

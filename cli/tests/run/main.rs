@@ -11,4 +11,4 @@ mod shutdown;
 mod startup_errors;
 mod terminal;
 
-pub use process::{EVENT, OBJECT, Run, WAIT_TIMEOUT, example, interrupt, request, send_signal, tributary};
+pub use process::{EVENT, OBJECT, Run, WAIT_TIMEOUT, edit, example, interrupt, request, send_signal, tributary};

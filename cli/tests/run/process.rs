@@ -121,10 +121,7 @@ impl Run {
 
     /// Replaces text in a file of the run's folder.
     pub fn edit(&self, file: &str, from: &str, to: &str) {
-        let path = self.folder.path().join(file);
-        let text = fs::read_to_string(&path).unwrap();
-        assert!(text.contains(from), "{file} has no {from}");
-        fs::write(&path, text.replace(from, to)).unwrap();
+        edit(&self.folder.path().join(file), from, to);
     }
 
     /// The file that [`EVENT`] is stored as.
@@ -156,6 +153,13 @@ pub fn request(address: &str, method_and_path: &str, body: &str) -> (u16, String
     stream.read_to_string(&mut answer).unwrap();
     let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
     (status, answer.split("\r\n\r\n").nth(1).unwrap().to_owned())
+}
+
+/// Replaces text in a file.
+pub fn edit(path: &Path, from: &str, to: &str) {
+    let text = fs::read_to_string(path).unwrap();
+    assert!(text.contains(from), "{} has no {from}", path.display());
+    fs::write(path, text.replace(from, to)).unwrap();
 }
 
 /// Sends SIGINT, as Ctrl-C does.

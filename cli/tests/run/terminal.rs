@@ -85,9 +85,10 @@ impl Terminal {
     }
 }
 
+/// Whether the row begins with a state, such as `ready: ` or `problem NoSuchBucket: `. No line begins like that.
 fn is_status(row: &str) -> bool {
-    let mut words = row.split(' ');
-    words.next().is_some_and(|word| word.parse::<u64>().is_ok()) && words.any(|word| word.starts_with("stored"))
+    let state = row.split_once(": ").map_or(row, |(state, _)| state);
+    matches!(state.split(' ').collect::<Vec<_>>()[..], ["starting" | "ready"] | ["problem" | "warning", _])
 }
 
 /// Opens a pseudo-terminal: its master side, for the window, and the side for the program.
@@ -115,11 +116,27 @@ fn the_status_fits_one_row_of_a_terminal_with_40_or_80_columns() {
     for columns in [40, 80] {
         let mut terminal = Terminal::start(columns, &[]);
         let events = terminal.capture.ready();
-        terminal.status(|status| status.starts_with("0 "));
+        terminal.status(|status| status == "ready: 0 stored");
         terminal.assert_still();
         assert_eq!(request(&events, "POST /v1/track", EVENT).0, 200);
         terminal.capture.line("object ");
-        terminal.status(|status| status.starts_with("1 "));
+        terminal.status(|status| status == "ready: 1 stored, 1 object");
+        terminal.assert_still();
+    }
+}
+
+#[test]
+fn a_narrow_terminal_cuts_off_counters_and_not_the_reason() {
+    for columns in [40, 80] {
+        let mut terminal = Terminal::start(columns, &["--accounts", "accounts.yaml"]);
+        let events = terminal.capture.ready();
+        assert_eq!(request(&events, "POST /v1/track", EVENT).0, 200);
+        for _ in 0..3 {
+            assert_eq!(request(&events, "POST /v1/track", "{}").0, 400);
+        }
+        terminal.capture.edit("accounts.yaml", "        externalId: ", "        # externalId: ");
+        let status = terminal.status(|status| status.starts_with("problem NotEnforced: 1 stored, 3 reject"));
+        assert_eq!(status.contains('…'), columns == 40, "{status}");
         terminal.assert_still();
     }
 }
@@ -146,11 +163,12 @@ fn lines_are_printed_above_the_status() {
 #[test]
 fn the_status_fits_after_a_resize() {
     let mut terminal = Terminal::start(80, &[]);
-    terminal.capture.ready();
-    terminal.status(|_| true);
-    for columns in [30, 100, 20] {
+    let events = terminal.capture.ready();
+    assert_eq!(request(&events, "POST /v1/track", EVENT).0, 200);
+    terminal.status(|status| status == "ready: 1 stored, 1 object");
+    for columns in [24, 100, 12] {
         terminal.resize(columns);
-        terminal.status(|status| status.contains('…') == (columns < 80));
+        terminal.status(|status| status.contains('…') == (columns < 25));
         terminal.assert_still();
     }
 }
