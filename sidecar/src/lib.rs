@@ -12,6 +12,7 @@
 //! use, and [`status`] serves conditions, metrics and readiness. [`sidecar`] assembles everything; clock, listeners,
 //! base identity and shutdown are passed in.
 
+mod aws_changes;
 mod blocker;
 mod bounded_response;
 pub mod clock;
@@ -30,6 +31,7 @@ pub mod sidecar;
 mod skew;
 pub mod status;
 
+pub use aws_changes::AwsChanges;
 pub use ingest::Refusal;
 pub use session::BaseIdentity;
 pub use sidecar::{Dependencies, Endpoints, Sidecar};

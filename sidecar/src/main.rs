@@ -10,7 +10,7 @@ use tributary_crds::function::DestinationFunctionSpec;
 use tributary_runtime::{errors, listen, log, open_files, signals};
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::config::{self, Flags};
-use tributary_sidecar::{BaseIdentity, Dependencies, Endpoints, Sidecar};
+use tributary_sidecar::{AwsChanges, BaseIdentity, Dependencies, Endpoints, Sidecar};
 
 /// Exit code for invalid flags or configuration: EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -45,8 +45,8 @@ fn main() -> ExitCode {
         endpoints: endpoints(&config.spec),
         region: flags.region.clone(),
         clock: Arc::new(MachineClock::new()),
-        // In a cluster nothing reports a change of the role: the next renewal or probe detects it.
-        role_changed: Arc::default(),
+        // In a cluster nothing reports a change.
+        aws_changes: AwsChanges::default(),
         drain: flags.drain(),
         log: Some(log),
     };

@@ -10,7 +10,7 @@ use hyper::Request;
 use hyper::body::Incoming;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::Sender;
-use tokio::sync::{Notify, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 use tracing::info;
 use tributary_crds::memory::budget_bytes;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
@@ -18,6 +18,7 @@ use tributary_runtime::admin_port;
 use tributary_runtime::log::{Log, targets};
 use tributary_runtime::server::{self, CloseTimes, Connections, CurrentTlsConfig, Drain};
 
+use crate::aws_changes::AwsChanges;
 use crate::clock::Clock;
 use crate::delivery::{Bucket, Delivery, REASONS, S3Endpoint, Uploads, watch_bucket};
 use crate::ingest::{Access, Ingest, Refusal, request_series, watch_configured};
@@ -51,8 +52,8 @@ pub struct Dependencies {
     pub region: Option<String>,
     /// The source of time.
     pub clock: Arc<dyn Clock>,
-    /// Notified when the role is known to have changed: the sidecar then requests a new session and probes immediately.
-    pub role_changed: Arc<Notify>,
+    /// Reports that the role or the bucket is known to have changed.
+    pub aws_changes: AwsChanges,
     /// How the sidecar shuts down.
     pub drain: Drain,
     /// The log whose level requests for `/status` may raise; `None` keeps the level fixed.
@@ -129,7 +130,8 @@ impl Sidecar {
         };
         let admin = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
         let uploads = Arc::new(self.uploads(http, sessions));
-        let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads), bucket_is_usable));
+        let aws_changes = self.dependencies.aws_changes.subscribe();
+        let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads), bucket_is_usable, aws_changes));
         let access = Access::follow(self.config.spec.ingest.as_ref(), &self.dependencies.secrets);
         let clock = Arc::clone(&self.dependencies.clock);
         let configured =
@@ -167,7 +169,7 @@ impl Sidecar {
             sts: Sts::new(spec, self.config.session_name(), endpoint, Arc::clone(&self.dependencies.clock)),
             identity: self.dependencies.identity.clone(),
             external_id,
-            role_changed: Arc::clone(&self.dependencies.role_changed),
+            aws_changes: self.dependencies.aws_changes.subscribe(),
             secret: (reference.name.to_string(), reference.key.to_string()),
             prefix: self.config.external_id_prefix.clone(),
             prefix_is_audited: self.config.external_id_prefix_is_audited,

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tributary_crds::sidecar_config::SecretUse;
-use tributary_sidecar::{BaseIdentity, Dependencies, Drain, Endpoints, Sidecar};
+use tributary_sidecar::{AwsChanges, BaseIdentity, Dependencies, Drain, Endpoints, Sidecar};
 
 use crate::mounted::MountedSecrets;
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
@@ -86,7 +86,7 @@ impl InProcess {
             endpoints: Endpoints { s3: Some(aws.endpoint()), sts: Some(aws.endpoint()) },
             region: None,
             clock: Arc::new(AwsClock(aws.clock().clone())),
-            role_changed: Arc::default(),
+            aws_changes: AwsChanges::default(),
             drain: Drain { delay: Duration::ZERO, grace: Duration::from_secs(20) },
             log: None,
         };

@@ -5,7 +5,7 @@
 use std::path::Path;
 use std::time::Instant;
 
-use tributary_crds::conditions::{ConditionStatus, ConditionType, SidecarCondition};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition};
 use tributary_crds::function::ExternalIdEnforcement;
 use tributary_sidecar::Refusal;
 use tributary_sidecar::status::metrics::Totals;
@@ -81,14 +81,21 @@ impl Console {
         for condition in conditions {
             let old = self.shown_conditions.iter().find(|shown| shown.r#type == condition.r#type);
             let same = old.is_some_and(|old| old.status == condition.status && old.reason == condition.reason);
-            let was_bad = old.is_some_and(|old| old.status == ConditionStatus::False || old.reason.warns(old.status));
+            let was_bad = old.is_some_and(|old| {
+                old.status == ConditionStatus::False || old.reason.warns(old.status) || is_cleared_fault(old)
+            });
             let SidecarCondition { r#type, status, reason, message, .. } = condition;
             match status {
                 ConditionStatus::False if !same => self.print_line(&format!("problem   {type} {reason}: {message}")),
                 ConditionStatus::True if !same && reason.warns(*status) => {
                     self.print_line(&format!("warning   {type} {reason}: {message}"));
                 }
-                ConditionStatus::True if !same && was_bad => self.print_line(&format!("fixed     {type}: {message}")),
+                ConditionStatus::Unknown if !same && was_bad && is_cleared_fault(condition) => {
+                    self.print_line(&format!("retry     {type}: {message}"));
+                }
+                ConditionStatus::True | ConditionStatus::Unknown if !same && was_bad => {
+                    self.print_line(&format!("fixed     {type}: {message}"));
+                }
                 ConditionStatus::True | ConditionStatus::Unknown | ConditionStatus::False => {}
             }
         }
@@ -192,6 +199,14 @@ impl Console {
             self.screen.print_line(&format!("refused   {report}"));
         }
     }
+}
+
+/// Whether this is a fault of the bucket that an edit of the accounts may have fixed, which only an upload shows. At the
+/// start, the reason of BucketWritable is NotYetWritten.
+fn is_cleared_fault(condition: &SidecarCondition) -> bool {
+    condition.r#type == ConditionType::BucketWritable
+        && condition.status == ConditionStatus::Unknown
+        && condition.reason == Reason::Pending
 }
 
 /// The count with its noun, which is in the plural unless the count is 1.

@@ -9,7 +9,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::mpsc::{self, Receiver, Sender};
-use tokio::sync::{Notify, broadcast, oneshot, watch};
+use tokio::sync::{broadcast, oneshot, watch};
 use tokio::task::JoinHandle;
 use tributary_crds::conditions::SidecarCondition;
 use tributary_local_aws::Call;
@@ -17,7 +17,7 @@ use tributary_runtime::log::Log;
 use tributary_runtime::signals::ShutdownSignals;
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::status::metrics::{Metrics, Totals};
-use tributary_sidecar::{Dependencies, Drain, Refusal, Sidecar};
+use tributary_sidecar::{AwsChanges, Dependencies, Drain, Refusal, Sidecar};
 
 use super::cloud::Cloud;
 use super::console::Console;
@@ -57,7 +57,7 @@ enum Shutdown {
 
 /// A running sidecar: its task, and the handles to observe and stop it.
 struct Running {
-    role_changed: Arc<Notify>,
+    aws_changes: AwsChanges,
     conditions: watch::Receiver<Vec<SidecarCondition>>,
     metrics: Arc<Metrics>,
     stop: oneshot::Sender<()>,
@@ -158,14 +158,14 @@ impl Supervisor {
     }
 
     fn start_sidecar(&self, mount: &Mount, refusal_tx: &Sender<Refusal>) -> std::io::Result<Running> {
-        let role_changed = Arc::new(Notify::new());
+        let aws_changes = AwsChanges::default();
         let dependencies = Dependencies {
             identity: self.cloud.identity(),
             secrets: mount.path().to_owned(),
             endpoints: self.cloud.endpoints(),
             region: None,
             clock: Arc::new(MachineClock::new()),
-            role_changed: Arc::clone(&role_changed),
+            aws_changes: aws_changes.clone(),
             drain: DRAIN,
             // The sidecar must not change the log level: it comes from the file, and `apply_edits` applies its edits.
             log: None,
@@ -179,7 +179,7 @@ impl Supervisor {
             let _ = stop_requested.await;
         };
         let task = tokio::spawn(sidecar.run(events, admin, shutdown));
-        Ok(Running { role_changed, conditions, metrics, stop, task })
+        Ok(Running { aws_changes, conditions, metrics, stop, task })
     }
 
     /// Applies edits of both files. Returns whether the sidecar must be rolled.
@@ -188,7 +188,7 @@ impl Supervisor {
             Some(Ok(())) => {
                 let message = "the accounts file's changes are applied; the sidecar requests a new session";
                 self.console.print_labelled("edit", message);
-                running.role_changed.notify_one();
+                running.aws_changes.notify();
             }
             Some(Err(error)) => {
                 let message = format!("the accounts file: {error}; the embedded AWS continues unchanged");

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 
 use super::{Run, WAIT_TIMEOUT, example};
 
-/// Replaces `valid` with `invalid` in a file, expects a line `problem` that contains the condition and the detail, and
-/// undoes the edit.
-fn break_and_fix(file: &str, valid: &str, invalid: &str, condition: &str, detail: &str) {
+/// Replaces `valid` with `invalid` in the accounts file, expects a line `problem` that contains the condition and the
+/// detail, undoes the edit, and expects a line that starts with `fixed` before another event is sent and stored.
+fn break_and_fix(valid: &str, invalid: &str, condition: &str, detail: &str, fixed: &str) -> Run {
+    let file = "accounts.yaml";
     let run = Run::start(true);
     run.line("ready ");
     run.send_until_stored();
@@ -33,36 +34,41 @@ fn break_and_fix(file: &str, valid: &str, invalid: &str, condition: &str, detail
     assert!(answer.contains(reason) && !answer.contains(detail), "{answer}");
 
     run.edit(file, invalid, valid);
-    run.send_until_stored();
-    run.line("fixed ");
+    run.line(fixed);
+    assert_eq!(run.send().0, 200);
     assert!(run.object().exists());
+    run
 }
+
+/// The line after the fix of a bucket that can be checked without an upload.
+const BUCKET_FOUND: &str = "fixed     BucketWritable: the bucket exists in its region";
 
 #[test]
 fn a_bucket_in_another_region_is_reported_and_fixed_without_a_restart() {
-    break_and_fix("accounts.yaml", "region: us-west-2", "region: eu-west-1", "BucketWritable WrongRegion", "eu-west-1");
+    break_and_fix("region: us-west-2", "region: eu-west-1", "BucketWritable WrongRegion", "eu-west-1", BUCKET_FOUND);
 }
 
 #[test]
 fn a_missing_bucket_is_reported_and_fixed_without_a_restart() {
     break_and_fix(
-        "accounts.yaml",
         "      orders-lake:\n",
         "      other-lake:\n",
         "BucketWritable NoSuchBucket",
         "orders-lake",
+        BUCKET_FOUND,
     );
 }
 
 #[test]
 fn a_role_without_write_permission_is_reported_and_fixed_without_a_restart() {
-    break_and_fix(
-        "accounts.yaml",
+    let run = break_and_fix(
         "Action: s3:PutObject",
         "Action: s3:GetObject",
         "BucketWritable AccessDenied",
         "s3:PutObject",
+        "retry     BucketWritable: ",
     );
+    run.line("fixed     BucketWritable: the last upload ");
 }
 
 #[test]

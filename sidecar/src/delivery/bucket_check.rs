@@ -1,4 +1,5 @@
-//! Checks the bucket with HeadBucket, once at the start and then while uploads fail.
+//! Checks the bucket with HeadBucket: once at the start, then while uploads fail, and whenever the role or the bucket is
+//! known to have changed.
 //!
 //! The session may only put objects, so S3 refuses its HeadBucket. But S3 answers 404 if the bucket does not exist, and
 //! 301 if it is in another region. So these two faults are reported before the first event, and their end is detected
@@ -9,7 +10,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use tokio::sync::oneshot;
+use tokio::sync::{oneshot, watch};
 use tributary_crds::conditions::Reason;
 
 use super::circuit_breaker::{Evidence, RECENT_STORE_WINDOW};
@@ -25,15 +26,12 @@ const SETTLE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Runs the checks until this task is the last to hold the uploads. Sends `usable` after the first check that shows no
 /// fault of the bucket.
-pub(crate) async fn watch(uploads: Arc<Uploads>, usable: oneshot::Sender<()>) {
+pub(crate) async fn watch(uploads: Arc<Uploads>, usable: oneshot::Sender<()>, mut aws_changes: watch::Receiver<()>) {
     let mut usable = Some(usable);
-    let uploads = {
-        let weak = Arc::downgrade(&uploads);
-        drop(uploads);
-        weak
-    };
+    let weak = Arc::downgrade(&uploads);
+    drop(uploads);
     let mut last_check: Option<Instant> = None;
-    while let Some(uploads) = uploads.upgrade() {
+    while let Some(uploads) = weak.upgrade() {
         uploads.health.settle(Instant::now());
         let is_due = last_check.is_none_or(|last| last.elapsed() >= CHECK_INTERVAL);
         if is_due && (last_check.is_none() || uploads.health.bucket_blocker().is_some()) {
@@ -52,7 +50,15 @@ pub(crate) async fn watch(uploads: Arc<Uploads>, usable: oneshot::Sender<()>) {
             usable.take().map(|usable| usable.send(()));
         }
         drop(uploads);
-        tokio::time::sleep(SETTLE_INTERVAL).await;
+        tokio::select! {
+            () = tokio::time::sleep(SETTLE_INTERVAL) => {}
+            Ok(()) = aws_changes.changed() => {
+                if let Some(uploads) = weak.upgrade() {
+                    uploads.health.aws_changed(is_conclusive);
+                }
+                last_check = None;
+            }
+        }
     }
 }
 

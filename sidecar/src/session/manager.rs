@@ -4,7 +4,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tokio::sync::{Notify, watch};
+use tokio::sync::watch;
 use tracing::{debug, info};
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 use tributary_crds::function::ExternalIdEnforcement;
@@ -32,7 +32,7 @@ pub(crate) struct SessionManager {
     pub(crate) identity: BaseIdentity,
     pub(crate) external_id: watch::Receiver<ExternalIdState>,
     /// Notified when the role is known to have changed.
-    pub(crate) role_changed: Arc<Notify>,
+    pub(crate) aws_changes: watch::Receiver<()>,
     /// The names of the external ID's Secret and of its key, for messages.
     pub(crate) secret: (String, String),
     /// The prefix that the platform requires of the external ID.
@@ -244,7 +244,7 @@ impl SessionManager {
                 state.schedule.role_or_external_id_changed();
                 changed.is_ok()
             }
-            () = self.role_changed.notified() => {
+            Ok(()) = self.aws_changes.changed() => {
                 state.schedule.role_or_external_id_changed();
                 true
             }

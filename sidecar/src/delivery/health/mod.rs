@@ -48,14 +48,26 @@ struct State {
     bucket: CircuitBreaker,
     parts: [CircuitBreaker; TYPES.len()],
     preconditions: Preconditions,
-    /// Whether an upload is known to be stored. [`BucketHealth::found`] clears it, unless one was stored since the
-    /// fault.
-    written: bool,
+    evidence: UploadEvidence,
     /// The current report of BucketWritable; `None` until the first report.
     reported: Option<(ConditionStatus, Reason, String)>,
     /// Whether BucketWritable is True with the reason Ok: then a stored object does not change the report, which
     /// keeps the usual upload cheap.
     is_healthy: bool,
+}
+
+/// What is known about uploads if no fault is known.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum UploadEvidence {
+    /// Nothing.
+    #[default]
+    None,
+    /// A fault that HeadBucket found is over, and nothing was stored since.
+    BucketFound,
+    /// The role or the bucket has changed since an upload failed, and nothing was stored since.
+    AwsChanged,
+    /// An upload was stored.
+    Stored,
 }
 
 impl State {
@@ -123,7 +135,7 @@ impl BucketHealth {
     /// `If-None-Match`.
     pub(in crate::delivery) fn stored(&self, part: Option<KeyPart>, accepted_condition: bool, now: Instant) {
         let mut state = self.lock();
-        state.written = true;
+        state.evidence = UploadEvidence::Stored;
         if accepted_condition {
             state.preconditions.accepted();
         }
@@ -185,9 +197,28 @@ impl BucketHealth {
     /// counts as stored.
     pub(in crate::delivery) fn found(&self) {
         let mut state = self.lock();
-        state.written = state.bucket.stored_after_fault();
+        let is_stored = state.bucket.stored_after_fault();
+        state.evidence = if is_stored { UploadEvidence::Stored } else { UploadEvidence::BucketFound };
         state.bucket.reset();
         self.report(&mut state);
+    }
+
+    /// Records that the role or the bucket has changed. Clears the faults whose end only an upload shows, so the next
+    /// upload is tried immediately; `is_checked` tells which reasons HeadBucket shows.
+    pub(in crate::delivery) fn aws_changed(&self, is_checked: impl Fn(Reason) -> bool) {
+        let mut state = self.lock();
+        let State { bucket, parts, .. } = &mut *state;
+        let mut changed = false;
+        for breaker in std::iter::once(bucket).chain(parts) {
+            if breaker.blocker().is_some_and(|blocker| !is_checked(blocker.reason)) {
+                breaker.reset();
+                changed = true;
+            }
+        }
+        if changed {
+            state.evidence = UploadEvidence::AwsChanged;
+            self.report(&mut state);
+        }
     }
 
     /// Clears faults that have ended by time alone, and reports it.
@@ -206,14 +237,19 @@ impl BucketHealth {
         for (part, breaker) in state.parts() {
             self.metrics.circuit_breaker(part.label(), breaker.is_open());
         }
-        let (truth, reason, message) = match state.blocker() {
-            Some(Blocker { reason, message }) => (ConditionStatus::False, *reason, message.clone()),
-            None if !state.written && state.reported.is_none() => return,
-            None if !state.written => {
-                let message = "the bucket exists in its region; nothing was uploaded yet".to_owned();
+        let (truth, reason, message) = match (state.blocker(), state.evidence) {
+            (Some(Blocker { reason, message }), _) => (ConditionStatus::False, *reason, message.clone()),
+            (None, UploadEvidence::None) if state.reported.is_none() => return,
+            (None, UploadEvidence::None | UploadEvidence::BucketFound) => {
+                let message = "the bucket exists in its region; nothing was uploaded since the fault".to_owned();
                 (ConditionStatus::Unknown, Reason::NotYetWritten, message)
             }
-            None if state.preconditions.are_unsupported() => {
+            (None, UploadEvidence::AwsChanged) => {
+                let message = "the role or the bucket has changed since an upload failed; the next event shows whether \
+                               uploads are stored now";
+                (ConditionStatus::Unknown, Reason::Pending, message.to_owned())
+            }
+            (None, UploadEvidence::Stored) if state.preconditions.are_unsupported() => {
                 let message = format!(
                     "uploads to {} are stored, but the store answers 412 to every If-None-Match, so each object is \
                      put twice; set spec.s3.conditionalWrites: false",
@@ -221,7 +257,9 @@ impl BucketHealth {
                 );
                 (ConditionStatus::True, Reason::ConditionalWritesUnsupported, message)
             }
-            None => (ConditionStatus::True, Reason::Ok, format!("the last upload to {} was stored", self.name)),
+            (None, UploadEvidence::Stored) => {
+                (ConditionStatus::True, Reason::Ok, format!("the last upload to {} was stored", self.name))
+            }
         };
         let new = Some((truth, reason, message));
         if state.reported != new {

@@ -42,6 +42,29 @@ fn seconds(seconds: u64) -> Duration {
 }
 
 #[test]
+fn a_change_of_the_role_clears_faults_that_no_check_shows() {
+    let (health, now) = (health(), Instant::now());
+    let is_checked = |reason| reason == Reason::NoSuchBucket;
+    health.aws_changed(is_checked);
+    assert_eq!(reported(&health).1, Reason::NotYetWritten, "there was no fault");
+
+    health.failed(Extent::Bucket, Evidence::Conclusive, gone(), now);
+    health.aws_changed(is_checked);
+    assert_eq!(reported(&health).1, Reason::NoSuchBucket);
+    health.found();
+
+    let track = part("track");
+    health.failed(Extent::Attempts(Some(track)), Evidence::Conclusive, denied(), now);
+    assert_eq!(health.admit(one(track), now), Err(denied()));
+    health.aws_changed(is_checked);
+    let (status, reason, _) = reported(&health);
+    assert_eq!((status, reason), (ConditionStatus::Unknown, Reason::Pending));
+    assert_eq!(health.admit(one(track), now), Ok(()), "the next upload shows whether the fault is over");
+    health.stored(Some(track), true, now);
+    assert_eq!(reported(&health).1, Reason::Ok);
+}
+
+#[test]
 fn a_refused_part_is_named_and_does_not_affect_the_others() {
     let (health, start) = (health(), Instant::now());
     let (track, identify) = (part("track"), part("identify"));
