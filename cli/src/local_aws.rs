@@ -132,7 +132,7 @@ fn calls(aws: &LocalAws) -> String {
         })
     };
     let calls: Vec<_> = aws.calls().iter().map(to_json).collect();
-    json!(calls).to_string()
+    json!(calls).to_string() + "\n"
 }
 
 async fn put_accounts(request: Request<Incoming>, aws: &LocalAws) -> Answer {

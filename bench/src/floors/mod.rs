@@ -72,7 +72,7 @@ async fn accept(listener: TcpListener, floor: impl Floor) -> Result<()> {
 async fn answer(floor: impl Floor, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {
     let outcome = async { floor.handle(request.into_body().collect().await?.to_bytes()).await };
     let (status, body) = match outcome.await {
-        Ok(()) => (StatusCode::OK, Bytes::from_static(br#"{"success":true}"#)),
+        Ok(()) => (StatusCode::OK, Bytes::from_static(b"{\"success\":true}\n")),
         Err(error) => (StatusCode::SERVICE_UNAVAILABLE, Bytes::from(format!("{error:#}"))),
     };
     let mut response = Response::new(Full::new(body));

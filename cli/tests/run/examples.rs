@@ -12,7 +12,7 @@ use super::{EVENT, OBJECT, Run, WAIT_TIMEOUT, example, tributary};
 fn the_example_runs_unchanged_and_a_restart_keeps_its_objects() {
     let run = Run::start(false);
     run.line("ready ");
-    assert_eq!(run.send(), (200, r#"{"success":true}"#.to_owned()));
+    assert_eq!(run.send(), (200, "{\"success\":true}\n".to_owned()));
     let object = run.line("object ");
     assert!(object.ends_with(&format!("tributary-data/{OBJECT}")), "{object}");
     let stored = fs::read_to_string(run.object()).unwrap();
@@ -92,7 +92,7 @@ fn every_example_runs_unchanged_and_its_first_event_command_works() {
         // The commands run as printed: no variables are set for them, and `-u` makes an unset one an error.
         shell.args(["-euc", &commands]).env("no_proxy", "*");
         let answer = String::from_utf8(shell.output().unwrap().stdout).unwrap();
-        assert_eq!(answer, r#"{"success":true}"#, "{name}: {commands}");
+        assert_eq!(answer, "{\"success\":true}\n", "{name}: {commands}");
         let stored = files(&run.folder.path().join("tributary-data"));
         assert_eq!(stored.len(), 1, "{name}: {stored:?}");
         assert!(stored[0].0.starts_with(bucket), "{name}: {}", stored[0].0);

@@ -1,4 +1,5 @@
-//! The HTTP answers: statuses, JSON bodies and headers.
+//! The HTTP answers: statuses, JSON bodies and headers. A body ends with a newline, so a shell's prompt does not follow it
+//! on the same line.
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -10,7 +11,7 @@ use serde::Serialize;
 pub(crate) type AnswerBody = Full<Bytes>;
 
 /// The body of the answer to a request whose events are all stored.
-const SUCCESS: &[u8] = br#"{"success":true}"#;
+const SUCCESS: &[u8] = b"{\"success\":true}\n";
 
 /// Range of `Retry-After`, in seconds, both ends included. The value is random, so that clients refused at the same
 /// time do not all retry at the same time.
@@ -175,7 +176,9 @@ impl Answer {
 
 fn document(status: StatusCode, document: &Document<'_>) -> Response<AnswerBody> {
     // Strings and numbers can always be serialized.
-    json(status, serde_json::to_vec(document).unwrap_or_default().into())
+    let mut body = serde_json::to_vec(document).unwrap_or_default();
+    body.push(b'\n');
+    json(status, body.into())
 }
 
 fn json(status: StatusCode, body: Bytes) -> Response<AnswerBody> {
@@ -201,11 +204,11 @@ mod tests {
 
     #[tokio::test]
     async fn answers_are_the_documented_ones() {
-        assert_eq!(text(Answer::Success).await, (StatusCode::OK, None, r#"{"success":true}"#.to_owned()));
+        assert_eq!(text(Answer::Success).await, (StatusCode::OK, None, "{\"success\":true}\n".to_owned()));
         let one = RejectedEvent { index: 2, code: "no_user_anon_id", message: "m".to_owned() };
         assert_eq!(
             text(Answer::Partial([one].into_iter().collect())).await.2,
-            r#"{"success":true,"rejected":[{"index":2,"code":"no_user_anon_id","message":"m"}]}"#
+            "{\"success\":true,\"rejected\":[{\"index\":2,\"code\":\"no_user_anon_id\",\"message\":\"m\"}]}\n"
         );
         let refused = Answer::Refused {
             status: StatusCode::BAD_REQUEST,
@@ -218,7 +221,7 @@ mod tests {
             (
                 StatusCode::BAD_REQUEST,
                 None,
-                r#"{"success":false,"error":{"code":"invalid_json","message":"line 1"}}"#.to_owned()
+                "{\"success\":false,\"error\":{\"code\":\"invalid_json\",\"message\":\"line 1\"}}\n".to_owned()
             )
         );
     }

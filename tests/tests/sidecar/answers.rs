@@ -39,7 +39,7 @@ fn batch_of_bytes(bytes: usize) -> String {
 async fn valid_events_are_answered_200_once_they_are_stored() {
     let (aws, sidecar) = start_ready(Function::new()).await;
     let answer = sidecar.send("/v1/batch", &batch(0..3)).await;
-    assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
+    assert_eq!((answer.status, answer.text()), (200, "{\"success\":true}\n".to_owned()));
     assert_eq!(answer.headers["content-type"], "application/json");
     assert_exactly(&aws.objects(), &[message_id(0), message_id(1), message_id(2)]);
 }

@@ -42,7 +42,7 @@ async fn events_become_lines_of_one_object_per_type() {
     let mut events: Vec<_> = (0..4).map(track).collect();
     events[3] = json!({"type": "page", "userId": "u", "messageId": message_id(3)});
     let answer = sidecar.send("/v1/batch", &json!({"batch": events})).await;
-    assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
+    assert_eq!((answer.status, answer.text()), (200, "{\"success\":true}\n".to_owned()));
     let objects = aws.objects();
     assert_stored_once_each(&objects, 0..4);
     assert_eq!(objects.len(), 2, "one object of track events and one of the page event");

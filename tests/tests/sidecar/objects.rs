@@ -62,7 +62,7 @@ async fn an_event_of_each_type_becomes_an_object_with_all_its_fields() {
     let (aws, sidecar) = start_ready(Function::new()).await;
     for (kind, event) in one_event_per_type() {
         let answer = sidecar.send(&format!("/v1/{kind}"), &event).await;
-        assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()), "{kind}");
+        assert_eq!((answer.status, answer.text()), (200, "{\"success\":true}\n".to_owned()), "{kind}");
     }
     assert_eq!(aws.objects().len(), 6);
     for (kind, sent) in one_event_per_type() {
@@ -253,7 +253,7 @@ async fn filtered_events_are_answered_200_and_not_stored() {
         event("page", "page", "Home"),
     ]});
     let answer = sidecar.send("/v1/batch", &batch).await;
-    assert_eq!((answer.status, answer.text()), (200, r#"{"success":true}"#.to_owned()));
+    assert_eq!((answer.status, answer.text()), (200, "{\"success\":true}\n".to_owned()));
     assert_eq!(sidecar.send("/v1/track", &event("alone", "track", "Signed Up")).await.status, 200);
     assert_exactly(&aws.objects(), &["kept".to_owned(), "page".to_owned()]);
     assert_eq!(sidecar.metric("events_filtered_total").await, 3.0);
