@@ -5,10 +5,11 @@ use std::path::PathBuf;
 use tributary_crds::DestinationFunction;
 use tributary_crds::check::judge;
 use tributary_crds::memory::{CHART_MEMORY_LIMIT, MemoryNeed};
-use tributary_crds::values::{ExternalId, Quantity};
+use tributary_crds::values::Quantity;
 
 use crate::Outcome;
-use crate::manifest::{FunctionDocument, Manifest, Secret};
+use crate::manifest::{FunctionDocument, Manifest};
+use crate::secret_check::{self, MissingSecret};
 
 /// Checks the functions in files as `kubectl apply` would, without a cluster.
 ///
@@ -65,7 +66,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn problems(manifest: &Manifest, document: &FunctionDocument) -> Vec<String> {
     match judge(&document.document) {
         Ok(function) => {
-            let mut problems = secret_problems(manifest, &document.namespace, &function);
+            let mut problems = secret_check::problems(manifest, &document.namespace, &function, MissingSecret::Allowed);
             problems.extend(memory_problem(&function));
             problems
         }
@@ -92,48 +93,4 @@ fn memory_problem(function: &DestinationFunction) -> Option<String> {
     };
     let message = need.refusal(&limit)?;
     Some(format!("spec.resources.limits.memory is not set; with {source}: {message}"))
-}
-
-/// The problems of the function's Secrets. Secrets that the file does not contain are not checked.
-fn secret_problems(manifest: &Manifest, namespace: &str, function: &DestinationFunction) -> Vec<String> {
-    let spec = &function.spec;
-    let external_id = &spec.external_id_secret_ref;
-    let mut references = vec![("spec.externalIdSecretRef", external_id.name.as_str(), external_id.key.as_str())];
-    if let Some(ingest) = &spec.ingest {
-        let keys = [
-            ("spec.ingest.writeKeySecretRef", &ingest.write_key_secret_ref),
-            ("spec.ingest.signatureSecretRef", &ingest.signature_secret_ref),
-        ];
-        references.extend(keys.into_iter().filter_map(|(path, reference)| {
-            reference.as_ref().map(|reference| (path, reference.name.as_str(), reference.key.as_str()))
-        }));
-        // The keys of a Secret of type kubernetes.io/tls.
-        let tls = ingest.tls_secret_ref.iter();
-        references.extend(
-            tls.flat_map(|tls| ["tls.crt", "tls.key"].map(|key| ("spec.ingest.tlsSecretRef", tls.name.as_str(), key))),
-        );
-    }
-    let mut problems = Vec::new();
-    for (path, name, key) in references {
-        let Some(secret) = manifest.secret(namespace, name) else { continue };
-        if secret.text(key).is_none() {
-            let keys: Vec<_> = secret.keys().collect();
-            problems.push(format!("{path}: Secret {name} has no key {key}; its keys are: {}", keys.join(", ")));
-        } else if path == "spec.externalIdSecretRef"
-            && let Err(error) = external_id_of(secret, key)
-        {
-            problems.push(format!("{path}: Secret {name}, key {key}: {error}"));
-        }
-    }
-    problems
-}
-
-/// The external ID under a Secret's key, parsed as the sidecar parses it.
-///
-/// # Errors
-/// If the key is missing or its value is not a valid external ID. The error does not show the value.
-pub fn external_id_of(secret: &Secret, key: &str) -> Result<ExternalId, String> {
-    let text = secret.text(key).ok_or_else(|| format!("it has no key {key}"))?;
-    let text = text.map_err(|_| "it is not UTF-8 text".to_owned())?;
-    ExternalId::from_secret(text).map_err(|error| error.to_string())
 }

@@ -50,7 +50,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 ///
 /// # Errors
 /// If the system's random source fails.
-pub fn random() -> Result<String, getrandom::Error> {
+fn random() -> Result<String, getrandom::Error> {
     let mut id = String::with_capacity(ID_LENGTH);
     let mut bytes = [0; 64];
     while id.len() < ID_LENGTH {

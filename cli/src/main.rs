@@ -10,6 +10,7 @@ mod local_aws;
 mod manifest;
 mod policy;
 mod run;
+mod secret_check;
 mod send;
 
 use std::io::Write;

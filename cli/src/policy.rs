@@ -10,8 +10,8 @@ use tributary_crds::policy::{PolicyDocument, permissions, trust};
 use tributary_crds::values::ExternalId;
 
 use crate::Outcome;
-use crate::check::external_id_of;
 use crate::manifest::{FunctionDocument, Manifest};
+use crate::secret_check::external_id_of;
 
 /// ARNs that the trust policy can name: of a role, a user, or an account's root.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>

@@ -98,6 +98,12 @@ impl Manifest {
         self.secrets.iter().find(|secret| secret.name == name && secret.namespace == namespace)
     }
 
+    /// The names of the Secrets of that namespace, in the order of the file.
+    pub fn secrets_of(&self, namespace: &str) -> impl Iterator<Item = &str> {
+        let secrets = self.secrets.iter().filter(move |secret| secret.namespace == namespace);
+        secrets.map(|secret| secret.name.as_str())
+    }
+
     fn add_function(&mut self, index: usize, document: Value) -> Result<(), ManifestError> {
         let name = name_of(&document).unwrap_or_else(|| format!("document {index}"));
         let namespace = namespace_of(&document);

@@ -57,8 +57,9 @@ impl Cloud {
                 (accounts, Some(file), format!("configured by {}", path.display()))
             }
             None => {
-                let (accounts, description) = accounts_for(function)?;
-                (accounts, None, description)
+                let external_id = function.external_id().ok_or("the function's file has no external ID")?;
+                let accounts = EmbeddedAccounts::for_function(function, external_id.reveal())?;
+                (accounts, None, "configured to match the file".to_owned())
             }
         };
         let store = Store::files(data).map_err(|error| format!("--data {}: {error}", data.display()))?;
@@ -112,22 +113,6 @@ impl Embedded {
         let (bucket, key) = (call.bucket.as_ref()?, call.key.as_ref()?);
         stored.then(|| self.data.join(bucket).join(key))
     }
-}
-
-/// Accounts in which the function works, and their description for the user.
-fn accounts_for(function: &Function) -> Result<(EmbeddedAccounts, String), String> {
-    if let Some(external_id) = function.external_id() {
-        let accounts = EmbeddedAccounts::for_function(function, external_id.reveal())?;
-        return Ok((accounts, "configured to match the file".to_owned()));
-    }
-    // Without an external ID to match, the role requires a random one, which the description shows.
-    let external_id = crate::external_id::random().map_err(|error| error.to_string())?;
-    let reference = &function.config.spec.external_id_secret_ref;
-    let description = format!(
-        "the file has no Secret {} with an external ID under the key {}; the embedded role requires the external ID {external_id}",
-        reference.name, reference.key
-    );
-    Ok((EmbeddedAccounts::for_function(function, &external_id)?, description))
 }
 
 /// Provides the base identity's credentials, which an edit of the accounts file may change.

@@ -10,6 +10,7 @@ use zeroize::Zeroizing;
 
 use super::watched_file::WatchedFile;
 use crate::manifest::Manifest;
+use crate::secret_check::{self, MissingSecret};
 
 /// A Secret's keys with their values, in bytes.
 pub type Entries = Vec<(String, Zeroizing<Vec<u8>>)>;
@@ -32,13 +33,19 @@ impl Function {
         ExternalId::from_secret(std::str::from_utf8(value).ok()?).ok()
     }
 
-    fn parse(text: &str, generation: i64) -> Result<Self, String> {
+    /// Parses the function's file. A missing or wrong Secret is an error at the start; an edit that causes one is applied,
+    /// and the sidecar's conditions report it.
+    fn parse(text: &str, generation: i64, is_start: bool) -> Result<Self, String> {
         let manifest = Manifest::parse(text).map_err(|error| error.to_string())?;
         let document = manifest.function().map_err(|error| error.to_string())?;
         let function = judge(&document.document).map_err(|problems| {
             let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
             problems.join("; ")
         })?;
+        let problems = secret_check::problems(&manifest, &document.namespace, &function, MissingSecret::Refused);
+        if is_start && !problems.is_empty() {
+            return Err(problems.join("; "));
+        }
         let entries = |name: &SecretName| {
             let secret = manifest.secret(&document.namespace, name.as_str());
             secret.map(|secret| secret.entries().collect()).unwrap_or_default()
@@ -79,7 +86,7 @@ impl WatchedFunction {
     /// One line with the reason, if the file can't be read or is invalid.
     pub fn load(path: &Path) -> Result<Self, String> {
         let (file, text) = WatchedFile::open(path)?;
-        let current = Function::parse(&text, 1).map_err(|error| format!("{}: {error}", path.display()))?;
+        let current = Function::parse(&text, 1, true).map_err(|error| format!("{}: {error}", path.display()))?;
         Ok(Self { file, current, is_invalid: false })
     }
 
@@ -92,7 +99,7 @@ impl WatchedFunction {
     pub fn read_edit(&mut self) -> Edit {
         let Some(text) = self.file.read_if_edited() else { return Edit::None };
         let generation = self.current.config.generation;
-        let mut new = match text.and_then(|text| Function::parse(&text, generation)) {
+        let mut new = match text.and_then(|text| Function::parse(&text, generation, false)) {
             Ok(new) => new,
             Err(error) => {
                 self.is_invalid = true;

@@ -44,7 +44,7 @@ Examples:
   tributary run examples/orders.yaml --accounts examples/accounts.yaml
   tributary run function.yaml --aws")]
 pub struct Arguments {
-    /// YAML file with one DestinationFunction and the Secret with its external ID; - reads standard input, once
+    /// YAML file with one DestinationFunction and its Secrets; - reads standard input, once
     file: PathBuf,
 
     /// Address that receives events

@@ -45,6 +45,35 @@ fn an_error_at_the_start_is_one_line_with_the_reason() {
     assert_address_in_use(&output, &address, "--listen");
 }
 
+#[test]
+fn a_missing_or_wrong_secret_is_refused_at_the_start() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = folder.path().join("function.yaml");
+    let text = fs::read_to_string(example("orders.yaml")).unwrap();
+    let clickstream = fs::read_to_string(example("clickstream.yaml")).unwrap();
+    for (text, message) in [
+        (
+            text.replacen("name: orders-lake", "name: orders-lak", 1),
+            "spec.externalIdSecretRef: the file has no Secret orders-lak in namespace default; add it (tributary \
+             external-id orders-lak prints one), or name the right one; the file has: orders-lake",
+        ),
+        (
+            text.split("---").next().unwrap().to_owned(),
+            "add it (tributary external-id orders-lake prints one), or name the right one; the file has: none",
+        ),
+        (text.replace("  externalId: ", "  externalID: "), "has no key externalId; its keys are: externalID"),
+        (text.replace("change-me-", "change me "), "spec.externalIdSecretRef: Secret orders-lake, key externalId: "),
+        (clickstream.replace("writeKeys: |", "keys: |"), "has no key writeKeys; its keys are: keys"),
+    ] {
+        fs::write(&file, text).unwrap();
+        let output = run(&[file.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        let error = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(output.status.code(), Some(64), "{error}");
+        assert!(error.starts_with(&format!("tributary: {}: spec.", file.display())), "{error}");
+        assert!(error.contains(message) && error.lines().count() == 1, "{error}");
+    }
+}
+
 fn assert_address_in_use(output: &Output, address: &str, flag: &str) {
     let error = String::from_utf8(output.stderr.clone()).unwrap();
     assert_eq!(output.status.code(), Some(1), "{error}");
