@@ -76,6 +76,7 @@ pub struct Sidecar {
     dependencies: Dependencies,
     conditions: Arc<Conditions>,
     metrics: Arc<Metrics>,
+    readiness: Arc<Readiness>,
     /// The memory budget of requests and batches.
     budget: Budget,
     refusals: Option<Sender<Refusal>>,
@@ -88,7 +89,7 @@ impl Sidecar {
         let budget = Budget::new(memory::size(budget_bytes(&config.spec)));
         let series = Series { upload_errors: REASONS.to_vec(), requests: request_series() };
         let metrics = Metrics::new(budget.clone(), &series);
-        Self { metrics, budget, config, dependencies, conditions, refusals: None }
+        Self { metrics, readiness: Arc::default(), budget, config, dependencies, conditions, refusals: None }
     }
 
     /// Reports each refused request and event to `refusals`, for `tributary run`. A report is dropped when the channel
@@ -104,6 +105,11 @@ impl Sidecar {
         Arc::clone(&self.conditions)
     }
 
+    /// Whether the sidecar has become ready: a session is usable, and the bucket was checked. It never becomes false.
+    pub fn readiness(&self) -> watch::Receiver<bool> {
+        self.readiness.subscribe()
+    }
+
     /// The metrics that the sidecar collects.
     pub fn metrics(&self) -> Arc<Metrics> {
         Arc::clone(&self.metrics)
@@ -114,7 +120,7 @@ impl Sidecar {
         let http = http_client();
         let sessions = self.keep_session(http.clone());
         let tls = self.tls();
-        let readiness = Arc::new(Readiness::default());
+        let readiness = Arc::clone(&self.readiness);
         let (bucket_is_usable, bucket_usable) = oneshot::channel();
         let beginning = {
             let (readiness, mut sessions, mut tls) = (Arc::clone(&readiness), sessions.clone(), tls.clone());

@@ -22,6 +22,8 @@ pub struct Console {
     screen: Screen,
     /// The running sidecar's conditions as of the last call of [`Console::print_conditions`].
     shown_conditions: Vec<SidecarCondition>,
+    /// Whether the running sidecar has become ready, which includes a check that the bucket exists in its region.
+    has_begun: bool,
     /// Whether `ready` was printed for the running sidecar. A bucket that fails later prints a problem, and its
     /// recovery does not print `ready` again.
     ready_shown: bool,
@@ -38,6 +40,7 @@ impl Console {
         Self {
             screen,
             shown_conditions: Vec::new(),
+            has_begun: false,
             ready_shown: false,
             totals: Totals::default(),
             repetitions: Repetitions::default(),
@@ -99,23 +102,37 @@ impl Console {
                 ConditionStatus::True | ConditionStatus::Unknown | ConditionStatus::False => {}
             }
         }
-        if self.is_ready(conditions) && !self.is_ready(&self.shown_conditions) {
+        let was_ready = self.is_ready();
+        self.shown_conditions = conditions.to_vec();
+        self.print_if_ready(was_ready);
+    }
+
+    /// Prints `ready` if the conditions allow it: the sidecar has become ready.
+    pub fn print_ready(&mut self) {
+        let was_ready = self.is_ready();
+        self.has_begun = true;
+        self.print_if_ready(was_ready);
+    }
+
+    fn print_if_ready(&mut self, was_ready: bool) {
+        if self.is_ready() && !was_ready {
             self.ready_shown = true;
             self.print_line("ready     the role is assumed; the function accepts events");
         }
-        self.shown_conditions = conditions.to_vec();
         self.show_status();
     }
 
-    /// Whether events are stored: the role is assumed, it requires its external ID or the function only warns, and
-    /// the bucket accepts writes. Once `ready` was printed, the bucket is ignored.
-    fn is_ready(&self, conditions: &[SidecarCondition]) -> bool {
+    /// Whether events are stored: the sidecar has become ready, the role is assumed, it requires its external ID or the
+    /// function only warns, and the bucket accepts writes. Once `ready` was printed, the bucket is ignored.
+    fn is_ready(&self) -> bool {
+        let conditions = &self.shown_conditions;
         let status = |r#type| conditions.iter().find(|condition| condition.r#type == r#type).map(|found| found.status);
         let enforced = match status(ConditionType::ExternalIdEnforced) {
             Some(ConditionStatus::False) => self.enforcement_only_warns,
             status => status == Some(ConditionStatus::True),
         };
-        enforced
+        self.has_begun
+            && enforced
             && status(ConditionType::RoleAssumed) == Some(ConditionStatus::True)
             && (self.ready_shown || status(ConditionType::BucketWritable) != Some(ConditionStatus::False))
     }
@@ -123,7 +140,7 @@ impl Console {
     /// Forgets the conditions that were shown, because a new sidecar starts.
     pub fn reset_conditions(&mut self) {
         self.shown_conditions.clear();
-        self.ready_shown = false;
+        (self.has_begun, self.ready_shown) = (false, false);
     }
 
     /// Prints a message after a label, such as `edit`, which is padded to 9 columns.
@@ -168,7 +185,7 @@ impl Console {
         if let Some(warning) = conditions.iter().find(|condition| condition.reason.warns(condition.status)) {
             return format!("warning {}", warning.reason);
         }
-        (if self.is_ready(conditions) { "ready" } else { "starting" }).to_owned()
+        (if self.is_ready() { "ready" } else { "starting" }).to_owned()
     }
 
     /// Prints, after the first Ctrl-C, how many requests the shutdown waits for.

@@ -59,6 +59,7 @@ enum Shutdown {
 struct Running {
     aws_changes: AwsChanges,
     conditions: watch::Receiver<Vec<SidecarCondition>>,
+    readiness: watch::Receiver<bool>,
     metrics: Arc<Metrics>,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
@@ -105,6 +106,7 @@ impl Supervisor {
                         self.console.print_conditions(&conditions);
                     }
                 }
+                Ok(()) = running.readiness.changed() => self.console.print_ready(),
                 _ = poll.tick() => {
                     self.console.update_count(sum(earlier, running.metrics.totals()));
                     if self.apply_edits(&mut mount, &running)? {
@@ -172,14 +174,15 @@ impl Supervisor {
         };
         let sidecar =
             Sidecar::new(self.function.current().config.clone(), dependencies).with_refusals(refusal_tx.clone());
-        let (conditions, metrics) = (sidecar.conditions().subscribe(), sidecar.metrics());
+        let (conditions, readiness, metrics) =
+            (sidecar.conditions().subscribe(), sidecar.readiness(), sidecar.metrics());
         let (events, admin) = (duplicate_listener(&self.events)?, duplicate_listener(&self.admin)?);
         let (stop, stop_requested) = oneshot::channel();
         let shutdown = async {
             let _ = stop_requested.await;
         };
         let task = tokio::spawn(sidecar.run(events, admin, shutdown));
-        Ok(Running { aws_changes, conditions, metrics, stop, task })
+        Ok(Running { aws_changes, conditions, readiness, metrics, stop, task })
     }
 
     /// Applies edits of both files. Returns whether the sidecar must be rolled.

@@ -3,7 +3,7 @@
 use std::fs;
 use std::time::{Duration, Instant};
 
-use super::{Run, WAIT_TIMEOUT, example};
+use super::{Run, WAIT_TIMEOUT, edit, example};
 
 /// Replaces `valid` with `invalid` in the accounts file, expects a line `problem` that contains the condition and the
 /// detail, undoes the edit, and expects a line that starts with `fixed` before another event is sent and stored.
@@ -57,6 +57,31 @@ fn a_missing_bucket_is_reported_and_fixed_without_a_restart() {
         "orders-lake",
         BUCKET_FOUND,
     );
+}
+
+#[test]
+fn a_function_is_not_ready_until_its_bucket_exists_in_its_region() {
+    for (valid, invalid) in [("      orders-lake:\n", "      other-lake:\n"), ("us-west-2", "eu-west-1")] {
+        let folder = tempfile::tempdir().unwrap();
+        for file in ["orders.yaml", "accounts.yaml"] {
+            fs::copy(example(file), folder.path().join(file)).unwrap();
+        }
+        edit(&folder.path().join("accounts.yaml"), valid, invalid);
+        let run = Run::start_in(folder, true);
+        assert_problem_before_ready(&run);
+        run.edit("accounts.yaml", invalid, valid);
+        run.line("ready ");
+        assert_eq!(run.send().0, 200);
+    }
+}
+
+/// Reads lines up to the first problem, and asserts that none says that the function is ready.
+fn assert_problem_before_ready(run: &Run) {
+    let mut lines = vec![run.line("")];
+    while !lines.last().is_some_and(|line| line.starts_with("problem ")) {
+        lines.push(run.line(""));
+    }
+    assert!(lines.iter().all(|line| !line.starts_with("ready ")), "{lines:?}");
 }
 
 #[test]
@@ -163,12 +188,7 @@ fn a_function_whose_role_does_not_require_an_external_id_is_never_ready() {
 
     // The same if the role is like that at the start.
     let run = Run::start_in(folder, true);
-    let line = run.line("");
-    let mut lines = vec![line];
-    while !lines.last().is_some_and(|line| line.starts_with("problem ")) {
-        lines.push(run.line(""));
-    }
-    assert!(lines.iter().all(|line| !line.starts_with("ready ")), "{lines:?}");
+    assert_problem_before_ready(&run);
     assert_eq!(run.send().0, 503);
     run.edit("accounts.yaml", "        # externalId: ", "        externalId: ");
     run.line("ready ");
