@@ -81,7 +81,7 @@ impl Sts {
                 let [id, key, token] = redact::parts(&base);
                 answer(&error, self.clock.now()).redacted(&[external_id.reveal(), id, key, token])
             })?;
-        let given = output.credentials.ok_or_else(|| StsAnswer::Invalid("it contains no credentials"))?;
+        let given = output.credentials.ok_or(StsAnswer::Invalid("it contains no credentials"))?;
         if HeaderValue::from_str(&given.session_token).is_err() {
             return Err(StsAnswer::Invalid("its session token is not valid in a header"));
         }
@@ -141,7 +141,7 @@ fn expiry(expiration: &aws_smithy_types::DateTime) -> Result<SystemTime, StsAnsw
     SystemTime::try_from(*expiration)
         .ok()
         .filter(|expiry| *expiry > SystemTime::UNIX_EPOCH)
-        .ok_or_else(|| StsAnswer::Invalid("it was cut short"))
+        .ok_or(StsAnswer::Invalid("it was cut short"))
 }
 
 fn seconds(duration: Duration) -> i32 {
