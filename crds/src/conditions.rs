@@ -46,6 +46,11 @@ pub struct FunctionStatus {
     pub conditions: Vec<Condition>,
 }
 
+/// The hint in messages about a missing or invalid Secret: the kubelet's delay in mounting a change. Without it, people who
+/// have fixed the Secret look for another fault.
+/// <https://kubernetes.io/docs/concepts/configuration/secret/#using-secrets-as-files-from-a-pod>
+pub const SECRET_DELAY_HINT: &str = "the sidecar sees a change of a Secret after up to two minutes";
+
 /// The type of a condition. The status lists conditions in this order, and `Ready` looks for its cause in this order.
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
 pub enum ConditionType {

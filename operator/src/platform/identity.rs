@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use serde::Deserialize;
+use tributary_crds::conditions::SECRET_DELAY_HINT;
 use tributary_crds::values::{RoleArn, SecretName};
 
 use crate::function::FunctionRef;
@@ -76,7 +77,7 @@ impl BaseIdentity {
             ),
             Self::Secret { name } => format!(
                 "there is no Secret {name} in the namespace {namespace}, or its key credentials does not hold an access \
-                 key that AWS accepts (baseIdentity of the chart's values)"
+                 key that AWS accepts (baseIdentity of the chart's values); {SECRET_DELAY_HINT}"
             ),
         }
     }
@@ -153,6 +154,14 @@ mod tests {
         assert_eq!(of("c", "test"), BaseIdentity::None);
         assert_eq!(of("d", "test"), BaseIdentity::Secret { name: "of-the-test".parse().unwrap() });
         assert!(matches!(of("d", "orders"), BaseIdentity::Irsa { mount_token: false, .. }));
+    }
+
+    #[test]
+    fn a_missing_secret_is_reported_with_the_delay_of_its_fix() {
+        let secret = BaseIdentity::Secret { name: "base".parse().unwrap() };
+        let source = secret.source(&FunctionRef::new("shop", "orders"));
+        assert!(source.starts_with("there is no Secret base in the namespace shop"), "{source}");
+        assert!(source.ends_with("; the sidecar sees a change of a Secret after up to two minutes"), "{source}");
     }
 
     #[test]

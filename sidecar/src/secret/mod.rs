@@ -13,6 +13,7 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use tokio::sync::watch;
+use tributary_crds::conditions::SECRET_DELAY_HINT;
 use tributary_crds::sidecar_config::SecretUse;
 use zeroize::Zeroizing;
 
@@ -43,8 +44,7 @@ impl Missing {
                 format!("the Secret {secret} has no key {key}; add it, or name the right key in spec.{field}.key")
             }
         };
-        // The kubelet's delay: without this, people who have created the Secret look for another fault.
-        format!("{fault}; the sidecar sees a change of a Secret after up to two minutes")
+        format!("{fault}; {SECRET_DELAY_HINT}")
     }
 }
 
