@@ -43,3 +43,28 @@ fn every_text_list_and_map_of_the_spec_has_a_maximum() {
     }
     check("spec", &schema()["properties"]["spec"]);
 }
+
+/// People share their screens and open split terminals: a line that wraps makes the table unreadable.
+#[test]
+fn the_columns_of_kubectl_get_fit_100_characters() {
+    /// kubectl separates columns by three spaces.
+    const PADDING: usize = 3;
+    /// The widest value of a column in practice.
+    fn widest(column: &str) -> &'static str {
+        match column {
+            "Ready" | "Up-To-Date" => "Unknown",
+            "Reason" => "ProgressDeadlineExceeded",
+            "Desired" | "Running" => "100",
+            "Bucket" => "acme-analytics-events-us-west2",
+            "Mode" => "Object",
+            "Age" => "364d",
+            other => panic!("there is no value for the column {other}"),
+        }
+    }
+    let definition = tributary_crds::custom_resource_definition();
+    let columns = definition.spec.versions[0].additional_printer_columns.iter().flatten();
+    let shown = columns.filter(|column| column.priority.unwrap_or_default() == 0);
+    let widths = shown.map(|column| column.name.len().max(widest(&column.name).len()));
+    let line = "orders-identify-events".len() + widths.map(|width| PADDING + width).sum::<usize>();
+    assert!(line <= 100, "{line} characters");
+}
