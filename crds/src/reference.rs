@@ -32,8 +32,8 @@ const CONDITIONS_HEADING: &str = "
 The status lists the conditions in this order. `Ready` has the reason and message of the first condition that is False and
 keeps events from being stored. If there is none, it has those of the first condition that is Unknown and keeps events from
 being stored, `SidecarAvailable` before the others. If nothing does, `Ready` is True; its reason is then that of a fault that
-does not stop events now, such as RenewalFailing, if there is one. The start of a fault is also an
-Event, and so is a return to Ready.
+does not stop events now, such as RenewalFailing, if there is one. The start and the end of
+a fault are also Events.
 
 | type | True when |
 | --- | --- |

@@ -1,6 +1,8 @@
 //! Builds a function's `status`, and decides which of its changes are written immediately and which deserve an Event.
 //! Pure.
 
+use std::collections::BTreeSet;
+
 use jiff::Timestamp;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::{Condition, Time};
 use tributary_crds::conditions::{ConditionStatus, ConditionType, FunctionStatus, Reason};
@@ -83,8 +85,31 @@ pub enum Change {
     Conditions(Vec<Condition>),
 }
 
-/// Compares `after` with the previous status, if there is one.
-pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Change {
+/// The types of the conditions whose fault has been reported by an Event and that have not been True since. A status does
+/// not show such a fault any more while its repair makes progress.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub struct OpenFaults(BTreeSet<String>);
+
+impl OpenFaults {
+    /// The open faults after a status with these conditions.
+    pub fn updated(mut self, conditions: &[Condition]) -> Self {
+        for condition in conditions.iter().filter(|condition| !repeats(condition)) {
+            if condition.status == "True" {
+                self.0.remove(&condition.type_);
+            } else if is_fault(condition) && !is_reported_by_another(condition, conditions) {
+                self.0.insert(condition.type_.clone());
+            }
+        }
+        self
+    }
+
+    fn include(&self, condition: &Condition) -> bool {
+        self.0.contains(&condition.type_)
+    }
+}
+
+/// Compares `after` with the previous status, if there is one. `open_faults` are those after the previous status.
+pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus, open_faults: &OpenFaults) -> Change {
     if before == Some(after) {
         return Change::None;
     }
@@ -99,14 +124,14 @@ pub fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Chang
     let before = before.map(|before| before.conditions.as_slice()).unwrap_or_default();
     let changed = after.conditions.iter().filter(|new| {
         let old = before.iter().find(|old| old.type_ == new.type_);
-        deserves_event(old, new, &after.conditions)
+        deserves_event(old, new, &after.conditions, open_faults)
     });
     Change::Conditions(changed.cloned().collect())
 }
 
 /// Whether a condition's change deserves an Event. The steps of a normal start or rollout do not, so that the
 /// remaining Events get attention.
-fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition]) -> bool {
+fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition], open_faults: &OpenFaults) -> bool {
     if old.is_some_and(|old| old.status == new.status && old.reason == new.reason) {
         return false;
     }
@@ -117,14 +142,8 @@ fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition]) -
     match new.status.as_str() {
         "True" if has_type(ConditionType::Ready) || is_warning(new) => true,
         // A fault or a warning has ended.
-        "True" => old.is_some_and(|old| is_fault(old) || is_warning(old)),
-        "False" if has_type(ConditionType::UpToDate) => {
-            // The condition that causes it has an Event already.
-            let mut others = all.iter().filter(|other| other.type_ != new.type_ && !repeats(other));
-            let is_reported = others.any(|other| other.reason == new.reason);
-            is_fault(new) && !is_reported
-        }
-        "False" => is_fault(new),
+        "True" => open_faults.include(new) || old.is_some_and(is_warning),
+        "False" => is_fault(new) && !is_reported_by_another(new, all),
         // Unknown: an Event only if the condition was True or a fault before, and new sidecars have not just started.
         _ => {
             !reason(new).is_some_and(Reason::is_progress)
@@ -136,6 +155,12 @@ fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition]) -
 /// Whether the condition is False for another reason than progress.
 fn is_fault(condition: &Condition) -> bool {
     condition.status == "False" && !reason(condition).is_some_and(Reason::is_progress)
+}
+
+/// Whether the condition has the reason of another, which causes it and gets the Event.
+fn is_reported_by_another(condition: &Condition, all: &[Condition]) -> bool {
+    let mut causes = all.iter().filter(|other| other.type_ != condition.type_ && other.reason == condition.reason);
+    condition.type_ == ConditionType::UpToDate.to_string() && causes.any(|other| !repeats(other))
 }
 
 /// Whether it only repeats other conditions, for kstatus.

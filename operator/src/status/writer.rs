@@ -16,7 +16,7 @@ use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::FunctionStatus;
 
 use super::events::Events;
-use super::function_status::{self, Change};
+use super::function_status::{self, Change, OpenFaults};
 use crate::api_error::error_text;
 use crate::function::FunctionRef;
 use crate::names::MANAGER;
@@ -41,6 +41,8 @@ struct Written {
     status: FunctionStatus,
     /// When a status of which only messages changed was written last.
     messages_at: Option<Instant>,
+    /// The open faults after this status.
+    open_faults: OpenFaults,
 }
 
 impl StatusWriter {
@@ -63,8 +65,11 @@ impl StatusWriter {
         before: Option<&FunctionStatus>,
     ) -> kube::Result<Option<Duration>> {
         let after = function_status::status(observed, function.metadata.generation, selector, before, Timestamp::now());
-        let mut messages_at = self.last(function, reference).and_then(|last| last.messages_at);
-        let changed = match function_status::changes(before, &after) {
+        let last = self.last(function, reference);
+        let mut messages_at = last.as_ref().and_then(|last| last.messages_at);
+        let open_faults = last.map(|last| last.open_faults).unwrap_or_default();
+        let open_faults = open_faults.updated(before.map(|before| before.conditions.as_slice()).unwrap_or_default());
+        let changed = match function_status::changes(before, &after, &open_faults) {
             Change::None => return Ok(None),
             Change::Messages => {
                 let since = messages_at.map_or(MESSAGE_INTERVAL, |at| at.elapsed());
@@ -86,7 +91,12 @@ impl StatusWriter {
         });
         let params = PatchParams::apply(MANAGER).force();
         match api.patch_status(&reference.name, &params, &Patch::Apply(body)).await {
-            Ok(written) => self.record(reference, &written, after, messages_at),
+            Ok(written) => {
+                let open_faults = open_faults.updated(&after.conditions);
+                let (uid, resource_version) = (written.uid(), written.resource_version());
+                let note = Written { uid, resource_version, status: after, messages_at, open_faults };
+                self.lock().insert(reference.clone(), note);
+            }
             // The function was deleted in the meantime, or re-created.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
             Err(error) => return Err(error),
@@ -142,17 +152,6 @@ impl StatusWriter {
     /// Drops the last write of a deleted function.
     pub fn forget(&self, reference: &FunctionRef) {
         self.lock().remove(reference);
-    }
-
-    fn record(
-        &self,
-        reference: &FunctionRef,
-        written: &DestinationFunction,
-        status: FunctionStatus,
-        messages_at: Option<Instant>,
-    ) {
-        let note = Written { uid: written.uid(), resource_version: written.resource_version(), status, messages_at };
-        self.lock().insert(reference.clone(), note);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, Written>> {

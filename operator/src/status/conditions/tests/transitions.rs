@@ -1,9 +1,18 @@
 //! The changes of a status: transition times, and which changes get Events.
 
 use jiff::Timestamp;
+use tributary_crds::conditions::FunctionStatus;
 
 use super::*;
-use crate::status::function_status::{Change, changes};
+use crate::status::function_status;
+use crate::status::function_status::{Change, OpenFaults};
+
+/// The change of a status, without an earlier history.
+fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Change {
+    let open_faults =
+        OpenFaults::default().updated(before.map(|before| before.conditions.as_slice()).unwrap_or_default());
+    function_status::changes(before, after, &open_faults)
+}
 
 #[test]
 fn a_renewal_that_begins_to_fail_gets_events_of_its_condition_and_of_ready() {
@@ -54,10 +63,11 @@ fn a_condition_keeps_its_transition_time_until_its_status_changes() {
 
 /// The Events about a function that was observed like this, one after the other.
 fn events(observed: &[Observed]) -> Vec<Vec<String>> {
-    let mut before = None;
+    let (mut before, mut open_faults) = (None, OpenFaults::default());
     let all = observed.iter().map(|observed| {
         let after = status(observed, Some(1), "a=b".to_owned(), before.as_ref(), Timestamp::UNIX_EPOCH);
-        let change = changes(before.as_ref(), &after);
+        let change = function_status::changes(before.as_ref(), &after, &open_faults);
+        open_faults = std::mem::take(&mut open_faults).updated(&after.conditions);
         before = Some(after);
         let Change::Conditions(changed) = change else { return Vec::new() };
         changed.iter().map(|condition| format!("{} {}", condition.type_, condition.reason)).collect()
@@ -114,4 +124,25 @@ fn the_start_and_the_end_of_a_fault_get_one_event_each() {
     assert_eq!(events(&[fine(), failed, fine()])[1..], [vec!["UpToDate RolloutFailed"], vec!["UpToDate Ok"]]);
     let silent = with(|observed| observed.pods[0].answer = SidecarAnswer::Failed("no answer".to_owned()));
     assert!(events(&[fine(), silent])[1].contains(&"SidecarAvailable SidecarUnreachable".to_owned()));
+}
+
+/// While the sidecars are replaced, no status shows the fault that is being repaired.
+#[test]
+fn the_end_of_a_fault_gets_an_event_even_if_its_repair_takes_a_while() {
+    let rolling = |problem| {
+        with(|observed| {
+            let rollout = Rollout { wanted: 1, replicas: 2, ready: 1, problem, ..Rollout::default() };
+            let new = Pod { answer: SidecarAnswer::NotAsked, ..pod("b", false) };
+            (observed.rollout, observed.pods, observed.pods_before) = (Some(rollout), vec![new], vec![pod("a", true)]);
+        })
+    };
+    let history = [fine(), rolling(Some(problem(Reason::QuotaExceeded))), rolling(None), fine(), rolling(None), fine()];
+    let expected = [vec!["UpToDate QuotaExceeded"], vec![], vec!["UpToDate Ok"], vec![], vec![]];
+    assert_eq!(events(&history)[1..], expected);
+
+    let denied = reporting(pod("a", true), ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied);
+    let denied = with(|observed| observed.pods = vec![denied]);
+    let restarted = reporting(pod("b", true), ConditionType::RoleAssumed, ConditionStatus::Unknown, Reason::Pending);
+    let restarted = with(|observed| observed.pods = vec![restarted]);
+    assert_eq!(events(&[denied, restarted, fine()])[2], ["Ready Ok", "RoleAssumed Ok"]);
 }
