@@ -159,8 +159,12 @@ fn is_fault(condition: &Condition) -> bool {
 
 /// Whether the condition has the reason of another, which causes it and gets the Event.
 fn is_reported_by_another(condition: &Condition, all: &[Condition]) -> bool {
+    let is = |condition: &Condition, r#type: ConditionType| condition.type_ == r#type.to_string();
     let mut causes = all.iter().filter(|other| other.type_ != condition.type_ && other.reason == condition.reason);
-    condition.type_ == ConditionType::UpToDate.to_string() && causes.any(|other| !repeats(other))
+    if is(condition, ConditionType::UpToDate) {
+        return causes.any(|other| !repeats(other));
+    }
+    is(condition, ConditionType::SidecarAvailable) && causes.any(|other| is(other, ConditionType::Accepted))
 }
 
 /// Whether it only repeats other conditions, for kstatus.

@@ -146,3 +146,14 @@ fn the_end_of_a_fault_gets_an_event_even_if_its_repair_takes_a_while() {
     let restarted = with(|observed| observed.pods = vec![restarted]);
     assert_eq!(events(&[denied, restarted, fine()])[2], ["Ready Ok", "RoleAssumed Ok"]);
 }
+
+#[test]
+fn a_cause_that_several_conditions_share_gets_one_event_of_the_first() {
+    let clash = with(|observed| {
+        observed.problem = Some(problem(Reason::NameClash));
+        (observed.rollout, observed.pods) = (None, Vec::new());
+    });
+    let published = events(&[clash, fine()]);
+    assert_eq!(published[0], ["Ready NameClash", "Accepted NameClash"]);
+    assert_eq!(published[1], ["Ready Ok", "Accepted Ok"]);
+}
