@@ -75,7 +75,7 @@ pub struct Pod {
 pub enum SidecarAnswer {
     /// It can't be polled: its pod doesn't run, has no IP address, or is terminating.
     NotAsked,
-    /// It runs, but this operator has no result of a poll yet.
+    /// It runs, but this operator has no result of a poll yet, or only one with a fault from before it was ready.
     Awaited,
     /// It gave no valid answer, for this reason.
     Failed(String),
@@ -104,8 +104,8 @@ impl RolloutDecision {
 }
 
 impl Observed {
-    /// The recorded condition, while a pod of the current configuration awaits its first poll: a new leader knows
-    /// nothing of running sidecars until it has polled each once, and that must not change the status.
+    /// The recorded condition, while a pod of the current configuration awaits a poll: a new leader knows nothing of
+    /// running sidecars until it has polled each once, and that must not change the status.
     pub fn standing(&self, r#type: ConditionType) -> Option<&Finding> {
         let awaited = self.pods.iter().any(|pod| matches!(pod.answer, SidecarAnswer::Awaited));
         self.recorded.iter().find(|finding| awaited && finding.r#type == r#type)

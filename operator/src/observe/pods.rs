@@ -42,10 +42,15 @@ pub fn has_ended(pod: &KubePod) -> bool {
     matches!(phase(pod), "Failed" | "Succeeded")
 }
 
+/// Whether the kubelet considers the pod ready, so that it receives events.
+pub fn is_ready(pod: &KubePod) -> bool {
+    condition(pod, "Ready").is_some_and(|ready| ready.0)
+}
+
 /// Summarizes a pod. `answer` is the last result of polling it, if it was polled.
 pub fn pod(pod: &KubePod, answer: Option<SidecarAnswer>, now: Timestamp) -> Pod {
     let unheard = if address(pod).is_some() { SidecarAnswer::Awaited } else { SidecarAnswer::NotAsked };
-    let ready = condition(pod, "Ready").is_some_and(|ready| ready.0);
+    let ready = is_ready(pod);
     Pod {
         name: pod.name_any(),
         ready,

@@ -21,7 +21,7 @@ use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 use tributary_runtime::errors::causes;
 
-use super::pods::address;
+use super::pods::{address, is_ready};
 use super::sanitize::safe;
 use super::{Reports, is_of};
 use crate::function::FunctionRef;
@@ -48,7 +48,14 @@ pub struct SidecarPoller {
     triggers: mpsc::UnboundedSender<FunctionRef>,
     http: HttpClient,
     /// When each pod is to be polled next, by uid.
-    due: HashMap<String, Instant>,
+    due: HashMap<String, NextPoll>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct NextPoll {
+    at: Instant,
+    /// Whether the pod was ready at its last poll.
+    was_ready: bool,
 }
 
 /// A pod to poll.
@@ -57,6 +64,7 @@ struct PollTarget {
     function: FunctionRef,
     uid: String,
     address: SocketAddr,
+    is_ready: bool,
     log_level: LogLevel,
 }
 
@@ -88,7 +96,7 @@ impl SidecarPoller {
                     }
                 }
                 Some(Ok((target, answer))) = requests.join_next() => {
-                    if self.reports.record(&target.uid, answer) {
+                    if self.reports.record(&target.uid, target.is_ready, answer) {
                         // Fails only once the controller has ended.
                         let _ = self.triggers.send(target.function);
                     }
@@ -105,19 +113,21 @@ impl SidecarPoller {
         let mut due = Vec::new();
         for (function, pod) in pods {
             let Some(uid) = pod.uid() else { continue };
-            let next = self.due.get(&uid).copied();
+            let (next, is_ready) = (self.due.get(&uid).copied(), is_ready(&pod));
             known.extend(next.map(|next| (uid.clone(), next)));
-            if let Some(address) = address(&pod).filter(|_| next.is_none_or(|next| next <= now)) {
+            let since = due_since(next, is_ready);
+            if let Some(address) = address(&pod).filter(|_| since.is_none_or(|since| since <= now)) {
                 // A pod whose owners are not cached yet gets no due time, and so is polled as soon as they are.
                 if is_of(&self.caches, &function, &pod) {
                     let log_level = log_level(&self.caches, &function);
-                    due.push((next, PollTarget { function, uid, address, log_level }));
+                    due.push((since, PollTarget { function, uid, address, is_ready, log_level }));
                 }
             }
         }
         let targets = longest_due(due, most);
         for target in &targets {
-            known.insert(target.uid.clone(), now + POLL_INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64()));
+            let at = now + POLL_INTERVAL.mul_f64(0.9 + 0.2 * fastrand::f64());
+            known.insert(target.uid.clone(), NextPoll { at, was_ready: target.is_ready });
         }
         self.reports.keep(|uid| known.contains_key(uid));
         self.due = known;
@@ -125,7 +135,13 @@ impl SidecarPoller {
     }
 }
 
-/// At most `most` of the due pods: first those never polled, then the longest overdue. An overloaded poller therefore
+/// Since when a pod is due; `None` for one that was never polled, or whose readiness has changed since its last poll: its
+/// last answer says nothing about its state now.
+fn due_since(next: Option<NextPoll>, is_ready: bool) -> Option<Instant> {
+    next.filter(|next| next.was_ready == is_ready).map(|next| next.at)
+}
+
+/// At most `most` of the due pods: first those without a time, then the longest overdue. An overloaded poller therefore
 /// still reaches every pod.
 fn longest_due<T>(mut due: Vec<(Option<Instant>, T)>, most: usize) -> Vec<T> {
     due.sort_by_key(|(since, _)| *since);
@@ -184,6 +200,16 @@ mod tests {
             }
         }
         assert_eq!(polls, [4; 100]);
+    }
+
+    #[test]
+    fn a_pod_whose_readiness_has_changed_is_due_at_once() {
+        let next = |was_ready| Some(NextPoll { at: Instant::now(), was_ready });
+        for is_ready in [false, true] {
+            assert!(due_since(next(is_ready), is_ready).is_some());
+            assert!(due_since(next(!is_ready), is_ready).is_none());
+            assert!(due_since(None, is_ready).is_none());
+        }
     }
 
     #[test]

@@ -15,4 +15,5 @@ mod rivals;
 mod rollouts;
 mod scene;
 mod sidecars;
+mod status;
 mod trouble;

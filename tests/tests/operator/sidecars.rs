@@ -79,18 +79,23 @@ impl SimulatedSidecars {
 
     /// Sets the status of all selected pods that are Pending to running and ready, as the kubelet does.
     pub async fn mark_ready(&self, fixture: &Fixture, selector: &str) {
-        self.patch_pods(fixture, selector, "True").await;
+        self.patch_pods(fixture, selector, "Pending", "True").await;
     }
 
     /// Sets the status of all selected pods that are Pending to running and not ready.
     pub async fn mark_running(&self, fixture: &Fixture, selector: &str) {
-        self.patch_pods(fixture, selector, "False").await;
+        self.patch_pods(fixture, selector, "Pending", "False").await;
     }
 
-    async fn patch_pods(&self, fixture: &Fixture, selector: &str, ready: &str) {
+    /// Sets the status of all selected pods that are running to ready.
+    pub async fn mark_running_ready(&self, fixture: &Fixture, selector: &str) {
+        self.patch_pods(fixture, selector, "Running", "True").await;
+    }
+
+    async fn patch_pods(&self, fixture: &Fixture, selector: &str, phase: &str, ready: &str) {
         let pods = fixture.objects::<Pod>();
-        let pending = ListParams::default().labels(selector).fields("status.phase=Pending");
-        let waiting = pods.list_metadata(&pending).await.expect("a list of pods");
+        let in_phase = ListParams::default().labels(selector).fields(&format!("status.phase={phase}"));
+        let waiting = pods.list_metadata(&in_phase).await.expect("a list of pods");
         let patched = json!({"status": {
             "phase": "Running",
             "podIP": self.address.to_string(),

@@ -64,7 +64,8 @@ pub(super) fn observe_waiting(
 fn pods(reference: &FunctionRef, context: &Context, which: impl Fn(&Pod) -> bool) -> Vec<observe::Pod> {
     let (pods, now) = (context.caches.pods.of(reference), Timestamp::now());
     let picked = pods.iter().filter(|pod| which(pod) && observe::is_of(&context.caches, reference, pod));
-    picked.map(|pod| observe::pod(pod, context.reports.of(&pod.uid().unwrap_or_default()), now)).collect()
+    let answer = |pod: &Pod| context.reports.of(&pod.uid().unwrap_or_default(), observe::is_ready(pod));
+    picked.map(|pod| observe::pod(pod, answer(pod), now)).collect()
 }
 
 /// The ready pods of other configurations.
