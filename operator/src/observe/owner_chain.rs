@@ -1,12 +1,13 @@
 //! Decides by owner references whether a pod belongs to a function: anyone who can create pods can label them.
 
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::Pod;
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::ObjectMeta;
 use kube::ResourceExt;
 
 use crate::function::FunctionRef;
 use crate::owner_references::controller;
-use crate::watch::{self, Caches};
+use crate::watch::Caches;
 
 /// The owners of a pod, from the function down to the ReplicaSet.
 #[derive(Clone, Copy, Debug)]
@@ -29,10 +30,10 @@ fn belongs(pod: &ObjectMeta, chain: Chain<'_>) -> bool {
         && made_by(chain.deployment, Some(chain.function_uid))
 }
 
-/// Whether the pod belongs to the function, by the caches and by uid: an object re-created under a name does not count.
-pub fn is_of(caches: &Caches, function: &FunctionRef, pod: &Pod) -> bool {
+/// Whether the pod belongs to the function through its Deployment, by the caches and by uid: an object re-created under a
+/// name does not count.
+pub fn is_of(caches: &Caches, function: &FunctionRef, deployment: Option<&Deployment>, pod: &Pod) -> bool {
     let function_uid = caches.functions.get(&function.clone().into()).and_then(|function| function.uid());
-    let deployment = watch::get(&caches.deployments, function);
     let set = controller(&pod.metadata).and_then(|owner| caches.replica_sets.get(function, &owner.name));
     match (function_uid, deployment, set) {
         (Some(uid), Some(deployment), Some(set)) => {

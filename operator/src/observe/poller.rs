@@ -25,7 +25,7 @@ use super::pods::{address, is_ready};
 use super::sanitize::safe;
 use super::{Reports, is_of};
 use crate::function::FunctionRef;
-use crate::watch::Caches;
+use crate::watch::{self, Caches};
 
 /// Time between two polls of the same sidecar, varied by 10 %.
 const POLL_INTERVAL: Duration = Duration::from_secs(5);
@@ -118,7 +118,8 @@ impl SidecarPoller {
             let since = due_since(next, is_ready);
             if let Some(address) = address(&pod).filter(|_| since.is_none_or(|since| since <= now)) {
                 // A pod whose owners are not cached yet gets no due time, and so is polled as soon as they are.
-                if is_of(&self.caches, &function, &pod) {
+                let deployment = watch::get(&self.caches.deployments, &function);
+                if is_of(&self.caches, &function, deployment.as_deref(), &pod) {
                     let log_level = log_level(&self.caches, &function);
                     due.push((since, PollTarget { function, uid, address, is_ready, log_level }));
                 }

@@ -9,11 +9,12 @@ use super::caches::Caches;
 use super::grouped::{Feeder, Grouped};
 use super::prune;
 use crate::function::GuardedFunction;
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, ReplicaSet};
 use k8s_openapi::api::core::v1::{ConfigMap, Pod, Service, ServiceAccount};
 use k8s_openapi::api::networking::v1::NetworkPolicy;
 use k8s_openapi::api::policy::v1::PodDisruptionBudget;
 use kube::ResourceExt;
+use kube::api::PartialObjectMeta;
 use serde::de::DeserializeOwned;
 
 /// Caches, with their writers.
@@ -27,6 +28,7 @@ pub struct FilledCaches {
     network_policies: Writer<NetworkPolicy>,
     disruption_budgets: Writer<PodDisruptionBudget>,
     config_maps: Feeder<ConfigMap>,
+    replica_sets: Feeder<PartialObjectMeta<ReplicaSet>>,
     pods: Feeder<Pod>,
 }
 
@@ -35,7 +37,7 @@ impl Default for FilledCaches {
     fn default() -> Self {
         let (functions, deployments, services) = (store(), store(), store());
         let (service_accounts, network_policies, disruption_budgets) = (store(), store(), store());
-        let (config_maps, pods) = (Grouped::default(), Grouped::default());
+        let (config_maps, replica_sets, pods) = (Grouped::default(), Grouped::default(), Grouped::default());
         let caches = Caches {
             functions: functions.0,
             deployments: deployments.0,
@@ -44,7 +46,7 @@ impl Default for FilledCaches {
             network_policies: network_policies.0,
             disruption_budgets: disruption_budgets.0,
             config_maps: config_maps.clone(),
-            replica_sets: Grouped::default(),
+            replica_sets: replica_sets.clone(),
             pods: pods.clone(),
             complete: Vec::new(),
         };
@@ -57,6 +59,7 @@ impl Default for FilledCaches {
             network_policies: network_policies.1,
             disruption_budgets: disruption_budgets.1,
             config_maps: Feeder::new(config_maps),
+            replica_sets: Feeder::new(replica_sets),
             pods: Feeder::new(pods),
         }
     }
@@ -73,6 +76,7 @@ impl FilledCaches {
         list(objects("networkpolicies"), |event| self.network_policies.apply_watcher_event(event));
         list(objects("poddisruptionbudgets"), |event| self.disruption_budgets.apply_watcher_event(event));
         list(objects("configmaps"), |event| self.config_maps.feed(event));
+        list(objects("replicasets"), |event| self.replica_sets.feed(event));
         list(objects("pods"), |event| self.pods.feed(event));
     }
 }

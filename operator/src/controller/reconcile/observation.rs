@@ -38,8 +38,8 @@ pub(super) fn observe(
         enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
         decision: RolloutDecision::Proceed,
         rollout: live.map(|live| observe::rollout(live, &children.deployment)),
-        pods: pods(reference, context, |pod| observe::is_current(pod, &children.config_hash)),
-        pods_before: pods_before(&children.config_hash, reference, context),
+        pods: pods(live, reference, context, |pod| observe::is_current(pod, &children.config_hash)),
+        pods_before: pods_before(&children.config_hash, live, reference, context),
         identity_source: context.platform.base_identity.of(reference).source(reference),
         defaulted_replicas: replicas::to_record(function, running),
         recorded: status
@@ -57,21 +57,31 @@ pub(super) fn observe_waiting(
     context: &Context,
 ) {
     let hash = live.and_then(config_hash).cloned().unwrap_or_default();
-    observed.pods = pods(reference, context, |pod| observe::is_current(pod, &hash));
-    observed.pods_before = pods_before(&hash, reference, context);
+    observed.pods = pods(live, reference, context, |pod| observe::is_current(pod, &hash));
+    observed.pods_before = pods_before(&hash, live, reference, context);
 }
 
-fn pods(reference: &FunctionRef, context: &Context, which: impl Fn(&Pod) -> bool) -> Vec<observe::Pod> {
+fn pods(
+    live: Option<&Deployment>,
+    reference: &FunctionRef,
+    context: &Context,
+    which: impl Fn(&Pod) -> bool,
+) -> Vec<observe::Pod> {
     let (pods, now) = (context.caches.pods.of(reference), Timestamp::now());
-    let picked = pods.iter().filter(|pod| which(pod) && observe::is_of(&context.caches, reference, pod));
+    let picked = pods.iter().filter(|pod| which(pod) && observe::is_of(&context.caches, reference, live, pod));
     let answer = |pod: &Pod| context.reports.of(&pod.uid().unwrap_or_default(), observe::is_ready(pod));
     picked.map(|pod| observe::pod(pod, answer(pod), now)).collect()
 }
 
 /// The ready pods of other configurations.
-fn pods_before(config_hash: &str, reference: &FunctionRef, context: &Context) -> Vec<observe::Pod> {
+fn pods_before(
+    config_hash: &str,
+    live: Option<&Deployment>,
+    reference: &FunctionRef,
+    context: &Context,
+) -> Vec<observe::Pod> {
     let others = |pod: &Pod| observe::is_active(pod) && !observe::is_current(pod, config_hash);
-    let mut pods = pods(reference, context, others);
+    let mut pods = pods(live, reference, context, others);
     pods.retain(|pod| pod.ready);
     pods
 }

@@ -15,9 +15,11 @@ use crate::names::annotation;
 use crate::validate::{self, Refusal, RefusalEffect};
 use crate::watch;
 
-/// The function's Deployment, from the cache, or from the API server in two cases:
+/// The function's Deployment, from the cache, or from the API server in three cases:
 /// - The cache is behind this operator's last write, and the current number of replicas decides whether the owner set it.
-/// - The function is paused or refused, and the cache has no Deployment: its owner could otherwise hide the sidecars
+/// - The cache has no Deployment, but this operator has written one: its labels may have been removed, so that the watch
+///   does not select it until the operator has restored them. The status must not report that there are no sidecars.
+/// - The cache has no Deployment, and the function is paused or refused: its owner could otherwise hide the sidecars
 ///   from the platform by removing the Deployment's labels.
 pub(super) async fn live_deployment(
     function: &DestinationFunction,
@@ -28,7 +30,10 @@ pub(super) async fn live_deployment(
     let cached = watch::get(&context.caches.deployments, reference);
     let is_behind = || context.applier.is_newer_than_cached(&meta, name, cached.as_deref());
     let may_be_hidden = || function.spec.paused || validate::check(function, &context.platform).is_err();
-    let read = (replicas::depend_on_running(function) && is_behind()) || (cached.is_none() && may_be_hidden());
+    let read = match &cached {
+        Some(_) => replicas::depend_on_running(function) && is_behind(),
+        None => is_behind() || may_be_hidden(),
+    };
     if !read {
         return Ok(cached);
     }

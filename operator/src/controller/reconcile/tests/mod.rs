@@ -1,6 +1,7 @@
 //! Reconciles a function against an API server in memory, and asserts each request.
 
 mod api_server;
+mod drift;
 
 use hyper::Method;
 use serde_json::{Value, json};
