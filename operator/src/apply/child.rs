@@ -4,6 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
+use k8s_openapi::api::apps::v1::Deployment;
 use k8s_openapi::api::core::v1::{Container, PodSpec};
 use kube::Resource;
 use serde::Serialize;
@@ -31,6 +32,11 @@ pub trait Child:
         false
     }
 
+    /// The paths of the fields of `live` with forbidden additions of others.
+    fn foreign_parts(&self, _live: &Self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// A merge patch that removes forbidden additions of others from `live`; `None` if there are none.
     fn removal_patch(&self, _live: &Self) -> Option<Value> {
         None
@@ -48,18 +54,24 @@ impl Child for k8s_openapi::api::core::v1::ConfigMap {
     }
 }
 impl Child for k8s_openapi::api::core::v1::Service {
-    /// Removes settings that would send events elsewhere or expose the Service outside the cluster.
-    fn removal_patch(&self, live: &Self) -> Option<Value> {
-        let (desired, live) = (self.spec.clone().unwrap_or_default(), live.spec.clone().unwrap_or_default());
+    /// Settings that would send events elsewhere or expose the Service outside the cluster.
+    fn foreign_parts(&self, live: &Self) -> Vec<String> {
+        let (Some(desired), Some(live)) = (&self.spec, &live.spec) else { return Vec::new() };
         let count = |ports: &Option<Vec<_>>| ports.as_ref().map_or(0, Vec::len);
-        let is_inside = live.type_.as_deref().is_none_or(|kind| kind == "ClusterIP");
-        if live.selector == desired.selector
-            && count(&live.ports) == count(&desired.ports)
-            && is_inside
-            && live.external_ips.is_none()
-        {
+        let parts = [
+            ("selector", live.selector != desired.selector),
+            ("ports", count(&live.ports) != count(&desired.ports)),
+            ("type", live.type_.as_deref().is_some_and(|kind| kind != "ClusterIP")),
+            ("externalIPs", live.external_ips.is_some()),
+        ];
+        paths("spec", &parts)
+    }
+
+    fn removal_patch(&self, live: &Self) -> Option<Value> {
+        if self.foreign_parts(live).is_empty() {
             return None;
         }
+        let (desired, live) = (self.spec.clone().unwrap_or_default(), live.spec.clone().unwrap_or_default());
         let selector = exactly(live.selector.as_ref(), desired.selector.as_ref());
         let spec = json!({"selector": selector, "ports": desired.ports, "type": "ClusterIP", "externalIPs": null});
         Some(json!({"spec": spec}))
@@ -68,18 +80,22 @@ impl Child for k8s_openapi::api::core::v1::Service {
 impl Child for k8s_openapi::api::core::v1::ServiceAccount {}
 impl Child for k8s_openapi::api::networking::v1::NetworkPolicy {}
 impl Child for k8s_openapi::api::policy::v1::PodDisruptionBudget {}
-impl Child for k8s_openapi::api::apps::v1::Deployment {
+impl Child for Deployment {
     fn leaves_replicas(&self) -> bool {
         self.spec.as_ref().is_some_and(|spec| spec.replicas.is_none())
     }
 
-    /// Removes parts that others have added to the pod template. They would run with the function's Secrets or against
-    /// the platform's settings. Admission, which restricts the operator's account to the sidecar, would also refuse
-    /// every further write of the Deployment.
+    /// Parts that others have added to the pod template. They would run with the function's Secrets or against the
+    /// platform's settings. Admission, which restricts the operator's account to the sidecar, would also refuse every
+    /// further write of the Deployment.
+    fn foreign_parts(&self, live: &Self) -> Vec<String> {
+        let (Some(desired), Some(live)) = (pod(self), pod(live)) else { return Vec::new() };
+        foreign_parts_of_pod(live, desired)
+    }
+
     fn removal_patch(&self, live: &Self) -> Option<Value> {
-        let pod = |deployment: &Self| Some(deployment.spec.as_ref()?.template.spec.clone().unwrap_or_default());
         let (desired, live) = (pod(self)?, pod(live)?);
-        has_foreign_parts(&live, &desired).then(|| {
+        (!foreign_parts_of_pod(live, desired).is_empty()).then(|| {
             let pod = json!({
                 "containers": desired.containers,
                 "initContainers": null,
@@ -96,31 +112,54 @@ impl Child for k8s_openapi::api::apps::v1::Deployment {
     }
 }
 
-/// Whether a pod differs from the desired one in a field that determines what runs, where, and with which privileges.
-/// Fields that the API server fills in are not compared.
-fn has_foreign_parts(live: &PodSpec, desired: &PodSpec) -> bool {
-    let host = [live.host_network, live.host_pid, live.host_ipc];
-    live.containers.len() != desired.containers.len()
-        || live.init_containers.as_ref().is_some_and(|all| !all.is_empty())
-        || live.containers.iter().zip(&desired.containers).any(|(live, desired)| container_differs(live, desired))
-        || names(live.volumes.as_ref(), |volume| &volume.name) != names(desired.volumes.as_ref(), |volume| &volume.name)
-        || host.into_iter().any(|shared| shared == Some(true))
-        || live.node_selector != desired.node_selector
-        || live.tolerations != desired.tolerations
-        || live.priority_class_name != desired.priority_class_name
+fn pod(deployment: &Deployment) -> Option<&PodSpec> {
+    deployment.spec.as_ref()?.template.spec.as_ref()
 }
 
-fn container_differs(live: &Container, desired: &Container) -> bool {
-    let names_of_env = |container: &Container| names(container.env.as_ref(), |variable| &variable.name);
-    let paths = |container: &Container| names(container.volume_mounts.as_ref(), |mount| &mount.mount_path);
-    live.name != desired.name
-        || live.args != desired.args
-        || live.command != desired.command
-        || live.env_from != desired.env_from
-        || live.lifecycle != desired.lifecycle
-        || live.security_context != desired.security_context
-        || names_of_env(live) != names_of_env(desired)
-        || paths(live) != paths(desired)
+/// The fields in which a pod differs from the desired one, of those that determine what runs, where, and with which
+/// privileges. Fields that the API server fills in are not compared.
+fn foreign_parts_of_pod(live: &PodSpec, desired: &PodSpec) -> Vec<String> {
+    const POD: &str = "spec.template.spec";
+    let volumes = |pod: &PodSpec| names(pod.volumes.as_ref(), |volume| &volume.name);
+    let parts = [
+        ("containers", live.containers.len() != desired.containers.len()),
+        ("initContainers", live.init_containers.as_ref().is_some_and(|all| !all.is_empty())),
+        ("volumes", volumes(live) != volumes(desired)),
+        ("hostNetwork", live.host_network == Some(true)),
+        ("hostPID", live.host_pid == Some(true)),
+        ("hostIPC", live.host_ipc == Some(true)),
+        ("nodeSelector", live.node_selector != desired.node_selector),
+        ("tolerations", live.tolerations != desired.tolerations),
+        ("priorityClassName", live.priority_class_name != desired.priority_class_name),
+    ];
+    let mut found = paths(POD, &parts);
+    for (live, desired) in live.containers.iter().zip(&desired.containers) {
+        let parent = format!("{POD}.containers[{}]", desired.name);
+        found.extend(foreign_parts_of_container(live, desired, &parent));
+    }
+    found
+}
+
+fn foreign_parts_of_container(live: &Container, desired: &Container, parent: &str) -> Vec<String> {
+    let variables = |container: &Container| names(container.env.as_ref(), |variable| &variable.name);
+    let mounts = |container: &Container| names(container.volume_mounts.as_ref(), |mount| &mount.mount_path);
+    let parts = [
+        ("name", live.name != desired.name),
+        ("args", live.args != desired.args),
+        ("command", live.command != desired.command),
+        ("env", variables(live) != variables(desired)),
+        ("envFrom", live.env_from != desired.env_from),
+        ("lifecycle", live.lifecycle != desired.lifecycle),
+        ("securityContext", live.security_context != desired.security_context),
+        ("volumeMounts", mounts(live) != mounts(desired)),
+    ];
+    paths(parent, &parts)
+}
+
+/// The paths of the fields below `parent` that differ.
+fn paths(parent: &str, fields: &[(&str, bool)]) -> Vec<String> {
+    let differing = fields.iter().filter(|(_, differs)| *differs);
+    differing.map(|(field, _)| format!("{parent}.{field}")).collect()
 }
 
 fn names<T>(all: Option<&Vec<T>>, name: impl Fn(&T) -> &String) -> BTreeSet<String> {

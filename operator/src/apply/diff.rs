@@ -27,12 +27,23 @@ const KEYED_LISTS: [(&str, &str); 8] = [
 
 /// Whether `live` has all of `desired`, and was last applied from it.
 pub fn is_current<K: ResourceExt + Serialize>(live: &K, desired: &K) -> bool {
-    let applied = |object: &K| object.annotations().get(annotation::APPLIED_HASH).cloned();
-    if applied(live) != applied(desired) {
-        return false;
-    }
-    let json = |object: &K| serde_json::to_value(object).expect("Kubernetes' types are JSON");
-    covers(&json(live), &json(desired), FieldContext::default())
+    is_applied_from(live, desired) && covers(&json(live), &json(desired), FieldContext::default())
+}
+
+/// Whether `live` was last applied from `desired`, so that only others can have made the differences between them.
+pub fn is_applied_from<K: ResourceExt>(live: &K, desired: &K) -> bool {
+    live.annotations().get(annotation::APPLIED_HASH) == desired.annotations().get(annotation::APPLIED_HASH)
+}
+
+/// The paths of the fields of `desired` that `live` lacks or has with another value.
+pub fn differing_fields<K: Serialize>(live: &K, desired: &K) -> Vec<String> {
+    let mut fields = Vec::new();
+    find_differing(&json(live), &json(desired), FieldContext::default(), "", &mut fields);
+    fields
+}
+
+fn json<K: Serialize>(object: &K) -> Value {
+    serde_json::to_value(object).expect("Kubernetes' types are JSON")
 }
 
 /// The name of the field that holds a value, and whether the value is below `resources`, where strings are quantities.
@@ -73,6 +84,48 @@ fn covers(live: &Value, desired: &Value, context: FieldContext<'_>) -> bool {
             live == desired || (amount(live).is_some() && amount(live) == amount(desired))
         }
         _ => live == desired,
+    }
+}
+
+/// Adds the paths below `path` at which `live` does not cover `desired`.
+fn find_differing(live: &Value, desired: &Value, context: FieldContext<'_>, path: &str, found: &mut Vec<String>) {
+    if covers(live, desired, context) {
+        return;
+    }
+    match (live, desired) {
+        (Value::Object(live), Value::Object(desired)) => {
+            for (field, desired) in desired {
+                let has_quantities = context.has_quantities || field == "resources";
+                let live = live.get(field).unwrap_or(&Value::Null);
+                find_differing(live, desired, FieldContext { field, has_quantities }, &child_path(path, field), found);
+            }
+        }
+        (Value::Array(live), Value::Array(all)) if key_of(context.field).is_some() => {
+            let key = key_of(context.field).unwrap_or_default();
+            for desired in all {
+                let mut same = live.iter().filter(|live| live[key] == desired[key]);
+                if same.clone().any(|live| covers(live, desired, context)) {
+                    continue;
+                }
+                match (same.next(), desired[key].as_str()) {
+                    (Some(live), Some(name)) => {
+                        find_differing(live, desired, context, &format!("{path}[{name}]"), found);
+                    }
+                    (None, Some(name)) => found.push(format!("{path}[{name}]")),
+                    (_, None) => found.push(path.to_owned()),
+                }
+            }
+        }
+        _ => found.push(path.to_owned()),
+    }
+}
+
+/// The path of a field; names such as those of labels are put in brackets.
+fn child_path(path: &str, field: &str) -> String {
+    match (path, field.contains(['.', '/'])) {
+        ("", _) => field.to_owned(),
+        (path, true) => format!("{path}[{field}]"),
+        (path, false) => format!("{path}.{field}"),
     }
 }
 
@@ -150,5 +203,31 @@ mod tests {
         ] {
             assert!(!is_current(&with(pointer, value), &desired), "{pointer}");
         }
+    }
+
+    #[test]
+    fn differing_fields_are_named_by_their_paths() {
+        let mut desired: Deployment = serde_yaml::from_str(DEPLOYMENT).unwrap();
+        desired.labels_mut().insert("tributary.dev/function".to_owned(), "orders".to_owned());
+        let container = json!({
+            "name": "sidecar",
+            "image": "two",
+            "args": ["x", "y", "z"],
+            "env": [{"name": "A", "value": "2"}],
+            "resources": {"limits": {"cpu": "1", "memory": "2Gi"}},
+            "volumeMounts": [{"name": "s", "mountPath": "/a"}],
+        });
+        let live = with("/spec/template/spec/containers", json!([{"name": "injected"}, container]));
+        let sidecar = "spec.template.spec.containers[sidecar]";
+        let expected = [
+            "metadata.labels[tributary.dev/function]".to_owned(),
+            format!("{sidecar}.args"),
+            format!("{sidecar}.env[A].value"),
+            format!("{sidecar}.image"),
+            format!("{sidecar}.resources.limits.memory"),
+            format!("{sidecar}.volumeMounts[/b]"),
+        ];
+        assert_eq!(differing_fields(&live, &desired), expected);
+        assert_eq!(differing_fields(&desired, &desired), Vec::<String>::new());
     }
 }

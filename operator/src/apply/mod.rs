@@ -5,16 +5,18 @@
 //! touched. If the cached child already is as desired, no request is sent.
 //!
 //! Edits by others are reverted: a desired field that differs (`diff`) by a forced server-side apply, added
-//! parts of a pod, such as a container or a volume, by a patch that removes them (`child`). Other added fields stay. A
-//! child that something else changes back three times in a row is left alone until its spec changes. While a function
-//! waits for a rollout slot, `build::held` is the desired Deployment.
+//! parts of a pod, such as a container or a volume, by a patch that removes them (`child`). Other added fields stay. The
+//! reverted fields are logged, and recorded for an Event ([`Applier::take_writes`]). A child that something else changes
+//! back three times in a row is left alone until its spec changes. While a function waits for a rollout slot,
+//! `build::held` is the desired Deployment.
 
 mod child;
 pub mod diff;
 mod error;
 mod managed_fields;
+mod write;
 
-use std::collections::HashMap;
+use std::collections::{BTreeSet, HashMap};
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -31,10 +33,11 @@ use crate::function::FunctionRef;
 use crate::names::{MANAGER, annotation};
 use crate::owner_references::{Ownership, ownership};
 use crate::resource_version::number;
-use diff::is_current;
+use diff::{differing_fields, is_applied_from, is_current};
 
 pub use child::Child;
 pub use error::{ApplyError, REASONS};
+pub use write::{Change, Write};
 
 /// Writes children, and remembers the last write of each.
 pub struct Applier {
@@ -42,6 +45,8 @@ pub struct Applier {
     /// The last write per child and its result, to detect a cache that is behind, and an object that
     /// something else reverts immediately. The inner key is `KIND/NAME`.
     written: Mutex<HashMap<FunctionRef, HashMap<String, Written>>>,
+    /// The writes that no one has taken yet.
+    log: Mutex<HashMap<FunctionRef, Vec<Write>>>,
 }
 
 #[derive(Clone, Debug)]
@@ -60,7 +65,7 @@ const MAX_REVERTED_APPLIES: u32 = 3;
 impl Applier {
     /// An applier that has written nothing yet.
     pub fn new(client: Client) -> Self {
-        Self { client, written: Mutex::default() }
+        Self { client, written: Mutex::default(), log: Mutex::default() }
     }
 
     /// Creates or applies the child, unless `cached`, its cached state, already is as desired.
@@ -95,6 +100,7 @@ impl Applier {
             self.record(meta, &live, &desired, true);
             return Ok(());
         }
+        let reverted = reverted_fields(&live, &desired);
         let prepared = prepare(&api, live, &desired).await.map_err(fail)?;
         // The removed parts may have been the only difference.
         let applied = if is_settled(&prepared, &desired) {
@@ -102,7 +108,13 @@ impl Applier {
         } else {
             apply(&api, &prepared, &desired).await.map_err(fail)?
         };
-        info!(kind = %K::kind(&()), namespace = meta.namespace, name, "applied");
+        if reverted.is_empty() {
+            info!(kind = %K::kind(&()), namespace = meta.namespace, name, "applied");
+            self.note::<K>(meta, &name, Change::Applied);
+        } else {
+            info!(kind = %K::kind(&()), namespace = meta.namespace, name, fields = reverted.join(", "), "reverted");
+            self.note::<K>(meta, &name, Change::Reverted(reverted));
+        }
         let is_kept = is_settled(&applied, &desired);
         if !is_kept {
             debug!(kind = %K::kind(&()), namespace = meta.namespace, name, "something reverts the child immediately");
@@ -115,6 +127,7 @@ impl Applier {
         let params = PostParams { field_manager: Some(MANAGER.to_owned()), ..PostParams::default() };
         let created = api.create(&params, desired).await?;
         info!(kind = %K::kind(&()), namespace = meta.namespace, name = created.name_any(), "created");
+        self.note::<K>(meta, &created.name_any(), Change::Created);
         self.record(meta, &created, desired, true);
         Ok(())
     }
@@ -154,7 +167,11 @@ impl Applier {
         match api.patch_scale(&name, &patch_params(), &patch).await {
             // It has changed, which triggers a reconcile, or it is gone.
             Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => Ok(()),
-            filled => filled.map(|_| ()).map_err(|source| ApplyError::api::<DestinationFunction>(&name, source)),
+            Err(source) => Err(ApplyError::api::<DestinationFunction>(&name, source)),
+            Ok(_) => {
+                self.note::<DestinationFunction>(&ChildMeta::of(function), &name, Change::Applied);
+                Ok(())
+            }
         }
     }
 
@@ -176,6 +193,7 @@ impl Applier {
         match api.delete(&name, &params).await {
             Ok(_) => {
                 info!(kind = %K::kind(&()), namespace = meta.namespace, name, "deleted");
+                self.note::<K>(meta, &name, Change::Deleted);
                 Ok(())
             }
             Err(kube::Error::Api(status)) if status.is_not_found() => Ok(()),
@@ -229,9 +247,20 @@ impl Applier {
         children.insert(key, written);
     }
 
+    fn note<K: Resource<DynamicType = ()>>(&self, meta: &ChildMeta, name: &str, change: Change) {
+        let write = Write { kind: K::kind(&()).into_owned(), name: name.to_owned(), change };
+        self.log.lock().entry(meta.function()).or_default().push(write);
+    }
+
+    /// The writes of a function's children since the last call, in order.
+    pub fn take_writes(&self, function: &FunctionRef) -> Vec<Write> {
+        self.log.lock().remove(function).unwrap_or_default()
+    }
+
     /// Forgets the writes of a function that is gone.
     pub fn forget(&self, function: &FunctionRef) {
         self.lock().remove(function);
+        self.log.lock().remove(function);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<FunctionRef, HashMap<String, Written>>> {
@@ -242,6 +271,15 @@ impl Applier {
 /// Whether there is nothing to apply and nothing to remove.
 fn is_settled<K: Child>(live: &K, desired: &K) -> bool {
     is_current(live, desired) && desired.removal_patch(live).is_none()
+}
+
+/// The fields in which others have changed the child since it was last applied; none if the desired child has changed.
+fn reverted_fields<K: Child>(live: &K, desired: &K) -> Vec<String> {
+    if !is_applied_from(live, desired) {
+        return Vec::new();
+    }
+    let fields: BTreeSet<_> = differing_fields(live, desired).into_iter().chain(desired.foreign_parts(live)).collect();
+    fields.into_iter().collect()
 }
 
 /// Prepares the object for an apply: corrects its managed fields and removes forbidden additions of others. Only at the

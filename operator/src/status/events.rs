@@ -1,4 +1,4 @@
-//! Publishes Events: on a function about its conditions, and on the operator's Lease about the platform.
+//! Publishes Events: on a function about its conditions and reverted changes of its children, and on the operator's Lease about the platform.
 
 use k8s_openapi::Resource as _;
 use k8s_openapi::api::coordination::v1::Lease;
@@ -12,6 +12,7 @@ use tributary_crds::conditions::ConditionType;
 
 use super::function_status::needs_a_person;
 use crate::api_error::{error_text, is_namespace_terminating};
+use crate::apply::{Change, Write};
 use crate::names::hash;
 
 /// Maximum bytes of an Event's note; the API server accepts 1,024.
@@ -45,6 +46,15 @@ impl Events {
     pub async fn publish(&self, function: &DestinationFunction, changed: &[Condition]) {
         for condition in changed {
             if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
+                return log_failure(&error);
+            }
+        }
+    }
+
+    /// Publishes one Event per child of which changes by others were reverted. A failure is logged and not retried.
+    pub async fn publish_reverts(&self, function: &DestinationFunction, writes: &[Write]) {
+        for event in writes.iter().filter_map(revert) {
+            if let Err(error) = self.recorder.publish(&event, &function.object_ref(&())).await {
                 return log_failure(&error);
             }
         }
@@ -84,6 +94,22 @@ fn log_failure(error: &kube::Error) {
 
 fn shortened(note: &str) -> String {
     note[..note.floor_char_boundary(MAX_NOTE_BYTES)].to_owned()
+}
+
+/// The Event about a revert, or `None` for another write.
+fn revert(write: &Write) -> Option<Event> {
+    let Write { kind, name, change: Change::Reverted(fields) } = write else { return None };
+    let note = format!(
+        "the operator reverted changes by others of the {kind} {name}: {}; change the function instead",
+        fields.join(", ")
+    );
+    Some(Event {
+        type_: EventType::Normal,
+        reason: "ChangeReverted".to_owned(),
+        action: format!("Revert-{}", hash(&note)),
+        note: Some(shortened(&note)),
+        secondary: None,
+    })
 }
 
 fn event(condition: &Condition) -> Event {

@@ -183,6 +183,8 @@ async fn reconcile_function(
     let status = context.status_writer.current(function, reference);
     let mut observed = observe(function, &plan, live.as_deref(), status.as_ref(), reference, context);
     let done = act(function, &plan, live.as_ref(), status.as_ref(), &mut observed, context).await;
+    let writes = context.applier.take_writes(reference);
+    context.events.publish_reverts(function, &writes).await;
     observed.problem = done.as_ref().err().and_then(ApplyError::problem);
     if done.is_err() || plan.action != ChildrenAction::Apply {
         // A number becomes the default, which others may change, only once it is applied.

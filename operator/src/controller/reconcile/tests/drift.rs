@@ -46,8 +46,7 @@ async fn a_deployment_that_loses_its_label_gets_it_back_and_the_status_does_not_
     scene.server.edit("deployments", &json!({"metadata": {"labels": {"app.kubernetes.io/managed-by": null}}}));
     let requests = scene.reconcile_behind(Vec::new()).await;
     assert_eq!(spec_patches(&requests), 1, "{requests:?}");
-    let others = requests.iter().filter(|request| !request.contains("deployments")).collect::<Vec<_>>();
-    assert!(others.is_empty(), "neither the status is written nor an Event: {others:?}");
+    assert!(requests.iter().all(|request| !request.ends_with("/status")), "{requests:?}");
     assert_eq!(scene.deployment()["metadata"]["labels"]["app.kubernetes.io/managed-by"], "tributary");
     assert_eq!(scene.reconcile().await, Vec::<String>::new());
 }
@@ -59,4 +58,38 @@ async fn a_restarted_operator_reads_no_deployment() {
     scene.reconcile().await;
     scene.restart(&json!({}));
     assert_eq!(scene.reconcile().await, Vec::<String>::new());
+}
+
+/// The reason, type and note of each Event.
+fn events(scene: &Scene) -> Vec<[String; 3]> {
+    let text = |event: &Value, field: &str| event[field].as_str().unwrap_or_default().to_owned();
+    let all = scene.server.objects("events");
+    all.iter().map(|event| [text(event, "reason"), text(event, "type"), text(event, "note")]).collect()
+}
+
+#[tokio::test]
+async fn a_reverted_edit_is_an_event_that_names_the_fields_and_a_change_of_the_function_or_the_platform_is_none() {
+    let mut scene = Scene::new(&json!({})).rolled_out().await;
+    scene.edit_function(&json!({"s3": {"bucket": "another-lake"}}));
+    scene.reconcile().await;
+    scene.roll_out();
+    scene.restart(&json!({"sidecar": {"image": "sidecar:2"}}));
+    assert_eq!(spec_patches(&scene.reconcile().await), 1);
+    let is_revert = |event: &[String; 3]| event[0] == "ChangeReverted";
+    assert!(!events(&scene).iter().any(is_revert), "{:?}", events(&scene));
+
+    let mut edited = scene.deployment()["spec"]["template"]["spec"]["containers"].clone();
+    edited[0]["image"] = json!("theirs");
+    edited[0]["command"] = json!(["sh"]);
+    scene.server.edit("deployments", &json!({"spec": {"template": {"spec": {"containers": edited}}}}));
+    scene.reconcile().await;
+    let reverts: Vec<_> = events(&scene).into_iter().filter(is_revert).collect();
+    let [[_, r#type, note]] = reverts.as_slice() else { panic!("{reverts:?}") };
+    assert_eq!(r#type, "Normal");
+    assert_eq!(
+        note,
+        "the operator reverted changes by others of the Deployment orders: \
+         spec.template.spec.containers[sidecar].command, spec.template.spec.containers[sidecar].image; change the \
+         function instead"
+    );
 }
