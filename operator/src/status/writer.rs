@@ -34,6 +34,17 @@ pub struct StatusWriter {
     written: Mutex<HashMap<FunctionRef, Written>>,
 }
 
+/// What [`StatusWriter::write`] has done.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum StatusWrite {
+    /// Nothing: the status does not differ, or the function is gone.
+    Unchanged,
+    /// It has written the status.
+    Written,
+    /// Nothing: only messages differ, which are written after this time.
+    Later(Duration),
+}
+
 #[derive(Clone, Debug)]
 struct Written {
     uid: Option<String>,
@@ -52,7 +63,6 @@ impl StatusWriter {
     }
 
     /// Writes the status for `observed`, if it differs from `before`, the function's [`current`](Self::current) one.
-    /// Returns how long to wait before the next attempt, if a change of messages is not due yet.
     ///
     /// # Errors
     /// When the API server refuses, or does not answer.
@@ -63,18 +73,18 @@ impl StatusWriter {
         observed: &Observed,
         selector: String,
         before: Option<&FunctionStatus>,
-    ) -> kube::Result<Option<Duration>> {
+    ) -> kube::Result<StatusWrite> {
         let after = function_status::status(observed, function.metadata.generation, selector, before, Timestamp::now());
         let last = self.last(function, reference);
         let mut messages_at = last.as_ref().and_then(|last| last.messages_at);
         let open_faults = last.map(|last| last.open_faults).unwrap_or_default();
         let open_faults = open_faults.updated(before.map(|before| before.conditions.as_slice()).unwrap_or_default());
         let changed = match function_status::changes(before, &after, &open_faults) {
-            Change::None => return Ok(None),
+            Change::None => return Ok(StatusWrite::Unchanged),
             Change::Messages => {
                 let since = messages_at.map_or(MESSAGE_INTERVAL, |at| at.elapsed());
                 if since < MESSAGE_INTERVAL {
-                    return Ok(Some(MESSAGE_INTERVAL - since));
+                    return Ok(StatusWrite::Later(MESSAGE_INTERVAL - since));
                 }
                 messages_at = Some(Instant::now());
                 Vec::new()
@@ -98,12 +108,14 @@ impl StatusWriter {
                 self.lock().insert(reference.clone(), note);
             }
             // The function was deleted in the meantime, or re-created.
-            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => return Ok(None),
+            Err(kube::Error::Api(status)) if matches!(status.code, 404 | 409) => {
+                return Ok(StatusWrite::Unchanged);
+            }
             Err(error) => return Err(error),
         }
         changed.iter().for_each(|condition| log(reference, condition));
         self.events.publish(function, &changed).await;
-        Ok(None)
+        Ok(StatusWrite::Written)
     }
 
     /// The function's current status: the last one written, if the cache lags behind it.

@@ -8,6 +8,7 @@ mod drift;
 mod held;
 mod killed;
 mod leaders;
+mod logs;
 mod many;
 mod metrics;
 mod replicas;

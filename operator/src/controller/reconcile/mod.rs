@@ -34,7 +34,7 @@ use crate::observe::Reports;
 use crate::platform::Platform;
 use crate::status::conditions;
 use crate::status::events::Events;
-use crate::status::writer::StatusWriter;
+use crate::status::writer::{StatusWrite, StatusWriter};
 use crate::watch::Caches;
 
 /// Maximum duration of one reconcile; the client's own timeouts are far longer.
@@ -101,9 +101,10 @@ impl ReconcileError {
 /// When a child or the status could not be written, or the time limit was exceeded.
 pub async fn reconcile(function: Arc<GuardedFunction>, context: Arc<Context>) -> Result<Action, ReconcileError> {
     let (reference, start) = (FunctionRef::of(&*function), Instant::now());
+    let mut written = Vec::new();
     let work = async {
         match &function.0 {
-            Ok(function) => reconcile_function(function, &reference, &context).await,
+            Ok(function) => reconcile_function(function, &reference, &mut written, &context).await,
             Err(invalid) => {
                 context.status_writer.write_invalid(&reference, invalid).await;
                 Ok(Action::await_change())
@@ -111,7 +112,10 @@ pub async fn reconcile(function: Arc<GuardedFunction>, context: Arc<Context>) ->
         }
     };
     let result = tokio::time::timeout(MAX_RECONCILE_DURATION, work).await.unwrap_or(Err(ReconcileError::Timeout));
-    context.metrics.reconciled(start.elapsed());
+    let elapsed = start.elapsed();
+    context.metrics.reconciled(elapsed);
+    // `retry` logs the error.
+    debug!(function = %reference, written = written.join(", "), ?elapsed, succeeded = result.is_ok(), "reconciled");
     if result.is_ok() {
         context.backoff.reset(&reference);
     }
@@ -162,9 +166,11 @@ impl MetaGeneration for GuardedFunction {
     }
 }
 
+/// Adds what it writes to `written`, for the log.
 async fn reconcile_function(
     function: &DestinationFunction,
     reference: &FunctionRef,
+    written: &mut Vec<String>,
     context: &Context,
 ) -> Result<Action, ReconcileError> {
     // The garbage collector deletes the children.
@@ -184,6 +190,7 @@ async fn reconcile_function(
     let mut observed = observe(function, &plan, live.as_deref(), status.as_ref(), reference, context);
     let done = act(function, &plan, live.as_ref(), status.as_ref(), &mut observed, context).await;
     let writes = context.applier.take_writes(reference);
+    written.extend(writes.iter().map(ToString::to_string));
     context.events.publish_reverts(function, &writes).await;
     observed.problem = done.as_ref().err().and_then(ApplyError::problem);
     if done.is_err() || plan.action != ChildrenAction::Apply {
@@ -200,15 +207,18 @@ async fn reconcile_function(
         observed.problem = Some(Problem { reason, message: message.clone() });
     }
     // With a rival, write the status only once, so that the two operators don't overwrite each other's status forever.
-    let written = if rival.as_ref().is_none_or(|rival| rival.is_first_report) {
+    let status_write = if rival.as_ref().is_none_or(|rival| rival.is_first_report) {
         let selector = plan.children.meta.selector_text();
         context.status_writer.write(function, reference, &observed, selector, status.as_ref()).await
     } else {
-        Ok(None)
+        Ok(StatusWrite::Unchanged)
     };
+    if matches!(status_write, Ok(StatusWrite::Written)) {
+        written.push("the status".to_owned());
+    }
     context.metrics.function(reference, &conditions::conditions(&observed));
     done?;
-    let retry_after = written.map_err(ReconcileError::Status)?;
+    let status_write = status_write.map_err(ReconcileError::Status)?;
     if let Some(rival) = rival {
         return Ok(Action::requeue(rival.pause));
     }
@@ -216,6 +226,9 @@ async fn reconcile_function(
         // No watch may report it: the Deployment could have lost its labels.
         return Ok(Action::requeue(STOP_POLL_INTERVAL));
     }
-    // Jitter, so that functions reconciled together are not reconciled together again.
-    Ok(Action::requeue(retry_after.unwrap_or_else(|| RESYNC_INTERVAL.mul_f64(0.75 + 0.25 * fastrand::f64()))))
+    Ok(Action::requeue(match status_write {
+        StatusWrite::Later(pause) => pause,
+        // Jitter, so that functions reconciled together are not reconciled together again.
+        StatusWrite::Unchanged | StatusWrite::Written => RESYNC_INTERVAL.mul_f64(0.75 + 0.25 * fastrand::f64()),
+    }))
 }
