@@ -14,9 +14,11 @@ mod child;
 pub mod diff;
 mod error;
 mod managed_fields;
+mod name_check;
 mod write;
 
-use std::collections::{BTreeSet, HashMap};
+use std::borrow::Cow;
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::fmt::Debug;
 
 use k8s_openapi::NamespaceResourceScope;
@@ -34,6 +36,7 @@ use crate::names::{MANAGER, annotation};
 use crate::owner_references::{Ownership, ownership};
 use crate::resource_version::number;
 use diff::{differing_fields, is_applied_from, is_current};
+use name_check::check_owned;
 
 pub use child::Child;
 pub use error::{ApplyError, REASONS};
@@ -45,6 +48,8 @@ pub struct Applier {
     /// The last write per child and its result, to detect a cache that is behind, and an object that
     /// something else reverts immediately. The inner key is `KIND/NAME`.
     written: Mutex<HashMap<FunctionRef, HashMap<String, Written>>>,
+    /// The kinds of which no object had the function's name when this was checked: a retry need not check them again.
+    free_names: Mutex<HashMap<FunctionRef, HashSet<Cow<'static, str>>>>,
     /// The writes that no one has taken yet.
     log: Mutex<HashMap<FunctionRef, Vec<Write>>>,
 }
@@ -65,7 +70,7 @@ const MAX_REVERTED_APPLIES: u32 = 3;
 impl Applier {
     /// An applier that has written nothing yet.
     pub fn new(client: Client) -> Self {
-        Self { client, written: Mutex::default(), log: Mutex::default() }
+        Self { client, written: Mutex::default(), free_names: Mutex::default(), log: Mutex::default() }
     }
 
     /// Creates or applies the child, unless `cached`, its cached state, already is as desired.
@@ -260,6 +265,7 @@ impl Applier {
     /// Forgets the writes of a function that is gone.
     pub fn forget(&self, function: &FunctionRef) {
         self.lock().remove(function);
+        self.free_names.lock().remove(function);
         self.log.lock().remove(function);
     }
 
@@ -352,13 +358,4 @@ fn key<K: Child>(name: &str) -> String {
 
 fn applied<K: Child>(object: &K) -> Option<String> {
     object.annotations().get(annotation::APPLIED_HASH).cloned()
-}
-
-fn check_owned<K: Child>(object: &K, meta: &ChildMeta) -> Result<(), ApplyError> {
-    let (kind, name) = (K::kind(&()).into_owned(), object.name_any());
-    match ownership(object.meta(), &meta.name, &meta.uid) {
-        Ownership::Ours => Ok(()),
-        Ownership::Orphaned => Err(ApplyError::Orphaned { kind, name }),
-        Ownership::Foreign(owner) => Err(ApplyError::Clash { kind, name, owner }),
-    }
 }

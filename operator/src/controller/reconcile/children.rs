@@ -25,6 +25,9 @@ pub(super) async fn apply_children(
     context: &Context,
 ) -> Result<(), ApplyError> {
     let (applier, caches, meta) = (&context.applier, &context.caches, &children.meta);
+    if live.is_none() {
+        check_names(children, reference, context).await?;
+    }
     let configuration = children.config_map.name_any();
     let known = caches.config_maps.get(reference, &configuration);
     applier.ensure(meta, &children.config_map, known.as_deref()).await?;
@@ -57,6 +60,22 @@ pub(super) async fn apply_children(
         applier.fill_in(function, replicas).await?;
     }
     drop_old_configurations(&configuration, live, reference, children, context).await
+}
+
+/// Checks the names of a new function's children before the first is created: a function that can't run because of a name
+/// clash should not occupy other names. Costs one read per child, once per function.
+async fn check_names(children: &Children, reference: &FunctionRef, context: &Context) -> Result<(), ApplyError> {
+    let (applier, caches, meta) = (&context.applier, &context.caches, &children.meta);
+    // Not of the ConfigMap: it is created first, and its name ends with a hash.
+    applier.check_name(meta, watch::get(&caches.service_accounts, reference).as_deref()).await?;
+    applier.check_name(meta, watch::get(&caches.services, reference).as_deref()).await?;
+    if children.network_policy.is_some() {
+        applier.check_name(meta, watch::get(&caches.network_policies, reference).as_deref()).await?;
+    }
+    if children.disruption_budget.is_some() {
+        applier.check_name(meta, watch::get(&caches.disruption_budgets, reference).as_deref()).await?;
+    }
+    applier.check_name::<Deployment>(meta, None).await
 }
 
 /// Whether the rollout is complete and no pod of another configuration is left, not even one that is terminating.

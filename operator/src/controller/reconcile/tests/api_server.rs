@@ -79,6 +79,11 @@ impl ApiServer {
         object["metadata"]["resourceVersion"] = json!(version);
     }
 
+    /// Deletes an object, as another client would.
+    pub fn remove(&self, path: &str) {
+        self.0.lock().objects.remove(path).expect("an object");
+    }
+
     /// Refuses requests of this method for this plural with this status and message.
     pub fn refuse(&self, method: Method, plural: &'static str, code: u16, message: &str) {
         self.0.lock().refused = Some((method, plural, failure(code, "Forbidden", message)));

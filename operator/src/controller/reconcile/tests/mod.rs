@@ -2,6 +2,7 @@
 
 mod api_server;
 mod drift;
+mod name_clash;
 
 use hyper::Method;
 use serde_json::{Value, json};
@@ -148,8 +149,9 @@ fn with_map(requests: Vec<String>) -> Vec<String> {
 #[tokio::test]
 async fn a_new_function_gets_its_children_and_a_status_and_then_costs_nothing() {
     let mut scene = Scene::new(&json!({}));
+    let checked = ["GET serviceaccounts/orders", "GET services/orders", "GET deployments/orders"];
     let created = ["POST configmaps", "POST serviceaccounts", "POST services", "POST deployments"];
-    let expected = [&created[..], &["PATCH destinationfunctions/orders/status"]].concat();
+    let expected = [&checked[..], &created, &["PATCH destinationfunctions/orders/status"]].concat();
     assert_eq!(but_events(scene.reconcile().await), expected);
     assert_eq!(scene.condition("Ready"), ("False".to_owned(), "Progressing".to_owned()));
     let second = but_events(scene.reconcile().await);
@@ -280,7 +282,7 @@ async fn a_refused_child_is_reported_in_the_status() {
         let mut scene = Scene::new(&json!({}));
         scene.server.refuse(Method::POST, "deployments", 403, refusal);
         let requests = but_events(scene.reconcile().await);
-        assert_eq!(requests[3..], ["POST deployments", "PATCH destinationfunctions/orders/status"], "{requests:?}");
+        assert_eq!(requests[6..], ["POST deployments", "PATCH destinationfunctions/orders/status"], "{requests:?}");
         assert_eq!(scene.condition("SidecarAvailable"), ("False".to_owned(), reason.to_owned()));
         assert_eq!(scene.condition("Stalled"), ("True".to_owned(), reason.to_owned()));
         assert_eq!(scene.function()["status"]["reason"], reason);
