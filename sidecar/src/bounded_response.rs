@@ -1,7 +1,8 @@
-//! Limits how much of an AWS response body is read into memory.
+//! Limits how much of an AWS response is read into memory and shown.
 //!
-//! The SDK reads every body to its end. The server may be another one than AWS, since an endpoint's name may resolve to
-//! anything. This interceptor cuts a body off at a length that no answer of STS or S3 has.
+//! The server may be another one than AWS, since an endpoint's name may resolve to anything. The SDK's client, which
+//! calls STS, reads every body to its end: the interceptor [`BoundedResponse`] cuts it off at a length that no answer
+//! of STS or S3 has.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};

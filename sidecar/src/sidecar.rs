@@ -117,8 +117,7 @@ impl Sidecar {
 
     /// Accepts events on `events` and serves the admin port on `admin` until `shutdown` completes; then drains.
     pub async fn run(self, events: TcpListener, admin: TcpListener, shutdown: impl Future<Output = ()>) {
-        let http = http_client();
-        let sessions = self.keep_session(http.clone());
+        let sessions = self.keep_session(http_client());
         let tls = self.tls();
         let readiness = Arc::clone(&self.readiness);
         let (bucket_is_usable, bucket_usable) = oneshot::channel();
@@ -135,7 +134,7 @@ impl Sidecar {
             tokio::spawn(async move { readiness.begin_with(begun).await })
         };
         let admin = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
-        let uploads = Arc::new(self.uploads(http, sessions));
+        let uploads = Arc::new(self.uploads(sessions));
         let aws_changes = self.dependencies.aws_changes.subscribe();
         let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads), bucket_is_usable, aws_changes));
         let access = Access::follow(self.config.spec.ingest.as_ref(), &self.dependencies.secrets);
@@ -207,15 +206,14 @@ impl Sidecar {
         Ingest::new(spec, access, delivery, budget, clock, self.metrics(), refusals)
     }
 
-    fn uploads(&self, http: SharedHttpClient, sessions: Sessions) -> Uploads {
+    fn uploads(&self, sessions: Sessions) -> Uploads {
         let spec = &self.config.spec;
         let given = self.dependencies.endpoints.s3.clone();
         let endpoint = S3Endpoint {
             path_style: given.is_some() || spec.s3.force_path_style.unwrap_or_default(),
             url: given.or_else(|| spec.s3.endpoint.as_ref().map(ToString::to_string)),
-            http,
         };
-        let bucket = Bucket::new(spec.s3.clone(), endpoint, Arc::clone(&self.dependencies.clock));
+        let bucket = Bucket::new(spec.s3.clone(), &endpoint, Arc::clone(&self.dependencies.clock));
         Uploads::new(spec, bucket, sessions, self.conditions(), self.metrics())
     }
 
@@ -242,7 +240,7 @@ impl Sidecar {
     }
 }
 
-/// The HTTP client that S3 and STS share, with one connection pool. It follows no redirects and ignores proxy settings
+/// The HTTP client for STS. It follows no redirects and ignores proxy settings
 /// in the environment.
 fn http_client() -> SharedHttpClient {
     aws_smithy_http_client::Builder::new()

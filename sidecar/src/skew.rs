@@ -38,6 +38,15 @@ impl ClockOffset {
         })
     }
 
+    /// The service's time when this machine's clock shows `now`.
+    pub(crate) fn service_time(self, now: SystemTime) -> SystemTime {
+        let time = match self {
+            Self::Behind(by) => now.checked_add(by),
+            Self::Ahead(by) => now.checked_sub(by),
+        };
+        time.unwrap_or(now)
+    }
+
     /// The offset as text, if it is at least [`MIN_BLAMED_SKEW`].
     fn blamed(self) -> Option<String> {
         let (by, direction) = match self {

@@ -21,7 +21,7 @@ use super::upload::Uploads;
 /// Interval of the checks while the bucket can't be written to.
 const CHECK_INTERVAL: Duration = Duration::from_secs(10);
 
-/// Interval at which faults that end by time alone are cleared.
+/// Interval at which faults that end by time alone are cleared, and idle connections closed.
 const SETTLE_INTERVAL: Duration = Duration::from_secs(2);
 
 /// Runs the checks until this task is the last to hold the uploads. Sends `usable` after the first check that shows no
@@ -33,6 +33,7 @@ pub(crate) async fn watch(uploads: Arc<Uploads>, usable: oneshot::Sender<()>, mu
     let mut last_check: Option<Instant> = None;
     while let Some(uploads) = weak.upgrade() {
         uploads.health.settle(Instant::now());
+        uploads.bucket.close_idle_connections(Instant::now());
         let is_due = last_check.is_none_or(|last| last.elapsed() >= CHECK_INTERVAL);
         if is_due && (last_check.is_none() || uploads.health.bucket_blocker().is_some()) {
             let mut sessions = uploads.sessions.clone();

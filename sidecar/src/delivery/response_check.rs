@@ -1,20 +1,15 @@
 //! Verifies that S3 itself answered a request, and that the answer is about this object.
 //!
-//! The SDK treats any 200 to a PUT as a stored object, and drops its body: a proxy's page, another server behind a
+//! Not every 200 to a PUT means a stored object: a proxy's page, another server behind a
 //! wrong endpoint, or the answer to an earlier request on a desynchronized connection would acknowledge an object
-//! that was never stored. This interceptor turns an answer that is not S3's, or is about another object, into an
-//! error, from which [`excerpt`] quotes the start.
+//! that was never stored. An answer that is not S3's, or is about another object, is an error, from which [`excerpt`]
+//! quotes the start.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use aws_smithy_runtime_api::box_error::BoxError;
-use aws_smithy_runtime_api::client::interceptors::Intercept;
-use aws_smithy_runtime_api::client::interceptors::context::{
-    AfterDeserializationInterceptorContextRef, BeforeTransmitInterceptorContextRef,
-};
-use aws_smithy_runtime_api::client::orchestrator::HttpResponse;
-use aws_smithy_runtime_api::client::runtime_components::RuntimeComponents;
-use aws_smithy_types::config_bag::{ConfigBag, Storable, StoreReplace};
+use bytes::Bytes;
+use hyper::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
+use hyper::{Response, StatusCode};
 
 use crate::bounded_response::MAX_RESPONSE_BYTES;
 
@@ -28,10 +23,7 @@ const MIN_SECRET_CHARS: usize = 20;
 /// Length in bytes of a sequence from the object that marks an answer as an echo of it.
 const ECHO_BYTES: usize = 12;
 
-/// Prefix of the names of the headers that hold an object's checksum.
-const CHECKSUM_HEADER_PREFIX: &str = "x-amz-checksum-";
-
-/// The interceptor. There is one per store, since it remembers whether the store returns checksums.
+/// Recognizes success. There is one per store, since it remembers whether the store returns checksums.
 #[derive(Debug, Default)]
 pub(super) struct ResponseCheck {
     /// Whether the store has returned a checksum: then it returns one for each PUT, and an answer without it belongs
@@ -39,66 +31,15 @@ pub(super) struct ResponseCheck {
     repeats: AtomicBool,
 }
 
-/// The checksum of the object that was sent, and the name of its header.
-#[derive(Debug)]
-struct SentChecksum {
-    name: String,
-    value: String,
-}
-
-impl Storable for SentChecksum {
-    type Storer = StoreReplace<Self>;
-}
-
-impl SentChecksum {
-    /// Whether the answer has the same checksum; `None` if it has none of this kind.
-    fn is_repeated_by(&self, response: &HttpResponse) -> Option<bool> {
-        response.headers().get(&self.name).map(|stored| stored == self.value)
-    }
-}
-
-#[derive(Debug, thiserror::Error)]
-#[error("the answer is not S3's")]
-struct NotS3;
-
-impl Intercept for ResponseCheck {
-    fn name(&self) -> &'static str {
-        "ResponseCheck"
-    }
-
-    fn read_before_transmit(
-        &self,
-        context: &BeforeTransmitInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let mut headers = context.request().headers().iter();
-        if let Some((name, value)) = headers.find(|(name, _)| name.starts_with(CHECKSUM_HEADER_PREFIX)) {
-            let sent = SentChecksum { name: name.to_owned(), value: value.to_owned() };
-            config.interceptor_state().store_put(sent);
-        }
-        Ok(())
-    }
-
-    fn read_after_deserialization(
-        &self,
-        context: &AfterDeserializationInterceptorContextRef<'_>,
-        _: &RuntimeComponents,
-        config: &mut ConfigBag,
-    ) -> Result<(), BoxError> {
-        let is_ok = context.output_or_error().is_ok();
-        let is_success = self.is_success(context.response(), config.load::<SentChecksum>());
-        if !is_ok || is_success { Ok(()) } else { Err(NotS3.into()) }
-    }
-}
-
 impl ResponseCheck {
     /// Whether S3 has fulfilled the request: it answers 200 then, and no other status. An upload has `sent` a checksum; a
     /// store that returns any checksum returns each.
-    fn is_success(&self, response: &HttpResponse, sent: Option<&SentChecksum>) -> bool {
-        let repeated = sent.and_then(|sent| sent.is_repeated_by(response));
+    pub(super) fn is_success(&self, response: &Response<Bytes>, sent: Option<(&HeaderName, &HeaderValue)>) -> bool {
+        let headers = response.headers();
+        // Whether the answer has the same checksum; `None` if it has none of this kind.
+        let repeated = sent.and_then(|(name, value)| headers.get(name).map(|stored| stored == value));
         // S3 answers a PUT without a body. If there is one, a proxy in between may have kept S3's headers.
-        let is_s3s = is_bodiless(response) && (has_etag(response) || has_request_id(response));
+        let is_s3s = response.body().is_empty() && (headers.contains_key(ETAG) || has_request_id(headers));
         let is_done = match repeated {
             Some(is_same) => is_same,
             None => is_s3s && !(sent.is_some() && self.repeats.load(Ordering::Relaxed)),
@@ -107,27 +48,14 @@ impl ResponseCheck {
         if repeated == Some(true) && !self.repeats.load(Ordering::Relaxed) {
             self.repeats.store(true, Ordering::Relaxed);
         }
-        response.status().as_u16() == 200 && is_done
+        response.status() == StatusCode::OK && is_done
     }
 }
 
 /// Whether the answer has a header that only S3 sets. Other AWS services have headers that look similar
 /// (`x-amz-cf-id`, `x-amzn-requestid`).
-pub(super) fn has_request_id(response: &HttpResponse) -> bool {
-    names(response).any(|name| matches!(name, "x-amz-request-id" | "x-amz-id-2" | "x-amz-bucket-region"))
-}
-
-fn names(response: &HttpResponse) -> impl Iterator<Item = &str> {
-    response.headers().iter().map(|(name, _)| name)
-}
-
-fn is_bodiless(response: &HttpResponse) -> bool {
-    response.body().bytes().is_some_and(<[u8]>::is_empty)
-}
-
-/// Whether the answer has an ETag, as S3's answer to a PUT does. A web server's page may have one too.
-fn has_etag(response: &HttpResponse) -> bool {
-    response.headers().contains_key("etag")
+pub(super) fn has_request_id(headers: &HeaderMap) -> bool {
+    ["x-amz-request-id", "x-amz-id-2", "x-amz-bucket-region"].iter().any(|name| headers.contains_key(*name))
 }
 
 /// The start of `body` for a message: on one line, and without anything that looks like a credential. An answer that
@@ -162,15 +90,20 @@ fn without_secrets(line: &str) -> String {
 
 #[cfg(test)]
 mod tests {
-    use aws_smithy_types::body::SdkBody;
     use proptest::prelude::*;
 
     use super::*;
 
-    fn response(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> HttpResponse {
-        let mut response = HttpResponse::new(status.try_into().unwrap(), SdkBody::from(body));
+    static CHECKSUM_NAME: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
+    static CHECKSUM: HeaderValue = HeaderValue::from_static("AAAAAA==");
+    /// The checksum of the upload.
+    static SENT: Option<(&HeaderName, &HeaderValue)> = Some((&CHECKSUM_NAME, &CHECKSUM));
+
+    fn response(status: u16, headers: &[(&'static str, &'static str)], body: &'static str) -> Response<Bytes> {
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = status.try_into().unwrap();
         for (name, value) in headers {
-            response.headers_mut().insert(*name, *value);
+            response.headers_mut().insert(*name, HeaderValue::from_static(value));
         }
         response
     }
@@ -204,13 +137,9 @@ mod tests {
             (101, &[("x-amz-request-id", "1")], "", false),
         ] {
             let answer = response(status, headers, body);
-            let is_success = ResponseCheck::default().is_success(&answer, Some(&sent()));
+            let is_success = ResponseCheck::default().is_success(&answer, SENT);
             assert_eq!(is_success, success, "{status} {headers:?} {body:?}");
         }
-    }
-
-    fn sent() -> SentChecksum {
-        SentChecksum { name: "x-amz-checksum-crc32".to_owned(), value: "AAAAAA==".to_owned() }
     }
 
     #[test]
@@ -218,7 +147,7 @@ mod tests {
         let check = ResponseCheck::default();
         let is_success = |headers| {
             let answer = response(200, headers, "");
-            check.is_success(&answer, Some(&sent()))
+            check.is_success(&answer, SENT)
         };
         assert!(is_success(&[("etag", "\"0\"")][..]), "it may never do so");
         assert!(!is_success(&[("x-amz-checksum-crc32", "BBBBBB=="), ("etag", "\"0\"")]));

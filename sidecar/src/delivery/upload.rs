@@ -85,7 +85,7 @@ impl Uploads {
                 return Err(if stuck { self.give_up(object.part, last, start) } else { NotStored::Full });
             };
             let time = attempt_timeout(deadline.saturating_duration_since(Instant::now()));
-            // Boxed, and only once there is a slot: the SDK's future has 20 KiB.
+            // Boxed, and only once there is a slot: an upload that waits is smaller without it.
             let attempt = Box::pin(self.put(object, if_absent, may_exist, &session, time)).await;
             drop(permit);
             let class = match attempt {

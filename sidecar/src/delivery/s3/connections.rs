@@ -1,0 +1,301 @@
+//! Connections to S3, kept open between requests.
+//!
+//! A request drives its connection itself, so that no other task has to be woken. While a connection is idle, nothing
+//! reads from it: whether S3 has closed it is found out before the next request.
+
+use std::collections::VecDeque;
+use std::future::{Future, poll_fn};
+use std::pin::{Pin, pin};
+use std::sync::{Arc, OnceLock};
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use bytes::{Bytes, BytesMut};
+use http_body_util::{BodyExt, Full};
+use hyper::body::Incoming;
+use hyper::client::conn::http1;
+use hyper::{Request, Response, Uri};
+use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
+use parking_lot::Mutex;
+use rustls::{ClientConfig, RootCertStore};
+use tokio::net::TcpStream;
+use tower::Service;
+use tracing::warn;
+use tributary_runtime::errors::causes;
+
+use crate::bounded_response::MAX_RESPONSE_BYTES;
+
+/// Time limit for a connection, with its TLS handshake.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long an idle connection is kept: S3 closes idle connections after about 20 s.
+const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
+
+/// Maximum size of hyper's read buffer, in bytes, and so of an answer's head. S3's heads have less than 2 KiB.
+const MAX_HEAD_BYTES: usize = 64 << 10;
+
+type Body = Full<Bytes>;
+type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
+
+/// The connections to one server.
+pub(super) struct Connections {
+    /// Made for the first connection: to read the system's authorities takes milliseconds.
+    connector: OnceLock<HttpsConnector<HttpConnector>>,
+    /// The idle connections with the time since when they are, the longest idle first.
+    idle: Mutex<VecDeque<(Instant, Connection)>>,
+}
+
+impl std::fmt::Debug for Connections {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Connections").field("idle", &self.idle.lock().len()).finish_non_exhaustive()
+    }
+}
+
+struct Connection {
+    requests: http1::SendRequest<Body>,
+    driver: Pin<Box<http1::Connection<Stream, Body>>>,
+}
+
+impl Connections {
+    pub(super) fn new() -> Self {
+        Self { connector: OnceLock::new(), idle: Mutex::default() }
+    }
+
+    /// Sends a request to `origin`, and reads the answer and at most [`MAX_RESPONSE_BYTES`] of its body.
+    ///
+    /// # Errors
+    /// If there is no connection or no complete answer; the text has the causes.
+    pub(super) async fn send(&self, origin: &Uri, request: Request<Body>) -> Result<Response<Bytes>, String> {
+        let mut request = request;
+        while let Some(connection) = self.take() {
+            let Some(connection) = connection.if_open().await else { continue };
+            match self.exchange(connection, request).await {
+                Ok(result) => return result,
+                // S3 has closed it meanwhile.
+                Err(unsent) => request = unsent,
+            }
+        }
+        let connection = self.connect(origin).await?;
+        self.exchange(connection, request).await.unwrap_or_else(|_| Err("the connection was closed".to_owned()))
+    }
+
+    /// Closes the connections that have been idle for too long at `now`.
+    pub(super) fn close_idle(&self, now: Instant) {
+        let mut idle = self.idle.lock();
+        while idle.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= IDLE_TIMEOUT) {
+            idle.pop_front();
+        }
+    }
+
+    /// The connection that has been idle for the shortest time.
+    fn take(&self) -> Option<Connection> {
+        let (since, connection) = self.idle.lock().pop_back()?;
+        (since.elapsed() < IDLE_TIMEOUT).then_some(connection)
+    }
+
+    async fn connect(&self, origin: &Uri) -> Result<Connection, String> {
+        let mut connector = self.connector.get_or_init(connector).clone();
+        let connect = async {
+            let stream = connector.call(origin.clone()).await.map_err(|error| causes(error.as_ref()))?;
+            let handshake = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(stream).await;
+            let (requests, driver) = handshake.map_err(|error| causes(&error))?;
+            Ok(Connection { requests, driver: Box::pin(driver) })
+        };
+        let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
+        connected.unwrap_or_else(|_| Err(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())))
+    }
+
+    /// Sends a request on a connection, and keeps the connection if it can be used again. Returns the request if nothing
+    /// of it was sent.
+    async fn exchange(
+        &self,
+        mut connection: Connection,
+        request: Request<Body>,
+    ) -> Result<Result<Response<Bytes>, String>, Request<Body>> {
+        let Connection { requests, driver } = &mut connection;
+        let response = match drive(driver.as_mut(), requests.try_send_request(request)).await {
+            Ok(response) => response,
+            Err(mut error) => match error.take_message() {
+                Some(unsent) => return Err(unsent),
+                None => return Ok(Err(causes(error.error()))),
+            },
+        };
+        let (head, body) = response.into_parts();
+        let body = match drive(driver.as_mut(), read(body)).await {
+            Ok(body) => body,
+            Err(error) => return Ok(Err(causes(&error))),
+        };
+        // S3 has many servers behind one name: after an error of one, the next request may reach another.
+        if !head.status.is_server_error()
+            && let Some(connection) = connection.if_open().await
+        {
+            self.idle.lock().push_back((Instant::now(), connection));
+        }
+        Ok(Ok(Response::from_parts(head, body)))
+    }
+}
+
+impl Connection {
+    /// The connection, if it is open and waits for a request.
+    async fn if_open(mut self) -> Option<Self> {
+        let is_closed = poll_fn(|context| Poll::Ready(self.driver.as_mut().poll(context).is_ready())).await;
+        (!is_closed && self.requests.is_ready()).then_some(self)
+    }
+}
+
+/// Completes `future`, which waits for the connection, while driving the connection.
+async fn drive<F: Future>(mut driver: Pin<&mut http1::Connection<Stream, Body>>, future: F) -> F::Output {
+    let mut future = pin!(future);
+    let mut is_closed = false;
+    poll_fn(|context: &mut Context<'_>| {
+        if !is_closed {
+            // Its error also reaches the future.
+            is_closed = driver.as_mut().poll(context).is_ready();
+        }
+        future.as_mut().poll(context)
+    })
+    .await
+}
+
+/// Reads a body up to [`MAX_RESPONSE_BYTES`].
+async fn read(mut body: Incoming) -> hyper::Result<Bytes> {
+    let mut read = BytesMut::new();
+    while let Some(frame) = body.frame().await {
+        if let Ok(data) = frame?.into_data() {
+            read.extend_from_slice(&data[..data.len().min(MAX_RESPONSE_BYTES - read.len())]);
+        }
+        if read.len() == MAX_RESPONSE_BYTES {
+            break;
+        }
+    }
+    Ok(read.freeze())
+}
+
+/// Connects with TLS to `https` origins, and ignores the proxy settings of the environment.
+fn connector() -> HttpsConnector<HttpConnector> {
+    let mut tcp = HttpConnector::new();
+    tcp.enforce_http(false);
+    tcp.set_nodelay(true);
+    HttpsConnectorBuilder::new().with_tls_config(tls_config()).https_or_http().enable_http1().wrap_connector(tcp)
+}
+
+/// Trusts the authorities that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` override them.
+fn tls_config() -> ClientConfig {
+    let native = rustls_native_certs::load_native_certs();
+    let mut roots = RootCertStore::empty();
+    roots.add_parsable_certificates(native.certs);
+    if roots.is_empty() {
+        let errors: Vec<_> = native.errors.iter().map(ToString::to_string).collect();
+        warn!(errors = errors.join("; "), "no certificate authorities were found, so HTTPS to S3 will fail");
+    }
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    ClientConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .expect("the provider supports TLS 1.2 and 1.3")
+        .with_root_certificates(roots)
+        .with_no_client_auth()
+}
+
+#[cfg(test)]
+mod tests {
+    use hyper::StatusCode;
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::TcpListener;
+    use tokio::task::JoinHandle;
+
+    use super::*;
+
+    const OK: &[u8] = b"HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n";
+
+    /// Serves connections one after the other: on each, sends the given answers, one per request, and closes it. Returns
+    /// the requests' targets.
+    async fn serve(connections: Vec<Vec<Vec<u8>>>) -> (Uri, JoinHandle<Vec<String>>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let origin = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let serving = tokio::spawn(async move {
+            let mut targets = Vec::new();
+            for answers in connections {
+                let (mut stream, _) = listener.accept().await.unwrap();
+                for answer in answers {
+                    let mut head = vec![0; 4_096];
+                    let length = stream.read(&mut head).await.unwrap();
+                    let head = String::from_utf8_lossy(&head[..length]).into_owned();
+                    targets.push(head.split(' ').nth(1).unwrap_or_default().to_owned());
+                    // The client may stop reading.
+                    let _ = stream.write_all(&answer).await;
+                }
+            }
+            targets
+        });
+        (origin, serving)
+    }
+
+    async fn send(connections: &Connections, origin: &Uri, path: &str) -> Result<Response<Bytes>, String> {
+        let request = Request::put(path).header("host", "s3").body(Full::default()).unwrap();
+        connections.send(origin, request).await
+    }
+
+    #[tokio::test]
+    async fn a_connection_is_kept_until_the_server_closes_it() {
+        let (origin, serving) = serve(vec![vec![OK.to_vec(); 2], vec![OK.to_vec()]]).await;
+        let connections = Connections::new();
+        for path in ["/1", "/2"] {
+            assert_eq!(send(&connections, &origin, path).await.unwrap().status(), StatusCode::OK);
+        }
+        // The server closes the first connection now.
+        tokio::time::sleep(Duration::from_millis(50)).await;
+        assert_eq!(send(&connections, &origin, "/3").await.unwrap().status(), StatusCode::OK);
+        assert_eq!(serving.await.unwrap(), ["/1", "/2", "/3"]);
+    }
+
+    #[tokio::test]
+    async fn a_connection_to_a_failing_server_is_not_kept() {
+        let error = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n".to_vec();
+        let (origin, serving) = serve(vec![vec![error], vec![OK.to_vec()]]).await;
+        let connections = Connections::new();
+        assert_eq!(send(&connections, &origin, "/1").await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
+        assert_eq!(connections.idle.lock().len(), 0);
+        assert_eq!(send(&connections, &origin, "/2").await.unwrap().status(), StatusCode::OK);
+        assert_eq!(serving.await.unwrap(), ["/1", "/2"]);
+    }
+
+    #[tokio::test]
+    async fn an_idle_connection_is_closed_in_time() {
+        let (origin, serving) = serve(vec![vec![OK.to_vec(); 2]]).await;
+        let connections = Connections::new();
+        send(&connections, &origin, "/1").await.unwrap();
+        connections.close_idle(Instant::now());
+        assert_eq!(connections.idle.lock().len(), 1);
+        connections.close_idle(Instant::now() + IDLE_TIMEOUT);
+        assert_eq!(serving.await.unwrap(), ["/1", ""], "the server reads the end of the connection");
+    }
+
+    #[tokio::test]
+    async fn an_answer_without_end_is_cut_off() {
+        let endless_head = [b"HTTP/1.1 200 OK\r\nx: ".to_vec(), vec![b'x'; 1 << 20]].concat();
+        let (origin, _serving) = serve(vec![vec![endless_head]]).await;
+        let error = send(&Connections::new(), &origin, "/").await.unwrap_err();
+        assert!(error.contains("message head is too large"), "{error}");
+
+        let endless_body =
+            [b"HTTP/1.1 403 Forbidden\r\nContent-Length: 99999999\r\n\r\n".to_vec(), vec![b'x'; 1 << 20]].concat();
+        let (origin, _serving) = serve(vec![vec![endless_body]]).await;
+        let connections = Connections::new();
+        assert_eq!(send(&connections, &origin, "/").await.unwrap().body().len(), MAX_RESPONSE_BYTES);
+        assert_eq!(connections.idle.lock().len(), 0, "the rest of the body would be read as the next answer");
+    }
+
+    #[tokio::test]
+    async fn a_failure_has_its_causes() {
+        let (origin, _serving) = serve(vec![vec![b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<a".to_vec()]]).await;
+        let connections = Connections::new();
+        let cut = send(&connections, &origin, "/").await.unwrap_err();
+        assert!(cut.contains("end of file") || cut.contains("closed"), "{cut}");
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let origin = format!("http://{closed}/").parse().unwrap();
+        let refused = send(&connections, &origin, "/").await.unwrap_err();
+        assert!(refused.contains("Connection refused"), "{refused}");
+    }
+}

@@ -1,0 +1,205 @@
+//! The client of one function's bucket: puts objects, checks the bucket with HeadBucket, and returns S3's answers.
+//!
+//! The AWS SDK builds the requests and reads the errors ([`sdk`]). Once per session it builds a [`template`], from which
+//! each PUT is filled in and signed ([`signature`]), and sent on kept [`connections`].
+
+mod connections;
+mod sdk;
+mod signature;
+mod template;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
+use std::time::{Duration, Instant, SystemTime};
+
+use bytes::Bytes;
+use hyper::Response;
+use parking_lot::RwLock;
+use tokio::time::timeout;
+use tributary_crds::function;
+
+use super::failure::S3Answer;
+use super::health::KeyPart;
+use super::response_check::{self, ResponseCheck};
+use crate::bounded_response;
+use crate::clock::Clock;
+use crate::redact;
+use crate::session::{Session, SessionId};
+use crate::skew::ClockOffset;
+use connections::Connections;
+use sdk::{Operation, Sdk};
+use template::{PLACEHOLDER_KEY, Prepared, Template};
+
+/// Timeout for HeadBucket.
+const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+
+/// An object to upload, the same for all attempts.
+#[derive(Clone, Debug)]
+pub(crate) struct Object {
+    pub(crate) key: String,
+    /// Whether part of the key was made by the sidecar, so that no earlier request should have stored an object under
+    /// it.
+    pub(crate) is_new: bool,
+    /// The part of the key space that the key is in; `None` if keys don't contain the type.
+    pub(super) part: Option<KeyPart>,
+    pub(crate) body: Bytes,
+    pub(crate) content_type: &'static str,
+}
+
+/// The client for one function's bucket.
+#[derive(Debug)]
+pub(crate) struct Bucket {
+    sdk: Sdk,
+    /// The templates of the current session.
+    templates: RwLock<SessionTemplates>,
+    connections: Connections,
+    check: ResponseCheck,
+    clock: Arc<dyn Clock>,
+    /// The offset from S3's clock, as of the last error with a date. S3 refuses signatures whose time is more than 15
+    /// minutes from its own, so requests are signed with S3's time.
+    clock_offset: RwLock<Option<ClockOffset>>,
+    writes_conditionally: bool,
+}
+
+/// The templates of one session: one per operation that it has used.
+#[derive(Debug, Default)]
+struct SessionTemplates {
+    session: Option<SessionId>,
+    of: Vec<(Operation, Arc<Template>)>,
+}
+
+/// How S3 is reached: by which URL and addressing style.
+#[derive(Clone, Debug)]
+pub(crate) struct S3Endpoint {
+    /// The URL of the endpoint; `None` for the region's own.
+    pub(crate) url: Option<String>,
+    /// Whether the bucket's name goes into the path instead of the host name.
+    pub(crate) path_style: bool,
+}
+
+impl Bucket {
+    pub(crate) fn new(target: function::S3, endpoint: &S3Endpoint, clock: Arc<dyn Clock>) -> Self {
+        let writes_conditionally = target.conditional_writes;
+        Self {
+            sdk: Sdk::new(target, endpoint, Arc::clone(&clock)),
+            templates: RwLock::default(),
+            connections: Connections::new(),
+            check: ResponseCheck::default(),
+            clock,
+            clock_offset: RwLock::default(),
+            writes_conditionally,
+        }
+    }
+
+    /// Whether PUTs carry `If-None-Match: *`, so that none overwrites an object (`spec.s3.conditionalWrites`).
+    pub(crate) fn writes_conditionally(&self) -> bool {
+        self.writes_conditionally
+    }
+
+    /// Closes connections that have been idle for too long at `now`.
+    pub(crate) fn close_idle_connections(&self, now: Instant) {
+        self.connections.close_idle(now);
+    }
+
+    /// Sends one PUT, with `time` as its timeout. `if_absent` adds `If-None-Match: *`, which leaves an existing
+    /// object as it is.
+    pub(crate) async fn put(
+        &self,
+        object: &Object,
+        if_absent: bool,
+        session: &Session,
+        time: Duration,
+    ) -> Result<(), S3Answer> {
+        let operation = Operation::Put { content_type: object.content_type, if_absent };
+        // AWS's messages name the key, which may identify people and differs in each message.
+        let hidden = [object.key.as_str()];
+        let sent = self.send(operation, &object.key, &object.body, session);
+        timeout(time, sent).await.unwrap_or(Err(S3Answer::Timeout)).map_err(|answer| redacted(answer, session, &hidden))
+    }
+
+    /// Sends HeadBucket. A session that may only put objects is refused, but the answer still shows whether the
+    /// bucket exists, and in which region.
+    pub(crate) async fn head(&self, session: &Session) -> Result<(), S3Answer> {
+        let no_body = Bytes::new();
+        let sent = self.send(Operation::Head, "", &no_body, session);
+        timeout(HEAD_TIMEOUT, sent)
+            .await
+            .unwrap_or(Err(S3Answer::Timeout))
+            .map_err(|answer| redacted(answer, session, &[]))
+    }
+
+    async fn send(&self, operation: Operation, key: &str, body: &Bytes, session: &Session) -> Result<(), S3Answer> {
+        let template = match self.template(operation, session) {
+            Some(template) => template,
+            None => Box::pin(self.make_template(operation, session)).await.map_err(S3Answer::NoResponse)?,
+        };
+        let Prepared { request, checksum } = template.request(key, body.clone(), self.signing_time());
+        let response = self.connections.send(template.origin(), request).await.map_err(S3Answer::NoResponse)?;
+        let sent = checksum.as_ref().map(|(name, value)| (name, value));
+        if self.check.is_success(&response, sent) {
+            return Ok(());
+        }
+        Err(Box::pin(self.answer(&response, body)).await)
+    }
+
+    fn signing_time(&self) -> SystemTime {
+        let now = self.clock.now();
+        self.clock_offset.read().map_or(now, |offset| offset.service_time(now))
+    }
+
+    /// The template for an operation in this session, if it was made already.
+    fn template(&self, operation: Operation, session: &Session) -> Option<Arc<Template>> {
+        let templates = self.templates.read();
+        let mut of = templates.of.iter().filter(|_| templates.session == Some(session.id));
+        of.find(|(of, _)| *of == operation).map(|(_, template)| Arc::clone(template))
+    }
+
+    async fn make_template(&self, operation: Operation, session: &Session) -> Result<Arc<Template>, String> {
+        let built = self.sdk.build(operation, session.credentials.clone(), PLACEHOLDER_KEY, Bytes::new()).await?;
+        let template = Template::new(&built, session.credentials.secret_access_key())
+            .map_err(|why| format!("the SDK builds requests in a form that is not supported: {why}"))?;
+        let template = Arc::new(template);
+        let mut templates = self.templates.write();
+        // An older session may still be in use by an upload that began with it; then each replaces the other's.
+        if templates.session != Some(session.id) {
+            *templates = SessionTemplates { session: Some(session.id), of: Vec::new() };
+        }
+        templates.of.retain(|(of, _)| *of != operation);
+        templates.of.push((operation, Arc::clone(&template)));
+        Ok(template)
+    }
+
+    /// Reads a response that is not a success; `sent` is the request's body, of which the result quotes nothing.
+    async fn answer(&self, response: &Response<Bytes>, sent: &[u8]) -> S3Answer {
+        let (status, body) = (response.status().as_u16(), response.body());
+        // The answer to a HEAD has no body: its code would be made up by the SDK.
+        let (code, message) = if body.is_empty() { (None, None) } else { self.sdk.read_error(response).await };
+        if code.is_none() && (status < 300 || !response_check::has_request_id(response.headers())) {
+            return S3Answer::Foreign { status, start: response_check::excerpt(body, sent) };
+        }
+        let code = match (code.as_deref(), status) {
+            (None | Some("NotFound"), 404) => "NoSuchBucket",
+            (code, _) => code.unwrap_or_default(),
+        };
+        let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
+        let region = header("x-amz-bucket-region").filter(|region| is_region(region)).map(str::to_owned);
+        let message = bounded_response::message(message.as_deref());
+        let offset = ClockOffset::of_answer(header("date"), self.clock.now());
+        // The date of a cached answer is old.
+        if offset.is_some() && header("age").is_none() {
+            *self.clock_offset.write() = offset;
+        }
+        S3Answer::Error { status, code: code.to_owned(), message, region, offset }
+    }
+}
+
+fn redacted(answer: S3Answer, session: &Session, hidden: &[&str]) -> S3Answer {
+    answer.redacted(&[&redact::parts(&session.credentials)[..], hidden].concat())
+}
+
+/// Whether a text looks like a region's name: a server may send anything in its place.
+fn is_region(text: &str) -> bool {
+    (1..=32).contains(&text.len())
+        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+}

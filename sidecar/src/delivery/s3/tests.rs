@@ -1,0 +1,197 @@
+//! Holds the templates' requests to those that the SDK builds itself.
+
+use std::collections::BTreeMap;
+use std::time::SystemTime;
+
+use aws_credential_types::Credentials;
+use futures_util::future::BoxFuture;
+use hyper::Request;
+use hyper::header::HOST;
+use proptest::prelude::*;
+use serde_json::{Value, json};
+
+use super::*;
+
+const SECRET_ACCESS_KEY: &str = "wJalrXUtnFEMI/K7MDENG+bPxRfiCYEXAMPLEKEY";
+
+/// A clock that stands still.
+#[derive(Debug)]
+struct Stopped(SystemTime);
+
+impl Clock for Stopped {
+    fn now(&self) -> SystemTime {
+        self.0
+    }
+
+    fn monotonic(&self) -> Duration {
+        Duration::ZERO
+    }
+
+    fn sleep(&self, _: Duration) -> BoxFuture<'static, ()> {
+        Box::pin(std::future::pending())
+    }
+}
+
+fn now() -> SystemTime {
+    "2026-02-03T04:05:06Z".parse::<jiff::Timestamp>().unwrap().into()
+}
+
+fn credentials() -> Credentials {
+    Credentials::new("ASIAEXAMPLE", SECRET_ACCESS_KEY, Some("token/+==".to_owned()), None, "test")
+}
+
+/// The SDK for the fields of `spec.s3`, and how it is reached.
+fn sdk(fields: &Value, url: Option<&str>, path_style: bool) -> Sdk {
+    let mut s3 = json!({"bucket": "orders-lake", "region": "us-west-2"});
+    s3.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
+    let endpoint = S3Endpoint { url: url.map(str::to_owned), path_style };
+    Sdk::new(serde_json::from_value(s3).unwrap(), &endpoint, Arc::new(Stopped(now())))
+}
+
+/// What is sent, except for the random invocation ID. The SDK leaves the header `Host` to its HTTP client.
+fn sent<B>(request: &Request<B>) -> (String, String, BTreeMap<String, String>) {
+    let mut headers: BTreeMap<_, _> =
+        request.headers().iter().map(|(name, value)| (name.to_string(), value.to_str().unwrap().to_owned())).collect();
+    assert_eq!(headers.remove("amz-sdk-invocation-id").map(|id| id.len()), Some(36));
+    headers.remove(HOST.as_str());
+    let target = request.uri().path_and_query().unwrap().to_string();
+    (request.method().to_string(), target, headers)
+}
+
+/// Asserts that the template gives the request that the SDK builds.
+async fn assert_same(sdk: &Sdk, operation: Operation, key: &str, body: &Bytes) {
+    let built = sdk.build(operation, credentials(), PLACEHOLDER_KEY, Bytes::new()).await.unwrap();
+    let template = Template::new(&built, SECRET_ACCESS_KEY).unwrap();
+    let expected = sdk.build(operation, credentials(), key, body.clone()).await.unwrap();
+    let actual = template.request(key, body.clone(), now()).request;
+    assert_eq!(sent(&actual), sent(&expected), "{operation:?} {key:?}, {} bytes", body.len());
+    assert_eq!(actual.headers()[HOST], expected.uri().authority().unwrap().as_str());
+    let origin = (template.origin().scheme(), template.origin().authority());
+    assert_eq!(origin, (expected.uri().scheme(), expected.uri().authority()));
+}
+
+const OPERATIONS: [Operation; 4] = [
+    Operation::Put { content_type: "application/json", if_absent: true },
+    Operation::Put { content_type: "application/json", if_absent: false },
+    Operation::Put { content_type: "application/x-ndjson", if_absent: true },
+    Operation::Head,
+];
+
+#[tokio::test]
+async fn a_template_gives_the_sdks_own_request_for_every_option() {
+    let kms = "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab";
+    let fields = [
+        json!({}),
+        json!({"encryption": {"type": "S3"}}),
+        json!({"encryption": {"type": "KMS"}}),
+        json!({"encryption": {"type": "KMS", "keyId": kms}}),
+        json!({"tags": {"cost center": "a+b/ü", "pii": "no"}}),
+        json!({"expectedBucketOwner": "123456789012"}),
+        json!({"storageClass": "STANDARD_IA"}),
+        json!({"checksum": "WhenRequired"}),
+        json!({"region": "us-east-1"}),
+        json!({"region": "cn-north-1"}),
+        json!({"region": "us-gov-west-1"}),
+        json!({"bucket": "dotted.bucket.name"}),
+        json!({"encryption": {"type": "KMS", "keyId": kms}, "tags": {"a": "b"}, "expectedBucketOwner": "123456789012",
+            "storageClass": "GLACIER_IR", "conditionalWrites": false}),
+    ];
+    let endpoints = [
+        (None, false),
+        (None, true),
+        (Some("http://127.0.0.1:9000"), true),
+        (Some("https://s3.example.com"), false),
+        (Some("https://s3.example.com:8443/store"), true),
+    ];
+    let body = Bytes::from_static(b"{\"event\": 1}");
+    for fields in &fields {
+        for (url, path_style) in endpoints {
+            let sdk = sdk(fields, url, path_style);
+            for operation in OPERATIONS {
+                let (key, body) = match operation {
+                    Operation::Put { .. } => ("segment/track/1767225600000-m-1.json", body.clone()),
+                    Operation::Head => ("", Bytes::new()),
+                };
+                assert_same(&sdk, operation, key, &body).await;
+            }
+        }
+    }
+}
+
+/// The SDK could treat a large body in another way than a small one.
+#[tokio::test]
+async fn a_template_gives_the_sdks_own_request_for_every_size() {
+    let sdk = sdk(&json!({}), None, false);
+    for length in [0, 1, 1_000, 128 << 10, 3 << 20, 17 << 20] {
+        assert_same(&sdk, OPERATIONS[0], "k", &Bytes::from(vec![b'x'; length])).await;
+    }
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
+
+    #[test]
+    fn a_template_gives_the_sdks_own_request_for_every_key(key in "[^/]{1,40}(/\\PC{0,20}){0,3}", path_style in any::<bool>()) {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+        let sdk = sdk(&json!({}), None, path_style);
+        runtime.block_on(assert_same(&sdk, OPERATIONS[0], &key, &Bytes::from_static(b"{}")));
+    }
+}
+
+#[tokio::test]
+async fn a_template_is_valid_on_the_next_day() {
+    let sdk = sdk(&json!({}), None, false);
+    let template = Template::new(
+        &sdk.build(OPERATIONS[0], credentials(), PLACEHOLDER_KEY, Bytes::new()).await.unwrap(),
+        SECRET_ACCESS_KEY,
+    )
+    .unwrap();
+    let tomorrow = now() + Duration::from_secs(24 * 60 * 60);
+    let actual = template.request("k", Bytes::new(), tomorrow).request;
+    let s3 = json!({"bucket": "orders-lake", "region": "us-west-2"});
+    let endpoint = S3Endpoint { url: None, path_style: false };
+    let sdk = Sdk::new(serde_json::from_value(s3).unwrap(), &endpoint, Arc::new(Stopped(tomorrow)));
+    assert_eq!(sent(&actual), sent(&sdk.build(OPERATIONS[0], credentials(), "k", Bytes::new()).await.unwrap()));
+}
+
+#[tokio::test]
+async fn a_request_of_another_form_is_refused() {
+    let built =
+        sdk(&json!({}), None, false).build(OPERATIONS[0], credentials(), PLACEHOLDER_KEY, Bytes::new()).await.unwrap();
+    let refused = |change: fn(&mut Request<()>)| {
+        let mut changed = built.clone();
+        change(&mut changed);
+        Template::new(&changed, SECRET_ACCESS_KEY).is_err()
+    };
+    assert!(!refused(|_| {}));
+    assert!(refused(|request| drop(request.headers_mut().remove("authorization"))));
+    assert!(refused(|request| drop(request.headers_mut().remove("x-amz-date"))));
+    assert!(refused(|request| drop(request.headers_mut().insert("content-type", "text/plain".parse().unwrap()))));
+    assert!(refused(|request| *request.uri_mut() = "https://host/another".parse().unwrap()));
+    assert!(Template::new(&built, "another secret").is_err());
+}
+
+#[test]
+fn the_debug_form_of_a_template_shows_no_credential() {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
+    let sdk = sdk(&json!({}), None, false);
+    let built = runtime.block_on(sdk.build(OPERATIONS[0], credentials(), PLACEHOLDER_KEY, Bytes::new())).unwrap();
+    let text = format!("{:?}", Template::new(&built, SECRET_ACCESS_KEY).unwrap());
+    assert!(!text.contains("token/+==") && !text.contains("wJalr") && !text.contains("ASIA"), "{text}");
+}
+
+#[tokio::test]
+async fn the_code_and_the_message_of_an_error_are_read() {
+    let sdk = sdk(&json!({}), None, false);
+    let read = async |status: u16, body: &'static str| {
+        let mut response = Response::new(Bytes::from_static(body.as_bytes()));
+        *response.status_mut() = status.try_into().unwrap();
+        let (code, message) = sdk.read_error(&response).await;
+        (code.unwrap_or_default(), message.unwrap_or_default())
+    };
+    let xml = "<?xml version=\"1.0\"?><Error><Code>SlowDown</Code><Message>Please reduce</Message></Error>";
+    assert_eq!(read(503, xml).await, ("SlowDown".to_owned(), "Please reduce".to_owned()));
+    for (status, body) in [(503, "<html>busy</html>"), (500, ""), (404, "not found"), (200, "ok"), (412, "{}")] {
+        assert_eq!(read(status, body).await, (String::new(), String::new()), "{status} {body}");
+    }
+}
