@@ -94,20 +94,23 @@ const HANDSHAKES: usize = 1_000;
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn incomplete_handshakes_stay_within_the_memory_limit() {
     // A ClientHello of 65,535 bytes in records of 16,000 bytes, without its end.
+    const HELLO_BYTES: usize = 4 * 16_000;
     let record = |content: &[u8]| [&[22, 3, 1][..], &16_000_u16.to_be_bytes(), content].concat();
     let beginning = [&[1, 0, 0xff, 0xff, 3, 3][..], &[0; 15_994]].concat();
     let hello = [record(&beginning), record(&[0; 16_000]).repeat(3)].concat();
     let site = SelfSigned::new();
     for threads in WORKER_THREADS {
         let (_aws, sidecar) = start_https(&site, threads).await;
+        let at_rest = sidecar.peak_memory();
         let mut all = Vec::new();
         for _ in 0..HANDSHAKES {
             let mut raw = RawConnection::connect(sidecar.events).await;
-            raw.write(&hello).await;
+            // A slow machine may close the first handshakes before the last one begins.
+            raw.try_write(&hello).await;
             all.push(raw);
         }
-        // Every handshake is still open: its time limit is longer than this test took to begin them.
-        assert!(sidecar.metric("connections").await >= 0.9 * HANDSHAKES as f64, "handshakes were refused");
+        let least = at_rest + HANDSHAKES / 2 * HELLO_BYTES;
+        assert!(sidecar.peak_memory() > least, "no load: {} MiB", sidecar.peak_memory() >> 20);
         assert_peak(&sidecar, &format!("{threads} threads, {HANDSHAKES} incomplete handshakes"));
     }
 }

@@ -4,16 +4,20 @@ use super::*;
 
 #[tokio::test]
 async fn a_broken_sts_answer_yields_no_session() {
-    for broken in [Action::TruncateBody, Action::CutBody, Action::InvalidBody, Action::StoreThenDrop] {
+    for (broken, reason) in [
+        (Action::TruncateBody, Reason::StsError),
+        (Action::InvalidBody, Reason::StsError),
+        (Action::CutBody, Reason::StsUnreachable),
+        (Action::StoreThenDrop, Reason::StsUnreachable),
+    ] {
         let aws = Aws::start(&World::new()).await;
         aws.faults([sts(broken.clone())]);
         let sidecar = Setup::new(&aws).start().await;
-        let reported =
-            sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::StsUnreachable, DEFAULT_TIMEOUT).await;
+        let reported = sidecar.wait_condition(RoleAssumed, ConditionStatus::False, reason, DEFAULT_TIMEOUT).await;
         assert!(reported.message.contains("retried"), "{broken:?}: {}", reported.message);
         let ready = sidecar.get_admin("/readyz").await;
         assert_eq!(ready.status, 503, "{broken:?}");
-        assert!(ready.text().starts_with("RoleAssumed StsUnreachable: "), "{broken:?}: {}", ready.text());
+        assert!(ready.text().starts_with(&format!("RoleAssumed {reason}: ")), "{broken:?}: {}", ready.text());
         assert_eq!(sidecar.status().await.session, None, "{broken:?}");
         let answer = sidecar.send("/v1/track", &track(0)).await;
         assert_eq!(answer.status, 503, "{broken:?}");
@@ -139,7 +143,7 @@ async fn clock_skew_to_s3_costs_an_attempt_and_no_event() {
     for ahead in [true, false] {
         let (now, before) = (SystemTime::now(), attempts().await);
         aws.clock().set(if ahead { now + 20 * MINUTE } else { now - 20 * MINUTE });
-        // The AWS SDK reads S3's time from the refusal, and signs with it from then on.
+        // The sidecar reads S3's time from the refusal, and signs with it from then on.
         for i in 0..10 {
             let answer = sidecar.send("/v1/track", &track(i)).await;
             assert_eq!(answer.status, 200, "{}", answer.text());
