@@ -50,12 +50,14 @@ impl CloseTimes {
         min_blocked: Duration::from_millis(100),
         close: Duration::from_millis(20),
     };
-}
 
-/// How long connections that were asked to close may take, from when they may close, before more are asked. A
-/// connection whose client has sent part of a head takes longer, and many such connections must not delay new ones one
-/// after the other.
-const CLOSE_ALLOWANCE: Duration = Duration::from_millis(20);
+    /// How long connections that were asked to close may take, from when they may close, before more are asked. Much
+    /// less than [`close`](Self::close): a connection whose client has sent part of a head takes that long, and many
+    /// such connections must not delay new ones one after the other.
+    fn allowance(&self) -> Duration {
+        self.close / 4
+    }
+}
 
 /// The connection metrics of one listener.
 #[derive(Clone, Debug, Default)]
@@ -140,7 +142,7 @@ impl Connections {
                 self.changed.notified().await;
                 continue;
             };
-            let deadline = all_may_close_at + CLOSE_ALLOWANCE;
+            let deadline = all_may_close_at + self.times.allowance();
             if tokio::time::timeout_at(deadline.into(), self.changed.notified()).await.is_err() {
                 self.slow_to_close.store((2 * slow_to_close + 1).min(self.limit / 2), Ordering::Relaxed);
             }
