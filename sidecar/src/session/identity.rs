@@ -12,6 +12,7 @@ use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvid
 use tributary_crds::conditions::Reason;
 use tributary_runtime::errors::causes;
 
+use super::credential_check;
 use crate::blocker::Blocker;
 use crate::clock::{Clock, SdkTime};
 
@@ -33,9 +34,10 @@ impl BaseIdentity {
     /// tokens must be read again.
     pub(crate) async fn credentials(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, Blocker> {
         let result = tokio::time::timeout(BASE_IDENTITY_TIMEOUT, self.resolve(sts, clock)).await;
-        result
-            .unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(BASE_IDENTITY_TIMEOUT)))
-            .map_err(|error| none(&error))
+        let result = result.unwrap_or_else(|_| Err(CredentialsError::provider_timed_out(BASE_IDENTITY_TIMEOUT)));
+        let credentials = result.map_err(|error| none(&error))?;
+        credential_check::check(&credentials).map_err(unusable)?;
+        Ok(credentials)
     }
 
     async fn resolve(&self, sts: &StsEndpoint, clock: &Arc<dyn Clock>) -> Result<Credentials, CredentialsError> {
@@ -62,8 +64,14 @@ pub(crate) struct StsEndpoint {
     pub(crate) region: String,
     /// The URL, if it is not the region's default.
     pub(crate) url: Option<String>,
-    /// The HTTP client, shared with S3.
+    /// The HTTP client.
     pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
+}
+
+fn unusable(why: &str) -> Blocker {
+    let message =
+        format!("the base identity's credentials can't be used: {why}; correct them where the sidecar gets them");
+    Blocker { reason: Reason::NoBaseIdentity, message }
 }
 
 fn none(error: &CredentialsError) -> Blocker {

@@ -8,6 +8,7 @@
 //! True with the reason RenewalFailing; once the session has expired, they get the blocker, which requests see as a
 //! 503.
 
+mod credential_check;
 mod enforcement;
 mod failure;
 mod identity;

@@ -10,12 +10,12 @@ use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Region, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
 use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
-use hyper::header::HeaderValue;
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::policy::{self, PolicyDocument};
 use tributary_crds::values::{ExternalId, SessionName};
 use tributary_runtime::errors::causes;
 
+use super::credential_check;
 use super::failure::StsAnswer;
 use super::identity::StsEndpoint;
 use super::schedule::{self, MIN_SESSION_DURATION, SESSION_DURATION};
@@ -82,9 +82,6 @@ impl Sts {
                 answer(&error, self.clock.now()).redacted(&[external_id.reveal(), id, key, token])
             })?;
         let given = output.credentials.ok_or(StsAnswer::Invalid("it contains no credentials"))?;
-        if HeaderValue::from_str(&given.session_token).is_err() {
-            return Err(StsAnswer::Invalid("its session token is not valid in a header"));
-        }
         let expiry = expiry(&given.expiration)?;
         let ends = requested_at + schedule::lifetime(expiry, self.clock.now());
         let credentials = Credentials::new(
@@ -95,6 +92,7 @@ impl Sts {
             None,
             "tributary",
         );
+        credential_check::check(&credentials).map_err(StsAnswer::Invalid)?;
         Ok(Session { id, credentials, ends, expiry, has_stored: AtomicBool::new(false) })
     }
 

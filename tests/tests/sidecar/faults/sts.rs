@@ -88,20 +88,25 @@ async fn an_sts_error_is_reported_with_its_code() {
         .await;
 }
 
-/// The SDK would put such a token into the head of each PUT, which then fails.
+/// The SDK would panic at such an access key ID, and put such a token into the head of each PUT.
 #[tokio::test]
 async fn a_session_that_is_not_an_sts_session_is_reported() {
-    let session = |token: &str, expiration: &str| {
+    let answer = |id: &str, secret: &str, token: &str, expiration: &str| {
         format!(
             "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
-             <AccessKeyId>ASIAEXAMPLE</AccessKeyId><SecretAccessKey>secret</SecretAccessKey>\
+             <AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
              <SessionToken>{token}</SessionToken>{expiration}</Credentials></AssumeRoleResult></AssumeRoleResponse>"
         )
     };
     let expiration = "<Expiration>2099-01-01T00:00:00Z</Expiration>";
+    let long = "x".repeat(20_000);
     for (body, part) in [
-        (session("a&#10;b", expiration), "its session token is not valid in a header"),
-        (session("ab", ""), "it was cut short"),
+        (answer("ASIA&#10;X", "secret", "token", expiration), "the access key ID is empty, too long or"),
+        (answer("", "secret", "token", expiration), "the access key ID is empty"),
+        (answer("ASIAX", "", "token", expiration), "the secret access key is empty"),
+        (answer("ASIAX", "secret", "a&#10;b", expiration), "the session token is empty, too long or"),
+        (answer("ASIAX", "secret", &long, expiration), "the session token is empty, too long or"),
+        (answer("ASIAX", "secret", "token", ""), "it was cut short"),
         ("<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>".to_owned(), "it contains no credentials"),
         ("<html>Welcome</html>".to_owned(), "it is not in STS's format"),
     ] {
@@ -111,4 +116,15 @@ async fn a_session_that_is_not_an_sts_session_is_reported() {
             .assert_reported_until(&aws, Setup::new(&aws).start().await, async |_| aws.faults([]))
             .await;
     }
+}
+
+#[tokio::test]
+async fn base_credentials_that_no_request_can_carry_are_reported() {
+    let aws = Aws::start(&World::new()).await;
+    let mut setup = Setup::new(&aws);
+    setup.keys = Some(("AKIA\u{1}", SECRET_ACCESS_KEY));
+    let sidecar = setup.start().await;
+    let reported =
+        sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::NoBaseIdentity, REPORT_TIMEOUT).await;
+    assert!(reported.message.contains("the access key ID is empty, too long or"), "{}", reported.message);
 }
