@@ -38,14 +38,19 @@ pub(crate) fn message(text: Option<&str>) -> String {
     text.unwrap_or(NO_MESSAGE).to_owned()
 }
 
-/// The message of an error, cut to [`MAX_MESSAGE_CHARS`].
+/// The message of an error, cut to [`MAX_MESSAGE_CHARS`], on one line.
 pub(crate) fn cut_message(text: &str) -> String {
-    text.chars().take(MAX_MESSAGE_CHARS).collect()
+    on_one_line(text, MAX_MESSAGE_CHARS)
 }
 
-/// The code of an error, cut to [`MAX_CODE_CHARS`].
+/// The code of an error, cut to [`MAX_CODE_CHARS`], on one line.
 pub(crate) fn cut_code(text: &str) -> String {
-    text.chars().take(MAX_CODE_CHARS).collect()
+    on_one_line(text, MAX_CODE_CHARS)
+}
+
+/// The first characters of a text, without control characters: a line break could forge a line of a log.
+fn on_one_line(text: &str, max: usize) -> String {
+    text.chars().take(max).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The interceptor that cuts response bodies off at [`MAX_RESPONSE_BYTES`].
@@ -111,6 +116,8 @@ mod tests {
     #[test]
     fn a_message_is_cut_to_its_maximum() {
         assert_eq!(cut_message(&"é".repeat(60_000)).chars().count(), MAX_MESSAGE_CHARS);
+        assert_eq!(cut_message("no\r\n\u{1b}[31m2026 INFO"), "no   [31m2026 INFO");
+        assert_eq!(cut_code("Slow\nDown"), "Slow Down");
         assert_eq!(message(None), "no message");
         assert_eq!(aws_said(&message(None)), "");
         assert_eq!(aws_said("Access Denied"), ". AWS said: Access Denied");

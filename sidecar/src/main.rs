@@ -43,7 +43,8 @@ fn main() -> ExitCode {
         identity: BaseIdentity::Chain,
         secrets: flags.secrets_dir.clone(),
         endpoints: endpoints(&config.spec),
-        region: flags.region.clone(),
+        // An empty variable counts as unset, as AWS's own tools treat it.
+        region: flags.region.clone().filter(|region| !region.is_empty()),
         clock: Arc::new(MachineClock::new()),
         // In a cluster nothing reports a change.
         aws_changes: AwsChanges::default(),

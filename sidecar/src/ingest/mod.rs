@@ -61,11 +61,12 @@ const REJECTED_OVERHEAD_BYTES: usize = 256;
 /// Every status with which requests on the API's paths are answered.
 const STATUSES: [u16; 8] = [200, 204, 400, 401, 405, 408, 429, 503];
 
-/// Every combination of the metric labels `path` and `status`. Unknown paths have only 404.
+/// Every combination of the metric labels `path` and `status`. Unknown paths have only 404, and 400 if it is unclear
+/// where a request ends.
 pub(crate) fn request_series() -> Vec<(&'static str, u16)> {
     let known = PATHS.into_iter().filter(|path| *path != OTHER_PATH);
     let answered = known.flat_map(|path| STATUSES.map(|status| (path, status)));
-    answered.chain([(OTHER_PATH, 404)]).collect()
+    answered.chain([(OTHER_PATH, 400), (OTHER_PATH, 404)]).collect()
 }
 
 /// Handles the requests of a function's clients.
