@@ -118,7 +118,7 @@ async fn uploads_that_s3_asks_to_repeat_are_retried_and_no_event_is_refused() {
     sidecar.wait_ready().await;
     let codes = ["TemporaryRedirect", "BadDigest", "IncompleteBody", "XAmzContentSHA256Mismatch", "OperationAborted"];
     for (i, code) in codes.into_iter().enumerate() {
-        let once = tributary_local_aws::Fault { count: Some(1), ..puts(error(code)) };
+        let once = Fault { count: Some(1), ..puts(error(code)) };
         aws.faults([once]);
         for event in [2 * i, 2 * i + 1] {
             let answer = sidecar.send("/v1/track", &track(event)).await;
@@ -154,19 +154,46 @@ async fn an_answer_of_another_server_acknowledges_no_event_and_is_quoted() {
         .await;
 }
 
-/// Only a fault that HeadBucket proves delays readiness: with S3 down, a 503 helps clients more than a refused
-/// connection.
+/// With a busy S3, a 503 helps clients more than a refused connection.
 #[tokio::test]
-async fn a_bucket_that_cannot_be_checked_does_not_delay_readiness() {
+async fn a_bucket_check_without_a_result_delays_readiness_only_for_a_while() {
     let aws = Aws::start(&World::new()).await;
-    aws.faults([tributary_local_aws::Fault {
-        operation: Some("HeadBucket".to_owned()),
-        ..tributary_local_aws::Fault::new(error("InternalError"))
-    }]);
+    let head = |action| Fault { operation: Some("HeadBucket".to_owned()), ..Fault::new(action) };
+    aws.faults([head(error("InternalError"))]);
     let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_condition(RoleAssumed, ConditionStatus::True, Reason::Ok, DEFAULT_TIMEOUT).await;
+    assert_eq!(sidecar.get_admin("/readyz").await.status, 503);
     sidecar.wait_ready().await;
+
+    // The first answer shows nothing, and the next one that the bucket is missing.
+    let aws = Aws::start(&World::new().without_bucket()).await;
+    aws.faults([Fault { count: Some(1), ..head(error("InternalError")) }]);
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_condition(BucketWritable, ConditionStatus::False, Reason::NoSuchBucket, REPORT_TIMEOUT).await;
+    assert_eq!(sidecar.get_admin("/readyz").await.status, 503);
+}
+
+/// A wrong endpoint must not replace sidecars that work.
+#[tokio::test]
+async fn a_sidecar_that_cannot_reach_s3_reports_it_and_is_not_ready() {
+    let aws = Aws::start(&World::new()).await;
     let closed_port = ClosedPort::bind();
+    for (endpoint, part) in [(closed_port.endpoint(), "Connection refused"), ("not a url".to_owned(), "not a url")] {
+        let mut setup = Setup::new(&aws);
+        setup.s3.clone_from(&endpoint);
+        let sidecar = setup.start().await;
+        let reported =
+            sidecar.wait_condition(BucketWritable, ConditionStatus::False, Reason::S3Unreachable, REPORT_TIMEOUT).await;
+        assert!(reported.message.contains(part), "{}", reported.message);
+        let readiness = sidecar.get_admin("/readyz").await;
+        assert_eq!(readiness.status, 503);
+        assert!(readiness.text().starts_with("BucketWritable S3Unreachable: "), "{}", readiness.text());
+    }
     let mut setup = Setup::new(&aws);
     setup.s3 = closed_port.endpoint();
-    setup.start().await.wait_ready().await;
+    let sidecar = setup.start().await;
+    sidecar.wait_condition(BucketWritable, ConditionStatus::False, Reason::S3Unreachable, REPORT_TIMEOUT).await;
+    closed_port.open(&aws);
+    sidecar.wait_ready().await;
+    sidecar.wait_condition(BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten, RECOVERY_TIMEOUT).await;
 }

@@ -11,6 +11,7 @@ use std::time::Duration;
 use serde_json::json;
 use tributary_crds::conditions::ConditionType::{BucketWritable, ExternalIdAvailable, ExternalIdEnforced, RoleAssumed};
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
+use tributary_local_aws::Fault;
 use tributary_tests::aws::{error, puts, respond, sts};
 use tributary_tests::event::{EVENT_TIME, message_id, track};
 use tributary_tests::stored::assert_stored_once;
