@@ -122,7 +122,6 @@ fn foreign_parts_of_pod(live: &PodSpec, desired: &PodSpec) -> Vec<String> {
     const POD: &str = "spec.template.spec";
     let volumes = |pod: &PodSpec| names(pod.volumes.as_ref(), |volume| &volume.name);
     let parts = [
-        ("containers", live.containers.len() != desired.containers.len()),
         ("initContainers", live.init_containers.as_ref().is_some_and(|all| !all.is_empty())),
         ("volumes", volumes(live) != volumes(desired)),
         ("hostNetwork", live.host_network == Some(true)),
@@ -133,9 +132,13 @@ fn foreign_parts_of_pod(live: &PodSpec, desired: &PodSpec) -> Vec<String> {
         ("priorityClassName", live.priority_class_name != desired.priority_class_name),
     ];
     let mut found = paths(POD, &parts);
-    for (live, desired) in live.containers.iter().zip(&desired.containers) {
-        let parent = format!("{POD}.containers[{}]", desired.name);
-        found.extend(foreign_parts_of_container(live, desired, &parent));
+    // By name: a strategic merge patch puts an added container before ours. One that is missing is no addition.
+    for live in &live.containers {
+        let path = format!("{POD}.containers[{}]", live.name);
+        match desired.containers.iter().find(|desired| desired.name == live.name) {
+            Some(desired) => found.extend(foreign_parts_of_container(live, desired, &path)),
+            None => found.push(path),
+        }
     }
     found
 }
@@ -144,7 +147,6 @@ fn foreign_parts_of_container(live: &Container, desired: &Container, parent: &st
     let variables = |container: &Container| names(container.env.as_ref(), |variable| &variable.name);
     let mounts = |container: &Container| names(container.volume_mounts.as_ref(), |mount| &mount.mount_path);
     let parts = [
-        ("name", live.name != desired.name),
         ("args", live.args != desired.args),
         ("command", live.command != desired.command),
         ("env", variables(live) != variables(desired)),

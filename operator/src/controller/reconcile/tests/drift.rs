@@ -56,6 +56,23 @@ async fn a_deployment_that_loses_its_label_gets_it_back_and_the_status_does_not_
 async fn a_restarted_operator_reads_no_deployment() {
     let mut scene = Scene::new(&json!({})).rolled_out().await;
     scene.reconcile().await;
+
+/// A strategic merge patch, such as that of `kubectl patch`, puts an added container before the sidecar.
+#[tokio::test]
+async fn the_event_about_an_inserted_container_names_it_alone() {
+    let mut scene = Scene::new(&json!({})).rolled_out().await;
+    let mut edited = scene.deployment()["spec"]["template"]["spec"]["containers"].clone();
+    edited.as_array_mut().unwrap().insert(0, json!({"name": "spy", "image": "theirs"}));
+    scene.server.edit("deployments", &json!({"spec": {"template": {"spec": {"containers": edited}}}}));
+    scene.reconcile().await;
+    let reverts: Vec<_> = events(&scene).into_iter().filter(|event| event[0] == "ChangeReverted").collect();
+    let [[_, _, note]] = reverts.as_slice() else { panic!("{reverts:?}") };
+    assert_eq!(
+        note,
+        "the operator reverted changes by others of the Deployment orders: spec.template.spec.containers[spy]; change \
+         the function instead"
+    );
+}
     scene.restart(&json!({}));
     assert_eq!(scene.reconcile().await, Vec::<String>::new());
 }
