@@ -12,8 +12,8 @@ use crate::validate::RefusalEffect;
 /// UpToDate; if it is False, with the cause that keeps the rollout from completing.
 pub fn condition(observed: &Observed) -> Finding {
     let not = |reason, message: String| Finding::new(ConditionType::UpToDate, ConditionStatus::False, reason, message);
-    if let Some(reason) = not_accepted(observed) {
-        return not(reason, "the function's spec is not applied: see the condition Accepted".to_owned());
+    if let Some((reason, cause)) = not_accepted(observed) {
+        return not(reason, format!("the function's spec is not applied: {cause}"));
     }
     let problem = |Problem { reason, message }: &Problem| not(*reason, message.clone());
     if let Some(found) = &observed.problem {
@@ -51,11 +51,14 @@ pub fn condition(observed: &Observed) -> Finding {
     }
 }
 
-/// Why the function's spec is not applied, if it isn't.
-fn not_accepted(observed: &Observed) -> Option<Reason> {
+/// Why the function's spec is not applied, if it isn't: the reason and the first sentence of the message of Accepted.
+fn not_accepted(observed: &Observed) -> Option<(Reason, &str)> {
     match &observed.refusal {
-        Some(refusal) if refusal.effect == RefusalEffect::Stop || observed.held_back => Some(refusal.reason),
-        _ => (observed.paused && observed.held_back).then_some(Reason::Paused),
+        Some(refusal) if refusal.effect == RefusalEffect::Stop || observed.held_back => {
+            let (sentence, _) = refusal.message.split_once(". ").unwrap_or((&refusal.message, ""));
+            Some((refusal.reason, sentence))
+        }
+        _ => (observed.paused && observed.held_back).then_some((Reason::Paused, "spec.paused is true")),
     }
 }
 

@@ -69,3 +69,11 @@ fn a_held_back_change_does_not_affect_ready_while_old_sidecars_run() {
     assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [(ConditionStatus::False, Reason::Paused); 2]);
     assert_eq!(reconciling_or_stalled(&never_ran), None);
 }
+    let message = |observed: &Observed| get(&conditions(observed), ConditionType::UpToDate).message.clone();
+    assert_eq!(message(&too_much(true)), "the function's spec is not applied: no");
+    let mut explained = too_much(true);
+    explained.refusal.as_mut().unwrap().message = "it asks for 2.5; ask for less. Kubernetes agrees".to_owned();
+    assert_eq!(message(&explained), "the function's spec is not applied: it asks for 2.5; ask for less");
+        if held_back {
+            assert_eq!(message(&paused(true)), "the function's spec is not applied: spec.paused is true");
+        }
