@@ -75,6 +75,11 @@ impl ApplyError {
         }
     }
 
+    /// Whether an object of others has the name of the function's Service.
+    pub fn is_clash_of_service(&self) -> bool {
+        matches!(self, Self::Clash { kind, .. } if kind == "Service")
+    }
+
     /// Whether the API server refused the write: RBAC, admission or a quota did.
     pub fn is_forbidden(&self) -> bool {
         matches!(self, Self::Api { source: kube::Error::Api(status), .. } if matches!(status.code, 403 | 422))

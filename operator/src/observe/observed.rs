@@ -20,6 +20,8 @@ pub struct Observed {
     pub stopped: bool,
     /// Why a child could not be written: for example a name clash, a quota or a rival operator.
     pub problem: Option<Problem>,
+    /// Whether an object of others has the name of the function's Service, so that events don't reach the sidecars.
+    pub service_is_taken: bool,
     /// Whether `spec.externalIdEnforcement` is `Warn`: a role that STS grants without the external ID is still used.
     pub enforcement_only_warns: bool,
     /// The function's place in the platform's rollout.

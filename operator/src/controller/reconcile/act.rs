@@ -53,15 +53,15 @@ pub(super) async fn act(
     });
     let wanted = immediate.as_ref().unwrap_or(children);
     let live = live.map(Arc::as_ref);
-    let done = apply_children(function, wanted, live, &decision, &reference, context).await;
-    if done.is_err() {
+    let applied = apply_children(function, wanted, live, &decision, &reference, context).await;
+    if applied.is_err() {
         act_on(context.rollouts.denied(&reference, roll), context).await;
     }
     observed.decision = decision;
     if observed.decision.waits() {
         observe_waiting(observed, live, &reference, context);
     }
-    done
+    applied?.map_or(Ok(()), Err)
 }
 
 /// Acts on a change of the rollout state: updates metrics, reports a halt by log and Event, and requeues functions.

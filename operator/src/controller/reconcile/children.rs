@@ -15,7 +15,11 @@ use crate::observe;
 use crate::observe::RolloutDecision;
 use crate::watch;
 
-/// Applies the children, the Deployment last; while `decision` says to wait, only the Deployment's replicas.
+/// Applies the children, the Deployment last; while `decision` says to wait, only the Deployment's replicas. Returns the
+/// failure of a write without which the Deployment could be written, if there is one.
+///
+/// # Errors
+/// When the Deployment was not written.
 pub(super) async fn apply_children(
     function: &DestinationFunction,
     children: &Children,
@@ -23,7 +27,7 @@ pub(super) async fn apply_children(
     decision: &RolloutDecision,
     reference: &FunctionRef,
     context: &Context,
-) -> Result<(), ApplyError> {
+) -> Result<Option<ApplyError>, ApplyError> {
     let (applier, caches, meta) = (&context.applier, &context.caches, &children.meta);
     if live.is_none() {
         check_names(children, reference, context).await?;
@@ -48,18 +52,21 @@ pub(super) async fn apply_children(
         (None, _) => applier.remove(meta, policy.as_deref()).await?,
     }
     let budget = watch::get(&caches.disruption_budgets, reference);
-    match &children.disruption_budget {
-        Some(desired) => applier.ensure(meta, desired, budget.as_deref()).await?,
-        None => applier.remove(meta, budget.as_deref()).await?,
-    }
+    // Sidecars also run without it, so a name clash does not keep them from being scaled or updated.
+    let budgeted = match &children.disruption_budget {
+        Some(desired) => applier.ensure(meta, desired, budget.as_deref()).await,
+        None => applier.remove(meta, budget.as_deref()).await,
+    };
     match decision {
         RolloutDecision::Proceed | RolloutDecision::Failed => applier.ensure(meta, &children.deployment, live).await?,
         RolloutDecision::Wait(_) | RolloutDecision::Halted(_) => hold(children, live, reference, context).await?,
     }
-    if let Some(replicas) = replicas::to_fill_in(function) {
-        applier.fill_in(function, replicas).await?;
-    }
-    drop_old_configurations(&configuration, live, reference, children, context).await
+    let filled_in = match replicas::to_fill_in(function) {
+        Some(replicas) => applier.fill_in(function, replicas).await,
+        None => Ok(()),
+    };
+    let dropped = drop_old_configurations(&configuration, live, reference, children, context).await;
+    Ok(budgeted.and(filled_in).and(dropped).err())
 }
 
 /// Checks the names of a new function's children before the first is created: a function that can't run because of a name

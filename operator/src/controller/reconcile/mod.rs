@@ -193,6 +193,7 @@ async fn reconcile_function(
     written.extend(writes.iter().map(ToString::to_string));
     context.events.publish_reverts(function, &writes).await;
     observed.problem = done.as_ref().err().and_then(ApplyError::problem);
+    observed.service_is_taken = done.as_ref().is_err_and(ApplyError::is_clash_of_service);
     if done.is_err() || plan.action != ChildrenAction::Apply {
         // A number becomes the default, which others may change, only once it is applied.
         let recorded = status.as_ref().and_then(|status| status.defaulted_replicas);

@@ -35,6 +35,7 @@ pub(super) fn observe(
         held_back: *held_back,
         stopped: false,
         problem: None,
+        service_is_taken: false,
         enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
         decision: RolloutDecision::Proceed,
         rollout: live.map(|live| observe::rollout(live, &children.deployment)),

@@ -10,8 +10,11 @@ pub fn condition(observed: &Observed) -> Finding {
     let finding =
         |status, reason, message: String| Finding::new(ConditionType::SidecarAvailable, status, reason, message);
     let problem = |problem: &Problem| finding(ConditionStatus::False, problem.reason, problem.message.clone());
-    // A child that can't be written doesn't stop the sidecars that serve.
-    if let Some(found) = observed.problem.as_ref().filter(|_| observed.serving().is_empty()) {
+    // A child that can't be written doesn't stop the sidecars that serve, and a name clash none that run.
+    let stops = |found: &&Problem| {
+        observed.serving().is_empty() && (found.reason != Reason::NameClash || observed.rollout.is_none())
+    };
+    if let Some(found) = observed.problem.as_ref().filter(stops) {
         return problem(found);
     }
     let Some(rollout) = &observed.rollout else {

@@ -90,6 +90,10 @@ fn of(findings: &[Finding], r#type: ConditionType) -> Option<&Finding> {
 fn forbids(finding: &Finding, all: &[Finding], observed: &Observed) -> bool {
     match (finding.r#type, finding.status) {
         (_, ConditionStatus::True) | (ConditionType::UpToDate, _) => false,
+        // Sidecars that run keep running. Without the Service, events don't reach them.
+        (ConditionType::Accepted, _) if finding.reason == Reason::NameClash => {
+            observed.rollout.is_none() || observed.service_is_taken
+        }
         // The last accepted spec stays in effect, so events are stored if its sidecars are ready.
         (ConditionType::Accepted, _) if finding.reason == Reason::ResourcesOutOfBounds => observed.serving().is_empty(),
         // A sidecar without the external ID continues until its session ends.

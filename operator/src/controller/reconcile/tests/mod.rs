@@ -6,13 +6,14 @@ mod name_clash;
 
 use hyper::Method;
 use serde_json::{Value, json};
-use tributary_crds::conditions::FunctionStatus;
+use tributary_crds::conditions::{ConditionType, FunctionStatus, SidecarStatus};
 
 use super::*;
 use crate::watch::filled::FilledCaches;
 use api_server::ApiServer;
 
 const NAMESPACE: &str = "/namespaces/shop";
+const POD_UID: &str = "pod-1";
 
 /// A function and the operator that reconciles it.
 struct Scene {
@@ -125,6 +126,39 @@ fn context(server: &ApiServer, caches: &FilledCaches, platform: &Value) -> Arc<C
         metrics: Metrics::new(),
         platform,
     })
+}
+
+/// A function with a sidecar that reports that all is well.
+async fn served() -> Scene {
+    let mut scene = Scene::new(&json!({})).rolled_out().await;
+    let deployment = scene.deployment();
+    let config = &deployment["spec"]["template"]["metadata"]["labels"]["tributary.dev/config"];
+    let labels = json!({"app.kubernetes.io/managed-by": "tributary", "tributary.dev/function": "orders",
+        "tributary.dev/config": config});
+    let owned = |uid: &str, kind: &str, name: &str, owner_uid: &Value| {
+        let owner = json!({"apiVersion": "apps/v1", "kind": kind, "name": name, "uid": owner_uid, "controller": true});
+        json!({"name": uid, "namespace": "shop", "uid": uid, "labels": labels, "ownerReferences": [owner]})
+    };
+    let replica_set = owned("set-1", "Deployment", "orders", &deployment["metadata"]["uid"]);
+    scene.server.put(&format!("/apis/apps/v1{NAMESPACE}/replicasets/set-1"), json!({"metadata": replica_set}));
+    let status = json!({"phase": "Running", "podIP": "192.0.2.1", "conditions": [{"type": "Ready", "status": "True"}]});
+    let pod = json!({"metadata": owned(POD_UID, "ReplicaSet", "set-1", &json!("set-1")), "spec": {"containers": []},
+        "status": status});
+    scene.server.put(&format!("/api/v1{NAMESPACE}/pods/{POD_UID}"), pod);
+    let conditions = [
+        ConditionType::ExternalIdAvailable,
+        ConditionType::IngestConfigured,
+        ConditionType::RoleAssumed,
+        ConditionType::ExternalIdEnforced,
+        ConditionType::BucketWritable,
+    ]
+    .map(|r#type| json!({"type": r#type, "status": "True", "reason": "Ok", "message": "fine", "since": ""}));
+    let status = json!({"generation": 1, "configHash": "h", "inFlight": 0, "conditions": conditions});
+    let status: SidecarStatus = serde_json::from_value(status).unwrap();
+    scene.context.reports.record(POD_UID, true, Ok(status));
+    scene.reconcile().await;
+    assert_eq!(scene.condition("Ready"), ("True".to_owned(), "Ok".to_owned()));
+    scene
 }
 
 /// The requests except those for Events.

@@ -44,3 +44,23 @@ async fn a_retry_does_not_check_the_names_again() {
     scene.server.accept();
     assert_eq!(but_events(scene.reconcile().await)[0], "POST configmaps");
 }
+
+#[tokio::test]
+async fn a_name_clash_of_the_disruption_budget_stops_neither_events_nor_scaling() {
+    let mut scene = served().await;
+    let path = format!("/apis/policy/v1{NAMESPACE}/poddisruptionbudgets/orders");
+    scene.server.put(&path, json!({"metadata": {"name": "orders", "namespace": "shop", "uid": "theirs"}}));
+    scene.edit_function(&json!({"replicas": 2}));
+    // The watch does not select it.
+    scene.caches.relist(|plural| match plural {
+        "poddisruptionbudgets" => Vec::new(),
+        plural => scene.server.objects(plural),
+    });
+    scene.reconcile_with_caches().await;
+    assert_eq!(scene.deployment()["spec"]["replicas"], 2);
+    assert_eq!(scene.condition("Ready"), ("True".to_owned(), "Ok".to_owned()));
+    for (r#type, status) in [("Accepted", "False"), ("UpToDate", "False"), ("Stalled", "True")] {
+        assert_eq!(scene.condition(r#type), (status.to_owned(), "NameClash".to_owned()), "{type}");
+    }
+    assert_eq!(scene.server.objects("poddisruptionbudgets")[0]["metadata"]["uid"], "theirs");
+}

@@ -16,14 +16,47 @@ fn a_function_that_the_platform_forbids_is_not_accepted() {
             assert_eq!(conditions(&refused)[1].message, reported);
         }
     }
-    let clash = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
-    assert_eq!(judged(&clash, ConditionType::Accepted), [(ConditionStatus::False, Reason::NameClash); 2]);
     let prefix = with(|observed| {
         let reported = ConditionType::ExternalIdAvailable;
         observed.pods =
             vec![reporting(pod("a", false), reported, ConditionStatus::False, Reason::ExternalIdNotAllowed)];
     });
     assert_eq!(judged(&prefix, ConditionType::Accepted), [(ConditionStatus::False, Reason::ExternalIdNotAllowed); 2]);
+}
+
+#[test]
+fn a_name_clash_affects_ready_only_if_events_do_not_reach_a_sidecar() {
+    type Change = fn(&mut Observed);
+    let clashes = (ConditionStatus::False, Reason::NameClash);
+    let cases: [(&str, Change, (ConditionStatus, Reason)); 5] = [
+        ("sidecars serve", |_| {}, (ConditionStatus::True, Reason::Ok)),
+        (
+            "a new leader has not polled them",
+            |observed| {
+                observed.recorded = recorded_of(&fine());
+                observed.pods[0].answer = SidecarAnswer::Awaited;
+            },
+            (ConditionStatus::True, Reason::Ok),
+        ),
+        (
+            "no sidecar runs, for another reason",
+            |observed| {
+                let image_pull = Some(problem(Reason::ImagePull));
+                observed.pods = vec![Pod { problem: image_pull, answer: SidecarAnswer::NotAsked, ..pod("a", false) }];
+            },
+            (ConditionStatus::False, Reason::ImagePull),
+        ),
+        ("the Service is taken", |observed| observed.service_is_taken = true, clashes),
+        ("there never was a Deployment", |observed| (observed.rollout, observed.pods) = (None, Vec::new()), clashes),
+    ];
+    for (case, change, ready) in cases {
+        let mut observed = with(|observed| observed.problem = Some(problem(Reason::NameClash)));
+        change(&mut observed);
+        assert_eq!(judged(&observed, ConditionType::Accepted), [clashes, ready], "{case}");
+        assert_eq!(judged(&observed, ConditionType::UpToDate)[0], clashes, "{case}");
+        let stalled = reconciling_or_stalled(&observed).map(|(r#type, _)| r#type);
+        assert_eq!(stalled, Some(ConditionType::Stalled), "{case}");
+    }
 }
 
 #[test]
@@ -49,6 +82,11 @@ fn a_held_back_change_does_not_affect_ready_while_old_sidecars_run() {
     let refused = (ConditionStatus::False, Reason::ResourcesOutOfBounds);
     assert_eq!(judged(&too_much(true), ConditionType::Accepted), [refused, (ConditionStatus::True, Reason::Ok)]);
     assert_eq!(judged(&too_much(true), ConditionType::UpToDate)[0], refused);
+    let message = |observed: &Observed| get(&conditions(observed), ConditionType::UpToDate).message.clone();
+    assert_eq!(message(&too_much(true)), "the function's spec is not applied: no");
+    let mut explained = too_much(true);
+    explained.refusal.as_mut().unwrap().message = "it asks for 2.5; ask for less. Kubernetes agrees".to_owned();
+    assert_eq!(message(&explained), "the function's spec is not applied: it asks for 2.5; ask for less");
     let mut never_ran = too_much(true);
     (never_ran.rollout, never_ran.pods) = (None, Vec::new());
     assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [refused; 2]);
@@ -60,6 +98,9 @@ fn a_held_back_change_does_not_affect_ready_while_old_sidecars_run() {
     {
         assert_eq!(judged(&paused(held_back), ConditionType::Accepted), [is_paused; 2]);
         assert_eq!(judged(&paused(held_back), ConditionType::UpToDate)[0], up_to_date);
+        if held_back {
+            assert_eq!(message(&paused(true)), "the function's spec is not applied: spec.paused is true");
+        }
         let all = conditions(&paused(held_back));
         assert!(all[0].message.starts_with("events sent to http://orders.shop.svc are stored; spec.paused is true"));
         assert_eq!(reconciling_or_stalled(&paused(held_back)), None, "paused is not degraded");
@@ -69,11 +110,3 @@ fn a_held_back_change_does_not_affect_ready_while_old_sidecars_run() {
     assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [(ConditionStatus::False, Reason::Paused); 2]);
     assert_eq!(reconciling_or_stalled(&never_ran), None);
 }
-    let message = |observed: &Observed| get(&conditions(observed), ConditionType::UpToDate).message.clone();
-    assert_eq!(message(&too_much(true)), "the function's spec is not applied: no");
-    let mut explained = too_much(true);
-    explained.refusal.as_mut().unwrap().message = "it asks for 2.5; ask for less. Kubernetes agrees".to_owned();
-    assert_eq!(message(&explained), "the function's spec is not applied: it asks for 2.5; ask for less");
-        if held_back {
-            assert_eq!(message(&paused(true)), "the function's spec is not applied: spec.paused is true");
-        }

@@ -26,6 +26,7 @@ fn fine() -> Observed {
         held_back: false,
         stopped: false,
         problem: None,
+        service_is_taken: false,
         enforcement_only_warns: false,
         decision: RolloutDecision::Proceed,
         rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, complete: true, ..Rollout::default() }),
