@@ -42,6 +42,9 @@ pub mod annotation {
     pub const DEMANDS_HASH: &str = "tributary.dev/demands-hash";
     /// On Deployments: the operator that wrote them, as `NAMESPACE/LEASE`.
     pub const OPERATOR: &str = "tributary.dev/operator";
+    /// On Deployments: the sidecar's image as last applied. Admission allows the operator this image, so that it can
+    /// revert an edited image while the function waits for its rollout.
+    pub const IMAGE: &str = "tributary.dev/image";
     /// On Deployments: `spec.resources` as last accepted, in JSON. The rest of the accepted spec is in the ConfigMap.
     pub const RESOURCES: &str = "tributary.dev/resources";
 }

@@ -35,6 +35,9 @@ pub fn deployment(
     let template_hash = hash(&template);
     let mut annotations =
         labels([(annotation::TEMPLATE_HASH, &template_hash), (annotation::FUNCTION_HASH, origins.function)]);
+    let sidecar = template.spec.iter().flat_map(|pod| &pod.containers).find(|container| container.name == CONTAINER);
+    let image = sidecar.and_then(|sidecar| sidecar.image.clone());
+    annotations.extend(image.map(|image| (annotation::IMAGE.to_owned(), image)));
     annotations.extend(origins.demands.map(|hash| (annotation::DEMANDS_HASH.to_owned(), hash.to_owned())));
     annotations.extend(origins.resources.map(|json| (annotation::RESOURCES.to_owned(), json.to_owned())));
     annotations.extend(origins.operator.map(|name| (annotation::OPERATOR.to_owned(), name.to_owned())));
@@ -63,7 +66,8 @@ pub fn deployment(
 
 /// The Deployment of a function that waits for its rollout: as it was `found` when the wait began, written by an earlier
 /// version of the platform, but with the replicas that are `desired` now. Annotations of others, such as the one with
-/// which kubectl restarts pods, and containers of others are removed.
+/// which kubectl restarts pods, and containers of others are removed. The image is the recorded one
+/// ([`annotation::IMAGE`]): it may have been edited before the wait began.
 pub fn held(found: &Deployment, desired: &Deployment) -> Deployment {
     let is_ours = |key: &String, _: &mut String| key.starts_with(annotation::PREFIX);
     let mut metadata = desired.metadata.clone();
@@ -79,6 +83,10 @@ pub fn held(found: &Deployment, desired: &Deployment) -> Deployment {
     if let Some(pod) = &mut spec.template.spec {
         pod.containers.retain(|container| container.name == CONTAINER);
         pod.init_containers = None;
+        let image = metadata.annotations.as_ref().and_then(|annotations| annotations.get(annotation::IMAGE));
+        if let (Some(image), Some(sidecar)) = (image, pod.containers.first_mut()) {
+            sidecar.image = Some(image.clone());
+        }
     }
     Deployment { metadata, spec: Some(spec), status: None }
 }

@@ -65,6 +65,10 @@ async fn the_operators_account_can_run_only_the_sidecars_image() {
         let error = patch(change).expect_err("it should be refused");
         assert!(error.contains(expected), "{error}");
     }
+    let recorded = json!({"metadata": {"annotations": {"tributary.dev/image": "docker.io/library/busybox:1"}}});
+    let patch = ["patch", "deployment", "orders", "--namespace", "pinned", "--patch", &recorded.to_string()];
+    let error = as_operator(&patch, &Value::Null).expect_err("it should be refused");
+    assert!(error.contains("the operator records only an image that it may run"), "{error}");
     let spec = |text: &str| serde_json::from_str::<Value>(text).expect("JSON")["spec"].clone();
     assert_eq!(spec(&kubectl(&get, "").expect("a Deployment")), spec(&before));
 }

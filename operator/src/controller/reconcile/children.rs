@@ -104,8 +104,8 @@ async fn hold(
     let (applier, meta) = (&context.applier, &children.meta);
     let Some(found) = context.rollouts.held(reference) else { return Ok(()) };
     match applier.ensure(meta, &build::held(&found, &children.deployment), live).await {
-        // Admission allows the operator only the platform's image and the current one: an edited image can't be reverted
-        // to the previous one, and must not stay.
+        // Admission allows the operator only the platform's image, the current one and the recorded one. If the record was
+        // removed too, an edited image can't be reverted to the previous one, and must not stay.
         Err(error) if error.is_forbidden() => applier.ensure(meta, &children.deployment, live).await,
         done => done,
     }

@@ -29,6 +29,8 @@ struct State {
     refused: Option<(Method, &'static str, (StatusCode, Value))>,
     /// The plural whose spec a mutating webhook changes, with its merge patch.
     mutated: Option<(&'static str, Value)>,
+    /// The sidecar's image of the chart's admission policy, if it is installed.
+    admitted_image: Option<&'static str>,
     version: u64,
 }
 
@@ -94,6 +96,12 @@ impl ApiServer {
         self.0.lock().refused = None;
     }
 
+    /// Admits only Deployments with this image or an image that the live one has or records, as the chart's policy
+    /// (`policy/operator.yaml`) does for the operator's account.
+    pub fn admit_image(&self, image: &'static str) {
+        self.0.lock().admitted_image = Some(image);
+    }
+
     /// Changes every object of this plural that is written with a spec, as a mutating webhook does.
     pub fn mutate(&self, plural: &'static str, patch: Value) {
         self.0.lock().mutated = Some((plural, patch));
@@ -132,7 +140,16 @@ impl ApiServer {
                 (StatusCode::CREATED, written)
             }
             Method::PATCH => {
+                let admitted_image = state.admitted_image;
                 let Some(object) = state.objects.get_mut(path) else { return missing() };
+                if let Some(image) = admitted_image.filter(|_| short(path).starts_with("deployments")) {
+                    let (mut admitted, mut changed) = (images(object), object.clone());
+                    admitted.push(json!(image));
+                    merge(&mut changed, &written);
+                    if !images(&changed).iter().all(|image| admitted.contains(image)) {
+                        return failure(422, "Invalid", "the operator runs only the sidecar's image");
+                    }
+                }
                 if subresource == Some("status") {
                     object["status"] = written["status"].clone();
                 } else {
@@ -176,6 +193,13 @@ fn failure(code: u16, reason: &str, message: &str) -> (StatusCode, Value) {
     let status = json!({"kind": "Status", "apiVersion": "v1", "metadata": {}, "status": "Failure", "code": code,
         "reason": reason, "message": message});
     (StatusCode::from_u16(code).expect("a status"), status)
+}
+
+/// The images that a Deployment has or records.
+fn images(deployment: &Value) -> Vec<Value> {
+    let containers = deployment["spec"]["template"]["spec"]["containers"].as_array().into_iter().flatten();
+    let recorded = deployment["metadata"]["annotations"].get("tributary.dev/image").cloned();
+    containers.map(|container| container["image"].clone()).chain(recorded).collect()
 }
 
 /// The part of a path after the namespace.

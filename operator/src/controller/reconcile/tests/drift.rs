@@ -73,3 +73,31 @@ async fn the_event_about_an_inserted_container_names_it_alone() {
          the function instead"
     );
 }
+
+/// The admission policy allows the operator the platform's new image, and must also allow it the previous one.
+#[tokio::test]
+async fn an_edited_image_becomes_the_previous_one_again_while_the_function_waits_for_its_rollout() {
+    for was_edited_before_the_wait in [false, true] {
+        let mut scene = served().await;
+        let containers = scene.deployment()["spec"]["template"]["spec"]["containers"].clone();
+        let mut edited = containers.clone();
+        edited[0]["image"] = json!("theirs");
+        let edit = json!({"spec": {"template": {"spec": {"containers": edited}}}});
+        if was_edited_before_the_wait {
+            scene.server.edit("deployments", &edit);
+        }
+        scene.server.admit_image("sidecar:2");
+        scene.restart(&json!({"sidecar": {"image": "sidecar:2"}, "maxConcurrentRollouts": 0}));
+        scene.reconcile().await;
+        assert_eq!(scene.condition("UpToDate"), ("False".to_owned(), "RolloutWaiting".to_owned()));
+        if !was_edited_before_the_wait {
+            scene.server.edit("deployments", &edit);
+            scene.reconcile().await;
+        }
+        assert_eq!(scene.deployment()["spec"]["template"]["spec"]["containers"], containers);
+        let reverts: Vec<_> = events(&scene).into_iter().filter(|event| event[0] == "ChangeReverted").collect();
+        let [[_, _, note]] = reverts.as_slice() else { panic!("{reverts:?}") };
+        assert!(note.contains(": spec.template.spec.containers[sidecar].image;"), "{note}");
+        assert_eq!(but_events(scene.reconcile().await), Vec::<String>::new(), "it stays so");
+    }
+}
