@@ -150,7 +150,7 @@ pub enum Reason {
     ClockSkewed,
     /// STS grants the role without the external ID, or with a random one.
     NotEnforced,
-    /// No event has been uploaded yet, and no fault of the bucket is known.
+    /// The current sidecars have not uploaded an event since they started, and no fault of the bucket is known.
     NotYetWritten,
     /// The bucket does not exist.
     NoSuchBucket,

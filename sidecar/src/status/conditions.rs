@@ -31,7 +31,7 @@ impl Conditions {
             unknown(ConditionType::IngestConfigured, Reason::Pending, "not read yet"),
             unknown(ConditionType::RoleAssumed, Reason::Pending, "not requested yet"),
             unknown(ConditionType::ExternalIdEnforced, Reason::Pending, "not probed yet"),
-            unknown(ConditionType::BucketWritable, Reason::NotYetWritten, "nothing was uploaded yet"),
+            unknown(ConditionType::BucketWritable, Reason::NotYetWritten, "this sidecar has uploaded nothing yet"),
         ];
         Self { clock, entries: watch::Sender::new(entries) }
     }

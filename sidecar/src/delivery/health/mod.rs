@@ -241,7 +241,8 @@ impl BucketHealth {
             (Some(Blocker { reason, message }), _) => (ConditionStatus::False, *reason, message.clone()),
             (None, UploadEvidence::None) if state.reported.is_none() => return,
             (None, UploadEvidence::None | UploadEvidence::BucketFound) => {
-                let message = "the bucket exists in its region; nothing was uploaded since the fault".to_owned();
+                let message =
+                    "the bucket exists in its region; this sidecar has uploaded nothing since the fault".to_owned();
                 (ConditionStatus::Unknown, Reason::NotYetWritten, message)
             }
             (None, UploadEvidence::AwsChanged) => {
