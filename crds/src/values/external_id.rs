@@ -13,6 +13,8 @@ use super::shape::{Shape, text_value};
 const PATTERN: &str = "^[A-Za-z0-9_+=,.@:/-]+$";
 const MIN_CHARS: usize = 2;
 const MAX_CHARS: usize = 1224;
+/// The same for messages.
+const ACCEPTED: &str = "an external ID has 2 to 1,224 characters: letters, digits and _+=,.@:/-";
 
 /// An external ID: 2 to 1,224 characters of `[\w+=,.@:/-]`. `Debug` and errors never show it.
 #[derive(Clone, PartialEq, Eq)]
@@ -22,13 +24,13 @@ pub struct ExternalId(Zeroizing<String>);
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InvalidExternalId {
     /// It is too short or too long: it has this many characters.
-    #[error("it has {0} characters, and an external ID has {MIN_CHARS} to {MAX_CHARS}")]
+    #[error("it has {0} character{s}; {ACCEPTED}", s = if *.0 == 1 { "" } else { "s" })]
     Length(usize),
     /// It is not UTF-8.
-    #[error("it is not text in UTF-8")]
+    #[error("it is not text in UTF-8; {ACCEPTED}")]
     NotText,
     /// STS refuses the character at this position, counted from 1.
-    #[error("character {0} of it is not one that an external ID may have: letters, digits and _+=,.@:/-")]
+    #[error("character {0} of it is not one that an external ID may have; {ACCEPTED}")]
     Character(usize),
 }
 
@@ -92,6 +94,10 @@ mod tests {
         assert_eq!(ExternalId::from_secret("").unwrap_err(), InvalidExternalId::Length(0));
         assert!(ExternalId::from_secret(&"a".repeat(1224)).is_ok());
         assert_eq!(ExternalId::from_secret(&"a".repeat(1225)).unwrap_err(), InvalidExternalId::Length(1225));
+        let message = |text: &str| ExternalId::from_secret(text).unwrap_err().to_string();
+        let accepted = "an external ID has 2 to 1,224 characters: letters, digits and _+=,.@:/-";
+        assert_eq!(message("a"), format!("it has 1 character; {accepted}"));
+        assert_eq!(message(""), format!("it has 0 characters; {accepted}"));
         let refused = ExternalId::from_secret("hunter2 hunter2").unwrap_err();
         assert!(!refused.to_string().contains("hunter2"));
         assert!(!format!("{:?}", ExternalId::from_secret("hunter2")).contains("hunter2"));

@@ -101,8 +101,8 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
         return Some(Problem {
             reason: Reason::ImagePull,
             message: format!(
-                "the image {} can't be pulled ({why}): the platform's owner must correct image.registry, the tag or \
-                 imagePullSecrets. The kubelet said: {kubelet_message}",
+                "the image {} can't be pulled ({why}): the platform's owner must correct image.registry, image.tag, \
+                 image.references or imagePullSecrets in the chart's values. The kubelet said: {kubelet_message}",
                 container.image
             ),
         });
@@ -219,7 +219,8 @@ mod tests {
             (
                 "restartCount: 0, state: {waiting: {reason: ErrImageNeverPull}}",
                 Reason::ImagePull,
-                "image i can't be pulled",
+                "image i can't be pulled (ErrImageNeverPull): the platform's owner must correct image.registry, image.tag, \
+                 image.references or imagePullSecrets in the chart's values",
             ),
             (
                 "restartCount: 4, state: {waiting: {reason: CrashLoopBackOff}}, lastState: {terminated: {exitCode: 64, reason: Error}}",

@@ -1,6 +1,6 @@
 //! Classifies the errors of STS, and writes messages with the fix. Pure.
 
-use tributary_crds::conditions::Reason;
+use tributary_crds::conditions::{Reason, SECRET_DELAY_HINT};
 
 use super::schedule::FailureKind;
 use crate::blocker::Blocker;
@@ -76,7 +76,7 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
             format!(
                 "STS refused {role}; check in this order: that the ARN is right, that the role's trust policy names \
                  this sidecar's principal, that its sts:ExternalId is the Secret's value, and that the base identity \
-                 may call sts:AssumeRole on it{}",
+                 may call sts:AssumeRole on it; {SECRET_DELAY_HINT}{}",
                 aws_said(aws_message)
             ),
         ),
@@ -153,7 +153,11 @@ mod tests {
         let late = |code: &str, aws_message: &str| from(Some(ClockOffset::Behind(20 * MINUTE)), 403, code, aws_message);
         let call = Call { role: "arn:aws:iam::123456789012:role/r", endpoint: "https://sts.us-west-2.amazonaws.com" };
         for (answer, reason, part) in [
-            (error(403, "AccessDenied"), Reason::AccessDenied, "sts:ExternalId"),
+            (
+                error(403, "AccessDenied"),
+                Reason::AccessDenied,
+                "on it; the sidecar sees a change of a Secret after up to two minutes. AWS said: said",
+            ),
             (error(403, "InvalidClientTokenId"), Reason::NoBaseIdentity, "IRSA"),
             (error(403, "ExpiredToken"), Reason::NoBaseIdentity, "IRSA"),
             (error(400, "PackedPolicyTooLarge"), Reason::PackedPolicyTooLarge, "shorten"),

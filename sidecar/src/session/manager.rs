@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tokio::sync::watch;
 use tracing::{debug, info};
-use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SECRET_DELAY_HINT};
 use tributary_crds::function::ExternalIdEnforcement;
 use tributary_crds::values::{ExternalId, ExternalIdPrefix};
 
@@ -201,7 +201,10 @@ impl SessionManager {
             ),
             NoExternalId::Invalid(why) => (
                 Reason::InvalidExternalId,
-                format!("the value of {key} in the Secret {name} is not an external ID: {why}"),
+                format!(
+                    "the value of {key} in the Secret {name} is not an external ID: {why}; tributary external-id {name} \
+                     prints one; {SECRET_DELAY_HINT}"
+                ),
             ),
             NoExternalId::WrongPrefix => (Reason::ExternalIdNotAllowed, self.wrong_prefix()),
         };

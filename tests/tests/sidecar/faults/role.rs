@@ -49,9 +49,13 @@ async fn an_invalid_external_id_is_reported() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
     setup = setup.external_id(&[("externalId", "with spaces in it")]);
-    fault(ExternalIdAvailable, Reason::InvalidExternalId, &["externalId", "orders-lake", "not an external ID"])
-        .assert_reported_until(&aws, setup.start().await, async |sidecar| sidecar.write_external_id(EXTERNAL_ID))
-        .await;
+    fault(
+        ExternalIdAvailable,
+        Reason::InvalidExternalId,
+        &["externalId", "orders-lake", "not an external ID", "tributary external-id orders-lake prints one"],
+    )
+    .assert_reported_until(&aws, setup.start().await, async |sidecar| sidecar.write_external_id(EXTERNAL_ID))
+    .await;
 }
 
 #[tokio::test]
