@@ -4,7 +4,7 @@ use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use super::sidecars;
 use crate::finding::Finding;
-use crate::observe::Observed;
+use crate::observe::{Observed, Pod, SidecarAnswer};
 use crate::validate::{Refusal, RefusalEffect};
 
 /// Accepted, from the platform's policy, the sidecars' reports about the external ID, and name clashes.
@@ -21,6 +21,9 @@ pub fn condition(observed: &Observed) -> Finding {
     let standing = observed.standing(ConditionType::Accepted);
     if let Some(standing) = standing.filter(|standing| standing.reason == Reason::ExternalIdNotAllowed) {
         return standing.clone();
+    }
+    if let Some(recorded) = recorded_until_new_sidecars_report(observed) {
+        return recorded.clone();
     }
     if let Some(message) = sidecars::reported_message(observed, ConditionStatus::False, Reason::ExternalIdNotAllowed) {
         return not(Reason::ExternalIdNotAllowed, message);
@@ -40,4 +43,24 @@ pub fn condition(observed: &Observed) -> Finding {
         return holds(Reason::Paused, message);
     }
     holds(Reason::Ok, "the platform allows this function")
+}
+
+/// The recorded condition, if the platform does not allow the external ID and a rollout has begun: until a new sidecar has
+/// reported, for example after the platform begins to enforce its grants, nothing shows that the ID is allowed now.
+fn recorded_until_new_sidecars_report(observed: &Observed) -> Option<&Finding> {
+    let has_reported = observed.pods.iter().any(|pod| pod.status().is_some());
+    let may_report_it = |pod: &Pod| match &pod.answer {
+        SidecarAnswer::Awaited => true,
+        SidecarAnswer::Status(status) => status.conditions.iter().any(|condition| is_refused(condition.reason)),
+        SidecarAnswer::NotAsked | SidecarAnswer::Failed(_) => false,
+    };
+    if has_reported || !observed.pods_before.iter().any(may_report_it) {
+        return None;
+    }
+    let mut recorded = observed.recorded.iter();
+    recorded.find(|finding| finding.r#type == ConditionType::Accepted && is_refused(finding.reason))
+}
+
+fn is_refused(reason: Reason) -> bool {
+    reason == Reason::ExternalIdNotAllowed
 }

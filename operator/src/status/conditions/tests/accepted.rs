@@ -110,3 +110,30 @@ fn a_held_back_change_does_not_affect_ready_while_old_sidecars_run() {
     assert_eq!(judged(&never_ran, ConditionType::SidecarAvailable), [(ConditionStatus::False, Reason::Paused); 2]);
     assert_eq!(reconciling_or_stalled(&never_ran), None);
 }
+
+/// When the platform begins to enforce its grants, the operator restarts and rolls the sidecars.
+#[test]
+fn a_refused_external_id_stays_reported_until_a_new_sidecar_has_reported() {
+    let reported = ConditionType::ExternalIdAvailable;
+    let refused = |status| (status, Reason::ExternalIdNotAllowed);
+    let old = || reporting(pod("old", true), reported, ConditionStatus::True, Reason::ExternalIdNotAllowed);
+    let mut rolling = with(|observed| observed.pods = vec![old()]);
+    rolling.recorded = recorded_of(&rolling);
+    rolling.rollout = Some(Rollout { wanted: 1, replicas: 2, ready: 1, ..Rollout::default() });
+    let unasked = |name| Pod { answer: SidecarAnswer::NotAsked, ..pod(name, false) };
+    let awaited = |name| Pod { answer: SidecarAnswer::Awaited, ..pod(name, true) };
+    for before in [old(), awaited("old")] {
+        for new in [vec![], vec![unasked("new")], vec![awaited("new")]] {
+            (rolling.pods, rolling.pods_before) = (new, vec![before.clone()]);
+            assert_eq!(judged(&rolling, ConditionType::Accepted)[0], refused(ConditionStatus::True));
+        }
+    }
+    let new = pod("new", false);
+    rolling.pods = vec![reporting(new.clone(), reported, ConditionStatus::False, Reason::ExternalIdNotAllowed)];
+    assert_eq!(judged(&rolling, ConditionType::Accepted)[0], refused(ConditionStatus::False));
+    rolling.pods = vec![new];
+    assert_eq!(judged(&rolling, ConditionType::Accepted)[0], (ConditionStatus::True, Reason::Ok));
+    // The previous sidecars have the right external ID.
+    (rolling.pods, rolling.pods_before) = (Vec::new(), vec![pod("old", true)]);
+    assert_eq!(judged(&rolling, ConditionType::Accepted)[0], (ConditionStatus::True, Reason::Ok));
+}
