@@ -25,16 +25,18 @@ use tower::Service;
 use tracing::warn;
 use tributary_runtime::errors::causes;
 
-use crate::bounded_response::MAX_RESPONSE_BYTES;
-
 /// Time limit for a connection, with its TLS handshake.
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
 
 /// How long an idle connection is kept: S3 closes idle connections after about 20 s.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
-/// Maximum size of hyper's read buffer, in bytes, and so of an answer's head. S3's heads have less than 2 KiB.
-const MAX_HEAD_BYTES: usize = 64 << 10;
+/// Maximum size of hyper's read buffer, in bytes, and so of an answer's head. S3's heads have less than 2 KiB. With the
+/// body, an answer takes less than an upload may ([`tributary_crds::memory::UPLOAD_BYTES`]).
+const MAX_HEAD_BYTES: usize = 16 << 10;
+
+/// Maximum size of a body that is read, in bytes. S3's errors have less than 2 KiB.
+const MAX_BODY_BYTES: usize = 16 << 10;
 
 type Body = Full<Bytes>;
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
@@ -63,7 +65,7 @@ impl Connections {
         Self { connector: OnceLock::new(), idle: Mutex::default() }
     }
 
-    /// Sends a request to `origin`, and reads the answer and at most [`MAX_RESPONSE_BYTES`] of its body.
+    /// Sends a request to `origin`, and reads the answer and at most [`MAX_BODY_BYTES`] of its body.
     ///
     /// # Errors
     /// If there is no connection or no complete answer; the text has the causes.
@@ -159,14 +161,14 @@ async fn drive<F: Future>(mut driver: Pin<&mut http1::Connection<Stream, Body>>,
     .await
 }
 
-/// Reads a body up to [`MAX_RESPONSE_BYTES`].
+/// Reads a body up to [`MAX_BODY_BYTES`].
 async fn read(mut body: Incoming) -> hyper::Result<Bytes> {
     let mut read = BytesMut::new();
     while let Some(frame) = body.frame().await {
         if let Ok(data) = frame?.into_data() {
-            read.extend_from_slice(&data[..data.len().min(MAX_RESPONSE_BYTES - read.len())]);
+            read.extend_from_slice(&data[..data.len().min(MAX_BODY_BYTES - read.len())]);
         }
-        if read.len() == MAX_RESPONSE_BYTES {
+        if read.len() == MAX_BODY_BYTES {
             break;
         }
     }
@@ -283,7 +285,7 @@ mod tests {
             [b"HTTP/1.1 403 Forbidden\r\nContent-Length: 99999999\r\n\r\n".to_vec(), vec![b'x'; 1 << 20]].concat();
         let (origin, _serving) = serve(vec![vec![endless_body]]).await;
         let connections = Connections::new();
-        assert_eq!(send(&connections, &origin, "/").await.unwrap().body().len(), MAX_RESPONSE_BYTES);
+        assert_eq!(send(&connections, &origin, "/").await.unwrap().body().len(), MAX_BODY_BYTES);
         assert_eq!(connections.idle.lock().len(), 0, "the rest of the body would be read as the next answer");
     }
 

@@ -4,7 +4,7 @@ use std::fmt;
 use std::sync::Arc;
 
 use aws_credential_types::Credentials;
-use aws_sdk_s3::config::retry::RetryConfig;
+use aws_sdk_s3::config::retry::{ReconnectMode, RetryConfig};
 use aws_sdk_s3::config::{
     BehaviorVersion, IdentityCache, Region, RequestChecksumCalculation, SharedCredentialsProvider,
 };
@@ -56,7 +56,8 @@ impl Sdk {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(target.region.to_string()))
             .time_source(SdkTime(clock))
-            .retry_config(RetryConfig::disabled())
+            // Without connections, it could close none after an error, and would log that.
+            .retry_config(RetryConfig::disabled().with_reconnect_mode(ReconnectMode::ReuseAllConnections))
             // The credentials are static and in memory: there is nothing to cache.
             .identity_cache(IdentityCache::no_cache())
             .force_path_style(endpoint.path_style)
