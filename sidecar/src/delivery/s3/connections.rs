@@ -5,6 +5,7 @@
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
+use std::os::fd::{AsFd, OwnedFd};
 use std::pin::{Pin, pin};
 use std::sync::{Arc, OnceLock};
 use std::task::{Context, Poll};
@@ -19,6 +20,8 @@ use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioIo;
 use parking_lot::Mutex;
+use rustix::io::Errno;
+use rustix::net::RecvFlags;
 use rustls::{ClientConfig, RootCertStore};
 use tokio::net::TcpStream;
 use tower::Service;
@@ -58,6 +61,8 @@ impl std::fmt::Debug for Connections {
 struct Connection {
     requests: http1::SendRequest<Body>,
     driver: Pin<Box<http1::Connection<Stream, Body>>>,
+    /// Another handle to the connection's socket.
+    socket: OwnedFd,
 }
 
 impl Connections {
@@ -72,6 +77,9 @@ impl Connections {
     pub(super) async fn send(&self, origin: &Uri, request: Request<Body>) -> Result<Response<Bytes>, String> {
         let mut request = request;
         while let Some(connection) = self.take() {
+            if !connection.is_quiet() {
+                continue;
+            }
             let Some(connection) = connection.if_open().await else { continue };
             match self.exchange(connection, request).await {
                 Ok(result) => return result,
@@ -101,9 +109,10 @@ impl Connections {
         let mut connector = self.connector.get_or_init(connector).clone();
         let connect = async {
             let stream = connector.call(origin.clone()).await.map_err(|error| causes(error.as_ref()))?;
+            let socket = socket_of(&stream).map_err(|error| causes(&error))?;
             let handshake = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(stream).await;
             let (requests, driver) = handshake.map_err(|error| causes(&error))?;
-            Ok(Connection { requests, driver: Box::pin(driver) })
+            Ok(Connection { requests, driver: Box::pin(driver), socket })
         };
         let connected = tokio::time::timeout(CONNECT_TIMEOUT, connect).await;
         connected.unwrap_or_else(|_| Err(format!("no connection within {} s", CONNECT_TIMEOUT.as_secs())))
@@ -116,7 +125,7 @@ impl Connections {
         mut connection: Connection,
         request: Request<Body>,
     ) -> Result<Result<Response<Bytes>, String>, Request<Body>> {
-        let Connection { requests, driver } = &mut connection;
+        let Connection { requests, driver, .. } = &mut connection;
         let response = match drive(driver.as_mut(), requests.try_send_request(request)).await {
             Ok(response) => response,
             Err(mut error) => match error.take_message() {
@@ -140,11 +149,27 @@ impl Connections {
 }
 
 impl Connection {
+    /// Whether nothing waits to be read: neither the end of the connection nor an answer without a request, which would
+    /// count as the answer to the next one. Asks the kernel, since tokio learns of both only when its driver runs.
+    fn is_quiet(&self) -> bool {
+        let peeked = rustix::net::recv(&self.socket, &mut [0; 1], RecvFlags::PEEK | RecvFlags::DONTWAIT);
+        peeked.is_err_and(|error| error == Errno::WOULDBLOCK)
+    }
+
     /// The connection, if it is open and waits for a request.
     async fn if_open(mut self) -> Option<Self> {
         let is_closed = poll_fn(|context| Poll::Ready(self.driver.as_mut().poll(context).is_ready())).await;
         (!is_closed && self.requests.is_ready()).then_some(self)
     }
+}
+
+/// Another handle to the stream's socket.
+fn socket_of(stream: &Stream) -> std::io::Result<OwnedFd> {
+    let tcp = match stream {
+        MaybeHttpsStream::Http(tcp) => tcp.inner(),
+        MaybeHttpsStream::Https(tls) => tls.inner().get_ref().0.inner().inner(),
+    };
+    tcp.as_fd().try_clone_to_owned()
 }
 
 /// Completes `future`, which waits for the connection, while driving the connection.
@@ -250,6 +275,30 @@ mod tests {
         tokio::time::sleep(Duration::from_millis(50)).await;
         assert_eq!(send(&connections, &origin, "/3").await.unwrap().status(), StatusCode::OK);
         assert_eq!(serving.await.unwrap(), ["/1", "/2", "/3"]);
+    }
+
+    /// A 412 on it would acknowledge an event that was never stored.
+    #[tokio::test]
+    async fn an_answer_without_a_request_is_not_taken_for_the_next_answer() {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let origin = format!("http://{}/", listener.local_addr().unwrap()).parse().unwrap();
+        let serving = std::thread::spawn(move || {
+            use std::io::{Read, Write};
+            let (mut first, _) = listener.accept().unwrap();
+            first.read(&mut [0; 4_096]).unwrap();
+            first.write_all(OK).unwrap();
+            std::thread::sleep(Duration::from_millis(20));
+            first.write_all(b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n").unwrap();
+            let (mut second, _) = listener.accept().unwrap();
+            second.read(&mut [0; 4_096]).unwrap();
+            second.write_all(OK).unwrap();
+        });
+        let connections = Connections::new();
+        assert_eq!(send(&connections, &origin, "/1").await.unwrap().status(), StatusCode::OK);
+        // Blocks the thread, so that tokio's driver does not learn of the second answer.
+        std::thread::sleep(Duration::from_millis(200));
+        assert_eq!(send(&connections, &origin, "/2").await.unwrap().status(), StatusCode::OK);
+        serving.join().unwrap();
     }
 
     #[tokio::test]
