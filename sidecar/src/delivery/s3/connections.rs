@@ -285,12 +285,12 @@ mod tests {
         let serving = std::thread::spawn(move || {
             use std::io::{Read, Write};
             let (mut first, _) = listener.accept().unwrap();
-            first.read(&mut [0; 4_096]).unwrap();
+            assert_ne!(first.read(&mut [0; 4_096]).unwrap(), 0);
             first.write_all(OK).unwrap();
             std::thread::sleep(Duration::from_millis(20));
             first.write_all(b"HTTP/1.1 412 Precondition Failed\r\nContent-Length: 0\r\n\r\n").unwrap();
             let (mut second, _) = listener.accept().unwrap();
-            second.read(&mut [0; 4_096]).unwrap();
+            assert_ne!(second.read(&mut [0; 4_096]).unwrap(), 0);
             second.write_all(OK).unwrap();
         });
         let connections = Connections::new();
