@@ -198,7 +198,8 @@ pub async fn a_stricter_policy_stops_existing_functions(fixture: &Fixture) {
     let fleet = start_fleet(fixture).await;
     fixture.release().with("policy.allowedEndpoints", json!([ENDPOINT])).apply();
     fleet.prepare("near").await;
-    let near = json!({"s3": {"bucket": fleet.aws_name("near"), "region": REGION, "endpoint": ENDPOINT}});
+    let s3 = json!({"bucket": fleet.aws_name("near"), "region": REGION, "endpoint": ENDPOINT, "forcePathStyle": true});
+    let near = json!({"s3": s3});
     // The API server applies a policy after some time.
     within(REPORT_TIMEOUT, "the policy lets it in", async || fleet.try_apply("near", &near).await.ok()).await;
     fleet.wait_ready("near", Duration::from_secs(60)).await;
