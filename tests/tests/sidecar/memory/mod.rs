@@ -82,8 +82,13 @@ async fn start(mut setup: Setup, threads: &'static str) -> SidecarProcess {
 
 /// Asserts that the sidecar's peak until now is below the bound.
 fn assert_peak(sidecar: &SidecarProcess, load: &str) {
-    let (peak, max) = (sidecar.peak_memory(), max_peak_bytes());
+    let peak = sidecar.peak_memory();
     println!("{load}: {} MiB", peak >> 20);
+    assert_below_bound(peak, load);
+}
+
+fn assert_below_bound(peak: usize, load: &str) {
+    let max = max_peak_bytes();
     assert!(peak < max, "{load}: {} MiB, over {} MiB", peak >> 20, max >> 20);
 }
 
@@ -120,12 +125,7 @@ async fn assert_bounded(function: &Function, requests: &[Request]) {
     for threads in WORKER_THREADS {
         let (peak, stored) = peak_after(function.clone(), threads, requests).await;
         assert!(stored > 0, "nothing was stored, and refused requests need no memory");
-        assert!(
-            peak < max_peak_bytes(),
-            "{} MiB with {threads} threads, over {} MiB",
-            peak >> 20,
-            max_peak_bytes() >> 20
-        );
+        assert_below_bound(peak, &format!("{threads} threads"));
     }
 }
 
@@ -148,12 +148,7 @@ async fn one_batch_per_event_stays_within_the_memory_limit() {
         // stored.
         for threads in WORKER_THREADS {
             let (peak, _) = peak_after(function.clone(), threads, &vec![request.clone(); 4]).await;
-            assert!(
-                peak < max_peak_bytes(),
-                "{} MiB with {threads} threads, over {} MiB",
-                peak >> 20,
-                max_peak_bytes() >> 20
-            );
+            assert_below_bound(peak, &format!("{threads} threads"));
         }
     }
 }
