@@ -13,7 +13,7 @@ use tributary_local_aws::{Accounts, Call, LocalAws, Options};
 use tributary_runtime::admin_port::{Answer, JSON, TEXT, answer, serve};
 use tributary_runtime::{listen, signals};
 
-use crate::Outcome;
+use crate::{Outcome, cannot_listen};
 
 /// Maximum size in bytes of an accounts file sent to `PUT /accounts`.
 const MAX_ACCOUNTS_BYTES: usize = 4 << 20;
@@ -70,10 +70,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 
 async fn serve_until_shutdown(arguments: &Arguments, aws: LocalAws) -> Result<(), String> {
     let shutdown = signals::shutdown().map_err(|error| error.to_string())?;
-    let bind = |address, flag| {
-        let listener = listen(address);
-        listener.map_err(|error| format!("can't listen on {address}: {error}; choose another address with {flag}"))
-    };
+    let bind = |address, flag| listen(address).map_err(|error| cannot_listen(address, &error, flag));
     let (listener, admin) = (bind(arguments.listen, "--listen")?, bind(arguments.admin, "--admin")?);
     for (label, listener) in [("S3 and STS", &listener), ("admin", &admin)] {
         println!("{label:<11} http://{}", listener.local_addr().map_err(|error| error.to_string())?);

@@ -13,7 +13,8 @@ mod run;
 mod secret_check;
 mod send;
 
-use std::io::Write;
+use std::io::{self, Write};
+use std::net::SocketAddr;
 use std::process::ExitCode;
 
 use clap::error::ErrorKind;
@@ -102,6 +103,11 @@ fn main() -> ExitCode {
             code
         }
     }
+}
+
+/// The error of a port that can't be used, with the fix.
+fn cannot_listen(address: SocketAddr, error: &io::Error, flag: &str) -> String {
+    format!("can't listen on {address}: {error}; choose another address with {flag}")
 }
 
 fn print_error(line: &str) {

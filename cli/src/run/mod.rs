@@ -22,7 +22,7 @@ use std::path::PathBuf;
 use tributary_crds::function::LogLevel;
 use tributary_runtime::log::{self, LogFormat, Targets};
 
-use crate::Outcome;
+use crate::{Outcome, cannot_listen};
 use cloud::Cloud;
 use console::Console;
 use screen::Screen;
@@ -89,9 +89,7 @@ fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
         Cloud::embedded(&arguments.data, arguments.accounts.as_deref(), function.current()).map_err(Outcome::Usage)?
     };
     let listen = |address: SocketAddr, flag| {
-        TcpListener::bind(address).map_err(|error| {
-            Outcome::Error(format!("can't listen on {address}: {error}; choose another address with {flag}"))
-        })
+        TcpListener::bind(address).map_err(|error| Outcome::Error(cannot_listen(address, &error, flag)))
     };
     let (events, admin) = (listen(arguments.listen, "--listen")?, listen(arguments.admin, "--admin")?);
     let log_level = function.current().config.spec.log_level;
