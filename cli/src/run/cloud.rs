@@ -36,6 +36,18 @@ pub struct Embedded {
     pub description: String,
     identity: EmbeddedIdentity,
     accounts_file: Option<WatchedFile>,
+    /// Whether the accounts file was invalid when it was last read.
+    accounts_are_invalid: bool,
+}
+
+/// An edit of the accounts file.
+pub enum AccountsEdit {
+    /// It is applied.
+    Applied,
+    /// The file was invalid; now it is valid and applied.
+    Restored,
+    /// The file is invalid, for this reason; the embedded AWS continues unchanged.
+    Invalid(String),
 }
 
 impl Cloud {
@@ -73,6 +85,7 @@ impl Cloud {
             description,
             identity: EmbeddedIdentity(Arc::new(Mutex::new(accounts.base_key))),
             accounts_file: file,
+            accounts_are_invalid: false,
         })))
     }
 
@@ -95,14 +108,20 @@ impl Cloud {
         }
     }
 
-    /// Applies an edit of the accounts file, or returns why the file is invalid; `None` if it was not edited.
-    pub fn apply_edit(&mut self) -> Option<Result<(), String>> {
+    /// Applies an edit of the accounts file, if it was edited and is valid.
+    pub fn apply_edit(&mut self) -> Option<AccountsEdit> {
         let Self::Embedded(embedded) = self else { return None };
         let text = embedded.accounts_file.as_mut()?.read_if_edited()?;
-        Some(text.and_then(|text| EmbeddedAccounts::parse(&text)).map(|accounts| {
-            *embedded.identity.0.lock() = accounts.base_key;
-            embedded.aws.set_accounts(accounts.accounts);
-        }))
+        let accounts = text.and_then(|text| EmbeddedAccounts::parse(&text));
+        let was_invalid = std::mem::replace(&mut embedded.accounts_are_invalid, accounts.is_err());
+        Some(match accounts {
+            Ok(accounts) => {
+                *embedded.identity.0.lock() = accounts.base_key;
+                embedded.aws.set_accounts(accounts.accounts);
+                if was_invalid { AccountsEdit::Restored } else { AccountsEdit::Applied }
+            }
+            Err(why) => AccountsEdit::Invalid(why),
+        })
     }
 }
 

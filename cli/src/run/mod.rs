@@ -12,6 +12,7 @@ mod function;
 mod mount;
 mod repetitions;
 mod screen;
+mod stopped;
 mod supervisor;
 mod watched_file;
 

@@ -16,13 +16,14 @@ use tributary_local_aws::Call;
 use tributary_runtime::log::Log;
 use tributary_runtime::signals::ShutdownSignals;
 use tributary_sidecar::clock::MachineClock;
-use tributary_sidecar::status::metrics::{Metrics, Totals};
+use tributary_sidecar::status::metrics::Metrics;
 use tributary_sidecar::{AwsChanges, Dependencies, Drain, Refusal, Sidecar};
 
-use super::cloud::Cloud;
+use super::cloud::{AccountsEdit, Cloud};
 use super::console::Console;
 use super::function::{Edit, WatchedFunction};
 use super::mount::Mount;
+use super::stopped::StoppedSidecars;
 use super::targets;
 use crate::Outcome;
 
@@ -65,6 +66,14 @@ struct Running {
     task: JoinHandle<()>,
 }
 
+impl Running {
+    /// Tells the sidecar to stop. It still answers its requests in flight.
+    fn stop(self, stopped: &mut StoppedSidecars) {
+        let _ = self.stop.send(());
+        stopped.add(self.metrics, self.task);
+    }
+}
+
 impl Supervisor {
     /// Runs until Ctrl-C or SIGTERM; fails if requests got no answer.
     pub fn run(self) -> Outcome {
@@ -86,8 +95,7 @@ impl Supervisor {
         let (events, admin) = (self.events.local_addr()?.to_string(), self.admin.local_addr()?.to_string());
         self.console.print_start(self.function.current(), &self.cloud, &mount, &events, &admin);
 
-        // The totals of the sidecars before the running one.
-        let mut earlier = Totals::default();
+        let mut stopped = StoppedSidecars::default();
         let (refusal_tx, mut refusals) = mpsc::channel(MAX_PENDING_REFUSALS);
         let mut running = self.start_sidecar(&mount, &refusal_tx)?;
         let mut poll = tokio::time::interval(POLL_INTERVAL);
@@ -108,34 +116,33 @@ impl Supervisor {
                 }
                 Ok(()) = running.readiness.changed() => self.console.print_ready(),
                 _ = poll.tick() => {
-                    self.console.update_count(sum(earlier, running.metrics.totals()));
+                    self.console.update_count(stopped.totals() + running.metrics.totals());
                     if self.apply_edits(&mut mount, &running)? {
                         // As in a cluster: the new sidecar accepts events before the old one is stopped.
                         let new = self.start_sidecar(&mount, &refusal_tx)?;
                         self.console.reset_conditions();
-                        earlier = sum(earlier, stop(std::mem::replace(&mut running, new)).await);
+                        std::mem::replace(&mut running, new).stop(&mut stopped);
                     }
                 }
             }
         }
-        Ok(self.shut_down(running, earlier, &mut signals, refusals).await)
+        running.stop(&mut stopped);
+        Ok(self.shut_down(stopped, &mut signals, refusals).await)
     }
 
-    /// Stops the sidecar once it has answered the requests in flight, or at a second signal; prints the summary.
+    /// Waits until the stopped sidecars have answered the requests in flight, or for a second signal; prints the summary.
     async fn shut_down(
         &mut self,
-        running: Running,
-        earlier: Totals,
+        mut stopped: StoppedSidecars,
         signals: &mut ShutdownSignals,
         mut refusals: Receiver<Refusal>,
     ) -> Shutdown {
-        let metrics = Arc::clone(&running.metrics);
-        self.console.print_stopping(metrics.requests_in_flight());
-        let (last, unanswered) = tokio::select! {
-            // After its grace period the sidecar exits even if requests are unanswered.
-            totals = stop(running) => (totals, metrics.requests_in_flight()),
-            () = signals.recv() => (metrics.totals(), metrics.requests_in_flight()),
-        };
+        self.console.print_stopping(stopped.requests_without_answer());
+        tokio::select! {
+            () = stopped.ended() => {}
+            () = signals.recv() => {}
+        }
+        let unanswered = stopped.requests_without_answer();
         while let Ok(refusal) = refusals.try_recv() {
             self.console.print_refusal(&refusal);
         }
@@ -146,7 +153,7 @@ impl Supervisor {
         if unanswered > 0 {
             self.console.print_unanswered(unanswered);
         }
-        self.console.print_summary(sum(earlier, last), &location);
+        self.console.print_summary(stopped.totals(), &location);
         if unanswered == 0 { Shutdown::Complete } else { Shutdown::RequestsAborted }
     }
 
@@ -188,12 +195,17 @@ impl Supervisor {
     /// Applies edits of both files. Returns whether the sidecar must be rolled.
     fn apply_edits(&mut self, mount: &mut Mount, running: &Running) -> std::io::Result<bool> {
         match self.cloud.apply_edit() {
-            Some(Ok(())) => {
+            Some(AccountsEdit::Applied) => {
                 let message = "the accounts file's changes are applied; the sidecar requests a new session";
                 self.console.print_labelled("edit", message);
                 running.aws_changes.notify();
             }
-            Some(Err(error)) => {
+            Some(AccountsEdit::Restored) => {
+                let message = "the accounts file is valid again and applied; the sidecar requests a new session";
+                self.console.print_labelled("fixed", message);
+                running.aws_changes.notify();
+            }
+            Some(AccountsEdit::Invalid(error)) => {
                 let message = format!("the accounts file: {error}; the embedded AWS continues unchanged");
                 self.console.print_labelled("problem", &message);
             }
@@ -254,22 +266,4 @@ fn duplicate_listener(socket: &TcpListener) -> std::io::Result<tokio::net::TcpLi
     let socket = socket.try_clone()?;
     socket.set_nonblocking(true)?;
     tokio::net::TcpListener::from_std(socket)
-}
-
-async fn stop(running: Running) -> Totals {
-    let _ = running.stop.send(());
-    let _ = running.task.await;
-    running.metrics.totals()
-}
-
-fn sum(one: Totals, two: Totals) -> Totals {
-    Totals {
-        stored: one.stored + two.stored,
-        deduplicated: one.deduplicated + two.deduplicated,
-        filtered: one.filtered + two.filtered,
-        rejected: one.rejected + two.rejected,
-        refused_requests: one.refused_requests + two.refused_requests,
-        objects: one.objects + two.objects,
-        bytes: one.bytes + two.bytes,
-    }
 }

@@ -1,9 +1,11 @@
 //! Tests of edits while a function runs: of its file and of the accounts file, valid and invalid.
 
 use std::fs;
+use std::io::{Read, Write};
+use std::net::TcpStream;
 use std::time::{Duration, Instant};
 
-use super::{Run, WAIT_TIMEOUT, edit, example};
+use super::{EVENT, Run, WAIT_TIMEOUT, edit, example, request};
 
 /// Replaces `valid` with `invalid` in the accounts file, expects a line `problem` that contains the condition and the
 /// detail, undoes the edit, and expects a line that starts with `fixed` before another event is sent and stored.
@@ -145,6 +147,35 @@ fn an_edited_function_is_rolled_and_an_invalid_edit_changes_nothing() {
 }
 
 #[test]
+fn edits_are_applied_while_a_replaced_sidecar_still_answers_a_request() {
+    let run = Run::start(false);
+    run.line("ready ");
+    let mut client = TcpStream::connect(&run.events).unwrap();
+    let (first, second) = EVENT.split_at(20);
+    write!(client, "POST /v1/track HTTP/1.1\r\nHost: x\r\nContent-Length: {}\r\n\r\n{first}", EVENT.len()).unwrap();
+    // The sidecar has read the head once it counts the request as in flight.
+    while !request(&run.admin, "GET /metrics", "").1.contains("tributary_in_flight_requests 1\n") {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+
+    run.edit("orders.yaml", "prefix: segment/", "prefix: events/");
+    run.line("edit ");
+    run.line("ready ");
+    run.edit("orders.yaml", "prefix: events/", "prefix: others/");
+    run.line("edit ");
+    run.line("ready ");
+    assert_eq!(run.send().0, 200);
+    client.write_all(second.as_bytes()).unwrap();
+    let mut answer = [0; 12];
+    client.read_exact(&mut answer).unwrap();
+    assert_eq!(std::str::from_utf8(&answer).unwrap(), "HTTP/1.1 200");
+    let stored = |prefix: &str| run.object().to_str().unwrap().replace("segment", prefix);
+    assert!(fs::exists(run.object()).unwrap() && fs::exists(stored("others")).unwrap());
+    let (_folder, summary) = run.stop();
+    assert!(summary.contains("2 events"), "{summary}");
+}
+
+#[test]
 fn an_edited_write_key_is_applied_without_a_roll() {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(example("clickstream.yaml"), folder.path().join("orders.yaml")).unwrap();
@@ -161,6 +192,19 @@ fn an_edited_write_key_is_applied_without_a_roll() {
     run.edit("orders.yaml", "otherKeys: |", "writeKeys: |");
     run.line("fixed ");
     assert_eq!(run.send().0, 401);
+}
+
+#[test]
+fn an_invalid_accounts_file_changes_nothing_and_its_correction_is_reported() {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("accounts.yaml", "accounts:", "acounts:");
+    let problem = run.line("problem ");
+    assert!(problem.contains("the accounts file") && problem.contains("acounts"), "{problem}");
+    assert_eq!(run.send().0, 200);
+    run.edit("accounts.yaml", "acounts:", "accounts:");
+    run.line("fixed     the accounts file is valid again");
+    assert_eq!(run.send().0, 200);
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod register;
 mod tests;
 mod upload_attempt;
 
+use std::ops::Add;
 use std::sync::Arc;
 use std::sync::atomic::AtomicU64;
 use std::time::{Duration, SystemTime};
@@ -95,6 +96,22 @@ pub struct Totals {
     pub objects: u64,
     /// Bytes of those objects, as stored.
     pub bytes: u64,
+}
+
+impl Add for Totals {
+    type Output = Self;
+
+    fn add(self, other: Self) -> Self {
+        Self {
+            stored: self.stored + other.stored,
+            deduplicated: self.deduplicated + other.deduplicated,
+            filtered: self.filtered + other.filtered,
+            rejected: self.rejected + other.rejected,
+            refused_requests: self.refused_requests + other.refused_requests,
+            objects: self.objects + other.objects,
+            bytes: self.bytes + other.bytes,
+        }
+    }
 }
 
 impl Metrics {
