@@ -64,6 +64,9 @@ impl ManifestError {
 
     pub(super) fn unsupported_kind(index: usize, kind: Option<&str>, document: &Value) -> Self {
         let description = match (kind, document["metadata"]["name"].as_str()) {
+            (None, _) if document.get("accounts").is_some() => {
+                "has no kind, but accounts, like a file for tributary run --accounts".to_owned()
+            }
             (None, _) => "has no kind".to_owned(),
             (Some(kind), None) => format!("is a {kind}"),
             (Some(kind), Some(name)) => format!("is a {kind}, \"{name}\""),

@@ -165,6 +165,7 @@ mod tests {
         let other = format!("{FUNCTION}---\nkind: ConfigMap\nmetadata: {{name: settings}}\n");
         assert!(parse_error(&other).contains("document 2 is a ConfigMap, \"settings\""), "{}", parse_error(&other));
         assert!(parse_error("just text").contains("document 1 has no kind"));
+        assert!(parse_error("accounts: {}").contains("tributary run --accounts"));
         assert!(parse_error("").contains("no DestinationFunction"));
         assert!(parse_error(&format!("{FUNCTION}---\n{FUNCTION}")).contains("twice"));
         let two = format!("{FUNCTION}---\nkind: DestinationFunction\nmetadata: {{name: payments}}\n");

@@ -150,7 +150,7 @@ impl Console {
 
     /// Prints the file of the first object.
     pub fn print_first_object(&mut self, file: &Path) {
-        self.print_line(&format!("object    {}", file.display()));
+        self.print_line(&format!("object    {} (the first; others are only counted)", file.display()));
     }
 
     /// Prints a request, or an event of a batch, that was refused; repetitions are only counted.
