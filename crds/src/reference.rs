@@ -29,11 +29,15 @@ Written by the operator.
 const CONDITIONS_HEADING: &str = "
 ## Conditions
 
-The status lists the conditions in this order. `Ready` has the reason and message of the first condition that is False and
-keeps events from being stored. If there is none, it has those of the first condition that is Unknown and keeps events from
-being stored, `SidecarAvailable` before the others. If nothing does, `Ready` is True; its reason is then that of a fault that
-does not stop events now, such as RenewalFailing, if there is one. The start and the end of
-a fault are also Events.
+The status lists the conditions in this order.
+
+`Ready` is not True if another condition keeps events from being stored. It has the reason and the message of that
+condition: of the first that is False or, if none is, of the first that is Unknown, `SidecarAvailable` before the others.
+
+While `Ready` is True, its reason is `Ok`, or that of a fault that does not stop events now, such as RenewalFailing.
+
+The start and the end of each fault are also Events
+([troubleshooting](troubleshooting.md)).
 
 | type | True when |
 | --- | --- |

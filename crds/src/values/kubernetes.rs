@@ -8,7 +8,7 @@ text_value!(
     SecretName,
     Shape {
         field: "name",
-        example: "orders-lake",
+        example: "my-secret",
         length: (1, 253),
         rules: &[Must(
             "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
@@ -22,7 +22,7 @@ text_value!(
     SecretKey,
     Shape {
         field: "key",
-        example: "externalId",
+        example: "my-key",
         length: (1, 253),
         rules: &[Must("^[A-Za-z0-9_-][A-Za-z0-9._-]*$", "is not a key of a Secret")],
     }
