@@ -58,8 +58,16 @@ pub struct Flags {
     pub log_format: LogFormat,
 
     /// AWS region whose STS is used, unless the function sets one; by default the bucket's region.
-    #[arg(long, env = "AWS_REGION", value_name = "REGION")]
+    #[arg(long, env = "AWS_REGION", value_name = "REGION", value_parser = region)]
     pub region: Option<String>,
+}
+
+/// Parses a region. It becomes part of a host name, so another text would look like an STS that can't be reached. An
+/// empty variable counts as unset, as AWS's own tools treat it.
+fn region(text: &str) -> Result<String, &'static str> {
+    let is_valid = |byte: u8| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-';
+    let is_region = text.len() <= 63 && text.bytes().all(is_valid) && !text.starts_with('-') && !text.ends_with('-');
+    is_region.then(|| text.to_owned()).ok_or("a region has lower-case letters, digits and hyphens, like us-west-2")
 }
 
 /// Why the configuration can't be used; the process does not start.

@@ -82,8 +82,8 @@ impl Sts {
                 answer(&error, self.clock.now()).redacted(&[external_id.reveal(), id, key, token])
             })?;
         let given = output.credentials.ok_or(StsAnswer::Invalid("it contains no credentials"))?;
-        let expiry = expiry(&given.expiration)?;
-        let ends = requested_at + schedule::lifetime(expiry, self.clock.now());
+        let (now, expiry) = (self.clock.now(), expiry(&given.expiration)?);
+        let lifetime = schedule::lifetime(expiry, now);
         let credentials = Credentials::new(
             given.access_key_id,
             given.secret_access_key,
@@ -93,6 +93,7 @@ impl Sts {
             "tributary",
         );
         credential_check::check(&credentials).map_err(StsAnswer::Invalid)?;
+        let (ends, expiry) = (requested_at + lifetime, now + lifetime);
         Ok(Session { id, credentials, ends, expiry, has_stored: AtomicBool::new(false) })
     }
 

@@ -243,9 +243,11 @@ fn assert_usage_error(ended: &ExitOutput, expected: &str) {
 
 #[tokio::test]
 async fn invalid_flags_are_reported_in_one_line() {
-    let cases: [(&[&str], &str); 4] = [
+    let cases: [(&[&str], &str); 6] = [
         (&["--nonsense"], "--nonsense"),
         (&["--drain-delay", "soon"], "soon"),
+        (&["--region=-"], "a region has lower-case letters, digits and hyphens"),
+        (&["--region", "us west/2"], "a region has lower-case letters, digits and hyphens"),
         (&["--drain-grace", "-1"], "-1"),
         (&["--log-level", "debug"], "--log-level"),
     ];

@@ -88,25 +88,30 @@ async fn an_sts_error_is_reported_with_its_code() {
         .await;
 }
 
+/// A time that is no session's expiry.
+const EXPIRATION_OF_2099: &str = "<Expiration>2099-01-01T00:00:00Z</Expiration>";
+
+/// The body of an answer to AssumeRole.
+fn assumed(id: &str, secret: &str, token: &str, expiration: &str) -> String {
+    format!(
+        "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
+         <AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
+         <SessionToken>{token}</SessionToken>{expiration}</Credentials></AssumeRoleResult></AssumeRoleResponse>"
+    )
+}
+
 /// The SDK would panic at such an access key ID, and put such a token into the head of each PUT.
 #[tokio::test]
 async fn a_session_that_is_not_an_sts_session_is_reported() {
-    let answer = |id: &str, secret: &str, token: &str, expiration: &str| {
-        format!(
-            "<AssumeRoleResponse xmlns=\"https://sts.amazonaws.com/doc/2011-06-15/\"><AssumeRoleResult><Credentials>\
-             <AccessKeyId>{id}</AccessKeyId><SecretAccessKey>{secret}</SecretAccessKey>\
-             <SessionToken>{token}</SessionToken>{expiration}</Credentials></AssumeRoleResult></AssumeRoleResponse>"
-        )
-    };
-    let expiration = "<Expiration>2099-01-01T00:00:00Z</Expiration>";
+    let expiration = EXPIRATION_OF_2099;
     let long = "x".repeat(20_000);
     for (body, part) in [
-        (answer("ASIA&#10;X", "secret", "token", expiration), "the access key ID is empty, too long or"),
-        (answer("", "secret", "token", expiration), "the access key ID is empty"),
-        (answer("ASIAX", "", "token", expiration), "the secret access key is empty"),
-        (answer("ASIAX", "secret", "a&#10;b", expiration), "the session token is empty, too long or"),
-        (answer("ASIAX", "secret", &long, expiration), "the session token is empty, too long or"),
-        (answer("ASIAX", "secret", "token", ""), "it was cut short"),
+        (assumed("ASIA&#10;X", "secret", "token", expiration), "the access key ID is empty, too long or"),
+        (assumed("", "secret", "token", expiration), "the access key ID is empty"),
+        (assumed("ASIAX", "", "token", expiration), "the secret access key is empty"),
+        (assumed("ASIAX", "secret", "a&#10;b", expiration), "the session token is empty, too long or"),
+        (assumed("ASIAX", "secret", &long, expiration), "the session token is empty, too long or"),
+        (assumed("ASIAX", "secret", "token", ""), "it was cut short"),
         ("<AssumeRoleResponse><AssumeRoleResult/></AssumeRoleResponse>".to_owned(), "it contains no credentials"),
         ("<html>Welcome</html>".to_owned(), "it is not in STS's format"),
     ] {
@@ -127,4 +132,16 @@ async fn base_credentials_that_no_request_can_carry_are_reported() {
     let reported =
         sidecar.wait_condition(RoleAssumed, ConditionStatus::False, Reason::NoBaseIdentity, REPORT_TIMEOUT).await;
     assert!(reported.message.contains("the access key ID is empty, too long or"), "{}", reported.message);
+}
+
+#[tokio::test]
+async fn a_session_that_outlives_its_request_is_used_as_long_as_requested() {
+    let aws = Aws::start(&World::new()).await;
+    let body = assumed("ASIAX", "secret", "token", EXPIRATION_OF_2099);
+    aws.faults([sts(respond(200, &[("content-type", "text/xml")], &body))]);
+    let sidecar = Setup::new(&aws).start().await;
+    sidecar.wait_condition(RoleAssumed, ConditionStatus::True, Reason::Ok, REPORT_TIMEOUT).await;
+    let expiry = sidecar.status().await.session.unwrap().expiry.parse::<jiff::Timestamp>().unwrap();
+    let minutes = expiry.duration_since(jiff::Timestamp::now()).as_secs() / 60;
+    assert!((58..=60).contains(&minutes), "{expiry}");
 }
