@@ -30,6 +30,7 @@ mod session;
 pub mod sidecar;
 mod skew;
 pub mod status;
+mod uncancelled;
 
 pub use aws_changes::AwsChanges;
 pub use ingest::Refusal;

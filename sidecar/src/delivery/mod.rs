@@ -31,6 +31,7 @@ use crate::clock::Clock;
 use crate::event::Event;
 use crate::memory::Reservation;
 use crate::status::metrics::Metrics;
+use crate::uncancelled::Uncancelled;
 
 pub(crate) use bucket_check::watch as watch_bucket;
 pub(crate) use failure::REASONS;
@@ -78,7 +79,7 @@ impl Delivery {
     ) -> Result<(), NotStored> {
         let delivery = Arc::clone(self);
         let flight = self.metrics.flight(events.len());
-        let task = tokio::spawn(async move {
+        let stored = async move {
             let _flight = flight;
             match &delivery.mode {
                 Mode::Object(objects) => {
@@ -90,9 +91,8 @@ impl Delivery {
                 }
                 Mode::Batch(batches) => batches.store(events, reservation, deadline).await,
             }
-        });
-        // The task is never aborted: an error is its panic, which continues here.
-        task.await.unwrap_or_else(|error| std::panic::resume_unwind(error.into_panic()))
+        };
+        Uncancelled::new(stored).await
     }
 }
 
