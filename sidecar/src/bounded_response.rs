@@ -1,8 +1,8 @@
 //! Limits how much of an AWS response is read into memory and shown.
 //!
 //! The server may be another one than AWS, since an endpoint's name may resolve to anything. The SDK's client, which
-//! calls STS, reads every body to its end: the interceptor [`BoundedResponse`] cuts it off at a length that no answer
-//! of STS or S3 has.
+//! calls STS, reads every body to its end: the interceptor [`BoundedResponse`] refuses a body that is longer than any of
+//! STS. A part of it is not read as an answer, since it may end within a secret, which could not be found and removed.
 
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
@@ -53,7 +53,7 @@ fn on_one_line(text: &str, max: usize) -> String {
     text.chars().take(max).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// The interceptor that cuts response bodies off at [`MAX_RESPONSE_BYTES`].
+/// The interceptor that refuses response bodies of more than [`MAX_RESPONSE_BYTES`].
 #[derive(Debug)]
 pub(crate) struct BoundedResponse;
 
@@ -71,19 +71,19 @@ impl Intercept for BoundedResponse {
         let body = context.response_mut().body_mut();
         if body.content_length().is_none_or(|length| length > MAX_RESPONSE_BYTES as u64) {
             let whole = std::mem::replace(body, SdkBody::taken());
-            *body = SdkBody::from_body_1_x(Start { body: whole, left: MAX_RESPONSE_BYTES });
+            *body = SdkBody::from_body_1_x(Bounded { body: whole, left: MAX_RESPONSE_BYTES });
         }
         Ok(())
     }
 }
 
-/// A body that ends after its first `left` bytes.
-struct Start {
+/// A body that is an error if it has more than `left` bytes.
+struct Bounded {
     body: SdkBody,
     left: usize,
 }
 
-impl Body for Start {
+impl Body for Bounded {
     type Data = Bytes;
     type Error = aws_smithy_types::body::Error;
 
@@ -91,19 +91,13 @@ impl Body for Start {
         mut self: Pin<&mut Self>,
         context: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
-        if self.left == 0 {
-            return Poll::Ready(None);
+        let frame = ready!(Pin::new(&mut self.body).poll_frame(context));
+        let bytes = frame.as_ref().and_then(|frame| frame.as_ref().ok()?.data_ref()).map_or(0, Bytes::len);
+        match self.left.checked_sub(bytes) {
+            Some(left) => self.left = left,
+            None => return Poll::Ready(Some(Err("the answer is too long".into()))),
         }
-        let frame = match ready!(Pin::new(&mut self.body).poll_frame(context)) {
-            Some(Ok(frame)) => frame,
-            end => return Poll::Ready(end),
-        };
-        let frame = frame.map_data(|mut data| {
-            data.truncate(self.left);
-            self.left -= data.len();
-            data
-        });
-        Poll::Ready(Some(Ok(frame)))
+        Poll::Ready(frame)
     }
 }
 
@@ -124,12 +118,12 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_body_is_read_up_to_its_bound() {
+    async fn a_body_is_read_whole_or_not_at_all() {
         let endless =
             futures_util::stream::repeat_with(|| Ok::<_, BoxError>(Frame::data(Bytes::from(vec![b'x'; 1_000]))));
-        let start = Start { body: SdkBody::from_body_1_x(StreamBody::new(endless)), left: 2_500 };
-        assert_eq!(start.collect().await.unwrap().to_bytes().len(), 2_500);
-        let short = Start { body: SdkBody::from_body_1_x(Full::new(Bytes::from("short"))), left: 2_500 };
-        assert_eq!(short.collect().await.unwrap().to_bytes(), "short");
+        let endless = Bounded { body: SdkBody::from_body_1_x(StreamBody::new(endless)), left: 2_500 };
+        assert!(endless.collect().await.is_err());
+        let whole = Bounded { body: SdkBody::from_body_1_x(Full::new(Bytes::from("whole"))), left: 5 };
+        assert_eq!(whole.collect().await.unwrap().to_bytes(), "whole");
     }
 }

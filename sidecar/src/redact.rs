@@ -5,13 +5,18 @@ use aws_credential_types::Credentials;
 /// Shorter values are too likely to be part of a word, and too short to be a secret.
 const MIN_SECRET_BYTES: usize = 4;
 
+/// Longer entities encode no ASCII character.
+const MAX_ENTITY_BYTES: usize = 10;
+
 /// The parts of credentials that must not be shown: all of them.
 pub(crate) fn parts(credentials: &Credentials) -> [&str; 3] {
     [credentials.access_key_id(), credentials.secret_access_key(), credentials.session_token().unwrap_or_default()]
 }
 
-/// Replaces each of the secrets in `text` with an ellipsis, also where it is percent-encoded. To be called before the
-/// text is cut: a part of a secret would not be found.
+/// Replaces each of the secrets in `text` with an ellipsis, also in the encodings in which servers repeat a request
+/// ([`encoded_byte`]). To be called before the text is cut: a part of a secret would not be found.
+///
+/// A server that wants to show what it was sent can: it may encode it in another way.
 pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     let secrets = || secrets.iter().filter(|secret| secret.len() >= MIN_SECRET_BYTES);
     let (mut shown, mut rest) = (String::with_capacity(text.len()), text);
@@ -23,25 +28,50 @@ pub(crate) fn redact(text: &str, secrets: &[&str]) -> String {
     shown
 }
 
-/// The text after `secret`, if it begins with it: as it is, or with any of its bytes encoded as `%XX`, or a space as `+`.
+/// The text after `secret`, if it begins with it: as it is, or with any of its bytes encoded.
 fn without_prefix<'a>(text: &'a str, secret: &str) -> Option<&'a str> {
     text.strip_prefix(secret).or_else(|| {
         let mut length = 0;
         for byte in secret.bytes() {
-            length += match text.as_bytes().get(length..)? {
-                [b'%', high, low, ..] if decoded(*high, *low) == Some(byte) => 3,
-                [b'+', ..] if byte == b' ' => 1,
-                [first, ..] if *first == byte => 1,
-                _ => return None,
-            };
+            length += encoded_byte(text.as_bytes().get(length..)?, byte)?;
         }
         text.get(length..)
     })
 }
 
-fn decoded(high: u8, low: u8) -> Option<u8> {
-    let digit = |byte: u8| char::from(byte).to_digit(16);
-    u8::try_from(digit(high)? << 4 | digit(low)?).ok()
+/// The length of the encoding of `byte` with which the text begins: the byte itself, `%2F` (also `+` for a space) as in
+/// a URL, `\/` or `\u002f` as in JSON, or `&#47;`, `&#x2f;` or a named entity as in XML and HTML.
+fn encoded_byte(text: &[u8], byte: u8) -> Option<usize> {
+    let is_hex = |digits: &[u8]| number(digits, 16) == Some(byte.into());
+    match text {
+        [b'%', high, low, ..] if is_hex(&[*high, *low]) => Some(3),
+        [b'+', ..] if byte == b' ' => Some(1),
+        [b'\\', b'u', a, b, c, d, ..] if is_hex(&[*a, *b, *c, *d]) => Some(6),
+        [b'\\', escaped, ..] if *escaped == byte => Some(2),
+        [b'&', rest @ ..] => entity(rest, byte).or((byte == b'&').then_some(1)),
+        [first, ..] if *first == byte => Some(1),
+        _ => None,
+    }
+}
+
+/// The length of the entity of `byte`, if it follows: `text` begins after the `&`.
+fn entity(text: &[u8], byte: u8) -> Option<usize> {
+    let end = text.iter().take(MAX_ENTITY_BYTES).position(|byte| *byte == b';')?;
+    let value = match &text[..end] {
+        [b'#', b'x' | b'X', digits @ ..] => number(digits, 16)?,
+        [b'#', digits @ ..] => number(digits, 10)?,
+        b"amp" => u32::from(b'&'),
+        b"lt" => u32::from(b'<'),
+        b"gt" => u32::from(b'>'),
+        b"quot" => u32::from(b'"'),
+        b"apos" => u32::from(b'\''),
+        _ => return None,
+    };
+    (value == u32::from(byte)).then_some(end + 2)
+}
+
+fn number(digits: &[u8], radix: u32) -> Option<u32> {
+    u32::from_str_radix(std::str::from_utf8(digits).ok()?, radix).ok()
 }
 
 #[cfg(test)]
@@ -57,6 +87,11 @@ mod tests {
         for encoded in ["wX8%2F7+f", "wX8%2F7%20f", "wX8/7 f", "wX8%2f7 f", "wX8/7%20f", "%77%58%38%2F%37%20%66"] {
             assert_eq!(redact(&format!("ExternalId={encoded}&é"), &["wX8/7 f"]), "ExternalId=…&é", "{encoded}");
         }
+        let escaped = ["wX8\\/7 f", "wX8\\u002F7\\u0020f", "wX8&#x2F;7 f", "wX8&#47;7&#032;f", "&#119;X8/7 f"];
+        for encoded in escaped {
+            assert_eq!(redact(&format!("\"{encoded}\" é"), &["wX8/7 f"]), "\"…\" é", "{encoded}");
+        }
+        assert_eq!(redact("a&amp;b&lt;c &amp; a&b", &["a&b<c"]), "… &amp; a&b");
         for key in
             ["jane%40example.com/é.json", "jane%2540example.com/%C3%A9.json", "jane%2540example.com%2f%c3%a9.json"]
         {

@@ -12,6 +12,7 @@ use hyper::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
 use crate::bounded_response::MAX_RESPONSE_BYTES;
+use crate::redact::redact;
 
 /// Maximum characters of a body that are quoted.
 const MAX_EXCERPT_CHARS: usize = 100;
@@ -58,11 +59,10 @@ pub(super) fn has_request_id(headers: &HeaderMap) -> bool {
     ["x-amz-request-id", "x-amz-id-2", "x-amz-bucket-region"].iter().any(|name| headers.contains_key(*name))
 }
 
-/// The start of `body` for a message: on one line, and without anything that looks like a credential. An answer that
-/// repeats `sent`, the object, is not quoted at all, since that is the client's data.
-pub(super) fn excerpt(body: &[u8], sent: &[u8]) -> String {
-    let body = &body[..body.len().min(4 * MAX_EXCERPT_CHARS)];
-    let text = String::from_utf8_lossy(body);
+/// The start of `body` for a message: on one line, without the `secrets` and without anything that looks like a
+/// credential. An answer that repeats `sent`, the object, is not quoted at all, since that is the client's data.
+pub(super) fn excerpt(body: &[u8], sent: &[u8], secrets: &[&str]) -> String {
+    let text = redact(&String::from_utf8_lossy(body), secrets);
     let words: Vec<_> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     let line: String = words.join(" ").chars().take(MAX_EXCERPT_CHARS).collect();
@@ -161,20 +161,29 @@ mod tests {
 
     #[test]
     fn an_excerpt_is_one_short_line_without_secrets_or_events() {
-        assert_eq!(excerpt(b"<html>\r\n\t<h1>Hello\x00you</h1>", b""), "<html> <h1>Hello you</h1>");
-        assert_eq!(excerpt(b"", b""), "");
-        assert_eq!(excerpt("é".repeat(300).as_bytes(), b"").chars().count(), 100);
-        assert_eq!(excerpt(b"key ASIATRIBUTARYTESTS01, more", b""), "key \u{2026}, more");
+        assert_eq!(excerpt(b"<html>\r\n\t<h1>Hello\x00you</h1>", b"", &[]), "<html> <h1>Hello you</h1>");
+        assert_eq!(excerpt(b"", b"", &[]), "");
+        assert_eq!(excerpt("é".repeat(300).as_bytes(), b"", &[]).chars().count(), 100);
+        assert_eq!(excerpt(b"key ASIATRIBUTARYTESTS01, more", b"", &[]), "key \u{2026}, more");
         assert_eq!(
-            excerpt(b"you sent {\"email\":\"a@example.com\"}", b"{\"email\":\"a@example.com\"}"),
+            excerpt(b"you sent {\"email\":\"a@example.com\"}", b"{\"email\":\"a@example.com\"}", &[]),
             "(the object itself)"
         );
+        for (body, expected) in [
+            ("Cannot PUT /lake/jane%40example.com/m1.json?x-id=PutObject", "Cannot PUT /lake/…?x-id=PutObject"),
+            ("<pre>Cannot PUT /lake/jane&#64;example.com/m1.json</pre>", "<pre>Cannot PUT /lake/…</pre>"),
+            ("{\"token\":\"Fwo\\/Gz+X\"}", "{\"token\":\"…\"}"),
+        ] {
+            assert_eq!(excerpt(body.as_bytes(), b"", &["jane@example.com/m1.json", "Fwo/Gz+X"]), expected);
+        }
+        let cut = format!("{:95}Fwo/Gz+X", "<").replace(' ', "-");
+        assert!(!excerpt(cut.as_bytes(), b"", &["Fwo/Gz+X"]).contains("Fwo"), "removed before the text is cut");
     }
 
     proptest! {
         #[test]
         fn an_excerpt_is_always_one_short_line(body in prop::collection::vec(any::<u8>(), 0..1_000)) {
-            let line = excerpt(&body, b"");
+            let line = excerpt(&body, b"", &[]);
             prop_assert!(line.chars().count() <= MAX_EXCERPT_CHARS);
             prop_assert!(!line.chars().any(|c| c.is_control() || c == '\n'));
         }

@@ -12,15 +12,14 @@ mod tests;
 use tributary_crds::conditions::Reason;
 
 use crate::blocker::Blocker;
-use crate::bounded_response::{cut_code, cut_message};
-use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
 use codes::{Kind, S3Error};
 use messages::unreachable;
 
 pub(crate) use messages::{condition_not_set, no_answer, sessions_refused};
 
-/// Why a request to S3 failed: with an error, or without an answer from S3.
+/// Why a request to S3 failed: with an error, or without an answer from S3. Its texts can be shown: they contain no
+/// secrets, and have a bounded length.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum S3Answer {
     /// An error answer of S3, as far as it could be parsed.
@@ -50,18 +49,6 @@ pub(crate) enum S3Answer {
 }
 
 impl S3Answer {
-    /// The answer without these secrets, and its texts cut to a length that can be shown.
-    pub(crate) fn redacted(self, secrets: &[&str]) -> Self {
-        match self {
-            Self::Error { status, code, message, region, offset } => {
-                let (code, message) = (cut_code(&redact(&code, secrets)), cut_message(&redact(&message, secrets)));
-                Self::Error { status, code, message, region, offset }
-            }
-            Self::NoResponse(why) => Self::NoResponse(redact(&why, secrets)),
-            Self::Foreign { .. } | Self::Timeout => self,
-        }
-    }
-
     /// Whether S3 may have stored the object nevertheless.
     pub(crate) fn leaves_in_doubt(&self) -> bool {
         match self {

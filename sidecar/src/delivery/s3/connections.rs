@@ -39,7 +39,7 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// Maximum size of a body that is read, in bytes. S3's errors have less than 2 KiB.
-const MAX_BODY_BYTES: usize = 16 << 10;
+pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
 
 type Body = Full<Bytes>;
 type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;

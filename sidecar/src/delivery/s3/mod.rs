@@ -22,14 +22,14 @@ use tributary_crds::function;
 use super::failure::S3Answer;
 use super::health::KeyPart;
 use super::response_check::{self, ResponseCheck};
-use crate::bounded_response;
+use crate::bounded_response::{self, cut_code, cut_message};
 use crate::clock::Clock;
 use crate::redact;
 use crate::session::{Session, SessionId};
 use crate::skew::ClockOffset;
-use connections::Connections;
+use connections::{Connections, MAX_BODY_BYTES};
 use sdk::{Operation, Sdk};
-use template::{PLACEHOLDER_KEY, Prepared, Template};
+use template::{Prepared, Template};
 
 /// Timeout for HeadBucket.
 const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
@@ -112,10 +112,8 @@ impl Bucket {
         time: Duration,
     ) -> Result<(), S3Answer> {
         let operation = Operation::Put { content_type: object.content_type, if_absent };
-        // AWS's messages name the key, which may identify people and differs in each message.
-        let hidden = [object.key.as_str()];
         let sent = self.send(operation, &object.key, &object.body, session);
-        timeout(time, sent).await.unwrap_or(Err(S3Answer::Timeout)).map_err(|answer| redacted(answer, session, &hidden))
+        timeout(time, sent).await.unwrap_or(Err(S3Answer::Timeout))
     }
 
     /// Sends HeadBucket. A session that may only put objects is refused, but the answer still shows whether the
@@ -123,24 +121,26 @@ impl Bucket {
     pub(crate) async fn head(&self, session: &Session) -> Result<(), S3Answer> {
         let no_body = Bytes::new();
         let sent = self.send(Operation::Head, "", &no_body, session);
-        timeout(HEAD_TIMEOUT, sent)
-            .await
-            .unwrap_or(Err(S3Answer::Timeout))
-            .map_err(|answer| redacted(answer, session, &[]))
+        timeout(HEAD_TIMEOUT, sent).await.unwrap_or(Err(S3Answer::Timeout))
     }
 
+    /// Sends a request. Its error contains no part of the session's credentials, and not the key, which may identify
+    /// people: servers repeat requests in their answers.
     async fn send(&self, operation: Operation, key: &str, body: &Bytes, session: &Session) -> Result<(), S3Answer> {
+        let [id, secret, token] = redact::parts(&session.credentials);
+        let hidden = [id, secret, token, key];
+        let no_response = |why: String| S3Answer::NoResponse(redact::redact(&why, &hidden));
         let template = match self.template(operation, session) {
             Some(template) => template,
-            None => Box::pin(self.make_template(operation, session)).await.map_err(S3Answer::NoResponse)?,
+            None => Box::pin(self.make_template(operation, session)).await.map_err(no_response)?,
         };
         let Prepared { request, checksum } = template.request(key, body.clone(), self.signing_time());
-        let response = self.connections.send(template.origin(), request).await.map_err(S3Answer::NoResponse)?;
+        let response = self.connections.send(template.origin(), request).await.map_err(no_response)?;
         let sent = checksum.as_ref().map(|(name, value)| (name, value));
         if self.check.is_success(&response, sent) {
             return Ok(());
         }
-        Err(Box::pin(self.answer(&response, body)).await)
+        Err(Box::pin(self.answer(&response, body, &hidden)).await)
     }
 
     fn signing_time(&self) -> SystemTime {
@@ -156,8 +156,9 @@ impl Bucket {
     }
 
     async fn make_template(&self, operation: Operation, session: &Session) -> Result<Arc<Template>, String> {
-        let built = self.sdk.build(operation, session.credentials.clone(), PLACEHOLDER_KEY, Bytes::new()).await?;
-        let template = Template::new(&built, session.credentials.secret_access_key())
+        let key = operation.placeholder_key();
+        let built = self.sdk.build(operation, session.credentials.clone(), key, Bytes::new()).await?;
+        let template = Template::new(&built, key, session.credentials.secret_access_key())
             .map_err(|why| format!("the SDK builds requests in a form that is not supported: {why}"))?;
         let template = Arc::new(template);
         let mut templates = self.templates.write();
@@ -170,13 +171,14 @@ impl Bucket {
         Ok(template)
     }
 
-    /// Reads a response that is not a success; `sent` is the request's body, of which the result quotes nothing.
-    async fn answer(&self, response: &Response<Bytes>, sent: &[u8]) -> S3Answer {
+    /// Reads a response that is not a success. The result quotes nothing of `sent`, the request's body, or `hidden`.
+    async fn answer(&self, response: &Response<Bytes>, sent: &[u8], hidden: &[&str]) -> S3Answer {
         let (status, body) = (response.status().as_u16(), response.body());
-        // The answer to a HEAD has no body: its code would be made up by the SDK.
-        let (code, message) = if body.is_empty() { (None, None) } else { self.sdk.read_error(response).await };
+        // The answer to a HEAD has no body: its code would be made up by the SDK. The end of a longer body is missing.
+        let is_whole = !body.is_empty() && body.len() < MAX_BODY_BYTES;
+        let (code, message) = if is_whole { self.sdk.read_error(response).await } else { (None, None) };
         if code.is_none() && (status < 300 || !response_check::has_request_id(response.headers())) {
-            return S3Answer::Foreign { status, start: response_check::excerpt(body, sent) };
+            return S3Answer::Foreign { status, start: response_check::excerpt(body, sent, hidden) };
         }
         let code = match (code.as_deref(), status) {
             (None | Some("NotFound"), 404) => "NoSuchBucket",
@@ -184,18 +186,14 @@ impl Bucket {
         };
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let region = header("x-amz-bucket-region").filter(|region| is_region(region)).map(str::to_owned);
-        let message = bounded_response::message(message.as_deref());
+        let message = cut_message(&redact::redact(&bounded_response::message(message.as_deref()), hidden));
         let offset = ClockOffset::of_answer(header("date"), self.clock.now());
         // The date of a cached answer is old.
         if offset.is_some() && header("age").is_none() {
             *self.clock_offset.write() = offset;
         }
-        S3Answer::Error { status, code: code.to_owned(), message, region, offset }
+        S3Answer::Error { status, code: cut_code(&redact::redact(code, hidden)), message, region, offset }
     }
-}
-
-fn redacted(answer: S3Answer, session: &Session, hidden: &[&str]) -> S3Answer {
-    answer.redacted(&[&redact::parts(&session.credentials)[..], hidden].concat())
 }
 
 /// Whether a text looks like a region's name: a server may send anything in its place.

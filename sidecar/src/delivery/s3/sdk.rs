@@ -24,8 +24,10 @@ use tributary_crds::function::{self, Checksum, EncryptionType};
 use tributary_runtime::errors::causes;
 
 use super::S3Endpoint;
-use super::template::PLACEHOLDER_KEY;
 use crate::clock::{Clock, SdkTime};
+
+/// The key in a request from which a template is made.
+const PLACEHOLDER_KEY: &str = "tributary-placeholder-key";
 
 /// The requests that the sidecar sends to S3.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -44,6 +46,16 @@ pub(super) struct Sdk {
     tagging: Option<String>,
     /// Reads errors; its requests go nowhere.
     reader: aws_sdk_s3::Client,
+}
+
+impl Operation {
+    /// The key in the request from which the operation's template is made. HeadBucket has none.
+    pub(super) fn placeholder_key(self) -> &'static str {
+        match self {
+            Self::Put { .. } => PLACEHOLDER_KEY,
+            Self::Head => "",
+        }
+    }
 }
 
 impl Sdk {

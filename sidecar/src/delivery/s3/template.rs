@@ -21,9 +21,6 @@ use super::signature::{Scope, Signer, amz_date, sha256_hex};
 /// The characters that a path contains as they are: the unreserved ones (RFC 3986), and the slashes of keys.
 const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
 
-/// The key in the request from which a template is made.
-pub(super) const PLACEHOLDER_KEY: &str = "tributary-placeholder-key";
-
 const CHECKSUM: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
 const CONTENT_SHA256: HeaderName = HeaderName::from_static("x-amz-content-sha256");
 const DATE: HeaderName = HeaderName::from_static("x-amz-date");
@@ -34,8 +31,9 @@ pub(super) struct Template {
     method: Method,
     /// Scheme, host and port.
     origin: Uri,
-    /// The path before and after the key. The query follows the latter.
+    /// The path before the key.
     before_key: String,
+    /// The query with its `?`, or empty.
     after_key: String,
     /// The query in the form that is signed.
     query: String,
@@ -79,18 +77,19 @@ impl fmt::Debug for Template {
 }
 
 impl Template {
-    /// Makes a template from a signed request that the SDK has built for [`PLACEHOLDER_KEY`] with an empty body.
+    /// Makes a template from a signed request that the SDK has built for `key` with an empty body.
     ///
     /// # Errors
     /// If it has a form that this module does not reproduce.
-    pub(super) fn new(built: &Request<()>, secret_access_key: &str) -> Result<Self, String> {
+    pub(super) fn new(built: &Request<()>, key: &str, secret_access_key: &str) -> Result<Self, String> {
         let parts = built.uri().clone().into_parts();
         let origin =
             Uri::builder().scheme(parts.scheme.ok_or("no scheme")?).authority(parts.authority.ok_or("no host")?);
         let origin = origin.path_and_query("/").build().map_err(|error| error.to_string())?;
         let path_and_query = parts.path_and_query.ok_or("no path")?;
-        let (before_key, after_key) =
-            path_and_query.as_str().split_once(PLACEHOLDER_KEY).unwrap_or((path_and_query.as_str(), ""));
+        let after_key = path_and_query.query().map_or_else(String::new, |query| format!("?{query}"));
+        // The key ends the path. The bucket's name before it may contain the same text.
+        let before_key = path_and_query.path().strip_suffix(key).ok_or("a path without the key")?;
         let authorization = built.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scope, names) = Scope::parse(authorization.ok_or("no signature")?).ok_or("an unknown signature")?;
         let (mut fixed, mut computed) = (HeaderMap::new(), Vec::new());
@@ -110,7 +109,7 @@ impl Template {
             method: built.method().clone(),
             origin,
             before_key: before_key.to_owned(),
-            after_key: after_key.to_owned(),
+            after_key,
             query: canonical_query(path_and_query.query().unwrap_or_default()),
             fixed,
             computed,

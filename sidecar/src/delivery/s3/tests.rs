@@ -60,8 +60,8 @@ fn sent<B>(request: &Request<B>) -> (String, String, BTreeMap<String, String>) {
 
 /// Asserts that the template gives the request that the SDK builds.
 async fn assert_same(sdk: &Sdk, operation: Operation, key: &str, body: &Bytes) {
-    let built = sdk.build(operation, credentials(), PLACEHOLDER_KEY, Bytes::new()).await.unwrap();
-    let template = Template::new(&built, SECRET_ACCESS_KEY).unwrap();
+    let built = sdk.build(operation, credentials(), operation.placeholder_key(), Bytes::new()).await.unwrap();
+    let template = Template::new(&built, operation.placeholder_key(), SECRET_ACCESS_KEY).unwrap();
     let expected = sdk.build(operation, credentials(), key, body.clone()).await.unwrap();
     let actual = template.request(key, body.clone(), now()).request;
     assert_eq!(sent(&actual), sent(&expected), "{operation:?} {key:?}, {} bytes", body.len());
@@ -93,6 +93,8 @@ async fn a_template_gives_the_sdks_own_request_for_every_option() {
         json!({"region": "cn-north-1"}),
         json!({"region": "us-gov-west-1"}),
         json!({"bucket": "dotted.bucket.name"}),
+        json!({"bucket": "tributary-placeholder-key"}),
+        json!({"bucket": "x.tributary-placeholder-key.y"}),
         json!({"encryption": {"type": "KMS", "keyId": kms}, "tags": {"a": "b"}, "expectedBucketOwner": "123456789012",
             "storageClass": "GLACIER_IR", "conditionalWrites": false}),
     ];
@@ -141,11 +143,8 @@ proptest! {
 #[tokio::test]
 async fn a_template_is_valid_on_the_next_day() {
     let sdk = sdk(&json!({}), None, false);
-    let template = Template::new(
-        &sdk.build(OPERATIONS[0], credentials(), PLACEHOLDER_KEY, Bytes::new()).await.unwrap(),
-        SECRET_ACCESS_KEY,
-    )
-    .unwrap();
+    let built = sdk.build(OPERATIONS[0], credentials(), "placeholder", Bytes::new()).await.unwrap();
+    let template = Template::new(&built, "placeholder", SECRET_ACCESS_KEY).unwrap();
     let tomorrow = now() + Duration::from_secs(24 * 60 * 60);
     let actual = template.request("k", Bytes::new(), tomorrow).request;
     let s3 = json!({"bucket": "orders-lake", "region": "us-west-2"});
@@ -157,26 +156,27 @@ async fn a_template_is_valid_on_the_next_day() {
 #[tokio::test]
 async fn a_request_of_another_form_is_refused() {
     let built =
-        sdk(&json!({}), None, false).build(OPERATIONS[0], credentials(), PLACEHOLDER_KEY, Bytes::new()).await.unwrap();
+        sdk(&json!({}), None, false).build(OPERATIONS[0], credentials(), "placeholder", Bytes::new()).await.unwrap();
     let refused = |change: fn(&mut Request<()>)| {
         let mut changed = built.clone();
         change(&mut changed);
-        Template::new(&changed, SECRET_ACCESS_KEY).is_err()
+        Template::new(&changed, "placeholder", SECRET_ACCESS_KEY).is_err()
     };
     assert!(!refused(|_| {}));
     assert!(refused(|request| drop(request.headers_mut().remove("authorization"))));
     assert!(refused(|request| drop(request.headers_mut().remove("x-amz-date"))));
     assert!(refused(|request| drop(request.headers_mut().insert("content-type", "text/plain".parse().unwrap()))));
     assert!(refused(|request| *request.uri_mut() = "https://host/another".parse().unwrap()));
-    assert!(Template::new(&built, "another secret").is_err());
+    assert!(Template::new(&built, "placeholder", "another secret").is_err());
+    assert!(Template::new(&built, "another key", SECRET_ACCESS_KEY).is_err());
 }
 
 #[test]
 fn the_debug_form_of_a_template_shows_no_credential() {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
     let sdk = sdk(&json!({}), None, false);
-    let built = runtime.block_on(sdk.build(OPERATIONS[0], credentials(), PLACEHOLDER_KEY, Bytes::new())).unwrap();
-    let text = format!("{:?}", Template::new(&built, SECRET_ACCESS_KEY).unwrap());
+    let built = runtime.block_on(sdk.build(OPERATIONS[0], credentials(), "placeholder", Bytes::new())).unwrap();
+    let text = format!("{:?}", Template::new(&built, "placeholder", SECRET_ACCESS_KEY).unwrap());
     assert!(!text.contains("token/+==") && !text.contains("wJalr") && !text.contains("ASIA"), "{text}");
 }
 
@@ -194,4 +194,39 @@ async fn the_code_and_the_message_of_an_error_are_read() {
     for (status, body) in [(503, "<html>busy</html>"), (500, ""), (404, "not found"), (200, "ok"), (412, "{}")] {
         assert_eq!(read(status, body).await, (String::new(), String::new()), "{status} {body}");
     }
+}
+
+/// Servers repeat requests in their answers, in many ways.
+#[tokio::test]
+async fn an_answer_shows_neither_credentials_nor_the_key() {
+    let endpoint = S3Endpoint { url: None, path_style: false };
+    let s3 = serde_json::from_value(json!({"bucket": "orders-lake", "region": "us-west-2"})).unwrap();
+    let bucket = Bucket::new(s3, &endpoint, Arc::new(Stopped(now())));
+    let (token, key) = ("t".repeat(1_200), "segment/track/jane@example.com/m-1.json");
+    let read = async |status: u16, body: String| {
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = status.try_into().unwrap();
+        match bucket.answer(&response, b"", &[&token, key]).await {
+            S3Answer::Error { code, message, .. } => (code, message),
+            S3Answer::Foreign { start, .. } => (String::new(), start),
+            other => panic!("{other:?}"),
+        }
+    };
+    let xml = |code: &str, message: &str| format!("<Error><Code>{code}</Code><Message>{message}</Message></Error>");
+    let (code, message) = read(403, xml(&"C".repeat(200), &format!("{token} may not write {key}{:2000}", ""))).await;
+    assert!(message.starts_with("… may not write … "), "{message}");
+    assert_eq!((code.len(), message.chars().count()), (64, 1_000), "each is cut, and only then");
+    for page in [
+        "<pre>Cannot PUT /lake/segment/track/jane%40example.com/m-1.json</pre>",
+        "{\"path\": \"segment\\/track\\/jane@example.com\\/m-1.json\"}",
+    ] {
+        let (_, start) = read(404, page.to_owned()).await;
+        assert!(start.contains('…') && !start.contains("jane"), "{start}");
+    }
+    // Only a part of the token is read, which can't be found.
+    let mut cut =
+        format!("<!--{}--><Error><Code>AccessDenied</Code><Message>", "x".repeat(MAX_BODY_BYTES - 800)) + &token;
+    cut.truncate(MAX_BODY_BYTES);
+    let (_, message) = read(403, cut).await;
+    assert!(!message.contains("ttt"), "{message}");
 }
