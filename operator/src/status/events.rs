@@ -45,7 +45,7 @@ impl Events {
     /// status contains the same.
     pub async fn publish(&self, function: &DestinationFunction, changed: &[Condition]) {
         for condition in changed {
-            if let Err(error) = self.recorder.publish(&event(condition), &function.object_ref(&())).await {
+            if let Err(error) = self.recorder.publish(&event(condition, changed), &function.object_ref(&())).await {
                 return log_failure(&error);
             }
         }
@@ -60,10 +60,10 @@ impl Events {
         }
     }
 
-    /// Warns the platform's owner by an Event on the operator's Lease. A failure is only logged.
-    pub async fn publish_for_platform(&self, reason: &str, note: String) {
+    /// Informs the platform's owner by an Event on the operator's Lease. A failure is only logged.
+    pub async fn publish_for_platform(&self, type_: EventType, reason: &str, note: String) {
         let event = Event {
-            type_: EventType::Warning,
+            type_,
             reason: reason.to_owned(),
             note: Some(shortened(&note)),
             action: "Rollout".to_owned(),
@@ -112,13 +112,17 @@ fn revert(write: &Write) -> Option<Event> {
     })
 }
 
-fn event(condition: &Condition) -> Event {
+/// The Event about a condition, one of those that `changed` together.
+fn event(condition: &Condition, changed: &[Condition]) -> Event {
     let holds = condition.status == "True";
     let warns = needs_a_person(condition);
     let is_ready = condition.type_ == ConditionType::Ready.to_string();
+    let mut others = changed.iter().filter(|other| other.type_ != condition.type_);
     let (reason, note) = match (holds, warns, is_ready) {
         (true, false, _) => (condition.type_.clone(), condition.message.clone()),
-        // The condition that causes it gets a separate Event with the reason.
+        (false, _, true) if others.any(|other| other.message == condition.message) => {
+            ("NotReady".to_owned(), format!("no events are stored; the Event {} has the cause", condition.reason))
+        }
         (_, _, true) => {
             let reason = if holds { "Ready" } else { "NotReady" };
             (reason.to_owned(), format!("{}: {}", condition.reason, condition.message))
@@ -154,15 +158,23 @@ mod tests {
     }
 
     fn of(r#type: &str, status: &str, reason: &str) -> (EventType, String, String) {
-        let event = event(&condition(r#type, status, reason, "m"));
+        let event = event(&condition(r#type, status, reason, "m"), &[]);
         (event.type_, event.reason, event.note.unwrap())
     }
 
     #[test]
     fn events_with_different_notes_are_not_merged() {
-        let action = |message: &str| event(&condition("BucketWritable", "False", "NoSuchBucket", message)).action;
+        let action = |message: &str| event(&condition("BucketWritable", "False", "NoSuchBucket", message), &[]).action;
         assert_ne!(action("there is no bucket typo"), action("there is no bucket typo2"));
         assert_eq!(action("there is no bucket typo"), action("there is no bucket typo"));
+    }
+
+    #[test]
+    fn the_event_of_ready_does_not_repeat_that_of_the_cause() {
+        let cause = condition("RoleAssumed", "False", "AccessDenied", "m");
+        let ready = condition("Ready", "False", "AccessDenied", "m");
+        let note = event(&ready, &[ready.clone(), cause]).note.unwrap();
+        assert_eq!(note, "no events are stored; the Event AccessDenied has the cause");
     }
 
     #[test]
@@ -173,6 +185,7 @@ mod tests {
         assert_eq!(of("BucketWritable", "Unknown", "NotYetWritten"), all(EventType::Normal, "NotYetWritten", "m"));
         assert_eq!(of("Ready", "False", "AccessDenied"), all(EventType::Warning, "NotReady", "AccessDenied: m"));
         assert_eq!(of("Ready", "True", "Ok"), all(EventType::Normal, "Ready", "m"));
+        assert_eq!(of("Ready", "False", "Progressing"), all(EventType::Normal, "NotReady", "Progressing: m"));
         let none = |r#type| of(r#type, "False", "NoReplicas");
         assert_eq!(none("SidecarAvailable"), all(EventType::Normal, "NoReplicas", "m"));
         assert_eq!(none("Ready"), all(EventType::Normal, "NotReady", "NoReplicas: m"));

@@ -139,16 +139,21 @@ fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition], o
     if repeats(new) {
         return false;
     }
+    let was_true = old.is_some_and(|old| old.status == "True");
     match new.status.as_str() {
+        // The condition that causes the warning gets an Event at its start and its end.
+        "True" if has_type(ConditionType::Ready) && was_true => {
+            let is_repeated = all.iter().any(|other| other.type_ != new.type_ && other.message == new.message);
+            !is_repeated && (is_warning(new) || !old.is_some_and(is_warning))
+        }
         "True" if has_type(ConditionType::Ready) || is_warning(new) => true,
         // A fault or a warning has ended.
         "True" => open_faults.include(new) || old.is_some_and(is_warning),
+        // Its end gets an Event, even if it lasts only until the next pods are ready.
+        "False" if has_type(ConditionType::Ready) && was_true => true,
         "False" => is_fault(new) && !is_reported_by_another(new, all),
         // Unknown: an Event only if the condition was True or a fault before, and new sidecars have not just started.
-        _ => {
-            !reason(new).is_some_and(Reason::is_progress)
-                && old.is_some_and(|old| old.status == "True" || is_fault(old))
-        }
+        _ => !reason(new).is_some_and(Reason::is_progress) && (was_true || old.is_some_and(is_fault)),
     }
 }
 
@@ -175,8 +180,8 @@ fn repeats(condition: &Condition) -> bool {
 
 /// Whether a person must act, so that its Event and its log line are warnings.
 pub fn needs_a_person(condition: &Condition) -> bool {
-    let is_wanted = reason(condition).is_some_and(Reason::is_wanted);
-    is_warning(condition) || (condition.status == "False" && !is_wanted)
+    let passes = |reason: Reason| reason.is_wanted() || reason.is_progress();
+    is_warning(condition) || (condition.status == "False" && !reason(condition).is_some_and(passes))
 }
 
 /// Whether it is True, but with a reason that needs a person.

@@ -52,11 +52,6 @@ pub fn condition(observed: &Observed) -> Finding {
     finding(ConditionStatus::True, Reason::Ok, running(serving.len(), rollout))
 }
 
-pub(super) fn count_ready(pods: &[Pod]) -> i32 {
-    let count = pods.iter().filter(|pod| pod.ready).count();
-    i32::try_from(count).unwrap_or(i32::MAX)
-}
-
 /// The first problem of a pod that is not ready.
 pub(super) fn first_problem(pods: &[Pod]) -> Option<&Problem> {
     pods.iter().filter(|pod| !pod.ready).find_map(|pod| pod.problem.as_ref())

@@ -3,10 +3,10 @@
 
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
-use super::availability::{count_ready, first_problem};
+use super::availability::first_problem;
 use super::sidecars;
 use crate::finding::{Finding, Problem};
-use crate::observe::{Observed, Rollout, RolloutDecision};
+use crate::observe::{Observed, Pod, Rollout, RolloutDecision};
 use crate::validate::RefusalEffect;
 
 /// UpToDate; if it is False, with the cause that keeps the rollout from completing.
@@ -73,7 +73,7 @@ fn failure(found: Option<&Problem>, observed: &Observed) -> String {
 
 /// UpToDate of an incomplete rollout for which Kubernetes reports no problem.
 fn in_progress(rollout: &Rollout, observed: &Observed) -> Finding {
-    let ready = count_ready(&observed.pods);
+    let ready = Pod::count_ready(&observed.pods);
     let progress = if ready < rollout.wanted {
         format!("{ready} of {} sidecars with the current configuration are ready", rollout.wanted)
     } else {

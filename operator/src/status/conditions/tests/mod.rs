@@ -62,7 +62,14 @@ fn pod(name: &str, ready: bool) -> Pod {
         in_flight: 0,
         last_error: None,
     };
-    Pod { name: name.to_owned(), ready, problem: None, answer: SidecarAnswer::Status(Box::new(status)) }
+    Pod {
+        name: name.to_owned(),
+        ready,
+        outdated: false,
+        problem: None,
+        due_in: None,
+        answer: SidecarAnswer::Status(Box::new(status)),
+    }
 }
 
 /// The pod, with this report of a condition.

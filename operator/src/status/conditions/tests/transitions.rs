@@ -15,7 +15,7 @@ fn changes(before: Option<&FunctionStatus>, after: &FunctionStatus) -> Change {
 }
 
 #[test]
-fn a_renewal_that_begins_to_fail_gets_events_of_its_condition_and_of_ready() {
+fn a_renewal_that_begins_to_fail_gets_one_event() {
     let at = |second| Timestamp::from_second(second).unwrap();
     let before = status(&fine(), Some(1), "a=b".to_owned(), None, at(100));
     let failing = with(|observed| {
@@ -27,7 +27,7 @@ fn a_renewal_that_begins_to_fail_gets_events_of_its_condition_and_of_ready() {
         panic!("the conditions should have changed")
     };
     let names: Vec<_> = changed.iter().map(|condition| condition.type_.as_str()).collect();
-    assert_eq!(names, ["Ready", "RoleAssumed"]);
+    assert_eq!(names, ["RoleAssumed"]);
     assert!(changed.iter().all(|condition| condition.status == "True" && condition.reason == "RenewalFailing"));
 }
 
@@ -104,6 +104,22 @@ fn a_successful_start_gets_one_event_and_a_successful_rollout_none() {
         fine(),
     ];
     assert_eq!(events(&waits)[1..], [vec![], vec![], vec![], Vec::<String>::new()]);
+}
+
+#[test]
+fn a_loss_of_all_sidecars_gets_an_event_although_they_are_replaced() {
+    let lost = with(|observed| {
+        observed.rollout = Some(Rollout { wanted: 1, replicas: 1, ..Rollout::default() });
+        observed.pods = vec![Pod { answer: SidecarAnswer::NotAsked, ..pod("b", false) }];
+    });
+    assert_eq!(events(&[fine(), lost, fine()])[1..], [vec!["Ready Progressing"], vec!["Ready Ok"]]);
+}
+
+#[test]
+fn the_start_and_the_end_of_a_warning_get_one_event_each() {
+    let renewal = reporting(pod("a", true), ConditionType::RoleAssumed, ConditionStatus::True, Reason::RenewalFailing);
+    let renewal = with(|observed| observed.pods = vec![renewal]);
+    assert_eq!(events(&[fine(), renewal, fine()])[1..], [vec!["RoleAssumed RenewalFailing"], vec!["RoleAssumed Ok"]]);
 }
 
 #[test]
