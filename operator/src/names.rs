@@ -18,6 +18,8 @@ pub mod label {
     pub const FUNCTION: &str = "tributary.dev/function";
     /// On pods and ConfigMaps: the hash of the sidecar's configuration.
     pub const CONFIG: &str = "tributary.dev/config";
+    /// On pods: the hash of the pod template that they were made from, without this label.
+    pub const TEMPLATE: &str = "tributary.dev/template";
 }
 
 /// The value of [`label::NAME`] on every child.
@@ -30,7 +32,7 @@ pub mod annotation {
     /// On every child: the hash of the object that the operator last applied. Only this reveals a field that is no
     /// longer desired.
     pub const APPLIED_HASH: &str = "tributary.dev/applied";
-    /// On Deployments: the hash of the pod template.
+    /// On Deployments: the hash of the pod template ([`label::TEMPLATE`](super::label::TEMPLATE)).
     pub const TEMPLATE_HASH: &str = "tributary.dev/template";
     /// On pods: the base identity that EKS's webhooks inject at creation; another one rolls the pods.
     pub const BASE_IDENTITY: &str = "tributary.dev/base-identity";

@@ -7,7 +7,7 @@ use k8s_openapi::apimachinery::pkg::util::intstr::IntOrString;
 
 use super::child_meta::ChildMeta;
 use super::pod::CONTAINER;
-use crate::names::{annotation, hash, labels};
+use crate::names::{annotation, hash, label, labels};
 
 /// Seconds without progress after which Kubernetes reports a rollout as stuck.
 const PROGRESS_DEADLINE_SECONDS: i32 = 120;
@@ -27,12 +27,14 @@ pub struct Origins<'a> {
 /// The function's Deployment. Without `replicas` it leaves them to an autoscaler or a person.
 pub fn deployment(
     meta: &ChildMeta,
-    template: PodTemplateSpec,
+    mut template: PodTemplateSpec,
     origins: &Origins<'_>,
     replicas: Option<i32>,
 ) -> Deployment {
     let mut metadata = meta.metadata(meta.name.clone());
     let template_hash = hash(&template);
+    let pod_labels = template.metadata.get_or_insert_default().labels.get_or_insert_default();
+    pod_labels.insert(label::TEMPLATE.to_owned(), template_hash.clone());
     let mut annotations =
         labels([(annotation::TEMPLATE_HASH, &template_hash), (annotation::FUNCTION_HASH, origins.function)]);
     let sidecar = template.spec.iter().flat_map(|pod| &pod.containers).find(|container| container.name == CONTAINER);

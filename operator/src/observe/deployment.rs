@@ -1,6 +1,6 @@
 //! Reads a Deployment's rollout state: ready pods, completion, and why pods can't be created. Pure.
 
-use k8s_openapi::api::apps::v1::Deployment;
+use k8s_openapi::api::apps::v1::{Deployment, DeploymentCondition};
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
@@ -8,33 +8,60 @@ use super::observed::Rollout;
 use crate::finding::Problem;
 use crate::names::annotation;
 
-/// The rollout state of `deployment`, on its way to the template of `desired`.
-pub fn rollout(deployment: &Deployment, desired: &Deployment) -> Rollout {
-    let template = |deployment: &Deployment| deployment.annotations().get(annotation::TEMPLATE_HASH).cloned();
-
+/// The rollout state of `deployment`, on its way to the template of `desired`. `new_ready` is the number of ready pods
+/// that were made from this template.
+pub fn rollout(deployment: &Deployment, desired: &Deployment, new_ready: i32) -> Rollout {
     let status = deployment.status.clone().unwrap_or_default();
-    let condition = |r#type: &str| {
-        let mut conditions = status.conditions.iter().flatten();
-        conditions.find(|condition| condition.type_ == r#type).cloned()
-    };
-    let failure = condition("ReplicaFailure").filter(|failure| failure.status == "True");
-    let stuck = condition("Progressing").is_some_and(|progress| {
-        progress.status == "False" && progress.reason.as_deref() == Some("ProgressDeadlineExceeded")
-    });
+    let wanted = wanted(deployment);
+    // The condition outlives the rollout that it reports: Kubernetes replaces it only when the next one makes progress.
+    let is_of_this_rollout = has_template(deployment, desired) && new_ready < wanted;
     Rollout {
-        wanted: deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1),
+        wanted,
         replicas: status.replicas.unwrap_or_default(),
         ready: status.ready_replicas.unwrap_or_default(),
-        problem: failure.map(|failure| refusal(&failure.message.unwrap_or_default())),
-        stuck,
-        complete: template(deployment) == template(desired) && is_complete(deployment),
+        problem: creation_problem(deployment),
+        stuck: is_of_this_rollout && is_stuck(deployment),
+        complete: has_template(deployment, desired) && is_complete(deployment),
     }
+}
+
+/// Whether `deployment` has the template of `desired`.
+pub fn has_template(deployment: &Deployment, desired: &Deployment) -> bool {
+    template_hash(deployment) == template_hash(desired)
+}
+
+/// The hash of the template that the operator wrote.
+pub fn template_hash(deployment: &Deployment) -> Option<&String> {
+    deployment.annotations().get(annotation::TEMPLATE_HASH)
+}
+
+/// Whether Kubernetes reports that the rollout, or an earlier one, exceeded the progress deadline.
+pub fn is_stuck(deployment: &Deployment) -> bool {
+    let observed = deployment.status.as_ref().and_then(|status| status.observed_generation);
+    observed >= deployment.metadata.generation
+        && condition(deployment, "Progressing").is_some_and(|progress| {
+            progress.status == "False" && progress.reason.as_deref() == Some("ProgressDeadlineExceeded")
+        })
+}
+
+/// Why Kubernetes can't create pods, for example a quota.
+pub fn creation_problem(deployment: &Deployment) -> Option<Problem> {
+    let failure = condition(deployment, "ReplicaFailure").filter(|failure| failure.status == "True")?;
+    Some(refusal(failure.message.as_deref().unwrap_or_default()))
+}
+
+fn condition<'a>(deployment: &'a Deployment, r#type: &str) -> Option<&'a DeploymentCondition> {
+    deployment.status.as_ref()?.conditions.iter().flatten().find(|condition| condition.type_ == r#type)
+}
+
+fn wanted(deployment: &Deployment) -> i32 {
+    deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1)
 }
 
 /// Whether all pods of the Deployment run its current template and are available.
 pub fn is_complete(deployment: &Deployment) -> bool {
     let status = deployment.status.clone().unwrap_or_default();
-    let wanted = deployment.spec.as_ref().and_then(|spec| spec.replicas).unwrap_or(1);
+    let wanted = wanted(deployment);
     status.observed_generation >= deployment.metadata.generation
         && status.updated_replicas.unwrap_or_default() == wanted
         && status.replicas.unwrap_or_default() == wanted
@@ -82,7 +109,7 @@ mod tests {
     }
 
     fn of(deployment: &Deployment) -> Rollout {
-        rollout(deployment, deployment)
+        rollout(deployment, deployment, 0)
     }
 
     #[test]
@@ -114,7 +141,7 @@ mod tests {
         assert!(is_complete(&complete_now) && of(&complete_now).complete);
         let mut changed = complete_now.clone();
         changed.annotations_mut().insert(annotation::TEMPLATE_HASH.to_owned(), "another".to_owned());
-        assert!(!rollout(&complete_now, &changed).complete, "it is complete for the previous template");
+        assert!(!rollout(&complete_now, &changed, 0).complete, "it is complete for the previous template");
         for (field, other) in [
             ("observedGeneration: 2", "observedGeneration: 1"),
             ("updatedReplicas: 2", "updatedReplicas: 1"),
@@ -124,7 +151,19 @@ mod tests {
             let status = complete.replacen(field, other, 1);
             assert!(!is_complete(&deployment(&format!("{{{status}}}"))), "{other}");
         }
-        let stuck = "{conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}]}";
-        assert!(of(&deployment(stuck)).stuck);
+    }
+
+    #[test]
+    fn a_rollout_is_stuck_unless_an_earlier_one_was() {
+        let condition = "conditions: [{type: Progressing, status: 'False', reason: ProgressDeadlineExceeded}]";
+        let stuck = deployment(&format!("{{observedGeneration: 2, {condition}}}"));
+        let is_stuck = |live: &Deployment, desired: &Deployment, new_ready| rollout(live, desired, new_ready).stuck;
+        assert!(is_stuck(&stuck, &stuck, 0) && is_stuck(&stuck, &stuck, 1));
+        assert!(!is_stuck(&stuck, &stuck, 2), "the new pods are ready, and the old ones are being removed");
+        let mut desired = stuck.clone();
+        desired.annotations_mut().insert(annotation::TEMPLATE_HASH.to_owned(), "another".to_owned());
+        assert!(!is_stuck(&stuck, &desired, 0), "the next rollout has not begun");
+        let not_seen = deployment(&format!("{{observedGeneration: 1, {condition}}}"));
+        assert!(!is_stuck(&not_seen, &not_seen, 0), "Kubernetes has not seen it begin");
     }
 }

@@ -8,7 +8,7 @@ mod poller;
 mod reports;
 mod sanitize;
 
-pub use deployment::{is_complete, rollout};
+pub use deployment::{creation_problem, has_template, is_complete, is_stuck, rollout, template_hash};
 pub use observed::{Observed, Pod, Rollout, RolloutDecision, SidecarAnswer};
 pub use owner_chain::is_of;
 pub use pods::{has_ended, is_active, is_current, is_ready, pod};

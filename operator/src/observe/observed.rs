@@ -1,5 +1,7 @@
 //! The input of the conditions: the state of a function at one moment.
 
+use std::time::Duration;
+
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition, SidecarStatus};
 
 use crate::finding::{Finding, Problem};
@@ -53,7 +55,7 @@ pub struct Rollout {
     pub ready: i32,
     /// Why Kubernetes can't create pods, for example a quota.
     pub problem: Option<Problem>,
-    /// Whether the rollout exceeded the Deployment's progress deadline.
+    /// Whether new pods did not become ready within the Deployment's progress deadline.
     pub stuck: bool,
     /// Whether the Deployment has the desired template, and all pods run it and are available.
     pub complete: bool,
@@ -66,8 +68,13 @@ pub struct Pod {
     pub name: String,
     /// Whether it is ready, and so receives events.
     pub ready: bool,
-    /// Why it doesn't run or, if it is ready, may be killed again.
+    /// Whether it was made from an earlier pod template, so that it is being replaced.
+    pub outdated: bool,
+    /// Why it doesn't run or, if it is ready, may be killed again. An outdated pod that isn't ready has none: a
+    /// correction must not be reported as the fault that it corrects.
     pub problem: Option<Problem>,
+    /// Time until its present state becomes a problem, although nothing changes.
+    pub due_in: Option<Duration>,
     /// The last result of polling it.
     pub answer: SidecarAnswer,
 }
@@ -127,6 +134,12 @@ impl Observed {
 }
 
 impl Pod {
+    /// How many of these pods are ready and made from the present template.
+    pub fn count_ready(pods: &[Self]) -> i32 {
+        let count = pods.iter().filter(|pod| pod.ready && !pod.outdated).count();
+        i32::try_from(count).unwrap_or(i32::MAX)
+    }
+
     /// The sidecar's status, if its last answer still counts.
     pub fn status(&self) -> Option<&SidecarStatus> {
         match &self.answer {

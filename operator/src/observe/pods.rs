@@ -1,6 +1,7 @@
 //! Reads a pod's state: whether it counts, whether it is ready, where to poll it, and why it doesn't run. Pure.
 
 use std::net::{IpAddr, SocketAddr};
+use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod as KubePod};
@@ -23,6 +24,10 @@ const IMAGE_PULL_REASONS: [&str; 6] = [
     "ImageInspectError",
     "RegistryUnavailable",
 ];
+
+/// How long a pod must have been unschedulable before it is a problem: during a rollout on a full node, the scheduler
+/// waits for pods that end, which takes a sidecar up to 25 s.
+const UNSCHEDULABLE_AFTER: SignedDuration = SignedDuration::from_secs(30);
 
 /// How long an OOM kill is reported after the sidecar is ready again: it recurs with the load, which may take a while.
 const OOM_REPORT_DURATION: SignedDuration = SignedDuration::from_hours(1);
@@ -47,16 +52,14 @@ pub fn is_ready(pod: &KubePod) -> bool {
     condition(pod, "Ready").is_some_and(|ready| ready.0)
 }
 
-/// Summarizes a pod. `answer` is the last result of polling it, if it was polled.
-pub fn pod(pod: &KubePod, answer: Option<SidecarAnswer>, now: Timestamp) -> Pod {
+/// Summarizes a pod. `template` is the hash of the pod template of the present rollout; `answer` is the last result of
+/// polling the pod, if it was polled.
+pub fn pod(pod: &KubePod, template: Option<&str>, answer: Option<SidecarAnswer>, now: Timestamp) -> Pod {
     let unheard = if address(pod).is_some() { SidecarAnswer::Awaited } else { SidecarAnswer::NotAsked };
     let ready = is_ready(pod);
-    Pod {
-        name: pod.name_any(),
-        ready,
-        problem: if ready { out_of_memory(pod, now) } else { problem(pod, now) },
-        answer: answer.unwrap_or(unheard),
-    }
+    let outdated = pod.labels().get(label::TEMPLATE).is_some_and(|of_pod| Some(of_pod.as_str()) != template);
+    let problem = if ready { out_of_memory(pod, now) } else { problem(pod, now).filter(|_| !outdated) };
+    Pod { name: pod.name_any(), ready, outdated, problem, due_in: due_in(pod, now), answer: answer.unwrap_or(unheard) }
 }
 
 /// The address of the admin port, if the pod runs and is not being deleted.
@@ -86,7 +89,7 @@ fn container(pod: &KubePod) -> Option<&ContainerStatus> {
 /// Why the pod doesn't run, and how to fix it.
 fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     if let Some((false, "Unschedulable", message)) = condition(pod, "PodScheduled") {
-        return Some(Problem {
+        return due_in(pod, now).is_none().then(|| Problem {
             reason: Reason::Unschedulable,
             message: format!(
                 "no node can run the sidecar: add nodes, or lower spec.resources. Kubernetes said: {message}"
@@ -132,6 +135,17 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
         reason: Reason::ContainerError,
         message: format!("the sidecar can't be started ({why}): {kubelet_message}"),
     })
+}
+
+/// Time until the pod has been unschedulable for [`UNSCHEDULABLE_AFTER`]; `None` if it is schedulable, or for longer.
+fn due_in(pod: &KubePod, now: Timestamp) -> Option<Duration> {
+    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
+    let scheduled = conditions.iter().find(|condition| condition.type_ == "PodScheduled")?;
+    let is_unschedulable = scheduled.status == "False" && scheduled.reason.as_deref() == Some("Unschedulable");
+    let since = scheduled.last_transition_time.as_ref().filter(|_| is_unschedulable)?.0;
+    let left = UNSCHEDULABLE_AFTER - now.duration_since(since);
+    // A node's clock may be ahead.
+    Duration::try_from(left.min(UNSCHEDULABLE_AFTER)).ok().filter(|left| !left.is_zero())
 }
 
 /// The OOM kill that ended the container, while it is not ready and for `OOM_REPORT_DURATION` after the kill.
@@ -257,11 +271,26 @@ mod tests {
             assert_eq!(problem.reason, reason, "{state}");
             assert!(problem.message.contains(part), "{}", problem.message);
         }
-        let unscheduled =
-            "{conditions: [{type: PodScheduled, status: 'False', reason: Unschedulable, message: 0/3 nodes}]}";
-        let problem = problem(&pod_with(unscheduled), at()).unwrap();
+        let problem = problem(&unschedulable("11:59:30"), at()).unwrap();
         assert_eq!(problem.reason, Reason::Unschedulable);
         assert!(problem.message.contains("0/3 nodes"));
+    }
+
+    /// A pod that has been unschedulable since this time of the day.
+    fn unschedulable(since: &str) -> KubePod {
+        pod_with(&format!(
+            "{{conditions: [{{type: PodScheduled, status: 'False', reason: Unschedulable, message: 0/3 nodes, \
+             lastTransitionTime: '2026-03-01T{since}Z'}}]}}"
+        ))
+    }
+
+    #[test]
+    fn a_pod_is_unschedulable_only_after_a_while() {
+        for (since, due_in) in [("11:59:31", Some(1)), ("12:00:10", Some(30)), ("11:59:30", None), ("10:00:00", None)] {
+            let pod = pod(&unschedulable(since), None, None, at());
+            assert_eq!(pod.due_in, due_in.map(Duration::from_secs), "{since}");
+            assert_eq!(pod.problem.is_some(), due_in.is_none(), "{since}");
+        }
     }
 
     #[test]
@@ -282,7 +311,27 @@ mod tests {
         let status = "{conditions: [{type: Ready, status: 'True'}], \
                       containerStatuses: [{name: sidecar, image: i, imageID: '', ready: true, restartCount: 3, \
                       state: {running: {}}, lastState: {terminated: {exitCode: 1}}}]}";
-        assert_eq!(pod(&pod_with(status), None, at()).problem, None);
+        assert_eq!(pod(&pod_with(status), None, None, at()).problem, None);
+    }
+
+    #[test]
+    fn a_pod_of_an_earlier_template_is_no_cause_of_anything_unless_it_is_ready() {
+        let of = |ready: &str, state: &str| {
+            let status = format!(
+                "{{conditions: [{{type: Ready, status: '{ready}'}}], containerStatuses: [{{name: sidecar, image: i, \
+                 imageID: '', ready: false, restartCount: 1, {state}}}]}}"
+            );
+            let mut found = pod_with(&status);
+            found.labels_mut().insert(label::TEMPLATE.to_owned(), "t".to_owned());
+            ["t", "u"].map(|template| {
+                let pod = pod(&found, Some(template), None, at());
+                (pod.outdated, pod.problem.map(|problem| problem.reason))
+            })
+        };
+        let pull = of("False", "state: {waiting: {reason: ErrImagePull}}");
+        assert_eq!(pull, [(false, Some(Reason::ImagePull)), (true, None)]);
+        let killed = of("True", "state: {running: {}}, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}");
+        assert_eq!(killed, [(false, Some(Reason::OOMKilled)), (true, Some(Reason::OOMKilled))]);
     }
 
     #[test]

@@ -4,7 +4,8 @@ use std::sync::Arc;
 
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
-use tracing::error;
+use kube::runtime::events::EventType;
+use tracing::{error, info};
 use tributary_crds::DestinationFunction;
 use tributary_crds::conditions::{FunctionStatus, Reason};
 
@@ -43,6 +44,7 @@ pub(super) async fn act(
         live,
         desired: &children.deployment,
         health: Health::of(status),
+        is_stuck: observed.rollout.as_ref().is_some_and(|rollout| rollout.stuck),
         fails_by_function: observed.fault_of_new_sidecar(Reason::is_of_function).is_some(),
     };
     let (decision, consequences) = context.rollouts.decide(&reference, roll);
@@ -64,7 +66,8 @@ pub(super) async fn act(
     applied?.map_or(Ok(()), Err)
 }
 
-/// Acts on a change of the rollout state: updates metrics, reports a halt by log and Event, and requeues functions.
+/// Acts on a change of the rollout state: updates metrics, reports a halt and its end by log and Event, and requeues
+/// functions.
 pub(super) async fn act_on(consequences: Consequences, context: &Context) {
     context.metrics.rollouts(context.rollouts.counts());
     if let Some(failed) = consequences.halted_by {
@@ -76,7 +79,12 @@ pub(super) async fn act_on(consequences: Consequences, context: &Context) {
             if failed.len() > MAX_NAMED_FUNCTIONS { ", …" } else { "" }
         );
         error!(failed = failed.len(), "{message}");
-        context.events.publish_for_platform("RolloutHalted", message).await;
+        context.events.publish_for_platform(EventType::Warning, "RolloutHalted", message).await;
+    }
+    if consequences.resumed {
+        let message = "the rollout of the platform's sidecar is no longer halted".to_owned();
+        info!("{message}");
+        context.events.publish_for_platform(EventType::Normal, "RolloutResumed", message).await;
     }
     context.requeue.send(consequences.requeue);
 }

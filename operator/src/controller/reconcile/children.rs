@@ -91,7 +91,7 @@ fn is_rolled(children: &Children, live: Option<&Deployment>, reference: &Functio
     let pods = context.caches.pods.of(reference);
     let mut running = pods.iter().filter(|pod| !observe::has_ended(pod));
     let all_are_new = running.all(|pod| pod.labels().get(label::CONFIG) == Some(&children.config_hash));
-    observe::rollout(live, &children.deployment).complete && all_are_new
+    observe::has_template(live, &children.deployment) && observe::is_complete(live) && all_are_new
 }
 
 /// Keeps the Deployment of a function that waits for its rollout as it was, except for its replicas.

@@ -227,9 +227,11 @@ async fn reconcile_function(
         // No watch may report it: the Deployment could have lost its labels.
         return Ok(Action::requeue(STOP_POLL_INTERVAL));
     }
-    Ok(Action::requeue(match status_write {
+    let next = match status_write {
         StatusWrite::Later(pause) => pause,
         // Jitter, so that functions reconciled together are not reconciled together again.
         StatusWrite::Unchanged | StatusWrite::Written => RESYNC_INTERVAL.mul_f64(0.75 + 0.25 * fastrand::f64()),
-    }))
+    };
+    let due = observed.pods.iter().filter_map(|pod| pod.due_in).min();
+    Ok(Action::requeue(due.map_or(next, |due| due.min(next))))
 }

@@ -28,6 +28,9 @@ pub(super) fn observe(
 ) -> Observed {
     let Plan { children, held_back, refusal, .. } = plan;
     let running = live.and_then(|live| live.spec.as_ref()?.replicas);
+    let template = observe::template_hash(&children.deployment).map(String::as_str);
+    let is_current = |pod: &Pod| observe::is_current(pod, &children.config_hash);
+    let pods = pods(live, template, reference, context, is_current);
     Observed {
         refusal: refusal.clone(),
         audited: validate::audit(function, &context.platform).err(),
@@ -38,8 +41,8 @@ pub(super) fn observe(
         service_is_taken: false,
         enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
         decision: RolloutDecision::Proceed,
-        rollout: live.map(|live| observe::rollout(live, &children.deployment)),
-        pods: pods(live, reference, context, |pod| observe::is_current(pod, &children.config_hash)),
+        rollout: live.map(|live| observe::rollout(live, &children.deployment, observe::Pod::count_ready(&pods))),
+        pods,
         pods_before: pods_before(&children.config_hash, live, reference, context),
         identity_source: context.platform.base_identity.of(reference).source(reference),
         defaulted_replicas: replicas::to_record(function, running),
@@ -58,12 +61,15 @@ pub(super) fn observe_waiting(
     context: &Context,
 ) {
     let hash = live.and_then(config_hash).cloned().unwrap_or_default();
-    observed.pods = pods(live, reference, context, |pod| observe::is_current(pod, &hash));
+    let template = live.and_then(observe::template_hash).map(String::as_str);
+    observed.pods = pods(live, template, reference, context, |pod| observe::is_current(pod, &hash));
     observed.pods_before = pods_before(&hash, live, reference, context);
 }
 
+/// These pods of the function; those made from another template than `template` are outdated.
 fn pods(
     live: Option<&Deployment>,
+    template: Option<&str>,
     reference: &FunctionRef,
     context: &Context,
     which: impl Fn(&Pod) -> bool,
@@ -71,7 +77,7 @@ fn pods(
     let (pods, now) = (context.caches.pods.of(reference), Timestamp::now());
     let picked = pods.iter().filter(|pod| which(pod) && observe::is_of(&context.caches, reference, live, pod));
     let answer = |pod: &Pod| context.reports.of(&pod.uid().unwrap_or_default(), observe::is_ready(pod));
-    picked.map(|pod| observe::pod(pod, answer(pod), now)).collect()
+    picked.map(|pod| observe::pod(pod, template, answer(pod), now)).collect()
 }
 
 /// The ready pods of other configurations.
@@ -82,7 +88,7 @@ fn pods_before(
     context: &Context,
 ) -> Vec<observe::Pod> {
     let others = |pod: &Pod| observe::is_active(pod) && !observe::is_current(pod, config_hash);
-    let mut pods = pods(live, reference, context, others);
+    let mut pods = pods(live, None, reference, context, others);
     pods.retain(|pod| pod.ready);
     pods
 }

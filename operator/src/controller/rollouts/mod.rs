@@ -26,7 +26,7 @@ use crate::finding::Finding;
 use crate::function::FunctionRef;
 use crate::metrics::RolloutCounts;
 use crate::names::annotation;
-use crate::observe::{RolloutDecision, is_complete, rollout};
+use crate::observe::{RolloutDecision, creation_problem, is_complete, is_stuck};
 use crate::platform::Platform;
 use crate::status::function_status;
 
@@ -68,6 +68,8 @@ pub struct Roll<'a> {
     pub desired: &'a Deployment,
     /// Whether the function stores events now, and would after its sidecars restart.
     pub health: Health,
+    /// Whether the new sidecars did not become ready within the Deployment's deadline.
+    pub is_stuck: bool,
     /// Whether a new sidecar runs and reports a fault of the function.
     pub fails_by_function: bool,
 }
@@ -90,6 +92,8 @@ pub struct Consequences {
     pub requeue: Vec<FunctionRef>,
     /// All failed functions, in order, if this change halted the rollout.
     pub halted_by: Option<Vec<FunctionRef>>,
+    /// Whether this change ended a halt.
+    pub resumed: bool,
 }
 
 impl Rollouts {
@@ -108,7 +112,7 @@ impl Rollouts {
         let mut state = self.lock();
         if let Some(cause) = status.and_then(recorded_failure) {
             state.failed.insert(function.clone(), cause);
-        } else if can_become_worse(Health::of(status), live) && !is_complete(live) && !rollout(live, live).stuck {
+        } else if can_become_worse(Health::of(status), live) && !is_complete(live) && !is_stuck(live) {
             state.rolling.insert(function.clone());
         }
     }
@@ -205,7 +209,7 @@ impl Rollouts {
             failed.sort_unstable();
             failed
         });
-        Consequences { requeue, halted_by }
+        Consequences { requeue, halted_by, resumed: was_halted && !is_halted }
     }
 
     /// How many more rollouts may begin. Concurrent rollouts never exceed the failures that are still allowed, so a sidecar
@@ -228,11 +232,9 @@ fn continue_rollout(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) 
         state.failed.remove(function);
         return RolloutDecision::Proceed;
     };
-    let (holds_slot, now) = (state.rolling.contains(function), rollout(live, live));
-    if holds_slot && now.stuck {
-        state.rolling.remove(function);
+    if roll.is_stuck && state.rolling.remove(function) {
         // Refused pods, for example by a namespace's quota, are no fault of the new sidecar.
-        if now.problem.is_none() {
+        if creation_problem(live).is_none() {
             let cause = if roll.fails_by_function { Cause::Function } else { Cause::Sidecar };
             state.failed.insert(function.clone(), cause);
         }

@@ -45,7 +45,7 @@ fn function(name: &str) -> FunctionRef {
 }
 
 fn healthy<'a>(live: &'a Arc<Deployment>, desired: &'a Deployment) -> Roll<'a> {
-    Roll { live: Some(live), desired, health: Health::Healthy, fails_by_function: false }
+    Roll { live: Some(live), desired, health: Health::Healthy, is_stuck: is_stuck(live), fails_by_function: false }
 }
 
 #[test]
@@ -108,8 +108,9 @@ fn a_failed_rollout_frees_its_slot_until_too_many_have_failed() {
     assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Halted(2));
     assert_eq!(rollouts.counts(), RolloutCounts { rolling: 0, waiting: 1, failed: 2, halted: true });
     // One of them completes after all: the rollout continues.
-    assert_eq!(rollouts.decide(&a, healthy(&new, &new)).1.requeue, std::slice::from_ref(&c));
-    assert_eq!(rollouts.decide(&c, healthy(&old, &new)).0, RolloutDecision::Proceed);
+    let continues = Consequences { requeue: vec![c.clone()], halted_by: None, resumed: true };
+    assert_eq!(rollouts.decide(&a, healthy(&new, &new)).1, continues);
+    assert_eq!(rollouts.decide(&c, healthy(&old, &new)), (RolloutDecision::Proceed, Consequences::default()));
 }
 
 #[test]
