@@ -1,20 +1,25 @@
 //! Runs the double of S3 and STS, the project's embedded AWS, in a process of its own.
 //!
-//! It checks every signature and every policy. It discards objects of one event, and keeps those of many events to
-//! count their content when the run is over.
+//! It checks every signature and every policy, and records what it stores ([`StoredEvents`]). The bench reads the
+//! messageIds from a file that the double writes: a run has hundreds of thousands.
 
+use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
+use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
 use clap::ValueEnum;
+use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
+use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tributary_local_aws::{Accounts, Action, Fault, LocalAws, Options, Service, Store};
 
-use crate::event_counter::EventCounter;
 use crate::process::{self, Helper};
+use crate::stored_events::StoredEvents;
 
 /// The user whose keys the floors sign with, and from which the sidecar assumes its role.
 pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -25,7 +30,11 @@ pub const BUCKET: &str = "bench-bucket";
 pub const REGION: &str = "us-west-2";
 
 /// The double, from the bench's side.
-pub struct Double(Helper);
+pub struct Double {
+    helper: Helper,
+    /// Where the double writes the messageIds; removed when dropped.
+    folder: TempDir,
+}
 
 /// What its objects contain.
 #[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
@@ -43,42 +52,51 @@ pub struct Counts {
     pub objects: u64,
     /// PutObjects that failed.
     pub refused: u64,
-    /// Events in the objects.
-    pub events: u64,
-    /// Of those, the ones whose messageId another event already has.
-    pub repeated: u64,
-    /// Bytes of the objects; 0 if they are discarded.
+    /// Objects whose key an earlier object has.
+    pub repeated_keys: u64,
+    /// Bytes of the objects.
     pub bytes: u64,
+}
+
+/// What the double has stored so far, with the events.
+#[derive(Default)]
+pub struct Stored {
+    pub counts: Counts,
+    /// The messageIds of the events in the objects, with repetitions.
+    pub message_ids: Vec<u128>,
 }
 
 impl Double {
     /// Starts a double that delays each PutObject by `latency`.
     pub async fn start(content: Content, latency: Duration) -> Result<Double> {
         let content = content.to_possible_value().context("each content has a name")?;
-        Helper::start(&["double", content.get_name(), &latency.as_millis().to_string()]).await.map(Double)
+        let helper = Helper::start(&["double", content.get_name(), &latency.as_millis().to_string()]).await?;
+        Ok(Double { helper, folder: TempDir::new()? })
     }
 
     pub fn pid(&self) -> u32 {
-        self.0.pid
+        self.helper.pid
     }
 
     pub fn address(&self) -> SocketAddr {
-        self.0.address
+        self.helper.address
     }
 
-    /// What it has stored so far. If it keeps objects this takes a while, since it decompresses them.
-    pub async fn counts(&mut self) -> Result<Counts> {
-        let counts = self.0.request().await?;
-        serde_json::from_str(&counts).with_context(|| format!("the double answered {counts:?}"))
+    /// What it has stored so far. With batches this takes a while, since it decompresses them.
+    pub async fn stored(&mut self) -> Result<Stored> {
+        let file = self.folder.path().join("message-ids");
+        let counts =
+            self.helper.request(file.to_str().context("the path of the temporary folder is not text")?).await?;
+        let counts = serde_json::from_str(&counts).with_context(|| format!("the double answered {counts:?}"))?;
+        Ok(Stored { counts, message_ids: read_ids(&file)? })
     }
 }
 
 /// The double's own process: serves until the bench ends.
 pub fn run(content: Content, latency_ms: u64) -> Result<()> {
-    let store = match content {
-        Content::Event => Store::discard(),
-        Content::Lines => Store::memory(),
-    };
+    let stored = Arc::new(Mutex::new(StoredEvents::new(content)));
+    let recorder = Arc::clone(&stored);
+    let store = Store::consumer(move |object| recorder.lock().add(&object.key, object.body));
     let aws = LocalAws::new(Options { store, record_calls: false, ..Options::new(Accounts::parse(&accounts())?) });
     if latency_ms > 0 {
         let slow = Fault::new(Action::LatencyMs(latency_ms));
@@ -89,24 +107,27 @@ pub fn run(content: Content, latency_ms: u64) -> Result<()> {
     let address = listener.local_addr()?;
     let server = aws.clone();
     runtime.spawn(async move { server.serve(listener, std::future::pending()).await });
-    process::serve(address, || Ok(serde_json::to_string(&counts(&aws, content)?)?))
+    process::serve(address, |file| {
+        let counts = report(&aws, &mut stored.lock(), Path::new(file))?;
+        Ok(serde_json::to_string(&counts)?)
+    })
 }
 
-fn counts(aws: &LocalAws, content: Content) -> Result<Counts> {
+/// Writes the messageIds into `file`, and returns the rest.
+fn report(aws: &LocalAws, stored: &mut StoredEvents, file: &Path) -> Result<Counts> {
+    write_ids(file, stored.ids()?)?;
     let (objects, refused) = puts(&aws.counts());
-    let mut counts = Counts { objects, refused, ..Counts::default() };
-    match content {
-        Content::Event => counts.events = objects,
-        Content::Lines => {
-            let mut counter = EventCounter::default();
-            for object in aws.objects() {
-                counter.add(&object.body).with_context(|| object.key)?;
-                counts.bytes += object.body.len() as u64;
-            }
-            (counts.events, counts.repeated) = (counter.events, counter.repeated());
-        }
-    }
-    Ok(counts)
+    Ok(Counts { objects, refused, repeated_keys: stored.repeated_keys, bytes: stored.bytes })
+}
+
+fn write_ids(file: &Path, ids: &[u128]) -> Result<()> {
+    let bytes: Vec<u8> = ids.iter().flat_map(|id| id.to_le_bytes()).collect();
+    fs::write(file, bytes).with_context(|| file.display().to_string())
+}
+
+fn read_ids(file: &Path) -> Result<Vec<u128>> {
+    let bytes = fs::read(file).with_context(|| file.display().to_string())?;
+    Ok(bytes.as_chunks().0.iter().map(|id| u128::from_le_bytes(*id)).collect())
 }
 
 /// The numbers of PutObjects that succeeded and that failed.
@@ -143,6 +164,14 @@ mod tests {
     #[test]
     fn the_accounts_are_valid() {
         Accounts::parse(&accounts()).unwrap();
+    }
+
+    #[test]
+    fn message_ids_are_read_as_they_were_written() {
+        let folder = TempDir::new().unwrap();
+        let file = folder.path().join("ids");
+        write_ids(&file, &[0, u128::MAX, 7]).unwrap();
+        assert_eq!(read_ids(&file).unwrap(), [0, u128::MAX, 7]);
     }
 
     #[test]

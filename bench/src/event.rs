@@ -59,17 +59,19 @@ impl Events {
         (0..DISTINCT_EVENTS).map(|_| Event::generate()).collect::<Result<_>>().map(Events)
     }
 
-    /// Appends a random event with a new messageId and the time `now`, in the format of [`format_time`].
-    pub fn write(&self, out: &mut Vec<u8>, now: &str) -> std::io::Result<()> {
+    /// Appends a random event with a new messageId, which is returned, and the time `now`, in the format of
+    /// [`format_time`].
+    pub fn write(&self, out: &mut Vec<u8>, now: &str) -> std::io::Result<u128> {
         let event = &self.0[fastrand::usize(..DISTINCT_EVENTS)];
         let start = out.len();
         out.extend_from_slice(event.text.as_bytes());
         let text = &mut out[start..];
-        write!(&mut text[event.id.clone()], "{:032x}", fastrand::u128(..))?;
+        let id = fastrand::u128(..);
+        write!(&mut text[event.id.clone()], "{id:032x}")?;
         for time in &event.times {
             text[time.clone()].copy_from_slice(now.as_bytes());
         }
-        Ok(())
+        Ok(id)
     }
 }
 
@@ -143,12 +145,13 @@ mod tests {
         let (mut ids, mut orders) = (HashSet::new(), HashSet::new());
         for _ in 0..1000 {
             let mut text = b"[".to_vec();
-            events.write(&mut text, &now).unwrap();
+            let id = events.write(&mut text, &now).unwrap();
             assert_eq!(text.len(), 1 + EVENT_BYTES);
             let event: serde_json::Value = serde_json::from_slice(&text[1..]).unwrap();
             assert_eq!(event["timestamp"], "2026-01-01T00:00:00.007Z");
             assert_eq!(event["sentAt"], event["timestamp"]);
-            ids.insert(event["messageId"].to_string());
+            assert_eq!(event["messageId"], format!("{id:032x}"));
+            ids.insert(id);
             orders.insert(event["properties"]["orderId"].to_string());
         }
         assert_eq!(ids.len(), 1000);

@@ -8,7 +8,7 @@ use anyhow::{Context, Result};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
 
-use crate::connection::Connection;
+use crate::connection::{Answer, Connection};
 use crate::event::Events;
 use crate::latencies::Latencies;
 use crate::response::Response;
@@ -41,8 +41,8 @@ pub struct Load {
 /// The results of a load.
 #[derive(Default)]
 pub struct Tally {
-    /// Requests answered 200, measured or not.
-    pub answered: u64,
+    /// The messageIds of the events answered 200, measured or not.
+    pub answered: Vec<u128>,
     /// Latencies of requests answered 200 in the measured phase.
     pub measured: Latencies,
     /// Requests that got another answer, or none.
@@ -94,9 +94,9 @@ async fn send(mut connection: Connection, phase: watch::Receiver<Phase>) -> Tall
     let mut tally = Tally::default();
     while *phase.borrow() != Phase::Over {
         let sent = Instant::now();
-        let response = connection.send().await;
+        let answer = connection.send().await;
         let measured = *phase.borrow() == Phase::Measured;
-        if !tally.record(&response, measured.then(|| sent.elapsed())) {
+        if !tally.record(&answer, measured.then(|| sent.elapsed())) {
             break;
         }
     }
@@ -106,16 +106,16 @@ async fn send(mut connection: Connection, phase: watch::Receiver<Phase>) -> Tall
 impl Tally {
     /// Records an answer, with its latency if one is given. Returns whether the connection can be used again. After an
     /// error it can't: the run has failed, and the other connections continue to show the extent.
-    pub fn record(&mut self, response: &std::io::Result<Response<'_>>, latency: Option<Duration>) -> bool {
-        match response {
-            Ok(Response { status: 200, .. }) => {
-                self.answered += 1;
+    pub fn record(&mut self, answer: &std::io::Result<Answer<'_>>, latency: Option<Duration>) -> bool {
+        match answer {
+            Ok(Answer { response: Response { status: 200, .. }, message_ids }) => {
+                self.answered.extend_from_slice(message_ids);
                 latency.into_iter().for_each(|latency| self.measured.record(latency));
             }
-            Ok(Response { status, body }) => self.fail(status, String::from_utf8_lossy(body)),
+            Ok(Answer { response: Response { status, body }, .. }) => self.fail(status, String::from_utf8_lossy(body)),
             Err(error) => self.fail("no answer", error),
         }
-        response.is_ok()
+        answer.is_ok()
     }
 
     fn fail(&mut self, what: impl Display, why: impl Display) {
@@ -126,7 +126,7 @@ impl Tally {
     pub fn sum(tallies: impl IntoIterator<Item = Tally>) -> Tally {
         let mut sum = Tally::default();
         for tally in tallies {
-            sum.answered += tally.answered;
+            sum.answered.extend(tally.answered);
             sum.measured.merge(tally.measured);
             sum.failed += tally.failed;
             sum.first_failure = sum.first_failure.or(tally.first_failure);

@@ -44,20 +44,19 @@ impl Helper {
         })
     }
 
-    /// Sends an empty line, which is the only kind of request, and returns the helper's answer.
-    pub async fn request(&mut self) -> Result<String> {
-        self.requests.write_all(b"\n").await?;
+    /// Sends a line and returns the helper's answer.
+    pub async fn request(&mut self, line: &str) -> Result<String> {
+        self.requests.write_all(format!("{line}\n").as_bytes()).await?;
         self.answers.next_line().await?.context("the helper has exited")
     }
 }
 
 /// A helper's own side: prints its address, then answers each line until its input ends.
-pub fn serve(address: SocketAddr, mut answer: impl FnMut() -> Result<String>) -> Result<()> {
+pub fn serve(address: SocketAddr, mut answer: impl FnMut(&str) -> Result<String>) -> Result<()> {
     let mut stdout = std::io::stdout().lock();
     writeln!(stdout, "{address}")?;
     for request in std::io::stdin().lines() {
-        request?;
-        writeln!(stdout, "{}", answer()?)?;
+        writeln!(stdout, "{}", answer(&request?)?)?;
     }
     Ok(())
 }

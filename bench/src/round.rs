@@ -9,7 +9,8 @@ use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
 
 use crate::cli::Options;
-use crate::double::{Content, Counts, Double};
+use crate::double::{Content, Counts, Double, Stored};
+use crate::exactly_once::Differences;
 use crate::load::{Load, LoadShape, Tally};
 use crate::process::Helper;
 use crate::reading::{CpuCosts, Reading};
@@ -59,14 +60,14 @@ impl Round<'_> {
         sleep(self.options.measured()).await;
         load.stop();
         let after = read().context("the process exited")?;
-        let tally = load.finish().await?;
+        let mut tally = load.finish().await?;
 
         let peak_mib = usage::peak_mib(under_test.pid())?;
-        let counts = match double.as_mut() {
-            Some(double) => Some(double.counts().await?),
+        let stored = match double.as_mut() {
+            Some(double) => Some(double.stored().await?),
             None => None,
         };
-        let faults = faults(&tally, shape.events, counts);
+        let faults = faults(&mut tally, stored);
         let events = (tally.measured.count() * shape.events) as f64;
         let spent = before.costs_until(&after, events);
         let sorted = tally.measured.sorted();
@@ -118,22 +119,24 @@ impl UnderTest {
     }
 }
 
-/// Reports answers other than 200, and events answered 200 that are not in S3 exactly once. `events` is the number of
-/// events per request.
-pub fn faults(tally: &Tally, events: usize, counts: Option<Counts>) -> Vec<String> {
+/// Reports answers other than 200, and events answered 200 that are not in S3 exactly once. Sorts the messageIds.
+pub fn faults(tally: &mut Tally, stored: Option<Stored>) -> Vec<String> {
     let mut faults = Vec::new();
     if tally.failed > 0 {
         let first = tally.first_failure.as_deref().unwrap_or_default();
         faults.push(format!("{} requests not answered 200; first failure: {first}", tally.failed));
     }
-    let answered = tally.answered * events as u64;
-    if let Some(Counts { objects, refused, events, repeated, .. }) = counts
-        && (events, repeated) != (answered, 0)
-    {
-        faults.push(format!(
-            "{answered} events answered 200, but {events} stored, {repeated} of them repeated, in {objects} objects; \
-             {refused} PUTs refused"
-        ));
+    if let Some(Stored { counts: Counts { objects, refused, repeated_keys, .. }, mut message_ids }) = stored {
+        let differences = Differences::between(&mut tally.answered, &mut message_ids);
+        if (differences, repeated_keys) != (Differences::default(), 0) {
+            let Differences { missing, repeated, unanswered } = differences;
+            faults.push(format!(
+                "{} events answered 200, of which {missing} are not stored; {repeated} repetitions and {unanswered} \
+                 events not answered 200 are stored; {objects} objects, {repeated_keys} of them with the key of another; \
+                 {refused} PUTs refused",
+                tally.answered.len()
+            ));
+        }
     }
     faults
 }
@@ -152,18 +155,21 @@ mod tests {
 
     #[test]
     fn answered_events_must_be_stored_exactly_once() {
-        let tally = || Tally { answered: 3, ..Tally::default() };
-        let counts = |events, repeated| Some(Counts { events, repeated, ..Counts::default() });
-        assert!(faults(&tally(), 1, None).is_empty());
-        assert!(faults(&tally(), 100, counts(300, 0)).is_empty());
-        for (events, repeated) in [(299, 0), (301, 0), (301, 1), (300, 1)] {
-            assert_eq!(faults(&tally(), 100, counts(events, repeated)).len(), 1, "{events}, {repeated}");
+        let check = |stored: &[u128], repeated_keys| {
+            let mut tally = Tally { answered: vec![1, 2, 3], ..Tally::default() };
+            let counts = Counts { repeated_keys, ..Counts::default() };
+            faults(&mut tally, Some(Stored { counts, message_ids: stored.to_vec() })).len()
+        };
+        assert_eq!(check(&[3, 1, 2], 0), 0);
+        assert_eq!(check(&[3, 1, 2], 1), 1);
+        for stored in [&[1, 2][..], &[1, 2, 2], &[1, 2, 3, 3], &[1, 2, 3, 4], &[1, 2, 4]] {
+            assert_eq!(check(stored, 0), 1, "{stored:?}");
         }
     }
 
     #[test]
     fn a_failed_request_is_a_fault() {
-        let tally = Tally { answered: 3, failed: 2, first_failure: Some("503: busy".to_owned()), ..Tally::default() };
-        assert_eq!(faults(&tally, 1, None), ["2 requests not answered 200; first failure: 503: busy"]);
+        let mut tally = Tally { failed: 2, first_failure: Some("503: busy".to_owned()), ..Tally::default() };
+        assert_eq!(faults(&mut tally, None), ["2 requests not answered 200; first failure: 503: busy"]);
     }
 }

@@ -49,6 +49,8 @@ struct StreamResults {
     failed: u64,
     latencies: SortedLatencies,
     counts: Counts,
+    /// Events in the objects.
+    stored_events: usize,
     spent: CpuCosts,
     peak_mib: f64,
     faults: Vec<String>,
@@ -63,20 +65,20 @@ pub async fn run(options: &StreamOptions) -> Result<ExitCode> {
     let sidecar = Sidecar::start(&binary, double.address(), Delivery::Batch { max_age: None }).await?;
 
     let before = Reading::read(sidecar.pid, Some(&double))?;
-    let tally = stream(sidecar.address, shape, options).await?;
+    let mut tally = stream(sidecar.address, shape, options).await?;
     let after = Reading::read(sidecar.pid, Some(&double)).context("the sidecar has exited")?;
 
-    let events = shape.events as u64;
     let peak_mib = usage::peak_mib(sidecar.pid)?;
-    let counts = double.counts().await?;
-    let faults = faults(&tally, shape.events, Some(counts));
-    let [answered, failed] = [tally.answered, tally.failed].map(|requests| requests * events);
+    let stored = double.stored().await?;
+    let (counts, stored_events) = (stored.counts, stored.message_ids.len());
+    let faults = faults(&mut tally, Some(stored));
+    let (answered, failed) = (tally.answered.len() as u64, tally.failed * shape.events as u64);
     if answered == 0 {
         bail!("no event was answered 200: {}{}", faults.join("; "), sidecar.log_tail());
     }
     let spent = before.costs_until(&after, answered as f64);
     let latencies = tally.measured.sorted();
-    let results = StreamResults { answered, failed, latencies, counts, spent, peak_mib, faults };
+    let results = StreamResults { answered, failed, latencies, counts, stored_events, spent, peak_mib, faults };
     println!("{results}");
     Ok(if results.faults.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
@@ -129,8 +131,9 @@ impl Schedule {
 
 impl fmt::Display for StreamResults {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let StreamResults { answered, failed, latencies, counts, spent, peak_mib, faults } = self;
-        let Counts { objects, events, bytes, .. } = *counts;
+        let StreamResults { answered, failed, latencies, counts, stored_events: events, spent, peak_mib, faults } =
+            self;
+        let (Counts { objects, bytes, .. }, events) = (*counts, *events);
         let [p50, p99, most] = [0.5, 0.99, 1.0].map(|share| latencies.percentile_ms(share).unwrap_or_default());
         let double_cores = spent.double.map(|double| double.cores).unwrap_or_default();
         writeln!(f, "events     {} sent, {answered} answered 200, {failed} not", answered + failed)?;

@@ -55,7 +55,7 @@ fn serve(floor: impl Floor) -> Result<()> {
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;
     runtime.spawn(accept(listener, floor));
-    process::serve(address, || Ok(String::new()))
+    process::serve(address, |_| Ok(String::new()))
 }
 
 async fn accept(listener: TcpListener, floor: impl Floor) -> Result<()> {

@@ -1,5 +1,6 @@
-//! Stores objects: as files, in memory, or not at all.
+//! Stores objects: as files, in memory, or not at all; or passes them to a function.
 
+mod consumer;
 mod files;
 mod memory;
 
@@ -7,6 +8,7 @@ use std::io;
 use std::path::PathBuf;
 
 use bytes::Bytes;
+use consumer::Consumer;
 use files::Files;
 use memory::Memory;
 
@@ -18,6 +20,7 @@ pub struct Store(Backend);
 enum Backend {
     Files(Files),
     Memory(Memory),
+    Consumer(Consumer),
     Discard,
 }
 
@@ -82,21 +85,32 @@ impl Store {
         Store(Backend::Discard)
     }
 
+    /// Passes each object to `consume` and keeps none, so no key ever exists and `If-None-Match` always succeeds. The
+    /// PutObject is answered when `consume` returns.
+    #[must_use]
+    pub fn consumer(consume: impl Fn(StoredObject) + Send + Sync + 'static) -> Store {
+        Store(Backend::Consumer(Consumer::new(consume)))
+    }
+
     /// All objects of a memory store, sorted by bucket and key; none of other stores.
     #[must_use]
     pub fn objects(&self) -> Vec<StoredObject> {
         match &self.0 {
             Backend::Memory(memory) => memory.objects(),
-            Backend::Files(_) | Backend::Discard => Vec::new(),
+            Backend::Files(_) | Backend::Consumer(_) | Backend::Discard => Vec::new(),
         }
     }
 
     /// Stores an object; with `if_absent`, only if its key does not exist. Of concurrent writers with
-    /// `if_absent` exactly one succeeds, unless objects are discarded.
+    /// `if_absent` exactly one succeeds, unless the store keeps no objects.
     pub(crate) async fn put(&self, object: StoredObject, if_absent: bool) -> Result<(), PutError> {
         match &self.0 {
             Backend::Discard => Ok(()),
             Backend::Memory(memory) => memory.put(object, if_absent),
+            Backend::Consumer(consumer) => {
+                consumer.consume(object);
+                Ok(())
+            }
             Backend::Files(files) => {
                 let files = files.clone();
                 let write = move || files.put(&object, if_absent);

@@ -3,6 +3,7 @@
 use aws_sdk_s3::error::ProvideErrorMetadata;
 use aws_sdk_s3::operation::put_object::builders::PutObjectFluentBuilder;
 use aws_sdk_s3::types::{ServerSideEncryption, StorageClass};
+use tributary_local_aws::Store;
 
 use crate::support::{ACCOUNTS, Aws, KEY, admin, outcome};
 
@@ -14,6 +15,19 @@ async fn start() -> (Aws, aws_sdk_s3::Client) {
 
 fn put(s3: &aws_sdk_s3::Client, key: &str) -> PutObjectFluentBuilder {
     s3.put_object().bucket("lake").key(key).body(b"{\"n\":1}".to_vec().into())
+}
+
+#[tokio::test]
+async fn a_consumer_receives_every_object_and_none_is_kept() {
+    let (sender, objects) = std::sync::mpsc::channel();
+    let store = Store::consumer(move |object| sender.send((object.key, object.body)).expect("the test receives"));
+    let aws = Aws::start_with_store(ACCOUNTS, store).await;
+    let s3 = aws.s3("us-west-2", admin());
+    for _ in 0..2 {
+        put(&s3, "a").if_none_match("*").send().await.unwrap();
+        assert_eq!(objects.try_recv().unwrap(), ("a".to_owned(), (&b"{\"n\":1}"[..]).into()));
+    }
+    assert!(aws.local.objects().is_empty());
 }
 
 #[tokio::test]
