@@ -6,13 +6,15 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::Result;
+use clap::builder::PossibleValuesParser;
 use clap::{Args, Parser, Subcommand};
 
 use crate::double::Content;
 use crate::event::EVENT_BYTES;
 use crate::load::LoadShape;
 use crate::sidecar;
-use crate::target::{BATCH_AGE, Target};
+use crate::target::Target;
+use crate::workload::{BATCH_AGE, WORKLOADS, Workload};
 
 /// Puts load on the release sidecar and on its floors (programs that do only the minimum), and prints the cost per event.
 #[derive(Parser)]
@@ -33,23 +35,9 @@ pub enum Command {
     /// Requests are sent when they are due, whether or not earlier ones have been answered. It fails if an answer is
     /// not 200, or if an event that was answered 200 is not in S3 exactly once.
     Stream(StreamOptions),
-    /// The floor of accepting an event.
+    /// The floor of accepting events and, if there is an S3, of storing them.
     #[command(hide = true)]
-    Take,
-    /// The floor of accepting an event and storing it as an object.
-    #[command(hide = true)]
-    Object {
-        /// The address of S3.
-        s3: SocketAddr,
-    },
-    /// The floor of accepting events and storing many of them as one object.
-    #[command(hide = true)]
-    Batch {
-        /// The address of S3.
-        s3: SocketAddr,
-        /// Events per request.
-        events: usize,
-    },
+    Floor(FloorOptions),
     /// The double of S3 and STS.
     #[command(hide = true)]
     Double {
@@ -58,6 +46,20 @@ pub enum Command {
         /// Milliseconds that each PutObject is delayed.
         latency_ms: u64,
     },
+}
+
+/// What a floor does.
+#[derive(Args)]
+pub struct FloorOptions {
+    /// The address of S3; without it, events are accepted and dropped.
+    #[arg(long)]
+    pub s3: Option<SocketAddr>,
+    /// What the objects contain.
+    #[arg(long, requires = "s3")]
+    pub content: Option<Content>,
+    /// Whether a request has many events.
+    #[arg(long)]
+    pub many: bool,
 }
 
 /// The sidecar to load.
@@ -83,9 +85,9 @@ pub struct Options {
     /// per request].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     connections: Option<u32>,
-    /// Measure only this process; can be given more than once.
-    #[arg(long, value_name = "NAME", value_enum)]
-    only: Vec<Target>,
+    /// Measure only this workload; can be given more than once.
+    #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(WORKLOADS.each_ref().map(|workload| workload.name)))]
+    only: Vec<String>,
     #[command(flatten)]
     pub binary: Binary,
 }
@@ -119,14 +121,16 @@ impl Binary {
 }
 
 impl Options {
-    /// The processes to measure, in the table's order.
+    /// What to measure, in the table's order.
     pub fn targets(&self) -> Vec<Target> {
-        Target::ALL.into_iter().filter(|target| self.only.is_empty() || self.only.contains(target)).collect()
+        let is_chosen =
+            |workload: &&Workload| self.only.is_empty() || self.only.iter().any(|name| name == workload.name);
+        WORKLOADS.iter().filter(is_chosen).flat_map(Target::of).collect()
     }
 
-    /// The load of `target`, with the connections of the command line.
-    pub fn shape(&self, target: Target) -> LoadShape {
-        let shape = target.shape();
+    /// The load of `workload`, with the connections of the command line.
+    pub fn shape(&self, workload: &Workload) -> LoadShape {
+        let shape = workload.shape;
         LoadShape { connections: self.connections.unwrap_or(shape.connections), ..shape }
     }
 
@@ -182,8 +186,11 @@ mod tests {
 
     #[test]
     fn only_keeps_the_order_of_the_table() {
-        let only = |args: &[&str]| Cli::parse_from([&["tributary-bench"], args].concat()).options.targets();
-        assert_eq!(only(&[]), Target::ALL);
-        assert_eq!(only(&["--only", "object", "--only", "take"]), [Target::Take, Target::Object]);
+        let only = |args: &[&str]| {
+            let targets = Cli::parse_from([&["tributary-bench"], args].concat()).options.targets();
+            targets.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(only(&[]).len(), 2 * WORKLOADS.len() - 1);
+        assert_eq!(only(&["--only", "object", "--only", "take"]), ["floor: take", "floor: object", "sidecar: object"]);
     }
 }

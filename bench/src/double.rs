@@ -45,6 +45,13 @@ pub enum Content {
     Lines,
 }
 
+impl Content {
+    /// Its name on a helper's command line.
+    pub fn name(self) -> String {
+        self.to_possible_value().expect("no content is skipped").get_name().to_owned()
+    }
+}
+
 /// What the double has stored so far.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Deserialize, Serialize)]
 pub struct Counts {
@@ -69,8 +76,8 @@ pub struct Stored {
 impl Double {
     /// Starts a double that delays each PutObject by `latency`.
     pub async fn start(content: Content, latency: Duration) -> Result<Double> {
-        let content = content.to_possible_value().context("each content has a name")?;
-        let helper = Helper::start(&["double", content.get_name(), &latency.as_millis().to_string()]).await?;
+        let args = ["double".to_owned(), content.name(), latency.as_millis().to_string()];
+        let helper = Helper::start(&args).await?;
         Ok(Double { helper, folder: TempDir::new()? })
     }
 

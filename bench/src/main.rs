@@ -31,6 +31,7 @@ mod stream;
 mod table;
 mod target;
 mod usage;
+mod workload;
 
 use std::process::ExitCode;
 
@@ -40,6 +41,7 @@ use clap::Parser;
 use cli::{Cli, Command, Options};
 use report::Report;
 use round::Round;
+use target::Program;
 
 fn main() -> Result<ExitCode> {
     let Cli { command, options } = Cli::parse();
@@ -48,16 +50,14 @@ fn main() -> Result<ExitCode> {
     match command {
         None => runtime()?.block_on(compare(&options)),
         Some(Command::Stream(options)) => runtime()?.block_on(stream::run(&options)),
-        Some(Command::Take) => floors::take::run().map(|()| ExitCode::SUCCESS),
-        Some(Command::Object { s3 }) => floors::object::run(s3).map(|()| ExitCode::SUCCESS),
-        Some(Command::Batch { s3, events }) => floors::batch::run(s3, events).map(|()| ExitCode::SUCCESS),
+        Some(Command::Floor(options)) => floors::run(&options).map(|()| ExitCode::SUCCESS),
         Some(Command::Double { content, latency_ms }) => double::run(content, latency_ms).map(|()| ExitCode::SUCCESS),
     }
 }
 
 async fn compare(options: &Options) -> Result<ExitCode> {
     let targets = options.targets();
-    let needs_sidecar = targets.iter().any(|target| target.sidecar().is_some());
+    let needs_sidecar = targets.iter().any(|target| target.program == Program::Sidecar);
     let sidecar = if needs_sidecar { Some(options.binary.path().await?) } else { None };
     println!("{}\n{options}\n", machine::describe()?);
 

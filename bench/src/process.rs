@@ -24,7 +24,7 @@ pub struct Helper {
 
 impl Helper {
     /// Starts this program with `args` and waits until it listens.
-    pub async fn start(args: &[&str]) -> Result<Helper> {
+    pub async fn start(args: &[String]) -> Result<Helper> {
         let mut child = Command::new(std::env::current_exe()?)
             .args(args)
             .stdin(Stdio::piped())

@@ -45,7 +45,7 @@ impl Report {
         for (target, results) in &self.0 {
             let figure = |figure: fn(&RoundResult) -> f64, digits| format_figure(self.median(*target, figure), digits);
             let cpu = |result: &RoundResult| result.spent.cpu.micros;
-            let floor = target.floor().and_then(|floor| self.median(floor, cpu));
+            let floor = self.median(target.floor(), cpu);
             let times = self.median(*target, cpu).zip(floor).map(|(own, floor)| own / floor);
             table.row([
                 target.to_string(),
@@ -120,6 +120,7 @@ mod tests {
     use super::*;
     use crate::load::LoadShape;
     use crate::reading::CpuCosts;
+    use crate::workload::Workload;
 
     fn result(micros: f64, faults: &[&str]) -> RoundResult {
         let cost = Cost { micros, cores: 0.5 };
@@ -143,24 +144,26 @@ mod tests {
 
     #[test]
     fn a_report_has_the_ratio_to_the_floor_and_the_spread() {
-        let mut report = Report::new(&Target::ALL);
+        let [take, object] = ["take", "object"].map(|name| Target::of(Workload::named(name)));
+        let mut report = Report::new(&[take, object.clone()].concat());
         for micros in [20.0, 25.0, 40.0] {
-            report.add(Target::Object, result(micros, &[]));
-            report.add(Target::Sidecar, result(2.0 * micros, &[]));
+            report.add(object[0], result(micros, &[]));
+            report.add(object[1], result(2.0 * micros, &[]));
         }
         let text = report.to_string();
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
         assert_eq!(rows[1], ["floor:", "take", "–", "–", "–", "–", "–", "–", "–", "–"]);
         assert_eq!(rows[2], ["floor:", "object", "64", "40000", "25.0", "1.00", "1.00", "2.35", "40.0", "20.0–40.0"]);
-        assert_eq!(rows[3][..6], ["sidecar,", "Object", "64", "20000", "50.0", "2.00"]);
+        assert_eq!(rows[3][..6], ["sidecar:", "object", "64", "20000", "50.0", "2.00"]);
         assert!(report.has_no_faults());
     }
 
     #[test]
     fn one_fault_fails_the_run() {
-        let mut report = Report::new(&[Target::Take]);
-        report.add(Target::Take, result(10.0, &[]));
-        report.add(Target::Take, result(10.0, &["7 events not answered 200"]));
+        let take = Target::of(Workload::named("take"))[0];
+        let mut report = Report::new(&[take]);
+        report.add(take, result(10.0, &[]));
+        report.add(take, result(10.0, &["7 events not answered 200"]));
         assert!(!report.has_no_faults());
         assert!(report.to_string().contains("FAULT, floor: take: 7 events not answered 200"));
     }

@@ -9,13 +9,13 @@ use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
 
 use crate::cli::Options;
-use crate::double::{Content, Counts, Double, Stored};
+use crate::double::{Counts, Double, Stored};
 use crate::exactly_once::Differences;
 use crate::load::{Load, LoadShape, Tally};
 use crate::process::Helper;
 use crate::reading::{CpuCosts, Reading};
 use crate::sidecar::Sidecar;
-use crate::target::Target;
+use crate::target::{Program, Target};
 use crate::usage;
 
 pub struct Round<'a> {
@@ -45,13 +45,13 @@ enum UnderTest {
 
 impl Round<'_> {
     pub async fn run(&self) -> Result<RoundResult> {
-        let mut double = match self.target.content() {
+        let mut double = match self.target.workload.content {
             Some(content) => Some(Double::start(content, Duration::ZERO).await?),
             None => None,
         };
         let under_test = self.start(double.as_ref()).await?;
 
-        let shape = self.options.shape(self.target);
+        let shape = self.options.shape(self.target.workload);
         let load = Load::start(under_test.address(), shape).await?;
         sleep(self.options.warm_up()).await;
         let read = || Reading::read(under_test.pid(), double.as_ref());
@@ -78,20 +78,26 @@ impl Round<'_> {
     }
 
     async fn start(&self, double: Option<&Double>) -> Result<UnderTest> {
-        let s3 = || double.map(Double::address).context("events can't be stored without a double");
-        if let Some(delivery) = self.target.sidecar() {
-            let binary = self.sidecar.context("no sidecar was built or given")?;
-            return Sidecar::start(binary, s3()?, delivery).await.map(UnderTest::Sidecar);
-        }
-        let floor = match self.target.content() {
-            None => Helper::start(&["take"]).await?,
-            Some(Content::Event) => Helper::start(&["object", &s3()?.to_string()]).await?,
-            Some(Content::Lines) => {
-                let events = self.target.shape().events.to_string();
-                Helper::start(&["batch", &s3()?.to_string(), &events]).await?
+        match self.target.program {
+            Program::Floor => self.start_floor(double).await.map(UnderTest::Floor),
+            Program::Sidecar => {
+                let binary = self.sidecar.context("no sidecar was built or given")?;
+                let (delivery, double) = self.target.delivery().zip(double).context("the sidecar stores events")?;
+                Sidecar::start(binary, double.address(), delivery).await.map(UnderTest::Sidecar)
             }
-        };
-        Ok(UnderTest::Floor(floor))
+        }
+    }
+
+    async fn start_floor(&self, double: Option<&Double>) -> Result<Helper> {
+        let workload = self.target.workload;
+        let mut args = vec!["floor".to_owned()];
+        if let Some((double, content)) = double.zip(workload.content) {
+            args.extend([format!("--s3={}", double.address()), format!("--content={}", content.name())]);
+        }
+        if workload.shape.events > 1 {
+            args.push("--many".to_owned());
+        }
+        Helper::start(&args).await
     }
 }
 

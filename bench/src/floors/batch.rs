@@ -1,7 +1,6 @@
 //! `floor: batch`: compresses events into a batch as they arrive, and answers them when S3 has stored it.
 
 use std::io::Write;
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
@@ -9,14 +8,12 @@ use bytes::Bytes;
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use parking_lot::{Mutex, MutexGuard};
-use serde::Deserialize;
-use serde_json::value::RawValue;
 use tokio::sync::watch;
 use tokio::time::sleep;
 
 use super::put::Bucket;
-use super::{Envelope, Floor};
-use crate::target::BATCH_AGE;
+use super::{Envelope, Floor, events};
+use crate::workload::BATCH_AGE;
 
 /// The sidecar's gzip level. With another level, this would not be the sidecar's floor.
 const GZIP_LEVEL: u32 = 2;
@@ -24,7 +21,7 @@ const GZIP_LEVEL: u32 = 2;
 const FULL_BATCH_BYTES: usize = 5 << 20;
 
 #[derive(Clone)]
-struct BatchFloor(Arc<BatchWriter>);
+pub(super) struct BatchFloor(Arc<BatchWriter>);
 
 struct BatchWriter {
     bucket: Bucket,
@@ -48,27 +45,15 @@ struct OpenBatch {
     stored: watch::Sender<bool>,
 }
 
-/// The body of a request with many events.
-#[derive(Deserialize)]
-struct BatchRequest<'a> {
-    #[serde(borrow)]
-    batch: Vec<&'a RawValue>,
-}
-
-/// Serves the floor, with S3 at `s3` and this many events per request.
-pub fn run(s3: SocketAddr, events: usize) -> Result<()> {
-    let writer = BatchWriter { bucket: Bucket::at(s3), many: events > 1, state: Mutex::default() };
-    super::serve(BatchFloor(Arc::new(writer)))
+impl BatchFloor {
+    pub(super) fn new(bucket: Bucket, many: bool) -> BatchFloor {
+        BatchFloor(Arc::new(BatchWriter { bucket, many, state: Mutex::default() }))
+    }
 }
 
 impl Floor for BatchFloor {
     async fn handle(&self, body: Bytes) -> Result<()> {
-        let events: Vec<&[u8]> = if self.0.many {
-            let body: BatchRequest<'_> = serde_json::from_slice(&body)?;
-            body.batch.into_iter().map(|event| event.get().as_bytes()).collect()
-        } else {
-            vec![&body]
-        };
+        let events = events(&body, self.0.many)?;
         events.iter().try_for_each(|event| Envelope::parse(event).map(drop))?;
         for mut stored in self.0.add(&events)? {
             stored.wait_for(|stored| *stored).await.context("S3 did not store the batch")?;

@@ -3,16 +3,16 @@
 //! They omit what the sidecar must do (limits, timeouts, authentication, retries), so that the difference between the
 //! sidecar and its floor is the cost of these and of the sidecar's abstractions.
 
-pub mod batch;
-pub mod object;
+mod batch;
+mod object;
 mod put;
 mod sigv4;
-pub mod take;
+mod take;
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
@@ -22,10 +22,18 @@ use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
 use serde::Deserialize;
+use serde_json::value::RawValue;
 use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 
+use crate::cli::FloorOptions;
+use crate::double::Content;
 use crate::process;
+
+use batch::BatchFloor;
+use object::ObjectFloor;
+use put::Bucket;
+use take::TakeFloor;
 
 /// The fields of an event that a floor reads. They are borrowed, because neither contains escapes in practice.
 #[derive(Deserialize)]
@@ -44,12 +52,37 @@ impl<'a> Envelope<'a> {
     }
 }
 
+/// The body of a request with many events.
+#[derive(Deserialize)]
+struct BatchRequest<'a> {
+    #[serde(borrow)]
+    batch: Vec<&'a RawValue>,
+}
+
+/// The events of a request's body, which has one or `many`.
+fn events(body: &[u8], many: bool) -> Result<Vec<&[u8]>> {
+    if !many {
+        return Ok(vec![body]);
+    }
+    let body: BatchRequest<'_> = serde_json::from_slice(body)?;
+    Ok(body.batch.into_iter().map(|event| event.get().as_bytes()).collect())
+}
+
 /// The work that a floor does with a request's body before it answers.
 trait Floor: Clone + Send + Sync + 'static {
     fn handle(&self, body: Bytes) -> impl Future<Output = Result<()>> + Send;
 }
 
-/// Serves a floor until the bench ends.
+/// Serves the floor of `options` until the bench ends.
+pub fn run(options: &FloorOptions) -> Result<()> {
+    let Some(s3) = options.s3 else { return serve(TakeFloor) };
+    let bucket = Bucket::at(s3);
+    match options.content.context("a floor that stores events has a content")? {
+        Content::Event => serve(ObjectFloor(bucket)),
+        Content::Lines => serve(BatchFloor::new(bucket, options.many)),
+    }
+}
+
 fn serve(floor: impl Floor) -> Result<()> {
     let runtime = Runtime::new()?;
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;

@@ -6,12 +6,7 @@ use bytes::Bytes;
 use super::{Envelope, Floor};
 
 #[derive(Clone)]
-struct TakeFloor;
-
-/// Serves the floor.
-pub fn run() -> Result<()> {
-    super::serve(TakeFloor)
-}
+pub(super) struct TakeFloor;
 
 impl Floor for TakeFloor {
     async fn handle(&self, event: Bytes) -> Result<()> {

@@ -1,0 +1,57 @@
+//! The workloads: what is sent, and what becomes of it. Programs are compared under the same workload.
+
+use std::time::Duration;
+
+use crate::double::Content;
+use crate::load::LoadShape;
+
+/// How long a batch waits for more events (`maxAge`): the minimum, because in a closed loop the next requests wait for
+/// these answers, and nothing happens meanwhile.
+pub const BATCH_AGE: Duration = Duration::from_millis(100);
+
+#[derive(Debug, PartialEq)]
+pub struct Workload {
+    /// Its name on the command line.
+    pub name: &'static str,
+    /// Its description in the report.
+    pub title: &'static str,
+    pub shape: LoadShape,
+    /// The content of the objects; `None` if events are not stored, so that no S3 is needed.
+    pub content: Option<Content>,
+}
+
+const OBJECT: Workload = Workload {
+    name: "object",
+    title: "object",
+    shape: LoadShape { connections: 64, events: 1 },
+    content: Some(Content::Event),
+};
+
+const BATCH: Workload = Workload {
+    name: "batch",
+    title: "batch, 1 event per request",
+    // All connections wait for the same batch, so fewer connections would make it small.
+    shape: LoadShape { connections: 512, events: 1 },
+    content: Some(Content::Lines),
+};
+
+/// All workloads, in the report's order.
+pub static WORKLOADS: [Workload; 4] = [
+    Workload { name: "take", title: "take", content: None, ..OBJECT },
+    OBJECT,
+    BATCH,
+    Workload {
+        name: "batch-100",
+        title: "batch, 100 events per request",
+        shape: LoadShape { connections: 64, events: 100 },
+        ..BATCH
+    },
+];
+
+impl Workload {
+    /// The workload with this name. Only the names of [`WORKLOADS`] have one.
+    #[cfg(test)]
+    pub fn named(name: &str) -> &'static Workload {
+        WORKLOADS.iter().find(|workload| workload.name == name).expect("a workload has this name")
+    }
+}
