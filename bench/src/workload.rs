@@ -36,9 +36,16 @@ const BATCH: Workload = Workload {
 };
 
 /// All workloads, in the report's order.
-pub static WORKLOADS: [Workload; 4] = [
+pub static WORKLOADS: [Workload; 5] = [
     Workload { name: "take", title: "take", content: None, ..OBJECT },
     OBJECT,
+    Workload {
+        name: "object-100",
+        title: "object, 100 events per request",
+        // Each request stores its events concurrently, so 8 requests have 800 PUTs in flight.
+        shape: LoadShape { connections: 8, events: 100 },
+        ..OBJECT
+    },
     BATCH,
     Workload {
         name: "batch-100",

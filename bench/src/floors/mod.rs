@@ -78,7 +78,7 @@ pub fn run(options: &FloorOptions) -> Result<()> {
     let Some(s3) = options.s3 else { return serve(TakeFloor) };
     let bucket = Bucket::at(s3);
     match options.content.context("a floor that stores events has a content")? {
-        Content::Event => serve(ObjectFloor(bucket)),
+        Content::Event => serve(ObjectFloor { bucket, many: options.many }),
         Content::Lines => serve(BatchFloor::new(bucket, options.many)),
     }
 }
