@@ -40,12 +40,7 @@ pub enum Command {
     Floor(FloorOptions),
     /// The double of S3 and STS.
     #[command(hide = true)]
-    Double {
-        /// What the objects contain.
-        content: Content,
-        /// Milliseconds that each PutObject is delayed.
-        latency_ms: u64,
-    },
+    Double(DoubleOptions),
 }
 
 /// What a floor does.
@@ -60,6 +55,26 @@ pub struct FloorOptions {
     /// Whether a request has many events.
     #[arg(long)]
     pub many: bool,
+    /// The authority that S3's certificate is from; without it, S3 is used without TLS.
+    #[arg(long, requires = "s3")]
+    pub s3_authority: Option<PathBuf>,
+    /// The folder with the certificate for clients; without it, they are served without TLS.
+    #[arg(long)]
+    pub tls: Option<PathBuf>,
+}
+
+/// What the double does.
+#[derive(Args)]
+pub struct DoubleOptions {
+    /// What the objects contain.
+    #[arg(long)]
+    pub content: Content,
+    /// Milliseconds that each PutObject is delayed.
+    #[arg(long)]
+    pub latency_ms: u64,
+    /// The folder with its certificate; without it, it serves without TLS.
+    #[arg(long)]
+    pub tls: Option<PathBuf>,
 }
 
 /// The sidecar to load.

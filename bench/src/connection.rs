@@ -6,13 +6,14 @@ use std::net::SocketAddr;
 use anyhow::{Context, Result};
 use jiff::Timestamp;
 use tokio::io::AsyncWriteExt;
-use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use crate::event::{EVENT_BYTES, Events, format_time};
 use crate::response::{Reader, Response};
+use crate::tls;
 
 pub struct Connection {
-    stream: TcpStream,
+    stream: tls::Stream,
     reader: Reader,
     requests: Requests,
 }
@@ -39,10 +40,14 @@ pub struct Answer<'a> {
 const BATCH_DELIMITERS: [&str; 2] = [r#"{"batch":["#, "]}"];
 
 impl Connection {
-    /// Connects to `address`, to send `count` of the events in each request.
-    pub async fn open(address: SocketAddr, events: Events, count: usize) -> Result<Connection> {
-        let stream = TcpStream::connect(address).await.with_context(|| format!("connecting to {address}"))?;
-        stream.set_nodelay(true)?;
+    /// Connects to `address`, to send `count` of the events in each request; over TLS, if there is a client for it.
+    pub async fn open(
+        address: SocketAddr,
+        tls: Option<&TlsConnector>,
+        events: Events,
+        count: usize,
+    ) -> Result<Connection> {
+        let stream = tls::connect(address, tls).await.with_context(|| format!("connecting to {address}"))?;
         let requests = Requests { address, events, count, bytes: Vec::new(), message_ids: Vec::new() };
         Ok(Connection { stream, reader: Reader::default(), requests })
     }
@@ -51,6 +56,7 @@ impl Connection {
     pub async fn send(&mut self) -> std::io::Result<Answer<'_>> {
         let request = self.requests.next(Timestamp::now())?;
         self.stream.write_all(request).await?;
+        self.stream.flush().await?;
         let response = self.reader.read(&mut self.stream).await?;
         Ok(Answer { response, message_ids: &self.requests.message_ids })
     }

@@ -5,7 +5,7 @@
 
 use std::fs;
 use std::net::{Ipv4Addr, SocketAddr};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,8 +18,10 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tributary_local_aws::{Accounts, Action, Fault, LocalAws, Options, Service, Store};
 
+use crate::cli::DoubleOptions;
 use crate::process::{self, Helper};
 use crate::stored_events::StoredEvents;
+use crate::tls::{self, Certificates};
 
 /// The user whose keys the floors sign with, and from which the sidecar assumes its role.
 pub const ACCESS_KEY_ID: &str = "AKIAIOSFODNN7EXAMPLE";
@@ -34,6 +36,8 @@ pub struct Double {
     helper: Helper,
     /// Where the double writes the messageIds; removed when dropped.
     folder: TempDir,
+    /// The authority that its certificate is from; `None` if it serves without TLS.
+    authority: Option<PathBuf>,
 }
 
 /// What its objects contain.
@@ -74,11 +78,16 @@ pub struct Stored {
 }
 
 impl Double {
-    /// Starts a double that delays each PutObject by `latency`.
-    pub async fn start(content: Content, latency: Duration) -> Result<Double> {
-        let args = ["double".to_owned(), content.name(), latency.as_millis().to_string()];
+    /// Starts a double that delays each PutObject by `latency` and, if there are certificates, serves over TLS.
+    pub async fn start(content: Content, latency: Duration, tls: Option<&Certificates>) -> Result<Double> {
+        let mut args = vec![
+            "double".to_owned(),
+            format!("--content={}", content.name()),
+            format!("--latency-ms={}", latency.as_millis()),
+        ];
+        args.extend(tls.map(|tls| format!("--tls={}", tls.folder().display())));
         let helper = Helper::start(&args).await?;
-        Ok(Double { helper, folder: TempDir::new()? })
+        Ok(Double { helper, folder: TempDir::new()?, authority: tls.map(Certificates::authority) })
     }
 
     pub fn pid(&self) -> u32 {
@@ -87,6 +96,17 @@ impl Double {
 
     pub fn address(&self) -> SocketAddr {
         self.helper.address
+    }
+
+    /// The URL of S3 and STS.
+    pub fn endpoint(&self) -> String {
+        let scheme = if self.authority.is_some() { "https" } else { "http" };
+        format!("{scheme}://{}", self.address())
+    }
+
+    /// The authority that a client must trust; `None` if it serves without TLS.
+    pub fn authority(&self) -> Option<&Path> {
+        self.authority.as_deref()
     }
 
     /// What it has stored so far. With batches this takes a while, since it decompresses them.
@@ -100,7 +120,9 @@ impl Double {
 }
 
 /// The double's own process: serves until the bench ends.
-pub fn run(content: Content, latency_ms: u64) -> Result<()> {
+pub fn run(options: &DoubleOptions) -> Result<()> {
+    let &DoubleOptions { content, latency_ms, ref tls } = options;
+    let tls = tls.as_deref().map(tls::server_config).transpose()?;
     let stored = Arc::new(Mutex::new(StoredEvents::new(content)));
     let recorder = Arc::clone(&stored);
     let store = Store::consumer(move |object| recorder.lock().add(&object.key, object.body));
@@ -113,7 +135,12 @@ pub fn run(content: Content, latency_ms: u64) -> Result<()> {
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;
     let server = aws.clone();
-    runtime.spawn(async move { server.serve(listener, std::future::pending()).await });
+    runtime.spawn(async move {
+        match tls {
+            None => server.serve(listener, std::future::pending()).await,
+            Some(tls) => server.serve_tls(listener, tls, std::future::pending()).await,
+        }
+    });
     process::serve(address, |file| {
         let counts = report(&aws, &mut stored.lock(), Path::new(file))?;
         Ok(serde_json::to_string(&counts)?)

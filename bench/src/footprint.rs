@@ -8,8 +8,8 @@ use anyhow::{Result, ensure};
 use tokio::time::sleep;
 
 use crate::double::{Content, Double};
-use crate::load::{Load, LoadShape};
-use crate::sidecar::{Delivery, Sidecar};
+use crate::load::{Load, LoadShape, Server};
+use crate::sidecar::{Delivery, Setup, Sidecar};
 use crate::usage;
 
 /// Number of starts, of which the median is reported.
@@ -34,18 +34,20 @@ pub struct Footprint {
 /// Measures the sidecar `binary`, in Object mode.
 pub async fn measure(binary: &Path) -> Result<Footprint> {
     let binary_mib = std::fs::metadata(binary)?.len() as f64 / f64::from(1 << 20);
-    let double = Double::start(Content::Event, S3_LATENCY).await?;
+    let double = Double::start(Content::Event, S3_LATENCY, None).await?;
+    let setup = Setup::new(&double, Delivery::Object);
     let mut starts = Vec::new();
-    let mut sidecar = Sidecar::start(binary, double.address(), Delivery::Object).await?;
+    let mut sidecar = Sidecar::start(binary, &setup).await?;
     for _ in 1..START_COUNT {
         starts.push(sidecar.healthy_after);
-        sidecar = Sidecar::start(binary, double.address(), Delivery::Object).await?;
+        sidecar = Sidecar::start(binary, &setup).await?;
     }
     starts.push(sidecar.healthy_after);
     starts.sort();
     sleep(IDLE_TIME).await;
     let idle_mib = usage::resident_mib(sidecar.pid)?;
-    let load = Load::start(sidecar.address, LoadShape { connections: WAITING_REQUESTS, events: 1 }).await?;
+    let shape = LoadShape { connections: WAITING_REQUESTS, events: 1 };
+    let load = Load::start(&Server::plain(sidecar.address), shape).await?;
     sleep(LOAD_DURATION).await;
     load.stop();
     let tally = load.finish().await?;

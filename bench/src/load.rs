@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context, Result};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
+use tokio_rustls::TlsConnector;
 
 use crate::connection::{Answer, Connection};
 use crate::event::Events;
@@ -25,11 +26,25 @@ pub struct LoadShape {
     pub events: usize,
 }
 
+/// The server that the load is for.
+pub struct Server {
+    pub address: SocketAddr,
+    /// The client for TLS; `None` without TLS.
+    pub tls: Option<TlsConnector>,
+}
+
 #[derive(Clone, Copy, PartialEq)]
 enum Phase {
     WarmUp,
     Measured,
     Over,
+}
+
+impl Server {
+    /// A server without TLS.
+    pub fn plain(address: SocketAddr) -> Server {
+        Server { address, tls: None }
+    }
 }
 
 /// A running load.
@@ -53,9 +68,9 @@ pub struct Tally {
 
 impl Load {
     /// Opens the connections and begins to send, in the warm-up phase.
-    pub async fn start(address: SocketAddr, shape: LoadShape) -> Result<Load> {
+    pub async fn start(server: &Server, shape: LoadShape) -> Result<Load> {
         let phase = watch::Sender::new(Phase::WarmUp);
-        let connections = connect(address, shape).await?;
+        let connections = connect(server, shape).await?;
         let senders = connections.into_iter().map(|connection| send(connection, phase.subscribe()));
         Ok(Load { connections: senders.collect(), phase })
     }
@@ -80,11 +95,11 @@ impl Load {
 }
 
 /// Opens the connections, which share one set of events.
-pub async fn connect(address: SocketAddr, shape: LoadShape) -> Result<Vec<Connection>> {
+pub async fn connect(server: &Server, shape: LoadShape) -> Result<Vec<Connection>> {
     let events = Events::generate()?;
     let mut connections = Vec::new();
     for _ in 0..shape.connections {
-        connections.push(Connection::open(address, events.clone(), shape.events).await?);
+        connections.push(Connection::open(server.address, server.tls.as_ref(), events.clone(), shape.events).await?);
     }
     Ok(connections)
 }

@@ -30,6 +30,7 @@ mod stored_events;
 mod stream;
 mod table;
 mod target;
+mod tls;
 mod usage;
 mod workload;
 
@@ -42,6 +43,7 @@ use cli::{Cli, Command, Options};
 use report::Report;
 use round::Round;
 use target::Program;
+use tls::Certificates;
 
 fn main() -> Result<ExitCode> {
     let Cli { command, options } = Cli::parse();
@@ -51,7 +53,7 @@ fn main() -> Result<ExitCode> {
         None => runtime()?.block_on(compare(&options)),
         Some(Command::Stream(options)) => runtime()?.block_on(stream::run(&options)),
         Some(Command::Floor(options)) => floors::run(&options).map(|()| ExitCode::SUCCESS),
-        Some(Command::Double { content, latency_ms }) => double::run(content, latency_ms).map(|()| ExitCode::SUCCESS),
+        Some(Command::Double(options)) => double::run(&options).map(|()| ExitCode::SUCCESS),
     }
 }
 
@@ -61,10 +63,11 @@ async fn compare(options: &Options) -> Result<ExitCode> {
     let sidecar = if needs_sidecar { Some(options.binary.path().await?) } else { None };
     println!("{}\n{options}\n", machine::describe()?);
 
+    let certificates = Certificates::generate()?;
     let mut report = Report::new(&targets);
     for number in 1..=options.rounds {
         for &target in &targets {
-            let round = Round { target, options, sidecar: sidecar.as_deref() };
+            let round = Round { target, options, certificates: &certificates, sidecar: sidecar.as_deref() };
             let result = round.run().await?;
             eprintln!("round {number} of {}, {target}: {result}", options.rounds);
             report.add(target, result);

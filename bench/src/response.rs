@@ -2,8 +2,7 @@
 
 use std::io::{Error, ErrorKind, Result};
 
-use tokio::io::AsyncReadExt;
-use tokio::net::TcpStream;
+use tokio::io::{AsyncRead, AsyncReadExt};
 
 /// Maximum length of a response in bytes, head and body; the sidecar's have a few hundred.
 const MAX_RESPONSE_BYTES: usize = 16 * 1024;
@@ -22,7 +21,7 @@ pub struct Reader {
 
 impl Reader {
     /// Reads the response to the one request that is in flight.
-    pub async fn read(&mut self, stream: &mut TcpStream) -> Result<Response<'_>> {
+    pub async fn read(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Result<Response<'_>> {
         self.buffer.clear();
         let head = loop {
             self.read_more(stream).await?;
@@ -36,7 +35,7 @@ impl Reader {
         Ok(Response { status: head.status, body: &self.buffer[head.body..head.end] })
     }
 
-    async fn read_more(&mut self, stream: &mut TcpStream) -> Result<()> {
+    async fn read_more(&mut self, stream: &mut (impl AsyncRead + Unpin)) -> Result<()> {
         if self.buffer.len() > MAX_RESPONSE_BYTES {
             return Err(Error::new(ErrorKind::InvalidData, "the answer is too long"));
         }

@@ -11,16 +11,18 @@ use tokio::time::sleep;
 use crate::cli::Options;
 use crate::double::{Counts, Double, Stored};
 use crate::exactly_once::Differences;
-use crate::load::{Load, LoadShape, Tally};
+use crate::load::{Load, LoadShape, Server, Tally};
 use crate::process::Helper;
 use crate::reading::{CpuCosts, Reading};
-use crate::sidecar::Sidecar;
+use crate::sidecar::{Setup, Sidecar};
 use crate::target::{Program, Target};
+use crate::tls::{self, Certificates};
 use crate::usage;
 
 pub struct Round<'a> {
     pub target: Target,
     pub options: &'a Options,
+    pub certificates: &'a Certificates,
     /// The sidecar's binary; `None` if only floors are measured.
     pub sidecar: Option<&'a Path>,
 }
@@ -45,14 +47,19 @@ enum UnderTest {
 
 impl Round<'_> {
     pub async fn run(&self) -> Result<RoundResult> {
-        let mut double = match self.target.workload.content {
-            Some(content) => Some(Double::start(content, Duration::ZERO).await?),
+        let workload = self.target.workload;
+        let mut double = match workload.content {
+            Some(content) => {
+                let tls = workload.s3_tls.then_some(self.certificates);
+                Some(Double::start(content, Duration::ZERO, tls).await?)
+            }
             None => None,
         };
         let under_test = self.start(double.as_ref()).await?;
 
-        let shape = self.options.shape(self.target.workload);
-        let load = Load::start(under_test.address(), shape).await?;
+        let shape = self.options.shape(workload);
+        let client = workload.client_tls.then(|| tls::connector(&self.certificates.authority())).transpose()?;
+        let load = Load::start(&Server { address: under_test.address(), tls: client }, shape).await?;
         sleep(self.options.warm_up()).await;
         let read = || Reading::read(under_test.pid(), double.as_ref());
         let before = read().context("the process exited during the warm-up")?;
@@ -78,12 +85,13 @@ impl Round<'_> {
     }
 
     async fn start(&self, double: Option<&Double>) -> Result<UnderTest> {
+        let client_tls = self.target.workload.client_tls.then_some(self.certificates);
         match self.target.program {
             Program::Floor => self.start_floor(double).await.map(UnderTest::Floor),
             Program::Sidecar => {
                 let binary = self.sidecar.context("no sidecar was built or given")?;
                 let (delivery, double) = self.target.delivery().zip(double).context("the sidecar stores events")?;
-                Sidecar::start(binary, double.address(), delivery).await.map(UnderTest::Sidecar)
+                Sidecar::start(binary, &Setup { double, delivery, client_tls }).await.map(UnderTest::Sidecar)
             }
         }
     }
@@ -93,6 +101,10 @@ impl Round<'_> {
         let mut args = vec!["floor".to_owned()];
         if let Some((double, content)) = double.zip(workload.content) {
             args.extend([format!("--s3={}", double.address()), format!("--content={}", content.name())]);
+            args.extend(double.authority().map(|authority| format!("--s3-authority={}", authority.display())));
+        }
+        if workload.client_tls {
+            args.push(format!("--tls={}", self.certificates.folder().display()));
         }
         if workload.shape.events > 1 {
             args.push("--many".to_owned());

@@ -13,8 +13,9 @@ use tokio::net::TcpStream;
 use tokio::process::{Child, Command};
 use tributary_crds::sidecar_config::SecretUse;
 
-use crate::double;
+use crate::double::{self, Double};
 use crate::response::Reader;
+use crate::tls::{CERTIFICATE_FILE, Certificates, KEY_FILE};
 
 /// Time limit for the sidecar to be ready, which includes its first session.
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
@@ -28,6 +29,22 @@ const LOG_TAIL_LINES: usize = 5;
 pub enum Delivery {
     Object,
     Batch { max_age: Option<Duration> },
+}
+
+/// How a sidecar is set up.
+pub struct Setup<'a> {
+    /// The double that it uses as S3 and STS.
+    pub double: &'a Double,
+    pub delivery: Delivery,
+    /// The certificate for clients; `None` to serve them without TLS.
+    pub client_tls: Option<&'a Certificates>,
+}
+
+impl Setup<'_> {
+    /// A sidecar that serves clients without TLS.
+    pub fn new(double: &Double, delivery: Delivery) -> Setup<'_> {
+        Setup { double, delivery, client_tls: None }
+    }
 }
 
 /// Builds the sidecar in release mode, and returns the path of its binary.
@@ -64,14 +81,22 @@ pub struct Sidecar {
 }
 
 impl Sidecar {
-    /// Starts `binary`, which uses the double at `aws` as S3 and STS, and waits until it is ready.
-    pub async fn start(binary: &Path, aws: SocketAddr, delivery: Delivery) -> Result<Sidecar> {
+    /// Starts `binary` and waits until it is ready.
+    pub async fn start(binary: &Path, setup: &Setup<'_>) -> Result<Sidecar> {
         let folder = TempDir::new()?;
         let config = folder.path().join("config.yaml");
         let external_id = folder.path().join(SecretUse::ExternalId.folder());
-        fs::write(&config, configuration(aws, delivery))?;
+        fs::write(&config, configuration(setup))?;
         fs::create_dir(&external_id)?;
         fs::write(external_id.join("externalId"), double::EXTERNAL_ID)?;
+
+        if let Some(certificates) = setup.client_tls {
+            let tls = folder.path().join(SecretUse::Tls.folder());
+            fs::create_dir(&tls)?;
+            for file in [CERTIFICATE_FILE, KEY_FILE] {
+                fs::copy(certificates.folder().join(file), tls.join(file))?;
+            }
+        }
 
         let [address, admin] = free_addresses()?;
         let started = Instant::now();
@@ -87,6 +112,7 @@ impl Sidecar {
             .env("AWS_SECRET_ACCESS_KEY", double::SECRET_ACCESS_KEY)
             .env("AWS_REGION", double::REGION)
             .env("AWS_EC2_METADATA_DISABLED", "true")
+            .envs(setup.double.authority().map(|authority| ("SSL_CERT_FILE", authority)))
             .stdin(Stdio::null())
             .stdout(File::create(log(&folder))?)
             .kill_on_drop(true)
@@ -141,9 +167,11 @@ async fn answers_200(admin: SocketAddr, path: &str) -> bool {
 }
 
 /// The sidecar's configuration file.
-fn configuration(aws: SocketAddr, delivery: Delivery) -> String {
+fn configuration(setup: &Setup<'_>) -> String {
     let (role_arn, bucket, region) = (double::ROLE_ARN, double::BUCKET, double::REGION);
-    let delivery = match delivery {
+    let aws = setup.double.endpoint();
+    let ingest = if setup.client_tls.is_some() { "{tlsSecretRef: {name: bench}}" } else { "{}" };
+    let delivery = match setup.delivery {
         Delivery::Object => "{mode: Object}".to_owned(),
         Delivery::Batch { max_age: None } => "{mode: Batch}".to_owned(),
         Delivery::Batch { max_age: Some(age) } => format!("{{mode: Batch, batch: {{maxAge: {}ms}}}}", age.as_millis()),
@@ -154,8 +182,9 @@ fn configuration(aws: SocketAddr, delivery: Delivery) -> String {
          spec:\n  \
            roleArn: {role_arn}\n  \
            externalIdSecretRef: {{name: bench}}\n  \
-           s3: {{bucket: {bucket}, region: {region}, endpoint: \"http://{aws}\", forcePathStyle: true}}\n  \
-           sts: {{endpoint: \"http://{aws}\"}}\n  \
+           s3: {{bucket: {bucket}, region: {region}, endpoint: \"{aws}\", forcePathStyle: true}}\n  \
+           sts: {{endpoint: \"{aws}\"}}\n  \
+           ingest: {ingest}\n  \
            delivery: {delivery}\n"
     )
 }

@@ -18,11 +18,11 @@ use crate::cli::StreamOptions;
 use crate::connection::Connection;
 use crate::double::{Content, Counts, Double};
 use crate::latencies::SortedLatencies;
-use crate::load::{LAST_ANSWERS_TIMEOUT, LoadShape, Tally, connect};
+use crate::load::{LAST_ANSWERS_TIMEOUT, LoadShape, Server, Tally, connect};
 use crate::machine;
 use crate::reading::{CpuCosts, Reading};
 use crate::round::faults;
-use crate::sidecar::{Delivery, Sidecar};
+use crate::sidecar::{Delivery, Setup, Sidecar};
 use crate::usage;
 
 /// The latency for which there are enough connections: three times a batch's default `maxAge`. Slower answers delay the
@@ -61,8 +61,8 @@ pub async fn run(options: &StreamOptions) -> Result<ExitCode> {
     let shape = shape(options);
     let binary = options.binary.path().await?;
     println!("{}\n{options}; {} connections\n", machine::describe()?, shape.connections);
-    let mut double = Double::start(Content::Lines, options.latency()).await?;
-    let sidecar = Sidecar::start(&binary, double.address(), Delivery::Batch { max_age: None }).await?;
+    let mut double = Double::start(Content::Lines, options.latency(), None).await?;
+    let sidecar = Sidecar::start(&binary, &Setup::new(&double, Delivery::Batch { max_age: None })).await?;
 
     let before = Reading::read(sidecar.pid, Some(&double))?;
     let mut tally = stream(sidecar.address, shape, options).await?;
@@ -90,7 +90,7 @@ fn shape(options: &StreamOptions) -> LoadShape {
 
 /// Sends all requests, and waits for the last answers.
 async fn stream(address: SocketAddr, shape: LoadShape, options: &StreamOptions) -> Result<Tally> {
-    let connections = connect(address, shape).await?;
+    let connections = connect(&Server::plain(address), shape).await?;
     let schedule = Arc::new(Schedule::new(options));
     let senders: JoinSet<Tally> =
         connections.into_iter().map(|connection| send(connection, Arc::clone(&schedule))).collect();

@@ -18,6 +18,10 @@ pub struct Workload {
     pub shape: LoadShape,
     /// The content of the objects; `None` if events are not stored, so that no S3 is needed.
     pub content: Option<Content>,
+    /// Whether S3 is used over TLS.
+    pub s3_tls: bool,
+    /// Whether clients connect over TLS.
+    pub client_tls: bool,
 }
 
 const OBJECT: Workload = Workload {
@@ -25,6 +29,8 @@ const OBJECT: Workload = Workload {
     title: "object",
     shape: LoadShape { connections: 64, events: 1 },
     content: Some(Content::Event),
+    s3_tls: false,
+    client_tls: false,
 };
 
 const BATCH: Workload = Workload {
@@ -33,19 +39,22 @@ const BATCH: Workload = Workload {
     // All connections wait for the same batch, so fewer connections would make it small.
     shape: LoadShape { connections: 512, events: 1 },
     content: Some(Content::Lines),
+    ..OBJECT
 };
 
 /// All workloads, in the report's order.
-pub static WORKLOADS: [Workload; 5] = [
+pub static WORKLOADS: [Workload; 7] = [
     Workload { name: "take", title: "take", content: None, ..OBJECT },
     OBJECT,
     Workload {
         name: "object-100",
         title: "object, 100 events per request",
-        // Each request stores its events concurrently, so 8 requests have 800 PUTs in flight.
-        shape: LoadShape { connections: 8, events: 100 },
+        // Each request stores its events concurrently, so 4 requests have 400 PUTs in flight.
+        shape: LoadShape { connections: 4, events: 100 },
         ..OBJECT
     },
+    Workload { name: "object-tls", title: "object, TLS to S3", s3_tls: true, ..OBJECT },
+    Workload { name: "object-client-tls", title: "object, TLS from clients", client_tls: true, ..OBJECT },
     BATCH,
     Workload {
         name: "batch-100",

@@ -11,6 +11,7 @@ mod take;
 
 use std::convert::Infallible;
 use std::net::Ipv4Addr;
+use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
@@ -21,14 +22,16 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Request, Response, StatusCode};
 use hyper_util::rt::TokioIo;
+use rustls::ServerConfig;
 use serde::Deserialize;
 use serde_json::value::RawValue;
-use tokio::net::TcpListener;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
+use tokio_rustls::TlsAcceptor;
 
 use crate::cli::FloorOptions;
 use crate::double::Content;
-use crate::process;
+use crate::{process, tls};
 
 use batch::BatchFloor;
 use object::ObjectFloor;
@@ -75,31 +78,39 @@ trait Floor: Clone + Send + Sync + 'static {
 
 /// Serves the floor of `options` until the bench ends.
 pub fn run(options: &FloorOptions) -> Result<()> {
-    let Some(s3) = options.s3 else { return serve(TakeFloor) };
-    let bucket = Bucket::at(s3);
+    let clients = options.tls.as_deref().map(tls::server_config).transpose()?;
+    let Some(s3) = options.s3 else { return serve(TakeFloor, clients) };
+    let bucket = Bucket::new(s3, options.s3_authority.as_deref())?;
     match options.content.context("a floor that stores events has a content")? {
-        Content::Event => serve(ObjectFloor { bucket, many: options.many }),
-        Content::Lines => serve(BatchFloor::new(bucket, options.many)),
+        Content::Event => serve(ObjectFloor { bucket, many: options.many }, clients),
+        Content::Lines => serve(BatchFloor::new(bucket, options.many), clients),
     }
 }
 
-fn serve(floor: impl Floor) -> Result<()> {
+fn serve(floor: impl Floor, tls: Option<Arc<ServerConfig>>) -> Result<()> {
     let runtime = Runtime::new()?;
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;
-    runtime.spawn(accept(listener, floor));
+    runtime.spawn(accept(listener, tls.map(TlsAcceptor::from), floor));
     process::serve(address, |_| Ok(String::new()))
 }
 
-async fn accept(listener: TcpListener, floor: impl Floor) -> Result<()> {
+async fn accept(listener: TcpListener, tls: Option<TlsAcceptor>, floor: impl Floor) -> Result<()> {
     loop {
         let (stream, _) = listener.accept().await?;
         stream.set_nodelay(true)?;
-        let floor = floor.clone();
-        let service = service_fn(move |request| answer(floor.clone(), request));
-        // An error here means that the bench closed the connection.
-        tokio::spawn(http1::Builder::new().serve_connection(TokioIo::new(stream), service));
+        tokio::spawn(serve_connection(stream, tls.clone(), floor.clone()));
     }
+}
+
+async fn serve_connection(stream: TcpStream, tls: Option<TlsAcceptor>, floor: impl Floor) -> Result<()> {
+    let stream: tls::Stream = match tls {
+        None => Box::new(stream),
+        Some(tls) => Box::new(tls.accept(stream).await?),
+    };
+    let service = service_fn(move |request| answer(floor.clone(), request));
+    // An error here means that the bench closed the connection.
+    Ok(http1::Builder::new().serve_connection(TokioIo::new(stream), service).await?)
 }
 
 async fn answer(floor: impl Floor, request: Request<Incoming>) -> Result<Response<Full<Bytes>>, Infallible> {

@@ -2,6 +2,7 @@
 
 use std::future::{Future, poll_fn};
 use std::net::SocketAddr;
+use std::path::Path;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
@@ -14,15 +15,16 @@ use hyper::{Request, StatusCode};
 use hyper_util::rt::TokioIo;
 use jiff::Timestamp;
 use parking_lot::Mutex;
-use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
 
 use super::sigv4::{CONTENT_TYPE_SIGNED, IF_NONE_MATCH_SIGNED, Signer};
-use crate::double;
+use crate::{double, tls};
 
 /// The double's bucket.
 #[derive(Clone)]
 pub(super) struct Bucket {
     s3: SocketAddr,
+    tls: Option<TlsConnector>,
     signer: Arc<Signer>,
     /// Connections that wait for a request.
     idle: Arc<Mutex<Vec<Connection>>>,
@@ -30,13 +32,14 @@ pub(super) struct Bucket {
 
 /// A connection, and the future that reads and writes on it.
 type Connection = (http1::SendRequest<Full<Bytes>>, Driver);
-type Driver = Pin<Box<http1::Connection<TokioIo<TcpStream>, Full<Bytes>>>>;
+type Driver = Pin<Box<http1::Connection<TokioIo<tls::Stream>, Full<Bytes>>>>;
 
 impl Bucket {
-    /// The bucket of the double at `s3`.
-    pub(super) fn at(s3: SocketAddr) -> Bucket {
+    /// The bucket of the double at `s3`; over TLS, if there is the file of an authority to trust.
+    pub(super) fn new(s3: SocketAddr, authority: Option<&Path>) -> Result<Bucket> {
         let signer = Signer::new(s3, double::ACCESS_KEY_ID, double::SECRET_ACCESS_KEY, double::REGION);
-        Bucket { s3, signer: Arc::new(signer), idle: Arc::default() }
+        let tls = authority.map(tls::connector).transpose()?;
+        Ok(Bucket { s3, tls, signer: Arc::new(signer), idle: Arc::default() })
     }
 
     /// Stores an object, whose key must need no URL encoding.
@@ -67,8 +70,7 @@ impl Bucket {
     }
 
     async fn connect(&self) -> Result<Connection> {
-        let stream = TcpStream::connect(self.s3).await?;
-        stream.set_nodelay(true)?;
+        let stream = tls::connect(self.s3, self.tls.as_ref()).await?;
         let (requests, driver) = http1::handshake(TokioIo::new(stream)).await?;
         Ok((requests, Box::pin(driver)))
     }
