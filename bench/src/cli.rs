@@ -136,10 +136,13 @@ impl Binary {
 }
 
 impl Options {
-    /// What to measure, in the table's order.
+    /// What to measure, in the table's order. An open loop includes the workload that its rate depends on.
     pub fn targets(&self) -> Vec<Target> {
-        let is_chosen =
-            |workload: &&Workload| self.only.is_empty() || self.only.iter().any(|name| name == workload.name);
+        let is_named = |workload: &Workload| self.only.iter().any(|name| name == workload.name);
+        let is_needed = |workload: &Workload| {
+            WORKLOADS.iter().any(|other| is_named(other) && other.half_of_peak == Some(workload.name))
+        };
+        let is_chosen = |workload: &&Workload| self.only.is_empty() || is_named(workload) || is_needed(workload);
         WORKLOADS.iter().filter(is_chosen).flat_map(Target::of).collect()
     }
 
@@ -207,5 +210,6 @@ mod tests {
         };
         assert_eq!(only(&[]).len(), 2 * WORKLOADS.len() - 1);
         assert_eq!(only(&["--only", "object", "--only", "take"]), ["floor: take", "floor: object", "sidecar: object"]);
+        assert_eq!(only(&["--only", "object-open"]).len(), 4);
     }
 }

@@ -8,7 +8,7 @@ use anyhow::{Result, ensure};
 use tokio::time::sleep;
 
 use crate::double::{Content, Double};
-use crate::load::{Load, LoadShape, Server};
+use crate::load::{Load, LoadShape, Pace, Server};
 use crate::sidecar::{Delivery, Setup, Sidecar};
 use crate::usage;
 
@@ -47,7 +47,7 @@ pub async fn measure(binary: &Path) -> Result<Footprint> {
     sleep(IDLE_TIME).await;
     let idle_mib = usage::resident_mib(sidecar.pid)?;
     let shape = LoadShape { connections: WAITING_REQUESTS, events: 1 };
-    let load = Load::start(&Server::plain(sidecar.address), shape).await?;
+    let load = Load::start(&Server::plain(sidecar.address), shape, Pace::Closed).await?;
     sleep(LOAD_DURATION).await;
     load.stop();
     let tally = load.finish().await?;

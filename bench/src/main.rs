@@ -7,8 +7,8 @@
 //! The most reliable figure is CPU time per event of the process under test. Throughput and latency also depend on how
 //! much CPU the load generator and the double use on the same cores.
 //!
-//! This load is a closed loop: it waits for answers, and therefore never sends more than the process can handle.
-//! [`stream`] is an open loop.
+//! Most workloads are a closed loop: the load waits for answers, and therefore never sends more than the process can
+//! handle. The workload `object-open` and [`stream`] are open loops.
 
 mod cli;
 mod connection;
@@ -25,6 +25,7 @@ mod reading;
 mod report;
 mod response;
 mod round;
+mod schedule;
 mod sidecar;
 mod stored_events;
 mod stream;
@@ -67,7 +68,8 @@ async fn compare(options: &Options) -> Result<ExitCode> {
     let mut report = Report::new(&targets);
     for number in 1..=options.rounds {
         for &target in &targets {
-            let round = Round { target, options, certificates: &certificates, sidecar: sidecar.as_deref() };
+            let rate = report.open_rate(target.workload);
+            let round = Round { target, rate, options, certificates: &certificates, sidecar: sidecar.as_deref() };
             let result = round.run().await?;
             eprintln!("round {number} of {}, {target}: {result}", options.rounds);
             report.add(target, result);

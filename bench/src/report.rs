@@ -5,7 +5,8 @@ use std::fmt;
 use crate::reading::Cost;
 use crate::round::RoundResult;
 use crate::table::Table;
-use crate::target::Target;
+use crate::target::{Program, Target};
+use crate::workload::{WORKLOADS, Workload};
 
 /// Stands for a figure that was not measured.
 const NOT_MEASURED: &str = "–";
@@ -38,9 +39,27 @@ impl Report {
         median(self.results().filter(|(of, _)| *of == target).map(|(_, result)| figure(result)))
     }
 
+    /// Half of the rate of the sidecar under the workload that an open loop depends on, in events per second; `None` for
+    /// a closed loop. The floor has the same rate, so that their latencies can be compared.
+    pub fn open_rate(&self, workload: &Workload) -> Option<f64> {
+        let peak = WORKLOADS.iter().find(|peak| Some(peak.name) == workload.half_of_peak)?;
+        let sidecar = Target { workload: peak, program: Program::Sidecar };
+        self.median(sidecar, |result| result.events_per_second).map(|rate| rate / 2.0)
+    }
+
     fn cost_table(&self) -> Table {
-        let header =
-            ["", "connections", "events/s", "CPU µs/event", "× floor", "p50 ms", "p99 ms", "peak MiB", "spread"];
+        let header = [
+            "",
+            "connections",
+            "events/s",
+            "CPU µs/event",
+            "× floor",
+            "p50 ms",
+            "p99 ms",
+            "p99.9 ms",
+            "peak MiB",
+            "spread",
+        ];
         let mut table = Table::new(&header);
         for (target, results) in &self.0 {
             let figure = |figure: fn(&RoundResult) -> f64, digits| format_figure(self.median(*target, figure), digits);
@@ -55,6 +74,7 @@ impl Report {
                 format_figure(times, 2),
                 figure(|result| result.p50_ms, 2),
                 figure(|result| result.p99_ms, 2),
+                figure(|result| result.p999_ms, 2),
                 format_figure(results.iter().map(|result| result.peak_mib).reduce(f64::max), 1),
                 spread(results.iter().map(cpu)),
             ]);
@@ -120,7 +140,6 @@ mod tests {
     use super::*;
     use crate::load::LoadShape;
     use crate::reading::CpuCosts;
-    use crate::workload::Workload;
 
     fn result(micros: f64, faults: &[&str]) -> RoundResult {
         let cost = Cost { micros, cores: 0.5 };
@@ -129,6 +148,7 @@ mod tests {
             events_per_second: 1e6 / micros,
             p50_ms: 1.0,
             p99_ms: 2.345,
+            p999_ms: 3.0,
             peak_mib: micros,
             spent: CpuCosts { seconds: 5.0, cpu: cost, load: cost, double: None, other_cores: 0.0 },
             faults: faults.iter().map(ToString::to_string).collect(),
@@ -152,10 +172,26 @@ mod tests {
         }
         let text = report.to_string();
         let rows: Vec<Vec<&str>> = text.lines().map(|line| line.split_whitespace().collect()).collect();
-        assert_eq!(rows[1], ["floor:", "take", "–", "–", "–", "–", "–", "–", "–", "–"]);
-        assert_eq!(rows[2], ["floor:", "object", "64", "40000", "25.0", "1.00", "1.00", "2.35", "40.0", "20.0–40.0"]);
+        assert_eq!(rows[1], ["floor:", "take", "–", "–", "–", "–", "–", "–", "–", "–", "–"]);
+        assert_eq!(
+            rows[2],
+            ["floor:", "object", "64", "40000", "25.0", "1.00", "1.00", "2.35", "3.00", "40.0", "20.0–40.0"]
+        );
         assert_eq!(rows[3][..6], ["sidecar:", "object", "64", "20000", "50.0", "2.00"]);
         assert!(report.has_no_faults());
+    }
+
+    #[test]
+    fn an_open_loop_has_half_of_the_sidecars_median_rate() {
+        let [peak, open] = ["object-30ms", "object-open"].map(Workload::named);
+        let targets = Target::of(peak);
+        let mut report = Report::new(&targets);
+        for micros in [100.0, 200.0, 500.0] {
+            report.add(targets[0], result(10.0, &[]));
+            report.add(targets[1], result(micros, &[]));
+        }
+        assert_eq!(report.open_rate(open), Some(2500.0));
+        assert_eq!(report.open_rate(peak), None);
     }
 
     #[test]

@@ -3,7 +3,6 @@
 use std::fmt;
 use std::net::SocketAddr;
 use std::path::Path;
-use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
@@ -11,7 +10,7 @@ use tokio::time::sleep;
 use crate::cli::Options;
 use crate::double::{Counts, Double, Stored};
 use crate::exactly_once::Differences;
-use crate::load::{Load, LoadShape, Server, Tally};
+use crate::load::{Load, LoadShape, Pace, Server, Tally};
 use crate::process::Helper;
 use crate::reading::{CpuCosts, Reading};
 use crate::sidecar::{Setup, Sidecar};
@@ -22,6 +21,8 @@ use crate::usage;
 pub struct Round<'a> {
     pub target: Target,
     pub options: &'a Options,
+    /// Requests per second of an open loop; `None` for a closed loop.
+    pub rate: Option<f64>,
     pub certificates: &'a Certificates,
     /// The sidecar's binary; `None` if only floors are measured.
     pub sidecar: Option<&'a Path>,
@@ -33,6 +34,7 @@ pub struct RoundResult {
     pub events_per_second: f64,
     pub p50_ms: f64,
     pub p99_ms: f64,
+    pub p999_ms: f64,
     pub peak_mib: f64,
     pub spent: CpuCosts,
     /// The messages of [`faults()`]: what must not happen.
@@ -51,7 +53,7 @@ impl Round<'_> {
         let mut double = match workload.content {
             Some(content) => {
                 let tls = workload.s3_tls.then_some(self.certificates);
-                Some(Double::start(content, Duration::ZERO, tls).await?)
+                Some(Double::start(content, workload.s3_latency, tls).await?)
             }
             None => None,
         };
@@ -59,7 +61,8 @@ impl Round<'_> {
 
         let shape = self.options.shape(workload);
         let client = workload.client_tls.then(|| tls::connector(&self.certificates.authority())).transpose()?;
-        let load = Load::start(&Server { address: under_test.address(), tls: client }, shape).await?;
+        let server = Server { address: under_test.address(), tls: client };
+        let load = Load::start(&server, shape, self.rate.map_or(Pace::Closed, Pace::Open)).await?;
         sleep(self.options.warm_up()).await;
         let read = || Reading::read(under_test.pid(), double.as_ref());
         let before = read().context("the process exited during the warm-up")?;
@@ -78,10 +81,12 @@ impl Round<'_> {
         let events = (tally.measured.count() * shape.events) as f64;
         let spent = before.costs_until(&after, events);
         let sorted = tally.measured.sorted();
-        let (Some(p50_ms), Some(p99_ms)) = (sorted.percentile_ms(0.5), sorted.percentile_ms(0.99)) else {
+        let [Some(p50_ms), Some(p99_ms), Some(p999_ms)] = [0.5, 0.99, 0.999].map(|share| sorted.percentile_ms(share))
+        else {
             bail!("{}: no event was answered 200: {}{}", self.target, faults.join("; "), under_test.log_tail());
         };
-        Ok(RoundResult { shape, events_per_second: events / spent.seconds, p50_ms, p99_ms, peak_mib, spent, faults })
+        let events_per_second = events / spent.seconds;
+        Ok(RoundResult { shape, events_per_second, p50_ms, p99_ms, p999_ms, peak_mib, spent, faults })
     }
 
     async fn start(&self, double: Option<&Double>) -> Result<UnderTest> {

@@ -7,8 +7,7 @@ use std::fmt;
 use std::net::SocketAddr;
 use std::process::ExitCode;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
 use tokio::task::JoinSet;
@@ -22,6 +21,7 @@ use crate::load::{LAST_ANSWERS_TIMEOUT, LoadShape, Server, Tally, connect};
 use crate::machine;
 use crate::reading::{CpuCosts, Reading};
 use crate::round::faults;
+use crate::schedule::Schedule;
 use crate::sidecar::{Delivery, Setup, Sidecar};
 use crate::usage;
 
@@ -30,17 +30,6 @@ use crate::usage;
 const MAX_EXPECTED_LATENCY: Duration = Duration::from_secs(3);
 /// Maximum number of connections: a sidecar accepts 1,024.
 const MAX_CONNECTIONS: u32 = 1000;
-
-/// When requests are due.
-struct Schedule {
-    start: Instant,
-    /// Time between two requests.
-    interval: Duration,
-    /// Total number of requests.
-    requests: u64,
-    /// The number of the next request, from 0.
-    next: AtomicU64,
-}
 
 /// The results of a stream.
 struct StreamResults {
@@ -91,7 +80,7 @@ fn shape(options: &StreamOptions) -> LoadShape {
 /// Sends all requests, and waits for the last answers.
 async fn stream(address: SocketAddr, shape: LoadShape, options: &StreamOptions) -> Result<Tally> {
     let connections = connect(&Server::plain(address), shape).await?;
-    let schedule = Arc::new(Schedule::new(options));
+    let schedule = Arc::new(schedule(options));
     let senders: JoinSet<Tally> =
         connections.into_iter().map(|connection| send(connection, Arc::clone(&schedule))).collect();
     let duration = Duration::from_secs(options.seconds.into());
@@ -112,21 +101,10 @@ async fn send(mut connection: Connection, schedule: Arc<Schedule>) -> Tally {
     tally
 }
 
-impl Schedule {
-    fn new(options: &StreamOptions) -> Schedule {
-        let &StreamOptions { rate, seconds, events, .. } = options;
-        Schedule {
-            start: Instant::now(),
-            interval: Duration::from_secs(events.into()) / rate,
-            requests: (u64::from(rate) * u64::from(seconds)).div_ceil(events.into()),
-            next: AtomicU64::new(0),
-        }
-    }
-
-    fn next(&self) -> Option<Instant> {
-        let number = self.next.fetch_add(1, Ordering::Relaxed);
-        (number < self.requests).then(|| self.start + self.interval.mul_f64(number as f64))
-    }
+fn schedule(options: &StreamOptions) -> Schedule {
+    let &StreamOptions { rate, seconds, events, .. } = options;
+    let requests = (u64::from(rate) * u64::from(seconds)).div_ceil(events.into());
+    Schedule::start(Duration::from_secs(events.into()) / rate, requests)
 }
 
 impl fmt::Display for StreamResults {
@@ -175,9 +153,10 @@ mod tests {
 
     #[test]
     fn requests_are_due_at_the_requested_rate() {
-        let schedule = Schedule::new(&options(&["--rate", "700", "--seconds", "2", "--events", "350"]));
-        let due: Vec<_> = std::iter::from_fn(|| schedule.next()).map(|due| due - schedule.start).collect();
-        assert_eq!(due, [0, 500, 1000, 1500].map(Duration::from_millis));
+        let schedule = schedule(&options(&["--rate", "700", "--seconds", "2", "--events", "350"]));
+        let due: Vec<_> = std::iter::from_fn(|| schedule.next()).collect();
+        let intervals: Vec<_> = due.windows(2).map(|pair| pair[1] - pair[0]).collect();
+        assert_eq!(intervals, [Duration::from_millis(500); 3]);
     }
 
     #[test]

@@ -18,10 +18,14 @@ pub struct Workload {
     pub shape: LoadShape,
     /// The content of the objects; `None` if events are not stored, so that no S3 is needed.
     pub content: Option<Content>,
+    /// Time by which S3 delays the answer to a PutObject.
+    pub s3_latency: Duration,
     /// Whether S3 is used over TLS.
     pub s3_tls: bool,
     /// Whether clients connect over TLS.
     pub client_tls: bool,
+    /// The name of the workload whose peak rate is halved for an open loop; `None` for a closed loop.
+    pub half_of_peak: Option<&'static str>,
 }
 
 const OBJECT: Workload = Workload {
@@ -29,8 +33,18 @@ const OBJECT: Workload = Workload {
     title: "object",
     shape: LoadShape { connections: 64, events: 1 },
     content: Some(Content::Event),
+    s3_latency: Duration::ZERO,
     s3_tls: false,
     client_tls: false,
+    half_of_peak: None,
+};
+
+const OBJECT_30_MS: Workload = Workload {
+    name: "object-30ms",
+    title: "object, S3 answers after 30 ms",
+    shape: LoadShape { connections: 256, events: 1 },
+    s3_latency: Duration::from_millis(30),
+    ..OBJECT
 };
 
 const BATCH: Workload = Workload {
@@ -43,7 +57,7 @@ const BATCH: Workload = Workload {
 };
 
 /// All workloads, in the report's order.
-pub static WORKLOADS: [Workload; 7] = [
+pub static WORKLOADS: [Workload; 9] = [
     Workload { name: "take", title: "take", content: None, ..OBJECT },
     OBJECT,
     Workload {
@@ -55,6 +69,13 @@ pub static WORKLOADS: [Workload; 7] = [
     },
     Workload { name: "object-tls", title: "object, TLS to S3", s3_tls: true, ..OBJECT },
     Workload { name: "object-client-tls", title: "object, TLS from clients", client_tls: true, ..OBJECT },
+    OBJECT_30_MS,
+    Workload {
+        name: "object-open",
+        title: "object, open loop at half of the sidecar's peak",
+        half_of_peak: Some(OBJECT_30_MS.name),
+        ..OBJECT_30_MS
+    },
     BATCH,
     Workload {
         name: "batch-100",
