@@ -46,7 +46,9 @@ pub enum Content {
     /// One event.
     Event,
     /// Events, one per line, compressed with gzip.
-    Lines,
+    Gzip,
+    /// The same, compressed with Zstandard.
+    Zstd,
 }
 
 impl Content {

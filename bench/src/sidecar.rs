@@ -24,11 +24,19 @@ const POLL_INTERVAL: Duration = Duration::from_millis(1);
 /// Lines of its log that an error shows.
 const LOG_TAIL_LINES: usize = 5;
 
-/// The sidecar's delivery mode; everything else has its default.
+/// The sidecar's delivery mode.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub enum Delivery {
     Object,
-    Batch { max_age: Option<Duration> },
+    Batch(BatchSettings),
+}
+
+/// The settings of Batch mode; everything else has its default.
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
+pub struct BatchSettings {
+    pub max_age: Option<Duration>,
+    /// Whether batches are compressed with Zstandard instead of gzip.
+    pub zstd: bool,
 }
 
 /// How a sidecar is set up.
@@ -173,8 +181,11 @@ fn configuration(setup: &Setup<'_>) -> String {
     let ingest = if setup.client_tls.is_some() { "{tlsSecretRef: {name: bench}}" } else { "{}" };
     let delivery = match setup.delivery {
         Delivery::Object => "{mode: Object}".to_owned(),
-        Delivery::Batch { max_age: None } => "{mode: Batch}".to_owned(),
-        Delivery::Batch { max_age: Some(age) } => format!("{{mode: Batch, batch: {{maxAge: {}ms}}}}", age.as_millis()),
+        Delivery::Batch(BatchSettings { max_age, zstd }) => {
+            let max_age = max_age.map(|age| format!(", maxAge: {}ms", age.as_millis())).unwrap_or_default();
+            let compression = if zstd { "zstd" } else { "gzip" };
+            format!("{{mode: Batch, batch: {{compression: {compression}{max_age}}}}}")
+        }
     };
     format!(
         "namespace: default\n\

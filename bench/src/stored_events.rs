@@ -59,7 +59,7 @@ impl StoredEvents {
                 Ok(id) => self.ids.push(id),
                 Err(error) => drop(self.error.get_or_insert(error)),
             },
-            Content::Lines => self.unread.push(body),
+            Content::Gzip | Content::Zstd => self.unread.push(body),
         }
     }
 
@@ -69,7 +69,10 @@ impl StoredEvents {
             return Err(error);
         }
         for body in self.unread.drain(..) {
-            read_lines(MultiGzDecoder::new(&*body), &mut self.ids)?;
+            match self.content {
+                Content::Zstd => read_lines(zstd::Decoder::with_buffer(&*body)?, &mut self.ids)?,
+                _ => read_lines(MultiGzDecoder::new(&*body), &mut self.ids)?,
+            }
         }
         Ok(&self.ids)
     }
@@ -113,12 +116,19 @@ mod tests {
 
     #[test]
     fn every_event_of_every_batch_is_read_once() {
-        let mut stored = StoredEvents::new(Content::Lines);
+        let mut stored = StoredEvents::new(Content::Gzip);
         stored.add("1", gzip("{\"messageId\":\"0a\",\"x\":1}\n{\"messageId\":\"0b\"}\n"));
         assert_eq!(stored.ids().unwrap(), [10, 11]);
         stored.add("2", gzip("{\"messageId\":\"0a\"}\n"));
         assert_eq!(stored.ids().unwrap(), [10, 11, 10]);
         assert_eq!(stored.repeated_keys, 0);
+    }
+
+    #[test]
+    fn batches_are_decompressed_with_zstd_too() {
+        let mut stored = StoredEvents::new(Content::Zstd);
+        stored.add("1", zstd::encode_all(&b"{\"messageId\":\"0a\"}\n{\"messageId\":\"0b\"}\n"[..], 1).unwrap().into());
+        assert_eq!(stored.ids().unwrap(), [10, 11]);
     }
 
     #[test]
@@ -142,14 +152,14 @@ mod tests {
     #[test]
     fn an_unreadable_object_is_an_error() {
         for text in ["{\"messageId\":\"0a\"", "{\"messageId\":\"z\"}", "{}", "\n"] {
-            for (content, body) in [(Content::Event, Bytes::from(text)), (Content::Lines, gzip(text))] {
+            for (content, body) in [(Content::Event, Bytes::from(text)), (Content::Gzip, gzip(text))] {
                 let mut stored = StoredEvents::new(content);
                 stored.add("key", body);
                 assert!(stored.ids().is_err(), "{content:?} {text:?}");
             }
         }
         let whole = gzip("{\"messageId\":\"0a\"}\n");
-        let mut stored = StoredEvents::new(Content::Lines);
+        let mut stored = StoredEvents::new(Content::Gzip);
         stored.add("key", whole.slice(..whole.len() - 9));
         assert!(stored.ids().is_err());
     }

@@ -22,7 +22,7 @@ use crate::machine;
 use crate::reading::{CpuCosts, Reading};
 use crate::round::faults;
 use crate::schedule::Schedule;
-use crate::sidecar::{Delivery, Setup, Sidecar};
+use crate::sidecar::{BatchSettings, Delivery, Setup, Sidecar};
 use crate::usage;
 
 /// The latency for which there are enough connections: three times a batch's default `maxAge`. Slower answers delay the
@@ -50,8 +50,8 @@ pub async fn run(options: &StreamOptions) -> Result<ExitCode> {
     let shape = shape(options);
     let binary = options.binary.path().await?;
     println!("{}\n{options}; {} connections\n", machine::describe()?, shape.connections);
-    let mut double = Double::start(Content::Lines, options.latency(), None).await?;
-    let sidecar = Sidecar::start(&binary, &Setup::new(&double, Delivery::Batch { max_age: None })).await?;
+    let mut double = Double::start(Content::Gzip, options.latency(), None).await?;
+    let sidecar = Sidecar::start(&binary, &Setup::new(&double, Delivery::Batch(BatchSettings::default()))).await?;
 
     let before = Reading::read(sidecar.pid, Some(&double))?;
     let mut tally = stream(sidecar.address, shape, options).await?;

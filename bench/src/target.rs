@@ -3,7 +3,7 @@
 use std::fmt;
 
 use crate::double::Content;
-use crate::sidecar::Delivery;
+use crate::sidecar::{BatchSettings, Delivery};
 use crate::workload::{BATCH_AGE, Workload};
 
 /// What is measured in one row of the report.
@@ -37,7 +37,7 @@ impl Target {
     pub fn delivery(self) -> Option<Delivery> {
         Some(match self.workload.content? {
             Content::Event => Delivery::Object,
-            Content::Lines => Delivery::Batch { max_age: Some(BATCH_AGE) },
+            content => Delivery::Batch(BatchSettings { max_age: Some(BATCH_AGE), zstd: content == Content::Zstd }),
         })
     }
 }

@@ -52,12 +52,19 @@ const BATCH: Workload = Workload {
     title: "batch, 1 event per request",
     // All connections wait for the same batch, so fewer connections would make it small.
     shape: LoadShape { connections: 512, events: 1 },
-    content: Some(Content::Lines),
+    content: Some(Content::Gzip),
     ..OBJECT
 };
 
+const BATCH_100: Workload = Workload {
+    name: "batch-100",
+    title: "batch, 100 events per request",
+    shape: LoadShape { connections: 64, events: 100 },
+    ..BATCH
+};
+
 /// All workloads, in the report's order.
-pub static WORKLOADS: [Workload; 9] = [
+pub static WORKLOADS: [Workload; 10] = [
     Workload { name: "take", title: "take", content: None, ..OBJECT },
     OBJECT,
     Workload {
@@ -77,11 +84,12 @@ pub static WORKLOADS: [Workload; 9] = [
         ..OBJECT_30_MS
     },
     BATCH,
+    BATCH_100,
     Workload {
-        name: "batch-100",
-        title: "batch, 100 events per request",
-        shape: LoadShape { connections: 64, events: 100 },
-        ..BATCH
+        name: "batch-zstd",
+        title: "batch, 100 events per request, zstd",
+        content: Some(Content::Zstd),
+        ..BATCH_100
     },
 ];
 

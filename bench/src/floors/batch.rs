@@ -1,22 +1,19 @@
 //! `floor: batch`: compresses events into a batch as they arrive, and answers them when S3 has stored it.
 
-use std::io::Write;
 use std::sync::Arc;
 
 use anyhow::{Context, Result};
 use bytes::Bytes;
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::watch;
 use tokio::time::sleep;
 
+use super::compress::Encoder;
 use super::put::Bucket;
 use super::{Envelope, Floor, events};
+use crate::double::Content;
 use crate::workload::BATCH_AGE;
 
-/// The sidecar's gzip level. With another level, this would not be the sidecar's floor.
-const GZIP_LEVEL: u32 = 2;
 /// Size before compression at which a batch is uploaded: the sidecar's default.
 const FULL_BATCH_BYTES: usize = 5 << 20;
 
@@ -25,6 +22,7 @@ pub(super) struct BatchFloor(Arc<BatchWriter>);
 
 struct BatchWriter {
     bucket: Bucket,
+    content: Content,
     /// Whether a request has many events.
     many: bool,
     state: Mutex<BatchState>,
@@ -40,14 +38,14 @@ struct BatchState {
 /// A batch that accepts events.
 struct OpenBatch {
     number: u64,
-    encoder: GzEncoder<Vec<u8>>,
+    encoder: Encoder,
     bytes: usize,
     stored: watch::Sender<bool>,
 }
 
 impl BatchFloor {
-    pub(super) fn new(bucket: Bucket, many: bool) -> BatchFloor {
-        BatchFloor(Arc::new(BatchWriter { bucket, many, state: Mutex::default() }))
+    pub(super) fn new(bucket: Bucket, content: Content, many: bool) -> BatchFloor {
+        BatchFloor(Arc::new(BatchWriter { bucket, content, many, state: Mutex::default() }))
     }
 }
 
@@ -70,9 +68,11 @@ impl BatchWriter {
         let mut state = self.state();
         for event in events {
             let BatchState { open, count } = &mut *state;
-            let batch = open.get_or_insert_with(|| self.open(count));
-            batch.encoder.write_all(event)?;
-            batch.encoder.write_all(b"\n")?;
+            let batch = match open {
+                Some(batch) => batch,
+                None => open.insert(self.open(count)?),
+            };
+            batch.encoder.write_line(event)?;
             batch.bytes += event.len() + 1;
             if last.replace(batch.number) != Some(batch.number) {
                 batches.push(batch.stored.subscribe());
@@ -84,7 +84,8 @@ impl BatchWriter {
         Ok(batches)
     }
 
-    fn open(self: &Arc<Self>, count: &mut u64) -> OpenBatch {
+    fn open(self: &Arc<Self>, count: &mut u64) -> Result<OpenBatch> {
+        let encoder = Encoder::new(self.content)?;
         *count += 1;
         let number = *count;
         let writer = Arc::clone(self);
@@ -94,15 +95,14 @@ impl BatchWriter {
             let due = writer.state().open.take_if(|open| open.number == number);
             writer.upload(due).await;
         });
-        let encoder = GzEncoder::new(Vec::new(), Compression::new(GZIP_LEVEL));
-        OpenBatch { number, encoder, bytes: 0, stored: watch::Sender::new(false) }
+        Ok(OpenBatch { number, encoder, bytes: 0, stored: watch::Sender::new(false) })
     }
 
     /// Uploads a batch. A failure drops its sender, so its requests stop waiting and get an error.
     async fn upload(self: Arc<Self>, batch: Option<OpenBatch>) {
         let Some(OpenBatch { number, encoder, stored, .. }) = batch else { return };
         let Ok(body) = encoder.finish() else { return };
-        match self.bucket.put(&format!("{number}.ndjson.gz"), Bytes::from(body)).await {
+        match self.bucket.put(&format!("{number}.ndjson"), Bytes::from(body)).await {
             Ok(()) => drop(stored.send_replace(true)),
             Err(error) => eprintln!("floor: batch: {error:#}"),
         }

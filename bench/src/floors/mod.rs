@@ -4,6 +4,7 @@
 //! sidecar and its floor is the cost of these and of the sidecar's abstractions.
 
 mod batch;
+mod compress;
 mod object;
 mod put;
 mod sigv4;
@@ -83,7 +84,7 @@ pub fn run(options: &FloorOptions) -> Result<()> {
     let bucket = Bucket::new(s3, options.s3_authority.as_deref())?;
     match options.content.context("a floor that stores events has a content")? {
         Content::Event => serve(ObjectFloor { bucket, many: options.many }, clients),
-        Content::Lines => serve(BatchFloor::new(bucket, options.many), clients),
+        content => serve(BatchFloor::new(bucket, content, options.many), clients),
     }
 }
 
