@@ -103,6 +103,9 @@ pub struct Options {
     /// Measure only this workload; can be given more than once.
     #[arg(long, value_name = "NAME", value_parser = PossibleValuesParser::new(WORKLOADS.each_ref().map(|workload| workload.name)))]
     only: Vec<String>,
+    /// Also measure the sidecar with this many worker threads, in Object and in Batch mode; a list, such as 1,2,8,64.
+    #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=256))]
+    worker_threads: Vec<u16>,
     #[command(flatten)]
     pub binary: Binary,
 }
@@ -143,7 +146,7 @@ impl Options {
             WORKLOADS.iter().any(|other| is_named(other) && other.half_of_peak == Some(workload.name))
         };
         let is_chosen = |workload: &&Workload| self.only.is_empty() || is_named(workload) || is_needed(workload);
-        WORKLOADS.iter().filter(is_chosen).flat_map(Target::of).collect()
+        WORKLOADS.iter().filter(is_chosen).flat_map(|workload| Target::of(workload, &self.worker_threads)).collect()
     }
 
     /// The load of `workload`, with the connections of the command line.
@@ -211,5 +214,6 @@ mod tests {
         assert_eq!(only(&[]).len(), 2 * WORKLOADS.len() - 1);
         assert_eq!(only(&["--only", "object", "--only", "take"]), ["floor: take", "floor: object", "sidecar: object"]);
         assert_eq!(only(&["--only", "object-open"]).len(), 4);
+        assert_eq!(only(&["--only", "object", "--worker-threads", "1,8", "--worker-threads", "64"]).len(), 5);
     }
 }

@@ -60,7 +60,7 @@ fn main() -> Result<ExitCode> {
 
 async fn compare(options: &Options) -> Result<ExitCode> {
     let targets = options.targets();
-    let needs_sidecar = targets.iter().any(|target| target.program == Program::Sidecar);
+    let needs_sidecar = targets.iter().any(|target| matches!(target.program, Program::Sidecar { .. }));
     let sidecar = if needs_sidecar { Some(options.binary.path().await?) } else { None };
     println!("{}\n{options}\n", machine::describe()?);
 

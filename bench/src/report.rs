@@ -43,7 +43,7 @@ impl Report {
     /// a closed loop. The floor has the same rate, so that their latencies can be compared.
     pub fn open_rate(&self, workload: &Workload) -> Option<f64> {
         let peak = WORKLOADS.iter().find(|peak| Some(peak.name) == workload.half_of_peak)?;
-        let sidecar = Target { workload: peak, program: Program::Sidecar };
+        let sidecar = Target { workload: peak, program: Program::SIDECAR };
         self.median(sidecar, |result| result.events_per_second).map(|rate| rate / 2.0)
     }
 
@@ -164,7 +164,7 @@ mod tests {
 
     #[test]
     fn a_report_has_the_ratio_to_the_floor_and_the_spread() {
-        let [take, object] = ["take", "object"].map(|name| Target::of(Workload::named(name)));
+        let [take, object] = ["take", "object"].map(|name| Target::of(Workload::named(name), &[]));
         let mut report = Report::new(&[take, object.clone()].concat());
         for micros in [20.0, 25.0, 40.0] {
             report.add(object[0], result(micros, &[]));
@@ -184,7 +184,7 @@ mod tests {
     #[test]
     fn an_open_loop_has_half_of_the_sidecars_median_rate() {
         let [peak, open] = ["object-30ms", "object-open"].map(Workload::named);
-        let targets = Target::of(peak);
+        let targets = Target::of(peak, &[]);
         let mut report = Report::new(&targets);
         for micros in [100.0, 200.0, 500.0] {
             report.add(targets[0], result(10.0, &[]));
@@ -196,7 +196,7 @@ mod tests {
 
     #[test]
     fn one_fault_fails_the_run() {
-        let take = Target::of(Workload::named("take"))[0];
+        let take = Target::of(Workload::named("take"), &[])[0];
         let mut report = Report::new(&[take]);
         report.add(take, result(10.0, &[]));
         report.add(take, result(10.0, &["7 events not answered 200"]));

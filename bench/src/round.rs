@@ -93,10 +93,12 @@ impl Round<'_> {
         let client_tls = self.target.workload.client_tls.then_some(self.certificates);
         match self.target.program {
             Program::Floor => self.start_floor(double).await.map(UnderTest::Floor),
-            Program::Sidecar => {
+            Program::Sidecar { worker_threads } => {
                 let binary = self.sidecar.context("no sidecar was built or given")?;
                 let (delivery, double) = self.target.delivery().zip(double).context("the sidecar stores events")?;
-                Sidecar::start(binary, &Setup { double, delivery, client_tls }).await.map(UnderTest::Sidecar)
+                Sidecar::start(binary, &Setup { double, delivery, client_tls, worker_threads })
+                    .await
+                    .map(UnderTest::Sidecar)
             }
         }
     }

@@ -46,12 +46,14 @@ pub struct Setup<'a> {
     pub delivery: Delivery,
     /// The certificate for clients; `None` to serve them without TLS.
     pub client_tls: Option<&'a Certificates>,
+    /// `None` for its default.
+    pub worker_threads: Option<u16>,
 }
 
 impl Setup<'_> {
-    /// A sidecar that serves clients without TLS.
+    /// A sidecar that serves clients without TLS, with its default number of worker threads.
     pub fn new(double: &Double, delivery: Delivery) -> Setup<'_> {
-        Setup { double, delivery, client_tls: None }
+        Setup { double, delivery, client_tls: None, worker_threads: None }
     }
 }
 
@@ -114,6 +116,7 @@ impl Sidecar {
             .arg("--secrets-dir")
             .arg(folder.path())
             .args(["--listen", &address.to_string(), "--admin", &admin.to_string()])
+            .args(setup.worker_threads.map(|threads| format!("--worker-threads={threads}")))
             // The machine's own AWS settings must not affect the sidecar.
             .env_clear()
             .env("AWS_ACCESS_KEY_ID", double::ACCESS_KEY_ID)

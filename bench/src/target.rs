@@ -6,6 +6,9 @@ use crate::double::Content;
 use crate::sidecar::{BatchSettings, Delivery};
 use crate::workload::{BATCH_AGE, Workload};
 
+/// The workloads that are also measured with other numbers of worker threads.
+const THREAD_WORKLOADS: [&str; 3] = ["object", "batch", "batch-100"];
+
 /// What is measured in one row of the report.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Target {
@@ -18,14 +21,26 @@ pub struct Target {
 pub enum Program {
     /// The minimum that the workload can cost.
     Floor,
-    Sidecar,
+    /// The sidecar; with its own number of worker threads, unless one is given.
+    Sidecar { worker_threads: Option<u16> },
+}
+
+impl Program {
+    /// The sidecar as it is used by default.
+    pub const SIDECAR: Program = Program::Sidecar { worker_threads: None };
 }
 
 impl Target {
-    /// The rows of a workload, the floor first.
-    pub fn of(workload: &'static Workload) -> Vec<Target> {
-        let sidecar = workload.content.map(|_| Program::Sidecar);
-        [Some(Program::Floor), sidecar].into_iter().flatten().map(|program| Target { workload, program }).collect()
+    /// The rows of a workload: the floor, the sidecar, and the sidecar with each of these numbers of worker threads.
+    pub fn of(workload: &'static Workload, worker_threads: &[u16]) -> Vec<Target> {
+        let mut programs = vec![Program::Floor];
+        if workload.content.is_some() {
+            programs.push(Program::SIDECAR);
+        }
+        if THREAD_WORKLOADS.contains(&workload.name) {
+            programs.extend(worker_threads.iter().map(|&threads| Program::Sidecar { worker_threads: Some(threads) }));
+        }
+        programs.into_iter().map(|program| Target { workload, program }).collect()
     }
 
     /// The floor with which its cost is compared. A floor's floor is itself.
@@ -50,10 +65,12 @@ impl fmt::Display for Target {
 
 impl fmt::Display for Program {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Program::Floor => "floor",
-            Program::Sidecar => "sidecar",
-        })
+        match self {
+            Program::Floor => f.write_str("floor"),
+            Program::Sidecar { worker_threads: None } => f.write_str("sidecar"),
+            Program::Sidecar { worker_threads: Some(1) } => f.write_str("sidecar, 1 thread"),
+            Program::Sidecar { worker_threads: Some(threads) } => write!(f, "sidecar, {threads} threads"),
+        }
     }
 }
 
@@ -63,8 +80,15 @@ mod tests {
 
     #[test]
     fn a_workload_that_stores_events_has_a_floor_and_a_sidecar() {
-        let programs = |name| Target::of(Workload::named(name)).iter().map(ToString::to_string).collect::<Vec<_>>();
+        let programs = |name| {
+            let targets = Target::of(Workload::named(name), &[1, 64]);
+            targets.iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
         assert_eq!(programs("take"), ["floor: take"]);
-        assert_eq!(programs("object"), ["floor: object", "sidecar: object"]);
+        assert_eq!(
+            programs("object"),
+            ["floor: object", "sidecar: object", "sidecar, 1 thread: object", "sidecar, 64 threads: object"]
+        );
+        assert_eq!(programs("object-tls"), ["floor: object, TLS to S3", "sidecar: object, TLS to S3"]);
     }
 }
