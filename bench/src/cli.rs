@@ -2,7 +2,7 @@
 
 use std::fmt;
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::Result;
@@ -12,8 +12,9 @@ use clap::{Args, Parser, Subcommand};
 use crate::double::Content;
 use crate::event::EVENT_BYTES;
 use crate::load::LoadShape;
+use crate::peers::{Peer, PeerBinary};
 use crate::sidecar;
-use crate::target::Target;
+use crate::target::{Others, Target};
 use crate::workload::{BATCH_AGE, WORKLOADS, Workload};
 
 /// Puts load on the release sidecar and on its floors (programs that do only the minimum), and prints the cost per event.
@@ -106,6 +107,13 @@ pub struct Options {
     /// Also measure the sidecar with this many worker threads, in Object and in Batch mode; a list, such as 1,2,8,64.
     #[arg(long, value_name = "N", value_delimiter = ',', value_parser = clap::value_parser!(u16).range(1..=256))]
     worker_threads: Vec<u16>,
+    /// Also measure another program, such as vector=/usr/bin/vector; can be given more than once. NAME is vector,
+    /// fluent-bit or redpanda-connect.
+    #[arg(long = "peer", value_name = "NAME=PATH")]
+    peers: Vec<PeerBinary>,
+    /// Also measure a function on Node.js with the AWS SDKs for JavaScript; run `npm ci` in bench/node first.
+    #[arg(long)]
+    node: bool,
     #[command(flatten)]
     pub binary: Binary,
 }
@@ -146,7 +154,17 @@ impl Options {
             WORKLOADS.iter().any(|other| is_named(other) && other.half_of_peak == Some(workload.name))
         };
         let is_chosen = |workload: &&Workload| self.only.is_empty() || is_named(workload) || is_needed(workload);
-        WORKLOADS.iter().filter(is_chosen).flat_map(|workload| Target::of(workload, &self.worker_threads)).collect()
+        let others = Others {
+            worker_threads: self.worker_threads.clone(),
+            peers: self.peers.iter().map(|binary| binary.peer).collect(),
+            node: self.node,
+        };
+        WORKLOADS.iter().filter(is_chosen).flat_map(|workload| Target::of(workload, &others)).collect()
+    }
+
+    /// The binary of `peer`, if it was given.
+    pub fn peer_binary(&self, peer: Peer) -> Option<&Path> {
+        self.peers.iter().find(|binary| binary.peer == peer).map(|binary| &*binary.path)
     }
 
     /// The load of `workload`, with the connections of the command line.

@@ -140,6 +140,7 @@ mod tests {
     use super::*;
     use crate::load::LoadShape;
     use crate::reading::CpuCosts;
+    use crate::target::Others;
 
     fn result(micros: f64, faults: &[&str]) -> RoundResult {
         let cost = Cost { micros, cores: 0.5 };
@@ -164,7 +165,7 @@ mod tests {
 
     #[test]
     fn a_report_has_the_ratio_to_the_floor_and_the_spread() {
-        let [take, object] = ["take", "object"].map(|name| Target::of(Workload::named(name), &[]));
+        let [take, object] = ["take", "object"].map(|name| Target::of(Workload::named(name), &Others::default()));
         let mut report = Report::new(&[take, object.clone()].concat());
         for micros in [20.0, 25.0, 40.0] {
             report.add(object[0], result(micros, &[]));
@@ -184,7 +185,7 @@ mod tests {
     #[test]
     fn an_open_loop_has_half_of_the_sidecars_median_rate() {
         let [peak, open] = ["object-30ms", "object-open"].map(Workload::named);
-        let targets = Target::of(peak, &[]);
+        let targets = Target::of(peak, &Others::default());
         let mut report = Report::new(&targets);
         for micros in [100.0, 200.0, 500.0] {
             report.add(targets[0], result(10.0, &[]));
@@ -196,7 +197,7 @@ mod tests {
 
     #[test]
     fn one_fault_fails_the_run() {
-        let take = Target::of(Workload::named("take"), &[])[0];
+        let take = Target::of(Workload::named("take"), &Others::default())[0];
         let mut report = Report::new(&[take]);
         report.add(take, result(10.0, &[]));
         report.add(take, result(10.0, &["7 events not answered 200"]));

@@ -10,6 +10,7 @@ use tokio::time::sleep;
 use crate::cli::Options;
 use crate::double::{Counts, Double, Stored};
 use crate::exactly_once::Differences;
+use crate::external::External;
 use crate::load::{Load, LoadShape, Pace, Server, Tally};
 use crate::process::Helper;
 use crate::reading::{CpuCosts, Reading};
@@ -45,6 +46,7 @@ pub struct RoundResult {
 enum UnderTest {
     Floor(Helper),
     Sidecar(Sidecar),
+    External(External),
 }
 
 impl Round<'_> {
@@ -57,7 +59,7 @@ impl Round<'_> {
             }
             None => None,
         };
-        let under_test = self.start(double.as_ref()).await?;
+        let mut under_test = self.start(double.as_ref()).await?;
 
         let shape = self.options.shape(workload);
         let client = workload.client_tls.then(|| tls::connector(&self.certificates.authority())).transpose()?;
@@ -73,6 +75,9 @@ impl Round<'_> {
         let mut tally = load.finish().await?;
 
         let peak_mib = usage::peak_mib(under_test.pid())?;
+        if let UnderTest::External(external) = &mut under_test {
+            external.stop().await?;
+        }
         let stored = match double.as_mut() {
             Some(double) => Some(double.stored().await?),
             None => None,
@@ -93,6 +98,7 @@ impl Round<'_> {
         let client_tls = self.target.workload.client_tls.then_some(self.certificates);
         match self.target.program {
             Program::Floor => self.start_floor(double).await.map(UnderTest::Floor),
+            Program::Peer(_) | Program::Node(_) => self.start_external(double).await.map(UnderTest::External),
             Program::Sidecar { worker_threads } => {
                 let binary = self.sidecar.context("no sidecar was built or given")?;
                 let (delivery, double) = self.target.delivery().zip(double).context("the sidecar stores events")?;
@@ -100,6 +106,19 @@ impl Round<'_> {
                     .await
                     .map(UnderTest::Sidecar)
             }
+        }
+    }
+
+    async fn start_external(&self, double: Option<&Double>) -> Result<External> {
+        let (content, double) = self.target.workload.content.zip(double).context("the program stores events")?;
+        match self.target.program {
+            Program::Peer(peer) => {
+                let binary = self.options.peer_binary(peer).context("the peer has no binary")?;
+                let connections = self.options.shape(self.target.workload).connections;
+                peer.start(binary, content, connections, double).await
+            }
+            Program::Node(sdk) => sdk.start(double).await,
+            Program::Floor | Program::Sidecar { .. } => bail!("{} is not an external program", self.target),
         }
     }
 
@@ -125,6 +144,7 @@ impl UnderTest {
         match self {
             UnderTest::Floor(helper) => helper.pid,
             UnderTest::Sidecar(sidecar) => sidecar.pid,
+            UnderTest::External(external) => external.pid,
         }
     }
 
@@ -132,6 +152,7 @@ impl UnderTest {
         match self {
             UnderTest::Floor(helper) => helper.address,
             UnderTest::Sidecar(sidecar) => sidecar.address,
+            UnderTest::External(external) => external.address,
         }
     }
 
@@ -140,6 +161,7 @@ impl UnderTest {
         match self {
             UnderTest::Floor(_) => String::new(),
             UnderTest::Sidecar(sidecar) => sidecar.log_tail(),
+            UnderTest::External(external) => external.log_tail(),
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::process::{Child, Command};
 use tributary_crds::sidecar_config::SecretUse;
 
 use crate::double::{self, Double};
+use crate::external::log_tail;
 use crate::response::Reader;
 use crate::tls::{CERTIFICATE_FILE, Certificates, KEY_FILE};
 
@@ -21,8 +22,6 @@ use crate::tls::{CERTIFICATE_FILE, Certificates, KEY_FILE};
 const READY_TIMEOUT: Duration = Duration::from_secs(30);
 /// Interval at which it is polled until then.
 const POLL_INTERVAL: Duration = Duration::from_millis(1);
-/// Lines of its log that an error shows.
-const LOG_TAIL_LINES: usize = 5;
 
 /// The sidecar's delivery mode.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -138,9 +137,7 @@ impl Sidecar {
 
     /// The last lines of its log, for an error.
     pub fn log_tail(&self) -> String {
-        let log = fs::read_to_string(log(&self.folder)).unwrap_or_default();
-        let lines: Vec<&str> = log.lines().collect();
-        format!("; its log ends:\n{}", lines[lines.len().saturating_sub(LOG_TAIL_LINES)..].join("\n"))
+        log_tail(&log(&self.folder))
     }
 
     /// Waits until `path` answers 200. Returns how long after `started` that was.

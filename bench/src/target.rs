@@ -2,7 +2,11 @@
 
 use std::fmt;
 
+use clap::ValueEnum;
+
 use crate::double::Content;
+use crate::node::AwsSdk;
+use crate::peers::Peer;
 use crate::sidecar::{BatchSettings, Delivery};
 use crate::workload::{BATCH_AGE, Workload};
 
@@ -22,7 +26,22 @@ pub enum Program {
     /// The minimum that the workload can cost.
     Floor,
     /// The sidecar; with its own number of worker threads, unless one is given.
-    Sidecar { worker_threads: Option<u16> },
+    Sidecar {
+        worker_threads: Option<u16>,
+    },
+    Peer(Peer),
+    /// The function on Node.js.
+    Node(AwsSdk),
+}
+
+/// The programs to measure in addition to floor and sidecar.
+#[derive(Default)]
+pub struct Others {
+    /// Numbers of worker threads for more rows of the sidecar.
+    pub worker_threads: Vec<u16>,
+    pub peers: Vec<Peer>,
+    /// Whether to measure the function on Node.js.
+    pub node: bool,
 }
 
 impl Program {
@@ -31,14 +50,19 @@ impl Program {
 }
 
 impl Target {
-    /// The rows of a workload: the floor, the sidecar, and the sidecar with each of these numbers of worker threads.
-    pub fn of(workload: &'static Workload, worker_threads: &[u16]) -> Vec<Target> {
+    /// The rows of a workload: the floor, the sidecar, and those of the others that support the workload.
+    pub fn of(workload: &'static Workload, others: &Others) -> Vec<Target> {
         let mut programs = vec![Program::Floor];
         if workload.content.is_some() {
             programs.push(Program::SIDECAR);
         }
         if THREAD_WORKLOADS.contains(&workload.name) {
-            programs.extend(worker_threads.iter().map(|&threads| Program::Sidecar { worker_threads: Some(threads) }));
+            let threads = others.worker_threads.iter();
+            programs.extend(threads.map(|&threads| Program::Sidecar { worker_threads: Some(threads) }));
+        }
+        programs.extend(others.peers.iter().filter(|peer| peer.supports(workload)).map(|&peer| Program::Peer(peer)));
+        if others.node && AwsSdk::supports(workload) {
+            programs.extend(AwsSdk::value_variants().iter().map(|&sdk| Program::Node(sdk)));
         }
         programs.into_iter().map(|program| Target { workload, program }).collect()
     }
@@ -70,6 +94,8 @@ impl fmt::Display for Program {
             Program::Sidecar { worker_threads: None } => f.write_str("sidecar"),
             Program::Sidecar { worker_threads: Some(1) } => f.write_str("sidecar, 1 thread"),
             Program::Sidecar { worker_threads: Some(threads) } => write!(f, "sidecar, {threads} threads"),
+            Program::Peer(peer) => peer.fmt(f),
+            Program::Node(sdk) => write!(f, "Node, aws-sdk {sdk}"),
         }
     }
 }
@@ -79,15 +105,24 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_workload_that_stores_events_has_a_floor_and_a_sidecar() {
+    fn a_workload_has_the_programs_that_support_it() {
+        let others = Others { worker_threads: vec![1, 64], peers: vec![Peer::FluentBit, Peer::Vector], node: true };
         let programs = |name| {
-            let targets = Target::of(Workload::named(name), &[1, 64]);
+            let targets = Target::of(Workload::named(name), &others);
             targets.iter().map(ToString::to_string).collect::<Vec<_>>()
         };
         assert_eq!(programs("take"), ["floor: take"]);
         assert_eq!(
             programs("object"),
-            ["floor: object", "sidecar: object", "sidecar, 1 thread: object", "sidecar, 64 threads: object"]
+            [
+                "floor: object",
+                "sidecar: object",
+                "sidecar, 1 thread: object",
+                "sidecar, 64 threads: object",
+                "Vector: object",
+                "Node, aws-sdk v2: object",
+                "Node, aws-sdk v3: object",
+            ]
         );
         assert_eq!(programs("object-tls"), ["floor: object, TLS to S3", "sidecar: object, TLS to S3"]);
     }
