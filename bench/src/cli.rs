@@ -97,8 +97,7 @@ pub struct Options {
     /// Seconds of the same load before a round is measured.
     #[arg(long, default_value_t = 1)]
     warm_up: u64,
-    /// Connections kept alive, with one request at a time on each [default: 64, and 512 for Batch mode with one event
-    /// per request].
+    /// Connections kept alive, with one request at a time on each [default: the workload's own number].
     #[arg(long, value_parser = clap::value_parser!(u32).range(1..))]
     connections: Option<u32>,
     /// Measure only this workload; can be given more than once.
@@ -114,6 +113,9 @@ pub struct Options {
     /// Also measure a function on Node.js with the AWS SDKs for JavaScript; run `npm ci` in bench/node first.
     #[arg(long)]
     node: bool,
+    /// Also draw the CPU time per event, as an SVG in this file.
+    #[arg(long, value_name = "FILE")]
+    pub svg: Option<PathBuf>,
     #[command(flatten)]
     pub binary: Binary,
 }

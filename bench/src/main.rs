@@ -10,6 +10,7 @@
 //! Most workloads are a closed loop: the load waits for answers, and therefore never sends more than the process can
 //! handle. The workload `object-open` and [`stream`] are open loops.
 
+mod chart;
 mod cli;
 mod connection;
 mod double;
@@ -38,9 +39,10 @@ mod tls;
 mod usage;
 mod workload;
 
+use std::fs;
 use std::process::ExitCode;
 
-use anyhow::Result;
+use anyhow::{Context, Result};
 use clap::Parser;
 
 use cli::{Cli, Command, Options};
@@ -65,7 +67,8 @@ async fn compare(options: &Options) -> Result<ExitCode> {
     let targets = options.targets();
     let needs_sidecar = targets.iter().any(|target| matches!(target.program, Program::Sidecar { .. }));
     let sidecar = if needs_sidecar { Some(options.binary.path().await?) } else { None };
-    println!("{}\n{options}\n", machine::describe()?);
+    let machine = machine::describe()?;
+    println!("{machine}\n{options}\n");
 
     let certificates = Certificates::generate()?;
     let mut report = Report::new(&targets);
@@ -79,6 +82,10 @@ async fn compare(options: &Options) -> Result<ExitCode> {
         }
     }
     println!("{report}");
+    if let Some(path) = &options.svg {
+        let caption = format!("CPU time per event in µs; {machine}");
+        fs::write(path, chart::svg(&report.groups(), &caption)).with_context(|| path.display().to_string())?;
+    }
     if let Some(binary) = &sidecar {
         println!("{}", footprint::measure(binary).await?);
     }

@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use crate::chart::{Bar, BarKind, Group};
 use crate::reading::Cost;
 use crate::round::RoundResult;
 use crate::table::Table;
@@ -80,6 +81,25 @@ impl Report {
             ]);
         }
         table
+    }
+
+    /// The medians of CPU time per event, for a chart.
+    pub fn groups(&self) -> Vec<Group> {
+        let bar = |target: Target| {
+            let micros = self.median(target, |result| result.spent.cpu.micros)?;
+            let kind = match target.program {
+                Program::Floor => BarKind::Floor,
+                Program::Sidecar { .. } => BarKind::Sidecar,
+                Program::Peer(_) | Program::Node(_) => BarKind::Other,
+            };
+            Some(Bar { label: target.program.to_string(), kind, micros })
+        };
+        let groups = self.0.chunk_by(|(one, _), (next, _)| one.workload == next.workload);
+        let group = |rows: &[(Target, Vec<RoundResult>)]| Group {
+            title: rows[0].0.workload.title,
+            bars: rows.iter().filter_map(|(target, _)| bar(*target)).collect(),
+        };
+        groups.map(group).collect()
     }
 
     /// CPU use of everything else on the same cores: the load, the double, and processes that take no part, whose use
@@ -180,6 +200,20 @@ mod tests {
         );
         assert_eq!(rows[3][..6], ["sidecar:", "object", "64", "20000", "50.0", "2.00"]);
         assert!(report.has_no_faults());
+    }
+
+    #[test]
+    fn a_chart_has_a_group_per_workload() {
+        let targets = ["take", "object"].map(|name| Target::of(Workload::named(name), &Others::default())).concat();
+        let mut report = Report::new(&targets);
+        for (target, micros) in targets.iter().zip([9.0, 20.0, 30.0]) {
+            report.add(*target, result(micros, &[]));
+        }
+        let groups = report.groups();
+        let titles: Vec<_> = groups.iter().map(|group| group.title).collect();
+        assert_eq!(titles, ["take", "object"]);
+        let bars: Vec<_> = groups[1].bars.iter().map(|bar| (bar.label.as_str(), bar.micros)).collect();
+        assert_eq!(bars, [("floor", 20.0), ("sidecar", 30.0)]);
     }
 
     #[test]
