@@ -56,5 +56,6 @@ async fn a_function_of_a_removed_operator_is_taken_over() {
     next.flags = vec!["--lease", "another"];
     let _next = next.start().await;
     fixture.wait_for::<Deployment>("orders", "is the next one's", |deployment| image(deployment) == NEXT_IMAGE).await;
-    wait_condition(&fixture.functions(), "orders", "UpToDate", "Unschedulable", DEFAULT_TIMEOUT).await;
+    // A pod is unschedulable only after 30 s.
+    wait_condition(&fixture.functions(), "orders", "UpToDate", "Unschedulable", 3 * DEFAULT_TIMEOUT).await;
 }
