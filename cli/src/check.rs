@@ -45,10 +45,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
             }
         };
         for function in &manifest.functions {
-            let problems = problems(&manifest, function);
+            let (problems, note) = problems(&manifest, function);
             all_valid &= problems.is_empty();
             let messages = if problems.is_empty() { vec!["ok".to_owned()] } else { problems };
-            for line in messages {
+            for line in messages.into_iter().chain(note) {
                 lines.push_str(&format!("{file}: {}: {line}\n", function.name));
             }
         }
@@ -63,14 +63,16 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
-fn problems(manifest: &Manifest, document: &FunctionDocument) -> Vec<String> {
+/// The function's problems, and a note about Secrets that were not checked.
+fn problems(manifest: &Manifest, document: &FunctionDocument) -> (Vec<String>, Option<String>) {
+    let namespace = &document.namespace;
     match judge(&document.document) {
         Ok(function) => {
-            let mut problems = secret_check::problems(manifest, &document.namespace, &function, MissingSecret::Allowed);
+            let mut problems = secret_check::problems(manifest, namespace, &function, MissingSecret::Allowed);
             problems.extend(memory_problem(&function));
-            problems
+            (problems, secret_check::unchecked(manifest, namespace, &function))
         }
-        Err(problems) => problems.iter().map(ToString::to_string).collect(),
+        Err(problems) => (problems.iter().map(ToString::to_string).collect(), None),
     }
 }
 

@@ -13,7 +13,7 @@ use tributary_local_aws::{Accounts, Call, LocalAws, Options};
 use tributary_runtime::admin_port::{Answer, JSON, TEXT, answer, serve};
 use tributary_runtime::{listen, signals};
 
-use crate::{Outcome, cannot_listen};
+use crate::{Outcome, address, cannot_listen};
 
 /// Maximum size in bytes of an accounts file sent to `PUT /accounts`.
 const MAX_ACCOUNTS_BYTES: usize = 4 << 20;
@@ -38,11 +38,11 @@ pub struct Arguments {
     accounts: PathBuf,
 
     /// Address of S3 and STS
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9000", value_parser = address)]
     listen: SocketAddr,
 
     /// Address of the admin API
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:9001", value_parser = address)]
     admin: SocketAddr,
 }
 
@@ -51,7 +51,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
     let path = arguments.accounts.display();
     let accounts = match std::fs::read_to_string(&arguments.accounts) {
         Ok(text) => Accounts::parse(&text),
-        Err(error) => return Outcome::Usage(format!("{path}: {error}")),
+        Err(error) => return Outcome::Usage(format!("{path}: can't be read: {error}")),
     };
     let accounts = match accounts {
         Ok(accounts) => accounts,

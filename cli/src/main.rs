@@ -17,8 +17,8 @@ use std::io::{self, Write};
 use std::net::SocketAddr;
 use std::process::ExitCode;
 
-use clap::error::ErrorKind;
-use clap::{Parser, Subcommand};
+use clap::error::{ContextKind, ErrorKind};
+use clap::{CommandFactory, Parser, Subcommand};
 use tributary_runtime::errors::one_line;
 
 /// Exit code if the subcommand ran and failed.
@@ -81,9 +81,7 @@ fn main() -> ExitCode {
         Err(help) if help.kind() == ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => {
             Outcome::Done(help.to_string())
         }
-        Err(error) if error.use_stderr() => {
-            Outcome::Usage(format!("{} (see tributary --help)", one_line(&error.to_string())))
-        }
+        Err(error) if error.use_stderr() => Outcome::Usage(usage_error(&error)),
         Err(help) => Outcome::Done(help.to_string()),
     };
     match outcome {
@@ -103,6 +101,25 @@ fn main() -> ExitCode {
             code
         }
     }
+}
+
+/// The error of a command line, with the nearest valid text, and the help to read.
+fn usage_error(error: &clap::Error) -> String {
+    let suggestion = [ContextKind::SuggestedArg, ContextKind::SuggestedSubcommand, ContextKind::SuggestedValue]
+        .into_iter()
+        .find_map(|kind| error.get(kind))
+        .map(|suggestion| format!("; did you mean {suggestion}?"))
+        .unwrap_or_default();
+    let given = std::env::args().nth(1).unwrap_or_default();
+    let commands = Arguments::command();
+    let command = commands.get_subcommands().find(|command| command.get_name() == given);
+    let command = command.map(|command| format!(" {}", command.get_name())).unwrap_or_default();
+    format!("{}{suggestion} (see tributary{command} --help)", one_line(&error.to_string()))
+}
+
+/// Parses an address of a flag.
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "not an IP address with a port; write it like 127.0.0.1:8090")
 }
 
 /// The error of a port that can't be used, with the fix.

@@ -1,5 +1,7 @@
 //! Checks the Secrets to which a function refers, as far as its file contains them. No problem shows a Secret's value.
 
+use std::collections::BTreeSet;
+
 use tributary_crds::DestinationFunction;
 use tributary_crds::values::ExternalId;
 
@@ -7,6 +9,9 @@ use crate::manifest::{Manifest, Secret};
 
 /// The field that refers to the external ID, whose value is checked too.
 const EXTERNAL_ID_REFERENCE: &str = "spec.externalIdSecretRef";
+
+/// The field that refers to the certificate, whose value is not checked.
+const TLS_REFERENCE: &str = "spec.ingest.tlsSecretRef";
 
 /// Whether the file must contain every Secret of the function.
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -33,6 +38,15 @@ pub fn problems(
     // A missing Secret with two keys, such as a certificate's, is one problem.
     problems.dedup();
     problems
+}
+
+/// A note about the function's Secrets that the file does not contain, if it contains others: a name may be misspelled.
+pub fn unchecked(manifest: &Manifest, namespace: &str, function: &DestinationFunction) -> Option<String> {
+    manifest.secrets_of(namespace).next()?;
+    let names = secret_references(function).into_iter().map(|reference| reference.name);
+    let absent: BTreeSet<_> = names.filter(|name| manifest.secret(namespace, name).is_none()).collect();
+    let absent: Vec<_> = absent.into_iter().collect();
+    (!absent.is_empty()).then(|| format!("note: not in the file, and so not checked: Secret {}", absent.join(", Secret ")))
 }
 
 /// A reference to a key of a Secret.
@@ -63,7 +77,7 @@ fn secret_references(function: &DestinationFunction) -> Vec<SecretReference<'_>>
         // The keys of a Secret of type kubernetes.io/tls.
         let tls = ingest.tls_secret_ref.iter();
         references.extend(tls.flat_map(|tls| {
-            ["tls.crt", "tls.key"].map(|key| reference("spec.ingest.tlsSecretRef", tls.name.as_str(), key))
+            ["tls.crt", "tls.key"].map(|key| reference(TLS_REFERENCE, tls.name.as_str(), key))
         }));
     }
     references
@@ -75,8 +89,12 @@ fn secret_problem(secret: &Secret, reference: SecretReference<'_>) -> Option<Str
         let keys: Vec<_> = secret.keys().collect();
         return Some(format!("{path}: Secret {name} has no key {key}; its keys are: {}", keys.join(", ")));
     }
-    let error = external_id_of(secret, key).err().filter(|_| path == EXTERNAL_ID_REFERENCE)?;
-    Some(format!("{path}: Secret {name}, key {key}: {error}"))
+    let error = match path {
+        EXTERNAL_ID_REFERENCE => external_id_of(secret, key).err(),
+        TLS_REFERENCE => None,
+        _ => secret.text(key)?.ok().filter(|text| text.trim().is_empty()).map(|_| "it is empty; put one per line".to_owned()),
+    };
+    Some(format!("{path}: Secret {name}, key {key}: {}", error?))
 }
 
 fn missing_secret(manifest: &Manifest, namespace: &str, reference: SecretReference<'_>) -> String {

@@ -52,7 +52,10 @@ fn assert_usage_error(output: &Output, part: &str) {
 
 #[test]
 fn wrong_usage_is_64_and_one_line() {
-    assert_usage_error(&tributary(&["chekc"]), "unrecognized subcommand 'chekc'");
+    assert_usage_error(&tributary(&["chekc"]), "unrecognized subcommand 'chekc'; did you mean check? (see tributary --help)");
+    let misspelled = tributary(&["run", "f.yaml", "--acounts", "a.yaml"]);
+    assert_usage_error(&misspelled, "'--acounts' found; did you mean --accounts? (see tributary run --help)");
+    assert_usage_error(&tributary(&["run", "f.yaml", "--listen", "8090"]), "write it like 127.0.0.1:8090");
     assert_usage_error(&tributary(&["check"]), "<FILE>...");
     assert_usage_error(&tributary(&["check", "/no/such/file.yaml"]), "/no/such/file.yaml: can't be read");
     assert_usage_error(&tributary(&["external-id", "Orders_Lake"]), "is not the name of a Secret");
@@ -113,6 +116,11 @@ fn check_prints_ok_or_a_line_per_problem() {
         "{}",
         stdout(&mixed)
     );
+
+    let other = with_secret("stringData: {externalId: an-id}").replace("name: orders-lake}\nstring", "name: orders-lak}\nstring");
+    let noted = run_on(&other, "check", &[]);
+    let lines = stdout(&noted);
+    assert!(noted.status.success() && lines.contains("not checked: Secret orders-lake\n"), "{lines}");
 
     assert_usage_error(&run_on("kind: [", "check", &[]), "is not YAML");
     assert_usage_error(&run_on("kind: Pod\nmetadata: {name: web}", "check", &[]), "document 1 is a Pod, \"web\"");

@@ -117,11 +117,41 @@ fn a_webhook_is_signed() {
 
 #[test]
 fn an_invalid_url_is_wrong_usage() {
-    for url in ["orders.shop.svc", "ftp://orders", "http://orders/v1/batch"] {
-        let Output { status, stderr, .. } = tributary().args(["send", url]).output().unwrap();
-        let output = String::from_utf8(stderr).unwrap();
-        assert!(status.code() == Some(64) && output.contains("write it like http://orders.shop.svc"), "{output}");
+    let scheme = "it does not begin with http:// or https://; write it like http://127.0.0.1:8080";
+    for (url, part) in [
+        ("orders.shop.svc", scheme),
+        ("127.0.0.1:8080", scheme),
+        ("ftp://orders", scheme),
+        ("http://orders/v1/batch", "it has a path, which this command adds itself"),
+        ("http://orders?a=b", "it has a path"),
+        ("http://", "it is malformed"),
+    ] {
+        assert_wrong_usage(&[url], part);
     }
+}
+
+#[test]
+fn a_missing_file_is_wrong_usage() {
+    for flag in ["--signature-file", "--write-key-file", "--ca-file"] {
+        assert_wrong_usage(&["http://127.0.0.1:1", flag, "no-such-file"], "no-such-file: ");
+    }
+}
+
+fn assert_wrong_usage(arguments: &[&str], part: &str) {
+    let Output { status, stderr, .. } = tributary().arg("send").args(arguments).output().unwrap();
+    let output = String::from_utf8(stderr).unwrap();
+    assert!(status.code() == Some(64) && output.contains(part), "{output}");
+}
+
+#[test]
+fn a_server_without_tls_is_named_as_the_cause() {
+    let file = example("orders.yaml");
+    let arguments = ["run", file.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    let mut run = Running::start(&arguments);
+    let url = format!("https://{}", run.address("events "));
+    let Output { status, stdout, .. } = tributary().args(["send", &url]).output().unwrap();
+    let (code, output) = (status.code(), String::from_utf8(stdout).unwrap());
+    assert!(code == Some(1) && output.contains("does not speak TLS: write http://"), "{output}");
 }
 
 #[test]

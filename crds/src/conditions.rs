@@ -22,7 +22,7 @@ pub struct FunctionStatus {
     /// Number of sidecar pods, including those of a previous configuration during a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub replicas: Option<i32>,
-    /// Number of those pods that are ready.
+    /// Number of sidecar pods that are ready, including those of a previous configuration during a rollout.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ready_replicas: Option<i32>,
     /// Number that the operator wrote into spec.replicas because the function set none, so that an autoscaler can

@@ -68,8 +68,12 @@ impl ManifestError {
                 "has no kind, but accounts, like a file for tributary run --accounts".to_owned()
             }
             (None, _) => "has no kind".to_owned(),
-            (Some(kind), None) => format!("is a {kind}"),
-            (Some(kind), Some(name)) => format!("is a {kind}, \"{name}\""),
+            (Some(kind), name) => {
+                let named = name.map(|name| format!(", \"{name}\"")).unwrap_or_default();
+                let version = document["apiVersion"].as_str().unwrap_or_default();
+                let hint = if version.starts_with("tributary.dev/") { ", and tributary.dev has no such kind" } else { "" };
+                format!("is a {kind}{named}{hint}")
+            }
         };
         Self::UnsupportedKind { index, description }
     }

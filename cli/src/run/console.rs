@@ -2,10 +2,11 @@
 //!
 //! It decides which changes are worth a line, and words them. [`Screen`] writes the lines.
 
+use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Instant;
 
-use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition};
+use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SECRET_DELAY_HINT, SidecarCondition};
 use tributary_crds::function::ExternalIdEnforcement;
 use tributary_sidecar::Refusal;
 use tributary_sidecar::status::metrics::Totals;
@@ -22,6 +23,9 @@ pub struct Console {
     screen: Screen,
     /// The running sidecar's conditions as of the last call of [`Console::print_conditions`].
     shown_conditions: Vec<SidecarCondition>,
+    /// The conditions of which a problem or a warning was printed and not yet its end. They outlive a sidecar: an edit of
+    /// the function that ends a problem replaces the sidecar.
+    faults: BTreeSet<ConditionType>,
     /// Whether the running sidecar has become ready, which includes a check that the bucket exists in its region.
     has_begun: bool,
     /// Whether `ready` was printed for the running sidecar. A bucket that fails later prints a problem, and its
@@ -40,6 +44,7 @@ impl Console {
         Self {
             screen,
             shown_conditions: Vec::new(),
+            faults: BTreeSet::new(),
             has_begun: false,
             ready_shown: false,
             totals: Totals::default(),
@@ -64,6 +69,10 @@ impl Console {
         match cloud {
             Cloud::Real => {
                 self.print_line(&format!("objects   s3://{}/{prefix} in {}", s3.bucket, s3.region));
+                let sts = config.spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref());
+                let endpoint = |endpoint: Option<&Endpoint>| endpoint.map_or("AWS's own".to_owned(), ToString::to_string);
+                let (s3, sts) = (endpoint(s3.endpoint.as_ref()), endpoint(sts));
+                self.print_line(&format!("AWS       real; endpoint of S3: {s3}, of STS: {sts}"));
             }
             Cloud::Embedded(embedded) => {
                 let folder = embedded.data.join(s3.bucket.as_str()).join(prefix);
@@ -83,28 +92,38 @@ impl Console {
     pub fn print_conditions(&mut self, conditions: &[SidecarCondition]) {
         for condition in conditions {
             let old = self.shown_conditions.iter().find(|shown| shown.r#type == condition.r#type);
-            let same = old.is_some_and(|old| old.status == condition.status && old.reason == condition.reason);
-            let was_bad = old.is_some_and(|old| {
-                old.status == ConditionStatus::False || old.reason.warns(old.status) || is_cleared_fault(old)
-            });
-            let SidecarCondition { r#type, status, reason, message, .. } = condition;
+            if old.is_some_and(|old| old.status == condition.status && old.reason == condition.reason) {
+                continue;
+            }
+            let SidecarCondition { r#type, status, reason, .. } = condition;
+            let message = shown_message(condition);
             match status {
-                ConditionStatus::False if !same => self.print_line(&format!("problem   {type} {reason}: {message}")),
-                ConditionStatus::True if !same && reason.warns(*status) => {
-                    self.print_line(&format!("warning   {type} {reason}: {message}"));
+                ConditionStatus::False => {
+                    self.print_line(&format!("problem   {type} {reason}: {message}"));
+                    self.faults.insert(*r#type);
                 }
-                ConditionStatus::Unknown if !same && was_bad && is_cleared_fault(condition) => {
+                ConditionStatus::True if reason.warns(*status) => {
+                    self.print_line(&format!("warning   {type} {reason}: {message}"));
+                    self.faults.insert(*r#type);
+                }
+                ConditionStatus::Unknown if is_cleared_fault(condition) && self.faults.contains(r#type) => {
                     self.print_line(&format!("retry     {type}: {message}"));
                 }
-                ConditionStatus::True | ConditionStatus::Unknown if !same && was_bad => {
-                    self.print_line(&format!("fixed     {type}: {message}"));
-                }
-                ConditionStatus::True | ConditionStatus::Unknown | ConditionStatus::False => {}
+                // A new sidecar knows nothing yet.
+                ConditionStatus::Unknown if !self.has_begun || *reason == Reason::Pending => {}
+                ConditionStatus::True | ConditionStatus::Unknown => self.print_if_fixed(condition),
             }
         }
         let was_ready = self.is_ready();
         self.shown_conditions = conditions.to_vec();
         self.print_if_ready(was_ready);
+    }
+
+    /// Prints the end of the condition's fault, if one was printed.
+    fn print_if_fixed(&mut self, condition: &SidecarCondition) {
+        if self.faults.remove(&condition.r#type) {
+            self.print_line(&format!("fixed     {}: {}", condition.r#type, shown_message(condition)));
+        }
     }
 
     /// Prints `ready` if the conditions allow it: the sidecar has become ready.
@@ -116,6 +135,13 @@ impl Console {
 
     fn print_if_ready(&mut self, was_ready: bool) {
         if self.is_ready() && !was_ready {
+            let conditions = self.shown_conditions.clone();
+            let is_over = |condition: &&SidecarCondition| {
+                condition.status != ConditionStatus::False
+                    && !condition.reason.warns(condition.status)
+                    && !is_cleared_fault(condition)
+            };
+            conditions.iter().filter(is_over).for_each(|condition| self.print_if_fixed(condition));
             self.ready_shown = true;
             self.print_line("ready     the role is assumed; the function accepts events");
         }
@@ -123,7 +149,8 @@ impl Console {
     }
 
     /// Whether events are stored: the sidecar has become ready, the role is assumed, it requires its external ID or the
-    /// function only warns, and the bucket accepts writes. Once `ready` was printed, the bucket is ignored.
+    /// function only warns, clients' credentials are known, and the bucket accepts writes. Once `ready` was printed, the
+    /// last two are ignored.
     fn is_ready(&self) -> bool {
         let conditions = &self.shown_conditions;
         let status = |r#type| conditions.iter().find(|condition| condition.r#type == r#type).map(|found| found.status);
@@ -134,7 +161,10 @@ impl Console {
         self.has_begun
             && enforced
             && status(ConditionType::RoleAssumed) == Some(ConditionStatus::True)
-            && (self.ready_shown || status(ConditionType::BucketWritable) != Some(ConditionStatus::False))
+            && (self.ready_shown
+                || [ConditionType::IngestConfigured, ConditionType::BucketWritable]
+                    .iter()
+                    .all(|r#type| status(*r#type) != Some(ConditionStatus::False)))
     }
 
     /// Forgets the conditions that were shown, because a new sidecar starts.
@@ -224,6 +254,11 @@ fn is_cleared_fault(condition: &SidecarCondition) -> bool {
     condition.r#type == ConditionType::BucketWritable
         && condition.status == ConditionStatus::Unknown
         && condition.reason == Reason::Pending
+}
+
+/// The condition's message without the hint at the kubelet's delay: here, changes of a Secret are visible within seconds.
+fn shown_message(condition: &SidecarCondition) -> String {
+    condition.message.replace(&format!("; {SECRET_DELAY_HINT}"), "")
 }
 
 /// The count with its noun, which is in the plural unless the count is 1.

@@ -23,7 +23,7 @@ use std::path::PathBuf;
 use tributary_crds::function::LogLevel;
 use tributary_runtime::log::{self, LogFormat, Targets};
 
-use crate::{Outcome, cannot_listen};
+use crate::{Outcome, address, cannot_listen};
 use cloud::Cloud;
 use console::Console;
 use screen::Screen;
@@ -49,11 +49,11 @@ pub struct Arguments {
     file: PathBuf,
 
     /// Address that receives events
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
 
     /// Address of /healthz, /readyz, /metrics and /status
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8081", value_parser = address)]
     admin: SocketAddr,
 
     /// Directory in which the embedded S3 stores objects

@@ -54,16 +54,28 @@ impl SendOptions {
             (.., Some(file)) => Authentication::SignatureFile(file.clone()),
             _ => Authentication::None,
         };
-        let path = if matches!(authentication, Authentication::SignatureFile(_)) { "/" } else { "/v1/track" };
-        let invalid_url =
-            || format!("{} is not the URL of a function; write it like http://orders.shop.svc", arguments.url);
-        let url: Uri = format!("{}{path}", arguments.url.trim_end_matches('/')).parse().map_err(|_| invalid_url())?;
-        if url.authority().is_none() || !matches!(url.scheme_str(), Some("http" | "https")) || url.path() != path {
-            return Err(invalid_url());
+        if let Authentication::WriteKeyFile(path) | Authentication::SignatureFile(path) = &authentication {
+            read(path)?;
         }
+        let path = if matches!(authentication, Authentication::SignatureFile(_)) { "/" } else { "/v1/track" };
+        let url = function_url(&arguments.url, path)?;
         let tls = tls(arguments.ca_file.as_deref(), url.scheme_str() == Some("https"))?;
         Ok(Self { url, authentication, tls, keep_alive: !arguments.no_keep_alive })
     }
+}
+
+/// The URL of `path` at the function's URL.
+fn function_url(url: &str, path: &str) -> Result<Uri, String> {
+    let invalid =
+        |why| format!("{url} is not the URL of a function: {why}; write it like http://127.0.0.1:8080 or http://orders.shop.svc");
+    if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
+        return Err(invalid("it does not begin with http:// or https://"));
+    }
+    let whole: Uri = format!("{}{path}", url.trim_end_matches('/')).parse().map_err(|_| invalid("it is malformed"))?;
+    if whole.path() != path || whole.query().is_some() {
+        return Err(invalid("it has a path, which this command adds itself"));
+    }
+    Ok(whole)
 }
 
 fn tls(ca_file: Option<&Path>, is_needed: bool) -> Result<ClientConfig, String> {
@@ -126,7 +138,7 @@ impl Client {
     async fn attempt(&self, body: Bytes) -> (Result<(u16, String), String>, Duration) {
         let exchange = async {
             let request = self.request(body)?;
-            let response = self.http.request(request).await.map_err(|error| causes(&error))?;
+            let response = self.http.request(request).await.map_err(|error| connection_error(&error))?;
             let (status, delay) = (response.status().as_u16(), retry_after(&response));
             let text = response.into_body().collect().await.map_err(|error| causes(&error))?.to_bytes();
             Ok((status, String::from_utf8_lossy(&text).into_owned(), delay))
@@ -149,6 +161,14 @@ impl Client {
         };
         request.body(Full::new(body)).map_err(|error| error.to_string())
     }
+}
+
+/// The error of a request without an answer.
+fn connection_error(error: &hyper_util::client::legacy::Error) -> String {
+    let text = causes(error);
+    // The answer to a TLS handshake by a server that speaks HTTP.
+    let hint = if text.contains("InvalidContentType") { "; the server does not speak TLS: write http://" } else { "" };
+    text + hint
 }
 
 fn read(path: &Path) -> Result<String, String> {

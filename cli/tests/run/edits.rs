@@ -147,6 +147,30 @@ fn an_edited_function_is_rolled_and_an_invalid_edit_changes_nothing() {
 }
 
 #[test]
+fn an_edit_of_the_function_that_ends_a_problem_prints_fixed() {
+    let run = Run::start(true);
+    run.line("ready ");
+    run.edit("orders.yaml", "bucket: orders-lake", "bucket: other-lake");
+    run.line("problem   BucketWritable NoSuchBucket");
+    run.edit("orders.yaml", "bucket: other-lake", "bucket: orders-lake");
+    run.line("fixed     BucketWritable: ");
+    run.line("ready ");
+    assert_eq!(run.send().0, 200);
+}
+
+#[test]
+fn a_function_without_its_write_keys_is_not_ready() {
+    let folder = tempfile::tempdir().unwrap();
+    fs::copy(example("clickstream.yaml"), folder.path().join("orders.yaml")).unwrap();
+    edit(&folder.path().join("orders.yaml"), "    change-me-write-key\n", "");
+    let run = Run::start_in(folder, false);
+    assert_problem_before_ready(&run);
+    run.edit("orders.yaml", "writeKeys: |", "writeKeys: a-key");
+    run.line("fixed     IngestConfigured: ");
+    run.line("ready ");
+}
+
+#[test]
 fn edits_are_applied_while_a_replaced_sidecar_still_answers_a_request() {
     let run = Run::start(false);
     run.line("ready ");

@@ -148,8 +148,8 @@ impl SessionManager {
         let Blocker { message, .. } = blocker;
         self.metrics.session_renewal_failed();
         let message = format!(
-            "the session is still valid, but its renewal has failed since {since}: {message}; traffic stops at {} unless a \
-             renewal succeeds before",
+            "the session is still valid, but traffic stops at {} unless it is renewed before; its renewal has failed since \
+             {since}: {message}",
             rfc3339(expiry)
         );
         self.conditions.set(ConditionType::RoleAssumed, ConditionStatus::True, Reason::RenewalFailing, message);

@@ -76,7 +76,8 @@ fn permanent_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Str
             let owner = owner.map_or_else(String::new, |owner| format!(", and that account {owner} owns the bucket"));
             format!(
                 "S3 refused {role} to put objects into {bucket}; check in this order: that the role's policy allows \
-                 s3:PutObject on {bucket}/{prefix}*, that the bucket's policy does not deny it{owner}{said}"
+                 s3:PutObject on {bucket}/{prefix}*, that the bucket's policy does not deny it (and allows it, if the \
+                 bucket is in another account than the role){owner}{said}"
             )
         }
         _ => format!("S3 answered {} ({status}): {message}", if code.is_empty() { "without a code" } else { code }),

@@ -246,7 +246,7 @@ impl BucketHealth {
                 (ConditionStatus::Unknown, Reason::NotYetWritten, message)
             }
             (None, UploadEvidence::AwsChanged) => {
-                let message = "the role or the bucket has changed since an upload failed; the next event shows whether \
+                let message = "the role or the bucket may have changed since an upload failed; the next event shows whether \
                                uploads are stored now";
                 (ConditionStatus::Unknown, Reason::Pending, message.to_owned())
             }
