@@ -156,10 +156,9 @@ impl Uploads {
         let attempt = self.metrics.attempt();
         let result = self.bucket.put(object, if_absent, session, time).await;
         // The log omits the key: it may contain the event's messageId and userId.
-        let took = attempt.elapsed();
         let log = |outcome: &str| {
             let (content_type, bytes) = (object.content_type, object.body.len());
-            debug!(content_type, bytes, ?took, outcome, "upload");
+            debug!(content_type, bytes, took = ?attempt.elapsed(), outcome, "upload");
         };
         let Err(answer) = result else {
             log("stored");

@@ -47,8 +47,7 @@ pub(crate) async fn read(
 ) -> Result<ReadBody, BodyError> {
     let encoding = Encoding::of(headers)?;
     let mut reservation = budget.reserve_nothing();
-    let collected = tokio::time::timeout(limits.time, collect(&mut body, limits, &mut reservation)).await;
-    let bytes = match collected.unwrap_or(Err(BodyError::TooSlow(limits.time))) {
+    let bytes = match collect(&mut body, limits, &mut reservation).await {
         Ok(bytes) => bytes,
         Err(error) => {
             if matches!(error, BodyError::TooLarge(_) | BodyError::OutOfBudget) {
@@ -83,10 +82,10 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
     if body.size_hint().lower() > limits.bytes as u64 {
         return Err(too_large());
     }
-    let mut rate = BodyRate::new();
+    let mut pace = Pace { rate: BodyRate::new(), deadline: Instant::now() + limits.time, limit: limits.time };
     let mut first = Bytes::new();
     while first.is_empty() {
-        let Some(data) = next_data(body, &mut rate).await? else { return Ok(first) };
+        let Some(data) = next_data(body, &mut pace).await? else { return Ok(first) };
         first = data;
     }
     if first.len() > limits.bytes {
@@ -96,7 +95,10 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
         return Err(BodyError::OutOfBudget);
     }
     // Most bodies arrive in one piece, which is used without a copy.
-    let Some(mut data) = next_data(body, &mut rate).await? else { return Ok(first) };
+    if body.is_end_stream() {
+        return Ok(first);
+    }
+    let Some(mut data) = next_data(body, &mut pace).await? else { return Ok(first) };
     // The first piece is copied into the buffer below, which reserves it again.
     reservation.keep(0);
     let length = body.size_hint().exact().and_then(|rest| usize::try_from(rest).ok());
@@ -113,19 +115,34 @@ async fn collect(body: &mut Incoming, limits: Limits, reservation: &mut Reservat
         if !all.extend(&data) {
             return Err(BodyError::OutOfBudget);
         }
-        match next_data(body, &mut rate).await? {
+        match next_data(body, &mut pace).await? {
             Some(next) => data = next,
             None => return Ok(all.into_bytes()),
         }
     }
 }
 
+/// How fast a body must arrive.
+struct Pace {
+    rate: BodyRate,
+    /// When the whole body must have arrived.
+    deadline: Instant,
+    /// The time from its head to the deadline.
+    limit: Duration,
+}
+
 /// The next piece of a body, `None` at its end. Fails if the client is too slow; trailers are ignored.
-async fn next_data(body: &mut Incoming, rate: &mut BodyRate) -> Result<Option<Bytes>, BodyError> {
+async fn next_data(body: &mut Incoming, pace: &mut Pace) -> Result<Option<Bytes>, BodyError> {
+    let Pace { rate, deadline, limit } = pace;
     loop {
         let start = Instant::now();
-        let Ok(frame) = tokio::time::timeout(rate.time_left(), body.frame()).await else {
-            if rate.window_ended() {
+        let left = deadline.saturating_duration_since(start);
+        if left.is_zero() {
+            return Err(BodyError::TooSlow(*limit));
+        }
+        // One timer for both limits, since most bodies need one.
+        let Ok(frame) = tokio::time::timeout(left.min(rate.time_left()), body.frame()).await else {
+            if Instant::now() >= *deadline || rate.window_ended() {
                 continue;
             }
             return Err(BodyError::Stalled);

@@ -37,9 +37,9 @@ pub(super) struct Template {
     after_key: String,
     /// The query in the form that is signed.
     query: String,
-    /// Headers with the same value in each request.
-    fixed: HeaderMap,
-    /// Headers whose values [`Template::request`] computes.
+    /// All headers. To clone the map is cheaper than to insert each.
+    headers: HeaderMap,
+    /// The headers whose values [`Template::request`] computes, in addition to the signature.
     computed: Vec<HeaderName>,
     /// The headers that are signed, in the order of their names.
     signed: Vec<SignedHeader>,
@@ -92,26 +92,22 @@ impl Template {
         let before_key = path_and_query.path().strip_suffix(key).ok_or("a path without the key")?;
         let authorization = built.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scope, names) = Scope::parse(authorization.ok_or("no signature")?).ok_or("an unknown signature")?;
-        let (mut fixed, mut computed) = (HeaderMap::new(), Vec::new());
-        for (name, value) in built.headers() {
-            if [CONTENT_LENGTH, CHECKSUM, CONTENT_SHA256, DATE, INVOCATION_ID].contains(name) {
-                computed.push(name.clone());
-            } else if *name != AUTHORIZATION {
-                fixed.append(name, value.clone());
-            }
-        }
-        if !fixed.contains_key(HOST) {
+        let mut headers = built.headers().clone();
+        if !headers.contains_key(HOST) {
             let host = origin.authority().map_or("", |authority| authority.as_str());
-            fixed.insert(HOST, host.parse().map_err(|_| "an invalid host")?);
+            headers.insert(HOST, host.parse().map_err(|_| "an invalid host")?);
         }
-        let signed = names.split(';').map(|name| signed_header(name, &fixed, &computed)).collect::<Result<_, _>>()?;
+        let is_computed = |name: &HeaderName| headers.contains_key(name);
+        let computed = [CONTENT_LENGTH, CHECKSUM, CONTENT_SHA256, DATE, INVOCATION_ID];
+        let computed: Vec<_> = computed.into_iter().filter(is_computed).collect();
+        let signed = names.split(';').map(|name| signed_header(name, &headers, &computed)).collect::<Result<_, _>>()?;
         let template = Self {
             method: built.method().clone(),
             origin,
             before_key: before_key.to_owned(),
             after_key,
             query: canonical_query(path_and_query.query().unwrap_or_default()),
-            fixed,
+            headers,
             computed,
             signed,
             signer: Signer::new(scope, names, secret_access_key),
@@ -140,10 +136,9 @@ impl Template {
             .concat();
         let authorization = self.authorization(&path, &values);
         let checksum = self.computed.contains(&CHECKSUM).then(|| (CHECKSUM, values.checksum.clone()));
-        let mut headers = HeaderMap::with_capacity(self.fixed.len() + self.computed.len() + 1);
-        headers.extend(self.fixed.iter().map(|(name, value)| (name.clone(), value.clone())));
+        let mut headers = self.headers.clone();
         for name in &self.computed {
-            headers.insert(name.clone(), values.of(name).clone());
+            headers.insert(name, values.of(name).clone());
         }
         headers.insert(AUTHORIZATION, authorization);
         let mut request = Request::new(Full::new(body));
@@ -204,12 +199,12 @@ impl Values {
     }
 }
 
-fn signed_header(name: &str, fixed: &HeaderMap, computed: &[HeaderName]) -> Result<SignedHeader, String> {
+fn signed_header(name: &str, headers: &HeaderMap, computed: &[HeaderName]) -> Result<SignedHeader, String> {
     let name: HeaderName = name.parse().map_err(|_| format!("a signed header {name}"))?;
     if computed.contains(&name) {
         return Ok(SignedHeader::Computed(name));
     }
-    let value = fixed.get(&name).ok_or_else(|| format!("no header {name}, which is signed"))?;
+    let value = headers.get(&name).ok_or_else(|| format!("no header {name}, which is signed"))?;
     // Runs of spaces count as one.
     let words: Vec<_> = text(value).split(' ').filter(|word| !word.is_empty()).collect();
     Ok(SignedHeader::Fixed(format!("{name}:{}\n", words.join(" "))))
