@@ -46,7 +46,8 @@ pub fn unchecked(manifest: &Manifest, namespace: &str, function: &DestinationFun
     let names = secret_references(function).into_iter().map(|reference| reference.name);
     let absent: BTreeSet<_> = names.filter(|name| manifest.secret(namespace, name).is_none()).collect();
     let absent: Vec<_> = absent.into_iter().collect();
-    (!absent.is_empty()).then(|| format!("note: not in the file, and so not checked: Secret {}", absent.join(", Secret ")))
+    (!absent.is_empty())
+        .then(|| format!("note: not in the file, and so not checked: Secret {}", absent.join(", Secret ")))
 }
 
 /// A reference to a key of a Secret.
@@ -76,9 +77,9 @@ fn secret_references(function: &DestinationFunction) -> Vec<SecretReference<'_>>
             }));
         // The keys of a Secret of type kubernetes.io/tls.
         let tls = ingest.tls_secret_ref.iter();
-        references.extend(tls.flat_map(|tls| {
-            ["tls.crt", "tls.key"].map(|key| reference(TLS_REFERENCE, tls.name.as_str(), key))
-        }));
+        references.extend(
+            tls.flat_map(|tls| ["tls.crt", "tls.key"].map(|key| reference(TLS_REFERENCE, tls.name.as_str(), key))),
+        );
     }
     references
 }
@@ -92,7 +93,11 @@ fn secret_problem(secret: &Secret, reference: SecretReference<'_>) -> Option<Str
     let error = match path {
         EXTERNAL_ID_REFERENCE => external_id_of(secret, key).err(),
         TLS_REFERENCE => None,
-        _ => secret.text(key)?.ok().filter(|text| text.trim().is_empty()).map(|_| "it is empty; put one per line".to_owned()),
+        _ => secret
+            .text(key)?
+            .ok()
+            .filter(|text| text.trim().is_empty())
+            .map(|_| "it is empty; put one per line".to_owned()),
     };
     Some(format!("{path}: Secret {name}, key {key}: {}", error?))
 }

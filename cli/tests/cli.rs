@@ -52,7 +52,10 @@ fn assert_usage_error(output: &Output, part: &str) {
 
 #[test]
 fn wrong_usage_is_64_and_one_line() {
-    assert_usage_error(&tributary(&["chekc"]), "unrecognized subcommand 'chekc'; did you mean check? (see tributary --help)");
+    assert_usage_error(
+        &tributary(&["chekc"]),
+        "unrecognized subcommand 'chekc'; did you mean check? (see tributary --help)",
+    );
     let misspelled = tributary(&["run", "f.yaml", "--acounts", "a.yaml"]);
     assert_usage_error(&misspelled, "'--acounts' found; did you mean --accounts? (see tributary run --help)");
     assert_usage_error(&tributary(&["run", "f.yaml", "--listen", "8090"]), "write it like 127.0.0.1:8090");
@@ -117,7 +120,8 @@ fn check_prints_ok_or_a_line_per_problem() {
         stdout(&mixed)
     );
 
-    let other = with_secret("stringData: {externalId: an-id}").replace("name: orders-lake}\nstring", "name: orders-lak}\nstring");
+    let other = with_secret("stringData: {externalId: an-id}")
+        .replace("name: orders-lake}\nstring", "name: orders-lak}\nstring");
     let noted = run_on(&other, "check", &[]);
     let lines = stdout(&noted);
     assert!(noted.status.success() && lines.contains("not checked: Secret orders-lake\n"), "{lines}");

@@ -71,7 +71,8 @@ impl ManifestError {
             (Some(kind), name) => {
                 let named = name.map(|name| format!(", \"{name}\"")).unwrap_or_default();
                 let version = document["apiVersion"].as_str().unwrap_or_default();
-                let hint = if version.starts_with("tributary.dev/") { ", and tributary.dev has no such kind" } else { "" };
+                let hint =
+                    if version.starts_with("tributary.dev/") { ", and tributary.dev has no such kind" } else { "" };
                 format!("is a {kind}{named}{hint}")
             }
         };

@@ -8,6 +8,7 @@ use std::time::Instant;
 
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SECRET_DELAY_HINT, SidecarCondition};
 use tributary_crds::function::ExternalIdEnforcement;
+use tributary_crds::values::Endpoint;
 use tributary_sidecar::Refusal;
 use tributary_sidecar::status::metrics::Totals;
 
@@ -70,7 +71,8 @@ impl Console {
             Cloud::Real => {
                 self.print_line(&format!("objects   s3://{}/{prefix} in {}", s3.bucket, s3.region));
                 let sts = config.spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref());
-                let endpoint = |endpoint: Option<&Endpoint>| endpoint.map_or("AWS's own".to_owned(), ToString::to_string);
+                let endpoint =
+                    |endpoint: Option<&Endpoint>| endpoint.map_or("AWS's own".to_owned(), ToString::to_string);
                 let (s3, sts) = (endpoint(s3.endpoint.as_ref()), endpoint(sts));
                 self.print_line(&format!("AWS       real; endpoint of S3: {s3}, of STS: {sts}"));
             }

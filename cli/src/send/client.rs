@@ -66,8 +66,11 @@ impl SendOptions {
 
 /// The URL of `path` at the function's URL.
 fn function_url(url: &str, path: &str) -> Result<Uri, String> {
-    let invalid =
-        |why| format!("{url} is not the URL of a function: {why}; write it like http://127.0.0.1:8080 or http://orders.shop.svc");
+    let invalid = |why| {
+        format!(
+            "{url} is not the URL of a function: {why}; write it like http://127.0.0.1:8080 or http://orders.shop.svc"
+        )
+    };
     if !["http://", "https://"].iter().any(|scheme| url.starts_with(scheme)) {
         return Err(invalid("it does not begin with http:// or https://"));
     }

@@ -221,7 +221,9 @@ fn parse_secret<T>(
     };
     let message = match value.as_ref().map(|value| parse(value)) {
         Ok(Ok(parsed)) => return Ok(parsed),
-        Ok(Err(why)) => format!("the value of {key} in the Secret {name} holds no valid {what}: {why}; put one per line"),
+        Ok(Err(why)) => {
+            format!("the value of {key} in the Secret {name} holds no valid {what}: {why}; put one per line")
+        }
         Err(missing) => missing.message(name, key, what, &format!("ingest.{field}")),
     };
     Err(Blocker { reason, message })
