@@ -36,6 +36,7 @@ fn break_and_fix(valid: &str, invalid: &str, condition: &str, detail: &str, fixe
     assert!(answer.contains(reason) && !answer.contains(detail), "{answer}");
 
     run.edit(file, invalid, valid);
+    run.line("edit ");
     run.line(fixed);
     assert_eq!(run.send().0, 200);
     assert!(run.object().exists());
@@ -162,10 +163,15 @@ fn an_edit_of_the_function_that_ends_a_problem_prints_fixed() {
 fn a_function_without_its_write_keys_is_not_ready() {
     let folder = tempfile::tempdir().unwrap();
     fs::copy(example("clickstream.yaml"), folder.path().join("orders.yaml")).unwrap();
-    edit(&folder.path().join("orders.yaml"), "    change-me-write-key\n", "");
     let run = Run::start_in(folder, false);
+    run.line("ready ");
+    run.edit("orders.yaml", "writeKeys: |", "otherKeys: |");
+    run.line("problem   IngestConfigured");
+    // Another sidecar, which starts without them.
+    run.edit("orders.yaml", "team: data", "team: web");
+    run.line("edit      the function's");
     assert_problem_before_ready(&run);
-    run.edit("orders.yaml", "writeKeys: |", "writeKeys: a-key");
+    run.edit("orders.yaml", "otherKeys: |", "writeKeys: |");
     run.line("fixed     IngestConfigured: ");
     run.line("ready ");
 }

@@ -28,26 +28,22 @@ impl SessionManager {
             }
         };
         state.schedule.probed(self.sts.clock.monotonic(), outcome, fastrand::f64());
+        if let Ok(enforcement) = found {
+            state.enforcement = enforcement;
+        }
+        // Before any report: a condition must not say that no event is stored while one still is.
+        let usable = !required || state.enforcement == Enforcement::Enforced;
+        state.status.send_if_modified(|status| std::mem::replace(&mut status.usable, usable) != usable);
         match found {
-            Ok(enforcement) => {
-                state.enforcement = enforcement;
-                self.report_enforcement(state, enforcement);
-            }
+            Ok(enforcement) => self.report_enforcement(state, enforcement),
             // After a first conclusive probe, a failed one keeps its result.
             Err(Blocker { reason, message }) if state.enforcement == Enforcement::Unknown => {
                 let message = format!("whether the role enforces its external ID is not known yet: {message}");
-                self.conditions.set(
-                    ConditionType::ExternalIdEnforced,
-                    ConditionStatus::Unknown,
-                    reason,
-                    message.clone(),
-                );
-                self.hold(state, Blocker { reason, message });
+                self.hold(state, Blocker { reason, message: message.clone() });
+                self.conditions.set(ConditionType::ExternalIdEnforced, ConditionStatus::Unknown, reason, message);
             }
             Err(_) => {}
         }
-        let usable = !required || state.enforcement == Enforcement::Enforced;
-        state.status.send_if_modified(|status| std::mem::replace(&mut status.usable, usable) != usable);
     }
 
     async fn probe_twice(&self) -> Result<Enforcement, Blocker> {
@@ -92,7 +88,7 @@ impl SessionManager {
              role's trust policy (tributary policy prints it)"
         );
         let reason = Reason::NotEnforced;
-        self.conditions.set(ConditionType::ExternalIdEnforced, ConditionStatus::False, reason, message.clone());
-        self.hold(state, Blocker { reason, message });
+        self.hold(state, Blocker { reason, message: message.clone() });
+        self.conditions.set(ConditionType::ExternalIdEnforced, ConditionStatus::False, reason, message);
     }
 }

@@ -64,13 +64,14 @@ impl SessionManager {
         sessions
     }
 
+    /// What requests see changes before the condition that reports it: a report is true when it appears.
     async fn run(mut self, mut state: State) {
         loop {
             let external_id = self.external_id.borrow_and_update().clone();
             match &external_id {
                 Ok(external_id) => {
-                    self.report_external_id(external_id);
                     state.block(|blockers| blockers.external_id = None);
+                    self.report_external_id(external_id);
                     self.make_due_calls(&mut state, external_id).await;
                 }
                 Err(why) => {
@@ -79,8 +80,8 @@ impl SessionManager {
                         self.give_up_session(&state, &blocker);
                     }
                     let Blocker { reason, message } = blocker.clone();
-                    self.conditions.set(ConditionType::ExternalIdAvailable, ConditionStatus::False, reason, message);
                     state.block(|blockers| blockers.external_id = Some(blocker));
+                    self.conditions.set(ConditionType::ExternalIdAvailable, ConditionStatus::False, reason, message);
                 }
             }
             self.report_expiry(&state);
@@ -125,13 +126,14 @@ impl SessionManager {
         state.last_id = session.id;
         state.failing = None;
         self.metrics.session_renewed(session.expiry);
-        let message = format!("{} is assumed", self.sts.role());
-        self.conditions.holds(ConditionType::RoleAssumed, message);
-        info!(role = self.sts.role(), expiry = rfc3339(session.expiry), "role assumed");
+        let expiry = rfc3339(session.expiry);
         state.status.send_modify(|status| {
             status.blockers.role = None;
             status.session = Some(Arc::new(session));
         });
+        let message = format!("{} is assumed", self.sts.role());
+        self.conditions.holds(ConditionType::RoleAssumed, message);
+        info!(role = self.sts.role(), expiry, "role assumed");
     }
 
     fn report_failure(&self, state: &mut State, blocker: Blocker) {
@@ -185,8 +187,8 @@ impl SessionManager {
     /// Reports that there is no session, or that it has expired.
     fn report_no_session(&self, state: &State, blocker: Blocker) {
         let Blocker { reason, message } = blocker.clone();
-        self.conditions.set(ConditionType::RoleAssumed, ConditionStatus::False, reason, message);
         state.block(|blockers| blockers.role = Some(blocker));
+        self.conditions.set(ConditionType::RoleAssumed, ConditionStatus::False, reason, message);
     }
 
     fn no_external_id(&self, why: NoExternalId) -> Blocker {
