@@ -7,6 +7,7 @@ mod batch;
 mod compress;
 mod object;
 mod put;
+mod session;
 mod sigv4;
 mod take;
 
@@ -79,17 +80,17 @@ trait Floor: Clone + Send + Sync + 'static {
 
 /// Serves the floor of `options` until the bench ends.
 pub fn run(options: &FloorOptions) -> Result<()> {
+    let runtime = Runtime::new()?;
     let clients = options.tls.as_deref().map(tls::server_config).transpose()?;
-    let Some(s3) = options.s3 else { return serve(TakeFloor, clients) };
-    let bucket = Bucket::new(s3, options.s3_authority.as_deref())?;
+    let Some(s3) = options.s3 else { return serve(&runtime, TakeFloor, clients) };
+    let bucket = runtime.block_on(Bucket::new(s3, options.s3_authority.as_deref()))?;
     match options.content.context("a floor that stores events has a content")? {
-        Content::Event => serve(ObjectFloor { bucket, many: options.many }, clients),
-        content => serve(BatchFloor::new(bucket, content, options.many), clients),
+        Content::Event => serve(&runtime, ObjectFloor { bucket, many: options.many }, clients),
+        content => serve(&runtime, BatchFloor::new(bucket, content, options.many), clients),
     }
 }
 
-fn serve(floor: impl Floor, tls: Option<Arc<ServerConfig>>) -> Result<()> {
-    let runtime = Runtime::new()?;
+fn serve(runtime: &Runtime, floor: impl Floor, tls: Option<Arc<ServerConfig>>) -> Result<()> {
     let listener = runtime.block_on(TcpListener::bind((Ipv4Addr::LOCALHOST, 0)))?;
     let address = listener.local_addr()?;
     runtime.spawn(accept(listener, tls.map(TlsAcceptor::from), floor));

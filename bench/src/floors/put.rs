@@ -17,6 +17,7 @@ use jiff::Timestamp;
 use parking_lot::Mutex;
 use tokio_rustls::TlsConnector;
 
+use super::session;
 use super::sigv4::{CONTENT_TYPE_SIGNED, IF_NONE_MATCH_SIGNED, Signer};
 use crate::{double, tls};
 
@@ -35,10 +36,11 @@ type Connection = (http1::SendRequest<Full<Bytes>>, Driver);
 type Driver = Pin<Box<http1::Connection<TokioIo<tls::Stream>, Full<Bytes>>>>;
 
 impl Bucket {
-    /// The bucket of the double at `s3`; over TLS, if there is the file of an authority to trust.
-    pub(super) fn new(s3: SocketAddr, authority: Option<&Path>) -> Result<Bucket> {
-        let signer = Signer::new(s3, double::ACCESS_KEY_ID, double::SECRET_ACCESS_KEY, double::REGION);
+    /// The bucket of the double at `s3`, with a session of the role; over TLS, if there is the file of an authority to
+    /// trust.
+    pub(super) async fn new(s3: SocketAddr, authority: Option<&Path>) -> Result<Bucket> {
         let tls = authority.map(tls::connector).transpose()?;
+        let signer = Signer::new(s3, session::assume_role(s3, tls.as_ref()).await?, double::REGION);
         Ok(Bucket { s3, tls, signer: Arc::new(signer), idle: Arc::default() })
     }
 
@@ -50,8 +52,10 @@ impl Bucket {
             .header(HOST, self.signer.host())
             .header(CONTENT_TYPE, CONTENT_TYPE_SIGNED)
             .header(IF_NONE_MATCH, IF_NONE_MATCH_SIGNED)
+            .header("x-amz-checksum-crc32", signed.checksum_crc32)
             .header("x-amz-content-sha256", signed.payload_sha256)
             .header("x-amz-date", signed.date)
+            .header("x-amz-security-token", self.signer.session_token())
             .header(AUTHORIZATION, signed.authorization)
             .body(Full::new(body))?;
         let idle = self.idle.lock().pop();

@@ -1,4 +1,4 @@
-//! Signs one kind of request with AWS Signature Version 4: a PUT of an object whose body is in memory.
+//! Signs with AWS Signature Version 4: a PUT of an object whose body is in memory, and AssumeRole.
 
 use std::net::SocketAddr;
 
@@ -13,13 +13,23 @@ type Hmac256 = Hmac<Sha256>;
 pub(super) const CONTENT_TYPE_SIGNED: &str = "application/json";
 pub(super) const IF_NONE_MATCH_SIGNED: &str = "*";
 
-const SIGNED_HEADERS: &str = "content-type;host;if-none-match;x-amz-content-sha256;x-amz-date";
+const SIGNED_HEADERS: &str = "content-type;host;if-none-match;x-amz-checksum-crc32;x-amz-content-sha256;x-amz-date;\
+                              x-amz-security-token";
 
-/// Signs with one user's access key, for one region.
+/// The content type of a request to STS.
+pub(super) const FORM: &str = "application/x-www-form-urlencoded";
+
+/// The credentials of a session.
+pub(super) struct Credentials {
+    pub(super) access_key_id: String,
+    pub(super) secret_access_key: String,
+    pub(super) session_token: String,
+}
+
+/// Signs PUTs with one session, for one region.
 pub(super) struct Signer {
     host: String,
-    access_key_id: &'static str,
-    secret_access_key: &'static str,
+    credentials: Credentials,
     region: &'static str,
     /// The latest signing key, which is valid for one day.
     day: RwLock<Option<DayKey>>,
@@ -36,42 +46,78 @@ struct DayKey {
 pub(super) struct Signed {
     pub(super) date: String,
     pub(super) payload_sha256: String,
+    pub(super) checksum_crc32: String,
     pub(super) authorization: String,
 }
 
+/// The headers of a request to STS.
+pub(super) struct SignedForm {
+    pub(super) date: String,
+    pub(super) authorization: String,
+}
+
+/// Signs a POST of a form to STS with a user's access key.
+pub(super) fn sign_form(
+    host: &str,
+    form: &str,
+    access_key_id: &str,
+    secret: &str,
+    region: &str,
+    now: Timestamp,
+) -> SignedForm {
+    const HEADERS: &str = "content-type;host;x-amz-date";
+    let date = amz_date(now);
+    let canonical = format!(
+        "POST\n/\n\ncontent-type:{FORM}\nhost:{host}\nx-amz-date:{date}\n\n{HEADERS}\n{}",
+        hex::encode(Sha256::digest(form))
+    );
+    let day = &date[..8];
+    let key = hmac_with_key(&derive_key(secret, day, region, "sts"));
+    let scope = format!("{day}/{region}/sts/aws4_request");
+    let authorization = authorization(access_key_id, &scope, HEADERS, &date, &canonical, key);
+    SignedForm { date, authorization }
+}
+
+fn amz_date(now: Timestamp) -> String {
+    now.strftime("%Y%m%dT%H%M%SZ").to_string()
+}
+
+/// The header Authorization for a canonical request.
+fn authorization(id: &str, scope: &str, headers: &str, date: &str, canonical: &str, key: Hmac256) -> String {
+    let to_sign = format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
+    let signature = hex::encode(mac(key, to_sign.as_bytes()));
+    format!("AWS4-HMAC-SHA256 Credential={id}/{scope}, SignedHeaders={headers}, Signature={signature}")
+}
+
 impl Signer {
-    pub(super) fn new(
-        s3: SocketAddr,
-        access_key_id: &'static str,
-        secret_access_key: &'static str,
-        region: &'static str,
-    ) -> Signer {
-        Signer { host: s3.to_string(), access_key_id, secret_access_key, region, day: RwLock::default() }
+    pub(super) fn new(s3: SocketAddr, credentials: Credentials, region: &'static str) -> Signer {
+        Signer { host: s3.to_string(), credentials, region, day: RwLock::default() }
     }
 
     pub(super) fn host(&self) -> &str {
         &self.host
     }
 
+    pub(super) fn session_token(&self) -> &str {
+        &self.credentials.session_token
+    }
+
     /// Signs a PUT of `body` to `path`, which must need no URL encoding.
     pub(super) fn put(&self, path: &str, body: &[u8], now: Timestamp) -> Signed {
-        let date = now.strftime("%Y%m%dT%H%M%SZ").to_string();
+        let date = amz_date(now);
         let payload_sha256 = hex::encode(Sha256::digest(body));
+        let checksum_crc32 = base64_simd::STANDARD.encode_to_string(crc32fast::hash(body).to_be_bytes());
+        let Credentials { access_key_id, session_token, .. } = &self.credentials;
         let canonical = format!(
             "PUT\n{path}\n\ncontent-type:{CONTENT_TYPE_SIGNED}\nhost:{}\nif-none-match:{IF_NONE_MATCH_SIGNED}\n\
-             x-amz-content-sha256:{payload_sha256}\nx-amz-date:{date}\n\n{SIGNED_HEADERS}\n{payload_sha256}",
+             x-amz-checksum-crc32:{checksum_crc32}\nx-amz-content-sha256:{payload_sha256}\nx-amz-date:{date}\n\
+             x-amz-security-token:{session_token}\n\n{SIGNED_HEADERS}\n{payload_sha256}",
             self.host
         );
         let day = &date[..8];
         let scope = format!("{day}/{}/s3/aws4_request", self.region);
-        let to_sign =
-            format!("AWS4-HMAC-SHA256\n{date}\n{scope}\n{}", hex::encode(Sha256::digest(canonical.as_bytes())));
-        let signature = hex::encode(mac(self.key(day), to_sign.as_bytes()));
-        let authorization = format!(
-            "AWS4-HMAC-SHA256 Credential={}/{scope}, SignedHeaders={SIGNED_HEADERS}, Signature={signature}",
-            self.access_key_id
-        );
-        Signed { date, payload_sha256, authorization }
+        let authorization = authorization(access_key_id, &scope, SIGNED_HEADERS, &date, &canonical, self.key(day));
+        Signed { date, payload_sha256, checksum_crc32, authorization }
     }
 
     fn key(&self, date: &str) -> Hmac256 {
@@ -80,7 +126,7 @@ impl Signer {
             return day.key.clone();
         }
         drop(cached);
-        let key = hmac_with_key(&derive_key(self.secret_access_key, date, self.region, "s3"));
+        let key = hmac_with_key(&derive_key(&self.credentials.secret_access_key, date, self.region, "s3"));
         let day = DayKey { date: date.to_owned(), key: key.clone() };
         *self.day.write() = Some(day);
         key
@@ -120,14 +166,19 @@ mod tests {
 
     #[test]
     fn a_signature_depends_on_path_body_and_time() {
-        let signer = Signer::new((Ipv4Addr::LOCALHOST, 9000).into(), "AKIAIOSFODNN7EXAMPLE", "secret", "us-west-2");
+        let credentials = Credentials {
+            access_key_id: "ASIAIOSFODNN7EXAMPLE".to_owned(),
+            secret_access_key: "secret".to_owned(),
+            session_token: "token".to_owned(),
+        };
+        let signer = Signer::new((Ipv4Addr::LOCALHOST, 9000).into(), credentials, "us-west-2");
         let at = |seconds| Timestamp::from_second(seconds).unwrap();
         let new_year = 1_767_225_600;
         let sign = |path, body: &str, seconds| signer.put(path, body.as_bytes(), at(seconds)).authorization;
         let first = sign("/b/k", "{}", new_year);
         assert!(
             first.starts_with(
-                "AWS4-HMAC-SHA256 Credential=AKIAIOSFODNN7EXAMPLE/20260101/us-west-2/s3/aws4_request, SignedHeaders="
+                "AWS4-HMAC-SHA256 Credential=ASIAIOSFODNN7EXAMPLE/20260101/us-west-2/s3/aws4_request, SignedHeaders="
             ),
             "{first}"
         );
