@@ -26,8 +26,8 @@ const IMAGE_PULL_REASONS: [&str; 6] = [
 ];
 
 /// How long a pod must have been unschedulable before it is a problem: during a rollout on a full node, the scheduler
-/// waits for pods that end, which takes a sidecar up to 25 s.
-const UNSCHEDULABLE_AFTER: SignedDuration = SignedDuration::from_secs(30);
+/// waits for pods that end, which takes a sidecar without long requests 5 to 10 s.
+const UNSCHEDULABLE_AFTER: SignedDuration = SignedDuration::from_secs(20);
 
 /// How long an OOM kill is reported after the sidecar is ready again: it recurs with the load, which may take a while.
 const OOM_REPORT_DURATION: SignedDuration = SignedDuration::from_hours(1);
@@ -271,7 +271,7 @@ mod tests {
             assert_eq!(problem.reason, reason, "{state}");
             assert!(problem.message.contains(part), "{}", problem.message);
         }
-        let problem = problem(&unschedulable("11:59:30"), at()).unwrap();
+        let problem = problem(&unschedulable("11:59:40"), at()).unwrap();
         assert_eq!(problem.reason, Reason::Unschedulable);
         assert!(problem.message.contains("0/3 nodes"));
     }
@@ -286,7 +286,7 @@ mod tests {
 
     #[test]
     fn a_pod_is_unschedulable_only_after_a_while() {
-        for (since, due_in) in [("11:59:31", Some(1)), ("12:00:10", Some(30)), ("11:59:30", None), ("10:00:00", None)] {
+        for (since, due_in) in [("11:59:41", Some(1)), ("12:00:10", Some(20)), ("11:59:40", None), ("10:00:00", None)] {
             let pod = pod(&unschedulable(since), None, None, at());
             assert_eq!(pod.due_in, due_in.map(Duration::from_secs), "{since}");
             assert_eq!(pod.problem.is_some(), due_in.is_none(), "{since}");
