@@ -13,8 +13,9 @@
 //! base identity and shutdown are passed in.
 
 mod aws_changes;
+mod aws_client;
+mod aws_message;
 mod blocker;
-mod bounded_response;
 pub mod clock;
 pub mod config;
 mod delivery;

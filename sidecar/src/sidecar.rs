@@ -2,9 +2,7 @@
 
 use std::future::Future;
 use std::sync::Arc;
-use std::time::Duration;
 
-use aws_smithy_http_client::tls;
 use aws_smithy_runtime_api::client::http::SharedHttpClient;
 use hyper::Request;
 use hyper::body::Incoming;
@@ -19,6 +17,7 @@ use tributary_runtime::log::{Log, targets};
 use tributary_runtime::server::{self, CloseTimes, Connections, CurrentTlsConfig, Drain};
 
 use crate::aws_changes::AwsChanges;
+use crate::aws_client::{Connector, sdk_client};
 use crate::clock::Clock;
 use crate::delivery::{Bucket, Delivery, REASONS, S3Endpoint, Uploads, watch_bucket};
 use crate::ingest::{Access, Ingest, Refusal, request_series, watch_configured};
@@ -33,10 +32,6 @@ use crate::status::admin::Admin;
 use crate::status::conditions::Conditions;
 use crate::status::metrics::{Metrics, Series};
 use crate::status::readiness::Readiness;
-
-/// How long an idle connection to AWS is kept: S3 closes idle connections after about 20 s, and a PUT on a closed one
-/// fails (awslabs/aws-sdk-rust#1417).
-const POOL_IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The dependencies of a sidecar, provided by the process that runs it.
 #[derive(Debug)]
@@ -117,7 +112,8 @@ impl Sidecar {
 
     /// Accepts events on `events` and serves the admin port on `admin` until `shutdown` completes; then drains.
     pub async fn run(self, events: TcpListener, admin: TcpListener, shutdown: impl Future<Output = ()>) {
-        let sessions = self.keep_session(http_client());
+        let connector = Arc::<Connector>::default();
+        let sessions = self.keep_session(sdk_client(Arc::clone(&connector)));
         let tls = self.tls();
         let readiness = Arc::clone(&self.readiness);
         let (bucket_is_usable, bucket_usable) = oneshot::channel();
@@ -134,7 +130,7 @@ impl Sidecar {
             tokio::spawn(async move { readiness.begin_with(begun).await })
         };
         let admin = self.serve_admin(admin, sessions.clone(), Arc::clone(&readiness));
-        let uploads = Arc::new(self.uploads(sessions));
+        let uploads = Arc::new(self.uploads(sessions, connector));
         let aws_changes = self.dependencies.aws_changes.subscribe();
         let watching = tokio::spawn(watch_bucket(Arc::clone(&uploads), bucket_is_usable, aws_changes));
         let access = Access::follow(self.config.spec.ingest.as_ref(), &self.dependencies.secrets);
@@ -206,14 +202,14 @@ impl Sidecar {
         Ingest::new(spec, access, delivery, budget, clock, self.metrics(), refusals)
     }
 
-    fn uploads(&self, sessions: Sessions) -> Uploads {
+    fn uploads(&self, sessions: Sessions, connector: Arc<Connector>) -> Uploads {
         let spec = &self.config.spec;
         let given = self.dependencies.endpoints.s3.clone();
         let endpoint = S3Endpoint {
             path_style: given.is_some() || spec.s3.force_path_style.unwrap_or_default(),
             url: given.or_else(|| spec.s3.endpoint.as_ref().map(ToString::to_string)),
         };
-        let bucket = Bucket::new(spec.s3.clone(), &endpoint, Arc::clone(&self.dependencies.clock));
+        let bucket = Bucket::new(spec.s3.clone(), &endpoint, connector, Arc::clone(&self.dependencies.clock));
         Uploads::new(spec, bucket, sessions, self.conditions(), self.metrics())
     }
 
@@ -238,13 +234,4 @@ impl Sidecar {
         let serve = move |listener| admin_port::serve(listener, answer);
         OwnThread::start(listener, serve).expect("a process can create another thread and socket when it starts")
     }
-}
-
-/// The HTTP client for STS. It follows no redirects and ignores proxy settings
-/// in the environment.
-fn http_client() -> SharedHttpClient {
-    aws_smithy_http_client::Builder::new()
-        .tls_provider(tls::Provider::Rustls(tls::rustls_provider::CryptoMode::AwsLc))
-        .pool_idle_timeout(POOL_IDLE_TIMEOUT)
-        .build_https()
 }

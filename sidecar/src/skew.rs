@@ -10,8 +10,8 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use tributary_crds::conditions::Reason;
 
+use crate::aws_message::aws_said;
 use crate::blocker::Blocker;
-use crate::bounded_response::aws_said;
 
 /// The smallest offset that is blamed for a refusal: more than latency and rounding can explain, and just below the
 /// tolerance that AWS documents ("within five minutes").

@@ -79,6 +79,7 @@ impl Aws {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new("us-west-2"))
             .endpoint_url(format!("http://{}", self.address))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .retry_config(RetryConfig::disabled())
             .time_source(SharedClock(self.local.clock().clone()))
             .credentials_provider(credentials);
@@ -90,6 +91,7 @@ impl Aws {
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(region))
             .endpoint_url(format!("http://{}", self.address))
+            .http_client(aws_smithy_http_client::Builder::new().build_http())
             .force_path_style(true)
             .retry_config(RetryConfig::disabled())
             .time_source(SharedClock(self.local.clock().clone()))

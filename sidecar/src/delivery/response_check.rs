@@ -11,7 +11,7 @@ use bytes::Bytes;
 use hyper::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
 
-use crate::bounded_response::MAX_RESPONSE_BYTES;
+use crate::aws_client::MAX_BODY_BYTES;
 use crate::redact::redact;
 
 /// Maximum characters of a body that are quoted.
@@ -66,7 +66,7 @@ pub(super) fn excerpt(body: &[u8], sent: &[u8], secrets: &[&str]) -> String {
     let words: Vec<_> =
         text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
     let line: String = words.join(" ").chars().take(MAX_EXCERPT_CHARS).collect();
-    let sent = &sent[..sent.len().min(MAX_RESPONSE_BYTES)];
+    let sent = &sent[..sent.len().min(4 * MAX_BODY_BYTES)];
     let echoes = |part: &[u8]| sent.windows(ECHO_BYTES).any(|window| window == part);
     if line.as_bytes().windows(ECHO_BYTES).any(echoes) {
         return "(the object itself)".to_owned();

@@ -3,8 +3,8 @@
 use tributary_crds::conditions::{Reason, SECRET_DELAY_HINT};
 
 use super::schedule::FailureKind;
+use crate::aws_message::{aws_said, cut_code, cut_message};
 use crate::blocker::Blocker;
-use crate::bounded_response::{aws_said, cut_code, cut_message};
 use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
 
@@ -17,7 +17,7 @@ pub(crate) enum StsAnswer {
         status: u16,
         /// AWS's error code; the HTTP status if the answer has none.
         code: String,
-        /// AWS's message, cut to [`bounded_response`](crate::bounded_response)'s limit.
+        /// AWS's message, cut to the length of [`aws_message`](crate::aws_message).
         message: String,
         /// The offset of this machine's clock from that of STS, if the answer shows it.
         offset: Option<ClockOffset>,

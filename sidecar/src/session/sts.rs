@@ -9,7 +9,6 @@ use aws_sdk_sts::config::retry::RetryConfig;
 use aws_sdk_sts::config::timeout::TimeoutConfig;
 use aws_sdk_sts::config::{BehaviorVersion, Region, SharedCredentialsProvider};
 use aws_sdk_sts::error::{ProvideErrorMetadata, SdkError};
-use aws_smithy_runtime_api::client::interceptors::SharedInterceptor;
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::policy::{self, PolicyDocument};
 use tributary_crds::values::{ExternalId, SessionName};
@@ -20,7 +19,7 @@ use super::failure::StsAnswer;
 use super::identity::StsEndpoint;
 use super::schedule::{self, MIN_SESSION_DURATION, SESSION_DURATION};
 use super::{Session, SessionId};
-use crate::bounded_response::{self, BoundedResponse};
+use crate::aws_message;
 use crate::clock::{Clock, SdkTime};
 use crate::redact;
 use crate::skew::ClockOffset;
@@ -114,10 +113,7 @@ impl Sts {
     }
 
     fn client(&self, base: Credentials) -> aws_sdk_sts::Client {
-        let timeouts = TimeoutConfig::builder()
-            .connect_timeout(Duration::from_secs(3))
-            .operation_timeout(STS_CALL_TIMEOUT)
-            .build();
+        let timeouts = TimeoutConfig::builder().operation_timeout(STS_CALL_TIMEOUT).build();
         let mut config = aws_sdk_sts::Config::builder()
             .behavior_version(BehaviorVersion::v2026_01_12())
             .region(Region::new(self.endpoint.region.clone()))
@@ -129,7 +125,6 @@ impl Sts {
             // The manager retries, with its own backoff.
             .retry_config(RetryConfig::disabled());
         config.set_endpoint_url(self.endpoint.url.clone());
-        config.push_interceptor(SharedInterceptor::permanent(BoundedResponse));
         aws_sdk_sts::Client::from_conf(config.build())
     }
 }
@@ -156,14 +151,11 @@ where
     let date = error.raw_response().and_then(|response| response.headers().get("date"));
     let offset = ClockOffset::of_answer(date, now);
     match error.code() {
-        Some(code) => StsAnswer::Error {
-            status,
-            code: code.to_owned(),
-            message: bounded_response::message(error.message()),
-            offset,
-        },
+        Some(code) => {
+            StsAnswer::Error { status, code: code.to_owned(), message: aws_message::message(error.message()), offset }
+        }
         None if status >= 400 => {
-            StsAnswer::Error { status, code: status.to_string(), message: bounded_response::message(None), offset }
+            StsAnswer::Error { status, code: status.to_string(), message: aws_message::message(None), offset }
         }
         // The SDK would quote the answer, which may hold credentials.
         None if status != 0 => StsAnswer::Invalid("it is not in STS's format"),

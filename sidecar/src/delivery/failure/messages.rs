@@ -4,8 +4,8 @@ use tributary_crds::conditions::Reason;
 
 use super::Target;
 use super::codes::{Kind, S3Error};
+use crate::aws_message::aws_said;
 use crate::blocker::Blocker;
-use crate::bounded_response::aws_said;
 
 /// The reason and the message of an S3 error of this kind.
 pub(super) fn blocker(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Blocker {

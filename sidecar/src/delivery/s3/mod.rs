@@ -1,9 +1,8 @@
 //! The client of one function's bucket: puts objects, checks the bucket with HeadBucket, and returns S3's answers.
 //!
 //! The AWS SDK builds the requests and reads the errors ([`sdk`]). Once per session it builds a [`template`], from which
-//! each PUT is filled in and signed ([`signature`]), and sent on kept [`connections`].
+//! each PUT is filled in and signed ([`signature`]), and sent on kept [`Connections`].
 
-mod connections;
 mod sdk;
 mod signature;
 mod template;
@@ -22,12 +21,12 @@ use tributary_crds::function;
 use super::failure::S3Answer;
 use super::health::KeyPart;
 use super::response_check::{self, ResponseCheck};
-use crate::bounded_response::{self, cut_code, cut_message};
+use crate::aws_client::{Connections, Connector, MAX_BODY_BYTES};
+use crate::aws_message::{self, cut_code, cut_message};
 use crate::clock::Clock;
 use crate::redact;
 use crate::session::{Session, SessionId};
 use crate::skew::ClockOffset;
-use connections::{Connections, MAX_BODY_BYTES};
 use sdk::{Operation, Sdk};
 use template::{Prepared, Template};
 
@@ -79,12 +78,17 @@ pub(crate) struct S3Endpoint {
 }
 
 impl Bucket {
-    pub(crate) fn new(target: function::S3, endpoint: &S3Endpoint, clock: Arc<dyn Clock>) -> Self {
+    pub(crate) fn new(
+        target: function::S3,
+        endpoint: &S3Endpoint,
+        connector: Arc<Connector>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let writes_conditionally = target.conditional_writes;
         Self {
             sdk: Sdk::new(target, endpoint, Arc::clone(&clock)),
             templates: RwLock::default(),
-            connections: Connections::new(),
+            connections: Connections::new(connector),
             check: ResponseCheck::default(),
             clock,
             clock_offset: RwLock::default(),
@@ -186,7 +190,7 @@ impl Bucket {
         };
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let region = header("x-amz-bucket-region").filter(|region| is_region(region)).map(str::to_owned);
-        let message = cut_message(&redact::redact(&bounded_response::message(message.as_deref()), hidden));
+        let message = cut_message(&redact::redact(&aws_message::message(message.as_deref()), hidden));
         let offset = ClockOffset::of_answer(header("date"), self.clock.now());
         // The date of a cached answer is old.
         if offset.is_some() && header("age").is_none() {

@@ -201,7 +201,7 @@ async fn the_code_and_the_message_of_an_error_are_read() {
 async fn an_answer_shows_neither_credentials_nor_the_key() {
     let endpoint = S3Endpoint { url: None, path_style: false };
     let s3 = serde_json::from_value(json!({"bucket": "orders-lake", "region": "us-west-2"})).unwrap();
-    let bucket = Bucket::new(s3, &endpoint, Arc::new(Stopped(now())));
+    let bucket = Bucket::new(s3, &endpoint, Arc::default(), Arc::new(Stopped(now())));
     let (token, key) = ("t".repeat(1_200), "segment/track/jane@example.com/m-1.json");
     let read = async |status: u16, body: String| {
         let mut response = Response::new(Bytes::from(body));

@@ -1,13 +1,13 @@
-//! Connections to S3, kept open between requests.
+//! Connections to one server, kept open between requests.
 //!
 //! A request drives its connection itself, so that no other task has to be woken. While a connection is idle, nothing
-//! reads from it: whether S3 has closed it is found out before the next request.
+//! reads from it: whether the server has closed it is found out before the next request.
 
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::os::fd::{AsFd, OwnedFd};
 use std::pin::{Pin, pin};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
@@ -16,20 +16,13 @@ use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::client::conn::http1;
 use hyper::{Request, Response, Uri};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder, MaybeHttpsStream};
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioIo;
+use hyper_rustls::MaybeHttpsStream;
 use parking_lot::Mutex;
 use rustix::io::Errno;
 use rustix::net::RecvFlags;
-use rustls::{ClientConfig, RootCertStore};
-use tokio::net::TcpStream;
-use tower::Service;
-use tracing::warn;
 use tributary_runtime::errors::causes;
 
-/// Time limit for a connection, with its TLS handshake.
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(3);
+use super::connector::{CONNECT_TIMEOUT, Connector, Stream};
 
 /// How long an idle connection is kept: S3 closes idle connections after about 20 s.
 const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
@@ -39,15 +32,13 @@ const IDLE_TIMEOUT: Duration = Duration::from_secs(15);
 const MAX_HEAD_BYTES: usize = 16 << 10;
 
 /// Maximum size of a body that is read, in bytes. S3's errors have less than 2 KiB.
-pub(super) const MAX_BODY_BYTES: usize = 16 << 10;
+pub(crate) const MAX_BODY_BYTES: usize = 16 << 10;
 
 type Body = Full<Bytes>;
-type Stream = MaybeHttpsStream<TokioIo<TcpStream>>;
 
 /// The connections to one server.
-pub(super) struct Connections {
-    /// Made for the first connection: to read the system's authorities takes milliseconds.
-    connector: OnceLock<HttpsConnector<HttpConnector>>,
+pub(crate) struct Connections {
+    connector: Arc<Connector>,
     /// The idle connections with the time since when they are, the longest idle first.
     idle: Mutex<VecDeque<(Instant, Connection)>>,
 }
@@ -66,15 +57,15 @@ struct Connection {
 }
 
 impl Connections {
-    pub(super) fn new() -> Self {
-        Self { connector: OnceLock::new(), idle: Mutex::default() }
+    pub(crate) fn new(connector: Arc<Connector>) -> Self {
+        Self { connector, idle: Mutex::default() }
     }
 
     /// Sends a request to `origin`, and reads the answer and at most [`MAX_BODY_BYTES`] of its body.
     ///
     /// # Errors
     /// If there is no connection or no complete answer; the text has the causes.
-    pub(super) async fn send(&self, origin: &Uri, request: Request<Body>) -> Result<Response<Bytes>, String> {
+    pub(crate) async fn send(&self, origin: &Uri, request: Request<Body>) -> Result<Response<Bytes>, String> {
         let mut request = request;
         while let Some(connection) = self.take() {
             if !connection.is_quiet() {
@@ -92,7 +83,7 @@ impl Connections {
     }
 
     /// Closes the connections that have been idle for too long at `now`.
-    pub(super) fn close_idle(&self, now: Instant) {
+    pub(crate) fn close_idle(&self, now: Instant) {
         let mut idle = self.idle.lock();
         while idle.front().is_some_and(|(since, _)| now.saturating_duration_since(*since) >= IDLE_TIMEOUT) {
             idle.pop_front();
@@ -106,9 +97,8 @@ impl Connections {
     }
 
     async fn connect(&self, origin: &Uri) -> Result<Connection, String> {
-        let mut connector = self.connector.get_or_init(connector).clone();
         let connect = async {
-            let stream = connector.call(origin.clone()).await.map_err(|error| causes(error.as_ref()))?;
+            let stream = self.connector.connect(origin).await?;
             let socket = socket_of(&stream).map_err(|error| causes(&error))?;
             let handshake = http1::Builder::new().max_buf_size(MAX_HEAD_BYTES).handshake(stream).await;
             let (requests, driver) = handshake.map_err(|error| causes(&error))?;
@@ -200,31 +190,6 @@ async fn read(mut body: Incoming) -> hyper::Result<Bytes> {
     Ok(read.freeze())
 }
 
-/// Connects with TLS to `https` origins, and ignores the proxy settings of the environment.
-fn connector() -> HttpsConnector<HttpConnector> {
-    let mut tcp = HttpConnector::new();
-    tcp.enforce_http(false);
-    tcp.set_nodelay(true);
-    HttpsConnectorBuilder::new().with_tls_config(tls_config()).https_or_http().enable_http1().wrap_connector(tcp)
-}
-
-/// Trusts the authorities that the system trusts; `SSL_CERT_FILE` and `SSL_CERT_DIR` override them.
-fn tls_config() -> ClientConfig {
-    let native = rustls_native_certs::load_native_certs();
-    let mut roots = RootCertStore::empty();
-    roots.add_parsable_certificates(native.certs);
-    if roots.is_empty() {
-        let errors: Vec<_> = native.errors.iter().map(ToString::to_string).collect();
-        warn!(errors = errors.join("; "), "no certificate authorities were found, so HTTPS to S3 will fail");
-    }
-    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-    ClientConfig::builder_with_provider(provider)
-        .with_safe_default_protocol_versions()
-        .expect("the provider supports TLS 1.2 and 1.3")
-        .with_root_certificates(roots)
-        .with_no_client_auth()
-}
-
 #[cfg(test)]
 mod tests {
     use hyper::StatusCode;
@@ -267,7 +232,7 @@ mod tests {
     #[tokio::test]
     async fn a_connection_is_kept_until_the_server_closes_it() {
         let (origin, serving) = serve(vec![vec![OK.to_vec(); 2], vec![OK.to_vec()]]).await;
-        let connections = Connections::new();
+        let connections = Connections::new(Arc::default());
         for path in ["/1", "/2"] {
             assert_eq!(send(&connections, &origin, path).await.unwrap().status(), StatusCode::OK);
         }
@@ -293,7 +258,7 @@ mod tests {
             assert_ne!(second.read(&mut [0; 4_096]).unwrap(), 0);
             second.write_all(OK).unwrap();
         });
-        let connections = Connections::new();
+        let connections = Connections::new(Arc::default());
         assert_eq!(send(&connections, &origin, "/1").await.unwrap().status(), StatusCode::OK);
         // Blocks the thread, so that tokio's driver does not learn of the second answer.
         std::thread::sleep(Duration::from_millis(200));
@@ -305,7 +270,7 @@ mod tests {
     async fn a_connection_to_a_failing_server_is_not_kept() {
         let error = b"HTTP/1.1 503 Slow Down\r\nContent-Length: 0\r\n\r\n".to_vec();
         let (origin, serving) = serve(vec![vec![error], vec![OK.to_vec()]]).await;
-        let connections = Connections::new();
+        let connections = Connections::new(Arc::default());
         assert_eq!(send(&connections, &origin, "/1").await.unwrap().status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(connections.idle.lock().len(), 0);
         assert_eq!(send(&connections, &origin, "/2").await.unwrap().status(), StatusCode::OK);
@@ -315,7 +280,7 @@ mod tests {
     #[tokio::test]
     async fn an_idle_connection_is_closed_in_time() {
         let (origin, serving) = serve(vec![vec![OK.to_vec(); 2]]).await;
-        let connections = Connections::new();
+        let connections = Connections::new(Arc::default());
         send(&connections, &origin, "/1").await.unwrap();
         connections.close_idle(Instant::now());
         assert_eq!(connections.idle.lock().len(), 1);
@@ -327,13 +292,13 @@ mod tests {
     async fn an_answer_without_end_is_cut_off() {
         let endless_head = [b"HTTP/1.1 200 OK\r\nx: ".to_vec(), vec![b'x'; 1 << 20]].concat();
         let (origin, _serving) = serve(vec![vec![endless_head]]).await;
-        let error = send(&Connections::new(), &origin, "/").await.unwrap_err();
+        let error = send(&Connections::new(Arc::default()), &origin, "/").await.unwrap_err();
         assert!(error.contains("message head is too large"), "{error}");
 
         let endless_body =
             [b"HTTP/1.1 403 Forbidden\r\nContent-Length: 99999999\r\n\r\n".to_vec(), vec![b'x'; 1 << 20]].concat();
         let (origin, _serving) = serve(vec![vec![endless_body]]).await;
-        let connections = Connections::new();
+        let connections = Connections::new(Arc::default());
         assert_eq!(send(&connections, &origin, "/").await.unwrap().body().len(), MAX_BODY_BYTES);
         assert_eq!(connections.idle.lock().len(), 0, "the rest of the body would be read as the next answer");
     }
@@ -341,7 +306,7 @@ mod tests {
     #[tokio::test]
     async fn a_failure_has_its_causes() {
         let (origin, _serving) = serve(vec![vec![b"HTTP/1.1 200 OK\r\nContent-Length: 5\r\n\r\n<a".to_vec()]]).await;
-        let connections = Connections::new();
+        let connections = Connections::new(Arc::default());
         let cut = send(&connections, &origin, "/").await.unwrap_err();
         assert!(cut.contains("end of file") || cut.contains("closed"), "{cut}");
         let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
