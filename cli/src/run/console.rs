@@ -188,10 +188,10 @@ impl Console {
     /// Prints a request, or an event of a batch, that was refused; repetitions are only counted.
     pub fn print_refusal(&mut self, refusal: &Refusal) {
         let Refusal { method, path, status, event, reason } = refusal;
-        let event = event.map(|index| format!(", event {index}")).unwrap_or_default();
-        let line = format!("{method} {path} {status}{event}: {reason}");
+        let index = event.map(|index| format!(", index {index} of the batch")).unwrap_or_default();
+        let line = format!("{method} {path} {status}{index}: {reason}");
         if !self.repetitions.count_if_repeated(&line, Instant::now()) {
-            self.print_labelled("refused", &line);
+            self.print_labelled(if event.is_some() { "rejected" } else { "refused" }, &line);
             self.repetitions.start(line);
         }
     }

@@ -64,15 +64,15 @@ fn each_refused_event_of_a_batch_is_shown() {
     let good = format!("{{\"type\":\"track\",{}", &EVENT[1..]);
     let (status, answer) = request(&run.events, "POST /v1/batch", &format!(r#"{{"batch":[{{}},{good},7]}}"#));
     assert_eq!(status, 200, "{answer}");
-    for event in ["event 0", "event 2"] {
-        let line = run.line("refused ");
-        assert!(line.starts_with(&format!("refused   POST /v1/batch 200, {event}: ")), "{line}");
+    for index in [0, 2] {
+        let line = run.line("rejected ");
+        assert!(line.starts_with(&format!("rejected  POST /v1/batch 200, index {index} of the batch: ")), "{line}");
     }
 
     let (status, answer) = request(&run.events, "POST /v1/batch", r#"{"batch":[8]}"#);
     assert_eq!(status, 400, "{answer}");
-    let line = run.line("refused ");
-    assert!(line.starts_with("refused   POST /v1/batch 400, event 0: "), "{line}");
+    let line = run.line("rejected ");
+    assert!(line.starts_with("rejected  POST /v1/batch 400, index 0 of the batch: "), "{line}");
 }
 
 #[test]

@@ -169,20 +169,22 @@ impl Uploads {
         };
         let class = failure::classify(&answer, self.target());
         let reason = match &class {
-            ErrorClass::PreconditionFailed if if_absent => match self.health.precondition_failed(may_exist) {
-                Meaning::Stored => {
-                    log("exists");
-                    session.stored();
-                    attempt.existed();
-                    self.health.stored(object.part, false, Instant::now());
-                    return Ok(Stored::Already);
+            ErrorClass::PreconditionFailed if if_absent => {
+                match self.health.precondition_failed(&object.key, may_exist) {
+                    Meaning::Stored => {
+                        log("exists");
+                        session.stored();
+                        attempt.existed();
+                        self.health.stored(object.part, false, Instant::now());
+                        return Ok(Stored::Already);
+                    }
+                    Meaning::Unknown => {
+                        log(PRECONDITION_FAILED);
+                        attempt.failed(PRECONDITION_FAILED);
+                        return Err(AttemptError::Unproven);
+                    }
                 }
-                Meaning::Unknown => {
-                    log(PRECONDITION_FAILED);
-                    attempt.failed(PRECONDITION_FAILED);
-                    return Err(AttemptError::Unproven);
-                }
-            },
+            }
             ErrorClass::PreconditionFailed => PRECONDITION_FAILED.to_owned(),
             ErrorClass::Retry(blocker)
             | ErrorClass::Refresh(blocker)

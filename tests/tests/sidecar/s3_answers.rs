@@ -34,7 +34,7 @@ async fn a_store_that_refuses_every_condition_stores_each_event_once_and_the_set
                 Reason::Ok,
                 "a client may have sent them before"
             );
-            assert_eq!(sidecar.send("/v1/batch", &batch(4..12)).await.status, 200);
+            assert_eq!(sidecar.send("/v1/batch", &batch(4..104)).await.status, 200);
         }
         let reported = sidecar.condition(BucketWritable).await;
         assert_eq!((reported.status, reported.reason), (ConditionStatus::True, Reason::ConditionalWritesUnsupported));

@@ -15,7 +15,7 @@ use parking_lot::{Mutex, MutexGuard};
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
 use super::circuit_breaker::{CircuitBreaker, Evidence, FORGET_AFTER};
-use super::precondition::{Meaning, Preconditions};
+use super::precondition::{Meaning, Preconditions, Support};
 use crate::blocker::Blocker;
 use crate::status::conditions::Conditions;
 use crate::status::metrics::{Metrics, TYPES};
@@ -186,9 +186,9 @@ impl BucketHealth {
     }
 
     /// Records a 412 to a conditional PUT, and returns its meaning.
-    pub(in crate::delivery) fn precondition_failed(&self, may_exist: bool) -> Meaning {
+    pub(in crate::delivery) fn precondition_failed(&self, key: &str, may_exist: bool) -> Meaning {
         let mut state = self.lock();
-        let meaning = state.preconditions.refused(may_exist);
+        let meaning = state.preconditions.refused(key, may_exist);
         self.report(&mut state);
         meaning
     }
@@ -250,7 +250,15 @@ impl BucketHealth {
                                uploads are stored now";
                 (ConditionStatus::Unknown, Reason::Pending, message.to_owned())
             }
-            (None, UploadEvidence::Stored) if state.preconditions.are_unsupported() => {
+            (None, UploadEvidence::Stored) if state.preconditions.support() == Support::Doubtful => {
+                let message = format!(
+                    "uploads to {} are stored, but the store has answered 412 to every If-None-Match so far, so each object \
+                     is put twice; if not all of these events were sent before, set spec.s3.conditionalWrites: false",
+                    self.name
+                );
+                (ConditionStatus::True, Reason::ConditionalWritesUnsupported, message)
+            }
+            (None, UploadEvidence::Stored) if state.preconditions.support() == Support::None => {
                 let message = format!(
                     "uploads to {} are stored, but the store answers 412 to every If-None-Match, so each object is \
                      put twice; set spec.s3.conditionalWrites: false",
