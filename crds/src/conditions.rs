@@ -210,6 +210,20 @@ impl Reason {
         matches!(self, Self::Pending | Self::Progressing | Self::RolloutWaiting | Self::RolloutHalted)
     }
 
+    /// Whether the state often ends within minutes and without a person: a start, an outage, throttling.
+    pub fn may_pass(self) -> bool {
+        matches!(
+            self,
+            Self::Pending
+                | Self::Progressing
+                | Self::Throttled
+                | Self::StsUnreachable
+                | Self::StsError
+                | Self::S3Unreachable
+                | Self::S3Error
+        )
+    }
+
     /// Whether the function's owner has asked for this state, so it is no fault.
     pub fn is_wanted(self) -> bool {
         matches!(self, Self::Paused | Self::NoReplicas)

@@ -11,6 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::{StreamExt, pin_mut, stream};
+use jiff::Timestamp;
 use kube::Client;
 use kube::runtime::controller::{Config, Error, ReconcileRequest, applier};
 use kube::runtime::reflector::ObjectRef;
@@ -73,7 +74,7 @@ pub async fn run(shared: SharedDependencies, scope: Scope, synced: watch::Sender
         let Some(reference) = FunctionRef::of_child(&*deployment) else { continue };
         let function = caches.functions.get(&reference.clone().into());
         let status = function.as_ref().and_then(|function| function.0.as_ref().ok()?.status.as_ref());
-        shared.rollouts.restore(&reference, status, &deployment);
+        shared.rollouts.restore(&reference, status, &deployment, Timestamp::now());
     }
     tasks.spawn(SidecarPoller::new(caches.clone(), reports.clone(), triggers).run());
 

@@ -121,7 +121,7 @@ fn event(condition: &Condition, changed: &[Condition]) -> Event {
     let (reason, note) = match (holds, warns, is_ready) {
         (true, false, _) => (condition.type_.clone(), condition.message.clone()),
         (false, _, true) if others.any(|other| other.message == condition.message) => {
-            ("NotReady".to_owned(), format!("no events are stored; the Event {} has the cause", condition.reason))
+            ("NotReady".to_owned(), format!("the function is not ready; the Event {} has the cause", condition.reason))
         }
         (_, _, true) => {
             let reason = if holds { "Ready" } else { "NotReady" };
@@ -174,7 +174,7 @@ mod tests {
         let cause = condition("RoleAssumed", "False", "AccessDenied", "m");
         let ready = condition("Ready", "False", "AccessDenied", "m");
         let note = event(&ready, &[ready.clone(), cause]).note.unwrap();
-        assert_eq!(note, "no events are stored; the Event AccessDenied has the cause");
+        assert_eq!(note, "the function is not ready; the Event AccessDenied has the cause");
     }
 
     #[test]

@@ -143,8 +143,8 @@ fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition], o
     match new.status.as_str() {
         // The condition that causes the warning gets an Event at its start and its end.
         "True" if has_type(ConditionType::Ready) && was_true => {
-            let is_repeated = all.iter().any(|other| other.type_ != new.type_ && other.message == new.message);
-            !is_repeated && (is_warning(new) || !old.is_some_and(is_warning))
+            let has_cause = all.iter().any(|other| other.type_ != new.type_ && other.reason == new.reason);
+            if is_warning(new) { !has_cause } else { !old.is_some_and(is_warning) }
         }
         "True" if has_type(ConditionType::Ready) || is_warning(new) => true,
         // A fault or a warning has ended.
@@ -153,6 +153,7 @@ fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition], o
         "False" if has_type(ConditionType::Ready) && was_true => true,
         "False" => is_fault(new) && !is_reported_by_another(new, all),
         // Unknown: an Event only if the condition was True or a fault before, and new sidecars have not just started.
+        _ if was_true && reason(new) == Some(Reason::NotYetWritten) => false,
         _ => !reason(new).is_some_and(Reason::is_progress) && (was_true || old.is_some_and(is_fault)),
     }
 }

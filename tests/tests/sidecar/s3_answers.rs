@@ -41,7 +41,7 @@ async fn a_store_that_refuses_every_condition_stores_each_event_once_and_the_set
         assert!(reported.message.contains("set spec.s3.conditionalWrites: false"), "{}", reported.message);
         assert_eq!(sidecar.metric("events_deduplicated_total").await, 0.0);
         aws.faults([]);
-        assert_eq!(sidecar.send("/v1/track", &track(100)).await.status, 200);
+        assert_eq!(sidecar.send("/v1/track", &track(1_000)).await.status, 200);
         assert_eq!(sidecar.condition(BucketWritable).await.reason, Reason::Ok);
     }
 }

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use kube::runtime::events::EventType;
@@ -43,7 +44,7 @@ pub(super) async fn act(
     let roll = Roll {
         live,
         desired: &children.deployment,
-        health: Health::of(status),
+        health: Health::of(status, Timestamp::now()),
         is_stuck: observed.rollout.as_ref().is_some_and(|rollout| rollout.stuck),
         fails_by_function: observed.fault_of_new_sidecar(Reason::is_of_function).is_some(),
     };

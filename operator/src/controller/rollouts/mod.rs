@@ -17,6 +17,7 @@ mod tests;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
+use jiff::{SignedDuration, Timestamp};
 use k8s_openapi::api::apps::v1::Deployment;
 use kube::ResourceExt;
 use parking_lot::{Mutex, MutexGuard};
@@ -47,6 +48,8 @@ struct State {
     /// The functions that wait for a slot, with their Deployments as they were when the wait began.
     waiting: BTreeMap<FunctionRef, Arc<Deployment>>,
     failed: HashMap<FunctionRef, Cause>,
+    /// Whether the platform's owner knows of a halt and not yet of its end. A new leader restores it.
+    halt_reported: bool,
 }
 
 /// Why a rollout failed.
@@ -74,10 +77,14 @@ pub struct Roll<'a> {
     pub fails_by_function: bool,
 }
 
+/// How long a function must have been not ready for a reason that may pass, before it counts as unhealthy: an outage of
+/// S3, or an evicted pod, must not release it into a rollout that others wait for.
+const UNHEALTHY_AFTER: SignedDuration = SignedDuration::from_mins(10);
+
 /// Whether a function stores events now, and would after its sidecars restart without their present session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Health {
-    /// It does and would.
+    /// It does and would, or will again soon.
     Healthy,
     /// Not known, for example because the operator can't poll the sidecars: it may store events.
     Unknown,
@@ -108,11 +115,13 @@ impl Rollouts {
 
     /// Restores an earlier leader's rollouts when this process becomes the leader: failed rollouts from the status,
     /// rollouts in progress from the Deployment.
-    pub fn restore(&self, function: &FunctionRef, status: Option<&FunctionStatus>, live: &Deployment) {
+    pub fn restore(&self, function: &FunctionRef, status: Option<&FunctionStatus>, live: &Deployment, now: Timestamp) {
         let mut state = self.lock();
+        state.halt_reported |= status.is_some_and(|status| records(status, Reason::RolloutHalted));
         if let Some(cause) = status.and_then(recorded_failure) {
             state.failed.insert(function.clone(), cause);
-        } else if can_become_worse(Health::of(status), live) && !is_complete(live) && !is_stuck(live) {
+            state.halt_reported |= state.is_halted(self.max_failed);
+        } else if can_become_worse(Health::of(status, now), live) && !is_complete(live) && !is_stuck(live) {
             state.rolling.insert(function.clone());
         }
     }
@@ -204,12 +213,13 @@ impl Rollouts {
             let free = self.free_slots(&state);
             state.waiting.keys().take(if free > before { free } else { 0 }).cloned().collect()
         };
-        let halted_by = (is_halted && !was_halted).then(|| {
+        let was_reported = std::mem::replace(&mut state.halt_reported, is_halted);
+        let halted_by = (is_halted && !was_reported).then(|| {
             let mut failed: Vec<_> = state.failed.keys().cloned().collect();
             failed.sort_unstable();
             failed
         });
-        Consequences { requeue, halted_by, resumed: was_halted && !is_halted }
+        Consequences { requeue, halted_by, resumed: was_reported && !is_halted }
     }
 
     /// How many more rollouts may begin. Concurrent rollouts never exceed the failures that are still allowed, so a sidecar
@@ -257,13 +267,19 @@ impl State {
 
 impl Health {
     /// The health that a status records.
-    pub fn of(status: Option<&FunctionStatus>) -> Self {
-        let ready = status.and_then(|status| recorded(status).find(|finding| finding.r#type == ConditionType::Ready));
-        let Some(ready) = ready else { return Self::Unknown };
+    pub fn of(status: Option<&FunctionStatus>, now: Timestamp) -> Self {
+        let Some(status) = status else { return Self::Unknown };
+        let Some(ready) = recorded(status).find(|finding| finding.r#type == ConditionType::Ready) else {
+            return Self::Unknown;
+        };
+        let condition = status.conditions.iter().find(|condition| condition.type_ == ConditionType::Ready.to_string());
+        let is_recent =
+            condition.is_some_and(|ready| now.duration_since(ready.last_transition_time.0) < UNHEALTHY_AFTER);
         let ends_with_its_session = |reason: Reason| {
             reason == Reason::RenewalFailing || (reason.is_of_function() && reason != Reason::ExternalIdNotAllowed)
         };
         match ready.status {
+            ConditionStatus::False if ready.reason.may_pass() && is_recent => Self::Healthy,
             ConditionStatus::False => Self::Unhealthy,
             _ if ends_with_its_session(ready.reason) => Self::Unhealthy,
             ConditionStatus::True => Self::Healthy,
@@ -274,9 +290,13 @@ impl Health {
 
 /// Why a function's rollout failed, if its status records a failure.
 fn recorded_failure(status: &FunctionStatus) -> Option<Cause> {
-    let has_failed = recorded(status).any(|finding| finding.reason == Reason::RolloutFailed);
+    let has_failed = records(status, Reason::RolloutFailed);
     let by_function = recorded(status).any(|finding| finding.reason.is_of_function());
     has_failed.then_some(if by_function { Cause::Function } else { Cause::Sidecar })
+}
+
+fn records(status: &FunctionStatus, reason: Reason) -> bool {
+    recorded(status).any(|finding| finding.reason == reason)
 }
 
 fn recorded(status: &FunctionStatus) -> impl Iterator<Item = Finding> {

@@ -212,6 +212,11 @@ fn a_namespace_without_room_frees_its_slot_at_the_deadline() {
     assert_eq!(rollouts.decide(&b, healthy(&old, &new)).0, RolloutDecision::Proceed);
 }
 
+/// Five minutes after the transitions of [`status`].
+fn now() -> Timestamp {
+    "2026-01-01T00:05:00Z".parse().unwrap()
+}
+
 fn status(conditions: &[(&str, &str, &str)]) -> FunctionStatus {
     let conditions = conditions.iter().map(|(r#type, status, reason)| {
         let text = format!("{{type: {type}, status: '{status}', reason: {reason}, message: m, lastTransitionTime: '2026-01-01T00:00:00Z'}}");
@@ -225,18 +230,29 @@ fn a_new_leader_restores_running_and_failed_rollouts() {
     let (old, new, stuck) = (deployment("1", "f"), deployment("2", "f"), rolling("2", &[STUCK]));
     let failed = status(&[("Ready", "True", "Ok"), ("UpToDate", "False", "RolloutFailed")]);
     let next_leader = rollouts(2, 2);
-    next_leader.restore(&function("failed-1"), Some(&failed), &stuck);
-    next_leader.restore(&function("failed-2"), Some(&failed), &stuck);
-    next_leader.restore(&function("under-way"), None, &rolling("2", &[]));
-    next_leader.restore(&function("through"), None, &new);
+    next_leader.restore(&function("failed-1"), Some(&failed), &stuck, now());
+    next_leader.restore(&function("failed-2"), Some(&failed), &stuck, now());
+    next_leader.restore(&function("under-way"), None, &rolling("2", &[]), now());
+    next_leader.restore(&function("through"), None, &new, now());
     assert_eq!(next_leader.counts(), RolloutCounts { rolling: 1, waiting: 0, failed: 2, halted: true });
     assert_eq!(next_leader.decide(&function("waits"), healthy(&old, &new)).0, RolloutDecision::Halted(2));
-    assert_eq!(next_leader.decide(&function("failed-1"), healthy(&stuck, &new)).0, RolloutDecision::Failed);
+    let (decision, consequences) = next_leader.decide(&function("failed-1"), healthy(&stuck, &new));
+    assert_eq!((decision, consequences.halted_by), (RolloutDecision::Failed, None), "it is reported already");
+    let fixed = deployment("3", "f");
+    assert!(next_leader.decide(&function("failed-1"), healthy(&stuck, &fixed)).1.resumed);
+
+    // The chart's new values allow more failures.
+    let next_leader = rollouts(2, 9);
+    let halted = status(&[("Ready", "True", "Ok"), ("UpToDate", "False", "RolloutHalted")]);
+    next_leader.restore(&function("waits"), Some(&halted), &old, now());
+    let resumed = next_leader.decide(&function("waits"), healthy(&old, &new)).1;
+    assert!(resumed.resumed && resumed.halted_by.is_none());
+    assert!(!next_leader.decide(&function("waits"), healthy(&new, &new)).1.resumed, "once");
 
     let by_function = status(&[("RoleAssumed", "False", "AccessDenied"), ("UpToDate", "False", "RolloutFailed")]);
     let next_leader = rollouts(2, 2);
     for name in ["a", "b", "c"] {
-        next_leader.restore(&function(name), Some(&by_function), &stuck);
+        next_leader.restore(&function(name), Some(&by_function), &stuck, now());
     }
     assert!(!next_leader.counts().halted, "they are of one namespace");
 }
@@ -248,12 +264,20 @@ fn health_is_read_from_the_status() {
         (("Ready", "True", "ConditionalWritesUnsupported"), Health::Healthy),
         (("Ready", "True", "RenewalFailing"), Health::Unhealthy),
         (("Ready", "False", "AccessDenied"), Health::Unhealthy),
+        (("Ready", "False", "NoBaseIdentity"), Health::Unhealthy),
+        (("Ready", "False", "ImagePull"), Health::Unhealthy),
+        // An outage, or an evicted pod.
+        (("Ready", "False", "S3Unreachable"), Health::Healthy),
+        (("Ready", "False", "Progressing"), Health::Healthy),
         // The sidecar may store events although the operator can't poll it.
         (("Ready", "Unknown", "SidecarUnreachable"), Health::Unknown),
     ] {
-        assert_eq!(Health::of(Some(&status(&[ready]))), health, "{ready:?}");
+        assert_eq!(Health::of(Some(&status(&[ready])), now()), health, "{ready:?}");
     }
-    assert_eq!(Health::of(None), Health::Unknown);
+    assert_eq!(Health::of(None, now()), Health::Unknown);
+    let unreachable = status(&[("Ready", "False", "S3Unreachable")]);
+    let later = now() + UNHEALTHY_AFTER;
+    assert_eq!(Health::of(Some(&unreachable), later), Health::Unhealthy, "the outage lasts");
 }
 
 /// A busy Deployment controller updates the available replicas minutes after the pods are ready.
