@@ -8,9 +8,9 @@
 //! 4. `delivery` computes the object's key, uploads it to S3, and classifies S3's errors;
 //! 5. `session` keeps the function's role assumed in the background.
 //!
-//! `secret` reads the Secrets that the kubelet mounts, `memory` bounds the memory that clients can make the sidecar
-//! use, and [`status`] serves conditions, metrics and readiness. [`sidecar`] assembles everything; clock, listeners,
-//! base identity and shutdown are passed in.
+//! `aws_client` is the HTTP client for S3 and STS, `secret` reads the Secrets that the kubelet mounts, `memory` bounds
+//! the memory that clients can make the sidecar use, and [`status`] serves conditions, metrics and readiness.
+//! [`sidecar`] assembles everything; clock, listeners, base identity and shutdown are passed in.
 
 mod aws_changes;
 mod aws_client;

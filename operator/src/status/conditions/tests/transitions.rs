@@ -123,6 +123,25 @@ fn the_start_and_the_end_of_a_warning_get_one_event_each() {
 }
 
 #[test]
+fn a_secret_that_is_missing_while_the_session_lives_gets_one_event() {
+    let missing =
+        reporting(pod("a", true), ConditionType::ExternalIdAvailable, ConditionStatus::False, Reason::SecretNotFound);
+    let missing = with(|observed| observed.pods = vec![missing]);
+    assert_eq!(
+        events(&[fine(), missing, fine()])[1..],
+        [vec!["ExternalIdAvailable SecretNotFound"], vec!["ExternalIdAvailable Ok"]]
+    );
+}
+
+#[test]
+fn new_sidecars_that_have_uploaded_nothing_get_no_event() {
+    let fresh =
+        reporting(pod("b", true), ConditionType::BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten);
+    let fresh = with(|observed| observed.pods = vec![fresh]);
+    assert_eq!(events(&[fine(), fresh, fine()])[1..], [vec![], Vec::<String>::new()]);
+}
+
+#[test]
 fn the_start_and_the_end_of_a_fault_get_one_event_each() {
     let denied = with(|observed| {
         observed.pods =
