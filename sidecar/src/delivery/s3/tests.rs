@@ -134,6 +134,8 @@ proptest! {
 
     #[test]
     fn a_template_gives_the_sdks_own_request_for_every_key(key in "[^/]{1,40}(/\\PC{0,20}){0,3}", path_style in any::<bool>()) {
+        // The SDK takes white space for a missing key. The sidecar's keys contain more: an event's type or messageId.
+        prop_assume!(!key.trim().is_empty());
         let runtime = tokio::runtime::Builder::new_current_thread().enable_time().build().unwrap();
         let sdk = sdk(&json!({}), None, path_style);
         runtime.block_on(assert_same(&sdk, OPERATIONS[0], &key, &Bytes::from_static(b"{}")));
