@@ -74,7 +74,8 @@ pub enum ConditionType {
     /// All sidecars run with the current spec of the function and the current settings of the platform. If not,
     /// previous sidecars may still store events.
     UpToDate,
-    /// The sidecars are being changed to the desired state. For kstatus, by which Flux judges resources.
+    /// The sidecars are being changed to the desired state, or retry until an outage of S3 or STS is over. For kstatus, by
+    /// which Flux judges resources.
     /// <https://github.com/kubernetes-sigs/cli-utils/blob/master/pkg/kstatus/README.md>
     Reconciling,
     /// The function stores no events, or its sidecars can't reach the desired state, until a person fixes the cause. For
@@ -183,7 +184,8 @@ pub enum Reason {
     OOMKilled,
     /// The current sidecars did not become ready within the Deployment's deadline, and no cause is known.
     ProgressDeadlineExceeded,
-    /// For at least 20 seconds, no node could run a pod: none has room, or scheduling constraints exclude those that have.
+    /// For at least 20 seconds (90 if previous sidecars store events, and other pods start or end), no node could run a
+    /// pod: none has room, or scheduling constraints exclude those that have.
     Unschedulable,
     /// The namespace's quota leaves no room for a pod, or requires a request or limit that is not set.
     QuotaExceeded,

@@ -29,6 +29,13 @@ const IMAGE_PULL_REASONS: [&str; 6] = [
 /// waits for pods that end, which takes a sidecar without long requests 5 to 10 s.
 const UNSCHEDULABLE_AFTER: SignedDuration = SignedDuration::from_secs(20);
 
+/// The same while other sidecars' pods start or end: on a node that is nearly full, the new pods of several functions
+/// take turns.
+const UNSCHEDULABLE_AFTER_TURNS: SignedDuration = SignedDuration::from_secs(90);
+
+/// How soon an unschedulable pod is judged again while others start or end.
+const TURN: Duration = Duration::from_secs(5);
+
 /// How long an OOM kill is reported after the sidecar is ready again: it recurs with the load, which may take a while.
 const OOM_REPORT_DURATION: SignedDuration = SignedDuration::from_hours(1);
 
@@ -52,14 +59,29 @@ pub fn is_ready(pod: &KubePod) -> bool {
     condition(pod, "Ready").is_some_and(|ready| ready.0)
 }
 
+/// Whether the pod starts or ends, so that its node may soon have room for another.
+pub fn is_changing(pod: &KubePod) -> bool {
+    let is_placed = pod.spec.as_ref().is_some_and(|spec| spec.node_name.is_some());
+    pod.metadata.deletion_timestamp.is_some() || (is_placed && !is_ready(pod) && !has_ended(pod))
+}
+
 /// Summarizes a pod. `template` is the hash of the pod template of the present rollout; `answer` is the last result of
-/// polling the pod, if it was polled.
-pub fn pod(pod: &KubePod, template: Option<&str>, answer: Option<SidecarAnswer>, now: Timestamp) -> Pod {
+/// polling the pod, if it was polled. `others_change` tells whether an unschedulable pod should wait for a pod of any
+/// function that [is changing](is_changing).
+pub fn pod(
+    pod: &KubePod,
+    template: Option<&str>,
+    answer: Option<SidecarAnswer>,
+    others_change: impl FnOnce() -> bool,
+    now: Timestamp,
+) -> Pod {
     let unheard = if address(pod).is_some() { SidecarAnswer::Awaited } else { SidecarAnswer::NotAsked };
     let ready = is_ready(pod);
     let outdated = pod.labels().get(label::TEMPLATE).is_some_and(|of_pod| Some(of_pod.as_str()) != template);
-    let problem = if ready { out_of_memory(pod, now) } else { problem(pod, now).filter(|_| !outdated) };
-    Pod { name: pod.name_any(), ready, outdated, problem, due_in: due_in(pod, now), answer: answer.unwrap_or(unheard) }
+    let due_in = due_in(pod, others_change, now);
+    let problem = if ready { out_of_memory(pod, now) } else { problem(pod, now) };
+    let problem = problem.filter(|_| ready || !(outdated || due_in.is_some()));
+    Pod { name: pod.name_any(), ready, outdated, problem, due_in, answer: answer.unwrap_or(unheard) }
 }
 
 /// The address of the admin port, if the pod runs and is not being deleted.
@@ -89,7 +111,7 @@ fn container(pod: &KubePod) -> Option<&ContainerStatus> {
 /// Why the pod doesn't run, and how to fix it.
 fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     if let Some((false, "Unschedulable", message)) = condition(pod, "PodScheduled") {
-        return due_in(pod, now).is_none().then(|| Problem {
+        return Some(Problem {
             reason: Reason::Unschedulable,
             message: format!(
                 "no node can run the sidecar: add nodes, or lower spec.resources. Kubernetes said: {message}"
@@ -137,15 +159,18 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     })
 }
 
-/// Time until the pod has been unschedulable for [`UNSCHEDULABLE_AFTER`]; `None` if it is schedulable, or for longer.
-fn due_in(pod: &KubePod, now: Timestamp) -> Option<Duration> {
+/// Time until an unschedulable pod is a problem, or is judged again; `None` if it is schedulable, or a problem.
+fn due_in(pod: &KubePod, others_change: impl FnOnce() -> bool, now: Timestamp) -> Option<Duration> {
     let conditions = pod.status.as_ref()?.conditions.as_ref()?;
     let scheduled = conditions.iter().find(|condition| condition.type_ == "PodScheduled")?;
     let is_unschedulable = scheduled.status == "False" && scheduled.reason.as_deref() == Some("Unschedulable");
     let since = scheduled.last_transition_time.as_ref().filter(|_| is_unschedulable)?.0;
-    let left = UNSCHEDULABLE_AFTER - now.duration_since(since);
     // A node's clock may be ahead.
-    Duration::try_from(left.min(UNSCHEDULABLE_AFTER)).ok().filter(|left| !left.is_zero())
+    let age = now.duration_since(since).max(SignedDuration::ZERO);
+    if age < UNSCHEDULABLE_AFTER {
+        return Duration::try_from(UNSCHEDULABLE_AFTER - age).ok();
+    }
+    (age < UNSCHEDULABLE_AFTER_TURNS && others_change()).then_some(TURN)
 }
 
 /// The OOM kill that ended the container, while it is not ready and for `OOM_REPORT_DURATION` after the kill.
@@ -287,9 +312,14 @@ mod tests {
     #[test]
     fn a_pod_is_unschedulable_only_after_a_while() {
         for (since, due_in) in [("11:59:41", Some(1)), ("12:00:10", Some(20)), ("11:59:40", None), ("10:00:00", None)] {
-            let pod = pod(&unschedulable(since), None, None, at());
+            let pod = pod(&unschedulable(since), None, None, || false, at());
             assert_eq!(pod.due_in, due_in.map(Duration::from_secs), "{since}");
             assert_eq!(pod.problem.is_some(), due_in.is_none(), "{since}");
+        }
+        for (since, due_in) in [("11:59:41", Some(1)), ("11:59:40", Some(5)), ("11:58:31", Some(5)), ("11:58:30", None)]
+        {
+            let pod = pod(&unschedulable(since), None, None, || true, at());
+            assert_eq!(pod.due_in, due_in.map(Duration::from_secs), "{since}, while others take turns");
         }
     }
 
@@ -311,7 +341,7 @@ mod tests {
         let status = "{conditions: [{type: Ready, status: 'True'}], \
                       containerStatuses: [{name: sidecar, image: i, imageID: '', ready: true, restartCount: 3, \
                       state: {running: {}}, lastState: {terminated: {exitCode: 1}}}]}";
-        assert_eq!(pod(&pod_with(status), None, None, at()).problem, None);
+        assert_eq!(pod(&pod_with(status), None, None, || false, at()).problem, None);
     }
 
     #[test]
@@ -324,7 +354,7 @@ mod tests {
             let mut found = pod_with(&status);
             found.labels_mut().insert(label::TEMPLATE.to_owned(), "t".to_owned());
             ["t", "u"].map(|template| {
-                let pod = pod(&found, Some(template), None, at());
+                let pod = pod(&found, Some(template), None, || false, at());
                 (pod.outdated, pod.problem.map(|problem| problem.reason))
             })
         };
@@ -346,6 +376,23 @@ mod tests {
             assert_eq!(found.is_some(), is_reported, "{ended}");
             assert!(found.is_none_or(|said| said.contains(" at 2026-03-01T11:01:00Z for exceeding its memory limit")));
         }
+    }
+
+    #[test]
+    fn a_pod_that_starts_or_ends_may_make_room() {
+        let of = |spec: &str, status: &str| {
+            let mut pod = pod_with(status);
+            pod.spec = serde_yaml::from_str(spec).unwrap();
+            pod
+        };
+        let placed = "{containers: [], nodeName: n}";
+        assert!(is_changing(&of(placed, "{phase: Pending}")));
+        assert!(!is_changing(&of(placed, "{phase: Running, conditions: [{type: Ready, status: 'True'}]}")));
+        assert!(!is_changing(&of(placed, "{phase: Failed}")));
+        assert!(!is_changing(&of("{containers: []}", "{phase: Pending}")), "it waits itself");
+        let mut ending = of(placed, "{phase: Running, conditions: [{type: Ready, status: 'True'}]}");
+        ending.metadata.deletion_timestamp = serde_yaml::from_str("2026-01-01T00:00:00Z").unwrap();
+        assert!(is_changing(&ending));
     }
 
     #[test]

@@ -77,7 +77,10 @@ fn pods(
     let (pods, now) = (context.caches.pods.of(reference), Timestamp::now());
     let picked = pods.iter().filter(|pod| which(pod) && observe::is_of(&context.caches, reference, live, pod));
     let answer = |pod: &Pod| context.reports.of(&pod.uid().unwrap_or_default(), observe::is_ready(pod));
-    picked.map(|pod| observe::pod(pod, template, answer(pod), now)).collect()
+    // No client waits for the pod while a previous one stores events.
+    let serves = pods.iter().any(|pod| observe::is_ready(pod));
+    let others_change = || serves && context.caches.pods.all().iter().any(|(_, pod)| observe::is_changing(pod));
+    picked.map(|pod| observe::pod(pod, template, answer(pod), others_change, now)).collect()
 }
 
 /// The ready pods of other configurations.

@@ -10,10 +10,14 @@ use crate::finding::Finding;
 pub fn conditions(others: &[Finding]) -> [Finding; 2] {
     let judged = [ConditionType::Ready, ConditionType::UpToDate];
     let not = |finding: &&Finding| judged.contains(&finding.r#type) && finding.status == ConditionStatus::False;
-    let is_stuck = |finding: &&Finding| !finding.reason.is_progress() && !finding.reason.is_wanted();
+    let is_stuck = |finding: &&Finding| {
+        let Finding { reason, .. } = finding;
+        !reason.is_progress() && !reason.is_wanted() && !reason.may_pass()
+    };
     let stuck = others.iter().filter(not).find(is_stuck);
-    // Waiting for the platform's rollout does not count: the function's owner doesn't wait for it.
-    let is_in_progress = |finding: &&Finding| matches!(finding.reason, Reason::Pending | Reason::Progressing);
+    // Waiting for the platform's rollout does not count: the function's owner doesn't wait for it. An outage does, since
+    // the sidecars retry until it is over.
+    let is_in_progress = |finding: &&Finding| finding.reason.may_pass();
     let in_progress = others.iter().filter(not).find(is_in_progress).filter(|_| stuck.is_none());
     [
         condition(ConditionType::Reconciling, in_progress, "no change is in progress"),

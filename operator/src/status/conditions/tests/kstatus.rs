@@ -29,6 +29,10 @@ fn kstatus_conditions_report_progress_and_faults_that_need_a_person() {
         (decision(RolloutDecision::Halted(5)), None),
         (decision(RolloutDecision::Failed), Some((Stalled, Reason::RolloutFailed))),
         (reporting(RoleAssumed, ConditionStatus::False, Reason::AccessDenied), Some((Stalled, Reason::AccessDenied))),
+        (
+            reporting(BucketWritable, ConditionStatus::False, Reason::S3Unreachable),
+            Some((Reconciling, Reason::S3Unreachable)),
+        ),
         (reporting(RoleAssumed, ConditionStatus::Unknown, Reason::Pending), None),
         (reporting(BucketWritable, ConditionStatus::Unknown, Reason::NotYetWritten), None),
         (reporting(RoleAssumed, ConditionStatus::True, Reason::RenewalFailing), None),
