@@ -184,7 +184,7 @@ pub enum Reason {
     OOMKilled,
     /// The current sidecars did not become ready within the Deployment's deadline, and no cause is known.
     ProgressDeadlineExceeded,
-    /// For at least 20 seconds (90 if previous sidecars store events, and other pods start or end), no node could run a
+    /// For at least 15 seconds (90 if previous sidecars store events, and other pods start or end), no node could run a
     /// pod: none has room, or scheduling constraints exclude those that have.
     Unschedulable,
     /// The namespace's quota leaves no room for a pod, or requires a request or limit that is not set.

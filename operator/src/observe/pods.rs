@@ -27,7 +27,7 @@ const IMAGE_PULL_REASONS: [&str; 6] = [
 
 /// How long a pod must have been unschedulable before it is a problem: during a rollout on a full node, the scheduler
 /// waits for pods that end, which takes a sidecar without long requests 5 to 10 s.
-const UNSCHEDULABLE_AFTER: SignedDuration = SignedDuration::from_secs(20);
+const UNSCHEDULABLE_AFTER: SignedDuration = SignedDuration::from_secs(15);
 
 /// The same while other sidecars' pods start or end: on a node that is nearly full, the new pods of several functions
 /// take turns.
@@ -296,7 +296,7 @@ mod tests {
             assert_eq!(problem.reason, reason, "{state}");
             assert!(problem.message.contains(part), "{}", problem.message);
         }
-        let problem = problem(&unschedulable("11:59:40"), at()).unwrap();
+        let problem = problem(&unschedulable("11:59:45"), at()).unwrap();
         assert_eq!(problem.reason, Reason::Unschedulable);
         assert!(problem.message.contains("0/3 nodes"));
     }
@@ -311,12 +311,12 @@ mod tests {
 
     #[test]
     fn a_pod_is_unschedulable_only_after_a_while() {
-        for (since, due_in) in [("11:59:41", Some(1)), ("12:00:10", Some(20)), ("11:59:40", None), ("10:00:00", None)] {
+        for (since, due_in) in [("11:59:46", Some(1)), ("12:00:10", Some(15)), ("11:59:45", None), ("10:00:00", None)] {
             let pod = pod(&unschedulable(since), None, None, || false, at());
             assert_eq!(pod.due_in, due_in.map(Duration::from_secs), "{since}");
             assert_eq!(pod.problem.is_some(), due_in.is_none(), "{since}");
         }
-        for (since, due_in) in [("11:59:41", Some(1)), ("11:59:40", Some(5)), ("11:58:31", Some(5)), ("11:58:30", None)]
+        for (since, due_in) in [("11:59:46", Some(1)), ("11:59:45", Some(5)), ("11:58:31", Some(5)), ("11:58:30", None)]
         {
             let pod = pod(&unschedulable(since), None, None, || true, at());
             assert_eq!(pod.due_in, due_in.map(Duration::from_secs), "{since}, while others take turns");

@@ -56,6 +56,6 @@ async fn a_function_of_a_removed_operator_is_taken_over() {
     next.flags = vec!["--lease", "another"];
     let _next = next.start().await;
     fixture.wait_for::<Deployment>("orders", "is the next one's", |deployment| image(deployment) == NEXT_IMAGE).await;
-    // A pod is unschedulable only after 20 s.
+    // A pod is unschedulable only after 15 s.
     wait_condition(&fixture.functions(), "orders", "UpToDate", "Unschedulable", 3 * DEFAULT_TIMEOUT).await;
 }
