@@ -121,7 +121,11 @@ impl Rollouts {
         if let Some(cause) = status.and_then(recorded_failure) {
             state.failed.insert(function.clone(), cause);
             state.halt_reported |= state.is_halted(self.max_failed);
-        } else if can_become_worse(Health::of(status, now), live) && !is_complete(live) && !is_stuck(live) {
+        } else if !status.is_some_and(records_wait)
+            && can_become_worse(Health::of(status, now), live)
+            && !is_complete(live)
+            && !is_stuck(live)
+        {
             state.rolling.insert(function.clone());
         }
     }
@@ -293,6 +297,12 @@ fn recorded_failure(status: &FunctionStatus) -> Option<Cause> {
     let has_failed = records(status, Reason::RolloutFailed);
     let by_function = recorded(status).any(|finding| finding.reason.is_of_function());
     has_failed.then_some(if by_function { Cause::Function } else { Cause::Sidecar })
+}
+
+/// Whether the function waited for its rollout. Its Deployment may be incomplete nevertheless, for example because an edit
+/// was just reverted.
+fn records_wait(status: &FunctionStatus) -> bool {
+    records(status, Reason::RolloutWaiting) || records(status, Reason::RolloutHalted)
 }
 
 fn records(status: &FunctionStatus, reason: Reason) -> bool {

@@ -241,6 +241,14 @@ fn a_new_leader_restores_running_and_failed_rollouts() {
     let fixed = deployment("3", "f");
     assert!(next_leader.decide(&function("failed-1"), healthy(&stuck, &fixed)).1.resumed);
 
+    // A reverted edit of a waiting function's Deployment is no rollout.
+    let next_leader = rollouts(1, 9);
+    for reason in ["RolloutWaiting", "RolloutHalted"] {
+        let waiting = status(&[("Ready", "True", "Ok"), ("UpToDate", "False", reason)]);
+        next_leader.restore(&function("waits"), Some(&waiting), &rolling("1", &[]), now());
+    }
+    assert_eq!(next_leader.counts().rolling, 0);
+
     // The chart's new values allow more failures.
     let next_leader = rollouts(2, 9);
     let halted = status(&[("Ready", "True", "Ok"), ("UpToDate", "False", "RolloutHalted")]);
