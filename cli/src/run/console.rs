@@ -99,21 +99,15 @@ impl Console {
             }
             let SidecarCondition { r#type, status, reason, .. } = condition;
             let message = shown_message(condition);
-            match status {
-                ConditionStatus::False => {
-                    self.print_line(&format!("problem   {type} {reason}: {message}"));
-                    self.faults.insert(*r#type);
-                }
-                ConditionStatus::True if reason.warns(*status) => {
-                    self.print_line(&format!("warning   {type} {reason}: {message}"));
-                    self.faults.insert(*r#type);
-                }
-                ConditionStatus::Unknown if is_cleared_fault(condition) && self.faults.contains(r#type) => {
-                    self.print_line(&format!("retry     {type}: {message}"));
-                }
-                // A new sidecar knows nothing yet.
-                ConditionStatus::Unknown if !self.has_begun || *reason == Reason::Pending => {}
-                ConditionStatus::True | ConditionStatus::Unknown => self.print_if_fixed(condition),
+            if is_fault(condition) {
+                let label = if *status == ConditionStatus::False { "problem" } else { "warning" };
+                self.print_labelled(label, &format!("{type} {reason}: {message}"));
+                self.faults.insert(*r#type);
+            } else if is_cleared_fault(condition) && self.faults.contains(r#type) {
+                self.print_labelled("retry", &format!("{type}: {message}"));
+            } else if *status == ConditionStatus::True || (self.has_begun && *reason != Reason::Pending) {
+                // A new sidecar knows nothing yet: its Unknown ends no fault.
+                self.print_if_fixed(condition);
             }
         }
         let was_ready = self.is_ready();
@@ -124,7 +118,7 @@ impl Console {
     /// Prints the end of the condition's fault, if one was printed.
     fn print_if_fixed(&mut self, condition: &SidecarCondition) {
         if self.faults.remove(&condition.r#type) {
-            self.print_line(&format!("fixed     {}: {}", condition.r#type, shown_message(condition)));
+            self.print_labelled("fixed", &format!("{}: {}", condition.r#type, shown_message(condition)));
         }
     }
 
@@ -138,11 +132,7 @@ impl Console {
     fn print_if_ready(&mut self, was_ready: bool) {
         if self.is_ready() && !was_ready {
             let conditions = self.shown_conditions.clone();
-            let is_over = |condition: &&SidecarCondition| {
-                condition.status != ConditionStatus::False
-                    && !condition.reason.warns(condition.status)
-                    && !is_cleared_fault(condition)
-            };
+            let is_over = |condition: &&SidecarCondition| !is_fault(condition) && !is_cleared_fault(condition);
             conditions.iter().filter(is_over).for_each(|condition| self.print_if_fixed(condition));
             self.ready_shown = true;
             self.print_line("ready     the role is assumed; the function accepts events");
@@ -256,6 +246,11 @@ fn is_cleared_fault(condition: &SidecarCondition) -> bool {
     condition.r#type == ConditionType::BucketWritable
         && condition.status == ConditionStatus::Unknown
         && condition.reason == Reason::Pending
+}
+
+/// Whether the condition needs a person.
+fn is_fault(condition: &SidecarCondition) -> bool {
+    condition.status == ConditionStatus::False || condition.reason.warns(condition.status)
 }
 
 /// The condition's message without the hint at the kubelet's delay: here, changes of a Secret are visible within seconds.

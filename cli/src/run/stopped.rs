@@ -24,10 +24,7 @@ impl StoppedSidecars {
 
     /// The totals of all stopped sidecars. Forgets the metrics of those that have ended.
     pub fn totals(&mut self) -> Totals {
-        let (ended, draining) =
-            std::mem::take(&mut self.draining).into_iter().partition(|(_, task)| task.is_finished());
-        self.draining = draining;
-        let ended: Vec<_> = ended;
+        let ended: Vec<_> = self.draining.extract_if(.., |(_, task)| task.is_finished()).collect();
         ended.iter().for_each(|(metrics, _)| self.end(metrics));
         self.draining.iter().fold(self.ended, |sum, (metrics, _)| sum + metrics.totals())
     }

@@ -1,4 +1,4 @@
-//! Stores objects: as files, in memory, or not at all; or passes them to a function.
+//! Stores objects as files or in memory, or passes them to a function.
 
 mod consumer;
 mod files;
@@ -21,7 +21,6 @@ enum Backend {
     Files(Files),
     Memory(Memory),
     Consumer(Consumer),
-    Discard,
 }
 
 /// An object, as PutObject stored it.
@@ -79,12 +78,6 @@ impl Store {
         Store(Backend::Memory(Memory::default()))
     }
 
-    /// Discards objects, so no key ever exists and `If-None-Match` always succeeds.
-    #[must_use]
-    pub fn discard() -> Store {
-        Store(Backend::Discard)
-    }
-
     /// Passes each object to `consume` and keeps none, so no key ever exists and `If-None-Match` always succeeds. The
     /// PutObject is answered when `consume` returns.
     #[must_use]
@@ -97,7 +90,7 @@ impl Store {
     pub fn objects(&self) -> Vec<StoredObject> {
         match &self.0 {
             Backend::Memory(memory) => memory.objects(),
-            Backend::Files(_) | Backend::Consumer(_) | Backend::Discard => Vec::new(),
+            Backend::Files(_) | Backend::Consumer(_) => Vec::new(),
         }
     }
 
@@ -105,7 +98,6 @@ impl Store {
     /// `if_absent` exactly one succeeds, unless the store keeps no objects.
     pub(crate) async fn put(&self, object: StoredObject, if_absent: bool) -> Result<(), PutError> {
         match &self.0 {
-            Backend::Discard => Ok(()),
             Backend::Memory(memory) => memory.put(object, if_absent),
             Backend::Consumer(consumer) => {
                 consumer.consume(object);

@@ -11,7 +11,7 @@ use crate::support::{ACCOUNTS, Aws, admin, outcome};
 async fn shutdown_answers_requests_in_flight_and_does_not_wait_for_idle_connections() {
     let accounts = format!("{ACCOUNTS}\nfaults: [{{action: {{latencyMs: 200}}, operation: HeadBucket}}]");
     let local = LocalAws::new(Options {
-        store: Store::discard(),
+        store: Store::consumer(drop),
         record_calls: false,
         ..Options::new(Accounts::parse(&accounts).unwrap())
     });

@@ -4,7 +4,7 @@ use std::net::{IpAddr, SocketAddr};
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod as KubePod};
+use k8s_openapi::api::core::v1::{ContainerState, ContainerStatus, Pod as KubePod, PodCondition};
 use kube::ResourceExt;
 use tributary_crds::conditions::Reason;
 
@@ -56,7 +56,7 @@ pub fn has_ended(pod: &KubePod) -> bool {
 
 /// Whether the kubelet considers the pod ready, so that it receives events.
 pub fn is_ready(pod: &KubePod) -> bool {
-    condition(pod, "Ready").is_some_and(|ready| ready.0)
+    condition(pod, "Ready").is_some_and(|ready| ready.status == "True")
 }
 
 /// Whether the pod starts or ends, so that its node may soon have room for another.
@@ -95,12 +95,14 @@ fn phase(pod: &KubePod) -> &str {
     pod.status.as_ref().and_then(|status| status.phase.as_deref()).unwrap_or_default()
 }
 
-/// Whether a condition is True, with its reason and message.
-fn condition<'a>(pod: &'a KubePod, r#type: &str) -> Option<(bool, &'a str, &'a str)> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let condition = conditions.iter().find(|condition| condition.type_ == r#type)?;
-    let text = |text: &'a Option<String>| text.as_deref().unwrap_or_default();
-    Some((condition.status == "True", text(&condition.reason), text(&condition.message)))
+fn condition<'a>(pod: &'a KubePod, r#type: &str) -> Option<&'a PodCondition> {
+    pod.status.as_ref()?.conditions.as_ref()?.iter().find(|condition| condition.type_ == r#type)
+}
+
+/// The condition that no node can run the pod, if that is so.
+fn unschedulable(pod: &KubePod) -> Option<&PodCondition> {
+    condition(pod, "PodScheduled")
+        .filter(|scheduled| scheduled.status == "False" && scheduled.reason.as_deref() == Some("Unschedulable"))
 }
 
 fn container(pod: &KubePod) -> Option<&ContainerStatus> {
@@ -110,7 +112,8 @@ fn container(pod: &KubePod) -> Option<&ContainerStatus> {
 
 /// Why the pod doesn't run, and how to fix it.
 fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
-    if let Some((false, "Unschedulable", message)) = condition(pod, "PodScheduled") {
+    if let Some(scheduled) = unschedulable(pod) {
+        let message = scheduled.message.as_deref().unwrap_or_default();
         return Some(Problem {
             reason: Reason::Unschedulable,
             message: format!(
@@ -161,10 +164,7 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
 
 /// Time until an unschedulable pod is a problem, or is judged again; `None` if it is schedulable, or a problem.
 fn due_in(pod: &KubePod, others_change: impl FnOnce() -> bool, now: Timestamp) -> Option<Duration> {
-    let conditions = pod.status.as_ref()?.conditions.as_ref()?;
-    let scheduled = conditions.iter().find(|condition| condition.type_ == "PodScheduled")?;
-    let is_unschedulable = scheduled.status == "False" && scheduled.reason.as_deref() == Some("Unschedulable");
-    let since = scheduled.last_transition_time.as_ref().filter(|_| is_unschedulable)?.0;
+    let since = unschedulable(pod)?.last_transition_time.as_ref()?.0;
     // A node's clock may be ahead.
     let age = now.duration_since(since).max(SignedDuration::ZERO);
     if age < UNSCHEDULABLE_AFTER {
@@ -296,13 +296,13 @@ mod tests {
             assert_eq!(problem.reason, reason, "{state}");
             assert!(problem.message.contains(part), "{}", problem.message);
         }
-        let problem = problem(&unschedulable("11:59:45"), at()).unwrap();
+        let problem = problem(&unschedulable_since("11:59:45"), at()).unwrap();
         assert_eq!(problem.reason, Reason::Unschedulable);
         assert!(problem.message.contains("0/3 nodes"));
     }
 
     /// A pod that has been unschedulable since this time of the day.
-    fn unschedulable(since: &str) -> KubePod {
+    fn unschedulable_since(since: &str) -> KubePod {
         pod_with(&format!(
             "{{conditions: [{{type: PodScheduled, status: 'False', reason: Unschedulable, message: 0/3 nodes, \
              lastTransitionTime: '2026-03-01T{since}Z'}}]}}"
@@ -312,13 +312,13 @@ mod tests {
     #[test]
     fn a_pod_is_unschedulable_only_after_a_while() {
         for (since, due_in) in [("11:59:46", Some(1)), ("12:00:10", Some(15)), ("11:59:45", None), ("10:00:00", None)] {
-            let pod = pod(&unschedulable(since), None, None, || false, at());
+            let pod = pod(&unschedulable_since(since), None, None, || false, at());
             assert_eq!(pod.due_in, due_in.map(Duration::from_secs), "{since}");
             assert_eq!(pod.problem.is_some(), due_in.is_none(), "{since}");
         }
         for (since, due_in) in [("11:59:46", Some(1)), ("11:59:45", Some(5)), ("11:58:31", Some(5)), ("11:58:30", None)]
         {
-            let pod = pod(&unschedulable(since), None, None, || true, at());
+            let pod = pod(&unschedulable_since(since), None, None, || true, at());
             assert_eq!(pod.due_in, due_in.map(Duration::from_secs), "{since}, while others take turns");
         }
     }

@@ -10,4 +10,4 @@ mod sdk_client;
 
 pub(crate) use connections::{Connections, MAX_BODY_BYTES};
 pub(crate) use connector::Connector;
-pub(crate) use sdk_client::sdk_client;
+pub(crate) use sdk_client::{sdk_client, split_origin};

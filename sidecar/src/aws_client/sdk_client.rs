@@ -38,19 +38,23 @@ impl HttpConnector for SdkConnector {
     }
 }
 
-/// The origin of a request, and the request in the form that is sent: with the header Host, which the SDK leaves to its
-/// client, and without the origin in its target.
 fn own_form(request: HttpRequest) -> Result<(Uri, Request<Full<Bytes>>), String> {
-    let request = request.try_into_http1x().map_err(|error| error.to_string())?;
-    let (mut head, body) = request.into_parts();
+    let (head, body) = request.try_into_http1x().map_err(|error| error.to_string())?.into_parts();
     let body = Bytes::copy_from_slice(body.bytes().ok_or("the body is not in memory")?);
+    split_origin(Request::from_parts(head, Full::new(body)))
+}
+
+/// Splits a request as the SDK builds it into the server's scheme, host and port, and the request in the form that is
+/// sent: with the header Host, which the SDK leaves to its client, and without the origin in its target.
+pub(crate) fn split_origin<B>(request: Request<B>) -> Result<(Uri, Request<B>), String> {
+    let (mut head, body) = request.into_parts();
     let parts = head.uri.into_parts();
     let (scheme, authority) = (parts.scheme.ok_or("no scheme")?, parts.authority.ok_or("no host")?);
     let host = HeaderValue::from_str(authority.as_str()).map_err(|error| error.to_string())?;
     head.headers.entry(HOST).or_insert(host);
     let origin = Uri::builder().scheme(scheme).authority(authority).path_and_query("/").build();
     head.uri = parts.path_and_query.map(Uri::from).unwrap_or_default();
-    Ok((origin.map_err(|error| error.to_string())?, Request::from_parts(head, Full::new(body))))
+    Ok((origin.map_err(|error| error.to_string())?, Request::from_parts(head, body)))
 }
 
 fn sdk_form(response: Response<Bytes>) -> Result<HttpResponse, String> {

@@ -250,25 +250,7 @@ impl BucketHealth {
                                uploads are stored now";
                 (ConditionStatus::Unknown, Reason::Pending, message.to_owned())
             }
-            (None, UploadEvidence::Stored) if state.preconditions.support() == Support::Doubtful => {
-                let message = format!(
-                    "uploads to {} are stored, but the store has answered 412 to every If-None-Match so far, so each object \
-                     is put twice; if not all of these events were sent before, set spec.s3.conditionalWrites: false",
-                    self.name
-                );
-                (ConditionStatus::True, Reason::ConditionalWritesUnsupported, message)
-            }
-            (None, UploadEvidence::Stored) if state.preconditions.support() == Support::None => {
-                let message = format!(
-                    "uploads to {} are stored, but the store answers 412 to every If-None-Match, so each object is \
-                     put twice; set spec.s3.conditionalWrites: false",
-                    self.name
-                );
-                (ConditionStatus::True, Reason::ConditionalWritesUnsupported, message)
-            }
-            (None, UploadEvidence::Stored) => {
-                (ConditionStatus::True, Reason::Ok, format!("the last upload to {} was stored", self.name))
-            }
+            (None, UploadEvidence::Stored) => self.stored_report(state.preconditions.support()),
         };
         let new = Some((truth, reason, message));
         if state.reported != new {
@@ -278,6 +260,25 @@ impl BucketHealth {
             state.reported = new;
         }
         state.is_healthy = matches!(state.reported, Some((ConditionStatus::True, Reason::Ok, _)));
+    }
+
+    /// The report while uploads are stored.
+    fn stored_report(&self, conditions: Support) -> (ConditionStatus, Reason, String) {
+        let name = &self.name;
+        let (has_refused, advice) = match conditions {
+            Support::Assumed => {
+                return (ConditionStatus::True, Reason::Ok, format!("the last upload to {name} was stored"));
+            }
+            Support::Doubtful => {
+                ("has answered 412 to every If-None-Match so far", "if not all of these events were sent before, ")
+            }
+            Support::None => ("answers 412 to every If-None-Match", ""),
+        };
+        let message = format!(
+            "uploads to {name} are stored, but the store {has_refused}, so each object is put twice; {advice}set \
+             spec.s3.conditionalWrites: false"
+        );
+        (ConditionStatus::True, Reason::ConditionalWritesUnsupported, message)
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

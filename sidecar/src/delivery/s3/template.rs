@@ -12,11 +12,12 @@ use std::time::SystemTime;
 
 use bytes::Bytes;
 use http_body_util::Full;
-use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HOST, HeaderMap, HeaderName, HeaderValue};
+use hyper::header::{AUTHORIZATION, CONTENT_LENGTH, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Method, Request, Uri};
 use percent_encoding::{AsciiSet, NON_ALPHANUMERIC, utf8_percent_encode};
 
 use super::signature::{Scope, Signer, amz_date, sha256_hex};
+use crate::aws_client::split_origin;
 
 /// The characters that a path contains as they are: the unreserved ones (RFC 3986), and the slashes of keys.
 const ENCODED_IN_PATH: &AsciiSet = &NON_ALPHANUMERIC.remove(b'-').remove(b'.').remove(b'_').remove(b'~').remove(b'/');
@@ -82,32 +83,24 @@ impl Template {
     /// # Errors
     /// If it has a form that this module does not reproduce.
     pub(super) fn new(built: &Request<()>, key: &str, secret_access_key: &str) -> Result<Self, String> {
-        let parts = built.uri().clone().into_parts();
-        let origin =
-            Uri::builder().scheme(parts.scheme.ok_or("no scheme")?).authority(parts.authority.ok_or("no host")?);
-        let origin = origin.path_and_query("/").build().map_err(|error| error.to_string())?;
-        let path_and_query = parts.path_and_query.ok_or("no path")?;
-        let after_key = path_and_query.query().map_or_else(String::new, |query| format!("?{query}"));
+        let (origin, request) = split_origin(built.clone())?;
+        let (target, headers) = (request.uri(), request.headers());
+        let after_key = target.query().map_or_else(String::new, |query| format!("?{query}"));
         // The key ends the path. The bucket's name before it may contain the same text.
-        let before_key = path_and_query.path().strip_suffix(key).ok_or("a path without the key")?;
+        let before_key = target.path().strip_suffix(key).ok_or("a path without the key")?;
         let authorization = built.headers().get(AUTHORIZATION).and_then(|value| value.to_str().ok());
         let (scope, names) = Scope::parse(authorization.ok_or("no signature")?).ok_or("an unknown signature")?;
-        let mut headers = built.headers().clone();
-        if !headers.contains_key(HOST) {
-            let host = origin.authority().map_or("", |authority| authority.as_str());
-            headers.insert(HOST, host.parse().map_err(|_| "an invalid host")?);
-        }
         let is_computed = |name: &HeaderName| headers.contains_key(name);
         let computed = [CONTENT_LENGTH, CHECKSUM, CONTENT_SHA256, DATE, INVOCATION_ID];
         let computed: Vec<_> = computed.into_iter().filter(is_computed).collect();
-        let signed = names.split(';').map(|name| signed_header(name, &headers, &computed)).collect::<Result<_, _>>()?;
+        let signed = names.split(';').map(|name| signed_header(name, headers, &computed)).collect::<Result<_, _>>()?;
         let template = Self {
             method: built.method().clone(),
             origin,
             before_key: before_key.to_owned(),
             after_key,
-            query: canonical_query(path_and_query.query().unwrap_or_default()),
-            headers,
+            query: canonical_query(target.query().unwrap_or_default()),
+            headers: headers.clone(),
             computed,
             signed,
             signer: Signer::new(scope, names, secret_access_key),
