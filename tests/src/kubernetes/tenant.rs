@@ -19,6 +19,8 @@ use crate::world::{ACCESS_KEY_ID, ACCOUNT, SECRET_ACCESS_KEY};
 const FAST_ANSWER: Duration = Duration::from_millis(100);
 /// How long to wait for such answers.
 const RESPONSIVE_TIMEOUT: Duration = Duration::from_secs(180);
+/// How long to wait for an Event.
+const EVENT_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A namespace with functions. The role and the bucket of a function are named `NAMESPACE-FUNCTION`.
 #[derive(Clone)]
@@ -215,9 +217,16 @@ impl Tenant {
         events.list(&ListParams::default().fields(&fields)).await.expect("Events").items
     }
 
-    /// Whether there is an Event about a function with this reason.
-    pub async fn has_event(&self, name: &str, reason: &str) -> bool {
-        self.events(name).await.iter().any(|event| event.reason.as_deref() == Some(reason))
+    /// Waits until there is an Event about a function with this reason. The operator publishes it after it has written
+    /// the status that it reports.
+    ///
+    /// # Panics
+    /// If there is none within 15 s.
+    pub async fn wait_event(&self, name: &str, reason: &str) {
+        within(EVENT_TIMEOUT, &format!("there is an Event {reason} of {name}"), async || {
+            self.events(name).await.iter().any(|event| event.reason.as_deref() == Some(reason)).then_some(())
+        })
+        .await;
     }
 
     /// Asserts that a bucket has objects of `count` different events whose messageId starts with `prefix`. Only for

@@ -185,7 +185,7 @@ pub async fn a_missing_image_stops_no_more_than_two_rollouts(fixture: &Fixture) 
     let reported = wait_condition(&fleet.functions(), "five", "SidecarAvailable", "ImagePull", REPORT_TIMEOUT).await;
     assert!(reported.status == "False" && reported.message.contains("no-such-tag"), "{}", reported.message);
     wait_condition(&fleet.functions(), "five", "Ready", "ImagePull", REPORT_TIMEOUT).await;
-    assert!(fleet.has_event("five", "ImagePull").await);
+    fleet.wait_event("five", "ImagePull").await;
     fixture.release().apply();
     fleet.wait_ready("five", Duration::from_secs(30)).await;
     for name in FUNCTIONS {
@@ -221,10 +221,10 @@ pub async fn a_stricter_policy_stops_existing_functions(fixture: &Fixture) {
         (ready.status == "False" && ready.reason == "RoleNotAllowed").then_some(())
     };
     within(REPORT_TIMEOUT, "four is refused", refused).await;
-    assert!(fleet.has_event("four", "RoleNotAllowed").await);
+    fleet.wait_event("four", "RoleNotAllowed").await;
     // The endpoint is not allowed any more either.
     wait_condition(&fleet.functions(), "near", "Ready", "EndpointNotAllowed", REPORT_TIMEOUT).await;
-    assert!(fleet.has_event("near", "EndpointNotAllowed").await);
+    fleet.wait_event("near", "EndpointNotAllowed").await;
     // Labels can be changed and the function deleted without a grant, because that requests nothing new.
     kubectl(&["label", "df", "older", "--namespace", "fleet", "checked=yes"], "").expect("a label");
     let delete = ["delete", "df", "older", "--namespace", "fleet", "--cascade=foreground", "--timeout=30s"];

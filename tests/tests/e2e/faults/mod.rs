@@ -66,10 +66,7 @@ async fn assert_reported_with_status(
     }
     assert!(!reported.message.contains(&tenant.external_id(name)), "the external ID is shown: {}", reported.message);
     assert_eq!((ready.status.as_str(), ready.message.as_str()), (status, reported.message.as_str()));
-    within(REPORT_TIMEOUT, &format!("there is an Event {reason} of {name}"), async || {
-        tenant.has_event(name, reason).await.then_some(())
-    })
-    .await;
+    tenant.wait_event(name, reason).await;
     let time = begun.elapsed();
     println!("{name}: {reason} after {:.1} s", time.as_secs_f32());
     assert!(time < REPORT_TIMEOUT, "it took {time:?}");

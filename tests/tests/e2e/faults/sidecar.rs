@@ -93,10 +93,7 @@ async fn a_sidecar_that_runs_out_of_memory_is_reported() {
         (is_reported && super::send(&tenant, "hungry").await).then_some(())
     })
     .await;
-    within(REPORT_TIMEOUT, "there is an Event OOMKilled of hungry", async || {
-        tenant.has_event("hungry", "OOMKilled").await.then_some(())
-    })
-    .await;
+    tenant.wait_event("hungry", "OOMKilled").await;
 }
 
 /// Limits a process's cgroup to the memory that it uses now; cgroup v1 or v2.
