@@ -32,12 +32,12 @@ pub struct Flags {
     #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/tributary")]
     pub secrets_dir: PathBuf,
 
-    /// Address for clients that send events.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    /// Address for clients that send events; [::] is every address, IPv4 included.
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     pub listen: SocketAddr,
 
     /// Address of the admin port: /healthz, /readyz, /metrics, /status.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8081")]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8081")]
     pub admin: SocketAddr,
 
     /// Seconds to keep accepting connections after SIGTERM, while the Service may still route clients here.

@@ -36,7 +36,7 @@ pub struct Flags {
     pub identity: String,
 
     /// Address of the admin port: /healthz, /readyz, /metrics.
-    #[arg(long, value_name = "ADDRESS", default_value = "0.0.0.0:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     pub listen: SocketAddr,
 
     /// Seconds after which a watch is restarted. Load balancers drop connections that are idle for more than about 240.

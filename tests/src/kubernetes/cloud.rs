@@ -170,7 +170,7 @@ fn deployment(image: &str) -> Value {
             "template": {
                 "metadata": {"labels": {"app": "aws"}},
                 "spec": super::pods::restricted_pod_spec("aws", image, json!({
-                    "args": ["local-aws", "/accounts/accounts.yaml", "--listen=0.0.0.0:9000", "--admin=0.0.0.0:9001"],
+                    "args": ["local-aws", "/accounts/accounts.yaml", "--listen=[::]:9000", "--admin=[::]:9001"],
                     "readinessProbe": {"httpGet": {"path": "/healthz", "port": 9001}, "periodSeconds": 1},
                     "volumeMounts": [{"name": "accounts", "mountPath": "/accounts"}],
                 }), &json!([{"name": "accounts", "configMap": {"name": "aws"}}])),
