@@ -11,7 +11,7 @@ use hyper::header::{CONTENT_TYPE, HeaderValue};
 use hyper::{Request, Response, StatusCode};
 use tokio::net::TcpListener;
 
-use crate::server::{self, CloseTimes, ConnectionCounts, Connections, Drain, Unauthenticated};
+use crate::server::{self, CloseTimes, ConnectionCounts, Connections, Drain, KeepAlive, Unauthenticated};
 
 /// `Content-Type` of text.
 pub const TEXT: &str = "text/plain; charset=utf-8";
@@ -30,7 +30,8 @@ pub async fn serve<F>(listener: TcpListener, answer: impl Fn(Request<Incoming>) 
 where
     F: Future<Output = Answer> + Send + 'static,
 {
-    let connections = Connections::new(MAX_CONNECTIONS, CloseTimes::CLUSTER, ConnectionCounts::default());
+    let connections =
+        Connections::new(MAX_CONNECTIONS, KeepAlive::SHORT, CloseTimes::CLUSTER, ConnectionCounts::default());
     let in_turn = move |request| {
         let answering = answer(request);
         async move {

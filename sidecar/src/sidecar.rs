@@ -14,13 +14,13 @@ use tributary_crds::memory::budget_bytes;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 use tributary_runtime::admin_port;
 use tributary_runtime::log::{Log, targets};
-use tributary_runtime::server::{self, CloseTimes, Connections, CurrentTlsConfig, Drain};
+use tributary_runtime::server::{self, CloseTimes, Connections, CurrentTlsConfig, Drain, KeepAlive};
 
 use crate::aws_changes::AwsChanges;
 use crate::aws_client::{Connector, sdk_client};
 use crate::clock::Clock;
 use crate::delivery::{Bucket, Delivery, REASONS, S3Endpoint, Uploads, watch_bucket};
-use crate::ingest::{Access, Ingest, Refusal, request_series, watch_configured};
+use crate::ingest::{self, Access, Ingest, Refusal, request_series, watch_configured};
 use crate::log_level;
 use crate::memory::{self, Budget};
 use crate::own_thread::OwnThread;
@@ -138,8 +138,7 @@ impl Sidecar {
         let configured =
             tokio::spawn(watch_configured(access.clone(), tls.clone(), clock, self.conditions(), self.metrics()));
         let ingest = Arc::new(self.ingest(access, uploads));
-        let connections =
-            Connections::new(self.config.spec.max_connections(), CloseTimes::INTERNET, self.metrics.connections());
+        let connections = self.connections();
         let handler = move |request: Request<Incoming>| {
             let ingest = Arc::clone(&ingest);
             async move { ingest.handle(request).await }
@@ -181,6 +180,12 @@ impl Sidecar {
         manager.start()
     }
 
+    fn connections(&self) -> Arc<Connections> {
+        let spec = &self.config.spec;
+        let keep_alive = KeepAlive { idle: spec.idle_timeout(), max_age: Some(spec.max_connection_age()) };
+        Connections::new(spec.max_connections(), keep_alive, CloseTimes::INTERNET, self.metrics.connections())
+    }
+
     fn sts_endpoint(&self, http: SharedHttpClient) -> StsEndpoint {
         let spec = &self.config.spec;
         let sts = spec.sts.as_ref();
@@ -198,8 +203,14 @@ impl Sidecar {
     fn ingest(&self, access: Access, uploads: Arc<Uploads>) -> Ingest {
         let (spec, clock) = (&self.config.spec, &self.dependencies.clock);
         let delivery = Delivery::new(spec, uploads, Arc::clone(clock), self.metrics());
-        let (budget, clock, refusals) = (self.budget.clone(), Arc::clone(clock), self.refusals.clone());
-        Ingest::new(spec, access, delivery, budget, clock, self.metrics(), refusals)
+        let dependencies = ingest::Dependencies {
+            budget: self.budget.clone(),
+            clock: Arc::clone(clock),
+            readiness: Arc::clone(&self.readiness),
+            metrics: self.metrics(),
+            refusals: self.refusals.clone(),
+        };
+        Ingest::new(spec, access, delivery, dependencies)
     }
 
     fn uploads(&self, sessions: Sessions, connector: Arc<Connector>) -> Uploads {

@@ -1,8 +1,8 @@
-//! Sizes and times within bounds: of a batch, of an event, and of how long a batch waits.
+//! Sizes and times within bounds: of a batch, of an event, of a connection, and of how long a batch waits.
 
 use std::time::Duration;
 
-use super::shape::Rule::Must;
+use super::shape::Rule::{self, Must};
 use super::shape::{Shape, text_value};
 
 text_value!(
@@ -42,6 +42,24 @@ text_value!(
     }
 );
 
+/// 10 s to one hour, in seconds, minutes or as 1h.
+const CONNECTION_TIME: Rule = Must(
+    "^([1-9][0-9]{1,2}s|[12][0-9]{3}s|3[0-5][0-9]{2}s|3600s|[1-9]m|[1-5][0-9]m|60m|1h)$",
+    "is not a time of 10s to 1h",
+);
+
+text_value!(
+    /// The longest time that a connection may wait for a request: `10s` to `1h`.
+    IdleTimeout,
+    Shape { field: "idleTimeout", example: "650s or 2m", length: (2, 5), rules: &[CONNECTION_TIME] }
+);
+
+text_value!(
+    /// The age from which connections are closed after an answer: `10s` to `1h`.
+    ConnectionAge,
+    Shape { field: "maxConnectionAge", example: "10m or 90s", length: (2, 5), rules: &[CONNECTION_TIME] }
+);
+
 impl BatchBytes {
     /// The size in bytes.
     pub fn bytes(&self) -> usize {
@@ -59,11 +77,33 @@ impl EventBytes {
 impl BatchAge {
     /// The time as a `Duration`.
     pub fn duration(&self) -> Duration {
-        let text = self.as_str();
-        match text.strip_suffix("ms") {
-            Some(millis) => Duration::from_millis(millis.parse().unwrap_or_default()),
-            None => Duration::from_secs(text.trim_end_matches('s').parse().unwrap_or_default()),
-        }
+        duration(self.as_str())
+    }
+}
+
+impl IdleTimeout {
+    /// The time as a `Duration`.
+    pub fn duration(&self) -> Duration {
+        duration(self.as_str())
+    }
+}
+
+impl ConnectionAge {
+    /// The time as a `Duration`.
+    pub fn duration(&self) -> Duration {
+        duration(self.as_str())
+    }
+}
+
+/// The time of a text of digits and a unit; the shapes above allow no other.
+fn duration(text: &str) -> Duration {
+    let (digits, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
+    let number: u64 = digits.parse().unwrap_or_default();
+    match unit {
+        "ms" => Duration::from_millis(number),
+        "m" => Duration::from_secs(number * 60),
+        "h" => Duration::from_secs(number * 3_600),
+        _ => Duration::from_secs(number),
     }
 }
 
@@ -93,6 +133,14 @@ mod tests {
         }
         for text in ["99ms", "5001ms", "6s", "0s", "1m", "1"] {
             assert!(text.parse::<BatchAge>().is_err(), "{text}");
+        }
+        for (text, seconds) in [("10s", 10), ("650s", 650), ("3600s", 3_600), ("1m", 60), ("60m", 3_600), ("1h", 3_600)]
+        {
+            assert_eq!(text.parse::<IdleTimeout>().unwrap().duration(), Duration::from_secs(seconds));
+            assert_eq!(text.parse::<ConnectionAge>().unwrap().duration(), Duration::from_secs(seconds));
+        }
+        for text in ["9s", "3601s", "61m", "2h", "0m", "10", "100ms", "1h30m"] {
+            assert!(text.parse::<IdleTimeout>().is_err(), "{text}");
         }
     }
 }

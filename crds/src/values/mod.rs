@@ -20,7 +20,7 @@ pub use external_id::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 pub use ingest::{EventNamePattern, Origin};
 pub use key_template::{KeyTemplate, Part, TimeField, Variable};
 pub use kubernetes::{Quantity, SecretKey, SecretName};
-pub use measure::{BatchAge, BatchBytes, EventBytes};
+pub use measure::{BatchAge, BatchBytes, ConnectionAge, EventBytes, IdleTimeout};
 pub use shape::InvalidValue;
 
 pub(crate) use shape::Shape;

@@ -4,6 +4,7 @@
 //! open requests.
 
 mod connections;
+mod keep_alive;
 mod tracked;
 
 use std::convert::Infallible;
@@ -11,7 +12,7 @@ use std::future::Future;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body_util::Full;
@@ -29,14 +30,11 @@ use tokio_rustls::server::TlsStream;
 use tracing::{debug, warn};
 
 pub use connections::{CloseTimes, ConnectionCounts, Connections};
+pub use keep_alive::KeepAlive;
 
 use connections::Slot;
+use keep_alive::HEAD_TIMEOUT;
 use tracked::Tracked;
-
-/// Time limit for a request's head, from the last answer on. It is also hyper's only limit on idle connections, and is
-/// enforced only with a timer. It is longer than the 10 s after which client libraries flush their queues: otherwise,
-/// every second request of theirs would find its connection closed.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// A connection whose client reads nothing of its answer for this long is closed. hyper has no such limit.
 const WRITE_TIMEOUT: Duration = Duration::from_secs(30);
@@ -149,7 +147,7 @@ where
                 let mut answer = answer.await;
                 let must_close =
                     answer.extensions().get::<Unauthenticated>().is_some() && this.connections().are_scarce();
-                if draining.load(Ordering::Acquire) || must_close {
+                if draining.load(Ordering::Acquire) || must_close || this.is_retired() {
                     answer.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
                 }
                 drop(answering);
@@ -179,7 +177,7 @@ where
     }
 }
 
-/// Answers the requests on a connection until it ends or is asked to close.
+/// Answers the requests on a connection until it ends, is asked to close, or has waited too long for a request.
 async fn answer<I, S>(stream: I, service: S, slot: Arc<Slot>)
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,
@@ -188,7 +186,7 @@ where
     let stream = TokioIo::new(Tracked::new(stream, Arc::clone(&slot)));
     let connection = hyper::server::conn::http1::Builder::new()
         .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
+        .header_read_timeout(None)
         .max_buf_size(MAX_HEAD_BYTES)
         .serve_connection(stream, service);
     let mut connection = pin!(connection);
@@ -196,6 +194,7 @@ where
     let result = tokio::select! {
         biased;
         result = &mut connection => result,
+        () = expired(&slot) => return,
         () = closing(&slot) => {
             if slot.is_blocked() {
                 // Nothing more can be written to this client, so a graceful shutdown would only take time.
@@ -226,6 +225,20 @@ where
             Err(_) if is_busy() => {}
             Err(_) => return Ok(()),
         }
+    }
+}
+
+/// Completes when a connection has waited too long for a request, or for the rest of a request's head.
+async fn expired(slot: &Slot) {
+    loop {
+        let now = Instant::now();
+        let expires_at = slot.expires_at();
+        if expires_at.is_some_and(|at| at <= now) {
+            return;
+        }
+        // No later than the time limit of a head that begins now.
+        let look_again_at = now + HEAD_TIMEOUT;
+        tokio::time::sleep_until(expires_at.map_or(look_again_at, |at| at.min(look_again_at)).into()).await;
     }
 }
 

@@ -1,4 +1,5 @@
-//! A stream that reports to its connection's [`Slot`] when everything was flushed and when the client does not read.
+//! A stream that reports to its connection's [`Slot`] when bytes arrive, when everything was flushed, and when the client
+//! does not read.
 //!
 //! hyper flushes the stream once its own buffer is empty, so a completed flush means that the answer is written.
 
@@ -11,7 +12,7 @@ use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 
 use super::connections::Slot;
 
-/// Wraps the stream of a connection and reports the report_progress of its writes.
+/// Wraps the stream of a connection and reports the progress of its reads and writes.
 #[derive(Debug)]
 pub(super) struct Tracked<I> {
     stream: I,
@@ -37,7 +38,12 @@ impl<I: AsyncRead + Unpin> AsyncRead for Tracked<I> {
         context: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
-        Pin::new(&mut self.stream).poll_read(context, buffer)
+        let before = buffer.filled().len();
+        let read = Pin::new(&mut self.stream).poll_read(context, buffer);
+        if buffer.filled().len() > before {
+            self.slot.received();
+        }
+        read
     }
 }
 

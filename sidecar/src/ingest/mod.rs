@@ -30,6 +30,7 @@ use crate::event::{self, Event, ParsedEvents, Rejection};
 use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent, RejectedEvents};
 use crate::memory::{Budget, Reservation};
 use crate::status::metrics::Metrics;
+use crate::status::readiness::Readiness;
 use access::{Credential, Denied, Endpoint};
 use cors::{Cors, CorsRequest};
 use filter::Filter;
@@ -69,6 +70,20 @@ pub(crate) fn request_series() -> Vec<(&'static str, u16)> {
     answered.chain([(OTHER_PATH, 400), (OTHER_PATH, 404)]).collect()
 }
 
+/// What the handling of requests shares with the rest of the sidecar.
+#[derive(Clone, Debug)]
+pub(crate) struct Dependencies {
+    /// The memory budget for bodies and events of authorized requests.
+    pub(crate) budget: Budget,
+    /// The source of the time of receipt.
+    pub(crate) clock: Arc<dyn Clock>,
+    /// Answers load balancers' health checks.
+    pub(crate) readiness: Arc<Readiness>,
+    pub(crate) metrics: Arc<Metrics>,
+    /// The channel for reports of refusals, in `tributary run`.
+    pub(crate) refusals: Option<Sender<Refusal>>,
+}
+
 /// Handles the requests of a function's clients.
 #[derive(Debug)]
 pub(crate) struct Ingest {
@@ -77,12 +92,11 @@ pub(crate) struct Ingest {
     cors: Option<Cors>,
     filter: Filter,
     limits: event::Limits,
-    /// The memory budget for bodies and events of authorized requests.
-    budget: Budget,
     unproven: Unproven,
+    budget: Budget,
     clock: Arc<dyn Clock>,
+    readiness: Arc<Readiness>,
     metrics: Arc<Metrics>,
-    /// The channel for reports of refusals, in `tributary run`.
     refusals: Option<Sender<Refusal>>,
 }
 
@@ -91,11 +105,9 @@ impl Ingest {
         spec: &DestinationFunctionSpec,
         access: Access,
         delivery: Delivery,
-        budget: Budget,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
-        refusals: Option<Sender<Refusal>>,
+        dependencies: Dependencies,
     ) -> Self {
+        let Dependencies { budget, clock, readiness, metrics, refusals } = dependencies;
         let ingest = spec.ingest.as_ref();
         let mut limits = event::Limits::default();
         if let Some(bytes) = ingest.and_then(|ingest| ingest.max_event_bytes.as_ref()) {
@@ -110,19 +122,22 @@ impl Ingest {
             delivery: Arc::new(delivery),
             limits,
             clock,
+            readiness,
             metrics,
             refusals,
         }
     }
 
-    /// Answers one request, and records its metrics.
+    /// Answers one request, and records its metrics unless it is a health check.
     pub(crate) async fn handle(&self, request: Request<Incoming>) -> Response<AnswerBody> {
         let (start, _in_flight) = (Instant::now(), self.metrics.request_flight());
         let (route, label) = route(request.method(), request.uri().path());
+        let is_health_check = route == Route::Health;
         let (method, mut summary) = (known_method(request.method()), RequestSummary::default());
         let cors_request = self.cors.as_ref().map(|cors| (cors, CorsRequest::of(request.headers())));
         let ambiguous = http::has_ambiguous_end(request.headers());
-        let reported = self.refusals.as_ref().map(|refusals| Reported::new(&request, refusals));
+        let refusals = self.refusals.as_ref().filter(|_| !is_health_check);
+        let reported = refusals.map(|refusals| Reported::new(&request, refusals));
         let mut response = match (route, cors_request) {
             // Without authorization: browsers send no credentials with a preflight.
             (Route::Preflight, Some((cors, cors_request))) if !ambiguous => {
@@ -150,13 +165,26 @@ impl Ingest {
             response.extensions_mut().insert(Unauthenticated);
         }
         let (status, took) = (response.status().as_u16(), start.elapsed());
-        self.metrics.request(label, status, took);
+        if !is_health_check {
+            self.metrics.request(label, status, took);
+        }
         debug!(method, path = label, status, bytes = summary.bytes, events = summary.events, ?took, "request");
         response
     }
 
+    /// The answer to a load balancer's health check, which needs no credential.
+    fn health(&self) -> Answer {
+        if self.readiness.is_ready() {
+            Answer::Success
+        } else {
+            let message = "the sidecar is starting or shutting down, and accepts no new connections".to_owned();
+            Answer::unavailable("not_ready".to_owned(), message)
+        }
+    }
+
     async fn answer(&self, route: Route, request: Request<Incoming>, summary: &mut RequestSummary) -> Answer {
         let (bytes, endpoint) = match route {
+            Route::Health => return self.health(),
             Route::NotFound => return not_found(),
             Route::MethodNotAllowed | Route::Preflight => return method_not_allowed(),
             Route::Single(_) | Route::Batch => (MAX_BODY_BYTES, Endpoint::Api),

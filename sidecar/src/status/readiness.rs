@@ -31,6 +31,11 @@ impl Readiness {
         self.begun.subscribe()
     }
 
+    /// Whether clients should be routed to this sidecar.
+    pub(crate) fn is_ready(&self) -> bool {
+        self.has_begun() && !self.is_ending()
+    }
+
     /// Whether shutdown has begun.
     pub(super) fn is_ending(&self) -> bool {
         self.ending.load(Ordering::Acquire)

@@ -24,7 +24,7 @@ pub enum Connection {
     ClosedAfterEof,
 }
 
-/// Shorter than the 30 s after which the sidecar closes any idle connection.
+/// Shorter than the time limit of a head, after which the sidecar closes a connection.
 const CLOSE_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// A request that is answered 404 and closes the connection.

@@ -14,7 +14,7 @@ use tributary_tests::{Function, Ports, SidecarProcess, start_ready};
 /// `maxConnections` of a function that does not set it.
 const DEFAULT_MAX_CONNECTIONS: usize = 1024;
 
-/// Far less than the 30 s for which an idle connection may stay open.
+/// Far less than the 650 s for which an idle connection may stay open.
 const PROMPT_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How many connections [`connect_many`] opens concurrently.

@@ -4,10 +4,12 @@ mod access;
 mod admin_port;
 mod answers;
 mod batches;
+
 mod connections;
 mod durability;
 mod faults;
 mod lifecycle;
+mod load_balancers;
 mod memory;
 mod metrics;
 mod objects;

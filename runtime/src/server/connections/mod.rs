@@ -19,6 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Notify, watch};
 
+use super::keep_alive::{KeepAlive, Wait};
 use table::{Id, Phase, Table};
 
 /// How soon connections are closed in favour of new ones. If clients hold every connection and reconnect as soon as
@@ -73,6 +74,7 @@ pub struct ConnectionCounts {
 pub struct Connections {
     /// Maximum number of open connections.
     limit: usize,
+    keep_alive: KeepAlive,
     times: CloseTimes,
     /// Number of connections that are expected to be slow to close; that many more are asked. It is kept from one new
     /// connection to the next, because under a flood of incomplete heads each close takes the maximum time.
@@ -117,9 +119,10 @@ impl ConnectionsState {
 
 impl Connections {
     /// An empty set for at most `limit` connections.
-    pub fn new(limit: usize, times: CloseTimes, counts: ConnectionCounts) -> Arc<Self> {
+    pub fn new(limit: usize, keep_alive: KeepAlive, times: CloseTimes, counts: ConnectionCounts) -> Arc<Self> {
         Arc::new(Self {
             limit,
+            keep_alive,
             times,
             slow_to_close: AtomicUsize::new(0),
             state: Mutex::default(),
@@ -150,8 +153,8 @@ impl Connections {
     }
 
     fn try_admit(self: &Arc<Self>) -> Option<Slot> {
-        let close_requests =
-            CloseRequest { notify: Arc::default(), may_close_at: Arc::new(Mutex::new(Instant::now())) };
+        let now = Instant::now();
+        let close_requests = CloseRequest { notify: Arc::default(), may_close_at: Arc::new(Mutex::new(now)) };
         let mut state = self.state();
         let id = state.table.open(self.limit)?;
         state.close_requests.insert(id, close_requests.clone());
@@ -160,6 +163,8 @@ impl Connections {
         Some(Slot {
             id,
             close_requests,
+            retires_at: self.keep_alive.retires_at(now, fastrand::f64()),
+            wait: Mutex::new(Wait::Request(now)),
             answering: AtomicBool::new(false),
             answered: AtomicBool::new(false),
             blocked: AtomicBool::new(false),
@@ -210,6 +215,9 @@ impl Connections {
 pub(in crate::server) struct Slot {
     id: Id,
     close_requests: CloseRequest,
+    /// From when on an answer asks the client to close.
+    retires_at: Option<Instant>,
+    wait: Mutex<Wait>,
     /// True from a request's head until its answer is written.
     answering: AtomicBool,
     /// Whether the answer exists and is being written.
@@ -222,7 +230,9 @@ pub(in crate::server) struct Slot {
 impl Slot {
     /// Marks the connection as idle: it waits for a handshake or a request.
     pub(in crate::server) fn idle(&self) {
-        self.may_close_in(self.connections.times.min_idle);
+        let now = Instant::now();
+        *self.close_requests.may_close_at.lock() = now + self.connections.times.min_idle;
+        *self.wait.lock() = Wait::Request(now);
         self.connections.state().table.idle(self.id);
         self.connections.changed.notify_one();
     }
@@ -230,7 +240,7 @@ impl Slot {
     /// Marks the connection as blocked: a write is pending because the client does not read.
     pub(in crate::server) fn block(&self) {
         if !self.blocked.swap(true, Ordering::AcqRel) {
-            self.may_close_in(self.connections.times.min_blocked);
+            *self.close_requests.may_close_at.lock() = Instant::now() + self.connections.times.min_blocked;
             self.connections.state().table.block(self.id);
             self.connections.changed.notify_one();
         }
@@ -249,14 +259,26 @@ impl Slot {
         self.blocked.load(Ordering::Acquire)
     }
 
-    /// Lets the connection close after `time` at the earliest.
-    fn may_close_in(&self, time: Duration) {
-        *self.close_requests.may_close_at.lock() = Instant::now() + time;
+    /// Records that bytes were read.
+    pub(in crate::server) fn received(&self) {
+        self.wait.lock().received(Instant::now);
+    }
+
+    /// When the connection has waited too long for a request or the rest of a head; `None` while a request is being read
+    /// or answered.
+    pub(in crate::server) fn expires_at(&self) -> Option<Instant> {
+        self.wait.lock().expires_at(self.connections.keep_alive.idle)
+    }
+
+    /// Whether the connection has reached its maximum age.
+    pub(in crate::server) fn is_retired(&self) -> bool {
+        self.retires_at.is_some_and(|at| at <= Instant::now())
     }
 
     /// Marks the connection as busy: a request's head was read. It stays busy until the answer is flushed; the guard
     /// must be dropped when the answer exists.
     pub(in crate::server) fn begin_request(self: &Arc<Self>) -> Answering {
+        *self.wait.lock() = Wait::Nothing;
         self.answered.store(false, Ordering::Release);
         self.answering.store(true, Ordering::Release);
         self.connections.state().table.busy(self.id);

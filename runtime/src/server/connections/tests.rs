@@ -115,7 +115,7 @@ proptest! {
 #[tokio::test]
 async fn connections_that_close_slowly_do_not_delay_new_ones_in_sequence() {
     const LIMIT: usize = 64;
-    let connections = Connections::new(LIMIT, CloseTimes::INTERNET, ConnectionCounts::default());
+    let connections = Connections::new(LIMIT, KeepAlive::SHORT, CloseTimes::INTERNET, ConnectionCounts::default());
     let connect = async || {
         let slot = connections.admit().await;
         slot.idle();
@@ -137,7 +137,7 @@ async fn connections_that_close_slowly_do_not_delay_new_ones_in_sequence() {
 
 #[tokio::test]
 async fn a_connection_is_busy_until_its_answer_is_written() {
-    let connections = Connections::new(1, CloseTimes::INTERNET, ConnectionCounts::default());
+    let connections = Connections::new(1, KeepAlive::SHORT, CloseTimes::INTERNET, ConnectionCounts::default());
     let slot = connections.admit().await;
     slot.idle();
     let answering = slot.begin_request();
