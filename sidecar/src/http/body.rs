@@ -56,6 +56,7 @@ pub(crate) async fn read(
             return Err(error);
         }
     };
+    let encoding = encoding.recognized(&bytes);
     if encoding == Encoding::Identity {
         return Ok(ReadBody { bytes, reservation });
     }

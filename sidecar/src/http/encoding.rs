@@ -21,6 +21,12 @@ const MAX_SHOWN_CHARS: usize = 48;
 /// Bytes decompressed between two checks of the limits.
 const CHUNK_BYTES: usize = 16 << 10;
 
+/// The first bytes of a gzip member (RFC 1952, 2.3.1).
+const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
+
+/// The first bytes of a zstd frame (RFC 8878, 3.1.1).
+const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
+
 /// Memory of an inflater, in bytes: twice its window of 32 KiB, and its tables (zlib-rs).
 const INFLATE_STATE_BYTES: usize = 96 << 10;
 
@@ -58,6 +64,19 @@ impl Encoding {
                 return Err(BodyError::UnknownEncoding(shown));
             }
         })
+    }
+
+    /// How the body is really encoded. Proxies compress or decompress bodies without changing the header, and some
+    /// libraries compress without naming it. JSON begins with none of the magic numbers.
+    pub(super) fn recognized(self, body: &[u8]) -> Self {
+        let is_json = || body.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'['));
+        match self {
+            Self::Identity if body.starts_with(GZIP_MAGIC) => Self::Gzip,
+            Self::Identity if body.starts_with(ZSTD_MAGIC) => Self::Zstd,
+            Self::Gzip | Self::Zstd if is_json() => Self::Identity,
+            // Raw deflate can begin like JSON.
+            named => named,
+        }
     }
 
     /// Decompresses the body to at most `limit` bytes. Afterwards `reservation` covers the result instead of the body;
@@ -236,6 +255,29 @@ mod tests {
             }
             let cut = decoded(encoding, whole[..whole.len() - 6].to_vec(), 4096);
             assert!(matches!(cut, Err(BodyError::NotAsEncoded(..))), "{encoding:?}: {cut:?}");
+        }
+    }
+
+    #[test]
+    fn a_body_is_read_as_its_first_bytes_show() {
+        use Encoding::{Deflate, Gzip, Identity, Zstd};
+        for (named, body, real) in [
+            (Identity, gzip(b"{}"), Gzip),
+            (Identity, zstd(b"{}"), Zstd),
+            (Identity, b"{}".to_vec(), Identity),
+            (Identity, zlib(b"{}"), Identity),
+            (Identity, Vec::new(), Identity),
+            (Gzip, b"{}".to_vec(), Identity),
+            (Gzip, b" \r\n[{}]".to_vec(), Identity),
+            (Zstd, b"{}".to_vec(), Identity),
+            (Gzip, gzip(b"{}"), Gzip),
+            (Gzip, zstd(b"{}"), Gzip),
+            (Gzip, b"plain".to_vec(), Gzip),
+            (Gzip, Vec::new(), Gzip),
+            (Zstd, zstd(b"{}"), Zstd),
+            (Deflate, b"{}".to_vec(), Deflate),
+        ] {
+            assert_eq!(named.recognized(&body), real, "{named:?}, {body:?}");
         }
     }
 

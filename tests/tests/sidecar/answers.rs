@@ -87,10 +87,10 @@ async fn invalid_requests_are_answered_400_with_a_specific_code() {
         ("/v1/track", r#"{"event":"e"}"#.to_owned(), "no_user_anon_id"),
         ("/v1/track", r#"{"userId":"u","event":"e","userId":"v"}"#.to_owned(), "duplicate_key"),
         ("/v1/track", json!({"userId": "u", "event": "e", "messageId": id}).to_string(), "message_id_too_long"),
-        ("/v1/track", r#"{"userId":"u","event":"e","properties":[]}"#.to_owned(), "properties_not_object"),
+        ("/v1/track", r#"{"userId":"u","event":"e","properties":[1]}"#.to_owned(), "properties_not_object"),
         ("/v1/track", large, "event_too_large"),
         ("/v1/identify", r#"{"userId":"u","traits":"t"}"#.to_owned(), "traits_not_object"),
-        ("/v1/page", r#"{"userId":"u","context":[]}"#.to_owned(), "context_not_object"),
+        ("/v1/page", r#"{"userId":"u","context":7}"#.to_owned(), "context_not_object"),
         ("/v1/batch", "{}".to_owned(), "invalid_batch"),
         ("/v1/batch", r#"{"batch":[]}"#.to_owned(), "empty_batch"),
         ("/v1/batch", many, "too_many_events"),
@@ -134,8 +134,8 @@ async fn encoded_bodies_are_decoded_and_wrongly_encoded_ones_refused() {
         let answer = sidecar.post("/v1/batch", &encoded, body).await;
         assert_eq!(answer.status, 200, "{name}: {}", answer.text());
         assert_exactly(&aws.objects(), &(0..(i + 1) * 500).map(message_id).collect::<Vec<_>>());
-        let plain = sidecar.post("/v1/track", &encoded, track(1).to_string()).await;
-        assert_refused(&plain, 400, "invalid_content_encoding");
+        let other = sidecar.post("/v1/track", &encoded, "userId=u").await;
+        assert_refused(&other, 400, "invalid_content_encoding");
         let cut = encode(track(1).to_string().as_bytes());
         let cut = sidecar.post("/v1/track", &encoded, cut[..cut.len() - 6].to_vec()).await;
         assert_refused(&cut, 400, "invalid_content_encoding");
@@ -238,7 +238,7 @@ async fn pipelined_requests_on_one_connection_are_all_answered() {
 #[tokio::test]
 async fn unknown_paths_are_answered_404_and_other_methods_405() {
     let (_aws, sidecar) = start_ready(Function::new()).await;
-    for path in ["/", "/v1", "/v2/track", "/v1/tracks", "/metrics", "/status", "//v1/track", "/v1/track/x"] {
+    for path in ["/v1", "/v2/track", "/v1/tracks", "/metrics", "/status", "//v1/track", "/v1/track/x"] {
         let answer = sidecar.request(Method::GET, path, &[], "").await.unwrap();
         assert!([404, 405].contains(&answer.status), "{path}: {}", answer.status);
     }
