@@ -151,6 +151,7 @@ mod tests {
             timestamp: jiff::Timestamp::from_millisecond(millis).unwrap(),
             message_id_sent: true,
             timestamp_sent: true,
+            timestamp_unreadable: false,
             body: Bytes::new(),
         }
     }

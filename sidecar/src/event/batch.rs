@@ -30,8 +30,8 @@ pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Res
     };
     let items = items("batch", value, limits.batch_events)?;
     let request = RequestContext {
-        // A value that is not a string can't be a time, and would be copied into every event.
-        sent_at: frame.get(Field::SentAt).filter(|value| value.is_string()),
+        // Another value can't be a time, and would be copied into every event.
+        sent_at: frame.get(Field::SentAt).filter(|value| value.is_string() || value.is_number()),
         context: shared(&frame, Field::Context, Code::ContextNotObject, limits)?,
         integrations: shared(&frame, Field::Integrations, Code::IntegrationsNotObject, limits)?,
         ..RequestContext::new(received_at)
@@ -130,10 +130,18 @@ mod tests {
             (r#"{"batch":7}"#, Code::InvalidBatch, "batch is 7, not an array of events"),
             (r#"{"batch":[ ]}"#, Code::EmptyBatch, "batch is an empty array"),
             (&many, Code::TooManyEvents, "batch has 6 events, over 5"),
-            (r#"{"batch":[1],"context":[]}"#, Code::ContextNotObject, "context is an array, not an object"),
+            (r#"{"batch":[1],"context":[1]}"#, Code::ContextNotObject, "context is an array, not an object"),
             (r#"{"batch":[1],"integrations":1}"#, Code::IntegrationsNotObject, "integrations is 1, not an object"),
-            (r#"{"batch":[],"b\u0061tch":[]}"#, Code::DuplicateKey, "batch occurs more than once"),
-            (r#"{"batch":[],"sentAt":1,"sentAt":1}"#, Code::DuplicateKey, "sentAt occurs more than once"),
+            (
+                r#"{"batch":[],"b\u0061tch":[1]}"#,
+                Code::DuplicateKey,
+                "batch occurs more than once, with different values",
+            ),
+            (
+                r#"{"batch":[],"sentAt":1,"sentAt":2}"#,
+                Code::DuplicateKey,
+                "sentAt occurs more than once, with different values",
+            ),
         ];
         for (json, code, message) in table {
             assert_eq!(parse(json).unwrap_err(), (code, message.to_owned()), "{json}");
@@ -153,7 +161,7 @@ mod tests {
                 "invalid_type: type is missing: it must be track, identify, page, screen, group or alias",
             ),
             (r#"{"type":"page"}"#, "no_user_anon_id: userId and anonymousId are both missing"),
-            (r#"{"type":"page","type":"page"}"#, "duplicate_key: type occurs more than once"),
+            (r#"{"type":"page","type":"track"}"#, "duplicate_key: type occurs more than once, with different values"),
         ];
         for (item, expected) in table {
             let batch = parse(&format!(r#"{{"batch":[{GOOD}, {item} ,{GOOD}]}}"#)).unwrap();
@@ -194,6 +202,9 @@ mod tests {
         let body = frame(&timed.replace(r#""x":1"#, r#""sentAt":"2026-11-23T11:00:30Z""#), sent);
         assert!(body.contains(r#""timestamp":"2026-11-23T11:58:30.000Z""#), "{body}");
         assert!(!body.contains(sent), "{body}");
+        assert!(frame(timed, r#""sentAt":1795431600000"#).contains(r#""timestamp":"2026-11-23T11:59:00.000Z""#));
+        let body = frame(r#"{"type":"page","userId":1,"context":[],"integrations":[]}"#, r#""context":{"b":2}"#);
+        assert!(body.contains(r#""context":{"b":2},"integrations":{},"#), "{body}");
         let body = frame(timed, r#""sentAt":[1],"timestamp":"x","userId":2"#);
         assert!(body.contains(r#""sentAt":"2026-11-23T12:00:00.000Z""#), "{body}");
     }
@@ -205,7 +216,7 @@ mod tests {
             format!(r#"{{"context":{{"a":"{}"}},"batch":[{batch}]}}"#, "x".repeat(shared - 8))
         };
         assert_eq!(parse(&frame(400, 2)).unwrap().events.len(), 2);
-        let message = "the events are longer than 2000 bytes together, as they would be stored".to_owned();
+        let message = "the events are longer than 2000 bytes together, as they would be stored, with the batch's context and integrations in each; send fewer events per request, or a smaller context".to_owned();
         assert_eq!(parse(&frame(400, 5)).unwrap_err(), (Code::BatchTooLarge, message));
         let message = "context of the batch has 401 bytes, over 400".to_owned();
         assert_eq!(parse(&frame(401, 1)).unwrap_err(), (Code::BatchTooLarge, message));

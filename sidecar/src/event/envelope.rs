@@ -26,12 +26,17 @@ impl<'a> Known<'a> {
         self.0[field as usize].filter(|value| !value.is_null())
     }
 
-    /// Adds a member; a duplicate is an error.
-    fn add(&mut self, field: Field, value: Value<'a>) -> Result<(), Rejection> {
-        match self.0[field as usize].replace(value) {
-            None => Ok(()),
+    /// Adds a member, and returns whether it is new. A second one with another value is an error; with the same value it
+    /// does no harm, and RudderStack's Rust library sends it.
+    fn add(&mut self, field: Field, value: Value<'a>) -> Result<bool, Rejection> {
+        match self.0[field as usize] {
+            None => {
+                self.0[field as usize] = Some(value);
+                Ok(true)
+            }
+            Some(first) if first.raw() == value.raw() => Ok(false),
             Some(_) => {
-                let message = format!("{} occurs more than once", field.as_str());
+                let message = format!("{} occurs more than once, with different values", field.as_str());
                 Err(Rejection::new(Code::DuplicateKey, message))
             }
         }
@@ -47,7 +52,7 @@ pub(super) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads an event, which must be an object with each member of the envelope at most once.
+    /// Reads an event, which must be an object with one value for each member of the envelope.
     pub(super) fn read(json: &'a str) -> Result<Self, Rejection> {
         let mut members = Vec::with_capacity(TYPICAL_MEMBERS);
         let mut known = Known::default();
@@ -55,13 +60,27 @@ impl<'a> Envelope<'a> {
         for_each_member(json, |key, value| {
             // In an event `batch` is a member like any other.
             let field = Field::of(key).filter(|field| *field != Field::Batch);
-            members.push(Member { key, field, value });
-            if let (Some(field), Ok(())) = (field, &outcome) {
-                outcome = known.add(field, value);
+            let value = as_object(field, value);
+            let is_new = match field {
+                Some(field) => known.add(field, value).unwrap_or_else(|rejection| {
+                    outcome = Err(rejection);
+                    false
+                }),
+                None => true,
+            };
+            if is_new {
+                members.push(Member { key, field, value });
             }
         })?;
         outcome.map(|()| Self { members, known })
     }
+}
+
+/// The value of a member, or an empty object if it is an empty array and should be an object: PHP has one type for both,
+/// and writes `[]` for an empty one.
+fn as_object(field: Option<Field>, value: Value<'_>) -> Value<'_> {
+    let is_of_objects = field.is_some_and(Field::is_of_objects);
+    if is_of_objects && value.is_empty_array() { Value::new("{}") } else { value }
 }
 
 /// Reads the frame of a batch, of which only the known members matter.
@@ -69,8 +88,10 @@ pub(super) fn read_frame(json: &str) -> Result<Known<'_>, Rejection> {
     let mut known = Known::default();
     let mut outcome = Ok(());
     for_each_member(json, |key, value| {
-        if let (Some(field), Ok(())) = (Field::of(key), &outcome) {
-            outcome = known.add(field, value);
+        if let Some(field) = Field::of(key)
+            && let Err(rejection) = known.add(field, as_object(Some(field), value))
+        {
+            outcome = Err(rejection);
         }
     })?;
     outcome.map(|()| known)
@@ -82,6 +103,34 @@ mod tests {
     use crate::event::field::Field;
 
     #[test]
+    fn a_member_that_is_repeated_with_the_same_value_is_read_once() {
+        let json = r#"{"type":"track","a":1,"a":1,"t\u0079pe":"track","userId":[ 1 ],"userId":[ 1 ]}"#;
+        let envelope = Envelope::read(json).unwrap();
+        let keys: Vec<_> = envelope.members.iter().map(|member| member.key.raw()).collect();
+        assert_eq!(keys, [r#""type""#, r#""a""#, r#""a""#, r#""userId""#]);
+        assert_eq!(read_frame(r#"{"batch":[1],"batch":[1]}"#).unwrap().get(Field::Batch).unwrap().raw(), "[1]");
+        for different in
+            [r#"{"type":"track","type":"page"}"#, r#"{"userId":1,"userId":1.0}"#, r#"{"userId":null,"userId":1}"#]
+        {
+            assert!(Envelope::read(different).is_err() && read_frame(different).is_err(), "{different}");
+        }
+    }
+
+    #[test]
+    fn an_empty_array_stands_for_an_empty_object() {
+        for field in Field::ALL {
+            let name = field.as_str();
+            for (sent, expected) in [("[]", "{}"), ("[ \n]", "{}"), ("[1]", "[1]"), ("[[]]", "[[]]"), ("{}", "{}")] {
+                let json = format!(r#"{{"{name}":{sent},"other":[]}}"#);
+                let expected = if field.is_of_objects() { expected } else { sent };
+                assert_eq!(read_frame(&json).unwrap().get(field).unwrap().raw(), expected, "{json}");
+                let event = Envelope::read(&json).unwrap();
+                assert_eq!((event.members[0].value.raw(), event.members[1].value.raw()), (expected, "[]"), "{json}");
+            }
+        }
+    }
+
+    #[test]
     fn duplicate_members_of_the_envelope_are_refused() {
         for field in Field::ALL {
             let text = field.as_str();
@@ -90,7 +139,7 @@ mod tests {
             for other in [text, &escaped] {
                 let json = format!(r#"{{"{text}":null,"a":1,"a":2,"{other}":3}}"#);
                 let frame = read_frame(&json).err().unwrap();
-                assert_eq!(frame.message, format!("{text} occurs more than once"));
+                assert_eq!(frame.message, format!("{text} occurs more than once, with different values"));
                 match Envelope::read(&json) {
                     Ok(envelope) => {
                         assert_eq!(field, Field::Batch);

@@ -63,6 +63,11 @@ impl Field {
         if key.is_escaped() { Self::of_decoded(&key.text()?) } else { Self::of_quoted(key.raw()) }
     }
 
+    /// Whether the member's value is an object.
+    pub(super) fn is_of_objects(self) -> bool {
+        matches!(self, Self::Context | Self::Integrations | Self::Properties | Self::Traits)
+    }
+
     /// The name without quotes, as in messages.
     pub(super) fn as_str(self) -> &'static str {
         self.quoted().trim_matches('"')

@@ -4,8 +4,8 @@
 //! The steps for one event, in this order:
 //! 1. its length is checked, then its text is read once, as an object whose values stay text (`object`): numbers
 //!    keep their digits, and unknown members are kept;
-//! 2. the members of the envelope are found; a duplicate is an error, since two readers could then see two different
-//!    events (`envelope`);
+//! 2. the members of the envelope are found; one that occurs twice with different values is an error, since two readers
+//!    could then see two different events (`envelope`);
 //! 3. the type comes from the path, or in a batch from the event itself, as one of six (in a webhook as any word);
 //! 4. a missing `messageId` is generated (`message_id`), and the discard rules of Segment's spec are applied, under
 //!    its names where it has one (`validate`);
@@ -16,6 +16,7 @@
 //! treats `null` as absent. White space between members is dropped, inside values it is kept.
 
 mod batch;
+mod client_time;
 mod envelope;
 mod event_type;
 mod field;
@@ -72,6 +73,8 @@ pub struct Event {
     pub message_id_sent: bool,
     /// Whether `timestamp` comes from the client; false if it is `receivedAt`.
     pub timestamp_sent: bool,
+    /// Whether the client sent a `timestamp` that can't be read.
+    pub timestamp_unreadable: bool,
     /// The JSON object to store, with all stamps.
     pub body: Bytes,
 }

@@ -45,8 +45,10 @@ pub(super) fn event(
 
     let (body, timestamp) = stamp(&envelope, &event_type, &message_id, request)?;
     let event = known.get(Field::Event).filter(|_| event_type == EventType::Segment(SegmentType::Track));
+    let has_time = known.get(Field::Timestamp).or(known.get(Field::OriginalTimestamp)).is_some();
     Ok(Event {
-        message_id_sent: matches!(message_id, MessageId::Sent(_)),
+        timestamp_unreadable: has_time && timestamp.is_none(),
+        message_id_sent: !matches!(message_id, MessageId::Generated(_)),
         timestamp_sent: timestamp.is_some(),
         message_id: message_id.into_string(),
         event: event.and_then(|name| Some(name.lossy_text()?.into_owned())),
@@ -92,7 +94,12 @@ mod tests {
         let event = parse(r#"{"anonymousId":"a","messageId":"","event":"e"}"#, "page").unwrap();
         assert_eq!((event.event, event.user_id, event.message_id_sent), (None, None, false));
         let timed = parse(r#"{"userId":7,"timestamp":"2026-01-01T00:00:00Z"}"#, "page").unwrap();
-        assert!(timed.timestamp_sent && !timed.message_id_sent);
+        assert!(timed.timestamp_sent && !timed.message_id_sent && !timed.timestamp_unreadable);
+        assert!(!event.timestamp_unreadable, "it has no timestamp");
+        for unreadable in [r#""timestamp":"yesterday""#, r#""originalTimestamp":17"#, r#""timestamp":"""#] {
+            let event = parse(&format!(r#"{{"userId":7,{unreadable}}}"#), "page").unwrap();
+            assert!(event.timestamp_unreadable && !event.timestamp_sent, "{unreadable}");
+        }
         let made = format!(r#""messageId":"{}","event""#, event.message_id);
         let body = String::from_utf8(event.body.to_vec()).unwrap();
         assert!(body.contains(&made), "{body}");
@@ -121,7 +128,7 @@ mod tests {
             ("", Code::InvalidJson),
             ("[]", Code::InvalidJson),
             (r#"{"userId":1,"userId":2}"#, Code::DuplicateKey),
-            (r#"{"messageId":1}"#, Code::MessageIdNotString),
+            (r#"{"messageId":true}"#, Code::MessageIdNotString),
             (r#"{"context":1}"#, Code::ContextNotObject),
             (r#"{"event":1}"#, Code::NoUserAnonId),
             (r#"{"userId":1,"properties":1}"#, Code::EventNotDefined),

@@ -34,7 +34,7 @@ codes! {
     CategoryNotString = "category_not_string",
     /// `context` is not an object.
     ContextNotObject = "context_not_object",
-    /// A member of the envelope occurs twice.
+    /// A member of the envelope occurs twice, with different values.
     DuplicateKey = "duplicate_key",
     /// A batch, or a webhook's array, has no events.
     EmptyBatch = "empty_batch",
@@ -54,7 +54,7 @@ codes! {
     InvalidJson = "invalid_json",
     /// An event that has to state its type has none, or a type that is not allowed.
     InvalidType = "invalid_type",
-    /// `messageId` is not a string, or has an unpaired surrogate.
+    /// `messageId` is neither a string nor a number, or has an unpaired surrogate.
     MessageIdNotString = "message_id_not_string",
     /// `messageId` has more than 100 characters.
     MessageIdTooLong = "message_id_too_long",

@@ -74,7 +74,13 @@ pub(super) fn stamp<'a>(
     };
 
     let mut stamps = Stamps::default();
-    if let MessageId::Generated(id) = message_id {
+    let written_id = match message_id {
+        MessageId::Sent(_) => None,
+        // Stored as text, like all others, so that a reader's column has one type.
+        MessageId::Number(id) => Some(&**id),
+        MessageId::Generated(id) => Some(id.as_str()),
+    };
+    if let Some(id) = written_id {
         stamps.set(Field::MessageId, Cow::Owned(format!("\"{id}\"")));
     }
     stamps.set(Field::Type, Cow::Owned(format!("\"{}\"", event_type.as_str())));
@@ -210,6 +216,13 @@ mod tests {
     }
 
     #[test]
+    fn a_number_as_message_id_is_stored_as_text() {
+        let event = parsed(r#"{"userId":1,"messageId":7.50,"event":"e"}"#);
+        assert!(event.message_id_sent && event.message_id == "7.50");
+        assert!(event.body.starts_with(br#"{"userId":1,"messageId":"7.50","event":"e""#), "{:?}", event.body);
+    }
+
+    #[test]
     fn the_write_key_is_removed() {
         assert!(stored(r#""writeKey":"secret","a":1"#).starts_with(r#""a":1,"type""#));
         assert!(stored(r#""a":1,"write\u004bey":{"b":"secret"}"#).starts_with(r#""a":1,"type""#));
@@ -243,8 +256,10 @@ mod tests {
                 "2020-01-01T00:00:00.0009Z",
             ),
             (r#""2020-01-01T01:00:00+01:00""#, r#""never""#, "2020-01-01T00:00:00.000Z", "2020-01-01T00:00:00Z"),
-            (r#""2020-01-01""#, "1700000000", "2020-01-01T00:00:00.000Z", "2020-01-01T00:00:00Z"),
-            ("1700000000", r#""2020-01-01""#, "2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00.123Z"),
+            (r#""2020-01-01""#, "17", "2020-01-01T00:00:00.000Z", "2020-01-01T00:00:00Z"),
+            ("17", r#""2020-01-01""#, "2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00.123Z"),
+            ("1700000000", "1700000001000", "2026-11-23T11:59:59.123Z", "2023-11-14T22:13:20Z"),
+            (r#""1700000000000""#, "17", "2023-11-14T22:13:20.000Z", "2023-11-14T22:13:20Z"),
             (r#""""#, r#""""#, "2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00.123Z"),
             ("null", r#""2020-01-01""#, "2026-11-23T12:00:00.123Z", "2026-11-23T12:00:00.123Z"),
         ];

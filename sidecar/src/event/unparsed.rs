@@ -86,7 +86,10 @@ impl<'a> UnparsedEvents<'a> {
             }
             if stored_bytes > limits.batch_stored_bytes {
                 let max = limits.batch_stored_bytes;
-                let message = format!("the events are longer than {max} bytes together, as they would be stored");
+                let message = format!(
+                    "the events are longer than {max} bytes together, as they would be stored, with the batch's context \
+                     and integrations in each; send fewer events per request, or a smaller context"
+                );
                 return Err(Rejection::new(Code::BatchTooLarge, message));
             }
         }

@@ -6,6 +6,7 @@ use std::fmt;
 use serde::Deserializer as _;
 use serde::de::{self, Visitor};
 
+use super::parse::WHITESPACE;
 use super::rejection::{Code, Rejection};
 
 /// Maximum characters of a client's value that a message quotes.
@@ -45,6 +46,11 @@ impl<'a> Value<'a> {
 
     pub(super) fn is_array(self) -> bool {
         self.0.starts_with('[')
+    }
+
+    /// Whether it is an array without items.
+    pub(super) fn is_empty_array(self) -> bool {
+        self.0.strip_prefix('[').is_some_and(|rest| rest.trim_start_matches(WHITESPACE) == "]")
     }
 
     pub(super) fn is_escaped(self) -> bool {

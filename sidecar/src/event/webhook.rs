@@ -1,5 +1,5 @@
 //! Finds the events in the bodies of Segment's webhook destinations: one event, or an array of events. Segment has
-//! stamped their times already, so these are kept.
+//! stamped their times already, so these are kept. A batch of a library is also accepted.
 //! <https://segment.com/docs/connections/destinations/catalog/actions-webhook/>
 
 use std::fmt;
@@ -10,6 +10,8 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::batch;
+use super::envelope;
+use super::field::Field;
 use super::parse::WHITESPACE;
 use super::rejection::{Code, Rejection};
 use super::stamp::RequestContext;
@@ -18,7 +20,8 @@ use super::validate::{TypeFrom, TypeRule};
 use super::value::{Value, body_text};
 use super::{Limits, object};
 
-/// Finds the events in a body that is one event or an array of events. Each has its own `type`, any word.
+/// Finds the events in a body that is one event or an array of events. Each has its own `type`, any word. A body that is
+/// a batch is read as [`batch::batch`] does.
 ///
 /// # Errors
 /// The body is not UTF-8, or the array is rejected as a whole: it is not JSON, is empty or exceeds a limit.
@@ -26,12 +29,24 @@ pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> R
     let text = body_text(body)?.trim_matches(WHITESPACE);
     let request = RequestContext { keeps_times: true, ..RequestContext::new(received_at) };
     if !text.starts_with('[') {
+        if is_batch(text) {
+            return batch::batch(body, received_at, limits);
+        }
         return Ok(UnparsedEvents::alone(Value::new(text), TypeFrom::Event(TypeRule::AnyWord), request, limits));
     }
     let array: &RawValue = serde_json::from_str(text)
         .map_err(|error| Rejection::new(Code::InvalidJson, format!("{}{error}", object::NOT_JSON)))?;
     let items = batch::items("the body", Value::new(array.get()), limits.webhook_events)?;
     Ok(UnparsedEvents::several(items, TypeRule::AnyWord, request, limits))
+}
+
+/// Whether the body is a batch: Segment's library for React Native sends them to `/` if it has a proxy. An event may have
+/// a member named `batch` too, but a batch has no type.
+fn is_batch(text: &str) -> bool {
+    // Searched first, so that nearly no event is read twice.
+    text.contains("\"batch\"")
+        && envelope::read_frame(text)
+            .is_ok_and(|frame| frame.get(Field::Type).is_none() && frame.get(Field::Batch).is_some_and(Value::is_array))
 }
 
 /// The text of an array's first item exactly as sent, which a webhook's signature covers.
@@ -110,6 +125,21 @@ mod tests {
         ] {
             assert_eq!(parse(&json).unwrap_err(), (code, message.to_owned()), "{json}");
         }
+    }
+
+    #[test]
+    fn a_librarys_batch_is_read_as_a_batch() {
+        let body = stored(
+            r#"{"batch":[{"type":"page","userId":"u","timestamp":"2026-11-23T10:59:00Z"}],"sentAt":"2026-11-23T11:00:00Z"}"#,
+        );
+        assert!(body.contains(r#""timestamp":"2026-11-23T11:59:00.000Z""#), "the client's clock is corrected: {body}");
+        let event = stored(r#"{"type":"page","userId":"u","batch":[]}"#);
+        assert!(event.starts_with(r#"{"type":"page","userId":"u","batch":[],"#), "{event}");
+        let (code, _) = parse(r#"{"batch":[{"type":"delete","userId":"u"}],"writeKey":"k"}"#)
+            .map(|batch| batch.rejected[0].rejection.code)
+            .map_or_else(|error| error, |code| (code, String::new()));
+        assert_eq!(code, Code::InvalidType, "a batch has the six types");
+        assert_eq!(parse(r#"{"batch":7}"#).unwrap_err().0, Code::InvalidType);
     }
 
     #[test]

@@ -45,6 +45,7 @@ mod tests {
             timestamp: jiff::Timestamp::UNIX_EPOCH,
             message_id_sent: true,
             timestamp_sent: true,
+            timestamp_unreadable: false,
             body: Bytes::new(),
         }
     }

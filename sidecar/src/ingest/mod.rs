@@ -17,7 +17,8 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use hyper::body::Incoming;
-use hyper::header::{CONNECTION, HeaderMap, HeaderValue};
+use hyper::header::{CONNECTION, HeaderValue};
+use hyper::http::request::Parts;
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::sync::mpsc::Sender;
 use tracing::{debug, trace};
@@ -192,11 +193,11 @@ impl Ingest {
         };
         let (head, body) = request.into_parts();
         let limits = http::Limits { bytes, time: BODY_TIMEOUT };
-        let body = match self.access.check_head(endpoint, &head.headers) {
+        let body = match self.access.check_head(endpoint, &head.headers, head.uri.query()) {
             Ok(Credential::Authorized) => {
                 http::read(&head.headers, body, limits, &self.budget).await.map_err(|error| body_refusal(&error))
             }
-            Ok(Credential::Unproven) => self.read_unproven(endpoint, &head.headers, body, limits).await,
+            Ok(Credential::Unproven) => self.read_unproven(endpoint, &head, body, limits).await,
             Err(denied) => {
                 http::discard(&head.headers, body);
                 Err(self.deny(denied))
@@ -225,17 +226,17 @@ impl Ingest {
     async fn read_unproven(
         &self,
         endpoint: Endpoint,
-        headers: &HeaderMap,
+        head: &Parts,
         body: Incoming,
         limits: http::Limits,
     ) -> Result<ReadBody, Answer> {
         let Some(_slot) = self.unproven.enter() else {
-            http::discard(headers, body);
+            http::discard(&head.headers, body);
             return Err(full("too many requests without a credential in their headers are being read".to_owned()));
         };
-        let read = http::read(headers, body, limits, self.unproven.budget()).await;
+        let read = http::read(&head.headers, body, limits, self.unproven.budget()).await;
         let ReadBody { bytes, reservation } = read.map_err(|error| body_refusal(&error))?;
-        self.access.admit(endpoint, headers, &bytes).map_err(|denied| self.deny(denied))?;
+        self.access.admit(endpoint, &head.headers, head.uri.query(), &bytes).map_err(|denied| self.deny(denied))?;
         let reservation = reservation.moved_to(&self.budget).ok_or_else(|| body_refusal(&BodyError::OutOfBudget))?;
         Ok(ReadBody { bytes, reservation })
     }
@@ -275,6 +276,9 @@ impl Ingest {
         let ParsedEvents { mut events, rejected } = batch;
         for event in &events {
             self.metrics.received(&event.event_type);
+            if event.timestamp_unreadable {
+                self.metrics.timestamp_unreadable();
+            }
         }
         let rejected: RejectedEvents = rejected.into_iter().map(|rejected| self.rejected(rejected)).collect();
         if events.is_empty() {
@@ -388,7 +392,8 @@ fn ambiguous_end() -> Answer {
 }
 
 fn not_found() -> Answer {
-    let paths = "POST to /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group, /v1/alias, /v1/batch or /";
+    let paths =
+        "POST to /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group, /v1/alias or /v1/batch; webhooks POST to /";
     refused(StatusCode::NOT_FOUND, "not_found", format!("unknown path; {paths}"))
 }
 

@@ -4,6 +4,7 @@ mod access;
 mod admin_port;
 mod answers;
 mod batches;
+mod client_libraries;
 
 mod connections;
 mod durability;

@@ -30,7 +30,7 @@ pub(super) enum Endpoint {
     Webhook,
 }
 
-/// The authorization that a request's headers prove.
+/// The authorization that a request's head proves.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Credential {
     /// The request is authorized.
@@ -108,15 +108,20 @@ impl Access {
         self.write_keys.is_none() && self.signature.is_none()
     }
 
-    /// Checks the headers before the body is read. Refuses requests that no body could authorize.
-    pub(super) fn check_head(&self, endpoint: Endpoint, headers: &HeaderMap) -> Result<Credential, Denied> {
+    /// Checks the head before the body is read. Refuses requests that no body could authorize.
+    pub(super) fn check_head(
+        &self,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        query: Option<&str>,
+    ) -> Result<Credential, Denied> {
         if self.is_open() {
             return Ok(Credential::Authorized);
         }
         let (mut unreadable, mut body_may_prove) = (None, false);
         if let Some(known) = &self.write_keys {
             match &*known.borrow() {
-                Ok(keys) if write_keys::in_headers(headers, |key| keys.contain(key)) => {
+                Ok(keys) if write_keys::in_head(headers, query, |key| keys.contain(key)) => {
                     return Ok(Credential::Authorized);
                 }
                 Ok(_) => body_may_prove = true,
@@ -136,8 +141,14 @@ impl Access {
         Err(unreadable.map_or_else(|| Denied::Unauthorized(self.missing(endpoint, shown)), Denied::Unavailable))
     }
 
-    /// Authorizes a request by its headers and its decompressed body.
-    pub(super) fn admit(&self, endpoint: Endpoint, headers: &HeaderMap, body: &[u8]) -> Result<(), Denied> {
+    /// Authorizes a request by its head and its decompressed body.
+    pub(super) fn admit(
+        &self,
+        endpoint: Endpoint,
+        headers: &HeaderMap,
+        query: Option<&str>,
+        body: &[u8],
+    ) -> Result<(), Denied> {
         if self.is_open() {
             return Ok(());
         }
@@ -145,13 +156,13 @@ impl Access {
         let mut unreadable = None;
         if let Some(known) = &self.write_keys {
             match &*known.borrow() {
-                Ok(keys) if write_keys::in_headers(headers, |key| keys.contain(key)) => return Ok(()),
+                Ok(keys) if write_keys::in_head(headers, query, |key| keys.contain(key)) => return Ok(()),
                 Ok(keys) => {
                     let in_body = event::write_key(body).filter(|key| !key.is_empty());
                     if in_body.as_ref().is_some_and(|key| keys.contain(key.as_bytes())) {
                         return Ok(());
                     }
-                    shown.write_key = in_body.is_some() || write_keys::in_headers(headers, |key| !key.is_empty());
+                    shown.write_key = in_body.is_some() || write_keys::in_head(headers, query, |key| !key.is_empty());
                 }
                 Err(blocker) => unreadable = Some(blocker.clone()),
             }

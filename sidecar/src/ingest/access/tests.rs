@@ -31,20 +31,23 @@ fn bearer(key: &str) -> HeaderMap {
 #[test]
 fn without_a_secret_anyone_may_send() {
     let access = Access { write_keys: None, signature: None };
-    assert_eq!(access.admit(Endpoint::Api, &HeaderMap::new(), BARE), Ok(()));
-    assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), b"not json"), Ok(()));
+    assert_eq!(access.admit(Endpoint::Api, &HeaderMap::new(), None, BARE), Ok(()));
+    assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), None, b"not json"), Ok(()));
 }
 
 #[test]
 fn a_write_key_opens_every_path() {
     let access = Access { write_keys: keys(), signature: secrets() };
     for endpoint in [Endpoint::Api, Endpoint::Webhook] {
-        assert_eq!(access.admit(endpoint, &HeaderMap::new(), TRACK), Ok(()));
-        assert_eq!(access.admit(endpoint, &bearer("old"), BARE), Ok(()));
+        assert_eq!(access.admit(endpoint, &HeaderMap::new(), None, TRACK), Ok(()));
+        assert_eq!(access.admit(endpoint, &bearer("old"), None, BARE), Ok(()));
         // If the header has an OAuth token, the key may be in the body, as Segment documents.
-        assert_eq!(access.admit(endpoint, &bearer("token"), TRACK), Ok(()));
+        assert_eq!(access.admit(endpoint, &bearer("token"), None, TRACK), Ok(()));
         for body in [BARE, b"[]", b"not json", br#"{"writeKey":"go\u006fd","writeKey":"good"}"#] {
-            assert!(matches!(access.admit(endpoint, &bearer("bad"), body), Err(Denied::Unauthorized(_))), "{body:?}");
+            assert!(
+                matches!(access.admit(endpoint, &bearer("bad"), None, body), Err(Denied::Unauthorized(_))),
+                "{body:?}"
+            );
         }
     }
 }
@@ -76,7 +79,7 @@ fn headers_are_checked_before_the_body() {
         (&both, webhook, &signed, Ok(Unproven)),
         (&both, api, &signed, Ok(Unproven)),
     ] {
-        let seen = access.check_head(endpoint, headers);
+        let seen = access.check_head(endpoint, headers, None);
         let seen = seen.map_err(|denied| matches!(denied, Denied::Unauthorized(_)));
         assert_eq!(seen, shown, "{access:?} {endpoint:?} {headers:?}");
     }
@@ -87,21 +90,21 @@ fn an_unreadable_secret_is_reported_before_the_body_unless_another_credential_ma
     let signed = signature::tests::signed(b"secret", BARE);
     let unavailable = Err(Denied::Unavailable(gone()));
     let access = Access { write_keys: known(Err(gone())), signature: secrets() };
-    assert_eq!(access.check_head(Endpoint::Api, &bearer("good")), unavailable);
-    assert_eq!(access.check_head(Endpoint::Webhook, &bearer("good")), unavailable);
-    assert_eq!(access.check_head(Endpoint::Webhook, &signed), Ok(Credential::Unproven));
+    assert_eq!(access.check_head(Endpoint::Api, &bearer("good"), None), unavailable);
+    assert_eq!(access.check_head(Endpoint::Webhook, &bearer("good"), None), unavailable);
+    assert_eq!(access.check_head(Endpoint::Webhook, &signed, None), Ok(Credential::Unproven));
     let access = Access { write_keys: keys(), signature: known(Err(gone())) };
-    assert_eq!(access.check_head(Endpoint::Webhook, &bearer("good")), Ok(Credential::Authorized));
-    assert_eq!(access.check_head(Endpoint::Webhook, &signed), Ok(Credential::Unproven));
+    assert_eq!(access.check_head(Endpoint::Webhook, &bearer("good"), None), Ok(Credential::Authorized));
+    assert_eq!(access.check_head(Endpoint::Webhook, &signed, None), Ok(Credential::Unproven));
 }
 
 #[test]
 fn a_signature_opens_the_webhooks_path_only() {
     let access = Access { write_keys: None, signature: secrets() };
     let headers = signature::tests::signed(b"secret", BARE);
-    assert_eq!(access.admit(Endpoint::Webhook, &headers, BARE), Ok(()));
-    assert!(matches!(access.admit(Endpoint::Webhook, &headers, TRACK), Err(Denied::Unauthorized(_))));
-    let Err(Denied::Unauthorized(message)) = access.admit(Endpoint::Api, &headers, BARE) else {
+    assert_eq!(access.admit(Endpoint::Webhook, &headers, None, BARE), Ok(()));
+    assert!(matches!(access.admit(Endpoint::Webhook, &headers, None, TRACK), Err(Denied::Unauthorized(_))));
+    let Err(Denied::Unauthorized(message)) = access.admit(Endpoint::Api, &headers, None, BARE) else {
         panic!("it is accepted")
     };
     assert!(message.contains("writeKeySecretRef"));
@@ -111,15 +114,15 @@ fn a_signature_opens_the_webhooks_path_only() {
 fn a_secret_that_cant_be_read_is_not_the_clients_fault() {
     let unavailable = Err(Denied::Unavailable(gone()));
     let access = Access { write_keys: known(Err(gone())), signature: secrets() };
-    assert_eq!(access.admit(Endpoint::Api, &bearer("good"), BARE), unavailable);
+    assert_eq!(access.admit(Endpoint::Api, &bearer("good"), None, BARE), unavailable);
     // A request with the other, readable credential is authorized.
-    assert_eq!(access.admit(Endpoint::Webhook, &signature::tests::signed(b"secret", BARE), BARE), Ok(()));
-    assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), BARE), unavailable);
+    assert_eq!(access.admit(Endpoint::Webhook, &signature::tests::signed(b"secret", BARE), None, BARE), Ok(()));
+    assert_eq!(access.admit(Endpoint::Webhook, &HeaderMap::new(), None, BARE), unavailable);
 
     let access = Access { write_keys: keys(), signature: known(Err(gone())) };
-    assert_eq!(access.admit(Endpoint::Webhook, &bearer("good"), BARE), Ok(()));
-    assert_eq!(access.admit(Endpoint::Webhook, &bearer("bad"), BARE), unavailable);
-    assert!(matches!(access.admit(Endpoint::Api, &bearer("bad"), BARE), Err(Denied::Unauthorized(_))));
+    assert_eq!(access.admit(Endpoint::Webhook, &bearer("good"), None, BARE), Ok(()));
+    assert_eq!(access.admit(Endpoint::Webhook, &bearer("bad"), None, BARE), unavailable);
+    assert!(matches!(access.admit(Endpoint::Api, &bearer("bad"), None, BARE), Err(Denied::Unauthorized(_))));
 }
 
 #[test]
@@ -143,10 +146,12 @@ fn missing_and_wrong_credentials_have_different_messages() {
         (both(), Endpoint::Webhook, &none, wrong_key, "the write key in the request is not one"),
         (both(), Endpoint::Api, &signed, BARE, "there is no write key"),
     ] {
-        let Err(Denied::Unauthorized(message)) = access.admit(endpoint, headers, body) else { panic!("{part}") };
+        let Err(Denied::Unauthorized(message)) = access.admit(endpoint, headers, None, body) else { panic!("{part}") };
         assert!(message.contains(part), "{endpoint:?} {headers:?}: {message}");
     }
-    let Err(Denied::Unauthorized(message)) = signing().check_head(Endpoint::Webhook, &none) else { panic!("accepted") };
+    let Err(Denied::Unauthorized(message)) = signing().check_head(Endpoint::Webhook, &none, None) else {
+        panic!("accepted")
+    };
     assert!(message.contains("has no X-Signature"), "{message}");
 }
 

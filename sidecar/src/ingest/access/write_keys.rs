@@ -1,7 +1,8 @@
-//! Parses write keys, and finds them in the `Authorization` header. Pure.
+//! Parses write keys, and finds them in a request's head. Pure.
 
 use hyper::header::{AUTHORIZATION, HeaderMap};
 use sha2::{Digest, Sha256};
+use url::form_urlencoded;
 
 use super::lines;
 
@@ -29,9 +30,19 @@ pub(super) fn parse(value: &[u8]) -> Result<WriteKeys, String> {
     if keys.is_empty() { Err("it is empty".to_owned()) } else { Ok(WriteKeys(keys)) }
 }
 
-/// Whether an `Authorization` header has a key for which `is_right` returns true: as a Bearer token, or as the user
-/// name of Basic with any password or none. The colon may be missing, since some clients omit it.
-pub(super) fn in_headers(headers: &HeaderMap, is_right: impl Fn(&[u8]) -> bool) -> bool {
+/// Whether a request's head has a key for which `is_right` returns true: in an `Authorization` header, or in the query
+/// as `writeKey`, where beacons of RudderStack's library for browsers have it.
+pub(super) fn in_head(headers: &HeaderMap, query: Option<&str>, is_right: impl Fn(&[u8]) -> bool) -> bool {
+    in_headers(headers, &is_right) || query.is_some_and(|query| in_query(query, is_right))
+}
+
+fn in_query(query: &str, is_right: impl Fn(&[u8]) -> bool) -> bool {
+    form_urlencoded::parse(query.as_bytes()).any(|(name, value)| name == "writeKey" && is_right(value.as_bytes()))
+}
+
+/// The key is a Bearer token, or the user name of Basic with any password or none. The colon may be missing, since some
+/// clients omit it.
+fn in_headers(headers: &HeaderMap, is_right: impl Fn(&[u8]) -> bool) -> bool {
     headers.get_all(AUTHORIZATION).iter().any(|value| {
         let value = value.as_bytes().trim_ascii();
         let Some(space) = value.iter().position(|byte| *byte == b' ') else { return false };
@@ -73,6 +84,18 @@ mod tests {
             assert!(!shows(wrong.as_bytes()), "{wrong}");
         }
         assert!(!shows(b"Bearer \xff"));
+    }
+
+    #[test]
+    fn a_key_is_found_in_the_query() {
+        let keys = parse(b"key-1\nke+y/2").unwrap();
+        let shows = |query: &str| in_head(&HeaderMap::new(), Some(query), |key| keys.contain(key));
+        for right in ["writeKey=key-1", "a=b&writeKey=key-1&c", "writeKey=x&writeKey=key-1", "writeKey=ke%2By%2f2"] {
+            assert!(shows(right), "{right}");
+        }
+        for wrong in ["", "writeKey", "writeKey=", "key-1", "writekey=key-1", "writeKey=key-1%00", "xwriteKey=key-1"] {
+            assert!(!shows(wrong), "{wrong}");
+        }
     }
 
     #[test]

@@ -54,6 +54,7 @@ pub struct Metrics {
     events_deduplicated: Counter,
     events_filtered: Counter,
     events_rejected: Family<CodeLabel, Counter>,
+    timestamps_unreadable: Counter,
     /// All rejected events, whatever their code, for [`Totals`].
     events_rejected_all: Counter,
     auth_failures: Counter,
@@ -164,6 +165,11 @@ impl Metrics {
             ),
             events_filtered: counter(&mut registry, "events_filtered", "Events that the function does not store"),
             events_rejected: counter(&mut registry, "events_rejected", "Events rejected as invalid"),
+            timestamps_unreadable: counter(
+                &mut registry,
+                "timestamps_unreadable",
+                "Valid events whose timestamp can't be read",
+            ),
             events_rejected_all: Counter::default(),
             auth_failures: counter(&mut registry, "auth_failures", "Requests answered 401"),
             requests: counter(&mut registry, "requests", "Requests answered"),
@@ -285,6 +291,11 @@ impl Metrics {
 
     pub(crate) fn filtered(&self) {
         self.events_filtered.inc();
+    }
+
+    /// Counts a valid event whose timestamp can't be read.
+    pub(crate) fn timestamp_unreadable(&self) {
+        self.timestamps_unreadable.inc();
     }
 
     pub(crate) fn auth_failed(&self) {
