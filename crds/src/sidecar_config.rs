@@ -30,6 +30,10 @@ pub struct SidecarConfig {
     /// Whether an external ID without the prefix is still used, and only reported.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub external_id_prefix_is_audited: bool,
+    /// Certificate authorities, as PEM, that the platform trusts for AWS and S3-compatible stores in addition to the
+    /// public ones.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub ca_bundle: Option<String>,
     /// The function's spec, as far as a sidecar reads it.
     pub spec: DestinationFunctionSpec,
 }
@@ -46,6 +50,7 @@ impl SidecarConfig {
             config_hash: String::new(),
             external_id_prefix: None,
             external_id_prefix_is_audited: false,
+            ca_bundle: None,
             spec,
         }
     }

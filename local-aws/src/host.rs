@@ -30,11 +30,12 @@ fn strip_domain<'a>(name: &'a str, domain: &str) -> Option<&'a str> {
     name.strip_suffix(domain)?.strip_suffix('.')
 }
 
-/// The bucket in an AWS host name: everything before `s3`, `s3.REGION` or `s3.dualstack.REGION`.
+/// The bucket in an AWS host name: everything before `s3` or `s3-fips`, alone or with `.REGION` or `.dualstack.REGION`.
 fn bucket_in_aws_host(name: &str) -> Option<&str> {
     let partitions = [Partition::Aws, Partition::China];
     let name = partitions.into_iter().find_map(|partition| strip_domain(name, partition.dns_suffix()))?;
-    name.rfind(".s3.").map(|at| &name[..at]).or_else(|| name.strip_suffix(".s3"))
+    let service = name.rfind(".s3.").or_else(|| name.rfind(".s3-fips."));
+    service.map(|at| &name[..at]).or_else(|| name.strip_suffix(".s3"))
 }
 
 impl S3Host for Hosts {
@@ -58,6 +59,9 @@ mod tests {
             ("lake.s3.us-west-2.amazonaws.com", Some("lake")),
             ("lake.s3.us-west-2.amazonaws.com:443", Some("lake")),
             ("lake.s3.dualstack.us-west-2.amazonaws.com", Some("lake")),
+            ("lake.s3-fips.us-west-2.amazonaws.com", Some("lake")),
+            ("lake.s3-fips.dualstack.us-west-2.amazonaws.com", Some("lake")),
+            ("s3-fips.us-west-2.amazonaws.com", None),
             ("lake.s3.amazonaws.com", Some("lake")),
             ("a.b-c.s3.cn-north-1.amazonaws.com.cn", Some("a.b-c")),
             ("my.s3.lake.s3.eu-central-1.amazonaws.com", Some("my.s3.lake")),

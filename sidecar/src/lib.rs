@@ -34,6 +34,7 @@ pub mod status;
 mod uncancelled;
 
 pub use aws_changes::AwsChanges;
+pub use aws_client::{EndpointVariant, Network};
 pub use ingest::Refusal;
 pub use session::BaseIdentity;
 pub use sidecar::{Dependencies, Endpoints, Sidecar};

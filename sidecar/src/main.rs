@@ -7,10 +7,11 @@ use anyhow::Context;
 use clap::Parser;
 use tracing::{error, info};
 use tributary_crds::function::DestinationFunctionSpec;
+use tributary_crds::sidecar_config::SidecarConfig;
 use tributary_runtime::{errors, listen, log, open_files, signals};
 use tributary_sidecar::clock::MachineClock;
 use tributary_sidecar::config::{self, Flags};
-use tributary_sidecar::{AwsChanges, BaseIdentity, Dependencies, Endpoints, Sidecar};
+use tributary_sidecar::{AwsChanges, BaseIdentity, Dependencies, Endpoints, Network, Sidecar};
 
 /// Exit code for invalid flags or configuration: EX_USAGE of sysexits.h.
 const USAGE: u8 = 64;
@@ -34,6 +35,10 @@ fn main() -> ExitCode {
         Ok(config) => config,
         Err(error) => return usage(&error.to_string()),
     };
+    let network = match network(&config) {
+        Ok(network) => network,
+        Err(error) => return usage(&error),
+    };
     let log = log::start(log::targets(config.spec.log_level), flags.log_format);
     // Explicitly, since rustls can't choose a default if several providers are compiled in.
     let _ = rustls::crypto::aws_lc_rs::default_provider().install_default();
@@ -43,6 +48,7 @@ fn main() -> ExitCode {
         identity: BaseIdentity::Chain,
         secrets: flags.secrets_dir.clone(),
         endpoints: endpoints(&config.spec),
+        network,
         // An empty variable counts as unset, as AWS's own tools treat it.
         region: flags.region.clone().filter(|region| !region.is_empty()),
         clock: Arc::new(MachineClock::new()),
@@ -66,6 +72,16 @@ fn endpoints(spec: &DestinationFunctionSpec) -> Endpoints {
     let named = |name, by_function: bool| std::env::var(name).ok().filter(|_| !by_function);
     let sts = spec.sts.as_ref().is_some_and(|sts| sts.endpoint.is_some());
     Endpoints { s3: named("AWS_ENDPOINT_URL_S3", spec.s3.endpoint.is_some()), sts: named("AWS_ENDPOINT_URL_STS", sts) }
+}
+
+/// How AWS is reached: by the environment, and with the platform's authorities.
+fn network(config: &SidecarConfig) -> Result<Network, String> {
+    let Network { proxies, authorities, variant } = Network::of_environment()?;
+    let authorities = match &config.ca_bundle {
+        Some(own) => authorities.and(own).map_err(|why| format!("caBundle of the configuration: {why}"))?,
+        None => authorities,
+    };
+    Ok(Network { proxies, authorities, variant })
 }
 
 /// Prints the error in the flags or the function on one line; returns [`USAGE`].

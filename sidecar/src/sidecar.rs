@@ -17,7 +17,7 @@ use tributary_runtime::log::{Log, targets};
 use tributary_runtime::server::{self, CloseTimes, Connections, CurrentTlsConfig, Drain, KeepAlive};
 
 use crate::aws_changes::AwsChanges;
-use crate::aws_client::{Connector, sdk_client};
+use crate::aws_client::{Connector, Network, sdk_client};
 use crate::clock::Clock;
 use crate::delivery::{Bucket, Delivery, REASONS, S3Endpoint, Uploads, watch_bucket};
 use crate::ingest::{self, Access, Ingest, Refusal, request_series, watch_configured};
@@ -43,6 +43,8 @@ pub struct Dependencies {
     pub secrets: std::path::PathBuf,
     /// Endpoints that override those in the function's spec.
     pub endpoints: Endpoints,
+    /// How AWS is reached, where the function does not say.
+    pub network: Network,
     /// The platform's region, used for STS unless the function sets one; the default is the bucket's region.
     pub region: Option<String>,
     /// The source of time.
@@ -112,7 +114,7 @@ impl Sidecar {
 
     /// Accepts events on `events` and serves the admin port on `admin` until `shutdown` completes; then drains.
     pub async fn run(self, events: TcpListener, admin: TcpListener, shutdown: impl Future<Output = ()>) {
-        let connector = Arc::<Connector>::default();
+        let connector = Arc::new(Connector::new(self.dependencies.network.clone()));
         let sessions = self.keep_session(sdk_client(Arc::clone(&connector)));
         let tls = self.tls();
         let readiness = Arc::clone(&self.readiness);
@@ -192,7 +194,10 @@ impl Sidecar {
         let region = sts.and_then(|sts| sts.region.as_ref()).map(ToString::to_string);
         let region = region.or_else(|| self.dependencies.region.clone()).unwrap_or_else(|| spec.s3.region.to_string());
         let url = sts.and_then(|sts| sts.endpoint.as_ref()).map(ToString::to_string);
-        StsEndpoint { region, url: self.dependencies.endpoints.sts.clone().or(url), http }
+        let url = self.dependencies.endpoints.sts.clone().or(url);
+        let (fips, dual_stack) = (sts.and_then(|sts| sts.use_fips), sts.and_then(|sts| sts.use_dual_stack));
+        let variant = self.dependencies.network.variant.of_function(fips, dual_stack, url.is_some());
+        StsEndpoint { region, url, variant, http }
     }
 
     fn tls(&self) -> Option<Tls> {
@@ -216,10 +221,11 @@ impl Sidecar {
     fn uploads(&self, sessions: Sessions, connector: Arc<Connector>) -> Uploads {
         let spec = &self.config.spec;
         let given = self.dependencies.endpoints.s3.clone();
-        let endpoint = S3Endpoint {
-            path_style: given.is_some() || spec.s3.force_path_style.unwrap_or_default(),
-            url: given.or_else(|| spec.s3.endpoint.as_ref().map(ToString::to_string)),
-        };
+        let path_style = given.is_some() || spec.s3.force_path_style.unwrap_or_default();
+        let url = given.or_else(|| spec.s3.endpoint.as_ref().map(ToString::to_string));
+        let by_platform = self.dependencies.network.variant;
+        let variant = by_platform.of_function(spec.s3.use_fips, spec.s3.use_dual_stack, url.is_some());
+        let endpoint = S3Endpoint { url, path_style, variant };
         let bucket = Bucket::new(spec.s3.clone(), &endpoint, connector, Arc::clone(&self.dependencies.clock));
         Uploads::new(spec, bucket, sessions, self.conditions(), self.metrics())
     }

@@ -52,6 +52,17 @@ impl Aws {
         tokio::spawn(async move { aws.serve_tls(listener, tls, std::future::pending()).await })
     }
 
+    /// Serves the same AWS over TLS too, on a free port, until the task is aborted. Returns its address.
+    ///
+    /// # Panics
+    /// If there is no free port.
+    pub async fn serve_tls_on_free_port(&self, tls: Arc<ServerConfig>) -> (SocketAddr, JoinHandle<()>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
+        let address = listener.local_addr().expect("a bound port");
+        let aws = self.aws.clone();
+        (address, tokio::spawn(async move { aws.serve_tls(listener, tls, std::future::pending()).await }))
+    }
+
     /// Its URL.
     pub fn endpoint(&self) -> String {
         format!("http://{}", self.address)

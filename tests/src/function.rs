@@ -56,6 +56,13 @@ impl Function {
         self.external_id_prefix(prefix)
     }
 
+    /// Adds the platform's certificate authorities, as PEM.
+    #[must_use]
+    pub fn with_ca_bundle(mut self, pem: &str) -> Self {
+        self.0["caBundle"] = json!(pem);
+        self
+    }
+
     /// The text of the file. It is JSON, and so also YAML.
     pub fn text(&self) -> String {
         format!("{:#}\n", self.0)

@@ -10,7 +10,7 @@ use futures_util::future::BoxFuture;
 use tempfile::TempDir;
 use tokio::net::TcpListener;
 use tributary_crds::sidecar_config::SecretUse;
-use tributary_sidecar::{AwsChanges, BaseIdentity, Dependencies, Drain, Endpoints, Sidecar};
+use tributary_sidecar::{AwsChanges, BaseIdentity, Dependencies, Drain, Endpoints, Network, Sidecar};
 
 use crate::mounted::MountedSecrets;
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
@@ -84,6 +84,7 @@ impl InProcess {
             identity: BaseIdentity::Given(SharedCredentialsProvider::new(keys)),
             secrets: secrets.path().to_owned(),
             endpoints: Endpoints { s3: Some(aws.endpoint()), sts: Some(aws.endpoint()) },
+            network: Network::default(),
             region: None,
             clock: Arc::new(AwsClock(aws.clock().clone())),
             aws_changes: AwsChanges::default(),

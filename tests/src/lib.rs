@@ -13,6 +13,7 @@
 
 pub mod authority;
 pub mod aws;
+pub mod connect_proxy;
 pub mod encode;
 pub mod endless;
 pub mod event;

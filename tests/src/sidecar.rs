@@ -32,13 +32,14 @@ pub struct Setup {
     pub s3: String,
     /// The URL of STS.
     pub sts: String,
-    /// A PEM file with the authorities to trust. If it is set, `s3` and `sts` are ignored and the sidecar uses AWS's
-    /// own host names.
-    pub trusted: Option<PathBuf>,
+    /// Whether the sidecar uses AWS's own host names, and ignores `s3` and `sts`.
+    pub uses_aws_names: bool,
     /// The address for `--listen`, where it accepts events.
     pub listen: String,
     /// Additional flags.
     pub flags: Vec<&'static str>,
+    /// Additional variables of the environment.
+    pub environment: Vec<(&'static str, String)>,
 }
 
 impl Setup {
@@ -50,9 +51,10 @@ impl Setup {
             keys: Some((ACCESS_KEY_ID, SECRET_ACCESS_KEY)),
             s3: aws.endpoint(),
             sts: aws.endpoint(),
-            trusted: None,
+            uses_aws_names: false,
             listen: "127.0.0.1:0".to_owned(),
             flags: vec!["--drain-delay", "0"],
+            environment: Vec::new(),
         }
     }
 
@@ -65,8 +67,20 @@ impl Setup {
 
     /// Makes the sidecar use AWS's own host names, as in production, and trust the authorities in this file.
     #[must_use]
-    pub fn trusting(mut self, certificates: &Path) -> Self {
-        self.trusted = Some(certificates.to_owned());
+    pub fn trusting(self, certificates: &Path) -> Self {
+        self.with_aws_names().environment("SSL_CERT_FILE", certificates.display().to_string())
+    }
+
+    /// Makes the sidecar use AWS's own host names, as in production.
+    #[must_use]
+    pub fn with_aws_names(self) -> Self {
+        Self { uses_aws_names: true, ..self }
+    }
+
+    /// Sets a variable of the environment.
+    #[must_use]
+    pub fn environment(mut self, name: &'static str, value: impl Into<String>) -> Self {
+        self.environment.push((name, value.into()));
         self
     }
 
@@ -108,10 +122,10 @@ impl Setup {
             .env("AWS_EC2_METADATA_DISABLED", "true")
             .env("AWS_SHARED_CREDENTIALS_FILE", folder.join("credentials"))
             .stdin(Stdio::null());
-        match &self.trusted {
-            Some(certificates) => command.env("SSL_CERT_FILE", certificates),
-            None => command.env("AWS_ENDPOINT_URL_S3", &self.s3).env("AWS_ENDPOINT_URL_STS", &self.sts),
-        };
+        if !self.uses_aws_names {
+            command.env("AWS_ENDPOINT_URL_S3", &self.s3).env("AWS_ENDPOINT_URL_STS", &self.sts);
+        }
+        command.envs(self.environment.iter().map(|(name, value)| (name, value)));
         if let Some((id, secret)) = self.keys {
             command.env("AWS_ACCESS_KEY_ID", id).env("AWS_SECRET_ACCESS_KEY", secret);
         }

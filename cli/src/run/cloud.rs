@@ -10,7 +10,7 @@ use aws_credential_types::provider::error::CredentialsError;
 use aws_credential_types::provider::{ProvideCredentials, SharedCredentialsProvider, future};
 use parking_lot::Mutex;
 use tributary_local_aws::{Call, LocalAws, Options, Store};
-use tributary_sidecar::{BaseIdentity, Endpoints};
+use tributary_sidecar::{BaseIdentity, Endpoints, Network};
 
 use super::embedded_accounts::{AccessKey, EmbeddedAccounts};
 use super::function::Function;
@@ -18,8 +18,8 @@ use super::watched_file::WatchedFile;
 
 /// The S3 and STS that the sidecar calls.
 pub enum Cloud {
-    /// The real AWS, or the endpoints that the function names.
-    Real,
+    /// The real AWS, or the endpoints that the function names; reached as the environment says.
+    Real(Network),
     /// An S3 and an STS in this process.
     Embedded(Box<Embedded>),
 }
@@ -52,8 +52,11 @@ pub enum AccountsEdit {
 
 impl Cloud {
     /// The real AWS, or the endpoints that the function names, with AWS's default credential chain.
-    pub fn real() -> Self {
-        Self::Real
+    ///
+    /// # Errors
+    /// One line, if a variable of the environment can't be used.
+    pub fn real() -> Result<Self, String> {
+        Ok(Self::Real(Network::of_environment()?))
     }
 
     /// An embedded AWS with the accounts of the file or, without a file, accounts that match the function.
@@ -92,7 +95,7 @@ impl Cloud {
     /// The base identity, which the sidecar uses to assume the role.
     pub fn identity(&self) -> BaseIdentity {
         match self {
-            Self::Real => BaseIdentity::Chain,
+            Self::Real(_) => BaseIdentity::Chain,
             Self::Embedded(embedded) => BaseIdentity::Given(SharedCredentialsProvider::new(embedded.identity.clone())),
         }
     }
@@ -100,11 +103,19 @@ impl Cloud {
     /// The URLs of the embedded S3 and STS. For the real AWS there are none, and the function's own endpoints apply.
     pub fn endpoints(&self) -> Endpoints {
         match self {
-            Self::Real => Endpoints::default(),
+            Self::Real(_) => Endpoints::default(),
             Self::Embedded(embedded) => {
                 let url = embedded.listener.local_addr().ok().map(|address| format!("http://{address}"));
                 Endpoints { s3: url.clone(), sts: url }
             }
+        }
+    }
+
+    /// How the sidecar reaches it.
+    pub fn network(&self) -> Network {
+        match self {
+            Self::Real(network) => network.clone(),
+            Self::Embedded(_) => Network::default(),
         }
     }
 

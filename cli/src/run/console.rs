@@ -68,7 +68,7 @@ impl Console {
         self.print_line(&format!("role      {}", config.spec.role_arn));
         self.print_line(&format!("session   {}", config.session_name()));
         match cloud {
-            Cloud::Real => {
+            Cloud::Real(_) => {
                 self.print_line(&format!("objects   s3://{}/{prefix} in {}", s3.bucket, s3.region));
                 let sts = config.spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref());
                 let endpoint =

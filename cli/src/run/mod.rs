@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Outcome {
 fn prepare(arguments: &Arguments) -> Result<Supervisor, Outcome> {
     let function = function::WatchedFunction::load(&arguments.file).map_err(Outcome::Usage)?;
     let cloud = if arguments.aws {
-        Cloud::real()
+        Cloud::real().map_err(Outcome::Usage)?
     } else {
         Cloud::embedded(&arguments.data, arguments.accounts.as_deref(), function.current()).map_err(Outcome::Usage)?
     };

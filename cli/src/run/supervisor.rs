@@ -147,7 +147,7 @@ impl Supervisor {
             self.console.print_refusal(&refusal);
         }
         let location = match &self.cloud {
-            Cloud::Real => format!("s3://{}", self.function.current().config.spec.s3.bucket),
+            Cloud::Real(_) => format!("s3://{}", self.function.current().config.spec.s3.bucket),
             Cloud::Embedded(embedded) => embedded.data.display().to_string(),
         };
         if unanswered > 0 {
@@ -172,6 +172,7 @@ impl Supervisor {
             identity: self.cloud.identity(),
             secrets: mount.path().to_owned(),
             endpoints: self.cloud.endpoints(),
+            network: self.cloud.network(),
             region: None,
             clock: Arc::new(MachineClock::new()),
             aws_changes: aws_changes.clone(),

@@ -14,6 +14,8 @@ use crate::values::{AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, Region, Stor
 #[x_kube(
     validation = Rule::new("!has(self.forcePathStyle) || has(self.endpoint)")
         .message("forcePathStyle requires an endpoint: leave it out for AWS, or add endpoint: https://minio.storage.svc:9000"),
+    validation = Rule::new("!has(self.endpoint) || !((has(self.useFips) && self.useFips) || (has(self.useDualStack) && self.useDualStack))")
+        .message("s3.useFips and s3.useDualStack choose among AWS's own endpoints: leave endpoint out, or leave them out"),
     validation = Rule::new("!has(self.encryption) || !has(self.encryption.keyId) || self.encryption.keyId.split(':')[3] == self.region")
         .message(Message::Expression("'encryption.keyId \"' + self.encryption.keyId + '\" is not in the bucket\\'s region ' + self.region + '; S3 accepts only a key of the bucket\\'s own region'".into())),
 )]
@@ -46,6 +48,12 @@ pub struct S3 {
     /// Only with endpoint; by default false.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub force_path_style: Option<bool>,
+    /// Whether to use AWS's FIPS endpoint of the region; by default as the platform sets it. Not with endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_fips: Option<bool>,
+    /// Whether to use AWS's endpoint that also has IPv6 addresses; by default as the platform sets it. Not with endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_dual_stack: Option<bool>,
     /// Whether uploads carry a checksum: WhenSupported sends a CRC32, which S3 verifies; WhenRequired sends none, for
     /// stores that don't know the header.
     #[serde(default)]

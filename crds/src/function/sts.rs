@@ -7,9 +7,12 @@ use crate::values::{Endpoint, Region};
 
 /// The STS endpoint that issues sessions.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
+#[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("has(self.region) || has(self.endpoint)")
-        .message("sts sets neither region nor endpoint: write region: us-west-2, or leave sts out"),
+    validation = Rule::new("has(self.region) || has(self.endpoint) || has(self.useFips) || has(self.useDualStack)")
+        .message("sts sets nothing: write region: us-west-2, or leave sts out"),
+    validation = Rule::new("!has(self.endpoint) || !((has(self.useFips) && self.useFips) || (has(self.useDualStack) && self.useDualStack))")
+        .message("sts.useFips and sts.useDualStack choose among AWS's own endpoints: leave endpoint out, or leave them out"),
 )]
 pub struct Sts {
     /// Region whose STS endpoint issues sessions; by default the platform's or, if the platform sets none, s3.region.
@@ -18,4 +21,10 @@ pub struct Sts {
     /// Scheme, host and port of an STS-compatible service, which the platform must allow; by default AWS.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub endpoint: Option<Endpoint>,
+    /// Whether to use AWS's FIPS endpoint of the region; by default as the platform sets it. Not with endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_fips: Option<bool>,
+    /// Whether to use AWS's endpoint that also has IPv6 addresses; by default as the platform sets it. Not with endpoint.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub use_dual_stack: Option<bool>,
 }

@@ -27,6 +27,7 @@ pub fn config(function: &DestinationFunction, meta: &ChildMeta, platform: &Platf
     let prefix = platform.policy.external_id_prefix(&meta.namespace);
     config.external_id_prefix = prefix.cloned();
     config.external_id_prefix_is_audited = prefix.is_some() && platform.policy.audits_grants();
+    config.ca_bundle.clone_from(&platform.sidecar.ca_bundle);
     config.config_hash = config.digest()[..HASH_LENGTH].to_owned();
     config.generation = function.metadata.generation.unwrap_or_default();
     config

@@ -20,6 +20,9 @@ pub struct SidecarTemplate {
     pub image_pull_secrets: Vec<String>,
     /// The region whose STS sidecars use, unless the function sets one.
     pub region: Option<Region>,
+    /// Certificate authorities, as PEM, that sidecars trust for AWS and S3-compatible stores in addition to the public
+    /// ones.
+    pub ca_bundle: Option<String>,
     /// The platform's environment variables, which override the operator's except the configuration's digest.
     #[serde(default)]
     pub env: Vec<EnvVar>,

@@ -13,6 +13,7 @@ use tributary_crds::conditions::Reason;
 use tributary_runtime::errors::causes;
 
 use super::credential_check;
+use crate::aws_client::EndpointVariant;
 use crate::blocker::Blocker;
 use crate::clock::{Clock, SdkTime};
 
@@ -47,6 +48,8 @@ impl BaseIdentity {
                 let region = Region::new(sts.region.clone());
                 let provider_config = ProviderConfig::empty()
                     .with_region(Some(region.clone()))
+                    .with_use_fips(Some(sts.variant.fips))
+                    .with_use_dual_stack(Some(sts.variant.dual_stack))
                     .with_http_client(sts.http.clone())
                     .with_sleep_impl(aws_smithy_async::rt::sleep::TokioSleep::new())
                     .with_time_source(SdkTime(Arc::clone(clock)));
@@ -64,6 +67,8 @@ pub(crate) struct StsEndpoint {
     pub(crate) region: String,
     /// The URL, if it is not the region's default.
     pub(crate) url: Option<String>,
+    /// Which of AWS's endpoints, if there is no URL.
+    pub(crate) variant: EndpointVariant,
     /// The HTTP client.
     pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
 }

@@ -125,6 +125,8 @@ impl Sts {
             // The manager retries, with its own backoff.
             .retry_config(RetryConfig::disabled());
         config.set_endpoint_url(self.endpoint.url.clone());
+        config.set_use_fips(Some(self.endpoint.variant.fips));
+        config.set_use_dual_stack(Some(self.endpoint.variant.dual_stack));
         aws_sdk_sts::Client::from_conf(config.build())
     }
 }

@@ -5,9 +5,9 @@ mod admin_port;
 mod answers;
 mod batches;
 mod client_libraries;
-
 mod connections;
 mod durability;
+mod egress;
 mod faults;
 mod lifecycle;
 mod load_balancers;

@@ -21,7 +21,7 @@ use tributary_crds::function;
 use super::failure::S3Answer;
 use super::health::KeyPart;
 use super::response_check::{self, ResponseCheck};
-use crate::aws_client::{Connections, Connector, MAX_BODY_BYTES};
+use crate::aws_client::{Connections, Connector, EndpointVariant, MAX_BODY_BYTES};
 use crate::aws_message::{self, cut_code, cut_message};
 use crate::clock::Clock;
 use crate::redact;
@@ -75,6 +75,8 @@ pub(crate) struct S3Endpoint {
     pub(crate) url: Option<String>,
     /// Whether the bucket's name goes into the path instead of the host name.
     pub(crate) path_style: bool,
+    /// Which of AWS's endpoints.
+    pub(crate) variant: EndpointVariant,
 }
 
 impl Bucket {

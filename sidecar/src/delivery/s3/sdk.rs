@@ -73,6 +73,8 @@ impl Sdk {
             // The credentials are static and in memory: there is nothing to cache.
             .identity_cache(IdentityCache::no_cache())
             .force_path_style(endpoint.path_style)
+            .use_fips(endpoint.variant.fips)
+            .use_dual_stack(endpoint.variant.dual_stack)
             .request_checksum_calculation(checksum);
         config.set_endpoint_url(endpoint.url.clone());
         let tagging = (!target.tags.is_empty())

@@ -44,7 +44,8 @@ fn credentials() -> Credentials {
 fn sdk(fields: &Value, url: Option<&str>, path_style: bool) -> Sdk {
     let mut s3 = json!({"bucket": "orders-lake", "region": "us-west-2"});
     s3.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-    let endpoint = S3Endpoint { url: url.map(str::to_owned), path_style };
+    let variant = EndpointVariant::default();
+    let endpoint = S3Endpoint { url: url.map(str::to_owned), path_style, variant };
     Sdk::new(serde_json::from_value(s3).unwrap(), &endpoint, Arc::new(Stopped(now())))
 }
 
@@ -150,7 +151,7 @@ async fn a_template_is_valid_on_the_next_day() {
     let tomorrow = now() + Duration::from_secs(24 * 60 * 60);
     let actual = template.request("k", Bytes::new(), tomorrow).request;
     let s3 = json!({"bucket": "orders-lake", "region": "us-west-2"});
-    let endpoint = S3Endpoint { url: None, path_style: false };
+    let endpoint = S3Endpoint { url: None, path_style: false, variant: EndpointVariant::default() };
     let sdk = Sdk::new(serde_json::from_value(s3).unwrap(), &endpoint, Arc::new(Stopped(tomorrow)));
     assert_eq!(sent(&actual), sent(&sdk.build(OPERATIONS[0], credentials(), "k", Bytes::new()).await.unwrap()));
 }
@@ -201,7 +202,7 @@ async fn the_code_and_the_message_of_an_error_are_read() {
 /// Servers repeat requests in their answers, in many ways.
 #[tokio::test]
 async fn an_answer_shows_neither_credentials_nor_the_key() {
-    let endpoint = S3Endpoint { url: None, path_style: false };
+    let endpoint = S3Endpoint { url: None, path_style: false, variant: EndpointVariant::default() };
     let s3 = serde_json::from_value(json!({"bucket": "orders-lake", "region": "us-west-2"})).unwrap();
     let bucket = Bucket::new(s3, &endpoint, Arc::default(), Arc::new(Stopped(now())));
     let (token, key) = ("t".repeat(1_200), "segment/track/jane@example.com/m-1.json");
@@ -231,4 +232,23 @@ async fn an_answer_shows_neither_credentials_nor_the_key() {
     cut.truncate(MAX_BODY_BYTES);
     let (_, message) = read(403, cut).await;
     assert!(!message.contains("ttt"), "{message}");
+}
+
+#[tokio::test]
+async fn the_variants_of_aws_endpoints_are_the_sdks() {
+    for (fips, dual_stack, host) in [
+        (false, false, "orders-lake.s3.us-west-2.amazonaws.com"),
+        (true, false, "orders-lake.s3-fips.us-west-2.amazonaws.com"),
+        (false, true, "orders-lake.s3.dualstack.us-west-2.amazonaws.com"),
+        (true, true, "orders-lake.s3-fips.dualstack.us-west-2.amazonaws.com"),
+    ] {
+        let s3 = serde_json::from_value(json!({"bucket": "orders-lake", "region": "us-west-2"})).unwrap();
+        let endpoint = S3Endpoint { url: None, path_style: false, variant: EndpointVariant { fips, dual_stack } };
+        let sdk = Sdk::new(s3, &endpoint, Arc::new(Stopped(now())));
+        for operation in OPERATIONS {
+            let built = sdk.build(operation, credentials(), operation.placeholder_key(), Bytes::new()).await.unwrap();
+            let template = Template::new(&built, operation.placeholder_key(), SECRET_ACCESS_KEY).unwrap();
+            assert_eq!(template.origin().host(), Some(host), "{operation:?}");
+        }
+    }
 }
