@@ -45,7 +45,7 @@ pub(super) fn any_event() -> impl Strategy<Value = Members> {
     let of =
         |key: &'static str, value: BoxedStrategy<Json>| value.prop_map(move |value| (key.to_owned(), value)).boxed();
     let optional = vec![
-        of("messageId", text_or(&["null"], "[ -~é😀]{0,20}").boxed()),
+        of("messageId", text_or(&["null", "7", "-1.50"], "[ -~é😀]{0,20}").boxed()),
         of("timestamp", text_or(&["null", "1", "true"], TIME).boxed()),
         of("sentAt", text_or(&["null", "1"], TIME).boxed()),
         of("originalTimestamp", any_json().boxed()),
