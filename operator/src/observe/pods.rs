@@ -126,6 +126,12 @@ fn problem(pod: &KubePod, now: Timestamp) -> Option<Problem> {
     let why = waiting.and_then(|waiting| waiting.reason.as_deref()).unwrap_or_default();
     let kubelet_message = waiting.and_then(|waiting| waiting.message.as_deref()).unwrap_or_default();
     if IMAGE_PULL_REASONS.contains(&why) {
+        // The kubelet alternates between its last attempt and the pause after it, which quotes the attempt. The message
+        // must not change with them.
+        let (why, kubelet_message) = match kubelet_message.split_once(": ErrImagePull: ") {
+            Some((_, attempt)) if why == "ImagePullBackOff" => ("ErrImagePull", attempt),
+            _ => (why, kubelet_message),
+        };
         return Some(Problem {
             reason: Reason::ImagePull,
             message: format!(
@@ -296,6 +302,11 @@ mod tests {
             assert_eq!(problem.reason, reason, "{state}");
             assert!(problem.message.contains(part), "{}", problem.message);
         }
+        let attempt =
+            "restartCount: 0, state: {waiting: {reason: ErrImagePull, message: 'failed to resolve: not found'}}";
+        let pause = "restartCount: 0, state: {waiting: {reason: ImagePullBackOff, message: 'Back-off pulling image \"i\": \
+                     ErrImagePull: failed to resolve: not found'}}";
+        assert_eq!(container_with(attempt).unwrap().message, container_with(pause).unwrap().message);
         let problem = problem(&unschedulable_since("11:59:45"), at()).unwrap();
         assert_eq!(problem.reason, Reason::Unschedulable);
         assert!(problem.message.contains("0/3 nodes"));
