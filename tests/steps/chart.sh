@@ -1,25 +1,33 @@
 # shellcheck shell=bash
 # The part chart: checks Helm's output, also with an API server.
 
-readonly PROMETHEUS_OPERATOR=v0.85.0
+# The definitions of kinds that belong to other projects.
+readonly kinds=$tools/kinds
 
 part_chart() {
   build
   cluster
-  step "monitoring kinds" get_monitoring_kinds
+  step "foreign kinds" get_foreign_kinds
   step "install promql" python_packages "$tools/queries" promql-parser==0.12.0 PyYAML==6.0.3
   step "queries" check_queries
   step "chart tests" run_chart_tests
 }
 
-# Gets the Prometheus operator's definitions of the kinds that the chart creates, from its Go module.
-get_monitoring_kinds() {
-  local folder=$tools/prometheus-operator-$PROMETHEUS_OPERATOR module=github.com/prometheus-operator/prometheus-operator
-  [[ ! -d $folder ]] || return 0
-  local downloaded
-  downloaded=$(cd "$tools" && go mod download -json "$module@$PROMETHEUS_OPERATOR") || return
+# Gets the definitions of the Prometheus operator's kinds, which the chart creates, and of the Gateway API, which an example
+# uses.
+get_foreign_kinds() {
+  get_definitions github.com/prometheus-operator/prometheus-operator@v0.85.0 example/prometheus-operator-crd monitoring &&
+    get_definitions sigs.k8s.io/gateway-api@v1.4.1 config/crd/standard gateway
+}
+
+# Copies a folder of a Go module to $kinds/NAME.
+get_definitions() {
+  local module=$1 folder=$2 name=$3 downloaded
+  [[ ! -f $kinds/$name/${module##*@} ]] || return 0
+  downloaded=$(cd "$tools" && go mod download -json "$module") || return
   downloaded=$(sed -n 's/^[[:space:]]*"Dir": "\(.*\)",$/\1/p' <<<"$downloaded")
-  cp -r "$downloaded/example/prometheus-operator-crd" "$folder.part" && chmod -R u+w "$folder.part" && mv "$folder.part" "$folder"
+  rm -rf "${kinds:?}/$name" && mkdir -p "$kinds" && cp -r "$downloaded/$folder" "$kinds/$name" &&
+    chmod -R u+w "$kinds/$name" && touch "$kinds/$name/${module##*@}"
 }
 
 check_queries() {
@@ -28,6 +36,5 @@ check_queries() {
 }
 
 run_chart_tests() {
-  TEST_KUBECONFIG=$(kubeconfig) \
-    TEST_MONITORING_CRDS=$tools/prometheus-operator-$PROMETHEUS_OPERATOR run_tests chart
+  TEST_KUBECONFIG=$(kubeconfig) TEST_FOREIGN_CRDS=$kinds run_tests chart
 }
