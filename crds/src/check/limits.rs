@@ -7,6 +7,8 @@ use serde_yaml::Value;
 /// A violation of the schema, in the API server's words.
 pub(super) struct Fault {
     pub(super) message: String,
+    /// Whether the schema wants a string, and the value has another type.
+    pub(super) wants_string: bool,
     stops_rules: bool,
 }
 
@@ -14,11 +16,11 @@ impl Fault {
     /// A violation after which the API server runs no CEL rule: the value may have a type that the rules do not expect,
     /// or a size that makes them exceed their cost.
     fn grave(message: String) -> Self {
-        Self { message, stops_rules: true }
+        Self { message, wants_string: false, stops_rules: true }
     }
 
     fn slight(message: String) -> Self {
-        Self { message, stops_rules: false }
+        Self { message, wants_string: false, stops_rules: false }
     }
 
     /// Whether CEL rules about this value, and about values that contain it, can't be run.
@@ -30,7 +32,8 @@ impl Fault {
 /// All violations of `value` itself, without those of values within it.
 pub(super) fn faults(schema: &JSONSchemaProps, value: &Value) -> Vec<Fault> {
     if let Some(wanted) = wrong_type(schema, value) {
-        return vec![Fault::grave(format!("must be of type {wanted}: \"{}\"", type_of(value)))];
+        let fault = Fault::grave(format!("must be of type {wanted}: \"{}\"", type_of(value)));
+        return vec![Fault { wants_string: wanted == "string", ..fault }];
     }
     let mut faults = Vec::new();
     if let Some(choices) = &schema.enum_

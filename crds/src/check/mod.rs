@@ -28,6 +28,14 @@ pub struct Problem {
     pub path: String,
     /// The violation and, for most problems, an example of a valid value.
     pub message: String,
+    /// Whether the field takes a string and has a value of another type. In YAML, quotes may be missing.
+    pub wants_string: bool,
+}
+
+impl Problem {
+    fn new(path: String, message: String) -> Self {
+        Self { path, message, wants_string: false }
+    }
 }
 
 impl fmt::Display for Problem {
@@ -64,5 +72,5 @@ pub fn judge(document: &Value) -> Result<DestinationFunction, Vec<Problem>> {
     }
     // Schema and types have the same source. Should they ever differ, the operator could not parse a document that the
     // API server has accepted, which is a problem too.
-    serde_json::from_value(object).map_err(|error| vec![Problem { path: String::new(), message: error.to_string() }])
+    serde_json::from_value(object).map_err(|error| vec![Problem::new(String::new(), error.to_string())])
 }

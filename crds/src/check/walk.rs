@@ -32,7 +32,7 @@ impl Walk {
     /// Adds the violation of a rule at `path`, unless the schema does not hold there.
     pub(super) fn rule_broken(&mut self, path: &str, message: String) {
         if let Some(place) = self.places.iter().position(|place| place.path == path && place.sound) {
-            self.problems.push((place, Problem { path: path.to_owned(), message }));
+            self.problems.push((place, Problem::new(path.to_owned(), message)));
         }
     }
 
@@ -89,7 +89,7 @@ impl Walk {
                     sound &= self.visit(format!("{path}[{index}]"), of_item, item);
                 }
                 for (index, message) in lists::duplicates(schema, items) {
-                    self.problems.push((here, Problem { path: format!("{path}[{index}]"), message }));
+                    self.problems.push((here, Problem::new(format!("{path}[{index}]"), message)));
                 }
                 sound
             }
@@ -101,7 +101,7 @@ impl Walk {
         let mut sound = true;
         for name in schema.required.iter().flatten().filter(|name| !fields.contains_key(name.as_str())) {
             let path = self.beneath(here, name);
-            self.problems.push((here, Problem { path, message: "Required value: it is absent".to_owned() }));
+            self.problems.push((here, Problem::new(path, "Required value: it is absent".to_owned())));
             sound = false;
         }
         for (name, value) in fields {
@@ -120,14 +120,14 @@ impl Walk {
 
     /// Adds an unknown field, most likely a misspelt one. Rules about other fields are still run.
     fn unknown(&mut self, path: String) {
-        self.problems
-            .push((self.places.len(), Problem { path: String::new(), message: format!("unknown field \"{path}\"") }));
+        let problem = Problem::new(String::new(), format!("unknown field \"{path}\""));
+        self.problems.push((self.places.len(), problem));
         self.places.push(Place { path, sound: false });
     }
 
     fn fault(&mut self, here: usize, fault: Fault) {
         let path = self.places[here].path.clone();
-        self.problems.push((here, Problem { path, message: fault.message }));
+        self.problems.push((here, Problem { path, message: fault.message, wants_string: fault.wants_string }));
     }
 
     fn beneath(&self, here: usize, name: &str) -> String {
