@@ -3,7 +3,6 @@
 use std::path::PathBuf;
 
 use tributary_crds::DestinationFunction;
-use tributary_crds::check::judge;
 use tributary_crds::memory::{CHART_MEMORY_LIMIT, MemoryNeed};
 use tributary_crds::values::Quantity;
 
@@ -13,12 +12,13 @@ use crate::secret_check::{self, MissingSecret};
 
 /// Checks the functions in files as `kubectl apply` would, without a cluster.
 ///
+/// Reads the files as kubectl does: without quotes, yes is true, 010 is 8, and an account ID can be a number.
 /// Checks every field against the resource's schema and validation rules, and the memory limit (by default, the
 /// chart's) against the memory that the sidecar needs. If a function's Secrets are in the same file, checks their keys
 /// and the external ID too.
 #[derive(clap::Args)]
 #[command(after_help = "\
-Prints one line per problem, or ok; exits with 1 if there is a problem, and with 64 if a file can't be
+Prints one line per problem, or ok, and notes on probable mistakes that kubectl accepts; exits with 1 if there is a problem, and with 64 if a file can't be
 read or parsed, after checking the others. Objects of other kinds are skipped.
 
 Examples:
@@ -45,10 +45,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
             }
         };
         for function in &manifest.functions {
-            let (problems, note) = problems(&manifest, function);
+            let (problems, notes) = problems(&manifest, function);
             all_valid &= problems.is_empty();
             let messages = if problems.is_empty() { vec!["ok".to_owned()] } else { problems };
-            for line in messages.into_iter().chain(note) {
+            for line in messages.into_iter().chain(notes) {
                 lines.push_str(&format!("{file}: {}: {line}\n", function.name));
             }
         }
@@ -63,16 +63,18 @@ pub fn run(arguments: &Arguments) -> Outcome {
     }
 }
 
-/// The function's problems, and a note about Secrets that were not checked.
-fn problems(manifest: &Manifest, document: &FunctionDocument) -> (Vec<String>, Option<String>) {
+/// The function's problems, and notes on what is accepted or was not checked.
+fn problems(manifest: &Manifest, document: &FunctionDocument) -> (Vec<String>, Vec<String>) {
     let namespace = &document.namespace;
-    match judge(&document.document) {
+    let mut notes: Vec<_> = document.notes().map(|note| format!("note: {note}")).collect();
+    match document.judge() {
         Ok(function) => {
             let mut problems = secret_check::problems(manifest, namespace, &function, MissingSecret::Allowed);
             problems.extend(memory_problem(&function));
-            (problems, secret_check::unchecked(manifest, namespace, &function))
+            notes.extend(secret_check::unchecked(manifest, namespace, &function));
+            (problems, notes)
         }
-        Err(problems) => (problems.iter().map(ToString::to_string).collect(), None),
+        Err(problems) => (problems, notes),
     }
 }
 

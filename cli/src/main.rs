@@ -4,6 +4,7 @@
 //! Only this file prints outcomes and chooses the exit code; the long-running subcommands (`run`,
 //! `send`, `local-aws`) also print what happens while they run.
 
+mod base64;
 mod check;
 mod external_id;
 mod local_aws;
@@ -12,6 +13,7 @@ mod policy;
 mod run;
 mod secret_check;
 mod send;
+mod yaml;
 
 use std::io::{self, Write};
 use std::net::SocketAddr;

@@ -5,7 +5,6 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use regex_lite::Regex;
 use tributary_crds::DestinationFunction;
-use tributary_crds::check::judge;
 use tributary_crds::policy::{PolicyDocument, permissions, trust};
 use tributary_crds::values::ExternalId;
 
@@ -92,8 +91,8 @@ fn policies(arguments: &Arguments) -> Result<String, String> {
 }
 
 fn function(document: &FunctionDocument) -> Result<DestinationFunction, String> {
-    judge(&document.document).map_err(|problems| {
-        let first = problems.first().map(ToString::to_string).unwrap_or_default();
+    document.judge().map_err(|problems| {
+        let first = problems.first().cloned().unwrap_or_default();
         let more = match problems.len().saturating_sub(1) {
             0 => String::new(),
             more => format!(" (and {more} more: see tributary check)"),

@@ -94,7 +94,12 @@ fn check_goes_on_after_a_file_that_can_not_be_read() {
     let errors: Vec<_> = error.lines().collect();
     assert_eq!(errors.len(), 2, "{error}");
     assert!(errors[0].starts_with("tributary: /no/such/file.yaml: can't be read: "), "{error}");
-    assert!(errors[1].starts_with(&format!("tributary: {broken}: is not YAML: ")), "{error}");
+    assert!(
+        errors[1].starts_with(&format!(
+            "tributary: {broken}: is not YAML that kubectl accepts: document 1, line 2 column 1: "
+        )),
+        "{error}"
+    );
     let lines = stdout(&output);
     assert!(lines.contains(&format!("{good}: orders: ok\n")) && lines.contains(&format!("{bad}: orders: ")), "{lines}");
 }

@@ -2,15 +2,17 @@
 
 use serde_yaml::Value;
 
+use crate::yaml::YamlError;
+
 /// Why a manifest can't be used, as text that follows the file's name.
 #[derive(Debug, thiserror::Error)]
 pub enum ManifestError {
     /// The file can't be read.
     #[error("can't be read: {0}")]
     Unreadable(std::io::Error),
-    /// The text is not YAML; with the parser's message.
-    #[error("is not YAML: {0}")]
-    Yaml(String),
+    /// kubectl can't read the text.
+    #[error("is not YAML that kubectl accepts: {0}")]
+    Yaml(#[from] YamlError),
     /// A document that is neither a function, nor a Secret, nor an object of another API.
     #[error("document {index} {description}; only DestinationFunctions and Secrets are supported")]
     UnsupportedKind {
@@ -49,19 +51,6 @@ pub enum ManifestError {
 }
 
 impl ManifestError {
-    /// The parser's message, with line and column. If it would quote a value that does not fit its tag, which
-    /// could be a secret, only the position is kept.
-    pub(super) fn yaml(error: &serde_yaml::Error) -> Self {
-        let message = error.to_string();
-        match (message.starts_with("invalid ") || message.contains(": invalid "), error.location()) {
-            (false, _) => Self::Yaml(message),
-            (true, Some(at)) => {
-                Self::Yaml(format!("a value does not fit its tag at line {} column {}", at.line(), at.column()))
-            }
-            (true, None) => Self::Yaml("a value does not fit its tag".to_owned()),
-        }
-    }
-
     pub(super) fn unsupported_kind(index: usize, kind: Option<&str>, document: &Value) -> Self {
         let description = match (kind, document["metadata"]["name"].as_str()) {
             (None, _) if document.get("accounts").is_some() => {

@@ -1,11 +1,16 @@
-//! Parses the file that the subcommands read: DestinationFunctions and their Secrets, as YAML documents.
+//! Parses the file that the subcommands read: DestinationFunctions and their Secrets, as kubectl reads them.
 
 mod error;
 mod secret;
 
+use std::io::Read;
 use std::path::Path;
 
 use serde_yaml::Value;
+use tributary_crds::DestinationFunction;
+use tributary_crds::check::{Problem, judge};
+
+use crate::yaml::{self, Object, Unquoted};
 
 pub use error::ManifestError;
 pub use secret::Secret;
@@ -13,12 +18,18 @@ pub use secret::Secret;
 /// The path that means standard input.
 pub const STDIN: &str = "-";
 
-/// Reads the text of the file at `path`, or of standard input if the path is [`STDIN`].
+/// Reads the text of the file at `path`, or of standard input if the path is [`STDIN`], as [`yaml::decode`] does.
 ///
 /// # Errors
-/// If it can't be read or is not UTF-8.
+/// If it can't be read.
 pub fn read(path: &Path) -> std::io::Result<String> {
-    if path == Path::new(STDIN) { std::io::read_to_string(std::io::stdin()) } else { std::fs::read_to_string(path) }
+    let mut bytes = Vec::new();
+    if path == Path::new(STDIN) {
+        std::io::stdin().read_to_end(&mut bytes)?;
+    } else {
+        bytes = std::fs::read(path)?;
+    }
+    Ok(yaml::decode(&bytes))
 }
 
 /// The documents of a file. Kubernetes objects of other kinds are skipped and listed; any other document is an
@@ -39,8 +50,29 @@ pub struct FunctionDocument {
     pub name: String,
     /// `metadata.namespace`; `default` if that is missing.
     pub namespace: String,
-    /// The whole YAML document, with merge keys applied.
-    pub document: Value,
+    object: Object,
+}
+
+impl FunctionDocument {
+    /// Validates the function as the API server would, and returns the function that it would store.
+    ///
+    /// # Errors
+    /// All problems, one line each. If quotes are missing, the line shows where.
+    pub fn judge(&self) -> Result<DestinationFunction, Vec<String>> {
+        let correction = |problem: &Problem| {
+            self.object.unquoted.get(&problem.path).filter(|_| problem.wants_string).map(Unquoted::correction)
+        };
+        let line = |problem: &Problem| match correction(problem) {
+            Some(correction) => format!("{problem}; {correction}"),
+            None => problem.to_string(),
+        };
+        judge(&self.object.value).map_err(|problems| problems.iter().map(line).collect())
+    }
+
+    /// What kubectl accepts in the document although it is probably a mistake, one line each.
+    pub fn notes(&self) -> impl Iterator<Item = &str> {
+        self.object.notes.iter().map(String::as_str)
+    }
 }
 
 impl Manifest {
@@ -55,23 +87,19 @@ impl Manifest {
     /// Parses the documents of a text.
     ///
     /// # Errors
-    /// If it is not YAML, contains no function, a duplicate, an invalid Secret, or a document of an unknown kind.
+    /// If kubectl can't read it, or it contains no function, a duplicate, an invalid Secret, or a document of an unknown kind.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
         let mut manifest = Self { functions: Vec::new(), secrets: Vec::new(), skipped: Vec::new() };
-        for (index, document) in serde_yaml::Deserializer::from_str(text).enumerate() {
-            let mut document: Value =
-                serde::Deserialize::deserialize(document).map_err(|error| ManifestError::yaml(&error))?;
-            document.apply_merge().map_err(|error| ManifestError::yaml(&error))?;
+        for (index, object) in yaml::documents(text)? {
+            let document = &object.value;
             match document["kind"].as_str() {
-                // An empty document, as before a leading `---`.
-                None if document.is_null() => {}
-                Some("DestinationFunction") => manifest.add_function(index + 1, document)?,
-                Some("Secret") => manifest.add_secret(index + 1, &document)?,
-                Some(kind) if is_of_another_api(&document) => {
-                    let name = name_of(&document).unwrap_or_else(|| "without a name".to_owned());
+                Some("DestinationFunction") => manifest.add_function(index, object)?,
+                Some("Secret") => manifest.add_secret(index, &object)?,
+                Some(kind) if is_of_another_api(document) => {
+                    let name = name_of(document).unwrap_or_else(|| "without a name".to_owned());
                     manifest.skipped.push(format!("{kind} {name}"));
                 }
-                kind => return Err(ManifestError::unsupported_kind(index + 1, kind, &document)),
+                kind => return Err(ManifestError::unsupported_kind(index, kind, document)),
             }
         }
         if manifest.functions.is_empty() {
@@ -104,23 +132,24 @@ impl Manifest {
         secrets.map(|secret| secret.name.as_str())
     }
 
-    fn add_function(&mut self, index: usize, document: Value) -> Result<(), ManifestError> {
-        let name = name_of(&document).unwrap_or_else(|| format!("document {index}"));
-        let namespace = namespace_of(&document);
+    fn add_function(&mut self, index: usize, object: Object) -> Result<(), ManifestError> {
+        let name = name_of(&object.value).unwrap_or_else(|| format!("document {index}"));
+        let namespace = namespace_of(&object.value);
         if self.functions.iter().any(|other| other.name == name && other.namespace == namespace) {
             return Err(ManifestError::Duplicate { kind: "DestinationFunction", name, namespace });
         }
-        self.functions.push(FunctionDocument { name, namespace, document });
+        self.functions.push(FunctionDocument { name, namespace, object });
         Ok(())
     }
 
-    fn add_secret(&mut self, index: usize, document: &Value) -> Result<(), ManifestError> {
-        let name = name_of(document).ok_or(ManifestError::UnnamedSecret(index))?;
-        let namespace = namespace_of(document);
+    fn add_secret(&mut self, index: usize, object: &Object) -> Result<(), ManifestError> {
+        secret::check_metadata(index, object)?;
+        let name = name_of(&object.value).ok_or(ManifestError::UnnamedSecret(index))?;
+        let namespace = namespace_of(&object.value);
         if self.secret(&namespace, &name).is_some() {
             return Err(ManifestError::Duplicate { kind: "Secret", name, namespace });
         }
-        self.secrets.push(Secret::read(name, namespace, document)?);
+        self.secrets.push(Secret::read(name, namespace, object)?);
         Ok(())
     }
 }
@@ -188,10 +217,26 @@ mod tests {
     }
 
     #[test]
-    fn yaml_errors_contain_the_line() {
+    fn yaml_errors_contain_the_line_and_no_value() {
         let bad = format!("{FUNCTION}---\nkind: Secret\n  metadata: x\n");
-        assert!(parse_error(&bad).contains("line 5"), "{}", parse_error(&bad));
-        assert!(parse_error("kind: a\nkind: b\n").contains("duplicate"), "{}", parse_error("kind: a\nkind: b\n"));
-        assert!(!parse_error("kind: Secret\nstringData: {id: !!int hunter2}\n").contains("hunter2"));
+        assert!(parse_error(&bad).contains("document 2, line 5 column 11"), "{}", parse_error(&bad));
+        for value in
+            ["!!int hunter2", "'hunter2", "hunter2: hunter2", "&a [hunter2, *a]", "[hunter2", "\\thunter2\u{1}"]
+        {
+            let error = parse_error(&format!("kind: Secret\nstringData:\n  id: {value}\n"));
+            assert!(error.contains("line ") && !error.contains("hunter2"), "{error}");
+        }
+    }
+
+    #[test]
+    fn the_functions_of_a_list_are_functions_of_the_file() {
+        let list = "kind: DestinationFunctionList\napiVersion: tributary.dev/v1alpha1\nitems:\n- metadata: {name: a, name: b}\n- metadata: {name: c, namespace: 1}\n";
+        let manifest = Manifest::parse(list).unwrap();
+        let names: Vec<_> = manifest.functions.iter().map(|function| function.name.as_str()).collect();
+        assert_eq!(names, ["b", "c"]);
+        assert_eq!(manifest.functions.iter().map(|function| function.notes().count()).collect::<Vec<_>>(), [1, 0]);
+        let problems = manifest.functions[1].judge().unwrap_err();
+        let namespace = "metadata.namespace: must be of type string: \"integer\"; line 5 column 34: kubectl reads 1 as";
+        assert!(problems.iter().any(|problem| problem.starts_with(namespace)), "{problems:?}");
     }
 }

@@ -4,11 +4,12 @@ use std::collections::BTreeMap;
 use std::fmt;
 use std::str::Utf8Error;
 
-use k8s_openapi::ByteString;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
 use super::ManifestError;
+use crate::base64;
+use crate::yaml::{Object, Unquoted};
 
 /// The top-level fields of a Secret; any other is an error.
 const SECRET_FIELDS: [&str; 7] = ["apiVersion", "kind", "metadata", "type", "immutable", "data", "stringData"];
@@ -24,7 +25,8 @@ pub struct Secret {
 
 impl Secret {
     /// Reads `data` and `stringData`; `stringData` overrides, as on the API server.
-    pub(super) fn read(name: String, namespace: String, document: &Value) -> Result<Self, ManifestError> {
+    pub(super) fn read(name: String, namespace: String, object: &Object) -> Result<Self, ManifestError> {
+        let document = &object.value;
         let invalid = |problem: String| ManifestError::InvalidSecret { name: name.clone(), problem };
         if document["apiVersion"].as_str() != Some("v1") {
             return Err(invalid("apiVersion is not v1".to_owned()));
@@ -36,18 +38,20 @@ impl Secret {
             return Err(invalid(format!("unknown field \"{unknown}\"")));
         }
         let mut values = BTreeMap::new();
-        for (field, decode) in [("data", decode_base64 as fn(&str) -> Option<Vec<u8>>), ("stringData", copy)] {
+        for (field, decode) in [("data", base64::decode as fn(&str) -> Option<Vec<u8>>), ("stringData", copy)] {
             match &document[field] {
                 Value::Null => {}
                 Value::Mapping(entries) => {
                     for (key, value) in entries {
-                        let key =
-                            key.as_str().ok_or_else(|| invalid(format!("{field} has a key that is not a string")))?;
-                        let value = value
-                            .as_str()
-                            .ok_or_else(|| invalid(format!("{field}.{key} is not a string: put it in quotes")))?;
+                        let key = key.as_str().unwrap_or_default();
+                        let path = format!("{field}.{key}");
+                        let value = match value {
+                            // The API server takes it for an empty value.
+                            Value::Null => "",
+                            value => value.as_str().ok_or_else(|| invalid(not_text(object, &path)))?,
+                        };
                         let value = decode(value).ok_or_else(|| {
-                            invalid(format!("{field}.{key} is not base64: encode it, or move it to stringData"))
+                            invalid(format!("{path} is not base64: encode it, or move it to stringData"))
                         })?;
                         values.insert(key.to_owned(), Zeroizing::new(value));
                     }
@@ -81,13 +85,30 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Decodes base64. Line breaks are ignored, as by the API server (Go's encoding/base64).
-fn decode_base64(text: &str) -> Option<Vec<u8>> {
-    let text: String = text.chars().filter(|c| !matches!(c, '\r' | '\n')).collect();
-    serde_json::from_value(text.into()).ok().map(|ByteString(bytes)| bytes)
+/// Checks that the type and the metadata of a Secret are text where the API server wants text.
+pub(super) fn check_metadata(index: usize, object: &Object) -> Result<(), ManifestError> {
+    const TEXT: [&str; 5] =
+        ["type", "metadata.name", "metadata.namespace", "metadata.labels.", "metadata.annotations."];
+    let wants_text =
+        |path: &str| TEXT.iter().any(|text| path == *text || text.ends_with('.') && path.starts_with(text));
+    match object.unquoted.iter().find(|(path, _)| wants_text(path)) {
+        None => Ok(()),
+        Some((path, unquoted)) => Err(ManifestError::InvalidSecret {
+            name: format!("in document {index}"),
+            problem: format!("{path}: {}", unquoted.correction()),
+        }),
+    }
 }
 
-#[allow(clippy::unnecessary_wraps, reason = "must have the same signature as decode_base64")]
+/// The problem of a value that is not text. It does not show the value.
+fn not_text(object: &Object, path: &str) -> String {
+    match object.unquoted.get(path).map(Unquoted::correction_of_secret) {
+        Some(correction) => format!("{path}: {correction}"),
+        None => format!("{path} is not a string: put it in quotes"),
+    }
+}
+
+#[allow(clippy::unnecessary_wraps, reason = "must have the same signature as base64::decode")]
 fn copy(text: &str) -> Option<Vec<u8>> {
     Some(text.as_bytes().to_vec())
 }
@@ -95,10 +116,11 @@ fn copy(text: &str) -> Option<Vec<u8>> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::yaml;
 
     fn read(data: &str) -> Result<Secret, ManifestError> {
-        let document = serde_yaml::from_str(&format!("apiVersion: v1\nkind: Secret\n{data}")).unwrap();
-        Secret::read("lake".to_owned(), "default".to_owned(), &document)
+        let documents = yaml::documents(&format!("apiVersion: v1\nkind: Secret\n{data}")).unwrap();
+        Secret::read("lake".to_owned(), "default".to_owned(), &documents[0].1)
     }
 
     #[test]

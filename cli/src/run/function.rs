@@ -3,7 +3,6 @@
 
 use std::path::Path;
 
-use tributary_crds::check::judge;
 use tributary_crds::sidecar_config::{SecretUse, SidecarConfig};
 use tributary_crds::values::{ExternalId, SecretName};
 use zeroize::Zeroizing;
@@ -38,10 +37,7 @@ impl Function {
     fn parse(text: &str, generation: i64, is_start: bool) -> Result<Self, String> {
         let manifest = Manifest::parse(text).map_err(|error| error.to_string())?;
         let document = manifest.function().map_err(|error| error.to_string())?;
-        let function = judge(&document.document).map_err(|problems| {
-            let problems: Vec<_> = problems.iter().map(ToString::to_string).collect();
-            problems.join("; ")
-        })?;
+        let function = document.judge().map_err(|problems| problems.join("; "))?;
         let problems = secret_check::problems(&manifest, &document.namespace, &function, MissingSecret::Refused);
         if is_start && !problems.is_empty() {
             return Err(problems.join("; "));
