@@ -21,6 +21,8 @@ pub struct Function {
     pub config: SidecarConfig,
     /// The content of each Secret that the function refers to; empty if the file lacks the Secret.
     pub secrets: Vec<(SecretUse, Entries)>,
+    /// What kubectl accepts in the file although it is probably a mistake, one line each.
+    pub notes: Vec<String>,
 }
 
 impl Function {
@@ -49,7 +51,7 @@ impl Function {
         let secrets = function.spec.secrets().into_iter().map(|(r#use, name)| (r#use, entries(name))).collect();
         let config =
             SidecarConfig { generation, ..SidecarConfig::of(&document.namespace, &document.name, &function.spec) };
-        Ok(Self { config, secrets })
+        Ok(Self { config, secrets, notes: document.notes().map(str::to_owned).collect() })
     }
 }
 

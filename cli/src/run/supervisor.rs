@@ -94,6 +94,7 @@ impl Supervisor {
         let mut calls = self.serve_embedded_aws()?;
         let (events, admin) = (self.events.local_addr()?.to_string(), self.admin.local_addr()?.to_string());
         self.console.print_start(self.function.current(), &self.cloud, &mount, &events, &admin);
+        self.print_notes();
 
         let mut stopped = StoppedSidecars::default();
         let (refusal_tx, mut refusals) = mpsc::channel(MAX_PENDING_REFUSALS);
@@ -235,7 +236,15 @@ impl Supervisor {
             log.set(targets(self.function.current().config.spec.log_level));
         }
         self.console.print_labelled("edit", "the function's changes are applied");
+        self.print_notes();
         Ok(true)
+    }
+
+    /// Prints the notes on the function's file.
+    fn print_notes(&mut self) {
+        for note in &self.function.current().notes {
+            self.console.print_labelled("note", note);
+        }
     }
 
     /// Prints the file if the call stored an object. Returns whether no further call needs to be examined.

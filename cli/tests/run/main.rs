@@ -10,5 +10,6 @@ mod refusals;
 mod shutdown;
 mod startup_errors;
 mod terminal;
+mod yaml;
 
 pub use process::{EVENT, OBJECT, Run, WAIT_TIMEOUT, edit, example, interrupt, request, send_signal, tributary};
