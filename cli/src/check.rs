@@ -31,7 +31,8 @@ pub struct Arguments {
     files: Vec<PathBuf>,
 }
 
-/// Checks every function in the files. The output is `ok` or one line per problem for each; fails if there is a problem.
+/// Checks every function and Secret in the files. The output is `ok` or one line per problem for each function, and one
+/// line for each invalid Secret; fails if there is a problem.
 /// A file that can't be read or parsed does not stop the check of the others.
 pub fn run(arguments: &Arguments) -> Outcome {
     let (mut lines, mut all_valid, mut errors) = (String::new(), true, Vec::new());
@@ -51,6 +52,10 @@ pub fn run(arguments: &Arguments) -> Outcome {
             for line in messages.into_iter().chain(notes) {
                 lines.push_str(&format!("{file}: {}: {line}\n", function.name));
             }
+        }
+        all_valid &= manifest.invalid_secrets.is_empty();
+        for invalid in &manifest.invalid_secrets {
+            lines.push_str(&format!("{file}: {invalid}\n"));
         }
         if !manifest.skipped.is_empty() {
             lines.push_str(&format!("{file}: skipped: {}\n", manifest.skipped.join(", ")));

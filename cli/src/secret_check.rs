@@ -44,7 +44,7 @@ pub fn problems(
 pub fn unchecked(manifest: &Manifest, namespace: &str, function: &DestinationFunction) -> Option<String> {
     manifest.secrets_of(namespace).next()?;
     let names = secret_references(function).into_iter().map(|reference| reference.name);
-    let absent: BTreeSet<_> = names.filter(|name| manifest.secret(namespace, name).is_none()).collect();
+    let absent: BTreeSet<_> = names.filter(|name| !manifest.has_secret(namespace, name)).collect();
     let absent: Vec<_> = absent.into_iter().collect();
     (!absent.is_empty())
         .then(|| format!("note: not in the file, and so not checked: Secret {}", absent.join(", Secret ")))

@@ -172,6 +172,20 @@ fn check_validates_the_secrets_in_the_file() {
 }
 
 #[test]
+fn check_reports_a_function_and_its_secret_in_one_run() {
+    let text = with_secret("stringData: {externalId: 012345678901}");
+    let output = run_on(&text.replace("my-bucket", "My_Bucket"), "check", &[]);
+    let lines = stdout(&output);
+    assert_eq!(output.status.code(), Some(1), "{lines}");
+    assert_eq!(lines.lines().count(), 2, "{lines}");
+    assert!(lines.contains(": orders: spec.s3.bucket: ") && lines.contains(": Secret orders-lake: "), "{lines}");
+    assert_usage_error(
+        &run_on(&text, "policy", &["--principal", PRINCIPAL]),
+        "Secret orders-lake: stringData.externalId",
+    );
+}
+
+#[test]
 fn policy_prints_the_trust_and_permission_policies() {
     let text = with_secret("stringData: {externalId: abc-123}");
     let output = run_on(&text, "policy", &["--principal", PRINCIPAL]);

@@ -24,14 +24,9 @@ pub enum ManifestError {
     /// A Secret without a name, by its position in the file, from 1.
     #[error("document {0} is a Secret without metadata.name")]
     UnnamedSecret(usize),
-    /// A Secret with an invalid field.
-    #[error("Secret {name}: {problem}")]
-    InvalidSecret {
-        /// The Secret's name.
-        name: String,
-        /// What is invalid, without the Secret's values.
-        problem: String,
-    },
+    /// A Secret with an invalid field, where the subcommand needs the file's Secrets.
+    #[error(transparent)]
+    InvalidSecret(#[from] InvalidSecret),
     /// Two documents of the same kind, namespace and name.
     #[error("{kind} {name} of namespace {namespace} appears twice")]
     Duplicate {
@@ -48,6 +43,18 @@ pub enum ManifestError {
     /// The file contains several functions, with these names, where the subcommand expects one.
     #[error("contains several DestinationFunctions ({}) where one is expected", .0.join(", "))]
     SeveralFunctions(Vec<String>),
+}
+
+/// A Secret that the API server would refuse.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("Secret {name}: {problem}")]
+pub struct InvalidSecret {
+    /// `metadata.name`; its position in the file if that is no text.
+    pub name: String,
+    /// `metadata.namespace`; `default` if that is missing.
+    pub namespace: String,
+    /// What is invalid, without the Secret's values.
+    pub problem: String,
 }
 
 impl ManifestError {

@@ -12,7 +12,7 @@ use tributary_crds::check::{Problem, judge};
 
 use crate::yaml::{self, Object, Unquoted};
 
-pub use error::ManifestError;
+pub use error::{InvalidSecret, ManifestError};
 pub use secret::Secret;
 
 /// The path that means standard input.
@@ -39,6 +39,8 @@ pub struct Manifest {
     /// The functions, in the order of the file.
     pub functions: Vec<FunctionDocument>,
     secrets: Vec<Secret>,
+    /// The Secrets that the API server would refuse.
+    pub invalid_secrets: Vec<InvalidSecret>,
     /// Objects of other kinds that were skipped, as `ConfigMap settings`.
     pub skipped: Vec<String>,
 }
@@ -87,9 +89,10 @@ impl Manifest {
     /// Parses the documents of a text.
     ///
     /// # Errors
-    /// If kubectl can't read it, or it contains no function, a duplicate, an invalid Secret, or a document of an unknown kind.
+    /// If kubectl can't read it, or it contains no function, a duplicate, or a document of an unknown kind.
     pub fn parse(text: &str) -> Result<Self, ManifestError> {
-        let mut manifest = Self { functions: Vec::new(), secrets: Vec::new(), skipped: Vec::new() };
+        let mut manifest =
+            Self { functions: Vec::new(), secrets: Vec::new(), invalid_secrets: Vec::new(), skipped: Vec::new() };
         for (index, object) in yaml::documents(text)? {
             let document = &object.value;
             match document["kind"].as_str() {
@@ -108,11 +111,14 @@ impl Manifest {
         Ok(manifest)
     }
 
-    /// The only function, for subcommands that expect exactly one.
+    /// The only function, for subcommands that expect exactly one and use its Secrets.
     ///
     /// # Errors
-    /// If the file contains several.
+    /// If the file contains several functions or an invalid Secret.
     pub fn function(&self) -> Result<&FunctionDocument, ManifestError> {
+        if let Some(invalid) = self.invalid_secrets.first() {
+            return Err(invalid.clone().into());
+        }
         match self.functions.as_slice() {
             [only] => Ok(only),
             several => {
@@ -121,12 +127,18 @@ impl Manifest {
         }
     }
 
-    /// The Secret of that namespace and name, if the file contains it.
+    /// The Secret of that namespace and name, if the file contains it and it is valid.
     pub fn secret(&self, namespace: &str, name: &str) -> Option<&Secret> {
         self.secrets.iter().find(|secret| secret.name == name && secret.namespace == namespace)
     }
 
-    /// The names of the Secrets of that namespace, in the order of the file.
+    /// Whether the file contains the Secret of that namespace and name, valid or not.
+    pub fn has_secret(&self, namespace: &str, name: &str) -> bool {
+        let invalid = |secret: &InvalidSecret| secret.name == name && secret.namespace == namespace;
+        self.secret(namespace, name).is_some() || self.invalid_secrets.iter().any(invalid)
+    }
+
+    /// The names of the valid Secrets of that namespace, in the order of the file.
     pub fn secrets_of(&self, namespace: &str) -> impl Iterator<Item = &str> {
         let secrets = self.secrets.iter().filter(move |secret| secret.namespace == namespace);
         secrets.map(|secret| secret.name.as_str())
@@ -143,13 +155,17 @@ impl Manifest {
     }
 
     fn add_secret(&mut self, index: usize, object: &Object) -> Result<(), ManifestError> {
-        secret::check_metadata(index, object)?;
-        let name = name_of(&object.value).ok_or(ManifestError::UnnamedSecret(index))?;
+        // A name that is a number is reported with the Secret's other fields.
+        let number = || object.unquoted.contains_key("metadata.name").then(|| format!("in document {index}"));
+        let name = name_of(&object.value).or_else(number).ok_or(ManifestError::UnnamedSecret(index))?;
         let namespace = namespace_of(&object.value);
-        if self.secret(&namespace, &name).is_some() {
+        if self.has_secret(&namespace, &name) {
             return Err(ManifestError::Duplicate { kind: "Secret", name, namespace });
         }
-        self.secrets.push(Secret::read(name, namespace, object)?);
+        match Secret::read(name, namespace, object) {
+            Ok(secret) => self.secrets.push(secret),
+            Err(invalid) => self.invalid_secrets.push(invalid),
+        }
         Ok(())
     }
 }

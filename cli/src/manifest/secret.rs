@@ -7,7 +7,7 @@ use std::str::Utf8Error;
 use serde_yaml::Value;
 use zeroize::Zeroizing;
 
-use super::ManifestError;
+use super::InvalidSecret;
 use crate::base64;
 use crate::yaml::{Object, Unquoted};
 
@@ -25,9 +25,12 @@ pub struct Secret {
 
 impl Secret {
     /// Reads `data` and `stringData`; `stringData` overrides, as on the API server.
-    pub(super) fn read(name: String, namespace: String, object: &Object) -> Result<Self, ManifestError> {
+    pub(super) fn read(name: String, namespace: String, object: &Object) -> Result<Self, InvalidSecret> {
         let document = &object.value;
-        let invalid = |problem: String| ManifestError::InvalidSecret { name: name.clone(), problem };
+        let invalid = |problem| InvalidSecret { name: name.clone(), namespace: namespace.clone(), problem };
+        if let Some((path, unquoted)) = object.unquoted.iter().find(|(path, _)| wants_text(path)) {
+            return Err(invalid(format!("{path}: {}", unquoted.correction())));
+        }
         if document["apiVersion"].as_str() != Some("v1") {
             return Err(invalid("apiVersion is not v1".to_owned()));
         }
@@ -85,19 +88,11 @@ impl fmt::Debug for Secret {
     }
 }
 
-/// Checks that the type and the metadata of a Secret are text where the API server wants text.
-pub(super) fn check_metadata(index: usize, object: &Object) -> Result<(), ManifestError> {
-    const TEXT: [&str; 5] =
-        ["type", "metadata.name", "metadata.namespace", "metadata.labels.", "metadata.annotations."];
-    let wants_text =
-        |path: &str| TEXT.iter().any(|text| path == *text || text.ends_with('.') && path.starts_with(text));
-    match object.unquoted.iter().find(|(path, _)| wants_text(path)) {
-        None => Ok(()),
-        Some((path, unquoted)) => Err(ManifestError::InvalidSecret {
-            name: format!("in document {index}"),
-            problem: format!("{path}: {}", unquoted.correction()),
-        }),
-    }
+/// Whether a field outside the data takes text, as far as people write it.
+fn wants_text(path: &str) -> bool {
+    matches!(path, "type" | "metadata.name" | "metadata.namespace")
+        || path.starts_with("metadata.labels.")
+        || path.starts_with("metadata.annotations.")
 }
 
 /// The problem of a value that is not text. It does not show the value.
@@ -118,7 +113,7 @@ mod tests {
     use super::*;
     use crate::yaml;
 
-    fn read(data: &str) -> Result<Secret, ManifestError> {
+    fn read(data: &str) -> Result<Secret, InvalidSecret> {
         let documents = yaml::documents(&format!("apiVersion: v1\nkind: Secret\n{data}")).unwrap();
         Secret::read("lake".to_owned(), "default".to_owned(), &documents[0].1)
     }

@@ -49,7 +49,7 @@ pub fn cases() -> Vec<Case> {
 }
 
 /// The function, with text after its last field, which is in `spec.s3`.
-fn with(text: &str) -> String {
+pub fn with(text: &str) -> String {
     format!("{FUNCTION}{text}")
 }
 
@@ -232,7 +232,7 @@ fn secrets() -> Vec<Case> {
             "a Secret's label",
             secret("  labels: {team: on}\nstringData: {externalId: abc}\n"),
             "cannot unmarshal bool",
-            "Secret in document 2: metadata.labels.team: line 17 column 18: kubectl reads on as true; put quotes around \
+            "Secret orders-lake: metadata.labels.team: line 17 column 18: kubectl reads on as true; put quotes around \
              it: team: \"on\"",
         ),
         accepted("a Secret's truth value", secret("immutable: yes\nstringData: {externalId: abc}\n"), &[]),
