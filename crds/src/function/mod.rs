@@ -104,7 +104,8 @@ pub struct DestinationFunctionSpec {
     /// Number of sidecars. Without it a function starts with 1, and an autoscaler or a person may scale it.
     // No default: with one the field would never be absent, and its value would compete with an autoscaler's.
     #[serde(default, skip_serializing_if = "Option::is_none")]
-    #[schemars(range(min = 0, max = 1000))]
+    // Not nullable: the API server would keep the null, and then refuse it because the scale subresource wants a number.
+    #[schemars(with = "i32", range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
     /// CPU and memory of each sidecar, within the platform's bounds; an amount that is not set is the platform's
     /// default. The memory limit must be at least 136Mi, or 152Mi and three times delivery.batch.maxBytes in mode Batch;
