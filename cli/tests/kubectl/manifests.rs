@@ -103,7 +103,11 @@ fn values() -> Vec<Case> {
             "must be of type integer",
             "must be of type integer: \"number\"",
         ),
-        accepted("a null", with("  sessionName: ~\n  replicas:\n"), &[("/spec/s3/bucket", "\"my-bucket\"")]),
+        accepted(
+            "a null",
+            with("  sessionName: ~\n  paused: null\n  replicas:\n"),
+            &[("/spec/s3/bucket", "\"my-bucket\"")],
+        ),
         accepted(
             "a merge key replaces what is before it",
             with_metadata("  labels: &labels {a: x, b: x}\n  annotations: {a: old, <<: *labels, b: new}\n"),

@@ -9,6 +9,7 @@ mod held;
 mod killed;
 mod leaders;
 mod logs;
+mod manifests;
 mod many;
 mod metrics;
 mod replicas;
