@@ -32,7 +32,7 @@ pub struct Flags {
     #[arg(long, value_name = "DIR", default_value = "/var/run/secrets/tributary")]
     pub secrets_dir: PathBuf,
 
-    /// Address for clients that send events; [::] is every address, IPv4 included.
+    /// Address for clients that send events; the default is every IPv6 and IPv4 address.
     #[arg(long, value_name = "ADDRESS", default_value = "[::]:8080")]
     pub listen: SocketAddr,
 
