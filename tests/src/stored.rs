@@ -10,9 +10,12 @@ use tributary_local_aws::StoredObject;
 /// The event in an object of Object mode.
 ///
 /// # Panics
-/// If the object is not JSON.
+/// If the object is not one line of JSON.
 pub fn event(object: &StoredObject) -> Value {
-    serde_json::from_slice(&object.body).unwrap_or_else(|error| panic!("{}: {error}", object.key))
+    let text = std::str::from_utf8(&object.body).expect("the object is UTF-8");
+    let line = text.strip_suffix('\n').unwrap_or_else(|| panic!("{} does not end with a newline", object.key));
+    assert!(!line.contains(['\n', '\r']), "{} has several lines: {line}", object.key);
+    serde_json::from_str(line).unwrap_or_else(|error| panic!("{}: {error}", object.key))
 }
 
 /// The events in objects of Batch mode, one per line. Objects are decompressed according to their keys' extensions.

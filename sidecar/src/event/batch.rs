@@ -113,7 +113,8 @@ mod tests {
     fn stored(json: &str) -> String {
         let batch = parse(json).unwrap();
         assert_eq!((batch.events.len(), batch.rejected.len()), (1, 0));
-        String::from_utf8(batch.events[0].body.to_vec()).unwrap()
+        let body = String::from_utf8(batch.events[0].body.to_vec()).unwrap();
+        body.strip_suffix('\n').unwrap().to_owned()
     }
 
     #[test]

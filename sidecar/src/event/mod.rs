@@ -13,7 +13,8 @@
 //!    `integrations` merged in (`stamp`, `merge`).
 //!
 //! An invalid event of a batch is rejected alone; a batch with an invalid frame is rejected as a whole. Every rule
-//! treats `null` as absent. White space between members is dropped, inside values it is kept.
+//! treats `null` as absent. White space between members is dropped, inside values it is kept, except line breaks: a
+//! stored event is one line.
 
 mod batch;
 mod client_time;
@@ -75,7 +76,7 @@ pub struct Event {
     pub timestamp_sent: bool,
     /// Whether the client sent a `timestamp` that can't be read.
     pub timestamp_unreadable: bool,
-    /// The JSON object to store, with all stamps.
+    /// The line to store: the JSON object with all stamps, without line breaks, and a newline.
     pub body: Bytes,
 }
 

@@ -1,9 +1,10 @@
-//! Builds the stored JSON object: the client's members, and those that only the server knows.
+//! Builds the line that is stored: a JSON object of the client's members and those that only the server knows.
 
 use std::borrow::Cow;
 
 use bytes::Bytes;
 use jiff::Timestamp;
+use memchr::memchr2;
 
 use super::envelope::{Envelope, Member};
 use super::event_type::EventType;
@@ -50,7 +51,7 @@ impl RequestContext<'_> {
     }
 }
 
-/// The stored object, and the client's timestamp for the event's key; `None` if it is absent or unreadable.
+/// The stored line, and the client's timestamp for the event's key; `None` if it is absent or unreadable.
 pub(super) fn stamp<'a>(
     envelope: &Envelope<'a>,
     event_type: &EventType,
@@ -126,8 +127,8 @@ impl<'a> Stamps<'a> {
     }
 }
 
-/// Writes each member in its place, with the value of its stamp if there is one, then the remaining stamps. The write
-/// key is left out, since it is a credential.
+/// Writes each member in its place, with the value of its stamp if there is one, then the remaining stamps, on one line
+/// with its newline. The write key is left out, since it is a credential.
 fn write(envelope: &Envelope<'_>, mut stamps: Stamps<'_>) -> Bytes {
     let mut out = Vec::with_capacity(capacity(envelope, &stamps));
     let mut put = |key: &str, json: &str| {
@@ -151,10 +152,23 @@ fn write(envelope: &Envelope<'_>, mut stamps: Stamps<'_>) -> Bytes {
         }
     }
     out.push(b'}');
+    remove_line_breaks(&mut out);
+    out.push(b'\n');
     Bytes::from(out)
 }
 
-/// The capacity for the stored object: its length and little more, since its reservation covers only the length.
+/// Removes the line breaks of `json`: readers take each line of an object for an event. JSON has them only between
+/// tokens, where they are insignificant; in strings they are escaped (RFC 8259, sections 2 and 7).
+fn remove_line_breaks(json: &mut Vec<u8>) {
+    // Nearly every event has none, and is only searched.
+    if memchr2(b'\n', b'\r', json).is_some() {
+        json.retain(|byte| !matches!(byte, b'\n' | b'\r'));
+        // The event's reservation covers its new length only.
+        json.shrink_to(json.len() + 1);
+    }
+}
+
+/// The capacity for the stored line: its length and little more, since its reservation covers only the length.
 fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
     let kept = |member: &Member<'_>| match member.field {
         Some(field) if field == Field::WriteKey || stamps.has(field) => 0,
@@ -169,6 +183,7 @@ fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
 mod tests {
     use tributary_crds::function::SegmentType;
 
+    use super::remove_line_breaks;
     use crate::event::{Event, EventType, Limits, UnparsedEvents, single};
 
     const RECEIVED: &str = "2026-11-23T12:00:00.123456Z";
@@ -183,12 +198,13 @@ mod tests {
         found.and_then(UnparsedEvents::parse).unwrap().events.remove(0)
     }
 
-    /// The stored object of an event with these members, without the fixed members before them and the braces.
+    /// The stored object of an event with these members, without the fixed members before them, the braces and the
+    /// newline.
     fn stored(members: &str) -> String {
         let json = format!(r#"{{"userId":1,"event":"e","messageId":"m",{members}}}"#);
         let body = String::from_utf8(parsed(&json).body.to_vec()).unwrap();
         let start = r#"{"userId":1,"event":"e","messageId":"m","#;
-        body.strip_prefix(start).unwrap().strip_suffix('}').unwrap().to_owned()
+        body.strip_prefix(start).unwrap().strip_suffix("}\n").unwrap().to_owned()
     }
 
     #[test]
@@ -211,7 +227,7 @@ mod tests {
     #[test]
     fn other_members_stay_as_sent() {
         let sent = "\"n\":1.50E+2,\"big\":123456789012345678901234567890,\"a\\u0062\":\"\\u00e9\\/\",\
-                    \"o\":{ \"x\" : [1, 2.0 ,\n3] },\"n\":\"twice\",\"batch\":[],\"\":null,\"\\ud800\":\"\\udfff\"";
+                    \"o\":{ \"x\" : [1, 2.0 ,\t3] },\"n\":\"twice\",\"batch\":[],\"\":null,\"\\ud800\":\"\\udfff\"";
         assert!(stored(sent).starts_with(&format!("{sent},\"type\"")), "{}", stored(sent));
     }
 
@@ -220,6 +236,27 @@ mod tests {
         let event = parsed(r#"{"userId":1,"messageId":7.50,"event":"e"}"#);
         assert!(event.message_id_sent && event.message_id == "7.50");
         assert!(event.body.starts_with(br#"{"userId":1,"messageId":"7.50","event":"e""#), "{:?}", event.body);
+    }
+
+    #[test]
+    fn an_event_is_one_line() {
+        let table = [
+            ("\"a\":[1,\n2 ,\r\n\t3\r]\n,\n\"b\":{\n}", "\"a\":[1,2 ,\t3],\"b\":{}"),
+            ("\"a\":\"\\n\\r\u{2028}\u{85}\"", "\"a\":\"\\n\\r\u{2028}\u{85}\""),
+            ("\"a\":{\"b\\n\":\ntrue\n}", "\"a\":{\"b\\n\":true}"),
+        ];
+        for (members, expected) in table {
+            assert!(stored(members).starts_with(&format!("{expected},\"type\"")), "{}", stored(members));
+        }
+    }
+
+    #[test]
+    fn a_line_without_its_breaks_needs_no_more_memory_than_its_length() {
+        let mut json = [&b"{"[..], &[b'\n'; 30_000], b"}"].concat();
+        remove_line_breaks(&mut json);
+        json.push(b'\n');
+        assert_eq!(json, b"{}\n");
+        assert!(json.capacity() < 100, "{} bytes", json.capacity());
     }
 
     #[test]

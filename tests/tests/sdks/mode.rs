@@ -41,7 +41,7 @@ impl Mode {
     /// The text of each stored event, and the object that contains it.
     pub fn read(self, objects: &[StoredObject]) -> Vec<(Cow<'_, str>, &StoredObject)> {
         match self {
-            Mode::Object => objects.iter().map(|object| (text(&object.body).into(), object)).collect(),
+            Mode::Object => objects.iter().map(|object| (line(object).into(), object)).collect(),
             Mode::Batch => objects.iter().flat_map(lines).collect(),
         }
     }
@@ -75,6 +75,13 @@ fn sealed(key: &str) -> Option<Timestamp> {
     let name = key.rsplit('/').next()?.strip_suffix(".ndjson.gz")?;
     let (millis, _) = name.split_once('-')?;
     Timestamp::from_millisecond(millis.parse().ok()?).ok()
+}
+
+/// The only line of an event's object.
+fn line(object: &StoredObject) -> &str {
+    let line = text(&object.body).strip_suffix('\n').unwrap_or_else(|| panic!("{} ends within a line", object.key));
+    assert!(!line.contains('\n'), "{} has several lines", object.key);
+    line
 }
 
 /// The lines of a batch's object.

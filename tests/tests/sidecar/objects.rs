@@ -117,6 +117,23 @@ async fn numbers_keep_their_digits_and_the_write_key_is_removed() {
 }
 
 #[tokio::test]
+async fn a_pretty_printed_event_becomes_one_line_with_a_newline_at_its_end() {
+    let event = "{\n  \"userId\": \"u\",\r\n  \"event\": \"e\",\n  \"properties\": {\n    \"a\" : [\n1,\r\n  1.50\n    ],\n\
+                 \"b\": \"\\n\u{2028}\"\n  }\n}\n";
+    let expected =
+        "{\"userId\":\"u\",\"event\":\"e\",\"properties\":{    \"a\" : [1,  1.50    ],\"b\": \"\\n\u{2028}\"  },";
+    for delivery in [json!({"mode": "Object"}), json!({"mode": "Batch", "batch": {"compression": "none"}})] {
+        let (aws, sidecar) = start_ready(Function::new().with("delivery", delivery)).await;
+        let answer = sidecar.request(hyper::Method::POST, "/v1/track", &[], event).await.unwrap();
+        assert_eq!(answer.status, 200);
+        let objects = aws.objects();
+        let stored = std::str::from_utf8(&objects[0].body).unwrap();
+        assert!(stored.starts_with(expected) && stored.ends_with("}\n"), "{stored}");
+        assert_eq!(stored.lines().count(), 1, "{stored}");
+    }
+}
+
+#[tokio::test]
 async fn an_event_without_message_id_and_timestamp_gets_both() {
     let (aws, sidecar) = start_ready(Function::new()).await;
     let sent = json!({"userId": "u", "event": "e"});

@@ -36,10 +36,12 @@ fn parse_batch(json: &[u8]) -> Option<ParsedEvents> {
     batch(json, RECEIVED.parse().unwrap(), &limits()).and_then(UnparsedEvents::parse).ok()
 }
 
-/// The stored members. Also checks that a stricter parser accepts the JSON.
+/// The stored members. Also checks that they are one line, and that a stricter parser accepts the JSON.
 fn stored(event: &Event) -> Members {
     serde_json::from_slice::<serde::de::IgnoredAny>(&event.body).unwrap();
-    match Json::read(Value::new(str::from_utf8(&event.body).unwrap())) {
+    let line = str::from_utf8(&event.body).unwrap().strip_suffix('\n').unwrap();
+    assert!(!line.contains(['\n', '\r']), "{line:?}");
+    match Json::read(Value::new(line)) {
         Json::Object(members) => members,
         other => panic!("{other:?}"),
     }
