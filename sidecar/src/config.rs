@@ -156,7 +156,7 @@ fn distinct_keys(config: &SidecarConfig) -> Result<(), ConfigError> {
         )),
         DeliveryMode::Batch if lacks(Variable::BatchId) => Err(ConfigError::Key(
             "no {batchId}, without which two batches could share a key; write it like \
-             {type}/{millis}-{batchId}.ndjson.gz",
+             type={type}/{millis}-{batchId}.ndjson.gz",
         )),
         DeliveryMode::Object | DeliveryMode::Batch => Ok(()),
     }

@@ -67,9 +67,9 @@ fn example_functions() -> BTreeSet<String> {
 fn every_example_runs_unchanged_and_its_first_event_command_works() {
     let cases = [
         ("orders.yaml", "orders-lake/segment/track/", ""),
-        ("clickstream.yaml", "clickstream-lake/raw/track/dt=", "change-me-write-key"),
+        ("clickstream.yaml", "clickstream-lake/raw/type=track/dt=", "change-me-write-key"),
         ("webhook.yaml", "webhook-lake/track/", "change-me-signing-secret"),
-        ("browser.yaml", "browser-lake/track/dt=", "browser-write-key"),
+        ("browser.yaml", "browser-lake/type=track/dt=", "browser-write-key"),
         ("s3-compatible.yaml", "events/track/", ""),
     ];
     let tried: BTreeSet<_> = cases.iter().map(|(name, ..)| (*name).to_owned()).collect();

@@ -16,7 +16,7 @@ use crate::values::{BatchAge, BatchBytes, KeyTemplate};
     validation = Rule::new("!has(self.key) || self.mode == 'Batch' || !self.key.contains('{batchId}')")
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has {batchId}, which is allowed only in mode Batch; write it like {type}/{millis}-{messageId}.json'".into())),
     validation = Rule::new("!has(self.key) || self.mode == 'Object' || self.key.contains('{batchId}')")
-        .message(Message::Expression("'delivery.key \"' + self.key + '\" has no {batchId}, without which two batches could share a key; write it like {type}/{millis}-{batchId}.ndjson.gz'".into())),
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" has no {batchId}, without which two batches could share a key; write it like type={type}/{millis}-{batchId}.ndjson.gz'".into())),
     validation = Rule::new("!has(self.key) || self.mode == 'Object' || !self.key.matches('[{](event|messageId|userId)[}]')")
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has a variable of a single event, of which a batch has many; in mode Batch it may have {type}, {millis}, times and {batchId}'".into())),
 )]
@@ -30,7 +30,8 @@ pub struct Delivery {
     /// required; its times are when the batch was sealed. If a key of mode Batch has {type}, 64 types at a time, in
     /// addition to Segment's six, have objects of their own; events of further types share objects whose {type} is
     /// other. By default {type}/{millis}-{messageId}.json, and in mode Batch
-    /// {type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId} with the extension of its compression, such as .ndjson.gz.
+    /// type={type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId} with the extension of its compression, such as
+    /// .ndjson.gz.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub key: Option<KeyTemplate>,
     /// When a batch is sealed, and how its object is compressed. Only with mode Batch.

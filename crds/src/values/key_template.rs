@@ -84,10 +84,11 @@ impl KeyTemplate {
         Self("{type}/{millis}-{messageId}.json".to_owned())
     }
 
-    /// The default of mode Batch, with partitions that Hive-style readers recognize. `extension` is that of the
-    /// compression, without a leading dot: `ndjson.gz`.
+    /// The default of mode Batch. Each folder is a partition, `name=value`: Spark cannot read a prefix on which some
+    /// folders are partitions and others are not. `extension` is that of the compression, without a leading dot:
+    /// `ndjson.gz`.
     pub fn batch_default(extension: &str) -> Self {
-        Self(format!("{{type}}/dt={{yyyy-MM-dd}}/hour={{HH}}/{{millis}}-{{batchId}}.{extension}"))
+        Self(format!("type={{type}}/dt={{yyyy-MM-dd}}/hour={{HH}}/{{millis}}-{{batchId}}.{extension}"))
     }
 
     /// Whether the template contains `variable`.
@@ -183,6 +184,7 @@ mod tests {
             "{type}/{millis}-{messageId}.json",
             "{userId}/{event}/{messageId}.json",
             "{type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId}.ndjson.gz",
+            "type={type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId}.ndjson.gz",
             "{yyyy}{MM}{dd}/{messageId}",
             "a..b/{messageId}",
         ] {

@@ -198,10 +198,11 @@ mod tests {
         let sealed = Timestamp::from_millisecond(1_700_000_000_123).unwrap();
         let id = Uuid::from_u128(0xabc);
         let default = Keys::new(Some(&"in/".parse().unwrap()), &KeyTemplate::batch_default("ndjson.gz"));
-        assert!(default.have_type());
+        let track = EventType::parse("track").unwrap();
+        assert_eq!(default.part(&track), Some(health::KeyPart::of(&track)));
         assert_eq!(
             default.of_batch(Some(&EventType::parse("delete").unwrap()), sealed, id),
-            "in/delete/dt=2023-11-14/hour=22/1700000000123-00000000000000000000000000000abc.ndjson.gz"
+            "in/type=delete/dt=2023-11-14/hour=22/1700000000123-00000000000000000000000000000abc.ndjson.gz"
         );
         let mixed = keys("", "{yyyy}{MM}{dd}T{HH}{mm}{ss}.{batchId}");
         assert!(!mixed.have_type());

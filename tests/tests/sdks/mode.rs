@@ -61,7 +61,7 @@ impl Mode {
                 assert!(sealed >= received && sealed <= Timestamp::now(), "{key} was not sealed at {sealed}");
                 let millis = sealed.as_millisecond();
                 let partition = sealed.strftime("dt=%Y-%m-%d/hour=%H");
-                (format!("{event_type}/{partition}/{millis}-"), "application/x-ndjson")
+                (format!("type={event_type}/{partition}/{millis}-"), "application/x-ndjson")
             }
         };
         assert!(key.starts_with(&start), "{key} does not start with {start}");

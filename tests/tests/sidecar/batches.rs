@@ -51,7 +51,7 @@ async fn events_become_lines_of_one_object_per_type() {
         let (partition, file) = object.key.rsplit_once('/').expect("folders");
         let event_type = ndjson_events(std::slice::from_ref(object))[0]["type"].as_str().expect("a type").to_owned();
         let [folder, date, hour] = partition.split('/').collect::<Vec<_>>()[..] else { panic!("{partition}") };
-        assert_eq!(folder, event_type);
+        assert_eq!(folder, format!("type={event_type}"));
         assert!(date.starts_with("dt=20") && hour.starts_with("hour="), "{partition}");
         let (millis, id) = file.strip_suffix(".ndjson.gz").and_then(|file| file.split_once('-')).expect("millis-id");
         let sealed = jiff::Timestamp::from_millisecond(millis.parse().expect("millis")).expect("a time");
@@ -142,7 +142,7 @@ async fn types_beyond_the_limit_of_open_batches_share_one() {
     assert_stored_once_each(&aws.objects(), 0..100);
     // 64 types have their own batches; the others share batches of mixed types.
     let objects = aws.objects();
-    let mixed = objects.iter().filter(|object| object.key.starts_with("other/")).count();
+    let mixed = objects.iter().filter(|object| object.key.starts_with("type=other/")).count();
     assert!((1..=2).contains(&mixed) && objects.len() == 64 + mixed, "{} objects, {mixed} mixed", objects.len());
 }
 
