@@ -54,6 +54,13 @@ pub const MOVED_PER_MAX_BYTES: u64 = 1;
 /// Additional bytes for many open batches: their tasks, and lines that are not compressed yet.
 pub const SMALL_BATCHES_BYTES: u64 = 8 * MIB;
 
+/// Partitions by event time that may have an open batch if `delivery.batch.maxPartitions` is not set.
+pub const DEFAULT_MAX_PARTITIONS: u32 = 64;
+
+/// Additional bytes per partition by event time, as [`SMALL_BATCHES_BYTES`] has per event type: an open batch's task, and
+/// its lines that are not compressed yet.
+pub const PARTITION_BYTES: u64 = 128 * KIB;
+
 /// Sealed batches that may be compressed at the same time.
 pub const MAX_COMPRESSORS: u64 = 4;
 
@@ -83,6 +90,8 @@ pub struct MemoryNeed {
     max_connections: u64,
     /// The bytes at which a batch is sealed; `None` in Object mode.
     max_batch_bytes: Option<u64>,
+    /// The maximum number of partitions by event time; 0 without event times.
+    max_partitions: u64,
 }
 
 impl MemoryNeed {
@@ -90,14 +99,16 @@ impl MemoryNeed {
     pub fn of(spec: &DestinationFunctionSpec) -> Self {
         let max_connections = u64::try_from(spec.max_connections()).unwrap_or(u64::MAX);
         let max_batch_bytes = max_batch_bytes(spec);
+        let max_partitions = max_partitions(spec);
         Self {
             process: PROCESS_BYTES,
             connections: max_connections * connection_bytes(spec),
             requests: REQUEST_BYTES + unproven_bytes(spec),
             uploads: MAX_UPLOADS * UPLOAD_BYTES,
-            batches: max_batch_bytes.map_or(0, batch_bytes),
+            batches: max_batch_bytes.map_or(0, |max| batch_bytes(max, max_partitions)),
             max_connections,
             max_batch_bytes,
+            max_partitions,
         }
     }
 
@@ -111,9 +122,15 @@ impl MemoryNeed {
         let total = self.total();
         // A limit that is not a quantity is refused by the schema.
         let given = limit.thousandths().filter(|given| *given < i128::from(total) * 1000)?;
-        let least = self.max_batch_bytes.map(|_| total - self.batches + batch_bytes(MIN_MAX_BATCH_BYTES));
+        let min_partitions = self.max_partitions.min(1);
+        let least =
+            self.max_batch_bytes.map(|_| total - self.batches + batch_bytes(MIN_MAX_BATCH_BYTES, min_partitions));
         let smaller_batches_fit = least.is_some_and(|least| i128::from(least) * 1000 <= given);
-        let or_lower = if smaller_batches_fit { ", or lower spec.delivery.batch.maxBytes" } else { "" };
+        let or_lower = match smaller_batches_fit {
+            false => "",
+            true if self.max_partitions == 0 => ", or lower spec.delivery.batch.maxBytes",
+            true => ", or lower spec.delivery.batch.maxBytes and maxPartitions",
+        };
         let enough = total.div_ceil(MIB);
         Some(format!(
             "a memory limit of {limit} is too small: the function {self}; raise spec.resources.limits.memory to at \
@@ -138,13 +155,17 @@ impl fmt::Display for MemoryNeed {
         if let Some(max) = self.max_batch_bytes {
             write!(
                 f,
-                ", {} for batches ({} × maxBytes {}, {} for small ones and {} for compressors)",
+                ", {} for batches ({} × maxBytes {}, {} for small ones",
                 Bytes(self.batches),
                 BATCHES_PER_MAX_BYTES + MOVED_PER_MAX_BYTES,
                 Bytes(max),
                 Bytes(SMALL_BATCHES_BYTES),
-                Bytes(MAX_COMPRESSORS * COMPRESSOR_BYTES)
             )?;
+            if self.max_partitions > 0 {
+                let bytes = Bytes(self.max_partitions * PARTITION_BYTES);
+                write!(f, ", {bytes} for {} partitions by event time", self.max_partitions)?;
+            }
+            write!(f, " and {} for compressors)", Bytes(MAX_COMPRESSORS * COMPRESSOR_BYTES))?;
         }
         Ok(())
     }
@@ -166,7 +187,7 @@ pub fn unproven_bytes(spec: &DestinationFunctionSpec) -> u64 {
 
 /// Bytes of the one budget that requests and batches share.
 pub fn budget_bytes(spec: &DestinationFunctionSpec) -> u64 {
-    REQUEST_BYTES + max_batch_bytes(spec).map_or(0, batch_budget_bytes)
+    REQUEST_BYTES + max_batch_bytes(spec).map_or(0, |max| batch_budget_bytes(max, max_partitions(spec)))
 }
 
 /// The bytes at which a batch is sealed; `None` in Object mode.
@@ -177,13 +198,24 @@ pub fn max_batch_bytes(spec: &DestinationFunctionSpec) -> Option<u64> {
     (delivery.mode == DeliveryMode::Batch).then(|| bytes.unwrap_or(DEFAULT_MAX_BATCH_BYTES))
 }
 
-fn batch_bytes(max: u64) -> u64 {
-    batch_budget_bytes(max) + MOVED_PER_MAX_BYTES * max + MAX_COMPRESSORS * COMPRESSOR_BYTES
+/// The maximum number of partitions by event time, in addition to those that each event type always has; 0 if keys
+/// have no event time.
+pub fn max_partitions(spec: &DestinationFunctionSpec) -> u64 {
+    let delivery = &spec.delivery;
+    if delivery.key.as_ref().is_none_or(|key| key.event_time_fields().is_empty()) {
+        return 0;
+    }
+    let asked = delivery.batch.as_ref().and_then(|batch| batch.max_partitions);
+    asked.unwrap_or(DEFAULT_MAX_PARTITIONS).into()
+}
+
+fn batch_bytes(max: u64, partitions: u64) -> u64 {
+    batch_budget_bytes(max, partitions) + MOVED_PER_MAX_BYTES * max + MAX_COMPRESSORS * COMPRESSOR_BYTES
 }
 
 /// The part of [`batch_bytes`] that belongs to the shared budget: all but the compressors and moved buffers.
-fn batch_budget_bytes(max: u64) -> u64 {
-    BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES
+fn batch_budget_bytes(max: u64, partitions: u64) -> u64 {
+    BATCHES_PER_MAX_BYTES * max + SMALL_BATCHES_BYTES + partitions * PARTITION_BYTES
 }
 
 /// A size in Kubernetes' notation, exact.
@@ -231,6 +263,10 @@ mod tests {
         json!({"mode": "Batch", "batch": {"maxBytes": max_bytes}})
     }
 
+    fn by_event_time(batch: &Value) -> Value {
+        json!({"mode": "Batch", "key": "dt={timestamp:yyyy-MM-dd}/{batchId}", "batch": batch})
+    }
+
     const OBJECT: &str = "24Mi for the process, 48Mi for 1,024 connections, 32Mi for requests, 32Mi for 256 uploads";
     const STATE: &str = "8Mi for small ones and 8Mi for compressors";
 
@@ -256,6 +292,20 @@ mod tests {
             large.total(),
             "{large:?}"
         );
+    }
+
+    #[test]
+    fn partitions_by_event_time_add_to_the_need() {
+        for (batch, partitions, total) in
+            [(json!({}), "8Mi for 64 partitions", 175), (json!({"maxPartitions": 256}), "32Mi for 256 partitions", 199)]
+        {
+            let need = need(&by_event_time(&batch));
+            let shown = format!("8Mi for small ones, {partitions} by event time and 8Mi for compressors)");
+            assert!(need.to_string().ends_with(&shown), "{need}");
+            assert_eq!(need.total(), total << 20);
+        }
+        let spec: DestinationFunctionSpec = serde_json::from_value(spec(&by_event_time(&json!({})))).unwrap();
+        assert_eq!(budget_bytes(&spec), REQUEST_BYTES + (10 + 8 + 8) * MIB);
     }
 
     #[test]
@@ -296,7 +346,11 @@ mod tests {
         let (object, batch) = (need(&json!({})).total() / MIB, need(&json!({"mode": "Batch"})).total());
         let per_max_bytes = BATCHES_PER_MAX_BYTES + MOVED_PER_MAX_BYTES;
         let beside_batches = (batch - per_max_bytes * DEFAULT_MAX_BATCH_BYTES) / MIB;
-        let message = format!("at least {object}Mi, or {beside_batches}Mi and three times delivery.batch.maxBytes");
+        let per_partition = PARTITION_BYTES / KIB;
+        let message = format!(
+            "at least {object}Mi, or {beside_batches}Mi and three times delivery.batch.maxBytes in mode Batch, with \
+             {per_partition}Ki for each of delivery.batch.maxPartitions if keys have an event time;"
+        );
         assert!(include_str!("../../docs/reference.md").contains(&message), "{message}");
     }
 
@@ -313,6 +367,7 @@ mod tests {
             (json!({"mode": "Batch"}), "155Mi", raise("167Mi") + lower),
             (batch("64Mi"), "256Mi", raise("344Mi") + lower),
             (batch("100Ki"), "64Mi", raise("153Mi")),
+            (by_event_time(&json!({})), "160Mi", raise("175Mi") + lower + " and maxPartitions"),
         ] {
             let message = refusal(&delivery, limit);
             assert!(message.ends_with(&end), "{message}");

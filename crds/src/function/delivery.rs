@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{BatchAge, BatchBytes, KeyTemplate};
+use crate::values::{BatchAge, BatchBytes, EventAge, KeyTemplate};
 
 /// How events become S3 objects: one object per event, or many events per object.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -19,6 +19,10 @@ use crate::values::{BatchAge, BatchBytes, KeyTemplate};
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has no {batchId}, without which two batches could share a key; write it like type={type}/{millis}-{batchId}.ndjson.gz'".into())),
     validation = Rule::new("!has(self.key) || self.mode == 'Object' || !self.key.matches('[{](event|messageId|userId)[}]')")
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has a variable of a single event, of which a batch has many; in mode Batch it may have {type}, {millis}, times and {batchId}'".into())),
+    validation = Rule::new("!has(self.key) || self.mode == 'Batch' || !self.key.contains('{timestamp:')")
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" has an event time, which is allowed only in mode Batch; in mode Object, times such as {yyyy-MM-dd} are those of the event'".into())),
+    validation = Rule::new("!has(self.batch) || !has(self.batch.maxPartitions) && !has(self.batch.maxEventAge) || has(self.key) && self.key.contains('{timestamp:')")
+        .message("delivery.batch.maxPartitions and maxEventAge are allowed only if delivery.key has an event time; write it like type={type}/dt={timestamp:yyyy-MM-dd}/{millis}-{batchId}.ndjson.gz"),
 )]
 pub struct Delivery {
     /// Object stores one object per event; Batch stores many events per object, as newline-delimited JSON.
@@ -27,7 +31,10 @@ pub struct Delivery {
     /// Template of object keys, after the prefix: literals and variables. Both modes have {type}, {millis} and UTC
     /// times of yyyy, MM, dd, HH, mm and ss, such as {yyyy-MM-dd}. Mode Object also has {event}, {userId} and
     /// {messageId}, which is required; its times are the event's timestamp. Mode Batch also has {batchId}, which is
-    /// required; its times are when the batch was sealed. If a key of mode Batch has {type}, 64 types at a time, in
+    /// required; its times are when the batch was sealed. Event times of yyyy, MM, dd and HH, such as
+    /// {timestamp:yyyy-MM-dd}, are those of the events' stored timestamp: only events with the same values share
+    /// objects. An event that is older than batch.maxEventAge, more than one hour in the future, or beyond
+    /// batch.maxPartitions has the value __HIVE_DEFAULT_PARTITION__, which readers take for null. If a key of mode Batch has {type}, 64 types at a time, in
     /// addition to Segment's six, have objects of their own; events of further types share objects whose {type} is
     /// other. By default {type}/{millis}-{messageId}.json, and in mode Batch
     /// type={type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId} with the extension of its compression, such as
@@ -65,6 +72,17 @@ pub struct Batch {
     /// pause of that length a batch is sealed almost immediately.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub max_age: Option<BatchAge>,
+    /// Maximum number of partitions by event time (of all event types) that receive events within one maxAge, in addition
+    /// to those of the current time; by default 64. Further events go to the partition __HIVE_DEFAULT_PARTITION__. Only
+    /// if delivery.key has an event time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    // As i32: Kubernetes has no unsigned integer formats.
+    #[schemars(with = "Option<i32>", range(min = 1, max = 256))]
+    pub max_partitions: Option<u32>,
+    /// How old an event may be to go to the partition of its own time, from 1h to 9999d; by default 7d. Only if
+    /// delivery.key has an event time.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub max_event_age: Option<EventAge>,
     /// Compression of the object: gzip, zstd or none.
     #[serde(default)]
     pub compression: Compression,

@@ -108,8 +108,9 @@ pub struct DestinationFunctionSpec {
     #[schemars(with = "i32", range(min = 0, max = 1000))]
     pub replicas: Option<i32>,
     /// CPU and memory of each sidecar, within the platform's bounds; an amount that is not set is the platform's
-    /// default. The memory limit must be at least 136Mi, or 152Mi and three times delivery.batch.maxBytes in mode Batch;
-    /// write keys, a signature, a certificate, and more than the default ingest.maxConnections need more.
+    /// default. The memory limit must be at least 136Mi, or 152Mi and three times delivery.batch.maxBytes in mode Batch,
+    /// with 128Ki for each of delivery.batch.maxPartitions if keys have an event time; write keys, a signature, a
+    /// certificate, and more than the default ingest.maxConnections need more.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub resources: Option<Resources>,
     /// How much the sidecars log; each level includes those before it. A change between info, debug and trace restarts

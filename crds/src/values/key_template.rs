@@ -5,7 +5,8 @@ use super::shape::{Shape, text_value};
 
 text_value!(
     /// The template of object keys, after the prefix: literals and the variables {type}, {event}, {messageId},
-    /// {userId}, {millis}, {batchId} and UTC times such as {yyyy-MM-dd} or {HH}.
+    /// {userId}, {millis}, {batchId}, UTC times such as {yyyy-MM-dd} or {HH}, and event times such as
+    /// {timestamp:yyyy-MM-dd}.
     KeyTemplate,
     Shape {
         field: "key",
@@ -13,7 +14,7 @@ text_value!(
         length: (1, 256),
         rules: &[
             Must(
-                "^([A-Za-z0-9!_.()=@:,+/-]|[{](type|event|messageId|userId|millis|batchId|(yyyy|MM|dd|HH|mm|ss)([._-](yyyy|MM|dd|HH|mm|ss))*)[}])+$",
+                "^([A-Za-z0-9!_.()=@:,+/-]|[{](type|event|messageId|userId|millis|batchId|(yyyy|MM|dd|HH|mm|ss)([._-](yyyy|MM|dd|HH|mm|ss))*|timestamp:(yyyy|MM|dd|HH)([._-](yyyy|MM|dd|HH))*)[}])+$",
                 "has a character or a variable that is not allowed in keys",
             ),
             MustNot("^/|//|/$", "has an empty segment"),
@@ -39,6 +40,17 @@ pub enum Part {
     Literal(String),
     /// A value of the event or the batch.
     Variable(Variable),
+    /// The events' own time, of which a batch's key has either all fields or none.
+    EventTime(Vec<TimePart>),
+}
+
+/// A part of a time in a template.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TimePart {
+    /// A field of the time.
+    Field(TimeField),
+    /// A character between two fields.
+    Separator(char),
 }
 
 /// A variable of a template, which stands in braces.
@@ -96,7 +108,21 @@ impl KeyTemplate {
         self.parts().contains(&Part::Variable(variable))
     }
 
-    /// The template's parts, in order. The separators within a time are literals of their own.
+    /// The fields of the events' own times in the template; empty if it has none.
+    pub fn event_time_fields(&self) -> Vec<TimeField> {
+        let times = self.parts().into_iter().flat_map(|part| match part {
+            Part::EventTime(time) => time,
+            Part::Literal(_) | Part::Variable(_) => Vec::new(),
+        });
+        times
+            .filter_map(|part| match part {
+                TimePart::Field(field) => Some(field),
+                TimePart::Separator(_) => None,
+            })
+            .collect()
+    }
+
+    /// The template's parts, in order. The separators within a time are literals of their own, except in an event time.
     pub fn parts(&self) -> Vec<Part> {
         let mut parts = Vec::new();
         let mut rest = self.as_str();
@@ -122,13 +148,29 @@ fn variable(name: &str, parts: &mut Vec<Part>) {
         "userId" => Variable::UserId,
         "millis" => Variable::Millis,
         "batchId" => Variable::BatchId,
-        time => return time_fields(time, parts),
+        time => {
+            match time.strip_prefix("timestamp:") {
+                Some(time) => parts.push(Part::EventTime(time_parts(time))),
+                None => parts.extend(time_parts(time).into_iter().map(Part::from)),
+            }
+            return;
+        }
     };
     parts.push(Part::Variable(single));
 }
 
-fn time_fields(mut rest: &str, parts: &mut Vec<Part>) {
-    while !rest.is_empty() {
+impl From<TimePart> for Part {
+    fn from(part: TimePart) -> Self {
+        match part {
+            TimePart::Field(field) => Self::Variable(Variable::Time(field)),
+            TimePart::Separator(separator) => Self::Literal(separator.to_string()),
+        }
+    }
+}
+
+fn time_parts(mut rest: &str) -> Vec<TimePart> {
+    let mut parts = Vec::new();
+    while let Some(first) = rest.chars().next() {
         let (field, width) = match rest {
             _ if rest.starts_with("yyyy") => (TimeField::Year, 4),
             _ if rest.starts_with("MM") => (TimeField::Month, 2),
@@ -137,15 +179,15 @@ fn time_fields(mut rest: &str, parts: &mut Vec<Part>) {
             _ if rest.starts_with("mm") => (TimeField::Minute, 2),
             _ if rest.starts_with("ss") => (TimeField::Second, 2),
             _ => {
-                let (separator, after) = rest.split_at(1);
-                parts.push(Part::Literal(separator.to_owned()));
-                rest = after;
+                parts.push(TimePart::Separator(first));
+                rest = &rest[first.len_utf8()..];
                 continue;
             }
         };
-        parts.push(Part::Variable(Variable::Time(field)));
+        parts.push(TimePart::Field(field));
         rest = &rest[width..];
     }
+    parts
 }
 
 #[cfg(test)]
@@ -175,6 +217,27 @@ mod tests {
             ]
         );
         assert!(template.has(Variable::MessageId) && !template.has(Variable::BatchId));
+        assert_eq!(template.event_time_fields(), []);
+    }
+
+    #[test]
+    fn an_event_time_is_one_part() {
+        let template: KeyTemplate = "dt={timestamp:yyyy-MM}/{HH}/{batchId}/{timestamp:HH}".parse().unwrap();
+        let (field, literal) = (TimePart::Field, |text: &str| Part::Literal(text.to_owned()));
+        assert_eq!(
+            template.parts(),
+            [
+                literal("dt="),
+                Part::EventTime(vec![field(TimeField::Year), TimePart::Separator('-'), field(TimeField::Month)]),
+                literal("/"),
+                Part::Variable(Variable::Time(TimeField::Hour)),
+                literal("/"),
+                Part::Variable(Variable::BatchId),
+                literal("/"),
+                Part::EventTime(vec![field(TimeField::Hour)]),
+            ]
+        );
+        assert_eq!(template.event_time_fields(), [TimeField::Year, TimeField::Month, TimeField::Hour]);
     }
 
     #[test]
@@ -186,6 +249,8 @@ mod tests {
             "{type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId}.ndjson.gz",
             "type={type}/dt={yyyy-MM-dd}/hour={HH}/{millis}-{batchId}.ndjson.gz",
             "{yyyy}{MM}{dd}/{messageId}",
+            "{type}/dt={timestamp:yyyy-MM-dd}/hour={timestamp:HH}/{millis}-{batchId}.ndjson.gz",
+            "{timestamp:yyyy}{timestamp:MM}/{HH}/{batchId}",
             "a..b/{messageId}",
         ] {
             assert!(right.parse::<KeyTemplate>().is_ok(), "{right}");
@@ -193,6 +258,11 @@ mod tests {
         for (wrong, why) in [
             ("{messageID}", "variable that is not allowed in keys"),
             ("{messageId", "variable that is not allowed in keys"),
+            ("{timestamp}/{batchId}", "variable that is not allowed in keys"),
+            ("{timestamp:}/{batchId}", "variable that is not allowed in keys"),
+            // As many partitions as minutes would be too many.
+            ("{timestamp:HH-mm}/{batchId}", "variable that is not allowed in keys"),
+            ("{timestamp:yyyy-MM-ddTHH}/{batchId}", "variable that is not allowed in keys"),
             ("a b{messageId}", "character"),
             ("*{messageId}", "character"),
             ("/{messageId}", "empty segment"),

@@ -60,6 +60,17 @@ text_value!(
     Shape { field: "maxConnectionAge", example: "10m or 90s", length: (2, 5), rules: &[CONNECTION_TIME] }
 );
 
+text_value!(
+    /// How old an event may be to have a partition by its own time: `1h` to `9999d`.
+    EventAge,
+    Shape {
+        field: "maxEventAge",
+        example: "7d or 12h",
+        length: (2, 5),
+        rules: &[Must("^[1-9][0-9]{0,3}[hd]$", "is not a time of 1h to 9999d")],
+    }
+);
+
 impl BatchBytes {
     /// The size in bytes.
     pub fn bytes(&self) -> usize {
@@ -95,6 +106,13 @@ impl ConnectionAge {
     }
 }
 
+impl EventAge {
+    /// The age as a `Duration`.
+    pub fn duration(&self) -> Duration {
+        duration(self.as_str())
+    }
+}
+
 /// The time of a text of digits and a unit; the shapes above allow no other.
 fn duration(text: &str) -> Duration {
     let (digits, unit) = text.split_at(text.bytes().take_while(u8::is_ascii_digit).count());
@@ -103,6 +121,7 @@ fn duration(text: &str) -> Duration {
         "ms" => Duration::from_millis(number),
         "m" => Duration::from_secs(number * 60),
         "h" => Duration::from_secs(number * 3_600),
+        "d" => Duration::from_secs(number * 24 * 3_600),
         _ => Duration::from_secs(number),
     }
 }
@@ -141,6 +160,12 @@ mod tests {
         }
         for text in ["9s", "3601s", "61m", "2h", "0m", "10", "100ms", "1h30m"] {
             assert!(text.parse::<IdleTimeout>().is_err(), "{text}");
+        }
+        for (text, hours) in [("1h", 1), ("7d", 168), ("9999h", 9_999), ("9999d", 239_976)] {
+            assert_eq!(text.parse::<EventAge>().unwrap().duration(), Duration::from_secs(hours * 3600));
+        }
+        for text in ["0h", "7", "d", "10000h", "1w", "1.5d", "-1h"] {
+            assert!(text.parse::<EventAge>().is_err(), "{text}");
         }
     }
 }

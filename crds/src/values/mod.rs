@@ -18,9 +18,9 @@ pub use aws::{
 };
 pub use external_id::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 pub use ingest::{EventNamePattern, Origin};
-pub use key_template::{KeyTemplate, Part, TimeField, Variable};
+pub use key_template::{KeyTemplate, Part, TimeField, TimePart, Variable};
 pub use kubernetes::{Quantity, SecretKey, SecretName};
-pub use measure::{BatchAge, BatchBytes, ConnectionAge, EventBytes, IdleTimeout};
+pub use measure::{BatchAge, BatchBytes, ConnectionAge, EventAge, EventBytes, IdleTimeout};
 pub use shape::InvalidValue;
 
 pub(crate) use shape::Shape;

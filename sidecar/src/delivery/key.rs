@@ -7,8 +7,10 @@
 use std::fmt::Write;
 
 use jiff::Timestamp;
+use jiff::civil::DateTime;
+use jiff::tz::Offset;
 use sha2::{Digest, Sha256};
-use tributary_crds::values::{KeyTemplate, Part, Prefix, TimeField, Variable};
+use tributary_crds::values::{KeyTemplate, Part, Prefix, TimeField, TimePart, Variable};
 use uuid::Uuid;
 
 use super::health;
@@ -24,6 +26,10 @@ const KEPT_VALUE_BYTES: usize = 64;
 /// Bytes of the SHA-256 hash that are kept: 128 bits.
 const KEPT_HASH_BYTES: usize = 16;
 
+/// The event time in the key of events without one. Hive, Athena, Spark, DuckDB and Arrow take it for null in
+/// `name=value` folders, so columns of dates and numbers keep their types.
+const NULL_PARTITION: &str = "__HIVE_DEFAULT_PARTITION__";
+
 /// Builds the keys of one function's objects.
 #[derive(Debug)]
 pub(crate) struct Keys {
@@ -38,7 +44,7 @@ impl Keys {
 
     /// The key of `event`'s own object. Its times are [`Event::timestamp`], in UTC.
     pub(crate) fn of_event(&self, event: &Event) -> String {
-        self.render(event.event_type.as_str(), event.timestamp, |key, variable| match variable {
+        self.render(event.event_type.as_str(), event.timestamp, None, |key, variable| match variable {
             Variable::Event => value(key, event.event.as_deref()),
             Variable::MessageId => value(key, Some(&event.message_id)),
             Variable::UserId => value(key, event.user_id.as_deref()),
@@ -48,9 +54,16 @@ impl Keys {
     }
 
     /// The key of a batch that was sealed at `sealed`, in UTC. `event_type` is the type of all its events; it is
-    /// `None` only if the template has no `{type}`.
-    pub(crate) fn of_batch(&self, event_type: Option<&EventType>, sealed: Timestamp, id: Uuid) -> String {
-        self.render(event_type.map_or("", EventType::as_str), sealed, |key, variable| {
+    /// `None` only if the template has no `{type}`. `event_time` has the fields that all its events share; it is `None`
+    /// if they share none.
+    pub(crate) fn of_batch(
+        &self,
+        event_type: Option<&EventType>,
+        event_time: Option<DateTime>,
+        sealed: Timestamp,
+        id: Uuid,
+    ) -> String {
+        self.render(event_type.map_or("", EventType::as_str), sealed, event_time, |key, variable| {
             // The others are values of a single event: the CRD refuses them in Batch mode.
             if variable == Variable::BatchId {
                 number(key, id.simple());
@@ -59,8 +72,14 @@ impl Keys {
     }
 
     /// Renders the parts that events and batches have in common; `own` appends the values of the other variables.
-    fn render(&self, event_type: &str, time: Timestamp, own: impl Fn(&mut String, Variable)) -> String {
-        let civil = jiff::tz::Offset::UTC.to_datetime(time);
+    fn render(
+        &self,
+        event_type: &str,
+        time: Timestamp,
+        event_time: Option<DateTime>,
+        own: impl Fn(&mut String, Variable),
+    ) -> String {
+        let civil = Offset::UTC.to_datetime(time);
         let mut key = String::with_capacity(self.prefix.len() + 96);
         key.push_str(&self.prefix);
         for part in &self.parts {
@@ -70,6 +89,10 @@ impl Keys {
                 Part::Variable(Variable::Millis) => number(&mut key, time.as_millisecond()),
                 Part::Variable(Variable::Time(field)) => time_field(&mut key, *field, civil),
                 Part::Variable(variable) => own(&mut key, *variable),
+                Part::EventTime(parts) => match event_time {
+                    Some(time) => parts.iter().for_each(|part| time_part(&mut key, *part, time)),
+                    None => key.push_str(NULL_PARTITION),
+                },
             }
         }
         key
@@ -101,7 +124,14 @@ fn number(key: &mut String, number: impl std::fmt::Display) {
     let _ = write!(key, "{number}");
 }
 
-fn time_field(key: &mut String, field: TimeField, time: jiff::civil::DateTime) {
+fn time_part(key: &mut String, part: TimePart, time: DateTime) {
+    match part {
+        TimePart::Field(field) => time_field(key, field, time),
+        TimePart::Separator(separator) => key.push(separator),
+    }
+}
+
+fn time_field(key: &mut String, field: TimeField, time: DateTime) {
     let _ = match field {
         TimeField::Year => write!(key, "{:04}", time.year()),
         TimeField::Month => write!(key, "{:02}", time.month()),
@@ -149,6 +179,7 @@ mod tests {
             event: name.map(str::to_owned),
             user_id: user_id.map(str::to_owned),
             timestamp: jiff::Timestamp::from_millisecond(millis).unwrap(),
+            occurred_at: jiff::Timestamp::UNIX_EPOCH,
             message_id_sent: true,
             timestamp_sent: true,
             timestamp_unreadable: false,
@@ -201,12 +232,28 @@ mod tests {
         let track = EventType::parse("track").unwrap();
         assert_eq!(default.part(&track), Some(health::KeyPart::of(&track)));
         assert_eq!(
-            default.of_batch(Some(&EventType::parse("delete").unwrap()), sealed, id),
+            default.of_batch(Some(&EventType::parse("delete").unwrap()), None, sealed, id),
             "in/type=delete/dt=2023-11-14/hour=22/1700000000123-00000000000000000000000000000abc.ndjson.gz"
         );
         let mixed = keys("", "{yyyy}{MM}{dd}T{HH}{mm}{ss}.{batchId}");
         assert!(!mixed.have_type());
-        assert_eq!(mixed.of_batch(None, sealed, id), "20231114T221320.00000000000000000000000000000abc");
+        assert_eq!(mixed.of_batch(None, None, sealed, id), "20231114T221320.00000000000000000000000000000abc");
+    }
+
+    #[test]
+    fn a_batchs_key_has_the_time_of_its_events_or_hives_null() {
+        let sealed = Timestamp::from_millisecond(1_700_000_000_123).unwrap();
+        let keys = keys("", "type={type}/dt={timestamp:yyyy-MM-dd}/hour={timestamp:HH}/{HH}-{batchId}");
+        let key = |time| keys.of_batch(Some(&EventType::parse("track").unwrap()), time, sealed, Uuid::from_u128(0xabc));
+        assert_eq!(
+            key(Some("2023-01-02T03:00".parse().unwrap())),
+            "type=track/dt=2023-01-02/hour=03/22-00000000000000000000000000000abc"
+        );
+        assert_eq!(
+            key(None),
+            "type=track/dt=__HIVE_DEFAULT_PARTITION__/hour=__HIVE_DEFAULT_PARTITION__/\
+             22-00000000000000000000000000000abc"
+        );
     }
 
     #[test]
@@ -227,6 +274,11 @@ mod tests {
             format!("{{type}}/{{event}}/{{userId}}/{{messageId}}/{{yyyy-MM-dd}}/{{millis}}/{}", "l".repeat(256 - 64));
         let keys = keys(&format!("{}/", "p".repeat(255)), &template);
         let key = keys.of_event(&event(&"ü".repeat(100), Some(&longest), Some(&longest), i64::from(i32::MIN)));
+        assert!(key.len() <= 1024, "{}", key.len());
+
+        let template = format!("{}{{batchId}}", "{timestamp:HH}".repeat(17));
+        let keys = self::keys(&format!("{}/", "p".repeat(255)), &template);
+        let key = keys.of_batch(None, None, Timestamp::MAX, Uuid::nil());
         assert!(key.len() <= 1024, "{}", key.len());
     }
 

@@ -1,5 +1,7 @@
 //! The type of an event: one of the six of Segment's spec, or another word.
 
+use std::sync::Arc;
+
 use tributary_crds::function::SegmentType;
 
 /// Maximum characters of a type.
@@ -12,7 +14,7 @@ pub enum EventType {
     /// One of the six of Segment's spec.
     Segment(SegmentType),
     /// Any other type.
-    Other(Box<str>),
+    Other(Arc<str>),
 }
 
 impl EventType {

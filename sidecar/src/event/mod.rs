@@ -70,6 +70,9 @@ pub struct Event {
     /// The client's `timestamp` (or `originalTimestamp`) as sent, before correction for its clock, so that a retry
     /// gets the same key; `receivedAt` if it is absent or unreadable. Its year is between 0 and 9999.
     pub timestamp: Timestamp,
+    /// The time in the stored `timestamp`: the client's, corrected for its clock, or `receivedAt`. Its year is between 0
+    /// and 9999.
+    pub occurred_at: Timestamp,
     /// Whether the client sent the `messageId`; false if it was generated.
     pub message_id_sent: bool,
     /// Whether `timestamp` comes from the client; false if it is `receivedAt`.

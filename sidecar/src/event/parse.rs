@@ -6,7 +6,7 @@ use super::field::Field;
 use super::message_id::MessageId;
 use super::object::MAX_DEPTH;
 use super::rejection::{Code, Rejection};
-use super::stamp::{RequestContext, stamp};
+use super::stamp::{RequestContext, Stamped, stamp};
 use super::validate::{self, TypeFrom};
 use super::value::Value;
 use super::{Event, Limits};
@@ -43,7 +43,7 @@ pub(super) fn event(
     let message_id = MessageId::of(known.get(Field::MessageId), request.received_at)?;
     validate::check(known, &event_type)?;
 
-    let (body, timestamp) = stamp(&envelope, &event_type, &message_id, request)?;
+    let Stamped { body, occurred_at, timestamp } = stamp(&envelope, &event_type, &message_id, request)?;
     let event = known.get(Field::Event).filter(|_| event_type == EventType::Segment(SegmentType::Track));
     let has_time = known.get(Field::Timestamp).or(known.get(Field::OriginalTimestamp)).is_some();
     Ok(Event {
@@ -55,6 +55,7 @@ pub(super) fn event(
         user_id: validate::user_id(known),
         event_type,
         timestamp: timestamp.unwrap_or(request.received_at),
+        occurred_at,
         body,
     })
 }

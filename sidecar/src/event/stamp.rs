@@ -51,13 +51,23 @@ impl RequestContext<'_> {
     }
 }
 
-/// The stored line, and the client's timestamp for the event's key; `None` if it is absent or unreadable.
+/// A stamped event.
+pub(super) struct Stamped {
+    /// The line to store.
+    pub(super) body: Bytes,
+    /// The time in the stored `timestamp`, or `receivedAt` if that can't be read.
+    pub(super) occurred_at: Timestamp,
+    /// The client's timestamp for the event's key; `None` if it is absent or unreadable.
+    pub(super) timestamp: Option<Timestamp>,
+}
+
+/// Stamps an event of this request.
 pub(super) fn stamp<'a>(
     envelope: &Envelope<'a>,
     event_type: &EventType,
     message_id: &MessageId<'_>,
     request: &'a RequestContext<'a>,
-) -> Result<(Bytes, Option<Timestamp>), Rejection> {
+) -> Result<Stamped, Rejection> {
     let known = &envelope.known;
     let received = || Cow::Borrowed(request.quoted.as_str());
     let as_sent = |value: Value<'a>| Cow::Borrowed(value.raw());
@@ -105,8 +115,9 @@ pub(super) fn stamp<'a>(
         }
     }
 
-    let body = write(envelope, stamps);
-    Ok((body, original_time))
+    let keeps_timestamp = request.keeps_times && known.get(Field::Timestamp).is_some();
+    let occurred_at = if keeps_timestamp { original_time.unwrap_or(request.received_at) } else { happened };
+    Ok(Stamped { body: write(envelope, stamps), occurred_at, timestamp: original_time })
 }
 
 /// New values of the envelope's members, as JSON.
@@ -183,7 +194,7 @@ fn capacity(envelope: &Envelope<'_>, stamps: &Stamps<'_>) -> usize {
 mod tests {
     use tributary_crds::function::SegmentType;
 
-    use super::remove_line_breaks;
+    use super::{Timestamp, remove_line_breaks};
     use crate::event::{Event, EventType, Limits, UnparsedEvents, single};
 
     const RECEIVED: &str = "2026-11-23T12:00:00.123456Z";
@@ -310,7 +321,9 @@ mod tests {
             );
             assert_eq!(stored(&members), expected);
             let json = format!(r#"{{"userId":1,"event":"e",{members}}}"#);
-            assert_eq!(parsed(&json).timestamp, key.parse().unwrap(), "{members}");
+            let event = parsed(&json);
+            assert_eq!(event.timestamp, key.parse().unwrap(), "{members}");
+            assert_eq!(event.occurred_at.as_millisecond(), corrected.parse::<Timestamp>().unwrap().as_millisecond());
         }
     }
 }

@@ -107,7 +107,11 @@ mod tests {
     #[test]
     fn the_keys_time_is_the_events_timestamp() {
         let json = r#"{"type":"page","userId":"u","timestamp":"2020-01-01T00:00:01Z","sentAt":"2024-01-01T00:00:00Z"}"#;
-        assert_eq!(parse(json).unwrap().events[0].timestamp, "2020-01-01T00:00:01Z".parse().unwrap());
+        let event = parse(json).unwrap().events.remove(0);
+        assert_eq!(event.timestamp, "2020-01-01T00:00:01Z".parse().unwrap());
+        assert_eq!(event.occurred_at, event.timestamp);
+        let unreadable = parse(&json.replace("2020-01-01T", "then ")).unwrap().events.remove(0);
+        assert_eq!(unreadable.occurred_at, "2026-11-23T12:00:00Z".parse().unwrap());
     }
 
     #[test]

@@ -43,6 +43,7 @@ mod tests {
             event: name.map(str::to_owned),
             user_id: None,
             timestamp: jiff::Timestamp::UNIX_EPOCH,
+            occurred_at: jiff::Timestamp::UNIX_EPOCH,
             message_id_sent: true,
             timestamp_sent: true,
             timestamp_unreadable: false,

@@ -8,6 +8,7 @@ mod client_libraries;
 mod connections;
 mod durability;
 mod egress;
+mod event_time;
 mod faults;
 mod lifecycle;
 mod load_balancers;

@@ -102,6 +102,7 @@ mod tests {
             event: None,
             user_id: None,
             timestamp: jiff::Timestamp::UNIX_EPOCH,
+            occurred_at: jiff::Timestamp::UNIX_EPOCH,
             body: Bytes::from(format!("{text}\n")),
         }
     }

@@ -1,7 +1,7 @@
 //! Batch mode: collects events in batches, and stores each batch as one object of newline-delimited JSON.
 //!
-//! An event goes into the open batch of its partition ([`partitions`]: one per type, if keys contain the type). A
-//! batch is sealed when it is full ([`batch_builder`]) or due ([`seal_time`]). It gets its key then, and keeps it
+//! An event goes into the open batch of its partition ([`partitions`]: one per type and event time, if keys contain
+//! them). A batch is sealed when it is full ([`batch_builder`]) or due ([`seal_time`]). It gets its key then, and keeps it
 //! over all retries: a batch never becomes two objects. A request is answered once S3 has stored the batches of its
 //! events. After a 503 the client sends it again, into other batches: readers recognize such duplicates by their
 //! `messageId`.
@@ -14,6 +14,7 @@
 
 mod batch_builder;
 mod compress;
+mod event_time;
 mod one_shot_compressor;
 mod partitions;
 mod seal_time;
@@ -30,14 +31,15 @@ use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout_at};
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::{Compression, DestinationFunctionSpec};
-use tributary_crds::memory::max_batch_bytes;
-use tributary_crds::values::{BatchAge, KeyTemplate};
+use tributary_crds::memory::{max_batch_bytes, max_partitions};
+use tributary_crds::values::{BatchAge, EventAge, KeyTemplate};
 use uuid::Uuid;
 
 use self::batch_builder::{BatchBuilder, BatchLimits};
 use self::compress::extension;
+use self::event_time::EventTimes;
 use self::one_shot_compressor::OneShotCompressors;
-use self::partitions::{Partition, PartitionState, Partitions};
+use self::partitions::{Now, Partition, PartitionState, Partitions};
 use super::NotStored;
 use super::key::Keys;
 use super::s3::Object;
@@ -52,11 +54,15 @@ use crate::status::metrics::Metrics;
 const DEFAULT_MAX_EVENTS: u32 = 10_000;
 const DEFAULT_MAX_AGE: Duration = Duration::from_secs(1);
 
+/// How old an event with its own partition may be, where `spec.delivery.batch` does not set it.
+const DEFAULT_MAX_EVENT_AGE: Duration = Duration::from_secs(7 * 24 * 3600);
+
 /// Minimum time reserved for a batch's upload before the deadline of its requests.
 const MIN_UPLOAD_TIME: Duration = Duration::from_secs(3);
 
-/// Maximum batches that one request waits for at a time: its other events are added as those are stored.
-const MAX_BATCHES_PER_REQUEST: usize = 128;
+/// Maximum batches that one request waits for at a time: its other events are added as those are stored. More than there
+/// are partitions, because batches that are not full are stored one `maxAge` later.
+const MAX_BATCHES_PER_REQUEST: usize = 512;
 
 /// Bytes of events that are added to batches before the lock is released: about a millisecond of work.
 const MAX_LOCKED_BYTES: usize = 64 << 10;
@@ -130,6 +136,12 @@ impl Batches {
         let keys = Keys::new(spec.s3.prefix.as_ref(), &template);
         let events = batch.and_then(|batch| batch.max_events).unwrap_or(DEFAULT_MAX_EVENTS);
         let age = batch.and_then(|batch| batch.max_age.as_ref()).map_or(DEFAULT_MAX_AGE, BatchAge::duration);
+        let event_age = batch.and_then(|batch| batch.max_event_age.as_ref());
+        let event_times = EventTimes::new(
+            template.event_time_fields(),
+            event_age.map_or(DEFAULT_MAX_EVENT_AGE, EventAge::duration),
+            memory::size(max_partitions(spec)),
+        );
         Self(Arc::new(Batcher {
             limits: BatchLimits {
                 bytes: memory::size(max_batch_bytes(spec).unwrap_or_default()),
@@ -141,7 +153,7 @@ impl Batches {
             clock,
             metrics,
             compressors: OneShotCompressors::new(compression),
-            partitions: Mutex::new(Partitions::new(keys.have_type(), age)),
+            partitions: Mutex::new(Partitions::new(keys.have_type(), event_times, age)),
             keys,
         }))
     }
@@ -186,14 +198,18 @@ impl Batcher {
         deadline: Instant,
         waiting: &mut VecDeque<Waiting>,
     ) -> Result<(), NotStored> {
+        let wall = self.wall_clock();
         let mut partitions = self.partitions();
         let mut bytes = 0;
         while bytes < MAX_LOCKED_BYTES && waiting.len() < MAX_BATCHES_PER_REQUEST {
             let Some(event) = events.next() else { break };
             bytes += event.body.len();
-            let now = Instant::now();
-            let state = partitions.of(&event.event_type, now);
-            let batch = self.add(&event, state, reservation, deadline, now)?;
+            let now = Now { instant: Instant::now(), wall };
+            let (batch, unpartitioned) = partitions.with(&event.event_type, event.occurred_at, now, |state| {
+                self.add(&event, state, reservation, deadline, now.instant)
+            });
+            let batch = batch?;
+            unpartitioned.inspect(|reason| self.metrics.unpartitioned(*reason));
             // Searched from the end: most likely it is the last one.
             if waiting.iter().rev().all(|other| other.id != batch.id) {
                 waiting.push_back(batch);
@@ -268,7 +284,7 @@ impl Batcher {
         let content = tokio::select! {
             content = &mut seal_rx => content,
             () = sleep_until(due.into()) => {
-                self.seal_due(id);
+                self.seal_due(&partition, id);
                 seal_rx.await
             }
         };
@@ -281,16 +297,16 @@ impl Batcher {
 
     async fn upload(&self, id: Uuid, partition: &Partition, content: Content) -> Result<(), NotStored> {
         let Content { builder, opened, deadline, mut reservation } = content;
-        let sealed_at = Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH);
+        let sealed_at = self.wall_clock();
         let age = opened.elapsed();
         let batch = self.compressors.run(|compressor| builder.seal(compressor)).await;
         let batch = batch.expect("writing to memory never fails");
         reservation.keep(batch.body.capacity() + BATCH_OVERHEAD_BYTES);
         self.metrics.batch(batch.plain_bytes, age);
         let object = Object {
-            key: self.keys.of_batch(partition.event_type(), sealed_at, id),
+            key: self.keys.of_batch(partition.event_type.as_ref(), partition.period, sealed_at, id),
             is_new: true,
-            part: partition.event_type().and_then(|event_type| self.keys.part(event_type)),
+            part: partition.event_type.as_ref().and_then(|event_type| self.keys.part(event_type)),
             body: Bytes::from(batch.body),
             content_type: "application/x-ndjson",
         };
@@ -299,11 +315,17 @@ impl Batcher {
         Ok(())
     }
 
-    /// Seals a batch, unless it is sealed already.
-    fn seal_due(&self, id: Uuid) {
-        if let Some(state) = self.partitions().with_open(|open| open.id == id) {
+    /// Seals a batch of this partition, unless it is sealed already.
+    fn seal_due(&self, partition: &Partition, id: Uuid) {
+        let mut partitions = self.partitions();
+        let state = partitions.get(partition);
+        if let Some(state) = state.filter(|state| state.open.as_ref().is_some_and(|open| open.id == id)) {
             state.seal(Instant::now());
         }
+    }
+
+    fn wall_clock(&self) -> Timestamp {
+        Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     fn partitions(&self) -> MutexGuard<'_, Partitions<OpenBatch>> {

@@ -71,6 +71,35 @@ impl StsOutcome {
     }
 }
 
+#[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
+pub(super) struct ReasonLabel {
+    pub(super) reason: &'static str,
+}
+
+/// Why an event is not in the partition of its own time, for the label `reason`.
+#[derive(Clone, Copy, Debug, Eq, Hash, PartialEq)]
+pub(crate) enum Unpartitioned {
+    /// It is older than `maxEventAge`.
+    Late,
+    /// It is too far in the future.
+    Early,
+    /// There are `maxPartitions` others.
+    Limit,
+}
+
+impl Unpartitioned {
+    pub(super) const ALL: [Self; 3] = [Self::Late, Self::Early, Self::Limit];
+
+    pub(super) fn label(self) -> ReasonLabel {
+        let reason = match self {
+            Self::Late => "late",
+            Self::Early => "early",
+            Self::Limit => "limit",
+        };
+        ReasonLabel { reason }
+    }
+}
+
 /// The number of events per type.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct TypeCounts([u64; TYPES.len()]);

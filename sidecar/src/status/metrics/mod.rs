@@ -26,11 +26,11 @@ use tributary_runtime::server::ConnectionCounts;
 
 use crate::event::{Code, EventType};
 use crate::memory::Budget;
-use labels::{CodeLabel, OutcomeLabel, RequestLabels, ScopeLabel, TypeLabel, code_label, label};
+use labels::{CodeLabel, OutcomeLabel, ReasonLabel, RequestLabels, ScopeLabel, TypeLabel, code_label, label};
 use register::{DURATION_BUCKETS, MemoryCollector, counter, histogram, seconds};
 use upload_attempt::upload_error_codes;
 
-pub(crate) use labels::{StsOutcome, TYPES, TypeCounts, type_index};
+pub(crate) use labels::{StsOutcome, TYPES, TypeCounts, Unpartitioned, type_index};
 pub(crate) use upload_attempt::{Attempt, PRECONDITION_FAILED, TIMEOUT};
 
 /// Histogram buckets in bytes: from a single event to the 64 MiB that a batch may have.
@@ -53,6 +53,7 @@ pub struct Metrics {
     events_stored: Family<TypeLabel, Counter>,
     events_deduplicated: Counter,
     events_filtered: Counter,
+    events_unpartitioned: Family<ReasonLabel, Counter>,
     events_rejected: Family<CodeLabel, Counter>,
     timestamps_unreadable: Counter,
     /// All rejected events, whatever their code, for [`Totals`].
@@ -164,6 +165,11 @@ impl Metrics {
                 "Events that an earlier request had stored",
             ),
             events_filtered: counter(&mut registry, "events_filtered", "Events that the function does not store"),
+            events_unpartitioned: counter(
+                &mut registry,
+                "events_unpartitioned",
+                "Events put into the partition without an event time",
+            ),
             events_rejected: counter(&mut registry, "events_rejected", "Events rejected as invalid"),
             timestamps_unreadable: counter(
                 &mut registry,
@@ -227,6 +233,9 @@ impl Metrics {
         }
         for scope in TYPES.into_iter().chain(["bucket"]) {
             _ = self.circuit_breaker_open.get_or_create(&ScopeLabel { scope });
+        }
+        for reason in Unpartitioned::ALL {
+            _ = self.events_unpartitioned.get_or_create(&reason.label());
         }
         for outcome in StsOutcome::ALL {
             _ = self.sts_requests.get_or_create(&outcome.label());
@@ -300,6 +309,11 @@ impl Metrics {
 
     pub(crate) fn auth_failed(&self) {
         self.auth_failures.inc();
+    }
+
+    /// Counts an event that was not put into the partition of its own time.
+    pub(crate) fn unpartitioned(&self, reason: Unpartitioned) {
+        self.events_unpartitioned.get_or_create(&reason.label()).inc();
     }
 
     pub(crate) fn rejected(&self, code: Code) {

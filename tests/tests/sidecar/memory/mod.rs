@@ -46,6 +46,16 @@ fn webhook_body_of_types(events: usize, types: usize) -> Vec<u8> {
     gzip(json!(events.collect::<Vec<_>>()).to_string().as_bytes())
 }
 
+/// The body of a webhook request: many tiny events of several types and hours, gzipped.
+fn webhook_body_of_types_and_hours(events: usize, types: usize, hours: usize) -> Vec<u8> {
+    let now = jiff::Timestamp::now();
+    let events = (0..events).map(|i| {
+        let time = now - jiff::SignedDuration::from_hours(i64::try_from(i / types % hours).expect("few"));
+        json!({"type": type_name(i % types), "userId": "u", "timestamp": time.to_string()})
+    });
+    gzip(json!(events.collect::<Vec<_>>()).to_string().as_bytes())
+}
+
 /// The body of a batch request whose context is copied into each of its events, gzipped.
 fn batch_with_shared_context(events: usize, context_bytes: usize) -> Vec<u8> {
     let events = vec![json!({"type": "page", "userId": "u"}); events];
@@ -126,6 +136,16 @@ async fn assert_bounded(function: &Function, requests: &[Request]) {
         let (peak, stored) = peak_after(function.clone(), threads, requests).await;
         assert!(stored > 0, "nothing was stored, and refused requests need no memory");
         assert_below_bound(peak, &format!("{threads} threads"));
+    }
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn many_partitions_by_event_time_stay_within_the_memory_limit() {
+    for compression in ["gzip", "zstd"] {
+        let function = batch_function(&json!({"compression": compression, "maxPartitions": 256}))
+            .with("delivery.key", json!("{type}/{timestamp:yyyy-MM-dd}/{timestamp:HH}/{batchId}"));
+        let requests = vec![("/", GZIP_HEADERS, webhook_body_of_types_and_hours(4_000, 12, 160)); 4];
+        assert_bounded(&function, &requests).await;
     }
 }
 
