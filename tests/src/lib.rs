@@ -6,7 +6,7 @@
 //!    built binary ([`process`] measures its memory), [`in_process`] runs the same code on an accelerated clock;
 //! 3. [`http`], [`raw`] and [`traffic`] send events, made by [`event`] and encoded by [`encode`];
 //! 4. [`stored`] compares the objects in S3 with what was sent, [`wait`] polls with a deadline, [`tap`] records the
-//!    answers of AWS, [`promlint`] checks metrics;
+//!    answers of AWS, [`promlint`] checks metrics, [`installed`] finds clients and readers;
 //! 5. [`namespace`] runs a test in its own Linux namespaces, where AWS's host names lead to the test, and [`authority`]
 //!    issues certificates for them;
 //! 6. [`kubernetes`] connects to a real cluster, and runs the operator beside it or in it.
@@ -20,6 +20,7 @@ pub mod event;
 pub mod function;
 pub mod http;
 pub mod in_process;
+pub mod installed;
 pub mod kubernetes;
 pub mod mounted;
 pub mod namespace;

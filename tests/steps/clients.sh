@@ -1,9 +1,10 @@
 # shellcheck shell=bash
-# The part clients: tests the libraries that applications and web pages use.
+# The part clients: tests the libraries that applications and web pages use, and the programs that read what is stored.
 
 part_clients() {
   step "install node" install_node_client
   step "install python" install_python_client
+  step "install readers" install_readers
   step "install chromium" install_chromium
   build
   step "client tests" run_client_tests
@@ -47,7 +48,11 @@ install_python_client() {
   python_packages "$clients/python" -r "$root/tests/clients/python/requirements.txt"
 }
 
+install_readers() {
+  python_packages "$clients/readers" -r "$root/tests/clients/readers/requirements.txt"
+}
+
 run_client_tests() {
   # More threads than cores, because many tests mostly wait.
-  RUST_TEST_THREADS=4 run_tests sdks
+  RUST_TEST_THREADS=4 run_tests sdks readers
 }

@@ -7,6 +7,7 @@ use std::sync::LazyLock;
 
 use serde_json::json;
 use tributary_crds::sidecar_config::SecretUse;
+use tributary_tests::installed::installed;
 use tributary_tests::{Aws, Function, Setup, SidecarProcess};
 
 /// The origin of the page.
@@ -97,12 +98,3 @@ static NODE: LazyLock<PathBuf> = LazyLock::new(|| {
     }
     folder
 });
-
-/// A file that `tests/run` has installed in cargo's target folder, which is an ancestor of the running test.
-fn installed(path: &str) -> PathBuf {
-    let test = std::env::current_exe().expect("a process has a path");
-    let mut candidates = test.ancestors().map(|folder| folder.join("clients").join(path));
-    candidates
-        .find(|path| path.exists())
-        .unwrap_or_else(|| panic!("clients/{path} is missing: run tests/run clients, which installs what clients need"))
-}
