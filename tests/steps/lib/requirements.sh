@@ -20,7 +20,7 @@ check_needs() {
   need "make" make --version
   need "a C library to link with statically (Debian: libc6-dev, Fedora: glibc-static)" has_static_library
   need "git" git --version
-  need "Python 3.10 or newer, as python3" python3 -c 'import sys; sys.exit(sys.version_info < (3, 10))'
+  need "Python 3.11 or newer, as python3" python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))'
   need "Python's venv (Debian: python3-venv)" python3 -c 'import ensurepip, venv'
   if [[ " $* " == *" clients "* ]]; then
     need "Node 20 or newer, as node" node -e 'process.exit(process.versions.node.split(".")[0] >= 20 ? 0 : 1)'
