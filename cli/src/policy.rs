@@ -6,16 +6,15 @@ use clap::ValueEnum;
 use regex_lite::Regex;
 use tributary_crds::DestinationFunction;
 use tributary_crds::policy::{PolicyDocument, permissions, trust};
-use tributary_crds::values::ExternalId;
+use tributary_crds::values::{ExternalId, Partition};
 
 use crate::Outcome;
 use crate::manifest::{FunctionDocument, Manifest};
 use crate::secret_check::external_id_of;
 
-/// ARNs that the trust policy can name: of a role, a user, or an account's root.
+/// The rest of the ARNs that the trust policy can name, after the partition: of a role, a user, or an account's root.
 /// <https://docs.aws.amazon.com/IAM/latest/UserGuide/reference_identifiers.html>
-const PRINCIPAL_PATTERN: &str =
-    "^arn:(aws|aws-cn|aws-us-gov):iam::[0-9]{12}:(root|(role|user)/([!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,64})$";
+const PRINCIPAL_PATTERN: &str = "^iam::[0-9]{12}:(root|(role|user)/([!-.0-~]+/)*[A-Za-z0-9_+=,.@-]{1,64})$";
 
 /// Prints the trust policy and the permission policy that a function's role needs.
 ///
@@ -31,7 +30,7 @@ pub struct Arguments {
     file: PathBuf,
     /// ARN of the sidecars' base identity, which will assume the role: a role, a user, or an account's root
     #[arg(long, value_name = "ARN", value_parser = principal)]
-    principal: String,
+    principal: Principal,
     /// Also allow sts:TagSession, for a base identity from EKS Pod Identity, whose session tags are transitive
     #[arg(long)]
     pod_identity: bool,
@@ -41,6 +40,13 @@ pub struct Arguments {
     /// Print only the JSON of one policy, for other programs
     #[arg(long, value_name = "POLICY")]
     only: Option<PolicyKind>,
+}
+
+/// The ARN of the principal that assumes the role.
+#[derive(Clone)]
+struct Principal {
+    arn: String,
+    partition: Partition,
 }
 
 #[derive(Clone, Copy, ValueEnum)]
@@ -63,12 +69,10 @@ fn policies(arguments: &Arguments) -> Result<String, String> {
     let manifest = Manifest::load(&arguments.file).map_err(|error| error.to_string())?;
     let document = manifest.function().map_err(|error| error.to_string())?;
     let function = function(document)?;
-    let role = &function.spec.role_arn;
-    let partition = arguments.principal.split(':').nth(1).unwrap_or_default();
-    if partition != role.partition() {
+    let (role, Principal { arn, partition }) = (&function.spec.role_arn, &arguments.principal);
+    if *partition != role.partition() {
         return Err(format!(
-            "principal {} and roleArn {role} are in different partitions; a role can be assumed only within its partition",
-            arguments.principal
+            "principal {arn} and roleArn {role} are in different partitions; a role can be assumed only within its partition"
         ));
     }
     let permission_policy = permissions(&function.spec);
@@ -79,7 +83,7 @@ fn policies(arguments: &Arguments) -> Result<String, String> {
         Some(id) => id.clone(),
         None => external_id_in(&manifest, document, &function)?,
     };
-    let trust_policy = trust(&arguments.principal, id.reveal(), arguments.pod_identity);
+    let trust_policy = trust(arn, id.reveal(), arguments.pod_identity);
     if arguments.only.is_some() {
         return to_json(&trust_policy);
     }
@@ -118,13 +122,16 @@ fn to_json(policy: &PolicyDocument) -> Result<String, String> {
     serde_json::to_string_pretty(policy).map(|json| json + "\n").map_err(|error| error.to_string())
 }
 
-fn principal(text: &str) -> Result<String, String> {
+fn principal(text: &str) -> Result<Principal, String> {
     let pattern = Regex::new(PRINCIPAL_PATTERN).map_err(|error| error.to_string())?;
-    if pattern.is_match(text) {
-        return Ok(text.to_owned());
+    let (partition, rest) = text.strip_prefix("arn:").and_then(|arn| arn.split_once(':')).unwrap_or_default();
+    match Partition::try_from(partition.to_owned()) {
+        Ok(partition) if pattern.is_match(rest) => Ok(Principal { arn: text.to_owned(), partition }),
+        _ => Err(
+            "not the ARN of a role, a user or an account's root; write it like arn:aws:iam::123456789012:role/tributary"
+                .to_owned(),
+        ),
     }
-    Err("not the ARN of a role, a user or an account's root; write it like arn:aws:iam::123456789012:role/tributary"
-        .to_owned())
 }
 
 fn external_id(text: &str) -> Result<ExternalId, String> {
@@ -142,12 +149,15 @@ mod tests {
             "arn:aws:iam::123456789012:role/tributary",
             "arn:aws-us-gov:iam::123456789012:role/teams/data/tributary",
             "arn:aws-cn:iam::123456789012:user/a+b@c",
+            "arn:aws-eusc:iam::123456789012:root",
+            "arn:aws-iso-b:iam::123456789012:role/tributary",
         ] {
             assert!(principal(valid).is_ok(), "{valid}");
         }
         for invalid in [
             "*",
             "123456789012",
+            "arn:aws-xx:iam::123456789012:root",
             "arn:aws:iam::123456789012:group/all",
             "arn:aws:iam::123456789012:role/",
             "arn:aws:iam::12345678901:root",

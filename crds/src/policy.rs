@@ -7,6 +7,7 @@ use serde::Serialize;
 use serde_json::{Value, json};
 
 use crate::function::{DestinationFunctionSpec, EncryptionType};
+use crate::values::Partition;
 
 /// An IAM policy document.
 #[derive(Clone, Debug, PartialEq, Serialize)]
@@ -53,10 +54,11 @@ fn kms_permission(spec: &DestinationFunctionSpec) -> Value {
     match named.and_then(|encryption| encryption.key_id.as_ref()) {
         Some(key) => json!({"Effect": "Allow", "Action": "kms:GenerateDataKey", "Resource": key}),
         None => {
-            let mut services = vec![format!("s3.{}.amazonaws.com", spec.s3.region)];
-            if spec.role_arn.partition() == "aws-cn" {
-                services.push(format!("s3.{}.amazonaws.com.cn", spec.s3.region));
-            }
+            // For partitions with a domain of their own, AWS documents both domains in places.
+            let mut domains = vec![Partition::default().dns_suffix(), spec.role_arn.partition().dns_suffix()];
+            domains.dedup();
+            let services: Vec<_> =
+                domains.into_iter().map(|domain| format!("s3.{}.{domain}", spec.s3.region)).collect();
             json!({
                 "Effect": "Allow",
                 "Action": "kms:GenerateDataKey",

@@ -1,46 +1,6 @@
-//! Partitions, and the ARNs of roles, users, sessions, buckets, objects and KMS keys.
+//! The ARNs of roles, users, sessions, buckets, objects and KMS keys.
 
-/// An AWS partition: `aws`, `aws-cn` or `aws-us-gov`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, serde::Deserialize)]
-pub(crate) enum Partition {
-    #[default]
-    #[serde(rename = "aws")]
-    Aws,
-    #[serde(rename = "aws-cn")]
-    China,
-    #[serde(rename = "aws-us-gov")]
-    GovCloud,
-}
-
-impl Partition {
-    /// The partition of a region.
-    pub(crate) fn of_region(region: &str) -> Partition {
-        if region.starts_with("cn-") {
-            Partition::China
-        } else if region.starts_with("us-gov-") {
-            Partition::GovCloud
-        } else {
-            Partition::Aws
-        }
-    }
-
-    /// The partition's name in ARNs.
-    pub(crate) fn name(self) -> &'static str {
-        match self {
-            Partition::Aws => "aws",
-            Partition::China => "aws-cn",
-            Partition::GovCloud => "aws-us-gov",
-        }
-    }
-
-    /// The domain of the partition's endpoints.
-    pub(crate) fn dns_suffix(self) -> &'static str {
-        match self {
-            Partition::China => "amazonaws.com.cn",
-            Partition::Aws | Partition::GovCloud => "amazonaws.com",
-        }
-    }
-}
+use tributary_crds::values::Partition;
 
 /// The ARN of a role; `name` may include a path: `team/writer`.
 pub(crate) fn role(partition: Partition, account: &str, name: &str) -> String {

@@ -5,9 +5,9 @@ use bytes::Bytes;
 use hyper::Response;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
 use s3s::Body;
+use tributary_crds::values::Partition;
 
 use crate::answer::{self, element, escape};
-use crate::arn::Partition;
 use crate::call_context::CallContext;
 use crate::call_context::Skew;
 use crate::calls::Service;
@@ -52,7 +52,7 @@ fn complete_s3_error(
         }
         ("PermanentRedirect", Some(region)) => {
             let bucket = escape(target.bucket.as_deref().unwrap_or_default());
-            let suffix = Partition::of_region(region).dns_suffix();
+            let suffix = Partition::of_region(region).unwrap_or_default().dns_suffix();
             additions.push_str(&format!("<Endpoint>{bucket}.s3.{region}.{suffix}</Endpoint><Bucket>{bucket}</Bucket>"));
         }
         ("RequestTimeTooSkewed", _) => {

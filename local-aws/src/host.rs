@@ -4,8 +4,7 @@
 
 use s3s::S3Result;
 use s3s::host::{S3Host, VirtualHost};
-
-use crate::arn::Partition;
+use tributary_crds::values::Partition;
 
 /// The domains to which a bucket's name may be prepended: AWS's own, and the options' base domains.
 #[derive(Clone, Debug)]
@@ -32,8 +31,7 @@ fn strip_domain<'a>(name: &'a str, domain: &str) -> Option<&'a str> {
 
 /// The bucket in an AWS host name: everything before `s3` or `s3-fips`, alone or with `.REGION` or `.dualstack.REGION`.
 fn bucket_in_aws_host(name: &str) -> Option<&str> {
-    let partitions = [Partition::Aws, Partition::China];
-    let name = partitions.into_iter().find_map(|partition| strip_domain(name, partition.dns_suffix()))?;
+    let name = Partition::all().find_map(|partition| strip_domain(name, partition.dns_suffix()))?;
     let service = name.rfind(".s3.").or_else(|| name.rfind(".s3-fips."));
     service.map(|at| &name[..at]).or_else(|| name.strip_suffix(".s3"))
 }
@@ -64,6 +62,7 @@ mod tests {
             ("s3-fips.us-west-2.amazonaws.com", None),
             ("lake.s3.amazonaws.com", Some("lake")),
             ("a.b-c.s3.cn-north-1.amazonaws.com.cn", Some("a.b-c")),
+            ("lake.s3.eusc-de-east-1.amazonaws.eu", Some("lake")),
             ("my.s3.lake.s3.eu-central-1.amazonaws.com", Some("my.s3.lake")),
             ("lake.store.test:9000", Some("lake")),
             ("lake.s3.internal", Some("lake")),

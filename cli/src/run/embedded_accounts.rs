@@ -35,7 +35,7 @@ impl EmbeddedAccounts {
     /// its bucket, owned by `spec.s3.expectedBucketOwner` or else by the role's account.
     pub fn for_function(function: &Function, external_id: &str) -> Result<Self, String> {
         let spec = &function.config.spec;
-        let partition = spec.role_arn.partition();
+        let partition = spec.role_arn.partition().name();
         let (role_account, role_arn) = (spec.role_arn.account(), spec.role_arn.as_str());
         let role = role_arn.split_once(":role/").map_or(role_arn, |(_, name)| name);
         let bucket = spec.s3.bucket.as_str();

@@ -17,7 +17,7 @@ use kube::{CustomResource, KubeSchema};
 use serde::{Deserialize, Serialize};
 
 use crate::conditions::FunctionStatus;
-use crate::values::{RoleArn, SessionName};
+use crate::values::{Endpoint, RoleArn, SessionName, cel_home_region_of, cel_partition_of};
 
 pub use delivery::{Batch, Compression, Delivery, DeliveryMode};
 pub use events::{EventFilter, SegmentType};
@@ -68,8 +68,10 @@ pub use sts::Sts;
 )]
 #[serde(rename_all = "camelCase")]
 #[x_kube(
-    validation = Rule::new("(self.s3.region.startsWith('cn-') ? 'aws-cn' : self.s3.region.startsWith('us-gov-') ? 'aws-us-gov' : 'aws') == self.roleArn.split(':')[1] || has(self.s3.endpoint)")
-        .message(Message::Expression("'roleArn \"' + self.roleArn + '\" and s3.region \"' + self.s3.region + '\" are in different partitions; a role in aws-cn goes with a region like cn-north-1, one in aws-us-gov with us-gov-west-1, one in aws with us-west-2'".into())),
+    validation = Rule::new(same_partition_rule("self.s3.region", "has(self.s3.endpoint)"))
+        .message(Message::Expression(other_partition_message("s3.region", "self.s3.region"))),
+    validation = Rule::new(same_partition_rule("self.sts.region", "!has(self.sts) || !has(self.sts.region) || has(self.sts.endpoint)"))
+        .message(Message::Expression(other_partition_message("sts.region", "self.sts.region"))),
 )]
 pub struct DestinationFunctionSpec {
     /// ARN of the IAM role to assume ("IAM Role ARN").
@@ -88,7 +90,7 @@ pub struct DestinationFunctionSpec {
     /// The bucket that stores the events, and how objects are written.
     pub s3: S3,
     /// The STS endpoint that issues sessions; by default the regional endpoint of the platform's region or, if the
-    /// platform sets none, of s3.region.
+    /// platform sets none in the role's partition, of s3.region.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub sts: Option<Sts>,
     /// Which events to store; the others are accepted and dropped. By default all are stored.
@@ -121,4 +123,29 @@ pub struct DestinationFunctionSpec {
     /// function without sidecars gets none. Changes by the platform are still applied.
     #[serde(default)]
     pub paused: bool,
+}
+
+impl DestinationFunctionSpec {
+    /// The endpoint of another STS than AWS's, if the function names one.
+    pub fn sts_store(&self) -> Option<&Endpoint> {
+        self.sts.as_ref().and_then(Sts::store)
+    }
+}
+
+/// The CEL expression of the role's partition.
+const ROLES_PARTITION: &str = "self.roleArn.split(':')[1]";
+
+/// The CEL rule that the role and a region of AWS are in the same partition, unless `exempt` holds. The rules of the
+/// region's own object report a region that is not AWS's.
+fn same_partition_rule(region: &str, exempt: &str) -> String {
+    format!("{exempt} || {ROLES_PARTITION} == ({})", cel_partition_of(region))
+}
+
+/// The message of [`same_partition_rule`], a CEL expression.
+fn other_partition_message(field: &str, region: &str) -> String {
+    let (partition, home) = (cel_partition_of(region), cel_home_region_of(ROLES_PARTITION));
+    format!(
+        "'roleArn \"' + self.roleArn + '\" and {field} \"' + {region} + '\" are in different partitions, ' + \
+         {ROLES_PARTITION} + ' and ' + ({partition}) + '; a role is valid only in its own, in a region like ' + {home}"
+    )
 }

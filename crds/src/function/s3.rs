@@ -6,7 +6,10 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, Region, StorageClass};
+use crate::values::{
+    AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, RESERVED_IN_AWS, Region, StorageClass, cel_partition_of,
+    region_pattern,
+};
 
 /// The bucket that stores the events, and how objects are written.
 #[derive(Clone, Debug, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -18,11 +21,20 @@ use crate::values::{AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, Region, Stor
         .message("s3.useFips and s3.useDualStack choose among AWS's own endpoints: leave endpoint out, or leave them out"),
     validation = Rule::new("!has(self.encryption) || !has(self.encryption.keyId) || self.encryption.keyId.split(':')[3] == self.region")
         .message(Message::Expression("'encryption.keyId \"' + self.encryption.keyId + '\" is not in the bucket\\'s region ' + self.region + '; S3 accepts only a key of the bucket\\'s own region'".into())),
+    validation = Rule::new(key_partition_rule())
+        .message(Message::Expression("'encryption.keyId \"' + self.encryption.keyId + '\" is not in the partition of the region ' + self.region + '; copy the ARN from the key\\'s own account'".into())),
+    validation = Rule::new(format!("has(self.endpoint) || self.region.matches('{}')", region_pattern()))
+        .message(Message::Expression(NOT_AN_AWS_REGION.into()))
+        .field_path(".region"),
+    validation = Rule::new(format!("has(self.endpoint) || !self.bucket.matches('{RESERVED_IN_AWS}')"))
+        .message(Message::Expression("'bucket \"' + self.bucket + '\" begins with a text that AWS reserves, so no bucket has this name; write it like my-bucket'".into()))
+        .field_path(".bucket"),
 )]
 pub struct S3 {
-    /// Name of the bucket ("S3 Bucket").
+    /// Name of the bucket ("S3 Bucket"), 3 to 63 characters. Access points and directory buckets are not supported.
     pub bucket: Bucket,
-    /// Region of the bucket ("S3 Bucket Region"); auto for an S3-compatible store that has no regions.
+    /// Region of the bucket ("S3 Bucket Region"). With endpoint, the store's own name for it, such as garage, or auto for
+    /// a store that has no regions.
     pub region: Region,
     /// Prefix of every object key: empty, or with / at its end. The function's sessions can write only below it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -62,6 +74,26 @@ pub struct S3 {
     /// false for stores that don't support that header.
     #[serde(default = "yes")]
     pub conditional_writes: bool,
+}
+
+impl S3 {
+    /// The endpoint of another store than AWS's S3; `None` for AWS, also at an endpoint such as a VPC endpoint's.
+    pub fn store(&self) -> Option<&Endpoint> {
+        self.endpoint.as_ref().filter(|endpoint| !endpoint.is_aws())
+    }
+}
+
+/// The message of a rule about `self.region`, as a CEL expression.
+pub(super) const NOT_AN_AWS_REGION: &str =
+    "'region \"' + self.region + '\" is not an AWS region; write it like us-west-2, or add the endpoint of the store'";
+
+/// A key's ARN names the partition of the bucket's region.
+fn key_partition_rule() -> String {
+    let partition = cel_partition_of("self.region");
+    format!(
+        "has(self.endpoint) || !has(self.encryption) || !has(self.encryption.keyId) || \
+         self.encryption.keyId.split(':')[1] == ({partition})"
+    )
 }
 
 fn yes() -> bool {

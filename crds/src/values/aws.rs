@@ -1,27 +1,32 @@
-//! AWS names and identifiers: ARNs, bucket, region, key prefix, account, session name, endpoint, storage class.
+//! AWS names and identifiers: ARNs, region, key prefix, account, session name, endpoint, storage class.
 
+use super::partition::{Partition, partition_names};
 use super::shape::Rule::{Must, MustNot};
 use super::shape::{Shape, text_value};
 use super::wildcard;
 
 text_value!(
-    /// The ARN of an IAM role, in one of the partitions aws, aws-cn and aws-us-gov; the role's name may have a path.
+    /// The ARN of an IAM role, in any partition; the role's name may have a path.
     RoleArn,
     Shape {
         field: "roleArn",
         example: "arn:aws:iam::123456789012:role/my-secure-role",
         length: (20, 640),
         rules: &[Must(
-            "^arn:aws(-cn|-us-gov)?:iam::[0-9]{12}:role/([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$",
+            concat!(
+                "^arn:(",
+                partition_names!(),
+                "):iam::[0-9]{12}:role/([A-Za-z0-9+=,.@_-]+/)*[A-Za-z0-9+=,.@_-]{1,64}$"
+            ),
             "is not the ARN of an IAM role",
         )],
     }
 );
 
 impl RoleArn {
-    /// The ARN's partition: `aws`, `aws-cn` or `aws-us-gov`.
-    pub fn partition(&self) -> &str {
-        self.field(1)
+    /// The ARN's partition.
+    pub fn partition(&self) -> Partition {
+        Partition::try_from(self.field(1).to_owned()).expect("the pattern of the ARN has the partitions' names")
     }
 
     /// The twelve digits of the account that owns the role.
@@ -42,7 +47,11 @@ text_value!(
         example: "arn:aws:iam::123456789012:role/team-a-*",
         length: (1, 640),
         rules: &[Must(
-            "^([*]|arn:aws(-cn|-us-gov)?:iam::([0-9]{12}|[*]):role/[A-Za-z0-9+=,.@_/*-]+)$",
+            concat!(
+                "^([*]|arn:(",
+                partition_names!(),
+                "):iam::([0-9]{12}|[*]):role/[A-Za-z0-9+=,.@_/*-]+)$"
+            ),
             "is not the ARN of an IAM role, with * for any text",
         )],
     }
@@ -63,38 +72,21 @@ text_value!(
         example: "arn:aws:kms:us-west-2:123456789012:key/1234abcd-12ab-34cd-56ef-1234567890ab",
         length: (20, 256),
         rules: &[Must(
-            "^arn:aws(-cn|-us-gov)?:kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$",
+            concat!("^arn:(", partition_names!(), "):kms:[a-z0-9-]+:[0-9]{12}:key/[A-Za-z0-9-]+$"),
             "is not the full ARN of a KMS key",
         )],
     }
 );
 
 text_value!(
-    /// The name of an S3 bucket.
-    // https://docs.aws.amazon.com/AmazonS3/latest/userguide/bucketnamingrules.html
-    Bucket,
-    Shape {
-        field: "bucket",
-        example: "my-bucket",
-        length: (3, 63),
-        rules: &[
-            Must(
-                "^[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*$",
-                "is not a bucket name (lower-case letters, digits, dots and hyphens)",
-            ),
-            MustNot("^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$", "is an IP address, which is not a valid bucket name"),
-        ],
-    }
-);
-
-text_value!(
-    /// An AWS region; `auto` for S3-compatible stores that have no regions.
+    /// A region of AWS or, for an S3-compatible store, the name that the store gives its own. The rules of the fields
+    /// that name an endpoint beside it decide which.
     Region,
     Shape {
         field: "region",
         example: "us-west-2",
-        length: (4, 32),
-        rules: &[Must("^(auto|[a-z]{2,3}(-[a-z]+)+-[0-9]{1,2})$", "is not an AWS region")],
+        length: (1, 32),
+        rules: &[Must("^[A-Za-z0-9]([A-Za-z0-9-]*[A-Za-z0-9])?$", "is not a region (letters, digits and hyphens)")],
     }
 );
 
@@ -172,6 +164,14 @@ impl Endpoint {
         let named = behind.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
         named.unwrap_or(if scheme == "http" { 80 } else { 443 })
     }
+
+    /// Whether AWS itself answers there, as at a VPC endpoint, rather than another store.
+    pub fn is_aws(&self) -> bool {
+        let (_, authority) = self.0.split_once("://").unwrap_or_default();
+        let host = authority.split(':').next().unwrap_or_default().to_ascii_lowercase();
+        let is_in = |domain: &str| host.strip_suffix(domain).is_some_and(|name| name.ends_with('.'));
+        Partition::all().flat_map(Partition::domains).any(is_in)
+    }
 }
 
 text_value!(
@@ -182,13 +182,43 @@ text_value!(
         field: "storageClass",
         example: "STANDARD_IA",
         length: (2, 32),
-        rules: &[Must("^[A-Z][A-Z0-9_]*$", "is not a storage class")],
+        rules: &[
+            Must("^[A-Z][A-Z0-9_]*$", "is not a storage class"),
+            MustNot(
+                "^EXPRESS_ONEZONE$",
+                "is the class of directory buckets, which are not supported; leave it out, with a general purpose \
+                 bucket",
+            ),
+        ],
     }
 );
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::values::region_pattern;
+
+    /// Helm checks roles and regions by patterns of its own file, which can't refer to the types.
+    #[test]
+    fn the_charts_schema_has_the_types_patterns() {
+        let schema = include_str!("../../../charts/tributary/values.schema.json");
+        let schema: serde_json::Value = serde_json::from_str(schema).unwrap();
+        let mut patterns = Vec::new();
+        let mut values = vec![&schema];
+        while let Some(value) = values.pop() {
+            patterns.extend(value.get("pattern").and_then(|pattern| pattern.as_str()));
+            values.extend(value.as_object().into_iter().flat_map(|fields| fields.values()));
+            values.extend(value.as_array().into_iter().flatten());
+        }
+        let Some(Must(of_role, _)) = RoleArn::SHAPE.rules.first() else { panic!("no rule") };
+        let Some(Must(of_grant, _)) = RoleArnPattern::SHAPE.rules.first() else { panic!("no rule") };
+        let mut of_chart: Vec<_> = patterns.iter().copied().filter(|pattern| pattern.contains("arn:")).collect();
+        of_chart.sort_unstable();
+        of_chart.dedup();
+        assert_eq!(of_chart, [*of_grant, *of_role]);
+        let region = region_pattern().replacen('^', "^(|", 1).replacen('$', ")$", 1);
+        assert!(patterns.contains(&region.as_str()), "not in the chart: {region}");
+    }
 
     #[test]
     fn an_endpoint_has_the_port_of_its_scheme_unless_it_names_one() {
@@ -200,6 +230,25 @@ mod tests {
             ("http://[fd00::1]:8333", 8333),
         ] {
             assert_eq!(endpoint.parse::<Endpoint>().unwrap().port(), port, "{endpoint}");
+        }
+    }
+
+    #[test]
+    fn an_endpoint_is_aws_if_its_host_is_in_a_domain_of_aws() {
+        for (endpoint, is_aws) in [
+            ("https://s3.us-west-2.amazonaws.com", true),
+            ("https://bucket.vpce-1a2b3c4d-5e6f.s3.us-east-1.vpce.amazonaws.com", true),
+            ("https://sts.cn-north-1.amazonaws.com.cn:443", true),
+            ("https://sts.eusc-de-east-1.amazonaws.eu", true),
+            ("https://s3.us-iso-east-1.c2s.ic.gov", true),
+            ("https://s3.dualstack.us-west-2.API.aws", true),
+            ("https://minio.storage.svc:9000", false),
+            ("https://amazonaws.com.example.com", false),
+            ("https://notamazonaws.com", false),
+            ("http://[fd00::1]:8333", false),
+            ("http://127.0.0.1:9000", false),
+        ] {
+            assert_eq!(endpoint.parse::<Endpoint>().unwrap().is_aws(), is_aws, "{endpoint}");
         }
     }
 }

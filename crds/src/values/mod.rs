@@ -5,22 +5,26 @@
 //! line tool validate a value alike and report an invalid one in the same words.
 
 mod aws;
+mod bucket;
 mod external_id;
 mod ingest;
 mod key_template;
 mod kubernetes;
 mod measure;
+mod partition;
 mod shape;
 mod wildcard;
 
-pub use aws::{
-    AccountId, Bucket, Endpoint, KmsKeyArn, Prefix, Region, RoleArn, RoleArnPattern, SessionName, StorageClass,
-};
+pub use aws::{AccountId, Endpoint, KmsKeyArn, Prefix, Region, RoleArn, RoleArnPattern, SessionName, StorageClass};
+pub use bucket::Bucket;
 pub use external_id::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 pub use ingest::{EventNamePattern, Origin};
 pub use key_template::{KeyTemplate, Part, TimeField, TimePart, Variable};
 pub use kubernetes::{Quantity, SecretKey, SecretName};
 pub use measure::{BatchAge, BatchBytes, ConnectionAge, EventAge, EventBytes, IdleTimeout};
+pub use partition::Partition;
 pub use shape::InvalidValue;
 
+pub(crate) use bucket::RESERVED_IN_AWS;
+pub(crate) use partition::{cel_home_region_of, cel_partition_of, region_pattern};
 pub(crate) use shape::Shape;

@@ -3,9 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use tributary_crds::values::Partition;
+
 use super::file::{AccountEntry, BucketEntry, File, RoleEntry, UserEntry, WebIdentityEntry};
 use super::{Accounts, AccountsError, Bucket, Role, User, WebToken};
-use crate::arn::{self, Partition};
+use crate::arn;
 use crate::policy::{Policy, PolicyKind, check_principal};
 
 /// The values that IAM allows for a role's maximum session duration, in seconds; the lower bound is the default.
@@ -166,7 +168,11 @@ fn build_bucket(location: &EntryLocation<'_>, name: &str, entry: BucketEntry) ->
     }
     let region = &entry.region;
     if region.is_empty() || !region.bytes().all(|b| is_allowed(b) && b != b'.') {
-        return Err(location.error(format!("region {region:?} is not the name of a region, such as us-west-2")));
+        // s3s refuses others in signatures.
+        return Err(location.error(format!(
+            "region {region:?} is not one that the embedded S3 supports: lower-case letters, digits and hyphens, such as \
+             us-west-2"
+        )));
     }
     let policy = entry.policy.map(|policy| location.policy("policy", policy, PolicyKind::Bucket));
     Ok(Bucket {

@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 
 use s3s::auth::SecretKey;
 use serde::Deserialize;
+use tributary_crds::values::Partition;
 
-use crate::arn::Partition;
 use crate::fault::Fault;
 use crate::oidc::Provider;
 use crate::policy::Policy;

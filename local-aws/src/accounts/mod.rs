@@ -11,8 +11,8 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use s3s::auth::SecretKey;
+use tributary_crds::values::Partition;
 
-use crate::arn::Partition;
 use crate::fault::Fault;
 use crate::oidc::Provider;
 use crate::policy::Policy;
@@ -108,7 +108,7 @@ impl Accounts {
     /// let accounts = tributary_local_aws::Accounts::parse(r#"
     /// accounts:
     ///   "123456789012":
-    ///     partition: aws                 # aws (default), aws-cn or aws-us-gov
+    ///     partition: aws                 # aws (default), aws-cn, aws-us-gov, …
     ///     roles:
     ///       team/writer:                 # a role's name, with its path if it has one
     ///         principals: ["arn:aws:iam::999999999999:user/segment"]

@@ -262,7 +262,7 @@ async fn an_invalid_function_is_reported_in_one_line() {
         ("roleArn", json!("my-role"), "my-role"),
         ("roleArn", json!("my\nrole"), "my role"),
         ("roleArn", json!(null), "roleArn"),
-        ("s3.region", json!("Oregon"), "Oregon"),
+        ("s3.region", json!("us west 2"), "us west 2"),
         ("s3.prefix", json!("no-slash"), "no-slash"),
         ("s3.bucket", json!("Under_score"), "Under_score"),
         ("delivery.key", json!("{nonsense}"), "{nonsense}"),
