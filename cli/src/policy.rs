@@ -5,7 +5,8 @@ use std::path::PathBuf;
 use clap::ValueEnum;
 use regex_lite::Regex;
 use tributary_crds::DestinationFunction;
-use tributary_crds::policy::{PolicyDocument, permissions, trust};
+use tributary_crds::function::DestinationFunctionSpec;
+use tributary_crds::policy::{KmsPermission, PolicyDocument, permissions, requires_external_id, trust};
 use tributary_crds::values::{ExternalId, Partition};
 
 use crate::Outcome;
@@ -69,29 +70,67 @@ fn policies(arguments: &Arguments) -> Result<String, String> {
     let manifest = Manifest::load(&arguments.file).map_err(|error| error.to_string())?;
     let document = manifest.function().map_err(|error| error.to_string())?;
     let function = function(document)?;
-    let (role, Principal { arn, partition }) = (&function.spec.role_arn, &arguments.principal);
+    let (spec, Principal { arn, partition }) = (&function.spec, &arguments.principal);
+    let role = &spec.role_arn;
     if *partition != role.partition() {
         return Err(format!(
             "principal {arn} and roleArn {role} are in different partitions; a role can be assumed only within its partition"
         ));
     }
-    let permission_policy = permissions(&function.spec);
+    let permission_policy = permissions(spec);
     if let Some(PolicyKind::Permissions) = arguments.only {
         return to_json(&permission_policy);
     }
     let id = match &arguments.external_id {
-        Some(id) => id.clone(),
-        None => external_id_in(&manifest, document, &function)?,
+        _ if !requires_external_id(spec) => None,
+        Some(id) => Some(id.clone()),
+        None => Some(external_id_in(&manifest, document, &function)?),
     };
-    let trust_policy = trust(arn, id.reveal(), arguments.pod_identity);
+    let trust_policy = trust(arn, id.as_ref().map(ExternalId::reveal), arguments.pod_identity);
     if arguments.only.is_some() {
         return to_json(&trust_policy);
     }
     let (trust_policy, permission_policy) = (to_json(&trust_policy)?, to_json(&permission_policy)?);
+    let (trust_notes, kms_notes) = (trust_notes(spec), kms_notes(KmsPermission::of(spec)));
     Ok(format!(
-        "# Trust policy of {role}: only this principal may assume it, and only with the external ID\n\n{trust_policy}\n\
-         # Permission policy of {role}: what it may do\n\n{permission_policy}"
+        "# Trust policy of {role}: only this principal may assume it{trust_notes}\n\n{trust_policy}\n\
+         # Permission policy of {role}: what it may do{kms_notes}\n\n{permission_policy}"
     ))
+}
+
+/// The rest of the trust policy's heading: whether the policy requires the external ID, and what that means for the STS.
+fn trust_notes(spec: &DestinationFunctionSpec) -> &'static str {
+    match (spec.sts_store(), requires_external_id(spec)) {
+        (None, _) => ", and only with the external ID",
+        (Some(_), true) => {
+            ", and only with the external ID.\n\
+             # A store that ignores external IDs would refuse the role for good: for such a store, set\n\
+             # spec.externalIdEnforcement: Warn. The policy then has no condition on sts:ExternalId."
+        }
+        (Some(_), false) => {
+            ".\n\
+             # It has no condition on sts:ExternalId, because the function accepts a store that ignores external IDs\n\
+             # (spec.externalIdEnforcement: Warn)."
+        }
+    }
+}
+
+/// The rest of the permission policy's heading: why it has a permission for KMS, or none.
+fn kms_notes(permission: KmsPermission<'_>) -> &'static str {
+    match permission {
+        KmsPermission::Key(_) => ".\n# kms:GenerateDataKey is for the key that encrypts the objects.",
+        KmsPermission::AnyKeyOfS3 => {
+            ".\n\
+             # kms:GenerateDataKey is for a bucket that encrypts with a KMS key by default. It allows every key, but only\n\
+             # through S3. With spec.s3.encryption: {type: S3}, it is not needed."
+        }
+        KmsPermission::S3ManagedKeys => ".\n# It needs no permission for KMS, because S3 manages the keys.",
+        KmsPermission::OtherStore => {
+            ".\n\
+             # It has no permission for KMS, because spec.s3.endpoint is not AWS's, and stores refuse policies that name\n\
+             # AWS's services."
+        }
+    }
 }
 
 fn function(document: &FunctionDocument) -> Result<DestinationFunction, String> {

@@ -190,20 +190,41 @@ fn policy_prints_the_trust_and_permission_policies() {
     let text = with_secret("stringData: {externalId: abc-123}");
     let output = run_on(&text, "policy", &["--principal", PRINCIPAL]);
     assert!(output.status.success());
-    let policies: Vec<serde_json::Value> = stdout(&output)
-        .split("# ")
-        .skip(1)
-        .map(|part| serde_json::from_str(part.split_once('\n').unwrap().1).unwrap())
-        .collect();
+    let json: String = stdout(&output).lines().filter(|line| !line.starts_with("# ")).collect();
+    let policies: Vec<serde_json::Value> =
+        serde_json::Deserializer::from_str(&json).into_iter().map(Result::unwrap).collect();
     assert_eq!(policies.len(), 2);
     assert_eq!(policies[0]["Statement"][0]["Condition"]["StringEquals"]["sts:ExternalId"], "abc-123");
     assert_eq!(policies[1]["Statement"][0]["Resource"], "arn:aws:s3:::my-bucket/*");
+
+    assert!(stdout(&output).contains("a bucket that encrypts with a KMS key by default"), "{}", stdout(&output));
 
     for (only, statements) in [("trust", 2), ("permissions", 2)] {
         let output = run_on(&text, "policy", &["--principal", PRINCIPAL, "--pod-identity", "--only", only]);
         let policy: serde_json::Value = serde_json::from_str(&stdout(&output)).unwrap();
         assert_eq!(policy["Statement"].as_array().unwrap().len(), statements);
     }
+}
+
+/// MinIO refuses a policy with kms:ViaService, and SeaweedFS the role if its trust policy has a condition on
+/// sts:ExternalId.
+#[test]
+fn policy_prints_what_a_store_other_than_aws_accepts() {
+    let store = "  sts: {endpoint: \"https://minio.storage.svc:9000\"}\n";
+    let function =
+        FUNCTION.replace("region: us-west-2", "region: garage, endpoint: \"https://minio.storage.svc:9000\"");
+    let warns = format!("{function}{store}  externalIdEnforcement: Warn\n");
+    // The external ID is not needed: neither policy contains it.
+    let output = run_on(&warns, "policy", &["--principal", PRINCIPAL]);
+    let text = stdout(&output);
+    assert!(output.status.success() && !text.contains("\"sts:ExternalId\"") && !text.contains("\"kms:"), "{text}");
+    assert!(text.contains("accepts a store that ignores external IDs"), "{text}");
+    assert!(text.contains("no permission for KMS, because spec.s3.endpoint is not AWS's"), "{text}");
+
+    let id = ["--principal", PRINCIPAL, "--external-id", "abc-123"];
+    let text = stdout(&run_on(&format!("{function}{store}"), "policy", &id));
+    assert!(text.contains("\"sts:ExternalId\": \"abc-123\""), "{text}");
+    assert!(text.contains("set\n# spec.externalIdEnforcement: Warn"), "{text}");
 }
 
 #[test]
