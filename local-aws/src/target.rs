@@ -16,9 +16,10 @@ use crate::host::Hosts;
 pub(crate) const POD_IDENTITY_PATH: &str = "/v1/credentials";
 
 /// The operations that are distinguished; any other is `Other`.
-pub(crate) const OPERATIONS: [&str; 7] = [
+pub(crate) const OPERATIONS: [&str; 8] = [
     "PutObject",
     "HeadBucket",
+    "ListObjectsV2",
     "AssumeRole",
     "AssumeRoleWithWebIdentity",
     "GetCallerIdentity",
@@ -93,9 +94,11 @@ impl CallTarget {
             // The SDKs add x-id=PutObject, and presigned URLs X-Amz-…; any other query selects another operation.
             query.split('&').all(|pair| pair.to_ascii_lowercase().starts_with("x-"))
         });
+        let lists = parts.uri.query().is_some_and(|query| query.split('&').any(|pair| pair == "list-type=2"));
         let operation = match (&parts.method, key.is_empty()) {
             (&Method::PUT, false) if selects_object => "PutObject",
             (&Method::HEAD, true) if selects_object && !bucket.is_empty() => "HeadBucket",
+            (&Method::GET, true) if lists && !bucket.is_empty() => "ListObjectsV2",
             _ => OTHER_OPERATION,
         };
         let target = CallTarget {

@@ -45,7 +45,8 @@ pub struct Dependencies {
     pub endpoints: Endpoints,
     /// How AWS is reached, where the function does not say.
     pub network: Network,
-    /// The platform's region, used for STS unless the function sets one; the default is the bucket's region.
+    /// The platform's region, used for STS unless the function sets one or the role is in another partition; the default
+    /// is the bucket's region.
     pub region: Option<String>,
     /// The source of time.
     pub clock: Arc<dyn Clock>,
@@ -166,7 +167,8 @@ impl Sidecar {
         let folder = Folder::of(&self.dependencies.secrets, SecretUse::ExternalId);
         let (key, prefix) = (reference.key.to_string(), self.config.demanded_external_id_prefix().cloned());
         let external_id = follow(move || folder.read(&key), move |value| external_id(value, prefix.as_ref()));
-        let endpoint = self.sts_endpoint(http);
+        let (given, region) = (self.dependencies.endpoints.sts.clone(), self.dependencies.region.as_deref());
+        let endpoint = StsEndpoint::of(spec, given, region, self.dependencies.network.variant, http);
         let manager = SessionManager {
             sts: Sts::new(spec, self.config.session_name(), endpoint, Arc::clone(&self.dependencies.clock)),
             identity: self.dependencies.identity.clone(),
@@ -186,18 +188,6 @@ impl Sidecar {
         let spec = &self.config.spec;
         let keep_alive = KeepAlive { idle: spec.idle_timeout(), max_age: Some(spec.max_connection_age()) };
         Connections::new(spec.max_connections(), keep_alive, CloseTimes::INTERNET, self.metrics.connections())
-    }
-
-    fn sts_endpoint(&self, http: SharedHttpClient) -> StsEndpoint {
-        let spec = &self.config.spec;
-        let sts = spec.sts.as_ref();
-        let region = sts.and_then(|sts| sts.region.as_ref()).map(ToString::to_string);
-        let region = region.or_else(|| self.dependencies.region.clone()).unwrap_or_else(|| spec.s3.region.to_string());
-        let url = sts.and_then(|sts| sts.endpoint.as_ref()).map(ToString::to_string);
-        let url = self.dependencies.endpoints.sts.clone().or(url);
-        let (fips, dual_stack) = (sts.and_then(|sts| sts.use_fips), sts.and_then(|sts| sts.use_dual_stack));
-        let variant = self.dependencies.network.variant.of_function(fips, dual_stack, url.is_some());
-        StsEndpoint { region, url, variant, http }
     }
 
     fn tls(&self) -> Option<Tls> {
@@ -220,13 +210,9 @@ impl Sidecar {
 
     fn uploads(&self, sessions: Sessions, connector: Arc<Connector>) -> Uploads {
         let spec = &self.config.spec;
-        let given = self.dependencies.endpoints.s3.clone();
-        let path_style = given.is_some() || spec.s3.force_path_style.unwrap_or_default();
-        let url = given.or_else(|| spec.s3.endpoint.as_ref().map(ToString::to_string));
-        let by_platform = self.dependencies.network.variant;
-        let variant = by_platform.of_function(spec.s3.use_fips, spec.s3.use_dual_stack, url.is_some());
-        let endpoint = S3Endpoint { url, path_style, variant };
-        let bucket = Bucket::new(spec.s3.clone(), &endpoint, connector, Arc::clone(&self.dependencies.clock));
+        let endpoint =
+            S3Endpoint::of(&spec.s3, self.dependencies.endpoints.s3.clone(), self.dependencies.network.variant);
+        let bucket = Bucket::new(spec.s3.clone(), endpoint, connector, Arc::clone(&self.dependencies.clock));
         Uploads::new(spec, bucket, sessions, self.conditions(), self.metrics())
     }
 

@@ -10,7 +10,7 @@ use aws_smithy_types::DateTime;
 use aws_smithy_types::date_time::Format;
 use tributary_crds::conditions::Reason;
 
-use crate::aws_message::aws_said;
+use crate::aws_message::said;
 use crate::blocker::Blocker;
 
 /// The smallest offset that is blamed for a refusal: more than latency and rounding can explain, and just below the
@@ -69,7 +69,7 @@ pub(crate) fn blocker(service: &str, code: &str, aws_message: &str, offset: Opti
         Some(offset) if may_be_clock_skew(code, aws_message) => format!(
             "this node's clock is {offset} that of {service}, which refused a request ({code}); correct the clock \
              (NTP) before you look for another cause{}",
-            aws_said(aws_message)
+            said(service, aws_message)
         ),
         // No `Date` header, or one that shows no skew, as in a cached answer.
         None if is_clock_skew(code, aws_message) => format!(
@@ -184,7 +184,7 @@ mod tests {
             ("SignatureDoesNotMatch", expired, behind(1), Some("STS says that this node's clock is wrong")),
             ("SignatureDoesNotMatch", "does not match the signature", behind(20), Some("before you look")),
             ("InvalidClientTokenId", "invalid", behind(5), Some("before you look")),
-            ("AccessDenied", "Access Denied", ahead(16), Some("AWS said: Access Denied")),
+            ("AccessDenied", "Access Denied", ahead(16), Some("STS said: Access Denied")),
             ("", "no message", ahead(16), Some("16 minutes ahead of")),
             // The clock is about right.
             ("AccessDenied", "Access Denied", ahead(3), None),

@@ -99,7 +99,14 @@ fn stores(uploads: &Uploads) -> bool {
 }
 
 async fn check(uploads: &Uploads, session: &Session) -> Finding {
-    let Err(answer) = uploads.bucket.head(session).await else { return Finding::Exists };
+    let Err(mut answer) = uploads.bucket.head(session).await else { return Finding::Exists };
+    // Other stores answer 404 for other reasons too (versitygw: an unknown user), which a HEAD's answer can't say.
+    if uploads.bucket.endpoint().is_store && matches!(answer, S3Answer::Error { status: 404, .. }) {
+        match uploads.bucket.list(session).await {
+            Ok(()) => return Finding::Exists,
+            Err(with_code) => answer = with_code,
+        }
+    }
     let is_silent = matches!(answer, S3Answer::NoResponse(_) | S3Answer::Timeout);
     match failure::classify(&answer, uploads.target()) {
         ErrorClass::Configuration(blocker) if is_conclusive(blocker.reason) => Finding::Wrong(blocker),

@@ -2,27 +2,13 @@
 //!
 //! Not every 200 to a PUT means a stored object: a proxy's page, another server behind a
 //! wrong endpoint, or the answer to an earlier request on a desynchronized connection would acknowledge an object
-//! that was never stored. An answer that is not S3's, or is about another object, is an error, from which [`excerpt`]
-//! quotes the start.
+//! that was never stored. An answer that is not S3's, or is about another object, is an error.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 
 use bytes::Bytes;
 use hyper::header::{ETAG, HeaderMap, HeaderName, HeaderValue};
 use hyper::{Response, StatusCode};
-
-use crate::aws_client::MAX_BODY_BYTES;
-use crate::redact::redact;
-
-/// Maximum characters of a body that are quoted.
-const MAX_EXCERPT_CHARS: usize = 100;
-
-/// Length from which a run of letters, digits and `+/=_-` may be a key or a token: an access key ID has 20
-/// characters.
-const MIN_SECRET_CHARS: usize = 20;
-
-/// Length in bytes of a sequence from the object that marks an answer as an echo of it.
-const ECHO_BYTES: usize = 12;
 
 /// Recognizes success. There is one per store, since it remembers whether the store returns checksums.
 #[derive(Debug, Default)]
@@ -59,39 +45,8 @@ pub(super) fn has_request_id(headers: &HeaderMap) -> bool {
     ["x-amz-request-id", "x-amz-id-2", "x-amz-bucket-region"].iter().any(|name| headers.contains_key(*name))
 }
 
-/// The start of `body` for a message: on one line, without the `secrets` and without anything that looks like a
-/// credential. An answer that repeats `sent`, the object, is not quoted at all, since that is the client's data.
-pub(super) fn excerpt(body: &[u8], sent: &[u8], secrets: &[&str]) -> String {
-    let text = redact(&String::from_utf8_lossy(body), secrets);
-    let words: Vec<_> =
-        text.split(|c: char| c.is_whitespace() || c.is_control()).filter(|word| !word.is_empty()).collect();
-    let line: String = words.join(" ").chars().take(MAX_EXCERPT_CHARS).collect();
-    let sent = &sent[..sent.len().min(4 * MAX_BODY_BYTES)];
-    let echoes = |part: &[u8]| sent.windows(ECHO_BYTES).any(|window| window == part);
-    if line.as_bytes().windows(ECHO_BYTES).any(echoes) {
-        return "(the object itself)".to_owned();
-    }
-    without_secrets(&line)
-}
-
-/// Replaces runs of characters that are long enough to be a key or a token with an ellipsis.
-fn without_secrets(line: &str) -> String {
-    let is_secret = |c: char| c.is_ascii_alphanumeric() || matches!(c, '+' | '/' | '=' | '_' | '-');
-    let mut out = String::with_capacity(line.len());
-    let mut rest = line;
-    while let Some(first) = rest.chars().next() {
-        let end = rest.find(|c| is_secret(c) != is_secret(first)).unwrap_or(rest.len());
-        let (run, after) = rest.split_at(end);
-        out.push_str(if is_secret(first) && run.len() >= MIN_SECRET_CHARS { "…" } else { run });
-        rest = after;
-    }
-    out
-}
-
 #[cfg(test)]
 mod tests {
-    use proptest::prelude::*;
-
     use super::*;
 
     static CHECKSUM_NAME: HeaderName = HeaderName::from_static("x-amz-checksum-crc32");
@@ -157,35 +112,5 @@ mod tests {
         assert!(is_success(&[("x-amz-checksum-crc32", "AAAAAA==")]));
         let head = response(200, &[("x-amz-request-id", "1"), ("x-amz-bucket-region", "us-west-2")], "");
         assert!(check.is_success(&head, None), "HeadBucket sends no checksum");
-    }
-
-    #[test]
-    fn an_excerpt_is_one_short_line_without_secrets_or_events() {
-        assert_eq!(excerpt(b"<html>\r\n\t<h1>Hello\x00you</h1>", b"", &[]), "<html> <h1>Hello you</h1>");
-        assert_eq!(excerpt(b"", b"", &[]), "");
-        assert_eq!(excerpt("é".repeat(300).as_bytes(), b"", &[]).chars().count(), 100);
-        assert_eq!(excerpt(b"key ASIATRIBUTARYTESTS01, more", b"", &[]), "key \u{2026}, more");
-        assert_eq!(
-            excerpt(b"you sent {\"email\":\"a@example.com\"}", b"{\"email\":\"a@example.com\"}", &[]),
-            "(the object itself)"
-        );
-        for (body, expected) in [
-            ("Cannot PUT /lake/jane%40example.com/m1.json?x-id=PutObject", "Cannot PUT /lake/…?x-id=PutObject"),
-            ("<pre>Cannot PUT /lake/jane&#64;example.com/m1.json</pre>", "<pre>Cannot PUT /lake/…</pre>"),
-            ("{\"token\":\"Fwo\\/Gz+X\"}", "{\"token\":\"…\"}"),
-        ] {
-            assert_eq!(excerpt(body.as_bytes(), b"", &["jane@example.com/m1.json", "Fwo/Gz+X"]), expected);
-        }
-        let cut = format!("{:95}Fwo/Gz+X", "<").replace(' ', "-");
-        assert!(!excerpt(cut.as_bytes(), b"", &["Fwo/Gz+X"]).contains("Fwo"), "removed before the text is cut");
-    }
-
-    proptest! {
-        #[test]
-        fn an_excerpt_is_always_one_short_line(body in prop::collection::vec(any::<u8>(), 0..1_000)) {
-            let line = excerpt(&body, b"", &[]);
-            prop_assert!(line.chars().count() <= MAX_EXCERPT_CHARS);
-            prop_assert!(!line.chars().any(|c| c.is_control() || c == '\n'));
-        }
     }
 }

@@ -235,15 +235,7 @@ impl Uploads {
     }
 
     pub(super) fn target(&self) -> Target<'_> {
-        let s3 = &self.spec.s3;
-        Target {
-            bucket: s3.bucket.as_str(),
-            region: s3.region.as_str(),
-            role: self.spec.role_arn.as_str(),
-            prefix: s3.prefix.as_ref().map_or("", |prefix| prefix.as_str()),
-            owner: s3.expected_bucket_owner.as_ref().map(tributary_crds::values::AccountId::as_str),
-            in_host_name: s3.endpoint.is_some() && !s3.force_path_style.unwrap_or_default(),
-        }
+        Target { spec: &self.spec, endpoint: self.bucket.endpoint() }
     }
 }
 

@@ -79,16 +79,63 @@ impl SessionManager {
             let message = format!("STS refuses {role} without its external ID");
             return self.conditions.holds(ConditionType::ExternalIdEnforced, message);
         }
-        let held = match self.policy {
-            ExternalIdEnforcement::Require => "; no event is stored until STS refuses that",
-            ExternalIdEnforcement::Warn => "",
-        };
-        let message = format!(
-            "STS grants {role} without its external ID{held}; add a Condition StringEquals sts:ExternalId to the \
-             role's trust policy (tributary policy prints it)"
-        );
+        let url = self.sts.endpoint.is_store.then(|| self.sts.endpoint.shown_url());
+        let message = not_enforced(role, self.policy, url.as_deref());
         let reason = Reason::NotEnforced;
         self.hold(state, Blocker { reason, message: message.clone() });
         self.conditions.set(ConditionType::ExternalIdEnforced, ConditionStatus::False, reason, message);
+    }
+}
+
+/// The cause and the fix if STS grants the role without its external ID. `store` is the URL of another STS than AWS's:
+/// the trust policy can't help there, since a store that ignores the ID sees no ID that a condition could hold for.
+fn not_enforced(role: &str, policy: ExternalIdEnforcement, store: Option<&str>) -> String {
+    match (store, policy) {
+        (None, ExternalIdEnforcement::Require) => format!(
+            "STS grants {role} without its external ID; no event is stored until STS refuses that; add a Condition \
+             StringEquals sts:ExternalId to the role's trust policy (tributary policy prints it)"
+        ),
+        (None, ExternalIdEnforcement::Warn) => format!(
+            "STS grants {role} without its external ID; add a Condition StringEquals sts:ExternalId to the role's trust \
+             policy (tributary policy prints it)"
+        ),
+        (Some(url), ExternalIdEnforcement::Require) => format!(
+            "the STS at {url} ignores external IDs: it grants {role} without the right one, so no event is stored; if it is \
+             acceptable that everyone with credentials of this store can use the role, set spec.externalIdEnforcement: \
+             Warn"
+        ),
+        (Some(url), ExternalIdEnforcement::Warn) => format!(
+            "the STS at {url} ignores external IDs: it grants {role} without the right one, as the function accepts \
+             (spec.externalIdEnforcement: Warn)"
+        ),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_advice_fits_the_sts_that_does_not_enforce_the_external_id() {
+        let url = "https://weed.storage.svc:8333";
+        for (policy, store, parts) in [
+            (ExternalIdEnforcement::Require, None, ["no event is stored until STS refuses", "sts:ExternalId"]),
+            (ExternalIdEnforcement::Warn, None, ["without its external ID; add", "sts:ExternalId"]),
+            (
+                ExternalIdEnforcement::Require,
+                Some(url),
+                ["so no event is stored", "set spec.externalIdEnforcement: Warn"],
+            ),
+            (ExternalIdEnforcement::Warn, Some(url), ["ignores external IDs", "as the function accepts"]),
+        ] {
+            let message = not_enforced("arn:r", policy, store);
+            for part in parts {
+                assert!(message.contains(part), "{message}");
+            }
+            assert_eq!(message.contains(url), store.is_some());
+            // Such a condition makes a store that ignores external IDs refuse the role for good.
+            assert_eq!(message.contains("sts:ExternalId"), store.is_none(), "{message}");
+            assert_eq!(message.contains("no event"), policy == ExternalIdEnforcement::Require, "{message}");
+        }
     }
 }

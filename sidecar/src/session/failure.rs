@@ -3,7 +3,7 @@
 use tributary_crds::conditions::{Reason, SECRET_DELAY_HINT};
 
 use super::schedule::FailureKind;
-use crate::aws_message::{aws_said, cut_code, cut_message};
+use crate::aws_message::{cut_code, cut_message, said};
 use crate::blocker::Blocker;
 use crate::redact::redact;
 use crate::skew::{self, ClockOffset};
@@ -47,11 +47,13 @@ impl StsAnswer {
 pub(crate) struct Call<'a> {
     pub(crate) role: &'a str,
     pub(crate) endpoint: &'a str,
+    /// Whether the endpoint is another store's, and not AWS's.
+    pub(crate) is_store: bool,
 }
 
 /// The blocker for a failed AssumeRole, with the fix.
 pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
-    let Call { role, endpoint } = call;
+    let Call { role, endpoint, is_store } = call;
     let (code, aws_message, status, offset) = match answer {
         StsAnswer::Error { status, code, message, offset } => (code.as_str(), message.as_str(), *status, *offset),
         StsAnswer::Invalid(why) => {
@@ -70,6 +72,16 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
         return skewed;
     }
     let (reason, message) = match code {
+        "AccessDenied" if is_store => (
+            Reason::AccessDenied,
+            format!(
+                "STS at {endpoint} refused {role}; check in this order: that the ARN is right, that the role's trust policy \
+                 names this sidecar's principal, that its condition on sts:ExternalId has the Secret's value or, if the \
+                 store ignores external IDs, that it has no such condition, and that the base identity may call \
+                 sts:AssumeRole on it; {SECRET_DELAY_HINT}{}",
+                said("STS", aws_message)
+            ),
+        ),
         // AWS gives the same answer for an unknown role, a wrong external ID and an untrusted principal.
         "AccessDenied" => (
             Reason::AccessDenied,
@@ -77,7 +89,7 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
                 "STS refused {role}; check in this order: that the ARN is right, that the role's trust policy names \
                  this sidecar's principal, that its sts:ExternalId is the Secret's value, and that the base identity \
                  may call sts:AssumeRole on it; {SECRET_DELAY_HINT}{}",
-                aws_said(aws_message)
+                said("STS", aws_message)
             ),
         ),
         "InvalidClientTokenId"
@@ -97,7 +109,7 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
             format!(
                 "the session policy and the session tags of {role} together are larger than STS accepts; shorten \
                  spec.s3.prefix, or pass fewer session tags{}",
-                aws_said(aws_message)
+                said("STS", aws_message)
             ),
         ),
         _ if throttled(code, status) => (
@@ -151,12 +163,16 @@ mod tests {
         };
         let error = |status, code: &str| from(None, status, code, "said");
         let late = |code: &str, aws_message: &str| from(Some(ClockOffset::Behind(20 * MINUTE)), 403, code, aws_message);
-        let call = Call { role: "arn:aws:iam::123456789012:role/r", endpoint: "https://sts.us-west-2.amazonaws.com" };
+        let call = Call {
+            role: "arn:aws:iam::123456789012:role/r",
+            endpoint: "https://sts.us-west-2.amazonaws.com",
+            is_store: false,
+        };
         for (answer, reason, part) in [
             (
                 error(403, "AccessDenied"),
                 Reason::AccessDenied,
-                "on it; the sidecar sees a change of a Secret after up to two minutes. AWS said: said",
+                "on it; the sidecar sees a change of a Secret after up to two minutes. STS said: said",
             ),
             (error(403, "InvalidClientTokenId"), Reason::NoBaseIdentity, "IRSA"),
             (error(403, "ExpiredToken"), Reason::NoBaseIdentity, "IRSA"),
@@ -170,7 +186,7 @@ mod tests {
                 Reason::ClockSkewed,
                 "20 minutes behind that of STS",
             ),
-            (late("InvalidClientTokenId", "said"), Reason::ClockSkewed, "AWS said: said"),
+            (late("InvalidClientTokenId", "said"), Reason::ClockSkewed, "STS said: said"),
             (
                 late("AccessDenied", "u is not authorized to perform: sts:AssumeRole"),
                 Reason::AccessDenied,
@@ -182,6 +198,18 @@ mod tests {
             let found = blocker(&answer, call);
             assert_eq!(found.reason, reason, "{answer:?}");
             assert!(found.message.contains(part), "{answer:?}: {}", found.message);
+        }
+    }
+
+    #[test]
+    fn a_store_that_refuses_the_role_may_ignore_external_ids() {
+        let denied =
+            StsAnswer::Error { status: 403, code: "AccessDenied".to_owned(), message: "no".to_owned(), offset: None };
+        let endpoint = "https://weed.storage.svc:8333";
+        let found = blocker(&denied, Call { role: "arn:aws:iam::123456789012:role/r", endpoint, is_store: true });
+        assert_eq!(found.reason, Reason::AccessDenied);
+        for part in [endpoint, "if the store ignores external IDs, that it has no such condition", "STS said: no"] {
+            assert!(found.message.contains(part), "{}", found.message);
         }
     }
 

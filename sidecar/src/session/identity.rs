@@ -13,7 +13,7 @@ use tributary_crds::conditions::Reason;
 use tributary_runtime::errors::causes;
 
 use super::credential_check;
-use crate::aws_client::EndpointVariant;
+use super::endpoint::StsEndpoint;
 use crate::blocker::Blocker;
 use crate::clock::{Clock, SdkTime};
 
@@ -58,19 +58,6 @@ impl BaseIdentity {
             }
         }
     }
-}
-
-/// The STS endpoint to call.
-#[derive(Clone, Debug)]
-pub(crate) struct StsEndpoint {
-    /// The region that requests are signed for.
-    pub(crate) region: String,
-    /// The URL, if it is not the region's default.
-    pub(crate) url: Option<String>,
-    /// Which of AWS's endpoints, if there is no URL.
-    pub(crate) variant: EndpointVariant,
-    /// The HTTP client.
-    pub(crate) http: aws_smithy_runtime_api::client::http::SharedHttpClient,
 }
 
 fn unusable(why: &str) -> Blocker {

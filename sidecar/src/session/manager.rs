@@ -114,7 +114,11 @@ impl SessionManager {
     }
 
     pub(super) fn blocker(&self, answer: &StsAnswer) -> Blocker {
-        failure::blocker(answer, Call { role: self.sts.role(), endpoint: &self.sts.endpoint_url() })
+        let endpoint = self.sts.endpoint.shown_url();
+        failure::blocker(
+            answer,
+            Call { role: self.sts.role(), endpoint: &endpoint, is_store: self.sts.endpoint.is_store },
+        )
     }
 
     fn use_session(&self, state: &mut State, session: Session) {

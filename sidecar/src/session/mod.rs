@@ -9,6 +9,7 @@
 //! 503.
 
 mod credential_check;
+mod endpoint;
 mod enforcement;
 mod failure;
 mod identity;
@@ -29,8 +30,8 @@ use crate::blocker::Blocker;
 use crate::clock::{Clock, rfc3339};
 use state::SessionStatus;
 
+pub(crate) use endpoint::StsEndpoint;
 pub use identity::BaseIdentity;
-pub(crate) use identity::StsEndpoint;
 pub(crate) use manager::SessionManager;
 pub(crate) use sts::Sts;
 

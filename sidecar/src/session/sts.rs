@@ -15,8 +15,8 @@ use tributary_crds::values::{ExternalId, SessionName};
 use tributary_runtime::errors::causes;
 
 use super::credential_check;
+use super::endpoint::StsEndpoint;
 use super::failure::StsAnswer;
-use super::identity::StsEndpoint;
 use super::schedule::{self, MIN_SESSION_DURATION, SESSION_DURATION};
 use super::{Session, SessionId};
 use crate::aws_message;
@@ -51,12 +51,6 @@ impl Sts {
         &self.role
     }
 
-    /// The URL of the endpoint, for messages; without a configured one, the usual URL of the region.
-    pub(crate) fn endpoint_url(&self) -> String {
-        let region = &self.endpoint.region;
-        self.endpoint.url.clone().unwrap_or_else(|| format!("https://sts.{region}.amazonaws.com"))
-    }
-
     /// Requests a session, whose session policy grants only the permissions that the function needs.
     pub(crate) async fn session(
         &self,
@@ -78,7 +72,7 @@ impl Sts {
             .await
             .map_err(|error| {
                 let [id, key, token] = redact::parts(&base);
-                answer(&error, self.clock.now()).redacted(&[external_id.reveal(), id, key, token])
+                answer(&error, self.clock.now(), &[external_id.reveal(), id, key, token])
             })?;
         let given = output.credentials.ok_or(StsAnswer::Invalid("it contains no credentials"))?;
         let (now, expiry) = (self.clock.now(), expiry(&given.expiration)?);
@@ -109,7 +103,7 @@ impl Sts {
             .send()
             .await
             .map(drop)
-            .map_err(|error| answer(&error, self.clock.now()).redacted(&redact::parts(&base)))
+            .map_err(|error| answer(&error, self.clock.now(), &redact::parts(&base)))
     }
 
     fn client(&self, base: Credentials) -> aws_sdk_sts::Client {
@@ -144,23 +138,41 @@ fn seconds(duration: Duration) -> i32 {
     i32::try_from(duration.as_secs()).unwrap_or(i32::MAX)
 }
 
-/// Converts the SDK's error. An error status without an error code gets the status as its code.
-fn answer<E>(error: &SdkError<E>, now: SystemTime) -> StsAnswer
+/// Converts the SDK's error, without these secrets. An error status without an error code gets the status as its code.
+fn answer<E>(error: &SdkError<E>, now: SystemTime, secrets: &[&str]) -> StsAnswer
 where
     E: ProvideErrorMetadata + std::error::Error + 'static,
 {
-    let status = error.raw_response().map_or(0, |response| response.status().as_u16());
-    let date = error.raw_response().and_then(|response| response.headers().get("date"));
+    let response = error.raw_response();
+    let status = response.map_or(0, |response| response.status().as_u16());
+    let date = response.and_then(|response| response.headers().get("date"));
     let offset = ClockOffset::of_answer(date, now);
-    match error.code() {
-        Some(code) => {
-            StsAnswer::Error { status, code: code.to_owned(), message: aws_message::message(error.message()), offset }
-        }
+    let read = error.code().map(|code| (code.to_owned(), error.message().map(str::to_owned)));
+    let answer = match read {
+        Some((code, message)) => error_answer(status, code, message.as_deref(), "", offset),
         None if status >= 400 => {
-            StsAnswer::Error { status, code: status.to_string(), message: aws_message::message(None), offset }
+            let body = response.and_then(|response| response.body().bytes()).unwrap_or_default();
+            match aws_message::nested_error(body) {
+                Some((code, message)) => error_answer(status, code, message.as_deref(), "", offset),
+                None => {
+                    let start = redact::excerpt(body, b"", secrets);
+                    error_answer(status, status.to_string(), None, &start, offset)
+                }
+            }
         }
         // The SDK would quote the answer, which may hold credentials.
         None if status != 0 => StsAnswer::Invalid("it is not in STS's format"),
         None => StsAnswer::NoResponse(causes(error)),
-    }
+    };
+    answer.redacted(secrets)
+}
+
+fn error_answer(
+    status: u16,
+    code: String,
+    message: Option<&str>,
+    start: &str,
+    offset: Option<ClockOffset>,
+) -> StsAnswer {
+    StsAnswer::Error { status, code, message: aws_message::message(message, start), offset }
 }

@@ -6,6 +6,8 @@ pub(super) struct S3Error<'a> {
     pub(super) status: u16,
     pub(super) code: &'a str,
     pub(super) message: &'a str,
+    /// The header of the request that the error is about, if the answer names one.
+    pub(super) header: Option<&'a str>,
     /// The bucket's region, if the answer names it.
     pub(super) bucket_region: Option<&'a str>,
 }

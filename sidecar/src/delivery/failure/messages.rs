@@ -4,7 +4,8 @@ use tributary_crds::conditions::Reason;
 
 use super::Target;
 use super::codes::{Kind, S3Error};
-use crate::aws_message::aws_said;
+use super::headers;
+use crate::aws_message::said;
 use crate::blocker::Blocker;
 
 /// The reason and the message of an S3 error of this kind.
@@ -26,7 +27,7 @@ pub(super) fn blocker(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Bl
 /// The message of an error that may pass without a person's help; `None` for other kinds.
 fn transient_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Option<String> {
     let S3Error { status, code, message, .. } = *error;
-    let (Target { bucket, role, .. }, sentence) = (target, message.trim_end_matches('.'));
+    let (bucket, role, sentence) = (target.bucket(), target.role(), message.trim_end_matches('.'));
     Some(match kind {
         Kind::Conflict => format!("S3 answered {code} for a key in {bucket}: {message}"),
         Kind::Corrupted => {
@@ -48,13 +49,10 @@ fn transient_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Opt
 /// The message of an error that a person has to fix.
 fn permanent_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> String {
     let S3Error { status, code, message, .. } = *error;
-    let Target { bucket, region, role, prefix, owner, .. } = target;
-    let said = aws_said(message);
+    let (bucket, region, role) = (target.bucket(), target.region(), target.role());
+    let said = said("S3", message);
     match kind {
-        Kind::UnknownHeader => format!(
-            "the store does not support a header of the request ({message}); if it lacks If-None-Match, set \
-             spec.s3.conditionalWrites: false; if it lacks CRC32, set spec.s3.checksum: WhenRequired"
-        ),
+        Kind::UnknownHeader => format!("{}{said}", headers::unsupported(error.header, &target.spec.s3)),
         Kind::NoSuchBucket => {
             format!("there is no bucket {bucket}; create it in {region}, or name the right one in spec.s3.bucket")
         }
@@ -65,14 +63,17 @@ fn permanent_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Str
             format!("the bucket {bucket} is {place}, not in {region}; set spec.s3.region to {right}{said}")
         }
         Kind::BadSignature => format!(
-            "S3 can't verify the signature of requests to {bucket} ({code}); check that no proxy before it changes \
-             requests, and for a store of your own that spec.s3.region is its region{said}"
+            "S3 {} can't verify the signature of requests to {bucket} ({code}); check that no proxy before it changes the \
+             path, the host or the headers of requests, and for a store of your own that spec.s3.region is its region \
+             and spec.sts.endpoint its own STS, whose credentials it knows{said}",
+            target.place()
         ),
         Kind::Kms => format!(
             "KMS refused {role} the key that encrypts the object; allow kms:GenerateDataKey on it in the role's policy \
              and in the key's{said}"
         ),
         Kind::Denied => {
+            let (prefix, owner) = (target.prefix(), target.owner());
             let owner = owner.map_or_else(String::new, |owner| format!(", and that account {owner} owns the bucket"));
             format!(
                 "S3 refused {role} to put objects into {bucket}; check in this order: that the role's policy allows \
@@ -86,17 +87,17 @@ fn permanent_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Str
 
 /// The blocker of uploads that S3 did not answer in time.
 pub(crate) fn no_answer(target: Target<'_>) -> Blocker {
-    let message = format!("S3 in {} did not answer in time; it is retried until it does", target.region);
+    let message = format!("S3 {} did not answer in time; it is retried until it does", target.place());
     Blocker { reason: Reason::S3Unreachable, message }
 }
 
 pub(super) fn unreachable(why: &str, target: Target<'_>) -> Blocker {
-    let hint = if target.in_host_name && why.contains("dns error") {
+    let hint = if target.endpoint.bucket_in_host_name() && why.contains("dns error") {
         "; for a store that has no host name for each bucket set spec.s3.forcePathStyle: true"
     } else {
         ""
     };
-    let message = format!("S3 in {} can't be reached: {why}{hint}; it is retried until it answers", target.region);
+    let message = format!("S3 {} can't be reached: {why}{hint}; it is retried until it answers", target.place());
     Blocker { reason: Reason::S3Unreachable, message }
 }
 

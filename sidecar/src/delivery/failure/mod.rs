@@ -5,13 +5,18 @@
 //! [`retry`](super::retry).
 
 mod codes;
+mod headers;
 mod messages;
 #[cfg(test)]
 mod tests;
 
 use tributary_crds::conditions::Reason;
+use tributary_crds::function::DestinationFunctionSpec;
+use tributary_crds::values::AccountId;
 
+use super::s3::S3Endpoint;
 use crate::blocker::Blocker;
+use crate::redact;
 use crate::skew::{self, ClockOffset};
 use codes::{Kind, S3Error};
 use messages::unreachable;
@@ -30,6 +35,8 @@ pub(crate) enum S3Answer {
         code: String,
         /// AWS's error message.
         message: String,
+        /// The header of the request that the error is about, if the answer names one.
+        header: Option<String>,
         /// The bucket's region, if the answer names it.
         region: Option<String>,
         /// Offset of this machine's clock from S3's, if the answer has a date.
@@ -76,13 +83,36 @@ pub(crate) enum ErrorClass {
 /// The destination of the request, for classification and messages.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Target<'a> {
-    pub(crate) bucket: &'a str,
-    pub(crate) region: &'a str,
-    pub(crate) role: &'a str,
-    pub(crate) prefix: &'a str,
-    pub(crate) owner: Option<&'a str>,
-    /// Whether the bucket's name becomes part of the host name of a custom endpoint.
-    pub(crate) in_host_name: bool,
+    pub(crate) spec: &'a DestinationFunctionSpec,
+    pub(crate) endpoint: &'a S3Endpoint,
+}
+
+impl<'a> Target<'a> {
+    fn bucket(self) -> &'a str {
+        self.spec.s3.bucket.as_str()
+    }
+
+    fn region(self) -> &'a str {
+        self.spec.s3.region.as_str()
+    }
+
+    fn role(self) -> &'a str {
+        self.spec.role_arn.as_str()
+    }
+
+    fn prefix(self) -> &'a str {
+        self.spec.s3.prefix.as_ref().map_or("", |prefix| prefix.as_str())
+    }
+
+    fn owner(self) -> Option<&'a str> {
+        self.spec.s3.expected_bucket_owner.as_ref().map(AccountId::as_str)
+    }
+
+    /// Where S3 is: `at https://minio.storage.svc:9000`, `in us-west-2`.
+    fn place(self) -> String {
+        let origin = self.endpoint.url.as_deref().and_then(redact::origin);
+        origin.map_or_else(|| format!("in {}", self.region()), |origin| format!("at {origin}"))
+    }
 }
 
 /// All reasons that [`classify`] reports.
@@ -112,8 +142,9 @@ impl ErrorClass {
 /// Decides how to react to a failed request, and what to report.
 pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
     match answer {
-        S3Answer::Error { status, code, message, region, offset } => {
-            let error = S3Error { status: *status, code, message, bucket_region: region.as_deref() };
+        S3Answer::Error { status, code, message, header, region, offset } => {
+            let (header, bucket_region) = (header.as_deref(), region.as_deref());
+            let error = S3Error { status: *status, code, message, header, bucket_region };
             let class = classify_error(&error, target);
             // The reaction stays the same, but affects every object: once the clock is correct, S3 may answer
             // differently.
@@ -129,7 +160,7 @@ pub(crate) fn classify(answer: &S3Answer, target: Target<'_>) -> ErrorClass {
 }
 
 fn classify_error(error: &S3Error<'_>, target: Target<'_>) -> ErrorClass {
-    let kind = error.kind(target.region);
+    let kind = error.kind(target.region());
     let blocker = || messages::blocker(kind, error, target);
     match kind {
         Kind::PreconditionFailed => ErrorClass::PreconditionFailed,

@@ -1,17 +1,30 @@
 //! Tests the classification of answers, with tables of codes and statuses.
 
+use std::sync::LazyLock;
 use std::time::Duration;
 
-use super::*;
+use serde_json::json;
 
-const TARGET: Target<'_> = Target {
-    bucket: "lake",
-    region: "us-west-2",
-    role: "arn:r",
-    prefix: "in/",
-    owner: Some("123456789012"),
-    in_host_name: false,
-};
+use super::*;
+use crate::aws_client::EndpointVariant;
+
+const ROLE: &str = "arn:aws:iam::123456789012:role/r";
+
+static SPEC: LazyLock<DestinationFunctionSpec> = LazyLock::new(|| {
+    let s3 = json!({"bucket": "lake", "region": "us-west-2", "prefix": "in/", "expectedBucketOwner": "123456789012"});
+    let spec = json!({"roleArn": ROLE, "externalIdSecretRef": {"name": "lake"}, "s3": s3});
+    serde_json::from_value(spec).unwrap()
+});
+
+fn endpoint(url: Option<&str>, path_style: bool, is_store: bool) -> S3Endpoint {
+    S3Endpoint { url: url.map(str::to_owned), path_style, is_store, variant: EndpointVariant::default() }
+}
+
+static AWS: LazyLock<S3Endpoint> = LazyLock::new(|| endpoint(None, false, false));
+
+fn target() -> Target<'static> {
+    Target { spec: &SPEC, endpoint: &AWS }
+}
 
 fn classified(status: u16, code: &str, message: &str, region: Option<&str>) -> ErrorClass {
     classified_with_offset(None, status, code, message, region)
@@ -25,7 +38,7 @@ fn classified_with_offset(
     region: Option<&str>,
 ) -> ErrorClass {
     let (code, message, region) = (code.to_owned(), message.to_owned(), region.map(str::to_owned));
-    let class = classify(&S3Answer::Error { status, code, message, region, offset }, TARGET);
+    let class = classify(&S3Answer::Error { status, code, message, header: None, region, offset }, target());
     if let ErrorClass::Retry(blocker)
     | ErrorClass::Refresh(blocker)
     | ErrorClass::Configuration(blocker)
@@ -81,7 +94,7 @@ fn transient_errors_are_retried() {
         assert_eq!(blocker.reason, reason, "{code}");
     }
     for nothing in [S3Answer::NoResponse("connection refused".to_owned()), S3Answer::Timeout] {
-        let class = classify(&nothing, TARGET);
+        let class = classify(&nothing, target());
         assert!(matches!(class, ErrorClass::Retry(Blocker { reason: Reason::S3Unreachable, .. })), "{class:?}");
     }
 }
@@ -94,7 +107,7 @@ fn a_temporary_redirect_is_not_another_region() {
 
 #[test]
 fn a_foreign_answer_is_quoted_and_retried_if_the_server_is_busy() {
-    let classified = |status| classify(&S3Answer::Foreign { status, start: "<html>hello".to_owned() }, TARGET);
+    let classified = |status| classify(&S3Answer::Foreign { status, start: "<html>hello".to_owned() }, target());
     for status in [101, 200, 201, 202, 204, 206, 302, 303, 308, 400, 401, 403, 404, 405, 407, 412, 413] {
         let ErrorClass::Configuration(blocker) = classified(status) else { panic!("{status}") };
         assert_eq!(blocker.reason, Reason::S3Error);
@@ -113,8 +126,14 @@ fn a_foreign_answer_is_quoted_and_retried_if_the_server_is_busy() {
 
 #[test]
 fn an_object_may_be_stored_unless_it_was_refused() {
-    let error =
-        |status| S3Answer::Error { status, code: String::new(), message: String::new(), region: None, offset: None };
+    let error = |status| S3Answer::Error {
+        status,
+        code: String::new(),
+        message: String::new(),
+        header: None,
+        region: None,
+        offset: None,
+    };
     for (answer, in_doubt) in [
         (error(400), false),
         (error(412), false),
@@ -132,9 +151,10 @@ fn an_object_may_be_stored_unless_it_was_refused() {
 
 #[test]
 fn an_unknown_host_name_of_a_bucket_is_explained() {
-    let part = |why: &str, in_host_name| {
+    let part = |why: &str, in_host_name: bool| {
         let answer = S3Answer::NoResponse(why.to_owned());
-        match classify(&answer, Target { in_host_name, ..TARGET }) {
+        let endpoint = endpoint(Some("https://s3.example.com"), !in_host_name, true);
+        match classify(&answer, Target { endpoint: &endpoint, ..target() }) {
             ErrorClass::Retry(blocker) => blocker.message.contains("forcePathStyle: true"),
             other => panic!("{other:?}"),
         }
@@ -181,7 +201,12 @@ fn a_wrong_clock_is_reported_as_the_cause_without_changing_the_reaction() {
     assert_eq!(sessions_refused(skewed.clone()), skewed);
     let ErrorClass::Refresh(invalid) = classified("InvalidToken", 400, "malformed.", 0) else { panic!("no refresh") };
     let message = sessions_refused(invalid).message;
-    assert!(message.starts_with("S3 does not accept the session of arn:r (InvalidToken: malformed), nor"), "{message}");
+    assert!(
+        message.starts_with(
+            "S3 does not accept the session of arn:aws:iam::123456789012:role/r (InvalidToken: malformed), nor"
+        ),
+        "{message}"
+    );
 }
 
 #[test]
@@ -194,7 +219,11 @@ fn permanent_errors_name_the_fix_and_the_affected_scope() {
         (400, "AuthorizationHeaderMalformed", "expecting 'eu-west-1'", None, Reason::WrongRegion, "eu-west-1", true),
         (400, "IllegalLocationConstraintException", "no", None, Reason::WrongRegion, "spec.s3.region", true),
         (501, "NotImplemented", "A header", None, Reason::S3Error, "conditionalWrites: false", true),
+        (501, "NotImplemented", "A header", None, Reason::S3Error, "x-amz-security-token", true),
         (403, "SignatureDoesNotMatch", "calculated", None, Reason::S3Error, "no proxy", true),
+        (403, "SignatureDoesNotMatch", "calculated", None, Reason::S3Error, "spec.sts.endpoint its own STS", true),
+        (404, "XAdminUserNotFound", "no user", None, Reason::S3Error, "XAdminUserNotFound (404): no user", false),
+        (404, "", "no message", None, Reason::S3Error, "without a code (404)", false),
         (403, "AccessDenied", "no", None, Reason::AccessDenied, "lake/in/*", false),
         (403, "AccessDenied", "no", None, Reason::AccessDenied, "account 123456789012", false),
         (403, "AllAccessDisabled", "no", None, Reason::AccessDenied, "lake/in/*", false),
@@ -227,4 +256,51 @@ fn permanent_errors_name_the_fix_and_the_affected_scope() {
         assert_eq!((blocker.reason, whole), (reason, whole_bucket), "{code}");
         assert!(blocker.message.contains(part), "{code}: {}", blocker.message);
     }
+}
+
+#[test]
+fn an_endpoint_is_named_where_s3_is_the_subject() {
+    let message = |url: Option<&str>, answer: &S3Answer| {
+        let endpoint = endpoint(url, true, true);
+        match classify(answer, Target { endpoint: &endpoint, ..target() }) {
+            ErrorClass::Retry(blocker) | ErrorClass::Configuration(blocker) => blocker.message,
+            other => panic!("{other:?}"),
+        }
+    };
+    let signature = S3Answer::Error {
+        status: 403,
+        code: "SignatureDoesNotMatch".to_owned(),
+        message: "calculated".to_owned(),
+        header: None,
+        region: None,
+        offset: None,
+    };
+    for answer in [S3Answer::NoResponse("connection refused".to_owned()), S3Answer::Timeout, signature] {
+        for (url, place) in [
+            (Some("https://user:password@minio.storage.svc:9000"), "S3 at https://minio.storage.svc:9000 "),
+            (None, "S3 in us-west-2 "),
+            (Some("not a url"), "S3 in us-west-2 "),
+        ] {
+            let message = message(url, &answer);
+            assert!(message.starts_with(place) && !message.contains("password"), "{message}");
+        }
+    }
+}
+
+#[test]
+fn the_header_that_a_store_names_is_the_one_to_leave_out() {
+    let answer = S3Answer::Error {
+        status: 501,
+        code: "NotImplemented".to_owned(),
+        message: "A header you provided implies functionality that is not implemented".to_owned(),
+        header: Some("x-amz-security-token".to_owned()),
+        region: None,
+        offset: None,
+    };
+    let ErrorClass::Configuration(blocker) = classify(&answer, target()) else { panic!() };
+    assert!(blocker.message.contains("the header x-amz-security-token of the request"), "{}", blocker.message);
+    assert!(!blocker.message.contains("conditionalWrites"), "{}", blocker.message);
+    assert!(
+        blocker.message.ends_with(". S3 said: A header you provided implies functionality that is not implemented")
+    );
 }

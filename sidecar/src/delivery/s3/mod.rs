@@ -30,8 +30,8 @@ use crate::skew::ClockOffset;
 use sdk::{Operation, Sdk};
 use template::{Prepared, Template};
 
-/// Timeout for HeadBucket.
-const HEAD_TIMEOUT: Duration = Duration::from_secs(5);
+/// Timeout for HeadBucket and ListObjectsV2.
+const CHECK_TIMEOUT: Duration = Duration::from_secs(5);
 
 /// An object to upload, the same for all attempts.
 #[derive(Clone, Debug)]
@@ -50,6 +50,7 @@ pub(crate) struct Object {
 #[derive(Debug)]
 pub(crate) struct Bucket {
     sdk: Sdk,
+    endpoint: S3Endpoint,
     /// The templates of the current session.
     templates: RwLock<SessionTemplates>,
     connections: Connections,
@@ -77,18 +78,38 @@ pub(crate) struct S3Endpoint {
     pub(crate) path_style: bool,
     /// Which of AWS's endpoints.
     pub(crate) variant: EndpointVariant,
+    /// Whether it is another store's, and not AWS's or one that stands for it in a test.
+    pub(crate) is_store: bool,
+}
+
+impl S3Endpoint {
+    /// The endpoint of a function. `given`, from the environment, stands for AWS's own, and overrides the function's.
+    /// `by_platform` is the variant where the function sets none.
+    pub(crate) fn of(s3: &function::S3, given: Option<String>, by_platform: EndpointVariant) -> Self {
+        let path_style = given.is_some() || s3.force_path_style.unwrap_or_default();
+        let is_store = given.is_none() && s3.store().is_some();
+        let url = given.or_else(|| s3.endpoint.as_ref().map(ToString::to_string));
+        let variant = by_platform.of_function(s3.use_fips, s3.use_dual_stack, url.is_some());
+        Self { url, path_style, is_store, variant }
+    }
+
+    /// Whether the bucket's name becomes part of the host name of an endpoint that is not AWS's default.
+    pub(super) fn bucket_in_host_name(&self) -> bool {
+        self.url.is_some() && !self.path_style
+    }
 }
 
 impl Bucket {
     pub(crate) fn new(
         target: function::S3,
-        endpoint: &S3Endpoint,
+        endpoint: S3Endpoint,
         connector: Arc<Connector>,
         clock: Arc<dyn Clock>,
     ) -> Self {
         let writes_conditionally = target.conditional_writes;
         Self {
-            sdk: Sdk::new(target, endpoint, Arc::clone(&clock)),
+            sdk: Sdk::new(target, &endpoint, Arc::clone(&clock)),
+            endpoint,
             templates: RwLock::default(),
             connections: Connections::new(connector),
             check: ResponseCheck::default(),
@@ -101,6 +122,11 @@ impl Bucket {
     /// Whether PUTs carry `If-None-Match: *`, so that none overwrites an object (`spec.s3.conditionalWrites`).
     pub(crate) fn writes_conditionally(&self) -> bool {
         self.writes_conditionally
+    }
+
+    /// How S3 is reached.
+    pub(crate) fn endpoint(&self) -> &S3Endpoint {
+        &self.endpoint
     }
 
     /// Closes connections that have been idle for too long at `now`.
@@ -125,9 +151,18 @@ impl Bucket {
     /// Sends HeadBucket. A session that may only put objects is refused, but the answer still shows whether the
     /// bucket exists, and in which region.
     pub(crate) async fn head(&self, session: &Session) -> Result<(), S3Answer> {
+        self.ask(Operation::Head, session).await
+    }
+
+    /// Sends ListObjectsV2, for its error: other than the answer to HeadBucket, it has a body, with a code.
+    pub(crate) async fn list(&self, session: &Session) -> Result<(), S3Answer> {
+        self.ask(Operation::List, session).await
+    }
+
+    async fn ask(&self, operation: Operation, session: &Session) -> Result<(), S3Answer> {
         let no_body = Bytes::new();
-        let sent = self.send(Operation::Head, "", &no_body, session);
-        timeout(HEAD_TIMEOUT, sent).await.unwrap_or(Err(S3Answer::Timeout))
+        let sent = self.send(operation, "", &no_body, session);
+        timeout(CHECK_TIMEOUT, sent).await.unwrap_or(Err(S3Answer::Timeout))
     }
 
     /// Sends a request. Its error contains no part of the session's credentials, and not the key, which may identify
@@ -146,7 +181,7 @@ impl Bucket {
         if self.check.is_success(&response, sent) {
             return Ok(());
         }
-        Err(Box::pin(self.answer(&response, body, &hidden)).await)
+        Err(Box::pin(self.answer(operation, &response, body, &hidden)).await)
     }
 
     fn signing_time(&self) -> SystemTime {
@@ -178,32 +213,55 @@ impl Bucket {
     }
 
     /// Reads a response that is not a success. The result quotes nothing of `sent`, the request's body, or `hidden`.
-    async fn answer(&self, response: &Response<Bytes>, sent: &[u8], hidden: &[&str]) -> S3Answer {
+    async fn answer(&self, operation: Operation, response: &Response<Bytes>, sent: &[u8], hidden: &[&str]) -> S3Answer {
         let (status, body) = (response.status().as_u16(), response.body());
-        // The answer to a HEAD has no body: its code would be made up by the SDK. The end of a longer body is missing.
-        let is_whole = !body.is_empty() && body.len() < MAX_BODY_BYTES;
-        let (code, message) = if is_whole { self.sdk.read_error(response).await } else { (None, None) };
+        let (code, message) = self.read_error(response).await;
         if code.is_none() && (status < 300 || !response_check::has_request_id(response.headers())) {
-            return S3Answer::Foreign { status, start: response_check::excerpt(body, sent, hidden) };
+            return S3Answer::Foreign { status, start: redact::excerpt(body, sent, hidden) };
         }
-        let code = match (code.as_deref(), status) {
-            (None | Some("NotFound"), 404) => "NoSuchBucket",
-            (code, _) => code.unwrap_or_default(),
+        let code = match (operation, code.as_deref(), status) {
+            // The answer to a HEAD has no body, and so no code.
+            (Operation::Head, None, 404) => "NoSuchBucket",
+            (_, code, _) => code.unwrap_or_default(),
         };
+        let named = std::str::from_utf8(body).ok().and_then(|xml| aws_message::element(xml, "Header"));
         let header = |name| response.headers().get(name).and_then(|value| value.to_str().ok());
         let region = header("x-amz-bucket-region").filter(|region| is_region(region)).map(str::to_owned);
-        let message = cut_message(&redact::redact(&aws_message::message(message.as_deref()), hidden));
+        let start = if message.is_none() { redact::excerpt(body, sent, hidden) } else { String::new() };
+        let message = cut_message(&redact::redact(&aws_message::message(message.as_deref(), &start), hidden));
         let offset = ClockOffset::of_answer(header("date"), self.clock.now());
         // The date of a cached answer is old.
         if offset.is_some() && header("age").is_none() {
             *self.clock_offset.write() = offset;
         }
-        S3Answer::Error { status, code: cut_code(&redact::redact(code, hidden)), message, region, offset }
+        S3Answer::Error {
+            status,
+            code: cut_code(&redact::redact(code, hidden)),
+            message,
+            header: named.map(|named| cut_code(&redact::redact(named, hidden))),
+            region,
+            offset,
+        }
+    }
+
+    /// The code and the message of an error, as far as the response has them.
+    async fn read_error(&self, response: &Response<Bytes>) -> (Option<String>, Option<String>) {
+        let body = response.body();
+        // Without a body, as in the answer to a HEAD, the SDK would make up a code. The end of a longer body is missing.
+        if body.is_empty() || body.len() >= MAX_BODY_BYTES {
+            return (None, None);
+        }
+        match self.sdk.read_error(response).await {
+            (None, _) if response.status().as_u16() >= 300 => match aws_message::nested_error(body) {
+                Some((code, message)) => (Some(code), message),
+                None => (None, None),
+            },
+            read => read,
+        }
     }
 }
 
 /// Whether a text looks like a region's name: a server may send anything in its place.
 fn is_region(text: &str) -> bool {
-    (1..=32).contains(&text.len())
-        && text.bytes().all(|byte| byte.is_ascii_lowercase() || byte.is_ascii_digit() || byte == b'-')
+    (1..=32).contains(&text.len()) && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || byte == b'-')
 }

@@ -36,6 +36,8 @@ pub(super) enum Operation {
     Put { content_type: &'static str, if_absent: bool },
     /// HeadBucket.
     Head,
+    /// ListObjectsV2, of no objects.
+    List,
 }
 
 /// The SDK, configured for one bucket.
@@ -49,11 +51,11 @@ pub(super) struct Sdk {
 }
 
 impl Operation {
-    /// The key in the request from which the operation's template is made. HeadBucket has none.
+    /// The key in the request from which the operation's template is made. Requests about the bucket have none.
     pub(super) fn placeholder_key(self) -> &'static str {
         match self {
             Self::Put { .. } => PLACEHOLDER_KEY,
-            Self::Head => "",
+            Self::Head | Self::List => "",
         }
     }
 }
@@ -83,7 +85,7 @@ impl Sdk {
         Self { config, target, tagging, reader }
     }
 
-    /// The signed request for this key and body; HeadBucket has neither.
+    /// The signed request for this key and body; requests about the bucket have neither.
     ///
     /// # Errors
     /// If the SDK can't build it, for example for an invalid endpoint.
@@ -104,6 +106,10 @@ impl Sdk {
             }
             Operation::Head => {
                 let request = client.head_bucket().bucket(self.target.bucket.as_str());
+                request.customize().config_override(config).send().await.err().map(|error| causes(&error))
+            }
+            Operation::List => {
+                let request = client.list_objects_v2().bucket(self.target.bucket.as_str()).max_keys(0);
                 request.customize().config_override(config).send().await.err().map(|error| causes(&error))
             }
         };

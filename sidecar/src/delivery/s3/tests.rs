@@ -45,7 +45,7 @@ fn sdk(fields: &Value, url: Option<&str>, path_style: bool) -> Sdk {
     let mut s3 = json!({"bucket": "orders-lake", "region": "us-west-2"});
     s3.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
     let variant = EndpointVariant::default();
-    let endpoint = S3Endpoint { url: url.map(str::to_owned), path_style, variant };
+    let endpoint = S3Endpoint { url: url.map(str::to_owned), path_style, is_store: false, variant };
     Sdk::new(serde_json::from_value(s3).unwrap(), &endpoint, Arc::new(Stopped(now())))
 }
 
@@ -71,11 +71,12 @@ async fn assert_same(sdk: &Sdk, operation: Operation, key: &str, body: &Bytes) {
     assert_eq!(origin, (expected.uri().scheme(), expected.uri().authority()));
 }
 
-const OPERATIONS: [Operation; 4] = [
+const OPERATIONS: [Operation; 5] = [
     Operation::Put { content_type: "application/json", if_absent: true },
     Operation::Put { content_type: "application/json", if_absent: false },
     Operation::Put { content_type: "application/x-ndjson", if_absent: true },
     Operation::Head,
+    Operation::List,
 ];
 
 #[tokio::test]
@@ -93,6 +94,9 @@ async fn a_template_gives_the_sdks_own_request_for_every_option() {
         json!({"region": "us-east-1"}),
         json!({"region": "cn-north-1"}),
         json!({"region": "us-gov-west-1"}),
+        json!({"region": "eusc-de-east-1"}),
+        json!({"region": "us-isob-east-1"}),
+        json!({"region": "RegionOne"}),
         json!({"bucket": "dotted.bucket.name"}),
         json!({"bucket": "tributary-placeholder-key"}),
         json!({"bucket": "x.tributary-placeholder-key.y"}),
@@ -113,7 +117,7 @@ async fn a_template_gives_the_sdks_own_request_for_every_option() {
             for operation in OPERATIONS {
                 let (key, body) = match operation {
                     Operation::Put { .. } => ("segment/track/1767225600000-m-1.json", body.clone()),
-                    Operation::Head => ("", Bytes::new()),
+                    Operation::Head | Operation::List => ("", Bytes::new()),
                 };
                 assert_same(&sdk, operation, key, &body).await;
             }
@@ -151,7 +155,7 @@ async fn a_template_is_valid_on_the_next_day() {
     let tomorrow = now() + Duration::from_secs(24 * 60 * 60);
     let actual = template.request("k", Bytes::new(), tomorrow).request;
     let s3 = json!({"bucket": "orders-lake", "region": "us-west-2"});
-    let endpoint = S3Endpoint { url: None, path_style: false, variant: EndpointVariant::default() };
+    let endpoint = S3Endpoint { url: None, path_style: false, is_store: false, variant: EndpointVariant::default() };
     let sdk = Sdk::new(serde_json::from_value(s3).unwrap(), &endpoint, Arc::new(Stopped(tomorrow)));
     assert_eq!(sent(&actual), sent(&sdk.build(OPERATIONS[0], credentials(), "k", Bytes::new()).await.unwrap()));
 }
@@ -202,14 +206,14 @@ async fn the_code_and_the_message_of_an_error_are_read() {
 /// Servers repeat requests in their answers, in many ways.
 #[tokio::test]
 async fn an_answer_shows_neither_credentials_nor_the_key() {
-    let endpoint = S3Endpoint { url: None, path_style: false, variant: EndpointVariant::default() };
+    let endpoint = S3Endpoint { url: None, path_style: false, is_store: false, variant: EndpointVariant::default() };
     let s3 = serde_json::from_value(json!({"bucket": "orders-lake", "region": "us-west-2"})).unwrap();
-    let bucket = Bucket::new(s3, &endpoint, Arc::default(), Arc::new(Stopped(now())));
+    let bucket = Bucket::new(s3, endpoint, Arc::default(), Arc::new(Stopped(now())));
     let (token, key) = ("t".repeat(1_200), "segment/track/jane@example.com/m-1.json");
     let read = async |status: u16, body: String| {
         let mut response = Response::new(Bytes::from(body));
         *response.status_mut() = status.try_into().unwrap();
-        match bucket.answer(&response, b"", &[&token, key]).await {
+        match bucket.answer(OPERATIONS[0], &response, b"", &[&token, key]).await {
             S3Answer::Error { code, message, .. } => (code, message),
             S3Answer::Foreign { start, .. } => (String::new(), start),
             other => panic!("{other:?}"),
@@ -243,12 +247,45 @@ async fn the_variants_of_aws_endpoints_are_the_sdks() {
         (true, true, "orders-lake.s3-fips.dualstack.us-west-2.amazonaws.com"),
     ] {
         let s3 = serde_json::from_value(json!({"bucket": "orders-lake", "region": "us-west-2"})).unwrap();
-        let endpoint = S3Endpoint { url: None, path_style: false, variant: EndpointVariant { fips, dual_stack } };
+        let endpoint =
+            S3Endpoint { url: None, path_style: false, is_store: false, variant: EndpointVariant { fips, dual_stack } };
         let sdk = Sdk::new(s3, &endpoint, Arc::new(Stopped(now())));
         for operation in OPERATIONS {
             let built = sdk.build(operation, credentials(), operation.placeholder_key(), Bytes::new()).await.unwrap();
             let template = Template::new(&built, operation.placeholder_key(), SECRET_ACCESS_KEY).unwrap();
             assert_eq!(template.origin().host(), Some(host), "{operation:?}");
         }
+    }
+}
+
+#[tokio::test]
+async fn a_404_means_a_missing_bucket_only_if_it_says_so_or_can_say_nothing() {
+    let endpoint = S3Endpoint { url: None, path_style: false, is_store: true, variant: EndpointVariant::default() };
+    let s3 = serde_json::from_value(json!({"bucket": "orders-lake", "region": "us-west-2"})).unwrap();
+    let bucket = Bucket::new(s3, endpoint, Arc::default(), Arc::new(Stopped(now())));
+    let xml = |code: &str| format!("<Error><Code>{code}</Code><Message>no</Message></Error>");
+    let put = OPERATIONS[0];
+    for (operation, body, code, message) in [
+        (Operation::Head, String::new(), "NoSuchBucket", "no message"),
+        (put, xml("NoSuchBucket"), "NoSuchBucket", "no"),
+        (put, xml("XAdminUserNotFound"), "XAdminUserNotFound", "no"),
+        (Operation::List, xml("XAdminUserNotFound"), "XAdminUserNotFound", "no"),
+        (put, format!("<Errors>{}</Errors>", xml("NoSuchUser")), "NoSuchUser", "no"),
+        (put, String::new(), "", "no message"),
+        (
+            put,
+            "{\"reason\": \"gone\"}".to_owned(),
+            "",
+            "no message, but a body that begins with: {\"reason\": \"gone\"}",
+        ),
+    ] {
+        let mut response = Response::new(Bytes::from(body));
+        *response.status_mut() = hyper::StatusCode::NOT_FOUND;
+        response.headers_mut().insert("x-amz-request-id", hyper::header::HeaderValue::from_static("1"));
+        let S3Answer::Error { code: found, message: text, .. } = bucket.answer(operation, &response, b"", &[]).await
+        else {
+            panic!("{code}")
+        };
+        assert_eq!((found.as_str(), text.as_str()), (code, message), "{operation:?}");
     }
 }

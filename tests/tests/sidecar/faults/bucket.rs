@@ -97,7 +97,7 @@ async fn an_s3_that_refuses_connections_is_reported() {
     let closed_port = ClosedPort::bind();
     let mut setup = Setup::new(&aws);
     setup.s3 = closed_port.endpoint();
-    fault(BucketWritable, Reason::S3Unreachable, &["S3 in us-west-2 can't be reached", "retried"])
+    fault(BucketWritable, Reason::S3Unreachable, &["S3 at http://127.0.0.1:", "can't be reached", "retried"])
         .assert_reported_until(&aws, setup.start().await, async |_| closed_port.open(&aws))
         .await;
 }

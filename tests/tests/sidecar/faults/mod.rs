@@ -4,6 +4,7 @@
 mod bucket;
 mod fairness;
 mod role;
+mod store;
 mod sts;
 
 use std::time::Duration;

@@ -7,7 +7,7 @@ async fn a_wrong_external_id_is_reported_until_the_secret_is_fixed() {
     let aws = Aws::start(&World::new()).await;
     let mut setup = Setup::new(&aws);
     setup = setup.external_id(&[("externalId", "another-one")]);
-    fault(RoleAssumed, Reason::AccessDenied, &[ROLE, "sts:ExternalId", "trust policy", "AWS said"])
+    fault(RoleAssumed, Reason::AccessDenied, &[ROLE, "sts:ExternalId", "trust policy", "STS said"])
         .assert_reported_until(&aws, setup.start().await, async |sidecar| sidecar.write_external_id(EXTERNAL_ID))
         .await;
 }
