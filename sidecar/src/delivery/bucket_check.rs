@@ -101,7 +101,8 @@ fn stores(uploads: &Uploads) -> bool {
 async fn check(uploads: &Uploads, session: &Session) -> Finding {
     let Err(mut answer) = uploads.bucket.head(session).await else { return Finding::Exists };
     // Other stores answer 404 for other reasons too (versitygw: an unknown user), which a HEAD's answer can't say.
-    if uploads.bucket.endpoint().is_store && matches!(answer, S3Answer::Error { status: 404, .. }) {
+    let is_404 = matches!(answer, S3Answer::Error { status: 404, .. } | S3Answer::Foreign { status: 404, .. });
+    if uploads.bucket.endpoint().is_store && is_404 {
         match uploads.bucket.list(session).await {
             Ok(()) => return Finding::Exists,
             Err(with_code) => answer = with_code,

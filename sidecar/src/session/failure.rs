@@ -51,6 +51,10 @@ pub(crate) struct Call<'a> {
     pub(crate) is_store: bool,
 }
 
+/// Parts of the messages with which MinIO's STS answers AccessDenied to a wrong access key.
+const KEY_REFUSALS: [&str; 2] =
+    ["Access Key Id you provided does not exist", "request signature we calculated does not match"];
+
 /// The blocker for a failed AssumeRole, with the fix.
 pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
     let Call { role, endpoint, is_store } = call;
@@ -72,6 +76,9 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
         return skewed;
     }
     let (reason, message) = match code {
+        "AccessDenied" if KEY_REFUSALS.iter().any(|refusal| aws_message.contains(refusal)) => {
+            (Reason::NoBaseIdentity, credentials_refused(code, aws_message))
+        }
         "AccessDenied" if is_store => (
             Reason::AccessDenied,
             format!(
@@ -97,13 +104,7 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
         | "UnrecognizedClientException"
         | "ExpiredToken"
         | "ExpiredTokenException"
-        | "MissingAuthenticationToken" => (
-            Reason::NoBaseIdentity,
-            format!(
-                "STS does not accept the base identity's credentials ({code}: {aws_message}); give the sidecar valid ones \
-                 through IRSA, EKS Pod Identity or the credentials Secret"
-            ),
-        ),
+        | "MissingAuthenticationToken" => (Reason::NoBaseIdentity, credentials_refused(code, aws_message)),
         "PackedPolicyTooLarge" => (
             Reason::PackedPolicyTooLarge,
             format!(
@@ -119,6 +120,13 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
         _ => (Reason::StsError, format!("STS refused {role} with {code} ({status}): {aws_message}")),
     };
     Blocker { reason, message }
+}
+
+fn credentials_refused(code: &str, aws_message: &str) -> String {
+    format!(
+        "STS does not accept the base identity's credentials ({code}: {aws_message}); give the sidecar valid ones through \
+         IRSA, EKS Pod Identity or the credentials Secret"
+    )
 }
 
 fn throttled(code: &str, status: u16) -> bool {
@@ -176,6 +184,16 @@ mod tests {
             ),
             (error(403, "InvalidClientTokenId"), Reason::NoBaseIdentity, "IRSA"),
             (error(403, "ExpiredToken"), Reason::NoBaseIdentity, "IRSA"),
+            (
+                from(None, 403, "AccessDenied", "The Access Key Id you provided does not exist in our records."),
+                Reason::NoBaseIdentity,
+                "IRSA",
+            ),
+            (
+                from(None, 403, "AccessDenied", "The request signature we calculated does not match the signature"),
+                Reason::NoBaseIdentity,
+                "IRSA",
+            ),
             (error(400, "PackedPolicyTooLarge"), Reason::PackedPolicyTooLarge, "shorten"),
             (error(400, "Throttling"), Reason::Throttled, "growing pauses"),
             (error(429, "Whatever"), Reason::Throttled, "growing pauses"),

@@ -75,8 +75,10 @@ fn permanent_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Str
         Kind::Denied => {
             let (prefix, owner) = (target.prefix(), target.owner());
             let owner = owner.map_or_else(String::new, |owner| format!(", and that account {owner} owns the bucket"));
+            // MinIO and SeaweedFS answer so for a missing bucket too.
+            let exists = if target.endpoint.is_store { "that the bucket exists, " } else { "" };
             format!(
-                "S3 refused {role} to put objects into {bucket}; check in this order: that the role's policy allows \
+                "S3 refused {role} to put objects into {bucket}; check in this order: {exists}that the role's policy allows \
                  s3:PutObject on {bucket}/{prefix}*, that the bucket's policy does not deny it (and allows it, if the \
                  bucket is in another account than the role){owner}{said}"
             )

@@ -288,6 +288,25 @@ fn an_endpoint_is_named_where_s3_is_the_subject() {
 }
 
 #[test]
+fn a_store_may_refuse_access_to_a_bucket_that_does_not_exist() {
+    let denied = S3Answer::Error {
+        status: 403,
+        code: "AccessDenied".to_owned(),
+        message: "Access Denied.".to_owned(),
+        header: None,
+        region: None,
+        offset: None,
+    };
+    for is_store in [false, true] {
+        let endpoint = S3Endpoint { url: None, path_style: true, is_store };
+        let ErrorClass::Refused(blocker) = classify(&denied, Target { endpoint: &endpoint, ..target() }) else {
+            panic!()
+        };
+        assert_eq!(blocker.message.contains("order: that the bucket exists, that"), is_store, "{}", blocker.message);
+    }
+}
+
+#[test]
 fn the_header_that_a_store_names_is_the_one_to_leave_out() {
     let answer = S3Answer::Error {
         status: 501,
