@@ -1,4 +1,18 @@
-//! The memory of a process, as the kernel reports it.
+//! Child processes of tests: their end, and their memory, as the kernel reports it.
+
+use std::process::Child;
+
+/// A child process that is killed when the test drops it.
+#[derive(Debug)]
+pub struct KillOnDrop(pub Child);
+
+impl Drop for KillOnDrop {
+    fn drop(&mut self) {
+        // It may have exited by itself.
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
 
 /// The peak resident memory (VmHWM) in bytes.
 ///

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use serde_json::Value;
@@ -11,6 +11,7 @@ use tributary_crds::sidecar_config::SecretUse;
 
 use crate::mounted::MountedSecrets;
 use crate::output::Output;
+use crate::process::KillOnDrop;
 use crate::wait::{DEFAULT_TIMEOUT, until};
 use crate::world::{ACCESS_KEY_ID, EXTERNAL_ID, SECRET_ACCESS_KEY};
 use crate::{Aws, Function, Ports, World};
@@ -45,12 +46,17 @@ pub struct Setup {
 impl Setup {
     /// A configuration that works with [`World::new`].
     pub fn new(aws: &Aws) -> Self {
+        Self::at(aws.endpoint())
+    }
+
+    /// The same configuration, with the S3 and STS at this URL.
+    pub fn at(endpoint: String) -> Self {
         Self {
             function: Function::new(),
             secrets: vec![(SecretUse::ExternalId, EXTERNAL_ID_KEY, EXTERNAL_ID.to_owned())],
             keys: Some((ACCESS_KEY_ID, SECRET_ACCESS_KEY)),
-            s3: aws.endpoint(),
-            sts: aws.endpoint(),
+            sts: endpoint.clone(),
+            s3: endpoint,
             uses_aws_names: false,
             listen: "127.0.0.1:0".to_owned(),
             flags: vec!["--drain-delay", "0"],
@@ -200,18 +206,6 @@ pub struct ExitOutput {
     pub stdout: String,
     /// All of its standard error.
     pub stderr: String,
-}
-
-/// A child process that is killed when the test drops it.
-#[derive(Debug)]
-struct KillOnDrop(Child);
-
-impl Drop for KillOnDrop {
-    fn drop(&mut self) {
-        // It may have exited by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 /// A running sidecar process. It is killed on drop.

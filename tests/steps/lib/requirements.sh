@@ -30,8 +30,9 @@ check_needs() {
     may_install_packages >/dev/null ||
       need "Chromium, on the PATH or named by CHROMIUM (Debian: chromium)" find_chromium
   fi
-  if [[ " $* " =~ \ (sidecar|chart|operator|e2e)\  ]]; then
-    need "Go 1.24 or newer, as go" go version
+  if [[ " $* " =~ \ (sidecar|stores|chart|operator|e2e)\  ]]; then
+    # The version that SeaweedFS requires.
+    need "Go 1.26.6 or newer, as go" go version
   fi
   if [[ " $* " =~ \ (chart|operator|e2e)\  ]]; then
     need "OpenSSL 3, as openssl" openssl version
