@@ -298,7 +298,7 @@ fn a_store_may_refuse_access_to_a_bucket_that_does_not_exist() {
         offset: None,
     };
     for is_store in [false, true] {
-        let endpoint = S3Endpoint { url: None, path_style: true, is_store };
+        let endpoint = endpoint(None, true, is_store);
         let ErrorClass::Refused(blocker) = classify(&denied, Target { endpoint: &endpoint, ..target() }) else {
             panic!()
         };
