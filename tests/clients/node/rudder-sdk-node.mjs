@@ -1,29 +1,19 @@
-// Sends N events to HOST with RudderStack's library for Node.js, and writes the body of
-// every request that the library made to RECORD, decompressed, one per line.
+// Sends N events to HOST with RudderStack's library for Node.js.
 
-import { createWriteStream } from 'node:fs'
-import { finished } from 'node:stream/promises'
-import { gunzipSync } from 'node:zlib'
 import Analytics from '@rudderstack/rudder-sdk-node'
 import { event } from './events.mjs'
 
 /** Maximum number of events that the library queues, because it measures all of them whenever one is added. */
 const WAITING = 40
 
-const [dataPlaneUrl, count, record] = process.argv.slice(2)
-if (!dataPlaneUrl || !/^[0-9]+$/.test(count ?? '') || !record) {
-  console.error('usage: rudder-sdk-node.mjs HOST N RECORD')
+const [dataPlaneUrl, count] = process.argv.slice(2)
+if (!dataPlaneUrl || !/^[0-9]+$/.test(count ?? '')) {
+  console.error('usage: rudder-sdk-node.mjs HOST N')
   process.exit(64)
 }
 
-const requests = createWriteStream(record)
 // Without a handler, a failed request would be an unhandled rejection.
 const analytics = new Analytics('tests', { dataPlaneUrl, errorHandler: console.error })
-analytics.axiosInstance.interceptors.request.use((request) => {
-  requests.write(gunzipSync(request.data))
-  requests.write('\n')
-  return request
-})
 
 for (let i = 0; i < Number(count); i += WAITING) {
   const sent = []
@@ -33,8 +23,6 @@ for (let i = 0; i < Number(count); i += WAITING) {
   analytics.flush()
   await Promise.all(sent)
 }
-requests.end()
-await finished(requests)
 
 /** Sends event number `i`, and resolves when it was answered. */
 function send(i) {

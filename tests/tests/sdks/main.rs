@@ -12,7 +12,8 @@ use std::collections::HashMap;
 
 use jiff::Timestamp;
 use tributary_local_aws::StoredObject;
-use tributary_tests::{Aws, World};
+use tributary_tests::tap::Tap;
+use tributary_tests::{Aws, SidecarProcess, World};
 
 use crate::client::Client;
 use crate::members::Members;
@@ -75,21 +76,25 @@ async fn deliver(client: Client, mode: Mode, events: [usize; 2]) {
     let aws = Aws::start(&World::new()).await;
     let sidecar = client.setup(&aws, mode.function()).start().await;
     sidecar.wait_ready().await;
-    let folder = tempfile::tempdir().expect("a temporary folder");
+    let tap = Tap::start(sidecar.events).await;
+    // Events with the test's own messageId are the same in both runs.
+    for (events, expected) in [(events[0], events[0]), (events[1], events[0] + sent::without_message_id(events[1]))] {
+        client.send(&tap.endpoint(), events).await;
+        let bodies = sent::bodies(&tap.requests().await);
+        let sent = Sent::read(&bodies);
+        assert_eq!(sent.0.len(), expected, "the library did not send every event, or changed a messageId");
+        check(&aws.objects(), mode, &sent, started);
+    }
+    assert_all_accepted(&sidecar).await;
+}
 
-    let first = client.send(&sidecar, events[0], folder.path().join("first")).await;
-    let sent = Sent::read(&[&first]);
-    assert_eq!(sent.0.len(), events[0], "the library did not send every event");
-    check(&aws.objects(), mode, &sent, started);
-
-    let second = client.send(&sidecar, events[1], folder.path().join("second")).await;
-    let sent = Sent::read(&[&first, &second]);
-    assert_eq!(
-        sent.0.len(),
-        events[0] + sent::without_message_id(events[1]),
-        "events with the test's own messageId must be the same in both runs"
-    );
-    check(&aws.objects(), mode, &sent, started);
+/// Asserts that the sidecar has answered no request with an error.
+async fn assert_all_accepted(sidecar: &SidecarProcess) {
+    let metrics = sidecar.metrics().await;
+    let answers = metrics.lines().filter(|line| line.starts_with("tributary_requests_total{"));
+    let is_error = |line: &&str| !line.contains("status=\"200\"") && !line.contains("status=\"204\"");
+    let errors: Vec<_> = answers.filter(is_error).filter(|line| !line.ends_with(" 0")).collect();
+    assert!(errors.is_empty(), "{errors:?}\n{}", sidecar.output());
 }
 
 /// Asserts that all events that were sent are stored, with the sidecar's fields, and no others.

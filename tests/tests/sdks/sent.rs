@@ -1,7 +1,12 @@
 //! The events that the libraries sent, and how they must be stored.
 
 use std::collections::HashMap;
+use std::io::Read;
 
+use bytes::Bytes;
+use flate2::read::GzDecoder;
+use hyper::header::CONTENT_ENCODING;
+use hyper::{Method, Request};
 use jiff::Timestamp;
 
 use crate::members::{Members, time};
@@ -23,12 +28,29 @@ pub struct Event<'a> {
     pub sent_at: Vec<&'a str>,
 }
 
+/// The bodies of the requests with events, decompressed.
+pub fn bodies(requests: &[Request<Bytes>]) -> Vec<String> {
+    // Browsers also ask with OPTIONS whether the page may send.
+    requests.iter().filter(|request| request.method() == Method::POST).map(body).collect()
+}
+
+fn body(request: &Request<Bytes>) -> String {
+    let mut text = String::new();
+    let mut bytes: &[u8] = request.body();
+    let read = match request.headers().get(CONTENT_ENCODING) {
+        Some(encoding) if encoding == "gzip" => GzDecoder::new(bytes).read_to_string(&mut text),
+        _ => bytes.read_to_string(&mut text),
+    };
+    read.expect("a body that can be decompressed");
+    text
+}
+
 impl<'a> Sent<'a> {
-    /// Parses records of requests, one body per line: a batch or a single event.
-    pub fn read(records: &[&'a String]) -> Sent<'a> {
+    /// Parses the bodies of requests: each a batch or a single event.
+    pub fn read(bodies: &'a [String]) -> Sent<'a> {
         let mut sent = Sent(HashMap::new());
-        for line in records.iter().flat_map(|record| record.lines()) {
-            let request: Members<'a> = serde_json::from_str(line).expect("a request's body is JSON");
+        for body in bodies {
+            let request: Members<'a> = serde_json::from_str(body).expect("a request's body is JSON");
             match request.0.get("batch") {
                 Some(batch) => {
                     let batch: Vec<Members<'a>> = serde_json::from_str(batch).expect("a batch is an array");

@@ -32,7 +32,7 @@ struct ObservedSidecar {
 impl ObservedSidecar {
     async fn start(world: &World, change: impl FnOnce(&mut Setup)) -> Self {
         let aws = Aws::start(world).await;
-        let tap = Tap::start(&aws).await;
+        let tap = Tap::start(aws.address()).await;
         let mut setup = Setup::new(&aws).function(Function::new().with("logLevel", json!("trace")));
         setup.sts = tap.endpoint();
         change(&mut setup);
