@@ -125,7 +125,7 @@ async fn no_secret_leaks_when_requests_are_refused() {
         with_write_key(without_user.clone()),
         with_write_key(json!({"userId": "u"})),
         with_write_key(json!({"userId": "u", "event": ["x"]})),
-        format!(r#"{{"writeKey":"{WRITE_KEY}","writeKey":"{WRITE_KEY}","userId":"u","event":"e"}}"#),
+        format!(r#"{{"writeKey":"{WRITE_KEY}","writeKey":"{WRITE_KEY}2","userId":"u","event":"e"}}"#),
         format!(r#"{{"writeKey":"{WRITE_KEY}","userId":"u""#),
         format!(r#""{WRITE_KEY}""#),
         WRITE_KEY.to_owned(),
