@@ -5,6 +5,8 @@ part_clients() {
   step "install node" install_node_client
   step "install python" install_python_client
   step "install readers" install_readers
+  step "build go client" build_go_client
+  step "build rust client" build_rust_client
   step "install chromium" install_chromium
   build
   step "client tests" run_client_tests
@@ -50,6 +52,15 @@ install_python_client() {
 
 install_readers() {
   python_packages "$clients/readers" -r "$root/tests/clients/readers/requirements.txt"
+}
+
+build_go_client() {
+  go build -C "$root/tests/clients/go" -o "$clients/go/send" .
+}
+
+# The client is no member of the workspace, because its library needs an older HTTP stack.
+build_rust_client() {
+  cargo build --locked --manifest-path "$root/tests/clients/rust/Cargo.toml" --target-dir "$clients/rust"
 }
 
 run_client_tests() {

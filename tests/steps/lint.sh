@@ -5,7 +5,7 @@ readonly DENY=0.20.2
 readonly SHELLCHECK=0.11.0.1
 
 part_lint() {
-  step "format" cargo fmt --all --check
+  step "format" format
   step "install shellcheck" install_shellcheck
   step "shell scripts" shell_scripts
   step "links" python3 tests/docs/check.py
@@ -14,6 +14,10 @@ part_lint() {
   step "advisories" advisories
   step "clippy" workspace clippy --all-targets -- -D warnings
   step "documentation" documentation
+}
+
+format() {
+  cargo fmt --all --check && cargo fmt --manifest-path tests/clients/rust/Cargo.toml --check
 }
 
 documentation() {

@@ -1,4 +1,4 @@
-"""Sends N events to HOST with Segment's library for Python.
+"""Sends N events to HOST with Segment's or RudderStack's library for Python, which have the same interface.
 
 Nine in ten events have a messageId and a timestamp that depend only on their number,
 so they are the same events when they are sent again. The library sets those of the
@@ -6,11 +6,10 @@ other events.
 """
 
 import argparse
+import importlib
 import sys
 from datetime import datetime, timedelta, timezone
 from decimal import Decimal
-
-from segment.analytics.client import Client
 
 FIRST = datetime(2026, 1, 1, tzinfo=timezone.utc)
 """The time of the first event."""
@@ -19,14 +18,16 @@ APART = timedelta(milliseconds=37)
 
 
 def main():
-    parser = argparse.ArgumentParser(description="Sends events with Segment's library for Python.")
+    parser = argparse.ArgumentParser(description="Sends events with a library for Python.")
     parser.add_argument("host")
     parser.add_argument("count", type=int)
+    parser.add_argument("--library", choices=["segment", "rudderstack"], default="segment")
     parser.add_argument("--gzip", action="store_true")
     args = parser.parse_args()
 
+    library = importlib.import_module(f"{args.library}.analytics.client")
     failures = []
-    client = Client("tests", host=args.host, gzip=args.gzip, on_error=lambda error, _: failures.append(error))
+    client = library.Client("tests", host=args.host, gzip=args.gzip, on_error=lambda error, _: failures.append(error))
     for i in range(args.count):
         # The library's queue is bounded, and refuses events when it is full.
         while not send(client, i):

@@ -30,7 +30,7 @@ check_needs() {
     may_install_packages >/dev/null ||
       need "Chromium, on the PATH or named by CHROMIUM (Debian: chromium)" find_chromium
   fi
-  if [[ " $* " =~ \ (sidecar|stores|chart|operator|e2e)\  ]]; then
+  if [[ " $* " =~ \ (sidecar|stores|clients|chart|operator|e2e)\  ]]; then
     # The version that SeaweedFS requires.
     need "Go 1.26.6 or newer, as go" go version
   fi

@@ -20,8 +20,14 @@ pub enum Client {
     AnalyticsNode,
     /// `segment-analytics-python`.
     AnalyticsPython { gzip: bool },
+    /// `github.com/segmentio/analytics-go`.
+    AnalyticsGo,
     /// `@rudderstack/rudder-sdk-node`, which compresses its requests.
     RudderNode,
+    /// `rudder-sdk-python`, which compresses its requests.
+    RudderPython,
+    /// `rudderanalytics` for Rust.
+    RudderRust,
     /// `@segment/analytics-next` in a page of a browser.
     Page { write_key: Option<&'static str> },
 }
@@ -34,6 +40,15 @@ impl Client {
         let Some(key) = write_key else { return Setup::new(aws).function(function) };
         let function = function.with("ingest.writeKeySecretRef", json!({"name": "keys", "key": "writeKeys"}));
         Setup::new(aws).function(function).secret(SecretUse::WriteKey, "writeKeys", key)
+    }
+
+    /// How many of `events` events are other events when the client sends them again, because the library sets their
+    /// messageId.
+    pub fn without_message_id(self, events: usize) -> usize {
+        match self {
+            Client::RudderRust => events,
+            _ => events / 10,
+        }
     }
 
     /// Runs the client until it exits.
@@ -54,24 +69,20 @@ impl Client {
     }
 
     fn command(self) -> Command {
-        let script = match self {
-            Client::AnalyticsNode => "analytics-node.mjs",
-            Client::RudderNode => "rudder-sdk-node.mjs",
-            Client::Page { .. } => "analytics-next.mjs",
-            Client::AnalyticsPython { .. } => {
-                let mut command = Command::new(installed("python/bin/python"));
-                command.arg(SOURCES.join("python/send.py"));
-                return command;
-            }
-        };
-        let mut command = Command::new("node");
-        command.arg(NODE.join(script));
-        command
+        match self {
+            Client::AnalyticsNode => node("analytics-node.mjs"),
+            Client::RudderNode => node("rudder-sdk-node.mjs"),
+            Client::Page { .. } => node("analytics-next.mjs"),
+            Client::AnalyticsPython { .. } => python("segment"),
+            Client::RudderPython => python("rudderstack"),
+            Client::AnalyticsGo => Command::new(installed("go/send")),
+            Client::RudderRust => Command::new(installed("rust/debug/tributary-client-rust")),
+        }
     }
 
     fn flags(self) -> Vec<String> {
         match self {
-            Client::AnalyticsPython { gzip: true } => vec!["--gzip".to_owned()],
+            Client::AnalyticsPython { gzip: true } | Client::RudderPython => vec!["--gzip".to_owned()],
             Client::Page { write_key } => {
                 let chromium = format!("--chromium={}", installed("chromium").display());
                 let write_key = write_key.map(|key| format!("--write-key={key}"));
@@ -80,6 +91,18 @@ impl Client {
             _ => Vec::new(),
         }
     }
+}
+
+fn node(script: &str) -> Command {
+    let mut command = Command::new("node");
+    command.arg(NODE.join(script));
+    command
+}
+
+fn python(library: &str) -> Command {
+    let mut command = Command::new(installed("python/bin/python"));
+    command.arg(SOURCES.join("python/send.py")).arg(format!("--library={library}"));
+    command
 }
 
 static SOURCES: LazyLock<PathBuf> = LazyLock::new(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("clients"));

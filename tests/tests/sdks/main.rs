@@ -27,62 +27,82 @@ const FEWER_EVENTS: usize = EVENTS / 10;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_node_library_delivers_every_event_once() {
-    deliver(Client::AnalyticsNode, Mode::Object, [EVENTS, EVENTS]).await;
+    deliver(Client::AnalyticsNode, Mode::Object, &[EVENTS, EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_node_library_delivers_every_event_in_batches() {
-    deliver(Client::AnalyticsNode, Mode::Batch, [EVENTS, FEWER_EVENTS]).await;
+    deliver(Client::AnalyticsNode, Mode::Batch, &[EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_python_library_delivers_every_event_once() {
-    deliver(Client::AnalyticsPython { gzip: false }, Mode::Object, [EVENTS, EVENTS]).await;
+    deliver(Client::AnalyticsPython { gzip: false }, Mode::Object, &[EVENTS, EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_python_library_with_gzip_delivers_every_event_once() {
-    deliver(Client::AnalyticsPython { gzip: true }, Mode::Object, [EVENTS, FEWER_EVENTS]).await;
+    deliver(Client::AnalyticsPython { gzip: true }, Mode::Object, &[EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_python_library_delivers_every_event_in_batches() {
-    deliver(Client::AnalyticsPython { gzip: true }, Mode::Batch, [EVENTS, FEWER_EVENTS]).await;
+    deliver(Client::AnalyticsPython { gzip: true }, Mode::Batch, &[EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rudderstacks_node_library_delivers_every_event_once() {
-    deliver(Client::RudderNode, Mode::Object, [EVENTS, FEWER_EVENTS]).await;
-}
-
-#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
-async fn rudderstacks_node_library_delivers_every_event_in_batches() {
-    deliver(Client::RudderNode, Mode::Batch, [EVENTS, FEWER_EVENTS]).await;
+async fn segments_go_library_delivers_every_event_once() {
+    deliver(Client::AnalyticsGo, Mode::Object, &[FEWER_EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_browser_library_delivers_every_event_once() {
-    deliver(Client::Page { write_key: None }, Mode::Object, [EVENTS, FEWER_EVENTS]).await;
+    deliver(Client::Page { write_key: None }, Mode::Object, &[EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_browser_library_with_a_write_key_delivers_every_event_in_batches() {
-    deliver(Client::Page { write_key: Some("browser-key") }, Mode::Batch, [EVENTS, FEWER_EVENTS]).await;
+    deliver(Client::Page { write_key: Some("browser-key") }, Mode::Batch, &[EVENTS, FEWER_EVENTS]).await;
 }
 
-/// Runs the client, and then once more with the first events again.
-async fn deliver(client: Client, mode: Mode, events: [usize; 2]) {
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rudderstacks_node_library_delivers_every_event_once() {
+    deliver(Client::RudderNode, Mode::Object, &[EVENTS, FEWER_EVENTS]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rudderstacks_node_library_delivers_every_event_in_batches() {
+    deliver(Client::RudderNode, Mode::Batch, &[EVENTS, FEWER_EVENTS]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rudderstacks_python_library_delivers_every_event_once() {
+    deliver(Client::RudderPython, Mode::Object, &[FEWER_EVENTS, FEWER_EVENTS]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rudderstacks_rust_library_delivers_every_event_once() {
+    deliver(Client::RudderRust, Mode::Object, &[FEWER_EVENTS]).await;
+}
+
+/// Runs the client once per number in `runs`, each time with so many of the first events.
+async fn deliver(client: Client, mode: Mode, runs: &[usize]) {
     let started = Timestamp::now();
     let aws = Aws::start(&World::new()).await;
     let sidecar = client.setup(&aws, mode.function()).start().await;
     sidecar.wait_ready().await;
     let tap = Tap::start(sidecar.events).await;
-    // Events with the test's own messageId are the same in both runs.
-    for (events, expected) in [(events[0], events[0]), (events[1], events[0] + sent::without_message_id(events[1]))] {
-        client.send(&tap.endpoint(), events).await;
+    let mut expected = 0;
+    for (run, events) in runs.iter().enumerate() {
+        expected += if run == 0 { *events } else { client.without_message_id(*events) };
+        client.send(&tap.endpoint(), *events).await;
         let bodies = sent::bodies(&tap.requests().await);
         let sent = Sent::read(&bodies);
-        assert_eq!(sent.0.len(), expected, "the library did not send every event, or changed a messageId");
+        assert_eq!(
+            sent.0.len(),
+            expected,
+            "the library did not send every event, or gave a repeated one a new messageId"
+        );
         check(&aws.objects(), mode, &sent, started);
     }
     assert_all_accepted(&sidecar).await;
@@ -99,20 +119,19 @@ async fn assert_all_accepted(sidecar: &SidecarProcess) {
 
 /// Asserts that all events that were sent are stored, with the sidecar's fields, and no others.
 fn check(objects: &[StoredObject], mode: Mode, sent: &Sent<'_>, started: Timestamp) {
-    let mut copies: HashMap<String, usize> = HashMap::new();
+    let mut copies: HashMap<&str, usize> = HashMap::new();
     for (text, object) in mode.read(objects) {
         let key = &object.key;
-        let stored: Members<'_> = serde_json::from_str(&text).unwrap_or_else(|error| panic!("{key}: {error}: {text}"));
-        let id = stored.text("messageId");
-        let event = sent.0.get(&id).unwrap_or_else(|| panic!("{key} has {id}, which was not sent"));
+        let stored = Members::parse(&text);
+        let (id, event) = sent.find(&stored).unwrap_or_else(|| panic!("{key} was not sent: {text}"));
         event.check(&stored, started).unwrap_or_else(|error| panic!("{key}: {error}: {text}"));
         mode.check(object, &stored, event.timestamp());
         *copies.entry(id).or_default() += 1;
     }
-    let missing: Vec<_> = sent.0.keys().filter(|id| !copies.contains_key(*id)).collect();
+    let missing: Vec<_> = sent.0.keys().filter(|id| !copies.contains_key(id.as_str())).collect();
     assert!(missing.is_empty(), "{} events are not stored, among them {:?}", missing.len(), missing[0]);
     for (id, copies) in copies {
-        let most = mode.copies(sent.0[&id].sent_at.len());
+        let most = mode.copies(sent.0[id].sent_at.len());
         assert!(copies <= most, "{id} is stored {copies} times, and should be {most} times at most");
     }
 }

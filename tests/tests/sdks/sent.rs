@@ -1,6 +1,6 @@
 //! The events that the libraries sent, and how they must be stored.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::io::Read;
 
 use bytes::Bytes;
@@ -11,20 +11,21 @@ use jiff::Timestamp;
 
 use crate::members::{Members, time};
 
-/// Fields that the sidecar sets; among them `timestamp`, with the corrected time.
-const STAMPED: [&str; 5] = ["originalTimestamp", "receivedAt", "sentAt", "timestamp", "version"];
+/// Members that the sidecar sets; among them `timestamp`, with the corrected time, and `messageId`, if there is none.
+const STAMPED: [&str; 6] = ["messageId", "originalTimestamp", "receivedAt", "sentAt", "timestamp", "version"];
 
-/// How many of `events` events get their messageId from the library, which generates a new one in each run.
-pub fn without_message_id(events: usize) -> usize {
-    events / 10
-}
+/// Members of a batch that the sidecar merges into its events.
+const SHARED: [&str; 2] = ["context", "integrations"];
 
-/// The events that were sent, by messageId.
+/// The events that were sent, by [`identity`].
 pub struct Sent<'a>(pub HashMap<String, Event<'a>>);
 
 /// An event, and the `sentAt` of each request that contained it.
+#[derive(Clone)]
 pub struct Event<'a> {
     members: Members<'a>,
+    /// The event's objects to which its batch adds members.
+    merged: BTreeMap<&'static str, Members<'a>>,
     pub sent_at: Vec<&'a str>,
 }
 
@@ -45,16 +46,24 @@ fn body(request: &Request<Bytes>) -> String {
     text
 }
 
+/// The `messageId` or, if the library sets none, the `context`, which is then different in each of the test's events.
+fn identity(members: &Members<'_>) -> String {
+    match members.values.get("messageId") {
+        Some(_) => members.text("messageId"),
+        None => members.get("context").to_owned(),
+    }
+}
+
 impl<'a> Sent<'a> {
     /// Parses the bodies of requests: each a batch or a single event.
     pub fn read(bodies: &'a [String]) -> Sent<'a> {
         let mut sent = Sent(HashMap::new());
         for body in bodies {
-            let request: Members<'a> = serde_json::from_str(body).expect("a request's body is JSON");
-            match request.0.get("batch") {
+            let request = Members::parse(body);
+            match request.values.get("batch") {
                 Some(batch) => {
-                    let batch: Vec<Members<'a>> = serde_json::from_str(batch).expect("a batch is an array");
-                    batch.into_iter().for_each(|event| sent.add(event, request.0.get("sentAt").copied()));
+                    let events: Vec<Members<'a>> = serde_json::from_str(batch).expect("a batch is an array");
+                    events.into_iter().for_each(|event| sent.add(event, Some(&request)));
                 }
                 None => sent.add(request, None),
             }
@@ -62,37 +71,65 @@ impl<'a> Sent<'a> {
         sent
     }
 
-    fn add(&mut self, mut members: Members<'a>, batch_sent_at: Option<&'a str>) {
-        let id = members.text("messageId");
-        let sent_at = members.0.remove("sentAt").or(batch_sent_at).expect("the event or its batch has sentAt");
+    fn add(&mut self, mut members: Members<'a>, batch: Option<&Members<'a>>) {
+        let id = identity(&members);
+        let of_batch = |name: &str| batch.and_then(|batch| batch.values.get(name).copied());
+        let sent_at = members.values.remove("sentAt").or_else(|| of_batch("sentAt"));
+        let sent_at = sent_at.expect("the event or its batch has sentAt");
         // The write key authenticates the request and is not part of the event.
-        members.0.remove("writeKey");
-        // RudderStack's library sets `originalTimestamp` to the time of the call; the event may have its own
+        members.values.remove("writeKey");
+        // RudderStack's libraries set `originalTimestamp` to the time of the call; the event may have its own
         // `timestamp`.
-        if let Some(handed) = members.0.remove("originalTimestamp") {
-            members.0.entry("timestamp".to_owned()).or_insert(handed);
+        if let Some(handed) = members.values.remove("originalTimestamp") {
+            members.values.entry("timestamp".to_owned()).or_insert(handed);
         }
-        let event = self.0.entry(id).or_insert_with(|| Event { members: members.clone(), sent_at: Vec::new() });
-        assert_eq!(event.members, members, "an event changed when it was sent again");
-        event.sent_at.push(sent_at);
+        let mut merged = BTreeMap::new();
+        for name in SHARED {
+            if let Some(shared) = of_batch(name) {
+                let mut object = Members::parse(members.values.remove(name).unwrap_or("{}"));
+                for (name, value) in Members::parse(shared).values {
+                    object.values.entry(name).or_insert(value);
+                }
+                merged.insert(name, object);
+            }
+        }
+        let event = Event { members, merged, sent_at: Vec::new() };
+        let first = self.0.entry(id).or_insert_with(|| event.clone());
+        assert_eq!(first.members, event.members, "an event changed when it was sent again");
+        first.sent_at.push(sent_at);
+    }
+
+    /// The identity of the event that is stored as `stored`, and the event as it was sent.
+    pub fn find(&self, stored: &Members<'_>) -> Option<(&str, &Event<'a>)> {
+        let by_id = self.0.get_key_value(&stored.text("messageId"));
+        let found = by_id.or_else(|| self.0.get_key_value(stored.get("context")));
+        found.map(|(identity, event)| (identity.as_str(), event))
     }
 }
 
 impl Event<'_> {
     /// The client's timestamp of the event.
     pub fn timestamp(&self) -> Option<Timestamp> {
-        self.members.0.get("timestamp").map(|json| time(json))
+        self.members.values.get("timestamp").map(|json| time(json))
     }
 
     /// Checks that `stored` is this event as the sidecar must store it. An error names the difference.
     pub fn check(&self, stored: &Members<'_>, started: Timestamp) -> Result<(), String> {
-        for (name, value) in &self.members.0 {
+        if !stored.repeated.is_empty() {
+            return Err(format!("{:?} are there twice", stored.repeated));
+        }
+        for (name, value) in &self.members.values {
             let name = if name == "timestamp" { "originalTimestamp" } else { name };
-            if stored.0.get(name) != Some(value) {
+            if stored.values.get(name) != Some(value) {
                 return Err(format!("{name} was sent as {value}"));
             }
         }
-        if let Some(name) = stored.0.keys().find(|name| !self.members.0.contains_key(*name) && !stamped(name)) {
+        for (name, object) in &self.merged {
+            if Members::parse(stored.get(name)).values != object.values {
+                return Err(format!("{name} was sent as {object:?}"));
+            }
+        }
+        if let Some(name) = stored.values.keys().find(|name| !self.sets(name)) {
             return Err(format!("{name} was not sent"));
         }
         if !self.sent_at.contains(&stored.get("sentAt")) {
@@ -118,8 +155,9 @@ impl Event<'_> {
         }
         Ok(())
     }
-}
 
-fn stamped(name: &str) -> bool {
-    STAMPED.contains(&name)
+    /// Whether the client, its batch or the sidecar sets this member.
+    fn sets(&self, name: &str) -> bool {
+        self.members.values.contains_key(name) || self.merged.contains_key(name) || STAMPED.contains(&name)
+    }
 }
