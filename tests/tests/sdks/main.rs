@@ -4,6 +4,7 @@
 //! `tests/run clients` installs the libraries in the target folder and runs this.
 
 mod client;
+mod left_pages;
 mod members;
 mod mode;
 mod sent;
@@ -24,6 +25,8 @@ use crate::sent::Sent;
 const EVENTS: usize = 20_000;
 /// Events where fewer suffice: for repeated runs, or when each request waits for a batch.
 const FEWER_EVENTS: usize = EVENTS / 10;
+/// Events of clients that need much time per event.
+const FEW_EVENTS: usize = EVENTS / 50;
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_node_library_delivers_every_event_once() {
@@ -57,12 +60,20 @@ async fn segments_go_library_delivers_every_event_once() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_browser_library_delivers_every_event_once() {
-    deliver(Client::Page { write_key: None }, Mode::Object, &[EVENTS, FEWER_EVENTS]).await;
+    let client = Client::AnalyticsNext { write_key: None, leaves: false };
+    deliver(client, Mode::Object, &[EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_browser_library_with_a_write_key_delivers_every_event_in_batches() {
-    deliver(Client::Page { write_key: Some("browser-key") }, Mode::Batch, &[EVENTS, FEWER_EVENTS]).await;
+    let client = Client::AnalyticsNext { write_key: Some("browser-key"), leaves: false };
+    deliver(client, Mode::Batch, &[EVENTS, FEWER_EVENTS]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn segments_browser_library_delivers_every_event_once_from_pages_that_are_left() {
+    let client = Client::AnalyticsNext { write_key: Some("browser-key"), leaves: true };
+    deliver(client, Mode::Object, &[FEW_EVENTS, FEW_EVENTS / 2]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -85,6 +96,16 @@ async fn rudderstacks_rust_library_delivers_every_event_once() {
     deliver(Client::RudderRust, Mode::Object, &[FEWER_EVENTS]).await;
 }
 
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rudderstacks_browser_library_delivers_every_event_once() {
+    deliver(Client::AnalyticsJs { beacon: false }, Mode::Object, &[FEW_EVENTS]).await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn rudderstacks_browser_library_delivers_every_event_once_in_beacons_from_pages_that_are_left() {
+    deliver(Client::AnalyticsJs { beacon: true }, Mode::Object, &[FEW_EVENTS]).await;
+}
+
 /// Runs the client once per number in `runs`, each time with so many of the first events.
 async fn deliver(client: Client, mode: Mode, runs: &[usize]) {
     let started = Timestamp::now();
@@ -95,7 +116,11 @@ async fn deliver(client: Client, mode: Mode, runs: &[usize]) {
     let mut expected = 0;
     for (run, events) in runs.iter().enumerate() {
         expected += if run == 0 { *events } else { client.without_message_id(*events) };
-        client.send(&tap.endpoint(), *events).await;
+        let running = client.start(&tap.endpoint(), *events);
+        if client.leaves_pages() {
+            left_pages::finish(client, &running, &aws, &sidecar, expected).await;
+        }
+        running.finish().await;
         let bodies = sent::bodies(&tap.requests().await);
         let sent = Sent::read(&bodies);
         assert_eq!(
