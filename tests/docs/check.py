@@ -1,4 +1,4 @@
-"""Checks the Markdown files: every link leads to an existing file and heading, every path in code style exists.
+"""Checks the Markdown files: every link leads to an existing file, heading and test, every path in code style exists.
 
 Usage: check.py, in the repository's root. Prints one line per fault, and exits with 1 if it finds any.
 """
@@ -8,7 +8,9 @@ import subprocess
 import sys
 from pathlib import Path
 
-LINK = re.compile(r"\[[^\]]*\]\(([^)\s]+)\)")
+LINK = re.compile(r"\[([^\]]*)\]\(([^)\s]+)\)")
+# The text of a link to a test: the start of its name.
+TEST = re.compile(r"`([a-z][a-z0-9_]+)`")
 CODE = re.compile(r"`([^`]+)`")
 FENCE = re.compile(r"^(```|~~~).*?^\1", re.MULTILINE | re.DOTALL)
 HEADING = re.compile(r"^#+ +(.*)$", re.MULTILINE)
@@ -33,7 +35,7 @@ def faults(page, files):
     prose = FENCE.sub(lambda block: "\n" * block.group().count("\n"), text)
     folders = {parent for file in files for parent in file.parents}
     for number, line in enumerate(prose.splitlines(), 1):
-        for target in LINK.findall(line):
+        for label, target in LINK.findall(line):
             if re.match(r"[a-z]+:", target):
                 continue
             name, _, anchor = target.partition("#")
@@ -46,6 +48,9 @@ def faults(page, files):
                 yield f"{page}:{number}: {target}: {path} does not exist"
             elif anchor and (path in folders or anchor not in anchors(path.read_text(encoding="utf-8"))):
                 yield f"{page}:{number}: {target}: {path} has no heading with this anchor"
+            elif (test := TEST.fullmatch(label)) and path.suffix == ".rs":
+                if f"fn {test.group(1)}" not in path.read_text(encoding="utf-8"):
+                    yield f"{page}:{number}: {target}: {path} has no function whose name starts with {test.group(1)}"
         for code in CODE.findall(line):
             # Code that begins with a folder of this repository is a path in the repository.
             first = code.split("/")[0]

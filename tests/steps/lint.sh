@@ -9,6 +9,7 @@ part_lint() {
   step "install shellcheck" install_shellcheck
   step "shell scripts" shell_scripts
   step "links" python3 tests/docs/check.py
+  step "client versions" python3 tests/docs/clients.py
   step "install cargo-deny" install_deny
   step "dependencies" deny
   step "advisories" advisories
