@@ -33,7 +33,6 @@ pub use connections::{CloseTimes, ConnectionCounts, Connections};
 pub use keep_alive::KeepAlive;
 
 use connections::Slot;
-use keep_alive::HEAD_TIMEOUT;
 use tracked::Tracked;
 
 /// A connection whose client reads nothing of its answer for this long is closed. hyper has no such limit.
@@ -236,8 +235,8 @@ async fn expired(slot: &Slot) {
         if expires_at.is_some_and(|at| at <= now) {
             return;
         }
-        // No later than the time limit of a head that begins now.
-        let look_again_at = now + HEAD_TIMEOUT;
+        // No later than the time limit of a request or a head that the connection begins to wait for now.
+        let look_again_at = now + slot.min_wait();
         tokio::time::sleep_until(expires_at.map_or(look_again_at, |at| at.min(look_again_at)).into()).await;
     }
 }

@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use hyper::Method;
 use serde_json::json;
 use tributary_crds::sidecar_config::SecretUse;
+use tributary_tests::aws::{latency, puts};
 use tributary_tests::event::{message_id, track};
 use tributary_tests::raw::RawConnection;
 use tributary_tests::stored::assert_exactly;
@@ -90,7 +91,7 @@ async fn an_idle_connection_outlives_the_limits_of_load_balancers_and_an_incompl
 
 #[tokio::test]
 async fn idle_timeout_limits_how_long_a_connection_waits_for_a_request() {
-    let (_aws, sidecar) = start_ready(Function::new().with("ingest", json!({"idleTimeout": "10s"}))).await;
+    let (aws, sidecar) = start_ready(Function::new().with("ingest", json!({"idleTimeout": "10s"}))).await;
     let mut busy = RawConnection::connect(sidecar.events).await;
     let mut idle = RawConnection::connect(sidecar.events).await;
     let start = Instant::now();
@@ -103,6 +104,17 @@ async fn idle_timeout_limits_how_long_a_connection_waits_for_a_request() {
     assert!(answers.is_empty() && closed, "the idle connection is open after {:?}", start.elapsed());
     busy.write(post(3)).await;
     assert_eq!(busy.answer().await.status, 200, "each request begins the time anew");
+
+    // The connection is busy when an idle one would be closed.
+    let mut late = RawConnection::connect(sidecar.events).await;
+    aws.faults([puts(latency(Duration::from_secs(4)))]);
+    tokio::time::sleep(Duration::from_secs(8)).await;
+    late.write(post(4)).await;
+    assert_eq!(late.answer().await.status, 200);
+    let answered = Instant::now();
+    let (answers, closed) = late.answers(Duration::from_secs(13)).await;
+    assert!(answers.is_empty() && closed, "it is open {:?} after its answer", answered.elapsed());
+    assert!(answered.elapsed() > Duration::from_secs(9), "it was closed after {:?}", answered.elapsed());
 }
 
 #[tokio::test]

@@ -19,7 +19,7 @@ use prometheus_client::metrics::counter::Counter;
 use prometheus_client::metrics::gauge::Gauge;
 use tokio::sync::{Notify, watch};
 
-use super::keep_alive::{KeepAlive, Wait};
+use super::keep_alive::{HEAD_TIMEOUT, KeepAlive, Wait};
 use table::{Id, Phase, Table};
 
 /// How soon connections are closed in favour of new ones. If clients hold every connection and reconnect as soon as
@@ -268,6 +268,11 @@ impl Slot {
     /// or answered.
     pub(in crate::server) fn expires_at(&self) -> Option<Instant> {
         self.wait.lock().expires_at(self.connections.keep_alive.idle)
+    }
+
+    /// The shortest time that the connection may wait for its client, whatever it waits for.
+    pub(in crate::server) fn min_wait(&self) -> Duration {
+        self.connections.keep_alive.idle.min(HEAD_TIMEOUT)
     }
 
     /// Whether the connection has reached its maximum age.
