@@ -133,6 +133,16 @@ impl Observed {
     }
 }
 
+impl Observed {
+    /// Whether a sidecar of the present template finds no node with the resources that the function requests, or needs more
+    /// memory than the function allows.
+    pub fn new_sidecar_lacks_resources(&self) -> bool {
+        let is_of_resources = |problem: &Problem| matches!(problem.reason, Reason::Unschedulable | Reason::OOMKilled);
+        let new = self.pods.iter().filter(|pod| !pod.ready && !pod.outdated);
+        new.filter_map(|pod| pod.problem.as_ref()).any(is_of_resources)
+    }
+}
+
 impl Pod {
     /// How many of these pods are ready and made from the present template.
     pub fn count_ready(pods: &[Self]) -> i32 {

@@ -46,7 +46,8 @@ pub(super) async fn act(
         desired: &children.deployment,
         health: Health::of(status, Timestamp::now()),
         is_stuck: observed.rollout.as_ref().is_some_and(|rollout| rollout.stuck),
-        fails_by_function: observed.fault_of_new_sidecar(Reason::is_of_function).is_some(),
+        fails_by_function: observed.fault_of_new_sidecar(Reason::is_of_function).is_some()
+            || observed.new_sidecar_lacks_resources(),
     };
     let (decision, consequences) = context.rollouts.decide(&reference, roll);
     act_on(consequences, context).await;

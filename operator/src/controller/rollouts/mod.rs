@@ -55,8 +55,9 @@ struct State {
 /// Why a rollout failed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Cause {
-    /// The new sidecar runs and reports a fault of the function. Counts once per namespace: no single tenant can halt
-    /// the rollout, but a mistake of the platform, which shows in every namespace, does.
+    /// The new sidecar reports a fault of the function, finds no room on the nodes, or needs more memory than the function
+    /// allows. Counts once per namespace: no single tenant can halt the rollout, but a mistake of the platform, which
+    /// shows in every namespace, does.
     Function,
     /// Any other cause. Counts once per function.
     Sidecar,
@@ -73,7 +74,8 @@ pub struct Roll<'a> {
     pub health: Health,
     /// Whether the new sidecars did not become ready within the Deployment's deadline.
     pub is_stuck: bool,
-    /// Whether a new sidecar runs and reports a fault of the function.
+    /// Whether the function itself keeps a new sidecar from becoming ready: by a fault that the sidecar reports, or by its
+    /// resources.
     pub fails_by_function: bool,
 }
 
@@ -246,12 +248,13 @@ fn continue_rollout(state: &mut State, function: &FunctionRef, roll: &Roll<'_>) 
         state.failed.remove(function);
         return RolloutDecision::Proceed;
     };
-    if roll.is_stuck && state.rolling.remove(function) {
-        // Refused pods, for example by a namespace's quota, are no fault of the new sidecar.
-        if creation_problem(live).is_none() {
-            let cause = if roll.fails_by_function { Cause::Function } else { Cause::Sidecar };
-            state.failed.insert(function.clone(), cause);
-        }
+    // Refused pods, for example by a namespace's quota, are no fault of the new sidecar.
+    if roll.is_stuck && state.rolling.remove(function) && creation_problem(live).is_none() {
+        state.failed.insert(function.clone(), Cause::Sidecar);
+    }
+    // A new leader restores a failure without its cause if no condition records it.
+    if let Some(cause) = state.failed.get_mut(function).filter(|_| roll.fails_by_function) {
+        *cause = Cause::Function;
     }
     if state.failed.contains_key(function) { RolloutDecision::Failed } else { RolloutDecision::Proceed }
 }

@@ -199,6 +199,22 @@ fn rollouts_that_fail_by_the_function_count_once_per_namespace() {
 }
 
 #[test]
+fn a_new_leader_learns_that_the_function_is_the_cause() {
+    let rollouts = rollouts(20, 3);
+    let (new, stuck) = (deployment("2", "f"), rolling("2", &[STUCK]));
+    for i in 0..5 {
+        let function = function(&format!("f-{i}"));
+        // Its status records only that the rollout failed.
+        rollouts.lock().failed.insert(function.clone(), Cause::Sidecar);
+        rollouts.decide(&function, Roll { fails_by_function: true, ..healthy(&stuck, &new) });
+    }
+    assert!(!rollouts.counts().halted && rollouts.counts().failed == 5);
+    // The cause does not alternate with what the operator knows of the new sidecar.
+    rollouts.decide(&function("f-0"), healthy(&stuck, &new));
+    assert_eq!(rollouts.lock().failed[&function("f-0")], Cause::Function);
+}
+
+#[test]
 fn a_namespace_without_room_frees_its_slot_at_the_deadline() {
     let rollouts = rollouts(1, 1);
     let (old, new) = (deployment("1", "f"), deployment("2", "f"));
