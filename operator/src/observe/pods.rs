@@ -190,15 +190,12 @@ fn out_of_memory(pod: &KubePod, now: Timestamp) -> Option<Problem> {
         return None;
     }
     let limit = memory_limit(pod).map(|limit| format!(" of {limit}")).unwrap_or_default();
-    let at = at.map(|at| format!(" at {at:.0}")).unwrap_or_default();
-    let restarts = match container.restart_count {
-        0 => String::new(),
-        1 => ", and has restarted it once so far".to_owned(),
-        count => format!(", and has restarted it {count} times so far"),
-    };
+    // Without time and count: otherwise each kill would change the message, and get an Event of its own.
     let message = format!(
-        "the kernel killed the sidecar{at} for exceeding its memory limit{limit}{restarts}: raise \
-         spec.resources.limits.memory"
+        "the kernel killed the sidecar for exceeding its memory limit{limit}: raise spec.resources.limits.memory; \
+         kubectl describe pod --namespace {} {} shows when and how often",
+        pod.namespace().unwrap_or_default(),
+        pod.name_any()
     );
     Some(Problem { reason: Reason::OOMKilled, message })
 }
@@ -275,7 +272,7 @@ mod tests {
             (
                 "restartCount: 2, state: {running: {}}, lastState: {terminated: {exitCode: 137, reason: OOMKilled}}",
                 Reason::OOMKilled,
-                "its memory limit of 256Mi, and has restarted it 2 times so far: raise spec.resources.limits.memory",
+                "its memory limit of 256Mi: raise spec.resources.limits.memory; kubectl describe pod --namespace shop orders-1",
             ),
             (
                 "restartCount: 1, state: {terminated: {exitCode: 1, reason: Error}}",
@@ -385,7 +382,7 @@ mod tests {
             );
             let found = out_of_memory(&pod_with(&status), at()).map(|problem| problem.message);
             assert_eq!(found.is_some(), is_reported, "{ended}");
-            assert!(found.is_none_or(|said| said.contains(" at 2026-03-01T11:01:00Z for exceeding its memory limit")));
+            assert!(found.is_none_or(|said| said.contains("for exceeding its memory limit of 256Mi")));
         }
     }
 

@@ -130,7 +130,8 @@ fn event(condition: &Condition, changed: &[Condition]) -> Event {
         (_, _, false) => (condition.reason.clone(), condition.message.clone()),
     };
     Event {
-        type_: if warns { EventType::Warning } else { EventType::Normal },
+        // That events are stored again is good news, also if the fault may recur; the fault has an Event of its own.
+        type_: if warns && !(is_ready && holds) { EventType::Warning } else { EventType::Normal },
         reason,
         // The recorder counts an Event that differs only in its note as a repetition, and keeps the first note: a
         // later fault would be described by an earlier cause.
@@ -191,6 +192,6 @@ mod tests {
         assert_eq!(none("Ready"), all(EventType::Normal, "NotReady", "NoReplicas: m"));
         let failing = |r#type| of(r#type, "True", "RenewalFailing");
         assert_eq!(failing("RoleAssumed"), all(EventType::Warning, "RenewalFailing", "m"));
-        assert_eq!(failing("Ready"), all(EventType::Warning, "Ready", "RenewalFailing: m"));
+        assert_eq!(failing("Ready"), all(EventType::Normal, "Ready", "RenewalFailing: m"));
     }
 }

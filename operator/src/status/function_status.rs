@@ -139,6 +139,14 @@ fn deserves_event(old: Option<&Condition>, new: &Condition, all: &[Condition], o
     if repeats(new) {
         return false;
     }
+    // The condition that is the cause has the Event.
+    let is_of_unreachable = reason(new) == Some(Reason::SidecarUnreachable) && new.status == "Unknown";
+    if is_of_unreachable && !has_type(ConditionType::SidecarAvailable) && !has_type(ConditionType::Ready) {
+        return false;
+    }
+    if is_warning(new) && is_reported_by_another(new, all) {
+        return false;
+    }
     let was_true = old.is_some_and(|old| old.status == "True");
     match new.status.as_str() {
         // The condition that causes the warning gets an Event at its start and its end.
@@ -170,7 +178,9 @@ fn is_reported_by_another(condition: &Condition, all: &[Condition]) -> bool {
     if is(condition, ConditionType::UpToDate) {
         return causes.any(|other| !repeats(other));
     }
-    is(condition, ConditionType::SidecarAvailable) && causes.any(|other| is(other, ConditionType::Accepted))
+    let follows_accepted = [ConditionType::SidecarAvailable, ConditionType::ExternalIdAvailable];
+    follows_accepted.iter().any(|r#type| is(condition, *r#type))
+        && causes.any(|other| is(other, ConditionType::Accepted))
 }
 
 /// Whether it only repeats other conditions, for kstatus.

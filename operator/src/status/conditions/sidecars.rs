@@ -28,7 +28,18 @@ fn condition(r#type: ConditionType, observed: &Observed) -> Finding {
         Finding::new(r#type, ConditionStatus::Unknown, reason, message)
     });
     found.message = message(found.reason, &found.message, observed);
+    if found.status == ConditionStatus::False && !is_of_serving(r#type, observed) {
+        // What it says about events is not true of the function.
+        found.message = format!("a new sidecar, which takes no events yet, reports: {}", found.message);
+    }
     found
+}
+
+/// Whether a sidecar that serves events has this condition too, or none serves.
+fn is_of_serving(r#type: ConditionType, observed: &Observed) -> bool {
+    let serving = observed.serving();
+    let mut reported = serving.iter().filter_map(|pod| of(pod.status()?, r#type));
+    serving.is_empty() || reported.any(|condition| condition.status == ConditionStatus::False)
 }
 
 /// The message of a fault that a sidecar reports, in a condition of the function.

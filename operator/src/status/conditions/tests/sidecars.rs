@@ -32,6 +32,21 @@ fn a_missing_base_identity_is_reported_with_its_configured_source() {
 }
 
 #[test]
+fn a_fault_of_a_new_sidecar_is_not_said_of_those_that_serve() {
+    let reported = ConditionType::ExternalIdEnforced;
+    let of = |name, ready| reporting(pod(name, ready), reported, ConditionStatus::False, Reason::NotEnforced);
+    let message = |pods: Vec<Pod>, before: Vec<Pod>| {
+        let observed = with(|observed| (observed.pods, observed.pods_before) = (pods, before));
+        get(&conditions(&observed), reported).message.clone()
+    };
+    let new = "a new sidecar, which takes no events yet, reports: NotEnforced says b";
+    assert_eq!(message(vec![pod("a", true), of("b", false)], vec![]), new);
+    assert_eq!(message(vec![of("b", false)], vec![pod("a", true)]), new);
+    assert_eq!(message(vec![of("a", true), of("b", false)], vec![]), "NotEnforced says a");
+    assert_eq!(message(vec![of("b", false)], vec![]), "NotEnforced says b");
+}
+
+#[test]
 fn the_worst_replica_counts_and_the_first_of_several() {
     let reported = ConditionType::BucketWritable;
     let disagreeing = with(|observed| {

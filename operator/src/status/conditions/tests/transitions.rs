@@ -76,6 +76,31 @@ fn events(observed: &[Observed]) -> Vec<Vec<String>> {
 }
 
 #[test]
+fn a_sidecar_that_answers_no_more_gets_events_of_its_cause_only() {
+    let silent = with(|observed| {
+        let problem = Some(problem(Reason::OOMKilled));
+        observed.pods = vec![Pod { problem, answer: SidecarAnswer::Failed("refused".to_owned()), ..pod("a", false) }];
+    });
+    let changed = events(&[fine(), silent]).remove(1);
+    assert_eq!(changed, ["Ready OOMKilled", "SidecarAvailable OOMKilled"]);
+}
+
+#[test]
+fn an_external_id_that_is_not_allowed_gets_one_event_beside_ready() {
+    let reported = ConditionType::ExternalIdAvailable;
+    let observed = |status| {
+        with(|observed| {
+            observed.pods = vec![reporting(pod("a", true), reported, status, Reason::ExternalIdNotAllowed)];
+        })
+    };
+    for status in [ConditionStatus::True, ConditionStatus::False] {
+        let changed = events(&[fine(), observed(status)]).remove(1);
+        let others: Vec<_> = changed.iter().filter(|event| !event.starts_with("Ready ")).collect();
+        assert_eq!(others, ["Accepted ExternalIdNotAllowed"], "{status}");
+    }
+}
+
+#[test]
 fn a_successful_start_gets_one_event_and_a_successful_rollout_none() {
     let nothing = with(|observed| {
         observed.rollout = None;
