@@ -69,6 +69,14 @@ pub enum PlatformError {
         /// The parser's error.
         source: serde_yaml::Error,
     },
+    /// The certificate authorities can't be used.
+    #[error("{}: sidecar.caBundle {why}", path.display())]
+    CaBundle {
+        /// The file.
+        path: PathBuf,
+        /// Why not, without its content.
+        why: &'static str,
+    },
     /// A limit of the rollout is 0, so no rollout could ever begin.
     #[error("{}: {field} is 0, so no rollout could ever begin; write 1 or more", path.display())]
     NoRollouts {
@@ -83,12 +91,15 @@ impl Platform {
     /// Reads and checks the platform's file.
     ///
     /// # Errors
-    /// When the file can't be read or parsed, or a limit of the rollout is 0.
+    /// When the file can't be read or parsed, the certificate authorities can't be used, or a limit of the rollout is 0.
     pub fn load(path: &Path) -> Result<Self, PlatformError> {
         let text =
             std::fs::read_to_string(path).map_err(|source| PlatformError::Read { path: path.to_owned(), source })?;
         let platform: Self =
             serde_yaml::from_str(&text).map_err(|source| PlatformError::Parse { path: path.to_owned(), source })?;
+        if let Some(why) = platform.sidecar.ca_bundle.as_deref().and_then(template::ca_bundle_fault) {
+            return Err(PlatformError::CaBundle { path: path.to_owned(), why });
+        }
         let counts = [
             ("maxConcurrentRollouts", platform.max_concurrent_rollouts),
             ("maxFailedRollouts", platform.max_failed_rollouts),

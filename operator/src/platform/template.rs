@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use k8s_openapi::api::core::v1::{Affinity, Toleration, TopologySpreadConstraint};
+use rustls::pki_types::pem::{PemObject, SectionKind};
 use serde::Deserialize;
 use tributary_crds::function::{Amounts, Resources};
 use tributary_crds::values::{Quantity, Region};
@@ -95,6 +96,20 @@ impl SidecarTemplate {
     }
 }
 
+/// Why a bundle of certificate authorities can't be used. It goes into every function's ConfigMap, so it must hold nothing
+/// but certificates.
+pub(super) fn ca_bundle_fault(pem: &str) -> Option<&'static str> {
+    let sections: Result<Vec<(SectionKind, Vec<u8>)>, _> = PemObject::pem_slice_iter(pem.as_bytes()).collect();
+    match sections {
+        Err(_) => Some("is not PEM: a section of it is cut off, or is not base64"),
+        Ok(sections) if sections.is_empty() => Some("has no certificate (-----BEGIN CERTIFICATE-----)"),
+        Ok(sections) if sections.iter().any(|(kind, _)| *kind != SectionKind::Certificate) => Some(
+            "has a key or something else beside certificates: remove it, because every function's ConfigMap shows it",
+        ),
+        Ok(_) => None,
+    }
+}
+
 /// The function's value of one amount, and the platform's default.
 #[derive(Clone, Copy)]
 struct Pick<'a> {
@@ -122,6 +137,22 @@ mod tests {
     fn template() -> SidecarTemplate {
         serde_yaml::from_str("{image: i, resources: {requests: {cpu: 50m, memory: 64Mi}, limits: {memory: 256Mi}}}")
             .unwrap()
+    }
+
+    #[test]
+    fn a_bundle_of_authorities_holds_only_certificates() {
+        let section = |kind: &str| format!("-----BEGIN {kind}-----\nAAAA\n-----END {kind}-----\n");
+        let certificate = section("CERTIFICATE");
+        assert_eq!(ca_bundle_fault(&format!("# ours\n{certificate}{certificate}")), None);
+        for (wrong, why) in [
+            (String::new(), "no certificate"),
+            ("certificate".to_owned(), "no certificate"),
+            (certificate.clone() + &section("PRIVATE KEY"), "a key or something else"),
+            (section("RSA PRIVATE KEY"), "a key or something else"),
+            ("-----BEGIN CERTIFICATE-----\nAAAA\n".to_owned(), "not PEM"),
+        ] {
+            assert!(ca_bundle_fault(&wrong).is_some_and(|fault| fault.contains(why)), "{wrong}");
+        }
     }
 
     #[test]

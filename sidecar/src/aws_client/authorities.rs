@@ -65,7 +65,8 @@ fn add_system_authorities(roots: &mut RootCertStore) {
 /// The certificates of a PEM text, at least one, each of which can be used as an authority.
 fn certificates(pem: &[u8]) -> Result<Vec<CertificateDer<'static>>, String> {
     let found: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(pem).collect();
-    let found = found.map_err(|error| format!("not PEM: {error}"))?;
+    // The parser's own message has bytes of the file.
+    let found = found.map_err(|_| "not PEM: a section of it is cut off, or is not base64".to_owned())?;
     if found.is_empty() {
         return Err("no certificate (-----BEGIN CERTIFICATE-----) in it".to_owned());
     }

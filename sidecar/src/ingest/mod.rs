@@ -178,8 +178,9 @@ impl Ingest {
         if self.readiness.is_ready() {
             Answer::Success
         } else {
-            let message = "the sidecar is starting or shutting down, and accepts no new connections".to_owned();
-            Answer::unavailable("not_ready".to_owned(), message)
+            let message =
+                "the sidecar is not ready: it is starting, lacks something that it needs, or is shutting down";
+            Answer::unavailable("not_ready".to_owned(), message.to_owned())
         }
     }
 
