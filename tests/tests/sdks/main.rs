@@ -40,7 +40,7 @@ async fn segments_node_library_delivers_every_event_in_batches() {
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn segments_python_library_delivers_every_event_once() {
-    deliver(Client::AnalyticsPython { gzip: false }, Mode::Object, &[EVENTS, EVENTS]).await;
+    deliver(Client::AnalyticsPython { gzip: false }, Mode::Object, &[EVENTS, FEWER_EVENTS]).await;
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
