@@ -135,9 +135,14 @@ impl Observed {
 
 impl Observed {
     /// Whether a sidecar of the present template finds no node with the resources that the function requests, or needs more
-    /// memory than the function allows.
+    /// memory than the function allows. The scheduler names each resource that nodes lack ("1 Insufficient cpu"); taints
+    /// and selectors that keep pods off all nodes are the platform's.
     pub fn new_sidecar_lacks_resources(&self) -> bool {
-        let is_of_resources = |problem: &Problem| matches!(problem.reason, Reason::Unschedulable | Reason::OOMKilled);
+        let is_of_resources = |problem: &Problem| match problem.reason {
+            Reason::OOMKilled => true,
+            Reason::Unschedulable => problem.message.contains("Insufficient "),
+            _ => false,
+        };
         let new = self.pods.iter().filter(|pod| !pod.ready && !pod.outdated);
         new.filter_map(|pod| pod.problem.as_ref()).any(is_of_resources)
     }

@@ -54,3 +54,21 @@ fn sidecars_that_cannot_be_polled_are_unreachable() {
         [(ConditionStatus::Unknown, Reason::SidecarUnreachable); 2]
     );
 }
+
+#[test]
+fn only_a_lack_of_resources_is_the_functions_own() {
+    let lacks = |reason, message: &str, outdated, ready| {
+        let problem = Some(Problem { reason, message: message.to_owned() });
+        with(|observed| observed.pods = vec![Pod { problem, outdated, ..pod("a", ready) }])
+            .new_sidecar_lacks_resources()
+    };
+    let full = "no node can run the sidecar. Kubernetes said: 0/2 nodes are available: 2 Insufficient cpu.";
+    assert!(lacks(Reason::Unschedulable, full, false, false));
+    assert!(lacks(Reason::OOMKilled, "the kernel killed the sidecar", false, false));
+    let selector = "Kubernetes said: 0/1 nodes are available: 1 node(s) didn't match Pod's node affinity/selector.";
+    assert!(!lacks(Reason::Unschedulable, selector, false, false), "it is the platform's");
+    assert!(!lacks(Reason::ImagePull, "the image can't be pulled", false, false));
+    assert!(
+        !lacks(Reason::OOMKilled, "the old sidecar", true, false) && !lacks(Reason::OOMKilled, "it runs", false, true)
+    );
+}
