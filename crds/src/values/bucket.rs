@@ -17,14 +17,14 @@ text_value!(
         length: (3, 256),
         rules: &[
             MustNot("^arn:", "is an ARN, and access points are not supported; name the bucket itself"),
-            Must("^(arn:.*|.{3,63})$", "has more than 63 characters"),
+            Must("^(arn:.*|.{3,63})$", "has not 3 to 63 characters"),
             Must(
                 "^(arn:.*|[a-z0-9]([a-z0-9-]*[a-z0-9])?([.][a-z0-9]([a-z0-9-]*[a-z0-9])?)*)$",
                 "is not a bucket name (lower-case letters, digits, dots and hyphens)",
             ),
             MustNot("^[0-9]+[.][0-9]+[.][0-9]+[.][0-9]+$", "is an IP address, which is not a valid bucket name"),
             MustNot(
-                "(-s3alias|--ol-s3|--op-s3|[.]mrap)$",
+                "(-s3alias|--ol-s3|--op-s3|--xa-s3|[.]mrap)$",
                 "is the alias of an access point, and access points are not supported; name the bucket itself",
             ),
             // The SDK would ask S3 Express for a session of its own before each PUT.

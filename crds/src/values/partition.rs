@@ -172,6 +172,11 @@ impl Partition {
         self.row().dns_suffix
     }
 
+    /// The domain of the partition's endpoints that also have IPv6 addresses.
+    pub fn dual_stack_suffix(self) -> &'static str {
+        self.row().dual_stack_suffix
+    }
+
     /// The domains of all the partition's endpoints.
     pub(super) fn domains(self) -> [&'static str; 2] {
         [self.row().dns_suffix, self.row().dual_stack_suffix]

@@ -182,7 +182,7 @@ mod tests {
             occurred_at: jiff::Timestamp::UNIX_EPOCH,
             message_id_sent: true,
             timestamp_sent: true,
-            timestamp_unreadable: false,
+            has_unreadable_time: false,
             body: Bytes::new(),
         }
     }

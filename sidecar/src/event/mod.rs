@@ -77,8 +77,8 @@ pub struct Event {
     pub message_id_sent: bool,
     /// Whether `timestamp` comes from the client; false if it is `receivedAt`.
     pub timestamp_sent: bool,
-    /// Whether the client sent a `timestamp` that can't be read.
-    pub timestamp_unreadable: bool,
+    /// Whether the client sent a `timestamp` or a `sentAt` that can't be read.
+    pub has_unreadable_time: bool,
     /// The line to store: the JSON object with all stamps, without line breaks, and a newline.
     pub body: Bytes,
 }

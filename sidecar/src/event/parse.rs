@@ -43,11 +43,11 @@ pub(super) fn event(
     let message_id = MessageId::of(known.get(Field::MessageId), request.received_at)?;
     validate::check(known, &event_type)?;
 
-    let Stamped { body, occurred_at, timestamp } = stamp(&envelope, &event_type, &message_id, request)?;
+    let stamped = stamp(&envelope, &event_type, &message_id, request)?;
+    let Stamped { body, occurred_at, timestamp, has_unreadable_time } = stamped;
     let event = known.get(Field::Event).filter(|_| event_type == EventType::Segment(SegmentType::Track));
-    let has_time = known.get(Field::Timestamp).or(known.get(Field::OriginalTimestamp)).is_some();
     Ok(Event {
-        timestamp_unreadable: has_time && timestamp.is_none(),
+        has_unreadable_time,
         message_id_sent: !matches!(message_id, MessageId::Generated(_)),
         timestamp_sent: timestamp.is_some(),
         message_id: message_id.into_string(),
@@ -95,12 +95,14 @@ mod tests {
         let event = parse(r#"{"anonymousId":"a","messageId":"","event":"e"}"#, "page").unwrap();
         assert_eq!((event.event, event.user_id, event.message_id_sent), (None, None, false));
         let timed = parse(r#"{"userId":7,"timestamp":"2026-01-01T00:00:00Z"}"#, "page").unwrap();
-        assert!(timed.timestamp_sent && !timed.message_id_sent && !timed.timestamp_unreadable);
-        assert!(!event.timestamp_unreadable, "it has no timestamp");
+        assert!(timed.timestamp_sent && !timed.message_id_sent && !timed.has_unreadable_time);
+        assert!(!event.has_unreadable_time, "it has no timestamp");
         for unreadable in [r#""timestamp":"yesterday""#, r#""originalTimestamp":17"#, r#""timestamp":"""#] {
             let event = parse(&format!(r#"{{"userId":7,{unreadable}}}"#), "page").unwrap();
-            assert!(event.timestamp_unreadable && !event.timestamp_sent, "{unreadable}");
+            assert!(event.has_unreadable_time && !event.timestamp_sent, "{unreadable}");
         }
+        let late = parse(r#"{"userId":7,"timestamp":"2026-01-01","sentAt":"soon"}"#, "page").unwrap();
+        assert!(late.has_unreadable_time && late.timestamp_sent, "its clock can't be corrected");
         let made = format!(r#""messageId":"{}","event""#, event.message_id);
         let body = String::from_utf8(event.body.to_vec()).unwrap();
         assert!(body.contains(&made), "{body}");

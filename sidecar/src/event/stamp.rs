@@ -59,6 +59,8 @@ pub(super) struct Stamped {
     pub(super) occurred_at: Timestamp,
     /// The client's timestamp for the event's key; `None` if it is absent or unreadable.
     pub(super) timestamp: Option<Timestamp>,
+    /// Whether the client sent a `timestamp` or a `sentAt` that can't be read.
+    pub(super) has_unreadable_time: bool,
 }
 
 /// Stamps an event of this request.
@@ -117,7 +119,8 @@ pub(super) fn stamp<'a>(
 
     let keeps_timestamp = request.keeps_times && known.get(Field::Timestamp).is_some();
     let occurred_at = if keeps_timestamp { original_time.unwrap_or(request.received_at) } else { happened };
-    Ok(Stamped { body: write(envelope, stamps), occurred_at, timestamp: original_time })
+    let has_unreadable_time = sent_time.is_none() || (original.is_some() && original_time.is_none());
+    Ok(Stamped { body: write(envelope, stamps), occurred_at, timestamp: original_time, has_unreadable_time })
 }
 
 /// New values of the envelope's members, as JSON.

@@ -17,7 +17,7 @@ pub(crate) enum BodyError {
     Stalled,
     #[error("the Content-Encoding \"{0}\" is not supported; send gzip, deflate, zstd or none")]
     UnknownEncoding(String),
-    #[error("the body is not {0}, as its Content-Encoding says: {1}")]
+    #[error("the body can't be decompressed as {0}: {1}")]
     NotAsEncoded(&'static str, String),
     #[error("the sidecar has no memory left for more requests")]
     OutOfBudget,

@@ -24,6 +24,9 @@ const CHUNK_BYTES: usize = 16 << 10;
 /// The first bytes of a gzip member (RFC 1952, 2.3.1).
 const GZIP_MAGIC: &[u8] = b"\x1f\x8b";
 
+/// The mark that may precede a text in UTF-8.
+const BYTE_ORDER_MARK: &[u8] = b"\xef\xbb\xbf";
+
 /// The first bytes of a zstd frame (RFC 8878, 3.1.1).
 const ZSTD_MAGIC: &[u8] = b"\x28\xb5\x2f\xfd";
 
@@ -69,12 +72,16 @@ impl Encoding {
     /// How the body is really encoded. Proxies compress or decompress bodies without changing the header, and some
     /// libraries compress without naming it. JSON begins with none of the magic numbers.
     pub(super) fn recognized(self, body: &[u8]) -> Self {
-        let is_json = || body.trim_ascii_start().first().is_some_and(|byte| matches!(byte, b'{' | b'['));
+        let is_json = || {
+            let text = body.strip_prefix(BYTE_ORDER_MARK).unwrap_or(body).trim_ascii_start();
+            text.first().is_some_and(|byte| matches!(byte, b'{' | b'['))
+        };
         match self {
-            Self::Identity if body.starts_with(GZIP_MAGIC) => Self::Gzip,
-            Self::Identity if body.starts_with(ZSTD_MAGIC) => Self::Zstd,
-            Self::Gzip | Self::Zstd if is_json() => Self::Identity,
-            // Raw deflate can begin like JSON.
+            // Raw deflate can begin with any bytes.
+            Self::Deflate => self,
+            _ if body.starts_with(GZIP_MAGIC) => Self::Gzip,
+            _ if body.starts_with(ZSTD_MAGIC) => Self::Zstd,
+            _ if is_json() => Self::Identity,
             named => named,
         }
     }
@@ -271,7 +278,9 @@ mod tests {
             (Gzip, b" \r\n[{}]".to_vec(), Identity),
             (Zstd, b"{}".to_vec(), Identity),
             (Gzip, gzip(b"{}"), Gzip),
-            (Gzip, zstd(b"{}"), Gzip),
+            (Gzip, zstd(b"{}"), Zstd),
+            (Zstd, gzip(b"{}"), Gzip),
+            (Gzip, b"\xef\xbb\xbf{}".to_vec(), Identity),
             (Gzip, b"plain".to_vec(), Gzip),
             (Gzip, Vec::new(), Gzip),
             (Zstd, zstd(b"{}"), Zstd),

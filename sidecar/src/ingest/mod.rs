@@ -277,8 +277,8 @@ impl Ingest {
         let ParsedEvents { mut events, rejected } = batch;
         for event in &events {
             self.metrics.received(&event.event_type);
-            if event.timestamp_unreadable {
-                self.metrics.timestamp_unreadable();
+            if event.has_unreadable_time {
+                self.metrics.time_unreadable();
             }
         }
         let rejected: RejectedEvents = rejected.into_iter().map(|rejected| self.rejected(rejected)).collect();

@@ -45,8 +45,10 @@ impl StsEndpoint {
     pub(crate) fn shown_url(&self) -> String {
         let configured = self.url.as_deref().and_then(redact::origin);
         configured.unwrap_or_else(|| {
-            let domain = Partition::of_region(&self.region).unwrap_or_default().dns_suffix();
-            format!("https://sts.{}.{domain}", self.region)
+            let partition = Partition::of_region(&self.region).unwrap_or_default();
+            let EndpointVariant { fips, dual_stack } = self.variant;
+            let domain = if dual_stack { partition.dual_stack_suffix() } else { partition.dns_suffix() };
+            format!("https://{}.{}.{domain}", if fips { "sts-fips" } else { "sts" }, self.region)
         })
     }
 }

@@ -42,7 +42,7 @@ async fn a_time_that_a_library_prints_in_its_own_form_makes_the_key() {
     keys.sort();
     assert_eq!(seen, keys);
     assert!(stored(&aws).iter().all(|event| event["originalTimestamp"] != event["receivedAt"]));
-    assert_eq!(sidecar.metric("timestamps_unreadable_total").await, 0.0);
+    assert_eq!(sidecar.metric("times_unreadable_total").await, 0.0);
 }
 
 #[tokio::test]
@@ -51,7 +51,7 @@ async fn a_time_that_can_not_be_read_is_counted() {
     for (i, time) in [json!("yesterday"), json!(17), json!("05/03/2026 10:00 PM")].into_iter().enumerate() {
         let event = json!({"userId": "u", "event": "e", "messageId": message_id(i), "timestamp": time});
         assert_eq!(sidecar.send("/v1/track", &event).await.status, 200);
-        assert_eq!(sidecar.metric("timestamps_unreadable_total").await, (i + 1) as f64);
+        assert_eq!(sidecar.metric("times_unreadable_total").await, (i + 1) as f64);
     }
     assert!(stored(&aws).iter().all(|event| event["timestamp"] == event["receivedAt"]));
 }

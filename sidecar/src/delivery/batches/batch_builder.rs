@@ -98,7 +98,7 @@ mod tests {
             message_id: "m".to_owned(),
             message_id_sent: true,
             timestamp_sent: true,
-            timestamp_unreadable: false,
+            has_unreadable_time: false,
             event: None,
             user_id: None,
             timestamp: jiff::Timestamp::UNIX_EPOCH,

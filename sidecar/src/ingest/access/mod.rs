@@ -189,7 +189,7 @@ impl Access {
             (true, true) => "there is neither an X-Signature nor a write key in the request",
             (true, false) => {
                 "there is no write key in the request; send it as Basic or Bearer authorization, or as writeKey in \
-                 the body"
+                 the query or the body"
             }
             (false, true) if shown.signature => {
                 "the X-Signature is not that of the body with the function's signing secret"

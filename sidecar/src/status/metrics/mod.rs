@@ -55,7 +55,7 @@ pub struct Metrics {
     events_filtered: Counter,
     events_unpartitioned: Family<ReasonLabel, Counter>,
     events_rejected: Family<CodeLabel, Counter>,
-    timestamps_unreadable: Counter,
+    times_unreadable: Counter,
     /// All rejected events, whatever their code, for [`Totals`].
     events_rejected_all: Counter,
     auth_failures: Counter,
@@ -171,10 +171,10 @@ impl Metrics {
                 "Events put into the partition without an event time",
             ),
             events_rejected: counter(&mut registry, "events_rejected", "Events rejected as invalid"),
-            timestamps_unreadable: counter(
+            times_unreadable: counter(
                 &mut registry,
-                "timestamps_unreadable",
-                "Valid events whose timestamp can't be read",
+                "times_unreadable",
+                "Valid events with a timestamp or a sentAt that can't be read",
             ),
             events_rejected_all: Counter::default(),
             auth_failures: counter(&mut registry, "auth_failures", "Requests answered 401"),
@@ -302,9 +302,9 @@ impl Metrics {
         self.events_filtered.inc();
     }
 
-    /// Counts a valid event whose timestamp can't be read.
-    pub(crate) fn timestamp_unreadable(&self) {
-        self.timestamps_unreadable.inc();
+    /// Counts a valid event with a time that can't be read.
+    pub(crate) fn time_unreadable(&self) {
+        self.times_unreadable.inc();
     }
 
     pub(crate) fn auth_failed(&self) {
