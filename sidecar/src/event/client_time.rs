@@ -1,4 +1,5 @@
-//! Reads the times that client libraries send in other forms than RFC 3339. Pure.
+//! Reads the times that client libraries send in other forms than RFC 3339, for [`time::read`](super::time::read), which
+//! tries that form first. Pure.
 //!
 //! If a time can't be read, the event's key has the time of receipt, so the event gets a second object if it is sent
 //! again.

@@ -1,4 +1,4 @@
-//! Routes requests by method and path. Pure.
+//! Routes requests by method and path: events, preflights and load balancers' health checks. Pure.
 
 use hyper::Method;
 use tributary_crds::function::SegmentType;

@@ -1,4 +1,5 @@
-//! Parses the external ID from its Secret, and checks the prefix that the platform requires. Pure.
+//! Parses the external ID from its Secret, and checks the prefix that the platform requires. The memory of an ID is
+//! cleared when it is dropped, which is when another value replaces it. Pure.
 
 use tributary_crds::values::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 

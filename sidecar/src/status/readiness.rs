@@ -1,4 +1,5 @@
-//! Tracks readiness, which `/readyz` answers: whether the Service should route clients to this sidecar.
+//! Tracks readiness: whether clients should be routed to this sidecar. `/readyz` of the admin port answers it to the
+//! kubelet, and health checks on the port for events (`ingest`) to load balancers.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};

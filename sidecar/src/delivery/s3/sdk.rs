@@ -1,4 +1,5 @@
-//! The AWS SDK as the authority on S3's requests and answers: it builds requests and reads errors, and sends nothing.
+//! The AWS SDK as the authority on S3's requests and answers: it builds requests and reads errors, and sends nothing. A
+//! header of every PUT is set here; one whose value differs per object, also in the template.
 
 use std::fmt;
 use std::sync::Arc;
