@@ -14,8 +14,8 @@ use serde_json::json;
 use tributary_tests::event::signature;
 use tributary_tests::kubernetes::{Tenant, condition, kstatus, within};
 
-/// How soon a fault is reported.
-const REPORT_TIMEOUT: Duration = Duration::from_secs(15);
+/// How soon a fault is reported: an unschedulable pod is one after 15 s, the others sooner.
+const REPORT_TIMEOUT: Duration = Duration::from_secs(20);
 /// How soon a function is ready again after its fault is fixed, while events come in.
 const RECOVERY_TIMEOUT: Duration = Duration::from_secs(30);
 /// The same where the kubelet has to update a mounted Secret.
