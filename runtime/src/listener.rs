@@ -1,7 +1,7 @@
 //! Binds listening TCP sockets.
 
 use std::io;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr};
+use std::net::{Ipv4Addr, Ipv6Addr, SocketAddr};
 
 use rustix::net::sockopt::set_ipv6_v6only;
 use tokio::net::{TcpListener, TcpSocket};
@@ -40,8 +40,7 @@ fn bind(address: SocketAddr) -> io::Result<TcpSocket> {
 fn ipv4_of(address: SocketAddr, error: &io::Error) -> Option<SocketAddr> {
     let has_no_ipv6 = error.kind() == io::ErrorKind::AddrNotAvailable
         || error.raw_os_error() == Some(rustix::io::Errno::AFNOSUPPORT.raw_os_error());
-    (has_no_ipv6 && address.ip() == IpAddr::from(Ipv6Addr::UNSPECIFIED))
-        .then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
+    (has_no_ipv6 && address.ip() == Ipv6Addr::UNSPECIFIED).then(|| (Ipv4Addr::UNSPECIFIED, address.port()).into())
 }
 
 #[cfg(test)]

@@ -5,6 +5,12 @@ use std::time::{Duration, Instant, SystemTime};
 
 use aws_smithy_async::time::TimeSource;
 use futures_util::future::BoxFuture;
+use jiff::Timestamp;
+
+/// A time of the wall clock as a timestamp. A time that no timestamp can represent becomes 1970.
+pub(crate) fn timestamp(time: SystemTime) -> Timestamp {
+    Timestamp::try_from(time).unwrap_or(Timestamp::UNIX_EPOCH)
+}
 
 /// A source of time.
 pub trait Clock: Debug + Send + Sync + 'static {

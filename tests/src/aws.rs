@@ -47,9 +47,7 @@ impl Aws {
     /// # Panics
     /// If the address is in use.
     pub async fn serve_tls(&self, address: &str, tls: Arc<ServerConfig>) -> JoinHandle<()> {
-        let listener = TcpListener::bind(address).await.expect("a free address");
-        let aws = self.aws.clone();
-        tokio::spawn(async move { aws.serve_tls(listener, tls, std::future::pending()).await })
+        self.serve_tls_on(TcpListener::bind(address).await.expect("a free address"), tls)
     }
 
     /// Serves the same AWS over TLS too, on a free port, until the task is aborted. Returns its address.
@@ -58,9 +56,12 @@ impl Aws {
     /// If there is no free port.
     pub async fn serve_tls_on_free_port(&self, tls: Arc<ServerConfig>) -> (SocketAddr, JoinHandle<()>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
-        let address = listener.local_addr().expect("a bound port");
+        (listener.local_addr().expect("a bound port"), self.serve_tls_on(listener, tls))
+    }
+
+    fn serve_tls_on(&self, listener: TcpListener, tls: Arc<ServerConfig>) -> JoinHandle<()> {
         let aws = self.aws.clone();
-        (address, tokio::spawn(async move { aws.serve_tls(listener, tls, std::future::pending()).await }))
+        tokio::spawn(async move { aws.serve_tls(listener, tls, std::future::pending()).await })
     }
 
     /// Its URL.

@@ -9,10 +9,17 @@ use hyper::header::{HeaderMap, HeaderName, HeaderValue};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpSocket, TcpStream};
 
+use crate::event::track;
 use crate::http::Answer;
 
 /// Longer than a sidecar takes to answer or to close a connection.
 const ANSWER_TIMEOUT: Duration = Duration::from_secs(60);
+
+/// The bytes of a request with the `i`th event.
+pub fn post(i: usize) -> String {
+    let event = track(i).to_string();
+    format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n{event}", event.len())
+}
 
 /// Connects with a receive buffer of 1 KiB.
 ///

@@ -131,9 +131,7 @@ impl Observed {
         let mut reported = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
         reported.find(|condition| condition.status == ConditionStatus::False && counts(condition.reason))
     }
-}
 
-impl Observed {
     /// Whether a sidecar of the present template finds no node with the resources that the function requests, or needs more
     /// memory than the function allows. The scheduler names each resource that nodes lack ("1 Insufficient cpu"); taints
     /// and selectors that keep pods off all nodes are the platform's.

@@ -176,7 +176,8 @@ where
     }
 }
 
-/// Answers the requests on a connection until it ends, is asked to close, or has waited too long for a request.
+/// Answers the requests on a connection. Returns when the connection has ended: by itself, because it was asked to close,
+/// or because it has waited too long for a request.
 async fn answer<I, S>(stream: I, service: S, slot: Arc<Slot>)
 where
     I: AsyncRead + AsyncWrite + Unpin + 'static,

@@ -23,7 +23,18 @@ use super::{Limits, validate};
 /// The batch is rejected as a whole: its frame is not a JSON object with an array `batch`, its `context` or
 /// `integrations` is not an object, or the array is empty or a limit exceeded.
 pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
-    let frame = read_frame(body_text(body)?)?;
+    of_frame(&read_frame(body_text(body)?)?, received_at, limits)
+}
+
+/// Finds the events in a batch whose frame is read already.
+///
+/// # Errors
+/// As [`batch`], except that the frame is a JSON object.
+pub(super) fn of_frame<'a>(
+    frame: &Known<'a>,
+    received_at: Timestamp,
+    limits: &Limits,
+) -> Result<UnparsedEvents<'a>, Rejection> {
     let Some(value) = frame.get(Field::Batch) else {
         let message = "batch is missing: it must be an array of events";
         return Err(Rejection::new(Code::InvalidBatch, message));
@@ -32,8 +43,8 @@ pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Res
     let request = RequestContext {
         // Another value can't be a time, and would be copied into every event.
         sent_at: frame.get(Field::SentAt).filter(|value| value.is_string() || value.is_number()),
-        context: shared(&frame, Field::Context, Code::ContextNotObject, limits)?,
-        integrations: shared(&frame, Field::Integrations, Code::IntegrationsNotObject, limits)?,
+        context: shared(frame, Field::Context, Code::ContextNotObject, limits)?,
+        integrations: shared(frame, Field::Integrations, Code::IntegrationsNotObject, limits)?,
         ..RequestContext::new(received_at)
     };
 

@@ -56,14 +56,14 @@ impl<'a> Envelope<'a> {
     pub(super) fn read(json: &'a str) -> Result<Self, Rejection> {
         let mut members = Vec::with_capacity(TYPICAL_MEMBERS);
         let mut known = Known::default();
-        let mut outcome = Ok(());
+        let mut fault = None;
         for_each_member(json, |key, value| {
             // In an event `batch` is a member like any other.
             let field = Field::of(key).filter(|field| *field != Field::Batch);
             let value = as_object(field, value);
             let is_new = match field {
                 Some(field) => known.add(field, value).unwrap_or_else(|rejection| {
-                    outcome = Err(rejection);
+                    fault.get_or_insert(rejection);
                     false
                 }),
                 None => true,
@@ -72,7 +72,7 @@ impl<'a> Envelope<'a> {
                 members.push(Member { key, field, value });
             }
         })?;
-        outcome.map(|()| Self { members, known })
+        fault.map_or(Ok(Self { members, known }), Err)
     }
 }
 
@@ -86,15 +86,15 @@ fn as_object(field: Option<Field>, value: Value<'_>) -> Value<'_> {
 /// Reads the frame of a batch, of which only the known members matter.
 pub(super) fn read_frame(json: &str) -> Result<Known<'_>, Rejection> {
     let mut known = Known::default();
-    let mut outcome = Ok(());
+    let mut fault = None;
     for_each_member(json, |key, value| {
         if let Some(field) = Field::of(key)
             && let Err(rejection) = known.add(field, as_object(Some(field), value))
         {
-            outcome = Err(rejection);
+            fault.get_or_insert(rejection);
         }
     })?;
-    outcome.map(|()| known)
+    fault.map_or(Ok(known), Err)
 }
 
 #[cfg(test)]

@@ -10,7 +10,7 @@ use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::batch;
-use super::envelope;
+use super::envelope::{Known, read_frame};
 use super::field::Field;
 use super::parse::WHITESPACE;
 use super::rejection::{Code, Rejection};
@@ -29,8 +29,8 @@ pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> R
     let text = body_text(body)?.trim_matches(WHITESPACE);
     let request = RequestContext { keeps_times: true, ..RequestContext::new(received_at) };
     if !text.starts_with('[') {
-        if is_batch(text) {
-            return batch::batch(body, received_at, limits);
+        if let Some(frame) = frame_of_batch(text) {
+            return batch::of_frame(&frame, received_at, limits);
         }
         return Ok(UnparsedEvents::alone(Value::new(text), TypeFrom::Event(TypeRule::AnyWord), request, limits));
     }
@@ -40,13 +40,16 @@ pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> R
     Ok(UnparsedEvents::several(items, TypeRule::AnyWord, request, limits))
 }
 
-/// Whether the body is a batch: Segment's library for React Native sends them to `/` if it has a proxy. An event may have
-/// a member named `batch` too, but a batch has no type.
-fn is_batch(text: &str) -> bool {
+/// The frame of a body that is a batch: Segment's library for React Native sends them to `/` if it has a proxy. An event
+/// may have a member named `batch` too, but a batch has no type.
+fn frame_of_batch(text: &str) -> Option<Known<'_>> {
     // Searched first, so that nearly no event is read twice.
-    text.contains("\"batch\"")
-        && envelope::read_frame(text)
-            .is_ok_and(|frame| frame.get(Field::Type).is_none() && frame.get(Field::Batch).is_some_and(Value::is_array))
+    if !text.contains("\"batch\"") {
+        return None;
+    }
+    let frame = read_frame(text).ok()?;
+    let is_batch = frame.get(Field::Type).is_none() && frame.get(Field::Batch).is_some_and(Value::is_array);
+    is_batch.then_some(frame)
 }
 
 /// The text of an array's first item exactly as sent, which a webhook's signature covers.

@@ -25,7 +25,7 @@ use tracing::{debug, trace};
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_runtime::server::Unauthenticated;
 
-use crate::clock::Clock;
+use crate::clock::{Clock, timestamp};
 use crate::delivery::{Delivery, NotStored};
 use crate::event::{self, Event, ParsedEvents, Rejection};
 use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent, RejectedEvents};
@@ -246,7 +246,7 @@ impl Ingest {
     /// one; an invalid single event is an error.
     fn read(&self, route: &Route, body: ReadBody) -> Result<(ParsedEvents, Reservation), Answer> {
         let ReadBody { bytes, mut reservation } = body;
-        let received_at = jiff::Timestamp::try_from(self.clock.now()).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
+        let received_at = timestamp(self.clock.now());
         let unparsed = match route {
             Route::Single(event_type) => event::single(&bytes, event_type.clone(), received_at, &self.limits),
             Route::Webhook => event::webhook(&bytes, received_at, &self.limits),

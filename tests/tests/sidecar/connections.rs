@@ -7,7 +7,7 @@ use serde_json::json;
 use tokio::task::JoinSet;
 use tributary_tests::aws::{latency, puts};
 use tributary_tests::event::track;
-use tributary_tests::raw::RawConnection;
+use tributary_tests::raw::{RawConnection, post};
 use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::{Function, Ports, SidecarProcess, start_ready};
 
@@ -19,12 +19,6 @@ const PROMPT_ANSWER_TIMEOUT: Duration = Duration::from_secs(4);
 
 /// How many connections [`connect_many`] opens concurrently.
 const CONCURRENT_CONNECTS: usize = 64;
-
-/// The bytes of a request with the `i`th event.
-fn post(i: usize) -> String {
-    let event = track(i).to_string();
-    format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n{event}", event.len())
-}
 
 /// Opens `count` connections, writes `bytes` on each, and waits until the sidecar has accepted them. It opens them in
 /// groups, each once the previous one is accepted.

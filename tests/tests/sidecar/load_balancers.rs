@@ -7,8 +7,8 @@ use hyper::Method;
 use serde_json::json;
 use tributary_crds::sidecar_config::SecretUse;
 use tributary_tests::aws::{latency, puts};
-use tributary_tests::event::{message_id, track};
-use tributary_tests::raw::RawConnection;
+use tributary_tests::event::message_id;
+use tributary_tests::raw::{RawConnection, post};
 use tributary_tests::stored::assert_exactly;
 use tributary_tests::wait::{DEFAULT_TIMEOUT, until};
 use tributary_tests::{Aws, ClosedPort, Function, Ports, Setup, World, start_ready};
@@ -26,12 +26,6 @@ async fn assert_health(ports: &Ports, status: u16) {
             assert_eq!(answer.body.is_empty(), method == Method::HEAD, "{method} {path}");
         }
     }
-}
-
-/// The bytes of a request with the `i`th event.
-fn post(i: usize) -> String {
-    let event = track(i).to_string();
-    format!("POST /v1/track HTTP/1.1\r\nHost: s\r\nContent-Length: {}\r\n\r\n{event}", event.len())
 }
 
 #[tokio::test]

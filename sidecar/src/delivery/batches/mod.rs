@@ -25,7 +25,6 @@ use std::time::{Duration, Instant};
 use std::vec;
 
 use bytes::Bytes;
-use jiff::Timestamp;
 use parking_lot::{Mutex, MutexGuard};
 use tokio::sync::{oneshot, watch};
 use tokio::time::{sleep_until, timeout_at};
@@ -45,7 +44,7 @@ use super::key::Keys;
 use super::s3::Object;
 use super::upload::Uploads;
 use crate::blocker::Blocker;
-use crate::clock::Clock;
+use crate::clock::{Clock, timestamp};
 use crate::event::Event;
 use crate::memory::{self, Reservation};
 use crate::status::metrics::Metrics;
@@ -198,7 +197,7 @@ impl Batcher {
         deadline: Instant,
         waiting: &mut VecDeque<Waiting>,
     ) -> Result<(), NotStored> {
-        let wall = self.wall_clock();
+        let wall = timestamp(self.clock.now());
         let mut partitions = self.partitions();
         let mut bytes = 0;
         while bytes < MAX_LOCKED_BYTES && waiting.len() < MAX_BATCHES_PER_REQUEST {
@@ -297,7 +296,7 @@ impl Batcher {
 
     async fn upload(&self, id: Uuid, partition: &Partition, content: Content) -> Result<(), NotStored> {
         let Content { builder, opened, deadline, mut reservation } = content;
-        let sealed_at = self.wall_clock();
+        let sealed_at = timestamp(self.clock.now());
         let age = opened.elapsed();
         let batch = self.compressors.run(|compressor| builder.seal(compressor)).await;
         let batch = batch.expect("writing to memory never fails");
@@ -322,10 +321,6 @@ impl Batcher {
         if let Some(state) = state.filter(|state| state.open.as_ref().is_some_and(|open| open.id == id)) {
             state.seal(Instant::now());
         }
-    }
-
-    fn wall_clock(&self) -> Timestamp {
-        Timestamp::try_from(self.clock.now()).unwrap_or(Timestamp::UNIX_EPOCH)
     }
 
     fn partitions(&self) -> MutexGuard<'_, Partitions<OpenBatch>> {

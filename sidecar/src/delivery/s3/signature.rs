@@ -10,6 +10,8 @@ use parking_lot::RwLock;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
+use crate::clock::timestamp;
+
 type Hmac256 = Hmac<Sha256>;
 
 const ALGORITHM: &str = "AWS4-HMAC-SHA256";
@@ -125,8 +127,7 @@ pub(super) fn sha256_hex(bytes: &[u8]) -> String {
 
 /// A time as `20260101T000000Z`.
 pub(super) fn amz_date(time: SystemTime) -> String {
-    let time = jiff::Timestamp::try_from(time).unwrap_or(jiff::Timestamp::UNIX_EPOCH);
-    let time = TimeZone::UTC.to_datetime(time);
+    let time = TimeZone::UTC.to_datetime(timestamp(time));
     let mut text = String::with_capacity(16);
     // Writing to memory does not fail.
     let _ = write!(
