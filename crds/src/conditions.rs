@@ -1,6 +1,6 @@
 //! A function's status: the types and reasons of its conditions, and the documents that contain them.
 //!
-//! A sidecar reports the conditions from `ExternalIdAvailable` to `BucketWritable` in its `/status`. The operator adds
+//! A sidecar reports the conditions from `ExternalIdAvailable` to `EventsValid` in its `/status`. The operator adds
 //! its own, and writes the function's status. Neither uses other types or reasons.
 
 use k8s_openapi::apimachinery::pkg::apis::meta::v1::Condition;
@@ -69,6 +69,9 @@ pub enum ConditionType {
     ExternalIdEnforced,
     /// Uploads of events of every type are stored.
     BucketWritable,
+    /// No event was rejected within the last ten minutes. Only if the function stores dead letters; it does not count
+    /// for `Ready`.
+    EventsValid,
     /// A sidecar is ready, and answers the operator's polls.
     SidecarAvailable,
     /// All sidecars run with the current spec of the function and the current settings of the platform. If not,
@@ -81,6 +84,14 @@ pub enum ConditionType {
     /// The function stores no events, or its sidecars can't reach the desired state, until a person fixes the cause. For
     /// kstatus.
     Stalled,
+}
+
+impl ConditionType {
+    /// Whether the condition is only information about the events that clients send: valid events are stored, whatever its
+    /// status.
+    pub fn is_informative(self) -> bool {
+        self == Self::EventsValid
+    }
 }
 
 /// The status of a condition, spelled as in Kubernetes.
@@ -165,6 +176,8 @@ pub enum Reason {
     S3Error,
     /// The store answers 412 to every If-None-Match: events are stored, but with two PUTs per object.
     ConditionalWritesUnsupported,
+    /// Clients sent invalid events, which are stored as dead letters.
+    EventsRejected,
     /// Pods are being created or started. If Kubernetes reports an error that has no reason of its own here, the
     /// message quotes it.
     Progressing,
@@ -292,6 +305,13 @@ pub struct SidecarStatus {
     /// The message of the first condition that is False, if one is.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_error: Option<String>,
+}
+
+impl SidecarCondition {
+    /// Whether events are not stored, or soon will not be, until its cause is over.
+    pub fn is_fault(&self) -> bool {
+        self.status == ConditionStatus::False && !self.r#type.is_informative()
+    }
 }
 
 /// A condition as a sidecar reports it.

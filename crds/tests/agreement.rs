@@ -10,9 +10,9 @@ use std::str::FromStr;
 use proptest::prelude::*;
 use tributary_crds::check::judge;
 use tributary_crds::values::{
-    AccountId, BatchAge, BatchBytes, Bucket, ConnectionAge, Endpoint, EventAge, EventBytes, EventNamePattern,
-    IdleTimeout, KeyTemplate, KmsKeyArn, Origin, Prefix, Region, RoleArn, SecretKey, SecretName, SessionName,
-    StorageClass,
+    AccountId, BatchAge, BatchBytes, Bucket, ConnectionAge, DeadLetterPrefix, Endpoint, EventAge, EventBytes,
+    EventNamePattern, IdleTimeout, KeyTemplate, KmsKeyArn, Origin, Prefix, Region, RoleArn, SecretKey, SecretName,
+    SessionName, StorageClass,
 };
 
 /// Variants of `right`: with characters removed, inserted or replaced.
@@ -91,6 +91,7 @@ agreement! {
     connection_age: ConnectionAge, "spec.ingest.maxConnectionAge", ["10m", "10s", "61m", "1h"];
     event_age: EventAge, "spec.delivery.batch.maxEventAge", ["7d", "12h", "9999d"];
     event_bytes: EventBytes, "spec.ingest.maxEventBytes", ["32Ki", "256Ki", "1Ki"];
+    dead_letter_prefix: DeadLetterPrefix, "spec.delivery.deadLetter.prefix", ["dead-letters/", "a/b/", "/", "a", "../", ""];
     key: KeyTemplate, "spec.delivery.key", [
         "{type}/{millis}-{messageId}.json", "{yyyy-MM-dd}/{userId}/{event}/{messageId}", "{type}/{batchId}", "a/{HH}/b",
         "dt={timestamp:yyyy-MM-dd}/{batchId}",

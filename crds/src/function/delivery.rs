@@ -4,7 +4,7 @@ use kube::KubeSchema;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 
-use crate::values::{BatchAge, BatchBytes, EventAge, KeyTemplate};
+use crate::values::{BatchAge, BatchBytes, DeadLetterPrefix, EventAge, KeyTemplate};
 
 /// How events become S3 objects: one object per event, or many events per object.
 #[derive(Clone, Debug, Default, Deserialize, KubeSchema, PartialEq, Serialize)]
@@ -23,7 +23,10 @@ use crate::values::{BatchAge, BatchBytes, EventAge, KeyTemplate};
         .message(Message::Expression("'delivery.key \"' + self.key + '\" has an event time, which is allowed only in mode Batch; in mode Object, times such as {yyyy-MM-dd} are those of the event'".into())),
     validation = Rule::new("!has(self.batch) || !has(self.batch.maxPartitions) && !has(self.batch.maxEventAge) || has(self.key) && self.key.contains('{timestamp:')")
         .message("delivery.batch.maxPartitions and maxEventAge are allowed only if delivery.key has an event time; write it like type={type}/dt={timestamp:yyyy-MM-dd}/{millis}-{batchId}.ndjson.gz"),
+    validation = Rule::new("!has(self.deadLetter) || !has(self.key) || !self.key.startsWith(self.deadLetter.prefix)")
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" begins with deadLetter.prefix, so readers could take an event for a dead letter; write deadLetter.prefix like dead-letters/'".into())),
 )]
+#[serde(rename_all = "camelCase")]
 pub struct Delivery {
     /// Object stores one object per event; Batch stores many events per object, as newline-delimited JSON.
     #[serde(default)]
@@ -44,6 +47,19 @@ pub struct Delivery {
     /// When a batch is sealed, and how its object is compressed. Only with mode Batch.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub batch: Option<Batch>,
+    /// Stores the events that are rejected as invalid, each with the reason and the bytes that the client sent. Without
+    /// it, a rejected event is only reported in the answer, and counted.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub dead_letter: Option<DeadLetter>,
+}
+
+/// Where rejected events are stored.
+#[derive(Clone, Debug, Default, Deserialize, JsonSchema, PartialEq, Eq, Serialize)]
+pub struct DeadLetter {
+    /// Prefix of the keys of dead letters, after s3.prefix, with / at its end. The rest of a key is a hash of what it
+    /// holds, so an event that is sent and rejected again is not stored twice.
+    #[serde(default)]
+    pub prefix: DeadLetterPrefix,
 }
 
 /// One object per event, or many events per object.

@@ -19,7 +19,7 @@ use serde::{Deserialize, Serialize};
 use crate::conditions::FunctionStatus;
 use crate::values::{Endpoint, RoleArn, SessionName, cel_home_region_of, cel_partition_of};
 
-pub use delivery::{Batch, Compression, Delivery, DeliveryMode};
+pub use delivery::{Batch, Compression, DeadLetter, Delivery, DeliveryMode};
 pub use events::{EventFilter, SegmentType};
 pub use external_id::{ExternalIdEnforcement, ExternalIdSecretRef};
 pub use ingest::{Cors, DEFAULT_MAX_CONNECTIONS, Ingest, SecretKeyRef, TlsSecretRef};
@@ -126,6 +126,12 @@ pub struct DestinationFunctionSpec {
 }
 
 impl DestinationFunctionSpec {
+    /// The prefix of the keys of dead letters, `s3.prefix` included; `None` if the function does not store them.
+    pub fn dead_letter_prefix(&self) -> Option<String> {
+        let own = &self.delivery.dead_letter.as_ref()?.prefix;
+        Some(self.s3.prefix.as_ref().map_or_else(|| own.to_string(), |prefix| format!("{prefix}{own}")))
+    }
+
     /// The endpoint of another STS than AWS's, if the function names one.
     pub fn sts_store(&self) -> Option<&Endpoint> {
         self.sts.as_ref().and_then(Sts::store)

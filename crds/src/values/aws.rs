@@ -108,6 +108,32 @@ text_value!(
 );
 
 text_value!(
+    /// The prefix of the keys of dead letters, after that of every object key: ends in `/`.
+    DeadLetterPrefix,
+    Shape {
+        field: "deadLetter.prefix",
+        example: "dead-letters/",
+        length: (2, 128),
+        rules: &[
+            Must(
+                "^([A-Za-z0-9!_.()=@:,&;+-]+/)+$",
+                "must end in /, of letters, digits and !_.()=@:,&;+- between slashes",
+            ),
+            MustNot("(^|/)[.]{1,2}/", "has a segment of dots only"),
+        ],
+    }
+);
+
+/// The prefix of dead letters if a function sets none.
+const DEFAULT_DEAD_LETTER_PREFIX: &str = "dead-letters/";
+
+impl Default for DeadLetterPrefix {
+    fn default() -> Self {
+        Self(DEFAULT_DEAD_LETTER_PREFIX.to_owned())
+    }
+}
+
+text_value!(
     /// An AWS account ID: twelve digits, which YAML needs in quotes.
     AccountId,
     Shape {

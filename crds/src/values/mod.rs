@@ -15,7 +15,10 @@ mod partition;
 mod shape;
 mod wildcard;
 
-pub use aws::{AccountId, Endpoint, KmsKeyArn, Prefix, Region, RoleArn, RoleArnPattern, SessionName, StorageClass};
+pub use aws::{
+    AccountId, DeadLetterPrefix, Endpoint, KmsKeyArn, Prefix, Region, RoleArn, RoleArnPattern, SessionName,
+    StorageClass,
+};
 pub use bucket::Bucket;
 pub use external_id::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 pub use ingest::{EventNamePattern, Origin};

@@ -55,6 +55,8 @@ fn cause(reason: Reason) -> &'static str {
         Reason::KmsDenied => "the function is not allowed to encrypt its objects",
         Reason::S3Unreachable => "the storage did not answer in time",
         Reason::S3Error => "the storage refused or failed",
+        // It never keeps an event from being stored.
+        Reason::EventsRejected => "some events were invalid",
         Reason::ImagePull
         | Reason::CrashLoop
         | Reason::Unschedulable
