@@ -83,7 +83,8 @@ pub struct Sidecar {
 impl Sidecar {
     /// Creates the sidecar; [`run`](Self::run) starts it.
     pub fn new(config: SidecarConfig, dependencies: Dependencies) -> Self {
-        let conditions = Arc::new(Conditions::new(Arc::clone(&dependencies.clock)));
+        let stores_dead_letters = config.spec.delivery.dead_letter.is_some();
+        let conditions = Arc::new(Conditions::new(Arc::clone(&dependencies.clock), stores_dead_letters));
         let budget = Budget::new(memory::size(budget_bytes(&config.spec)));
         let series = Series { upload_errors: REASONS.to_vec(), requests: request_series() };
         let metrics = Metrics::new(budget.clone(), &series);
@@ -140,7 +141,9 @@ impl Sidecar {
         let clock = Arc::clone(&self.dependencies.clock);
         let configured =
             tokio::spawn(watch_configured(access.clone(), tls.clone(), clock, self.conditions(), self.metrics()));
-        let ingest = Arc::new(self.ingest(access, uploads));
+        let delivery = Arc::new(self.delivery(uploads));
+        let reporting = tokio::spawn(delivery.keep_reports());
+        let ingest = Arc::new(self.ingest(access, delivery));
         let connections = self.connections();
         let handler = move |request: Request<Incoming>| {
             let ingest = Arc::clone(&ingest);
@@ -153,7 +156,7 @@ impl Sidecar {
         };
         let tls = tls.map(|tls| -> CurrentTlsConfig { Arc::new(move || tls.current()) });
         server::serve(events, connections, tls, Arc::new(handler), self.dependencies.drain, ending).await;
-        for task in [beginning, watching, configured] {
+        for task in [beginning, watching, configured, reporting] {
             task.abort();
         }
         admin.end().await;
@@ -195,17 +198,20 @@ impl Sidecar {
         Some(Tls::follow(&self.dependencies.secrets, &reference.name))
     }
 
-    fn ingest(&self, access: Access, uploads: Arc<Uploads>) -> Ingest {
-        let (spec, clock) = (&self.config.spec, &self.dependencies.clock);
-        let delivery = Delivery::new(spec, uploads, Arc::clone(clock), self.metrics());
+    fn delivery(&self, uploads: Arc<Uploads>) -> Delivery {
+        let clock = Arc::clone(&self.dependencies.clock);
+        Delivery::new(&self.config.spec, uploads, clock, self.conditions(), self.metrics())
+    }
+
+    fn ingest(&self, access: Access, delivery: Arc<Delivery>) -> Ingest {
         let dependencies = ingest::Dependencies {
             budget: self.budget.clone(),
-            clock: Arc::clone(clock),
+            clock: Arc::clone(&self.dependencies.clock),
             readiness: Arc::clone(&self.readiness),
             metrics: self.metrics(),
             refusals: self.refusals.clone(),
         };
-        Ingest::new(spec, access, delivery, dependencies)
+        Ingest::new(&self.config.spec, access, delivery, dependencies)
     }
 
     fn uploads(&self, sessions: Sessions, connector: Arc<Connector>) -> Uploads {

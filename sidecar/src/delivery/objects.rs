@@ -5,23 +5,15 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use futures_util::stream::{FuturesUnordered, StreamExt};
 use tributary_crds::function::DestinationFunctionSpec;
 use tributary_crds::values::KeyTemplate;
 
-use super::NotStored;
 use super::key::Keys;
 use super::s3::Object;
 use super::upload::{Stored, Uploads};
+use super::{NotStored, concurrent};
 use crate::event::Event;
 use crate::status::metrics::Metrics;
-
-/// Maximum events of one request that are uploaded concurrently: enough to store a full batch request in time, and
-/// few enough that other requests get slots too.
-const MAX_CONCURRENT_EVENTS: usize = 128;
-
-/// Bytes of memory per event that is being uploaded or waits for a slot: its task's state, its key and the timers.
-const UPLOAD_STATE_BYTES: usize = 4 << 10;
 
 /// Stores each event under its own key.
 #[derive(Debug)]
@@ -37,27 +29,13 @@ impl Objects {
         Self { keys: Keys::new(spec.s3.prefix.as_ref(), &template), uploads, metrics }
     }
 
-    /// Memory that [`store`](Self::store) uses for this many events in addition to their own, in bytes.
-    pub(super) fn memory_bytes(events: usize) -> usize {
-        events.min(MAX_CONCURRENT_EVENTS) * UPLOAD_STATE_BYTES
-    }
-
     /// Stores events concurrently. If one can't be stored, the request fails, and only uploads already started are
     /// finished: sent again, their events get the same keys.
     pub(super) async fn store(&self, events: &[Event], deadline: Instant) -> Result<(), NotStored> {
         if let [event] = events {
             return self.store_one(event, deadline).await;
         }
-        let mut waiting = self.probe(events, deadline).await?.map(|event| self.store_one(event, deadline));
-        let mut stores: FuturesUnordered<_> = waiting.by_ref().take(MAX_CONCURRENT_EVENTS).collect();
-        let mut result = Ok(());
-        while let Some(stored) = stores.next().await {
-            result = result.and(stored);
-            if result.is_ok() {
-                stores.extend(waiting.next());
-            }
-        }
-        result
+        concurrent::all(self.probe(events, deadline).await?.map(|event| self.store_one(event, deadline))).await
     }
 
     /// Stores first the events whose circuit breaker is open, one at a time, and returns the rest. An open breaker

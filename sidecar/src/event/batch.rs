@@ -114,7 +114,9 @@ mod tests {
         Limits { event_bytes: 400, batch_events: 5, batch_stored_bytes: 2_000, ..Limits::default() }
     }
 
-    fn parse(json: &str) -> Result<ParsedEvents, (Code, String)> {
+    /// The text is leaked, so that a test can keep what refers to it.
+    fn parse(json: &str) -> Result<ParsedEvents<'static>, (Code, String)> {
+        let json = &*json.to_owned().leak();
         let received_at = "2026-11-23T12:00:00Z".parse().unwrap();
         let found = batch(json.as_bytes(), received_at, &limits());
         found.and_then(UnparsedEvents::parse).map_err(|error| (error.code, error.message))
@@ -180,7 +182,7 @@ mod tests {
             assert_eq!(batch.events.len(), 2, "{item}");
             assert_eq!(batch.rejected.len(), 1, "{item}");
             let rejected = &batch.rejected[0];
-            assert_eq!(rejected.index, 1);
+            assert_eq!(rejected.index, Some(1));
             assert_eq!(format!("{}: {}", rejected.rejection.code.as_str(), rejected.rejection), expected);
 
             let batch = parse(&format!(r#"{{"batch":[{item}]}}"#)).unwrap();

@@ -34,8 +34,8 @@ mod unparsed;
 mod validate;
 mod value;
 mod webhook;
+mod write_key;
 
-use std::borrow::Cow;
 use std::fmt;
 
 use bytes::Bytes;
@@ -48,8 +48,8 @@ pub use unparsed::{ParsedEvents, UnparsedEvents};
 pub use webhook::webhook;
 
 pub(crate) use webhook::first_of_array;
+pub(crate) use write_key::{without_write_key, write_key};
 
-use field::Field;
 use stamp::RequestContext;
 use validate::TypeFrom;
 use value::Value;
@@ -139,11 +139,4 @@ pub fn single<'a>(
 ) -> Result<UnparsedEvents<'a>, Rejection> {
     let text = Value::new(value::body_text(body)?);
     Ok(UnparsedEvents::alone(text, TypeFrom::Path(event_type), RequestContext::new(received_at), limits))
-}
-
-/// The write key in a body that is one event or a batch, for a caller that has to check it before the events are
-/// parsed.
-pub(crate) fn write_key(body: &[u8]) -> Option<String> {
-    let frame = envelope::read_frame(value::body_text(body).ok()?).ok()?;
-    frame.get(Field::WriteKey)?.text().map(Cow::into_owned)
 }

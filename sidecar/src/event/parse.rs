@@ -68,7 +68,7 @@ mod tests {
         let limits = Limits { event_bytes: 1_000, ..Limits::default() };
         let event_type = EventType::parse(kind).unwrap();
         let found = single(json.as_bytes(), event_type, "2026-11-23T12:00:00Z".parse().unwrap(), &limits);
-        found.and_then(UnparsedEvents::parse).map(|mut batch| batch.events.remove(0))
+        found.and_then(UnparsedEvents::parse)?.into_single()
     }
 
     #[test]

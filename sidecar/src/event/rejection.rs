@@ -1,5 +1,7 @@
 //! The reasons for which a body or an event is rejected, with their messages for the client.
 
+use std::fmt;
+
 use thiserror::Error;
 
 /// Declares [`Code`] from one list, so [`Code::ALL`] can't miss any.
@@ -87,12 +89,23 @@ impl Rejection {
     }
 }
 
-/// An event of a batch that was rejected while others may have been accepted.
-#[derive(Clone, Debug, Eq, Error, PartialEq)]
-#[error("event {index}: {rejection}")]
-pub struct Rejected {
-    /// Its index in the batch, from 0.
-    pub index: usize,
+/// A rejected event: of a batch, of which other events may have been accepted, or of a body that is a single event.
+#[derive(Clone, Eq, PartialEq)]
+pub struct Rejected<'a> {
+    /// Its index in the batch, from 0; `None` if the body is a single event.
+    pub index: Option<usize>,
     /// Why it was rejected.
     pub rejection: Rejection,
+    /// The event exactly as the client sent it. It belongs in no log.
+    pub original: &'a str,
+}
+
+/// Omits the original, which must not get into logs.
+impl fmt::Debug for Rejected<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Rejected")
+            .field("index", &self.index)
+            .field("rejection", &self.rejection)
+            .finish_non_exhaustive()
+    }
 }

@@ -17,17 +17,17 @@ const READING_FACTOR: usize = 26;
 /// The parsed events of a request. If none is valid, `events` is empty, and the caller has to refuse the whole
 /// request.
 #[derive(Debug)]
-pub struct ParsedEvents {
+pub struct ParsedEvents<'a> {
     /// The accepted events, in the order of the request.
     pub events: Vec<Event>,
-    /// The rejected events, with their indexes.
-    pub rejected: Vec<Rejected>,
+    /// The rejected events.
+    pub rejected: Vec<Rejected<'a>>,
 }
 
 /// The events of one body, not parsed yet, and the values that they share.
 pub struct UnparsedEvents<'a> {
     items: Vec<Value<'a>>,
-    /// Whether the body is a single event: then an invalid event is an error, not a rejected item of a batch.
+    /// Whether the body is a single event, not an item of a batch.
     is_alone: bool,
     type_from: TypeFrom,
     request: RequestContext<'a>,
@@ -62,11 +62,11 @@ impl<'a> UnparsedEvents<'a> {
         stored + names + reading + self.items.len() * EVENT_OVERHEAD_BYTES
     }
 
-    /// Parses the events one by one. An invalid event in a list is rejected alone.
+    /// Parses the events one by one. An invalid event is rejected alone.
     ///
     /// # Errors
-    /// The single event is invalid, or the events together exceed the limit on stored bytes.
-    pub fn parse(self) -> Result<ParsedEvents, Rejection> {
+    /// The events together exceed the limit on stored bytes.
+    pub fn parse(self) -> Result<ParsedEvents<'a>, Rejection> {
         let Self { items, is_alone, type_from, request, limits } = self;
         let mut batch = ParsedEvents { events: Vec::with_capacity(items.len()), rejected: Vec::new() };
         let mut stored_bytes = 0_usize;
@@ -81,8 +81,10 @@ impl<'a> UnparsedEvents<'a> {
                     stored_bytes = stored_bytes.saturating_add(event.body.len());
                     batch.events.push(event);
                 }
-                Err(rejection) if is_alone => return Err(rejection),
-                Err(rejection) => batch.rejected.push(Rejected { index, rejection }),
+                Err(rejection) => {
+                    let index = (!is_alone).then_some(index);
+                    batch.rejected.push(Rejected { index, rejection, original: item.raw() });
+                }
             }
             if stored_bytes > limits.batch_stored_bytes {
                 let max = limits.batch_stored_bytes;
@@ -96,6 +98,14 @@ impl<'a> UnparsedEvents<'a> {
         // The list may be held for long, and may have few valid events out of many.
         batch.events.shrink_to_fit();
         Ok(batch)
+    }
+}
+
+#[cfg(test)]
+impl ParsedEvents<'_> {
+    /// The event of a body that is a single event, or its rejection.
+    pub(super) fn into_single(mut self) -> Result<Event, Rejection> {
+        self.rejected.pop().map_or_else(|| Ok(self.events.remove(0)), |rejected| Err(rejected.rejection))
     }
 }
 
@@ -134,10 +144,15 @@ mod tests {
     }
 
     #[test]
-    fn an_invalid_single_event_is_an_error() {
-        let unparsed =
-            single(b"[1]", EventType::Segment(SegmentType::Page), jiff::Timestamp::UNIX_EPOCH, &Limits::default())
-                .unwrap();
-        assert_eq!(unparsed.parse().unwrap_err().code, Code::InvalidJson);
+    fn a_rejected_event_keeps_its_text() {
+        let (page, now, limits) =
+            (EventType::Segment(SegmentType::Page), jiff::Timestamp::UNIX_EPOCH, Limits::default());
+        let rejected = single(b" [1]\n", page, now, &limits).unwrap().parse().unwrap().rejected;
+        assert_eq!((rejected[0].index, rejected[0].original), (None, " [1]\n"));
+        let body = br#"{"batch":[{"type":"page","userId":1}, {"type" : "page"} ]}"#;
+        let parsed = batch(body, now, &limits).unwrap().parse().unwrap();
+        assert_eq!(parsed.events.len(), 1);
+        assert_eq!((parsed.rejected[0].index, parsed.rejected[0].original), (Some(1), r#"{"type" : "page"}"#));
+        assert!(!format!("{parsed:?}").contains("type\" :"), "{parsed:?}");
     }
 }

@@ -79,7 +79,12 @@ pub(crate) struct RejectedEvents {
 impl RejectedEvents {
     /// Whether no event was rejected.
     pub(crate) fn is_empty(&self) -> bool {
-        self.listed.is_empty() && self.omitted == 0
+        self.len() == 0
+    }
+
+    /// The number of rejected events, listed or not.
+    pub(crate) fn len(&self) -> usize {
+        self.listed.len() + self.omitted
     }
 
     fn push(&mut self, one: RejectedEvent) {

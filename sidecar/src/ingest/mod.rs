@@ -9,6 +9,7 @@ mod configured;
 mod cors;
 mod filter;
 mod refusals;
+mod rejections;
 mod route;
 mod unavailable;
 mod unproven;
@@ -26,9 +27,9 @@ use tributary_crds::function::DestinationFunctionSpec;
 use tributary_runtime::server::Unauthenticated;
 
 use crate::clock::{Clock, timestamp};
-use crate::delivery::{Delivery, NotStored};
+use crate::delivery::{Delivery, Letters, NotStored};
 use crate::event::{self, Event, ParsedEvents, Rejection};
-use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvent, RejectedEvents};
+use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvents};
 use crate::memory::{Budget, Reservation};
 use crate::status::metrics::Metrics;
 use crate::status::readiness::Readiness;
@@ -36,6 +37,7 @@ use access::{Credential, Denied, Endpoint};
 use cors::{Cors, CorsRequest};
 use filter::Filter;
 use refusals::Reported;
+use rejections::Rejections;
 use route::{OTHER_PATH, PATHS, Route, route};
 use unavailable::unavailable;
 use unproven::Unproven;
@@ -56,9 +58,6 @@ const BODY_TIMEOUT: Duration = Duration::from_secs(30);
 
 /// Time limit for storing the events, from when the body has been read.
 const STORE_TIMEOUT: Duration = Duration::from_millis(8_500);
-
-/// Memory of a rejected event in addition to its message, in bytes: as parsed, and in the answer.
-const REJECTED_OVERHEAD_BYTES: usize = 256;
 
 /// Every status with which requests on the API's paths are answered.
 const STATUSES: [u16; 8] = [200, 204, 400, 401, 405, 408, 429, 503];
@@ -105,7 +104,7 @@ impl Ingest {
     pub(crate) fn new(
         spec: &DestinationFunctionSpec,
         access: Access,
-        delivery: Delivery,
+        delivery: Arc<Delivery>,
         dependencies: Dependencies,
     ) -> Self {
         let Dependencies { budget, clock, readiness, metrics, refusals } = dependencies;
@@ -120,7 +119,7 @@ impl Ingest {
             filter: Filter::new(spec.events.as_ref()),
             unproven: Unproven::new(spec),
             budget,
-            delivery: Arc::new(delivery),
+            delivery,
             limits,
             clock,
             readiness,
@@ -147,7 +146,8 @@ impl Ingest {
                 response
             }
             (route, cors_request) => {
-                let answer = if ambiguous { ambiguous_end() } else { self.answer(route, request, &mut summary).await };
+                let answer =
+                    if ambiguous { ambiguous_end() } else { self.answer(route, label, request, &mut summary).await };
                 if let Some(reported) = reported {
                     reported.answered(&answer);
                 }
@@ -184,7 +184,14 @@ impl Ingest {
         }
     }
 
-    async fn answer(&self, route: Route, request: Request<Incoming>, summary: &mut RequestSummary) -> Answer {
+    /// Answers a request. `label` is its path, as in metrics.
+    async fn answer(
+        &self,
+        route: Route,
+        label: &'static str,
+        request: Request<Incoming>,
+        summary: &mut RequestSummary,
+    ) -> Answer {
         let (bytes, endpoint) = match route {
             Route::Health => return self.health(),
             Route::NotFound => return not_found(),
@@ -212,11 +219,11 @@ impl Ingest {
         summary.authorized = true;
         trace!(bytes = summary.bytes, "the body is read");
         let deadline = Instant::now() + STORE_TIMEOUT;
-        match self.read(&route, body) {
-            Ok((batch, reservation)) => {
-                summary.events = batch.events.len() + batch.rejected.len();
-                trace!(valid = batch.events.len(), rejected = batch.rejected.len(), "the body is parsed");
-                self.store(batch, reservation, deadline).await
+        match self.read(&route, label, body) {
+            Ok(content) => {
+                summary.events = content.events.len() + content.rejected.len();
+                trace!(valid = content.events.len(), rejected = content.rejected.len(), "the body is parsed");
+                self.store(content, deadline).await
             }
             Err(answer) => answer,
         }
@@ -242,9 +249,8 @@ impl Ingest {
         Ok(ReadBody { bytes, reservation })
     }
 
-    /// Parses a body into events, with a reservation of their memory. Invalid events of a batch are rejected one by
-    /// one; an invalid single event is an error.
-    fn read(&self, route: &Route, body: ReadBody) -> Result<(ParsedEvents, Reservation), Answer> {
+    /// Parses a body into events, reserves their memory and counts them. Invalid events are rejected one by one.
+    fn read(&self, route: &Route, label: &'static str, body: ReadBody) -> Result<Content, Answer> {
         let ReadBody { bytes, mut reservation } = body;
         let received_at = timestamp(self.clock.now());
         let unparsed = match route {
@@ -252,44 +258,46 @@ impl Ingest {
             Route::Webhook => event::webhook(&bytes, received_at, &self.limits),
             _ => event::batch(&bytes, received_at, &self.limits),
         };
-        let refuse = |rejection| {
-            // The path gives the type of a refused event as well.
-            if let Route::Single(event_type) = route {
-                self.metrics.received(event_type);
-            }
+        let unparsed = unparsed.map_err(|rejection| {
+            self.received_invalid(route);
             self.refuse(rejection)
-        };
-        let unparsed = unparsed.map_err(refuse)?;
+        })?;
         // A small body can become large events, so their memory is reserved before they are parsed.
         if !reservation.grow(unparsed.memory_bound()) {
             return Err(body_refusal(&BodyError::OutOfBudget));
         }
-        let batch = unparsed.parse().map_err(refuse)?;
-        // From here on the reservation covers the events instead of the body.
-        drop(bytes);
-        reservation.keep(memory_bytes(&batch));
-        Ok((batch, reservation))
-    }
-
-    /// Stores the valid events that pass the filter. If one can't be stored, the whole request fails and the client
-    /// retries it.
-    async fn store(&self, batch: ParsedEvents, reservation: Reservation, deadline: Instant) -> Answer {
-        let ParsedEvents { mut events, rejected } = batch;
+        let ParsedEvents { events, rejected } = unparsed.parse().map_err(|rejection| self.refuse(rejection))?;
+        let dead_letters = self.delivery.dead_letters(&rejected, label, received_at, &reservation).map_err(later)?;
         for event in &events {
             self.metrics.received(&event.event_type);
             if event.has_unreadable_time {
                 self.metrics.time_unreadable();
             }
         }
-        let rejected: RejectedEvents = rejected.into_iter().map(|rejected| self.rejected(rejected)).collect();
-        if events.is_empty() {
-            return Answer::Refused {
-                status: StatusCode::BAD_REQUEST,
-                code: "no_valid_events",
-                message: "no event of the batch is valid; each is listed under rejected".to_owned(),
-                rejected,
-            };
+        for one in &rejected {
+            self.received_invalid(route);
+            self.metrics.rejected(one.rejection.code);
         }
+        let rejected = Rejections::of(rejected);
+        // From here on the reservation covers the events instead of the body.
+        drop(bytes);
+        reservation.keep(events.iter().map(Event::memory_bytes).sum::<usize>() + rejected.memory_bytes());
+        Ok(Content { events, rejected, dead_letters, reservation })
+    }
+
+    /// Counts a received event that is not valid. If the path does not give its type, that is unknown.
+    fn received_invalid(&self, route: &Route) {
+        match route {
+            Route::Single(event_type) => self.metrics.received(event_type),
+            _ => self.metrics.received_of_no_type(),
+        }
+    }
+
+    /// Stores the valid events that pass the filter, and the dead letters. If one can't be stored, the whole request
+    /// fails and the client retries it.
+    async fn store(&self, content: Content, deadline: Instant) -> Answer {
+        let Content { mut events, rejected, dead_letters, reservation } = content;
+        let any_valid = !events.is_empty();
         events.retain(|event| {
             let keeps = self.filter.keeps(event);
             if !keeps {
@@ -297,19 +305,12 @@ impl Ingest {
             }
             keeps
         });
-        if !events.is_empty()
-            && let Err(why) = self.delivery.store(events, reservation, deadline).await
+        if (!events.is_empty() || dead_letters.is_some())
+            && let Err(why) = self.delivery.store(events, dead_letters, reservation, deadline).await
         {
             return later(why);
         }
-        if rejected.is_empty() { Answer::Success } else { Answer::Partial(rejected) }
-    }
-
-    fn rejected(&self, rejected: event::Rejected) -> RejectedEvent {
-        let event::Rejected { index, rejection: Rejection { code, message } } = rejected;
-        self.metrics.received_of_no_type();
-        self.metrics.rejected(code);
-        RejectedEvent { index, code: code.as_str(), message }
+        rejected.answer(any_valid)
     }
 
     fn refuse(&self, rejection: Rejection) -> Answer {
@@ -326,6 +327,16 @@ impl Ingest {
             Denied::Unavailable(blocker) => unavailable(&blocker),
         }
     }
+}
+
+/// The content of a request's body.
+struct Content {
+    /// The valid events.
+    events: Vec<Event>,
+    rejected: Rejections,
+    dead_letters: Option<Letters>,
+    /// Covers the memory of the events and of the rejections.
+    reservation: Reservation,
 }
 
 /// The properties of a request for the log and the connection limits. Sizes are 0 for a body that was not read.
@@ -351,13 +362,6 @@ fn known_method(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         _ => "other",
     }
-}
-
-/// Memory of a batch's valid events and of the messages about rejected ones, in bytes.
-fn memory_bytes(batch: &ParsedEvents) -> usize {
-    let events = batch.events.iter().map(Event::memory_bytes);
-    let rejected = batch.rejected.iter().map(|rejected| rejected.rejection.message.len() + REJECTED_OVERHEAD_BYTES);
-    events.chain(rejected).sum()
 }
 
 /// The 503 or 429 for events that could not be stored.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use hyper::body::Incoming;
 use hyper::{HeaderMap, Request, StatusCode};
 use tokio::sync::watch;
-use tributary_crds::conditions::{ConditionStatus, SessionTimes, SidecarCondition, SidecarStatus};
+use tributary_crds::conditions::{SessionTimes, SidecarCondition, SidecarStatus};
 use tributary_crds::function::LogLevel;
 use tributary_crds::sidecar_config::LOG_LEVEL_HEADER;
 use tributary_runtime::admin_port::{Answer, JSON, TEXT, answer, health_answer};
@@ -71,7 +71,7 @@ impl Admin {
     /// Why the sidecar is not ready yet: the first condition that is `False`, if there is one.
     fn not_ready_reason(&self) -> String {
         let conditions = self.conditions.snapshot();
-        match conditions.iter().find(|condition| condition.status == ConditionStatus::False) {
+        match conditions.iter().find(|condition| condition.is_fault()) {
             Some(SidecarCondition { r#type, reason, message, .. }) => format!("{type} {reason}: {message}"),
             None => "starting: the role is not assumed yet, or the bucket is not checked yet".to_owned(),
         }
@@ -80,7 +80,7 @@ impl Admin {
     /// Answers `/status` with a [`SidecarStatus`] in JSON.
     fn status(&self) -> Answer {
         let conditions = self.conditions.snapshot();
-        let wrong = conditions.iter().find(|condition| condition.status == ConditionStatus::False);
+        let wrong = conditions.iter().find(|condition| condition.is_fault());
         let status = SidecarStatus {
             generation: self.generation,
             config_hash: self.config_hash.clone(),

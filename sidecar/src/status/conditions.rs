@@ -7,6 +7,7 @@ use tracing::{info, warn};
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition};
 
 use crate::clock::{Clock, rfc3339};
+use crate::delivery::NONE_REJECTED;
 
 /// The sidecar's conditions.
 #[derive(Debug)]
@@ -16,8 +17,8 @@ pub struct Conditions {
 }
 
 impl Conditions {
-    /// The initial conditions, all `Unknown`.
-    pub fn new(clock: Arc<dyn Clock>) -> Self {
+    /// The initial conditions: `Unknown`, except that no event was rejected yet if the function stores dead letters.
+    pub fn new(clock: Arc<dyn Clock>, stores_dead_letters: bool) -> Self {
         let since = rfc3339(clock.now());
         let unknown = |r#type, reason, message: &str| SidecarCondition {
             r#type,
@@ -26,13 +27,22 @@ impl Conditions {
             message: message.to_owned(),
             since: since.clone(),
         };
-        let entries = vec![
+        let mut entries = vec![
             unknown(ConditionType::ExternalIdAvailable, Reason::Pending, "not read yet"),
             unknown(ConditionType::IngestConfigured, Reason::Pending, "not read yet"),
             unknown(ConditionType::RoleAssumed, Reason::Pending, "not requested yet"),
             unknown(ConditionType::ExternalIdEnforced, Reason::Pending, "not probed yet"),
             unknown(ConditionType::BucketWritable, Reason::NotYetWritten, "this sidecar has uploaded nothing yet"),
         ];
+        if stores_dead_letters {
+            entries.push(SidecarCondition {
+                r#type: ConditionType::EventsValid,
+                status: ConditionStatus::True,
+                reason: Reason::Ok,
+                message: NONE_REJECTED.to_owned(),
+                since,
+            });
+        }
         Self { clock, entries: watch::Sender::new(entries) }
     }
 
@@ -91,7 +101,7 @@ mod tests {
 
     #[test]
     fn since_changes_only_with_the_status() {
-        let conditions = Conditions::new(Arc::new(MachineClock::new()));
+        let conditions = Conditions::new(Arc::new(MachineClock::new()), false);
         conditions.set(ConditionType::RoleAssumed, ConditionStatus::False, Reason::AccessDenied, "first");
         let first = conditions.get(ConditionType::RoleAssumed).unwrap();
         conditions.set(ConditionType::RoleAssumed, ConditionStatus::False, Reason::Throttled, "second");
@@ -102,7 +112,7 @@ mod tests {
 
     #[test]
     fn subscribers_are_notified_only_of_changes() {
-        let conditions = Conditions::new(Arc::new(MachineClock::new()));
+        let conditions = Conditions::new(Arc::new(MachineClock::new()), false);
         let mut follower = conditions.subscribe();
         conditions.holds(ConditionType::RoleAssumed, "session");
         assert!(follower.has_changed().unwrap());

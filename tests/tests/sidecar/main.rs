@@ -6,6 +6,7 @@ mod answers;
 mod batches;
 mod client_libraries;
 mod connections;
+mod dead_letters;
 mod durability;
 mod egress;
 mod event_time;

@@ -18,7 +18,7 @@ use super::circuit_breaker::{CircuitBreaker, Evidence, FORGET_AFTER};
 use super::precondition::{Meaning, Preconditions, Support};
 use crate::blocker::Blocker;
 use crate::status::conditions::Conditions;
-use crate::status::metrics::{Metrics, TYPES};
+use crate::status::metrics::Metrics;
 
 pub(in crate::delivery) use parts::{KeyPart, KeyParts};
 
@@ -46,7 +46,7 @@ pub(in crate::delivery) struct BucketHealth {
 #[derive(Debug, Default)]
 struct State {
     bucket: CircuitBreaker,
-    parts: [CircuitBreaker; TYPES.len()],
+    parts: [CircuitBreaker; KeyPart::COUNT],
     preconditions: Preconditions,
     evidence: UploadEvidence,
     /// The current report of BucketWritable; `None` until the first report.
@@ -289,5 +289,5 @@ impl BucketHealth {
 /// The blocker of a fault that affects only this part.
 fn only(part: KeyPart, blocker: Blocker) -> Blocker {
     let Blocker { reason, message } = blocker;
-    Blocker { reason, message: format!("events of type {} only: {message}", part.label()) }
+    Blocker { reason, message: format!("{} only: {message}", part.description()) }
 }

@@ -12,7 +12,7 @@ use crate::memory::Budget;
 use crate::status::metrics::Series;
 
 fn health() -> BucketHealth {
-    let conditions = Arc::new(Conditions::new(Arc::new(MachineClock::new())));
+    let conditions = Arc::new(Conditions::new(Arc::new(MachineClock::new()), false));
     BucketHealth::new("lake", conditions, Metrics::new(Budget::new(0), &Series::default()))
 }
 

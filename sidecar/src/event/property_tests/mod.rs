@@ -30,10 +30,10 @@ fn limits() -> Limits {
 fn parse(json: &[u8], kind: &str) -> Option<Event> {
     let event_type = EventType::parse(kind).unwrap();
     let found = single(json, event_type, RECEIVED.parse().unwrap(), &limits());
-    found.and_then(UnparsedEvents::parse).ok().map(|mut batch| batch.events.remove(0))
+    found.and_then(UnparsedEvents::parse).ok()?.into_single().ok()
 }
 
-fn parse_batch(json: &[u8]) -> Option<ParsedEvents> {
+fn parse_batch(json: &[u8]) -> Option<ParsedEvents<'_>> {
     batch(json, RECEIVED.parse().unwrap(), &limits()).and_then(UnparsedEvents::parse).ok()
 }
 
@@ -124,7 +124,8 @@ proptest! {
         }
         let items = Json::Array(sent.iter().cloned().map(Json::Object).collect());
         let frame = vec![("batch".to_owned(), items), ("context".to_owned(), Json::Object(shared.clone()))];
-        let batch = parse_batch(written(&Json::Object(frame), style).as_bytes()).unwrap();
+        let body = written(&Json::Object(frame), style);
+        let batch = parse_batch(body.as_bytes()).unwrap();
         prop_assert_eq!(batch.events.len(), sent.len());
         for (sent, event) in sent.iter().zip(&batch.events) {
             check(sent, event, Some(&shared));
@@ -175,7 +176,8 @@ proptest! {
 #[test]
 fn made_ids_differ_within_a_batch() {
     let items = vec![r#"{"type":"page","userId":1}"#; 2_500].join(",");
-    let batch = parse_batch(format!("{{\"batch\":[{items}]}}").as_bytes()).unwrap();
+    let body = format!("{{\"batch\":[{items}]}}");
+    let batch = parse_batch(body.as_bytes()).unwrap();
     let ids: BTreeSet<_> = batch.events.iter().map(|event| &event.message_id).collect();
     assert_eq!(ids.len(), 2_500);
 }

@@ -18,6 +18,9 @@ pub(crate) const TYPES: [&str; SegmentType::ALL.len() + 1] = {
     types
 };
 
+/// The value of the label `scope` for uploads of dead letters.
+pub(crate) const DEAD_LETTER_SCOPE: &str = "dead_letter";
+
 #[derive(Clone, Debug, EncodeLabelSet, Eq, Hash, PartialEq)]
 pub(super) struct TypeLabel {
     pub(super) r#type: &'static str,

@@ -30,7 +30,7 @@ use labels::{CodeLabel, OutcomeLabel, ReasonLabel, RequestLabels, ScopeLabel, Ty
 use register::{DURATION_BUCKETS, MemoryCollector, counter, histogram, seconds};
 use upload_attempt::upload_error_codes;
 
-pub(crate) use labels::{StsOutcome, TYPES, TypeCounts, Unpartitioned, type_index};
+pub(crate) use labels::{DEAD_LETTER_SCOPE, StsOutcome, TYPES, TypeCounts, Unpartitioned, type_index};
 pub(crate) use upload_attempt::{Attempt, PRECONDITION_FAILED, TIMEOUT};
 
 /// Histogram buckets in bytes: from a single event to the 64 MiB that a batch may have.
@@ -55,6 +55,7 @@ pub struct Metrics {
     events_filtered: Counter,
     events_unpartitioned: Family<ReasonLabel, Counter>,
     events_rejected: Family<CodeLabel, Counter>,
+    dead_letters_stored: Counter,
     times_unreadable: Counter,
     /// All rejected events, whatever their code, for [`Totals`].
     events_rejected_all: Counter,
@@ -92,6 +93,8 @@ pub struct Totals {
     pub filtered: u64,
     /// Events, and whole bodies, refused as invalid.
     pub rejected: u64,
+    /// The part of `rejected` that is stored as dead letters.
+    pub dead_letters: u64,
     /// Requests answered 4xx or 5xx: their valid events may not all be stored.
     pub refused_requests: u64,
     /// Objects written to S3.
@@ -109,6 +112,7 @@ impl Add for Totals {
             deduplicated: self.deduplicated + other.deduplicated,
             filtered: self.filtered + other.filtered,
             rejected: self.rejected + other.rejected,
+            dead_letters: self.dead_letters + other.dead_letters,
             refused_requests: self.refused_requests + other.refused_requests,
             objects: self.objects + other.objects,
             bytes: self.bytes + other.bytes,
@@ -145,7 +149,7 @@ impl Metrics {
         let circuit_breaker_open = Family::<ScopeLabel, Gauge>::default();
         registry.register(
             "circuit_breaker_open",
-            "1 while uploads of an event type, or of the whole bucket, are refused without a request to S3",
+            "1 while uploads of an event type, of dead letters or of the whole bucket are refused without a request to S3",
             circuit_breaker_open.clone(),
         );
         let connections = ConnectionCounts::default();
@@ -171,6 +175,11 @@ impl Metrics {
                 "Events put into the partition without an event time",
             ),
             events_rejected: counter(&mut registry, "events_rejected", "Events rejected as invalid"),
+            dead_letters_stored: counter(
+                &mut registry,
+                "dead_letters_stored",
+                "Rejected events that are stored, by this or an earlier request",
+            ),
             times_unreadable: counter(
                 &mut registry,
                 "times_unreadable",
@@ -231,7 +240,7 @@ impl Metrics {
         for code in upload_error_codes(&series.upload_errors) {
             _ = self.upload_errors.get_or_create(&code_label(&code));
         }
-        for scope in TYPES.into_iter().chain(["bucket"]) {
+        for scope in TYPES.into_iter().chain(["bucket", DEAD_LETTER_SCOPE]) {
             _ = self.circuit_breaker_open.get_or_create(&ScopeLabel { scope });
         }
         for reason in Unpartitioned::ALL {
@@ -255,6 +264,7 @@ impl Metrics {
             deduplicated: self.events_deduplicated.get(),
             filtered: self.events_filtered.get(),
             rejected: self.events_rejected_all.get(),
+            dead_letters: self.dead_letters_stored.get(),
             refused_requests: self.refused_requests.get(),
             objects: self.objects_stored.get(),
             bytes: self.stored_bytes.get(),
@@ -319,6 +329,11 @@ impl Metrics {
     pub(crate) fn rejected(&self, code: Code) {
         self.events_rejected.get_or_create(&code_label(code.as_str())).inc();
         self.events_rejected_all.inc();
+    }
+
+    /// Counts the rejected events of a stored object.
+    pub(crate) fn dead_letters_stored(&self, events: u64) {
+        self.dead_letters_stored.inc_by(events);
     }
 
     pub(crate) fn stored(&self, event_type: &EventType, existed: bool) {

@@ -21,6 +21,7 @@ fn metrics_have_their_public_names() {
     metrics.received(&EventType::Segment(SegmentType::Track));
     metrics.stored(&EventType::Segment(SegmentType::Track), true);
     metrics.rejected(Code::NoUserAnonId);
+    metrics.dead_letters_stored(1);
     metrics.filtered();
     metrics.request("/v1/track", 200, Duration::from_millis(3));
     metrics.batch(100, Duration::from_millis(20));
@@ -36,6 +37,7 @@ fn metrics_have_their_public_names() {
         "tributary_events_stored_total{type=\"track\"} 1",
         "tributary_events_deduplicated_total 1",
         "tributary_events_rejected_total{code=\"no_user_anon_id\"} 1",
+        "tributary_dead_letters_stored_total 1",
         "tributary_events_filtered_total 1",
         "tributary_requests_total{path=\"/v1/track\",status=\"200\"} 1",
         "tributary_request_duration_seconds_count 1",
@@ -47,6 +49,7 @@ fn metrics_have_their_public_names() {
         "tributary_upload_errors_total{code=\"timeout\"} 0",
         "tributary_circuit_breaker_open{scope=\"bucket\"} 0",
         "tributary_circuit_breaker_open{scope=\"page\"} 1",
+        "tributary_circuit_breaker_open{scope=\"dead_letter\"} 0",
         "tributary_sts_requests_total{outcome=\"assumed\"} 1",
         "tributary_session_expiry_timestamp_seconds ",
         "tributary_session_renewal_failures_total 0",
@@ -65,7 +68,16 @@ fn metrics_have_their_public_names() {
     }
     assert_eq!(
         metrics.totals(),
-        Totals { stored: 1, deduplicated: 1, filtered: 1, rejected: 1, refused_requests: 0, objects: 1, bytes: 10 }
+        Totals {
+            stored: 1,
+            deduplicated: 1,
+            filtered: 1,
+            rejected: 1,
+            dead_letters: 1,
+            refused_requests: 0,
+            objects: 1,
+            bytes: 10
+        }
     );
 }
 
@@ -96,7 +108,7 @@ fn every_series_begins_at_zero() {
     all("events_stored_total", "type", &types);
     all("events_rejected_total", "code", &Code::ALL.iter().map(|code| code.as_str().to_owned()).collect::<Vec<_>>());
     all("upload_errors_total", "code", &upload_error_codes(&REASONS).collect::<Vec<_>>());
-    all("circuit_breaker_open", "scope", &[&types[..], &["bucket".to_owned()]].concat());
+    all("circuit_breaker_open", "scope", &[&types[..], &["bucket".to_owned(), DEAD_LETTER_SCOPE.to_owned()]].concat());
     all("sts_requests_total", "outcome", &StsOutcome::ALL.map(|outcome| outcome.label().outcome.to_owned()));
     let requests = text.lines().filter(|line| line.starts_with("tributary_requests_total{")).count();
     assert_eq!(requests, request_series().len());

@@ -122,7 +122,7 @@ async fn send(ports: &Ports, requests: &[Request]) -> usize {
         let is_answered = match answer.status {
             // 408 is for clients that send too slowly, as those on a busy machine do.
             200 | 408 => true,
-            400 => answer.code() == "batch_too_large",
+            400 => matches!(answer.code().as_str(), "batch_too_large" | "no_valid_events"),
             status => matches!(status, 429 | 503) && answer.has_valid_retry_after(),
         };
         assert!(is_answered, "{}: {}", answer.status, answer.text());
@@ -198,6 +198,20 @@ async fn rejections_beside_a_valid_event_stay_within_the_memory_limit() {
     assert_bounded(&batch_function(&json!({})), &requests).await;
 }
 
+/// Dead letters are copies of events, and wait for their uploads beside the valid ones.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn dead_letters_stay_within_the_memory_limit() {
+    let event = |i: usize| {
+        let user = if i.is_multiple_of(2) { json!("u") } else { json!(null) };
+        json!({"type": "page", "userId": user, "properties": {"p": "\"".repeat(900)}})
+    };
+    let body = |events: usize| gzip(json!((0..events).map(event).collect::<Vec<_>>()).to_string().as_bytes());
+    let requests = vec![("/", GZIP_HEADERS, body(3_990)); 64];
+    assert_bounded(&with_dead_letters(batch_function(&json!({}))), &requests).await;
+    // In Object mode, this is as much as is stored in time.
+    assert_bounded(&with_dead_letters(Function::new()), &[("/", GZIP_HEADERS, body(1_000))]).await;
+}
+
 /// Threads and the allocator's cache for each of them need memory that no request reserves.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn small_bodies_that_decompress_to_large_ones_stay_within_the_memory_limit() {
@@ -266,6 +280,8 @@ enum Encoding {
 struct Shape {
     events: usize,
     types: usize,
+    /// One of so many events is invalid.
+    invalid: usize,
     /// Additional bytes per event.
     filler: usize,
     /// Bytes of the context that is copied into each event; not for a webhook.
@@ -284,9 +300,10 @@ impl Shape {
         let name =
             |i: usize| if self.webhook { type_name(i % self.types) } else { TYPES[i % self.types % 6].to_owned() };
         let filler = "f".repeat(self.filler);
-        let events = (0..self.events).map(
-            |i| json!({"type": name(i), "userId": "u", "event": "e", "previousId": "p", "groupId": "g", "f": filler}),
-        );
+        let user = |i: usize| if i.is_multiple_of(self.invalid) { json!([]) } else { json!("u") };
+        let events = (0..self.events).map(|i| {
+            json!({"type": name(i), "userId": user(i), "event": "e", "previousId": "p", "groupId": "g", "f": filler})
+        });
         let events: Vec<_> = events.collect();
         let json = match self.webhook {
             true => json!(events),
@@ -313,12 +330,14 @@ const TYPES: [&str; 6] = ["track", "identify", "page", "screen", "group", "alias
 
 fn shape() -> impl Strategy<Value = Shape> {
     let encoding = prop::sample::select(vec![Encoding::Identity, Encoding::Gzip, Encoding::Zstd]);
-    (1_usize..2_500, 1_usize..300, 0_usize..30_000, 0_usize..32_000, any::<bool>(), encoding, 1_usize..64).prop_map(
-        |(events, types, filler, context, webhook, encoding, clients)| {
+    let invalid = prop::sample::select(vec![1, 2, 10, 10_000]);
+    let sizes = (1_usize..2_500, 0_usize..30_000, 0_usize..32_000);
+    (sizes, 1_usize..300, invalid, any::<bool>(), encoding, 1_usize..64).prop_map(
+        |((events, filler, context), types, invalid, webhook, encoding, clients)| {
             // Within the limits of bodies: 1 MiB on /v1, 8 MiB on a webhook.
             let most = if webhook { 7_500_000 } else { 900_000 };
             let events = events.min(most / (filler + 120)).max(1);
-            Shape { events, types, filler, context, webhook, encoding, clients }
+            Shape { events, types, invalid, filler, context, webhook, encoding, clients }
         },
     )
 }
@@ -334,7 +353,13 @@ fn function() -> impl Strategy<Value = Function> {
         .prop_map(|(compression, events, bytes)| {
             batch_function(&json!({"compression": compression, "maxEvents": events, "maxBytes": bytes}))
         });
-    prop_oneof![Just(Function::new()), batch]
+    (prop_oneof![Just(Function::new()), batch], any::<bool>()).prop_map(|(function, stores_dead_letters)| {
+        if stores_dead_letters { with_dead_letters(function) } else { function }
+    })
+}
+
+fn with_dead_letters(function: Function) -> Function {
+    function.with("delivery.deadLetter", json!({"prefix": "dead-letters/"}))
 }
 
 proptest! {
