@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition, SidecarStatus};
+use tributary_crds::conditions::{ConditionType, Reason, SidecarCondition, SidecarStatus};
 
 use crate::finding::{Finding, Problem};
 use crate::validate::Refusal;
@@ -26,6 +26,8 @@ pub struct Observed {
     pub service_is_taken: bool,
     /// Whether `spec.externalIdEnforcement` is `Warn`: a role that STS grants without the external ID is still used.
     pub enforcement_only_warns: bool,
+    /// Whether the function stores dead letters, so that its sidecars report EventsValid.
+    pub stores_dead_letters: bool,
     /// The function's place in the platform's rollout.
     pub decision: RolloutDecision,
     /// The Deployment's rollout state, if there is a Deployment.
@@ -129,7 +131,7 @@ impl Observed {
     pub fn fault_of_new_sidecar(&self, counts: impl Fn(Reason) -> bool) -> Option<&SidecarCondition> {
         let unready = self.pods.iter().filter(|pod| !pod.ready);
         let mut reported = unready.filter_map(Pod::status).flat_map(|status| &status.conditions);
-        reported.find(|condition| condition.status == ConditionStatus::False && counts(condition.reason))
+        reported.find(|condition| condition.is_fault() && counts(condition.reason))
     }
 
     /// Whether a sidecar of the present template finds no node with the resources that the function requests, or needs more

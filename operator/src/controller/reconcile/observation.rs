@@ -39,6 +39,7 @@ pub(super) fn observe(
         stopped: false,
         problem: None,
         service_is_taken: false,
+        stores_dead_letters: function.spec.delivery.dead_letter.is_some(),
         enforcement_only_warns: function.spec.external_id_enforcement == ExternalIdEnforcement::Warn,
         decision: RolloutDecision::Proceed,
         rollout: live.map(|live| observe::rollout(live, &children.deployment, observe::Pod::count_ready(&pods))),

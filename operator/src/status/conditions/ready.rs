@@ -90,6 +90,7 @@ fn of(findings: &[Finding], r#type: ConditionType) -> Option<&Finding> {
 fn forbids(finding: &Finding, all: &[Finding], observed: &Observed) -> bool {
     match (finding.r#type, finding.status) {
         (_, ConditionStatus::True) | (ConditionType::UpToDate, _) => false,
+        (r#type, _) if r#type.is_informative() => false,
         // Sidecars that run keep running. Without the Service, events don't reach them.
         (ConditionType::Accepted, _) if finding.reason == Reason::NameClash => {
             observed.rollout.is_none() || observed.service_is_taken

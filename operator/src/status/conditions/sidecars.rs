@@ -5,18 +5,22 @@ use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, Sidecar
 use crate::finding::Finding;
 use crate::observe::{Observed, Pod, SidecarAnswer};
 
-/// The conditions that sidecars report.
-const SIDECAR_CONDITIONS: [ConditionType; 5] = [
+/// The conditions that sidecars report. EventsValid is only reported if the function stores dead letters.
+const SIDECAR_CONDITIONS: [ConditionType; 6] = [
     ConditionType::ExternalIdAvailable,
     ConditionType::IngestConfigured,
     ConditionType::RoleAssumed,
     ConditionType::ExternalIdEnforced,
     ConditionType::BucketWritable,
+    ConditionType::EventsValid,
 ];
 
 /// The sidecars' conditions, one per type, also for types that no sidecar has reported yet.
 pub fn conditions(observed: &Observed) -> impl Iterator<Item = Finding> {
-    SIDECAR_CONDITIONS.into_iter().map(|r#type| condition(r#type, observed))
+    let reported = SIDECAR_CONDITIONS
+        .into_iter()
+        .filter(|r#type| *r#type != ConditionType::EventsValid || observed.stores_dead_letters);
+    reported.map(|r#type| condition(r#type, observed))
 }
 
 fn condition(r#type: ConditionType, observed: &Observed) -> Finding {

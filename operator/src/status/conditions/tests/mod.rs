@@ -28,6 +28,7 @@ fn fine() -> Observed {
         problem: None,
         service_is_taken: false,
         enforcement_only_warns: false,
+        stores_dead_letters: false,
         decision: RolloutDecision::Proceed,
         rollout: Some(Rollout { wanted: 1, replicas: 1, ready: 1, complete: true, ..Rollout::default() }),
         pods: vec![pod("a", true)],
@@ -130,7 +131,9 @@ fn every_condition_is_present_before_anything_is_known() {
 /// Which of kstatus's conditions is True, and why.
 fn reconciling_or_stalled(observed: &Observed) -> Option<(ConditionType, Reason)> {
     let all = conditions(observed);
-    let mut holding = all[9..].iter().filter(|finding| finding.status == ConditionStatus::True);
+    let kstatus = [ConditionType::Reconciling, ConditionType::Stalled];
+    let mut holding =
+        all.iter().filter(|finding| kstatus.contains(&finding.r#type) && finding.status == ConditionStatus::True);
     let first = holding.next().map(|finding| (finding.r#type, finding.reason));
     assert_eq!(holding.next(), None, "kstatus takes the first");
     first

@@ -70,3 +70,31 @@ fn the_worst_replica_counts_and_the_first_of_several() {
     });
     assert_eq!(judged(&unsupported, reported), [(ConditionStatus::True, Reason::ConditionalWritesUnsupported); 2]);
 }
+
+#[test]
+fn rejected_events_are_reported_only_with_dead_letters_and_leave_the_function_ready() {
+    let rejecting = |stores_dead_letters: bool| {
+        with(|observed| {
+            observed.stores_dead_letters = stores_dead_letters;
+            let mut rejecting = pod("a", true);
+            let SidecarAnswer::Status(status) = &mut rejecting.answer else { panic!("the pod has no status") };
+            status.conditions.push(SidecarCondition {
+                r#type: ConditionType::EventsValid,
+                status: ConditionStatus::False,
+                reason: Reason::EventsRejected,
+                message: "events were rejected".to_owned(),
+                since: String::new(),
+            });
+            observed.pods = vec![rejecting];
+        })
+    };
+    let all = conditions(&rejecting(true));
+    assert_eq!(get(&all, ConditionType::EventsValid).message, "events were rejected");
+    assert_eq!(
+        judged(&rejecting(true), ConditionType::EventsValid),
+        [(ConditionStatus::False, Reason::EventsRejected), (ConditionStatus::True, Reason::Ok)]
+    );
+    assert!(all.iter().map(|finding| finding.r#type).is_sorted());
+    assert_eq!(reconciling_or_stalled(&rejecting(true)), None);
+    assert!(conditions(&rejecting(false)).iter().all(|finding| finding.r#type != ConditionType::EventsValid));
+}
