@@ -32,6 +32,8 @@ pub struct Console {
     /// Whether `ready` was printed for the running sidecar. A bucket that fails later prints a problem, and its
     /// recovery does not print `ready` again.
     ready_shown: bool,
+    /// Whether the files of the first object of events and of the first dead letter were printed.
+    firsts_shown: [bool; 2],
     /// The count of events and objects as of the last call of [`Console::update_count`].
     totals: Totals,
     /// The refusal that was printed last, with the count of its repetitions.
@@ -48,6 +50,7 @@ impl Console {
             faults: BTreeSet::new(),
             has_begun: false,
             ready_shown: false,
+            firsts_shown: [false; 2],
             totals: Totals::default(),
             repetitions: Repetitions::default(),
             enforcement_only_warns: false,
@@ -81,6 +84,13 @@ impl Console {
                 self.print_line(&format!("objects   {}", folder.display()));
                 self.print_line(&format!("AWS       embedded: {}", embedded.description));
             }
+        }
+        if let Some(prefix) = config.spec.dead_letter_prefix() {
+            let location = match cloud {
+                Cloud::Real(_) => format!("s3://{}/{prefix}", s3.bucket),
+                Cloud::Embedded(embedded) => embedded.data.join(s3.bucket.as_str()).join(prefix).display().to_string(),
+            };
+            self.print_line(&format!("letters   {location} (rejected events)"));
         }
         self.print_line("");
         for line in first_event::commands(&ingest, mount, &url) {
@@ -170,9 +180,15 @@ impl Console {
         self.print_line(&format!("{label:<9} {message}"));
     }
 
-    /// Prints the file of the first object.
-    pub fn print_first_object(&mut self, file: &Path) {
-        self.print_line(&format!("object    {} (the first; others are only counted)", file.display()));
+    /// Prints the file of a stored object if it is the first, or the first dead letter. Returns whether both were
+    /// printed.
+    pub fn print_if_first(&mut self, file: &Path, is_dead_letter: bool) -> bool {
+        let [object, letter] = &mut self.firsts_shown;
+        let (shown, label) = if is_dead_letter { (letter, "letter") } else { (object, "object") };
+        if !std::mem::replace(shown, true) {
+            self.print_labelled(label, &format!("{} (the first; others are only counted)", file.display()));
+        }
+        self.firsts_shown == [true; 2]
     }
 
     /// Prints a request, or an event of a batch, that was refused; repetitions are only counted.
@@ -201,7 +217,7 @@ impl Console {
     /// The state of the function in a few words: the first problem, else the first warning, else whether it is ready.
     fn state(&self) -> String {
         let conditions = &self.shown_conditions;
-        if let Some(problem) = conditions.iter().find(|condition| condition.status == ConditionStatus::False) {
+        if let Some(problem) = conditions.iter().find(|condition| condition.is_fault()) {
             return format!("problem {}", problem.reason);
         }
         if let Some(warning) = conditions.iter().find(|condition| condition.reason.warns(condition.status)) {
@@ -248,9 +264,9 @@ fn is_cleared_fault(condition: &SidecarCondition) -> bool {
         && condition.reason == Reason::Pending
 }
 
-/// Whether the condition needs a person.
+/// Whether the condition needs a person. Rejected events have their own lines.
 fn is_fault(condition: &SidecarCondition) -> bool {
-    condition.status == ConditionStatus::False || condition.reason.warns(condition.status)
+    condition.is_fault() || condition.reason.warns(condition.status)
 }
 
 /// The condition's message without the hint at the kubelet's delay: here, changes of a Secret are visible within seconds.
@@ -282,9 +298,11 @@ fn status(state: &str, totals: Totals) -> String {
 }
 
 fn summary(totals: Totals) -> String {
-    let Totals { stored, deduplicated, filtered, rejected, refused_requests, objects, bytes } = totals;
+    let Totals { stored, deduplicated, filtered, rejected, dead_letters, refused_requests, objects, bytes } = totals;
+    let letters = if dead_letters > 0 { format!(" ({dead_letters} stored as dead letters)") } else { String::new() };
     format!(
-        "{} stored ({deduplicated} already there), {} of {} written, {} filtered out, {rejected} rejected, {} refused",
+        "{} stored ({deduplicated} already there), {} of {} written, {} filtered out, {rejected} rejected{letters}, {} \
+         refused",
         with_noun(stored, "event"),
         with_noun(objects, "object"),
         with_noun(bytes, "byte"),

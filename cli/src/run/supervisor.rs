@@ -104,7 +104,7 @@ impl Supervisor {
             tokio::select! {
                 () = signals.recv() => break,
                 call = next_call(&mut calls) => {
-                    if self.print_first_object(&call) {
+                    if self.print_first_objects(&call) {
                         calls = None;
                     }
                 }
@@ -247,12 +247,14 @@ impl Supervisor {
         }
     }
 
-    /// Prints the file if the call stored an object. Returns whether no further call needs to be examined.
-    fn print_first_object(&mut self, call: &Call) -> bool {
+    /// Prints the file if the call stored the first object of events, or the first of dead letters. Returns whether no
+    /// further call needs to be examined.
+    fn print_first_objects(&mut self, call: &Call) -> bool {
         let Cloud::Embedded(embedded) = &self.cloud else { return true };
         let Some(file) = embedded.stored_file(call) else { return false };
-        self.console.print_first_object(&file);
-        true
+        let dead_letters = self.function.current().config.spec.dead_letter_prefix();
+        let is_dead_letter = dead_letters.zip(call.key.as_ref()).is_some_and(|(prefix, key)| key.starts_with(&prefix));
+        self.console.print_if_first(&file, is_dead_letter)
     }
 }
 
