@@ -66,6 +66,18 @@ impl Reservation {
         self.budget.reserve_nothing()
     }
 
+    /// Moves `bytes`, or everything if it holds less, into a reservation of their own.
+    pub(crate) fn split(&mut self, bytes: usize) -> Self {
+        let bytes = bytes.min(self.bytes);
+        self.bytes -= bytes;
+        Self { budget: self.budget.clone(), bytes }
+    }
+
+    /// Adds the bytes of another reservation from the same budget.
+    pub(crate) fn join(&mut self, mut other: Self) {
+        self.bytes += std::mem::take(&mut other.bytes);
+    }
+
     /// Moves the reservation to another budget. If that has too little left, returns `None` and releases this one.
     pub(crate) fn moved_to(self, budget: &Budget) -> Option<Self> {
         let mut moved = budget.reserve_nothing();
@@ -215,6 +227,18 @@ mod tests {
         assert_eq!((from.reserved(), to.reserved()), (0, 6));
         drop(moved);
         assert_eq!(to.reserved(), 0);
+    }
+
+    #[test]
+    fn a_reservation_is_split_and_joined() {
+        let budget = Budget::new(10);
+        let mut all = budget.reserve_nothing();
+        assert!(all.grow(9));
+        let mut part = all.split(4);
+        part.join(all.split(20));
+        assert_eq!((all.bytes(), part.bytes(), budget.reserved()), (0, 9, 9));
+        drop((all, part));
+        assert_eq!(budget.reserved(), 0);
     }
 
     #[test]

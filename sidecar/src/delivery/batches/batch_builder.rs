@@ -1,11 +1,8 @@
-//! Builds the content of a batch: newline-delimited JSON, one event per line. Pure.
-
-use std::io;
+//! Collects the lines of an open batch: newline-delimited JSON, one event per line. Pure.
 
 use tributary_crds::function::Compression;
 
-use super::compress::BatchBuffer;
-use super::one_shot_compressor::OneShotCompressor;
+use super::compressor::piece_bytes;
 use crate::event::Event;
 use crate::memory::Reservation;
 use crate::status::metrics::TypeCounts;
@@ -19,62 +16,78 @@ pub(super) struct BatchLimits {
     pub(super) events: usize,
 }
 
-/// The content and the size of an open batch.
+/// The lines and the size of an open batch. Full pieces of lines are taken out, to be compressed while others are
+/// collected.
 pub(super) struct BatchBuilder {
-    buffer: BatchBuffer,
+    /// The lines that were not taken.
+    lines: Vec<u8>,
+    /// Bytes of a full piece.
+    piece_bytes: usize,
     limits: BatchLimits,
-    bytes: usize,
-    events: usize,
-    types: TypeCounts,
+    size: BatchSize,
 }
 
-/// The content of a sealed batch.
-pub(super) struct SealedBatch {
-    /// The object's body, compressed as configured.
-    pub(super) body: Vec<u8>,
+/// The size of a batch.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct BatchSize {
     /// Bytes before compression.
-    pub(super) plain_bytes: usize,
+    pub(super) bytes: usize,
+    /// The number of events.
+    pub(super) events: usize,
     /// The number of events of each type.
     pub(super) types: TypeCounts,
 }
 
 impl BatchBuilder {
     pub(super) fn new(compression: Compression, limits: BatchLimits) -> Self {
-        let buffer = BatchBuffer::new(compression, limits.bytes);
-        Self { buffer, limits, bytes: 0, events: 0, types: TypeCounts::default() }
+        let piece_bytes = piece_bytes(compression).min(limits.bytes);
+        Self { lines: Vec::new(), piece_bytes, limits, size: BatchSize::default() }
     }
 
     pub(super) fn is_empty(&self) -> bool {
-        self.events == 0
+        self.size.events == 0
     }
 
     /// Whether the event fits, or else belongs in the next batch. An empty batch accepts any event: it would not
     /// fit better into another one.
     pub(super) fn has_room(&self, event: &Event) -> bool {
-        self.is_empty() || (self.events < self.limits.events && self.bytes + event.body.len() <= self.limits.bytes)
+        let BatchSize { bytes, events, .. } = self.size;
+        self.is_empty() || (events < self.limits.events && bytes + event.body.len() <= self.limits.bytes)
     }
 
     /// Whether no further event fits.
     pub(super) fn is_full(&self) -> bool {
-        self.events >= self.limits.events || self.bytes >= self.limits.bytes
+        self.size.events >= self.limits.events || self.size.bytes >= self.limits.bytes
+    }
+
+    /// Takes the lines if they are a full piece: if the event's line does not fit into it. The reservation of their
+    /// memory remains the caller's.
+    pub(super) fn take_full_piece(&mut self, event: &Event) -> Option<Vec<u8>> {
+        let is_full = !self.lines.is_empty() && self.lines.len() + event.body.len() > self.piece_bytes;
+        is_full.then(|| std::mem::take(&mut self.lines))
     }
 
     /// Appends an event's line. Returns false, and appends nothing, if the memory budget has no room.
-    pub(super) fn add(&mut self, event: &Event, reservation: &mut Reservation) -> io::Result<bool> {
+    pub(super) fn add(&mut self, event: &Event, reservation: &mut Reservation) -> bool {
         let line = &event.body;
-        if !self.buffer.make_room(line.len(), reservation)? {
-            return Ok(false);
+        let is_later_piece = self.lines.capacity() == 0 && self.size.bytes >= self.piece_bytes / 2;
+        // A batch that has filled a piece is likely to fill another one.
+        if is_later_piece && reservation.grow(self.piece_bytes) {
+            self.lines.reserve_exact(self.piece_bytes);
         }
-        self.buffer.write(line)?;
-        self.bytes += line.len();
-        self.events += 1;
-        self.types.add(&event.event_type);
-        Ok(true)
+        if !reservation.make_room(&mut self.lines, line.len(), self.piece_bytes) {
+            return false;
+        }
+        self.lines.extend_from_slice(line);
+        self.size.bytes += line.len();
+        self.size.events += 1;
+        self.size.types.add(&event.event_type);
+        true
     }
 
-    /// Returns the content of the batch. Lines that are not compressed yet are compressed now, by `whole`.
-    pub(super) fn seal(self, whole: &mut OneShotCompressor) -> io::Result<SealedBatch> {
-        Ok(SealedBatch { body: self.buffer.finish(whole)?, plain_bytes: self.bytes, types: self.types })
+    /// The lines that were not taken, and the size of the whole batch.
+    pub(super) fn seal(self) -> (Vec<u8>, BatchSize) {
+        (self.lines, self.size)
     }
 }
 
@@ -87,6 +100,7 @@ mod tests {
     use proptest::prelude::*;
     use tributary_crds::function::SegmentType;
 
+    use super::super::compressor::Compressor;
     use super::*;
     use crate::event::EventType;
     use crate::memory::Budget;
@@ -111,28 +125,30 @@ mod tests {
     fn batches(lines: &[String], limits: BatchLimits, compression: Compression) -> Vec<(String, usize)> {
         let mut reservation = Budget::new(usize::MAX).reserve_nothing();
         let mut sealed = Vec::new();
-        let mut open: Option<BatchBuilder> = None;
+        let new = || (BatchBuilder::new(compression, limits), Vec::new());
+        let mut open: Option<(BatchBuilder, Vec<Vec<u8>>)> = None;
         for event in lines.iter().map(|line| event(line)) {
-            if open.as_ref().is_some_and(|builder| !builder.has_room(&event)) {
+            if open.as_ref().is_some_and(|(builder, _)| !builder.has_room(&event)) {
                 sealed.extend(open.take());
             }
-            let builder = open.get_or_insert_with(|| BatchBuilder::new(compression, limits));
-            assert!(builder.add(&event, &mut reservation).unwrap());
+            let (builder, pieces) = open.get_or_insert_with(new);
+            pieces.extend(builder.take_full_piece(&event));
+            assert!(builder.add(&event, &mut reservation));
             if builder.is_full() {
                 sealed.extend(open.take());
             }
         }
         sealed.extend(open);
-        sealed
-            .into_iter()
-            .map(|builder| {
-                let events = builder.events;
-                (
-                    unpack(&builder.seal(&mut OneShotCompressor::new(compression).unwrap()).unwrap().body, compression),
-                    events,
-                )
-            })
-            .collect()
+        let mut compressor = Compressor::new(compression);
+        let mut unpacked = |(builder, mut pieces): (BatchBuilder, Vec<Vec<u8>>)| {
+            let (last, size) = builder.seal();
+            pieces.push(last);
+            let body: Vec<_> = pieces.iter().flat_map(|piece| compressor.compress(piece).to_vec()).collect();
+            let text = unpack(&body, compression);
+            assert_eq!(text.len(), size.bytes);
+            (text, size.events)
+        };
+        sealed.into_iter().map(&mut unpacked).collect()
     }
 
     fn unpack(body: &[u8], compression: Compression) -> String {
@@ -165,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn streaming_compression_keeps_every_event() {
+    fn a_batch_of_several_pieces_keeps_every_event() {
         let mut rng = fastrand::Rng::with_seed(7);
         let lines: Vec<_> = (0..600).map(|_| noise(&mut rng, 10_000)).collect();
         for compression in [Compression::Gzip, Compression::Zstd] {
@@ -182,17 +198,19 @@ mod tests {
             let budget = Budget::new(3 << 20);
             let mut reservation = budget.reserve_nothing();
             let mut builder = BatchBuilder::new(compression, BatchLimits { bytes: 64 << 20, events: 10_000 });
-            let mut added = 0;
-            while builder.add(&event(&noise(&mut rng, 10_000)), &mut reservation).unwrap() {
+            let (mut added, mut bytes) = (0, 0);
+            loop {
+                let event = event(&noise(&mut rng, 10_000));
+                bytes += builder.take_full_piece(&event).map_or(0, |piece| piece.len());
+                if !builder.add(&event, &mut reservation) {
+                    break;
+                }
                 added += 1;
             }
             assert!((90..400).contains(&added), "{compression:?}: {added}");
-            assert_eq!(
-                unpack(&builder.seal(&mut OneShotCompressor::new(compression).unwrap()).unwrap().body, compression)
-                    .lines()
-                    .count(),
-                added
-            );
+            let (last, size) = builder.seal();
+            assert_eq!((size.events, size.bytes), (added, bytes + last.len()));
+            assert!(reservation.bytes() >= size.bytes);
         }
     }
 

@@ -9,13 +9,13 @@
 //! A batch has its own task, from its first event to its outcome. The task lives no longer than the requests that
 //! wait for it, so once a draining server has answered every request, everything it acknowledged is stored.
 //!
-//! All memory of a batch is reserved, from its task to its compressor; the compressor's share is released when the
-//! batch is sealed.
+//! A batch's lines are collected under a lock that all requests share, and compressed without it: whenever there is a
+//! piece of them, its task compresses it ([`compressed`]). All memory of a batch is reserved.
 
 mod batch_builder;
-mod compress;
+mod compressed;
+mod compressor;
 mod event_time;
-mod one_shot_compressor;
 mod partitions;
 mod seal_time;
 
@@ -26,7 +26,7 @@ use std::vec;
 
 use bytes::Bytes;
 use parking_lot::{Mutex, MutexGuard};
-use tokio::sync::{oneshot, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{sleep_until, timeout_at};
 use tributary_crds::conditions::Reason;
 use tributary_crds::function::{Compression, DestinationFunctionSpec};
@@ -35,9 +35,9 @@ use tributary_crds::values::{BatchAge, EventAge, KeyTemplate};
 use uuid::Uuid;
 
 use self::batch_builder::{BatchBuilder, BatchLimits};
-use self::compress::extension;
+use self::compressed::{CompressedBody, OutOfMemory, Piece};
+use self::compressor::{Compressors, extension};
 use self::event_time::EventTimes;
-use self::one_shot_compressor::OneShotCompressors;
 use self::partitions::{Now, Partition, PartitionState, Partitions};
 use super::NotStored;
 use super::key::Keys;
@@ -63,8 +63,8 @@ const MIN_UPLOAD_TIME: Duration = Duration::from_secs(3);
 /// are partitions, because batches that are not full are stored one `maxAge` later.
 const MAX_BATCHES_PER_REQUEST: usize = 512;
 
-/// Bytes of events that are added to batches before the lock is released: about a millisecond of work.
-const MAX_LOCKED_BYTES: usize = 64 << 10;
+/// Bytes of events that are added to batches before the lock is released: less than a tenth of a millisecond of work.
+const MAX_LOCKED_BYTES: usize = 256 << 10;
 
 /// Bytes per batch in addition to its content: its task, its key and the channels to its requests.
 const BATCH_OVERHEAD_BYTES: usize = 4 << 10;
@@ -86,7 +86,7 @@ struct Batcher {
     uploads: Arc<Uploads>,
     clock: Arc<dyn Clock>,
     metrics: Arc<Metrics>,
-    compressors: OneShotCompressors,
+    compressors: Compressors,
     partitions: Mutex<Partitions<OpenBatch>>,
 }
 
@@ -94,8 +94,8 @@ struct Batcher {
 struct OpenBatch {
     id: Uuid,
     content: Content,
-    /// Sends the content to the batch's task once the batch is sealed.
-    seal_tx: oneshot::Sender<Content>,
+    /// Sends the content to the batch's task. What it holds is bounded by the memory budget.
+    lines_tx: mpsc::UnboundedSender<Lines>,
     outcome: watch::Receiver<Outcome>,
 }
 
@@ -105,14 +105,22 @@ impl std::fmt::Debug for OpenBatch {
     }
 }
 
-/// The content of a batch, with its times and its memory.
+/// The content of an open batch, without the pieces that its task has, with its times and its memory.
 struct Content {
     builder: BatchBuilder,
     opened: Instant,
     /// The earliest deadline of the requests with events in it.
     deadline: Instant,
-    /// Covers the memory of the batch.
+    /// Covers the memory of the builder.
     reservation: Reservation,
+}
+
+/// What the task of a batch receives, in this order.
+enum Lines {
+    /// A full piece of lines, any number of times.
+    Piece(Piece),
+    /// The rest: the batch is sealed.
+    Sealed(Content),
 }
 
 /// A batch that a request waits for.
@@ -151,7 +159,7 @@ impl Batches {
             uploads,
             clock,
             metrics,
-            compressors: OneShotCompressors::new(compression),
+            compressors: Compressors::new(compression),
             partitions: Mutex::new(Partitions::new(keys.have_type(), event_times, age)),
             keys,
         }))
@@ -234,7 +242,12 @@ impl Batcher {
             none => none.insert(self.open(state.partition.clone(), state.last_sealed, reservation, deadline, now)?),
         };
         let Content { builder, reservation, .. } = &mut open.content;
-        if !builder.add(event, reservation).expect("writing to memory never fails") {
+        if let Some(lines) = builder.take_full_piece(event) {
+            let reservation = reservation.split(lines.capacity());
+            // This can't fail: the task keeps the receiver until the batch is sealed.
+            let _ = open.lines_tx.send(Lines::Piece(Piece { lines, reservation }));
+        }
+        if !builder.add(event, reservation) {
             if builder.is_empty() {
                 state.open = None;
             }
@@ -257,60 +270,83 @@ impl Batcher {
         deadline: Instant,
         now: Instant,
     ) -> Result<OpenBatch, NotStored> {
-        let mut reservation = reservation.another();
-        if !reservation.grow(BATCH_OVERHEAD_BYTES) {
+        let mut of_task = reservation.another();
+        if !of_task.grow(BATCH_OVERHEAD_BYTES) {
             return Err(NotStored::OutOfMemory);
         }
         let id = Uuid::new_v4();
         let builder = BatchBuilder::new(self.compression, self.limits);
-        let (seal_tx, seal_rx) = oneshot::channel();
+        let body = CompressedBody::new(self.compression, self.limits.bytes, of_task);
+        let (lines_tx, lines_rx) = mpsc::unbounded_channel();
         let (outcome_tx, outcome) = watch::channel(None);
         // A request that waited long for a session may have less time left than a batch may wait.
         let due = seal_time::due(now, last_sealed, self.age).min(deadline - MIN_UPLOAD_TIME);
-        tokio::spawn(Arc::clone(self).run_batch(id, partition, due, seal_rx, outcome_tx));
-        Ok(OpenBatch { id, content: Content { builder, opened: now, deadline, reservation }, seal_tx, outcome })
+        tokio::spawn(Arc::clone(self).run_batch(id, partition, due, body, lines_rx, outcome_tx));
+        let content = Content { builder, opened: now, deadline, reservation: reservation.another() };
+        Ok(OpenBatch { id, content, lines_tx, outcome })
     }
 
-    /// The task of a batch: waits until it is sealed, or seals it when it is due, then uploads it.
+    /// The task of a batch: compresses its pieces until it is sealed, seals it when it is due, then uploads it.
     async fn run_batch(
         self: Arc<Self>,
         id: Uuid,
         partition: Partition,
         due: Instant,
-        mut seal_rx: oneshot::Receiver<Content>,
+        mut body: CompressedBody,
+        mut lines_rx: mpsc::UnboundedReceiver<Lines>,
         outcome_tx: watch::Sender<Outcome>,
     ) {
-        let content = tokio::select! {
-            content = &mut seal_rx => content,
-            () = sleep_until(due.into()) => {
-                self.seal_due(&partition, id);
-                seal_rx.await
+        let mut compressed = Ok(());
+        let mut is_due = false;
+        let content = loop {
+            tokio::select! {
+                lines = lines_rx.recv() => match lines {
+                    Some(Lines::Piece(piece)) if compressed.is_ok() => {
+                        compressed = body.append(piece, &self.compressors).await;
+                    }
+                    // A batch that lacks a piece is not uploaded.
+                    Some(Lines::Piece(_)) => {}
+                    Some(Lines::Sealed(content)) => break content,
+                    // The batch was dropped before its first event.
+                    None => return,
+                },
+                () = sleep_until(due.into()), if !is_due => {
+                    is_due = true;
+                    self.seal_due(&partition, id);
+                }
             }
         };
-        // There is no content if the batch was dropped before its first event.
-        if let Ok(content) = content {
-            let outcome = self.upload(id, &partition, content).await;
-            outcome_tx.send_replace(Some(outcome));
-        }
+        let outcome = match compressed {
+            Ok(()) => self.upload(id, &partition, content, body).await,
+            Err(OutOfMemory) => Err(NotStored::OutOfMemory),
+        };
+        outcome_tx.send_replace(Some(outcome));
     }
 
-    async fn upload(&self, id: Uuid, partition: &Partition, content: Content) -> Result<(), NotStored> {
-        let Content { builder, opened, deadline, mut reservation } = content;
+    async fn upload(
+        &self,
+        id: Uuid,
+        partition: &Partition,
+        content: Content,
+        mut body: CompressedBody,
+    ) -> Result<(), NotStored> {
+        let Content { builder, opened, deadline, reservation } = content;
         let sealed_at = timestamp(self.clock.now());
         let age = opened.elapsed();
-        let batch = self.compressors.run(|compressor| builder.seal(compressor)).await;
-        let batch = batch.expect("writing to memory never fails");
-        reservation.keep(batch.body.capacity() + BATCH_OVERHEAD_BYTES);
-        self.metrics.batch(batch.plain_bytes, age);
+        let (lines, size) = builder.seal();
+        let appended = body.append(Piece { lines, reservation }, &self.compressors).await;
+        appended.map_err(|OutOfMemory| NotStored::OutOfMemory)?;
+        let (body, _reservation) = body.finish();
+        self.metrics.batch(size.bytes, age);
         let object = Object {
             key: self.keys.of_batch(partition.event_type.as_ref(), partition.period, sealed_at, id),
             is_new: true,
             part: partition.event_type.as_ref().and_then(|event_type| self.keys.part(event_type)),
-            body: Bytes::from(batch.body),
+            body: Bytes::from(body),
             content_type: "application/x-ndjson",
         };
         self.uploads.upload(&object, deadline).await?;
-        self.metrics.stored_together(&batch.types);
+        self.metrics.stored_together(&size.types);
         Ok(())
     }
 
@@ -329,12 +365,12 @@ impl Batcher {
 }
 
 impl PartitionState<OpenBatch> {
-    /// Seals the open batch by sending its content to its task.
+    /// Seals the open batch by sending the rest of its content to its task.
     fn seal(&mut self, now: Instant) {
-        if let Some(OpenBatch { content, seal_tx, .. }) = self.open.take() {
+        if let Some(OpenBatch { content, lines_tx, .. }) = self.open.take() {
             self.last_sealed = Some(now);
-            // This can't fail: the task keeps the receiver until the content comes.
-            let _ = seal_tx.send(content);
+            // This can't fail: the task keeps the receiver until the rest comes.
+            let _ = lines_tx.send(Lines::Sealed(content));
         }
     }
 }
