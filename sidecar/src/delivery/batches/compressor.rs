@@ -85,9 +85,7 @@ impl Compressor {
         }
         let length = match algorithm {
             Algorithm::Gzip(libdeflate) => libdeflate.gzip_compress(plain, out).expect("room for the longest output"),
-            Algorithm::Zstd(zstd) => {
-                zstd.compress_to_buffer(plain, &mut out[..]).expect("room for the longest output")
-            }
+            Algorithm::Zstd(zstd) => zstd.compress_to_buffer(plain, &mut out[..]).expect("room for the longest output"),
             Algorithm::None => return plain,
         };
         &out[..length]
