@@ -1,7 +1,7 @@
 //! Reads the members of an event or of a batch's frame, and finds those of the envelope.
 
 use super::field::Field;
-use super::object::for_each_member;
+use super::object::{ValidMembers, for_each_member};
 use super::rejection::{Code, Rejection};
 use super::value::Value;
 
@@ -54,25 +54,52 @@ pub(super) struct Envelope<'a> {
 impl<'a> Envelope<'a> {
     /// Reads an event, which must be an object with one value for each member of the envelope.
     pub(super) fn read(json: &'a str) -> Result<Self, Rejection> {
-        let mut members = Vec::with_capacity(TYPICAL_MEMBERS);
-        let mut known = Known::default();
-        let mut fault = None;
-        for_each_member(json, |key, value| {
-            // In an event `batch` is a member like any other.
-            let field = Field::of(key).filter(|field| *field != Field::Batch);
-            let value = as_object(field, value);
-            let is_new = match field {
-                Some(field) => known.add(field, value).unwrap_or_else(|rejection| {
-                    fault.get_or_insert(rejection);
-                    false
-                }),
-                None => true,
-            };
-            if is_new {
-                members.push(Member { key, field, value });
-            }
-        })?;
-        fault.map_or(Ok(Self { members, known }), Err)
+        let mut reader = Reader::default();
+        for_each_member(json, |key, value| reader.add(key, value))?;
+        reader.finish()
+    }
+
+    /// Reads an event whose text is known to be a JSON object.
+    pub(super) fn read_valid(json: &'a str) -> Result<Self, Rejection> {
+        let mut reader = Reader::default();
+        ValidMembers::of(json).for_each(|(key, value)| reader.add(key, value));
+        reader.finish()
+    }
+}
+
+/// The members of an event that were read so far.
+struct Reader<'a> {
+    members: Vec<Member<'a>>,
+    known: Known<'a>,
+    fault: Option<Rejection>,
+}
+
+impl Default for Reader<'_> {
+    fn default() -> Self {
+        Self { members: Vec::with_capacity(TYPICAL_MEMBERS), known: Known::default(), fault: None }
+    }
+}
+
+impl<'a> Reader<'a> {
+    fn add(&mut self, key: Value<'a>, value: Value<'a>) {
+        // In an event `batch` is a member like any other.
+        let field = Field::of(key).filter(|field| *field != Field::Batch);
+        let value = as_object(field, value);
+        let is_new = match field {
+            Some(field) => self.known.add(field, value).unwrap_or_else(|rejection| {
+                self.fault.get_or_insert(rejection);
+                false
+            }),
+            None => true,
+        };
+        if is_new {
+            self.members.push(Member { key, field, value });
+        }
+    }
+
+    fn finish(self) -> Result<Envelope<'a>, Rejection> {
+        let Self { members, known, fault } = self;
+        fault.map_or(Ok(Envelope { members, known }), Err)
     }
 }
 

@@ -48,11 +48,10 @@ pub use unparsed::{ParsedEvents, UnparsedEvents};
 pub use webhook::webhook;
 
 pub(crate) use webhook::first_of_array;
-pub(crate) use write_key::{without_write_key, write_key};
+pub(crate) use write_key::{may_have_write_key, without_write_key, write_key};
 
 use stamp::RequestContext;
 use validate::TypeFrom;
-use value::Value;
 
 /// Bytes per event in addition to its texts: its fields, the members that the server adds, and the allocator's rounding.
 const EVENT_OVERHEAD_BYTES: usize = 768;
@@ -128,15 +127,12 @@ impl Default for Limits {
 
 /// Finds the event in a body that is one event. `event_type` is from the path, and takes precedence over a `type` in
 /// the body.
-///
-/// # Errors
-/// The body is not UTF-8.
 pub fn single<'a>(
     body: &'a [u8],
     event_type: EventType,
     received_at: Timestamp,
     limits: &Limits,
-) -> Result<UnparsedEvents<'a>, Rejection> {
-    let text = Value::new(value::body_text(body)?);
-    Ok(UnparsedEvents::alone(text, TypeFrom::Path(event_type), RequestContext::new(received_at), limits))
+) -> UnparsedEvents<'a> {
+    let request = RequestContext::new(received_at);
+    UnparsedEvents::alone(body, value::body_text(body), TypeFrom::Path(event_type), request, limits)
 }

@@ -15,12 +15,13 @@ use tributary_crds::function::SegmentType;
 /// The white space of JSON (RFC 8259, section 2).
 pub(super) const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
-/// Parses the event in `json`.
+/// Parses the event in `json`. `is_valid` is true if that is known to be a JSON object.
 ///
 /// # Errors
 /// The first rule that the event breaks.
 pub(super) fn event(
     json: &str,
+    is_valid: bool,
     type_from: &TypeFrom,
     request: &RequestContext<'_>,
     limits: &Limits,
@@ -30,7 +31,7 @@ pub(super) fn event(
         let message = format!("the event has {length} bytes, over {}", limits.event_bytes);
         return Err(Rejection::new(Code::EventTooLarge, message));
     }
-    let envelope = Envelope::read(json)?;
+    let envelope = if is_valid { Envelope::read_valid(json) } else { Envelope::read(json) }?;
     if Value::new(json).is_deeper_than(MAX_DEPTH) {
         let message = format!("the event is nested over {MAX_DEPTH} levels");
         return Err(Rejection::new(Code::InvalidJson, message));
@@ -62,13 +63,13 @@ pub(super) fn event(
 
 #[cfg(test)]
 mod tests {
-    use crate::event::{Code, Event, EventType, Limits, Rejection, UnparsedEvents, single};
+    use crate::event::{Code, Event, EventType, Limits, Rejection, single};
 
     fn parse(json: &str, kind: &str) -> Result<Event, Rejection> {
         let limits = Limits { event_bytes: 1_000, ..Limits::default() };
         let event_type = EventType::parse(kind).unwrap();
         let found = single(json.as_bytes(), event_type, "2026-11-23T12:00:00Z".parse().unwrap(), &limits);
-        found.and_then(UnparsedEvents::parse)?.into_single()
+        found.parse()?.into_single()
     }
 
     #[test]

@@ -96,8 +96,8 @@ pub struct Rejected<'a> {
     pub index: Option<usize>,
     /// Why it was rejected.
     pub rejection: Rejection,
-    /// The event exactly as the client sent it. It belongs in no log.
-    pub original: &'a str,
+    /// The event exactly as the client sent it, which need not be UTF-8. It belongs in no log.
+    pub original: &'a [u8],
 }
 
 /// Omits the original, which must not get into logs.

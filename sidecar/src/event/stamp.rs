@@ -198,7 +198,7 @@ mod tests {
     use tributary_crds::function::SegmentType;
 
     use super::{Timestamp, remove_line_breaks};
-    use crate::event::{Event, EventType, Limits, UnparsedEvents, single};
+    use crate::event::{Event, EventType, Limits, single};
 
     const RECEIVED: &str = "2026-11-23T12:00:00.123456Z";
 
@@ -209,7 +209,7 @@ mod tests {
             RECEIVED.parse().unwrap(),
             &Limits::default(),
         );
-        found.and_then(UnparsedEvents::parse).unwrap().events.remove(0)
+        found.parse().unwrap().events.remove(0)
     }
 
     /// The stored object of an event with these members, without the fixed members before them, the braces and the

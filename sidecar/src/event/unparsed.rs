@@ -27,22 +27,35 @@ pub struct ParsedEvents<'a> {
 /// The events of one body, not parsed yet, and the values that they share.
 pub struct UnparsedEvents<'a> {
     items: Vec<Value<'a>>,
-    /// Whether the body is a single event, not an item of a batch.
-    is_alone: bool,
+    /// The body, if it is a single event.
+    alone: Option<&'a [u8]>,
+    /// Why that body can't be read as text.
+    not_text: Option<Rejection>,
     type_from: TypeFrom,
     request: RequestContext<'a>,
     limits: Limits,
 }
 
 impl<'a> UnparsedEvents<'a> {
-    /// The event of a body that is a single event.
-    pub(super) fn alone(item: Value<'a>, type_from: TypeFrom, request: RequestContext<'a>, limits: &Limits) -> Self {
-        Self { items: vec![item], is_alone: true, type_from, request, limits: *limits }
+    /// The event of a body that is a single event, with the body's text, unless it has none.
+    pub(super) fn alone(
+        body: &'a [u8],
+        text: Result<&'a str, Rejection>,
+        type_from: TypeFrom,
+        request: RequestContext<'a>,
+        limits: &Limits,
+    ) -> Self {
+        let (items, not_text) = match text {
+            Ok(text) => (vec![Value::new(text)], None),
+            Err(rejection) => (Vec::new(), Some(rejection)),
+        };
+        Self { items, alone: Some(body), not_text, type_from, request, limits: *limits }
     }
 
     /// The events of a body that has a list of them; each states its type, by `rule`.
     pub(super) fn several(items: Vec<Value<'a>>, rule: TypeRule, request: RequestContext<'a>, limits: &Limits) -> Self {
-        Self { items, is_alone: false, type_from: TypeFrom::Event(rule), request, limits: *limits }
+        let type_from = TypeFrom::Event(rule);
+        Self { items, alone: None, not_text: None, type_from, request, limits: *limits }
     }
 
     /// Upper bound of the bytes that [`parse`](Self::parse) allocates, the result included.
@@ -67,12 +80,16 @@ impl<'a> UnparsedEvents<'a> {
     /// # Errors
     /// The events together exceed the limit on stored bytes.
     pub fn parse(self) -> Result<ParsedEvents<'a>, Rejection> {
-        let Self { items, is_alone, type_from, request, limits } = self;
+        let Self { items, alone, not_text, type_from, request, limits } = self;
         let mut batch = ParsedEvents { events: Vec::with_capacity(items.len()), rejected: Vec::new() };
+        if let (Some(original), Some(rejection)) = (alone, not_text) {
+            batch.rejected.push(Rejected { index: None, rejection, original });
+        }
         let mut stored_bytes = 0_usize;
         for (index, item) in items.into_iter().enumerate() {
-            let event = if is_alone || item.is_object() {
-                parse::event(item.raw(), &type_from, &request, &limits)
+            let event = if alone.is_some() || item.is_object() {
+                // An item was read as a part of its batch.
+                parse::event(item.raw(), alone.is_none(), &type_from, &request, &limits)
             } else {
                 Err(Rejection::new(Code::EventNotObject, format!("the event is {item}, not an object")))
             };
@@ -82,8 +99,8 @@ impl<'a> UnparsedEvents<'a> {
                     batch.events.push(event);
                 }
                 Err(rejection) => {
-                    let index = (!is_alone).then_some(index);
-                    batch.rejected.push(Rejected { index, rejection, original: item.raw() });
+                    let original = alone.unwrap_or(item.raw().as_bytes());
+                    batch.rejected.push(Rejected { index: alone.is_none().then_some(index), rejection, original });
                 }
             }
             if stored_bytes > limits.batch_stored_bytes {
@@ -113,7 +130,7 @@ impl ParsedEvents<'_> {
 mod tests {
     use tributary_crds::function::SegmentType;
 
-    use super::super::{EventType, batch, single};
+    use super::super::{EventType, batch, single, webhook};
     use super::*;
 
     fn bound(json: &str) -> usize {
@@ -147,12 +164,16 @@ mod tests {
     fn a_rejected_event_keeps_its_text() {
         let (page, now, limits) =
             (EventType::Segment(SegmentType::Page), jiff::Timestamp::UNIX_EPOCH, Limits::default());
-        let rejected = single(b" [1]\n", page, now, &limits).unwrap().parse().unwrap().rejected;
-        assert_eq!((rejected[0].index, rejected[0].original), (None, " [1]\n"));
+        for body in [&b"\xef\xbb\xbf 1\n"[..], b"{\"a\":\"\xe9\"}"] {
+            let rejected = single(body, page.clone(), now, &limits).parse().unwrap().rejected;
+            assert_eq!((rejected.len(), rejected[0].index, rejected[0].original), (1, None, body));
+            let rejected = webhook(body, now, &limits).unwrap().parse().unwrap().rejected;
+            assert_eq!((rejected.len(), rejected[0].original), (1, body));
+        }
         let body = br#"{"batch":[{"type":"page","userId":1}, {"type" : "page"} ]}"#;
         let parsed = batch(body, now, &limits).unwrap().parse().unwrap();
         assert_eq!(parsed.events.len(), 1);
-        assert_eq!((parsed.rejected[0].index, parsed.rejected[0].original), (Some(1), r#"{"type" : "page"}"#));
+        assert_eq!((parsed.rejected[0].index, parsed.rejected[0].original), (Some(1), &br#"{"type" : "page"}"#[..]));
         assert!(!format!("{parsed:?}").contains("type\" :"), "{parsed:?}");
     }
 }

@@ -24,15 +24,21 @@ use super::{Limits, object};
 /// a batch is read as [`batch::batch`] does.
 ///
 /// # Errors
-/// The body is not UTF-8, or the array is rejected as a whole: it is not JSON, is empty or exceeds a limit.
+/// The array is rejected as a whole: it is not UTF-8, not JSON, is empty or exceeds a limit.
 pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
-    let text = body_text(body)?.trim_matches(WHITESPACE);
     let request = RequestContext { keeps_times: true, ..RequestContext::new(received_at) };
+    let alone =
+        |text, request| Ok(UnparsedEvents::alone(body, text, TypeFrom::Event(TypeRule::AnyWord), request, limits));
+    let text = match body_text(body) {
+        Ok(text) => text.trim_matches(WHITESPACE),
+        Err(rejection) if body.trim_ascii_start().starts_with(b"[") => return Err(rejection),
+        Err(rejection) => return alone(Err(rejection), request),
+    };
     if !text.starts_with('[') {
         if let Some(frame) = frame_of_batch(text) {
             return batch::of_frame(&frame, received_at, limits);
         }
-        return Ok(UnparsedEvents::alone(Value::new(text), TypeFrom::Event(TypeRule::AnyWord), request, limits));
+        return alone(Ok(text), request);
     }
     let array: &RawValue = serde_json::from_str(text)
         .map_err(|error| Rejection::new(Code::InvalidJson, format!("{}{error}", object::NOT_JSON)))?;

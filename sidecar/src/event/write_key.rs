@@ -3,11 +3,15 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
+use memchr::memmem;
+
 use super::envelope::read_frame;
 use super::field::Field;
 use super::object::for_each_member;
-use super::parse::WHITESPACE;
 use super::value::body_text;
+
+/// The name of the member.
+const NAME: &[u8] = b"writeKey";
 
 /// The write key in a body that is one event or a batch, for a caller that has to check it before the events are
 /// parsed.
@@ -16,77 +20,95 @@ pub(crate) fn write_key(body: &[u8]) -> Option<String> {
     frame.get(Field::WriteKey)?.text().map(Cow::into_owned)
 }
 
-/// The text of an event with an empty string instead of its write key. It is never longer.
-pub(crate) fn without_write_key(event: &str) -> Cow<'_, str> {
-    let mut values = Vec::new();
-    let found = for_each_member(event, |key, value| {
-        if value.is_string() && Field::of(key) == Some(Field::WriteKey) {
-            // The value is a part of the event's text.
-            let at = value.raw().as_ptr().addr() - event.as_ptr().addr();
-            values.push(at..at + value.raw().len());
-        }
-    });
-    if found.is_err() {
-        values = in_invalid_json(event);
-    }
+/// What an event contains between the name of a write key and its value, at most: in JSON in any number of strings
+/// within strings, in a form, and in JavaScript.
+const MAX_SEPARATOR_BYTES: usize = 32;
+
+/// An event without its write keys, of which nothing remains between the quotes. They are found by their name: as a member
+/// in whatever depth, or in text that is not JSON. The result is never longer.
+pub(crate) fn without_write_key(event: &[u8]) -> Cow<'_, [u8]> {
+    let mut values: Vec<_> = by_name(event).chain(of_escaped_members(event)).collect();
     if values.is_empty() {
         return Cow::Borrowed(event);
     }
-    let (mut without, mut rest_at) = (String::with_capacity(event.len()), 0);
-    for value in values {
-        without.push_str(&event[rest_at..value.start]);
-        without.push_str("\"\"");
-        rest_at = value.end;
+    values.sort_unstable_by_key(|value| value.start);
+    let (mut without, mut rest_at) = (Vec::with_capacity(event.len()), 0);
+    for Range { start, end } in values {
+        without.extend_from_slice(event.get(rest_at..start).unwrap_or_default());
+        rest_at = rest_at.max(end);
     }
-    without.push_str(&event[rest_at..]);
+    without.extend_from_slice(&event[rest_at..]);
     Cow::Owned(without)
 }
 
-/// The ranges of the strings that follow `"writeKey":` in a text that is not a JSON object, up to the end of the text if
-/// one has no end.
-fn in_invalid_json(text: &str) -> Vec<Range<usize>> {
-    let mut values = Vec::new();
-    for (at, key) in text.match_indices(Field::WriteKey.quoted()) {
-        let rest = text[at + key.len()..].trim_start_matches(WHITESPACE);
-        let Some(value) = rest.strip_prefix(':').map(|rest| rest.trim_start_matches(WHITESPACE)) else { continue };
-        let Some(content) = value.strip_prefix('"') else { continue };
-        let start = text.len() - value.len();
-        // A valid write key has no character that JSON escapes.
-        let end = content.find('"').map_or(text.len(), |length| start + length + 2);
-        // A key without a closing quote is longer than the empty string, unless it is empty.
-        if end - start >= 2 && values.last().is_none_or(|last: &Range<usize>| last.end <= start) {
-            values.push(start..end);
+/// Whether the event may have a write key, so that [`without_write_key`] copies it.
+pub(crate) fn may_have_write_key(event: &[u8]) -> bool {
+    [NAME, b"\\u"].iter().any(|part| memmem::find(event, part).is_some())
+}
+
+/// The values after the name of a write key: what a key may consist of, after a quote or an equals sign.
+fn by_name(event: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    memmem::find_iter(event, NAME).filter_map(|at| {
+        let rest = &event[at + NAME.len()..];
+        let is_separator = |byte: &&u8| byte.is_ascii_whitespace() || b"\"'\\:=[".contains(byte);
+        let separator = rest.iter().take(MAX_SEPARATOR_BYTES).take_while(is_separator).count();
+        if !matches!(rest[..separator].last()?, b'"' | b'\'' | b'=') {
+            return None;
         }
-    }
-    values
+        let is_key = |byte: &&u8| byte.is_ascii_graphic() && !b"\"'\\:&".contains(byte);
+        // After an empty string, the next member follows.
+        let is_empty = rest.get(separator).is_some_and(|byte| b",}]".contains(byte));
+        let length = if is_empty { 0 } else { rest[separator..].iter().take_while(is_key).count() };
+        let start = at + NAME.len() + separator;
+        (length > 0).then_some(start..start + length)
+    })
+}
+
+/// The values of an object's members whose name has escapes, without their quotes.
+fn of_escaped_members(event: &[u8]) -> Vec<Range<usize>> {
+    let mut values = Vec::new();
+    let Ok(text) = str::from_utf8(event) else { return values };
+    let found = for_each_member(text, |key, value| {
+        if key.is_escaped() && value.is_string() && Field::of(key) == Some(Field::WriteKey) {
+            // The value is a part of the event's text.
+            let at = value.raw().as_ptr().addr() - text.as_ptr().addr();
+            values.push(at + 1..at + value.raw().len() - 1);
+        }
+    });
+    if found.is_ok() { values } else { Vec::new() }
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::{Map, Value};
 
     use super::*;
 
     #[test]
-    fn only_the_values_of_write_keys_are_removed() {
+    fn write_keys_are_removed_wherever_they_are_found() {
         let table = [
             (r#"{"writeKey" : "secret" ,"é":1}"#, r#"{"writeKey" : "" ,"é":1}"#),
-            (r#" {"a":{"writeKey":"in"},"write\u004bey":"k"}"#, r#" {"a":{"writeKey":"in"},"write\u004bey":""}"#),
+            (r#" {"a":{"writeKey":"in"},"write\u004bey":"k"}"#, r#" {"a":{"writeKey":""},"write\u004bey":""}"#),
             (r#"{"writeKey":"a","x":2,"writeKey":"b"}"#, r#"{"writeKey":"","x":2,"writeKey":""}"#),
-            (r#"{"writeKey":["k"]}"#, r#"{"writeKey":["k"]}"#),
+            (r#"{"writeKey":["k"]}"#, r#"{"writeKey":[""]}"#),
+            (r#""{\"writeKey\":\"k\",\"event\":\"x\"}""#, r#""{\"writeKey\":\"\",\"event\":\"x\"}""#),
+            (r#"{"writeKey":"k""#, r#"{"writeKey":"""#),
+            (r#"{"writeKey" : "k","a":01,"writeKey":"l"#, r#"{"writeKey" : "","a":01,"writeKey":""#),
+            ("event=x&writeKey=k&a=b", "event=x&writeKey=&a=b"),
+            ("{'writeKey':'k'} {writeKey:\"k\"}", "{'writeKey':''} {writeKey:\"\"}"),
+            // Nothing is a key.
             (r#"{"a": 1.0}"#, r#"{"a": 1.0}"#),
+            (r#"{"writeKey":5,"writeKey":null,"writeKey":"","#, r#"{"writeKey":5,"writeKey":null,"writeKey":"","#),
             ("", ""),
             ("7", "7"),
-            // Not JSON.
-            (r#"{"writeKey":"k""#, r#"{"writeKey":"""#),
-            (r#"{"writeKey" : "k","a":01,"writeKey":"l"#, r#"{"writeKey" : "","a":01,"writeKey":"""#),
-            (r#"{"writeKey":k,"writeKey":"","#, r#"{"writeKey":k,"writeKey":"","#),
-            (r#"["writeKey","k"]"#, r#"["writeKey","k"]"#),
-            (r#"{"writeKey":""#, r#"{"writeKey":""#),
+            ("the writeKey is secret", "the writeKey is secret"),
         ];
         for (event, expected) in table {
-            assert_eq!(without_write_key(event), expected);
+            assert_eq!(str::from_utf8(&without_write_key(event.as_bytes())), Ok(expected), "{event}");
+            assert!(event == expected || may_have_write_key(event.as_bytes()), "{event}");
         }
+        assert_eq!(&*without_write_key(b"\xff{\"writeKey\":\"k\"}"), b"\xff{\"writeKey\":\"\"}");
     }
 
     proptest! {
@@ -97,11 +119,11 @@ mod tests {
             ]), 0..14),
         ) {
             let event = parts.concat();
-            let without = without_write_key(&event);
+            let without = without_write_key(event.as_bytes());
             prop_assert!(without.len() <= event.len());
-            if serde_json::from_str::<serde_json::Map<String, serde_json::Value>>(&event).is_ok() {
-                let kept: serde_json::Map<String, serde_json::Value> = serde_json::from_str(&without).unwrap();
-                prop_assert_ne!(kept.get("writeKey").and_then(serde_json::Value::as_str), Some("secret"));
+            if serde_json::from_str::<Map<String, Value>>(&event).is_ok() {
+                let kept: Map<String, Value> = serde_json::from_slice(&without).unwrap();
+                prop_assert_ne!(kept.get("writeKey").and_then(Value::as_str), Some("secret"));
             }
         }
     }

@@ -253,8 +253,9 @@ impl Ingest {
     fn read(&self, route: &Route, label: &'static str, body: ReadBody) -> Result<Content, Answer> {
         let ReadBody { bytes, mut reservation } = body;
         let received_at = timestamp(self.clock.now());
+        let of_body = reservation.bytes();
         let unparsed = match route {
-            Route::Single(event_type) => event::single(&bytes, event_type.clone(), received_at, &self.limits),
+            Route::Single(event_type) => Ok(event::single(&bytes, event_type.clone(), received_at, &self.limits)),
             Route::Webhook => event::webhook(&bytes, received_at, &self.limits),
             _ => event::batch(&bytes, received_at, &self.limits),
         };
@@ -267,6 +268,9 @@ impl Ingest {
             return Err(body_refusal(&BodyError::OutOfBudget));
         }
         let ParsedEvents { events, rejected } = unparsed.parse().map_err(|rejection| self.refuse(rejection))?;
+        let of_events: usize = events.iter().map(Event::memory_bytes).sum();
+        // Dead letters are copies of the body, so they may need what parsing does not need any more.
+        reservation.keep(of_body + of_events + rejections::memory_bytes(&rejected));
         let dead_letters = self.delivery.dead_letters(&rejected, label, received_at, &reservation).map_err(later)?;
         for event in &events {
             self.metrics.received(&event.event_type);
@@ -281,7 +285,7 @@ impl Ingest {
         let rejected = Rejections::of(rejected);
         // From here on the reservation covers the events instead of the body.
         drop(bytes);
-        reservation.keep(events.iter().map(Event::memory_bytes).sum::<usize>() + rejected.memory_bytes());
+        reservation.keep(of_events + rejected.memory_bytes());
         Ok(Content { events, rejected, dead_letters, reservation })
     }
 

@@ -6,8 +6,13 @@ use super::refused;
 use crate::event::{Rejected, Rejection};
 use crate::http::{Answer, RejectedEvent, RejectedEvents};
 
-/// Memory of a listed event in addition to its message, in bytes.
-const LISTED_OVERHEAD_BYTES: usize = 256;
+/// Memory of a rejected event in addition to its message, in bytes: as parsed, and in the answer.
+const OVERHEAD_BYTES: usize = 256;
+
+/// The memory of rejected events before their answer is built, in bytes.
+pub(super) fn memory_bytes(rejected: &[Rejected<'_>]) -> usize {
+    rejected.iter().map(|one| one.rejection.message.len() + OVERHEAD_BYTES).sum()
+}
 
 /// The rejections of a request's events.
 #[derive(Debug)]
@@ -41,10 +46,8 @@ impl Rejections {
     /// The memory that they use, in bytes.
     pub(super) fn memory_bytes(&self) -> usize {
         match self {
-            Self::OfBatch(rejected) => {
-                rejected.listed.iter().map(|event| event.message.len() + LISTED_OVERHEAD_BYTES).sum()
-            }
-            Self::OfSingle(rejection) => rejection.message.len() + LISTED_OVERHEAD_BYTES,
+            Self::OfBatch(rejected) => rejected.listed.iter().map(|event| event.message.len() + OVERHEAD_BYTES).sum(),
+            Self::OfSingle(rejection) => rejection.message.len() + OVERHEAD_BYTES,
         }
     }
 

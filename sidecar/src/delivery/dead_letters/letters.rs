@@ -1,14 +1,15 @@
 //! Builds dead letters: lines of JSON, each with a rejected event and the reason, and the hashes that become their keys.
 //! Pure, but for the memory that it reserves.
 
-use std::collections::BTreeSet;
+use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 
 use bytes::Bytes;
 use jiff::Timestamp;
 use serde::Serialize;
 use sha2::{Digest, Sha256};
 
-use crate::event::{Rejected, without_write_key};
+use crate::event::{Rejected, may_have_write_key, without_write_key};
 use crate::memory::Reservation;
 
 /// Upper bound of the bytes of a line without its reason and its original: names, times and numbers.
@@ -29,7 +30,8 @@ pub(super) enum Grouping {
 /// The dead letters of one request.
 #[derive(Debug)]
 pub(crate) struct Letters {
-    pub(super) all: Vec<Letter>,
+    /// The objects, by the hash of the events that each holds, in hexadecimal digits.
+    pub(super) all: BTreeMap<String, Letter>,
     /// The codes of their rejections.
     pub(super) codes: BTreeSet<&'static str>,
     /// Covers their memory.
@@ -39,8 +41,6 @@ pub(crate) struct Letters {
 /// An object of dead letters.
 #[derive(Debug)]
 pub(super) struct Letter {
-    /// The hash of the events that it holds, in hexadecimal digits.
-    pub(super) hash: String,
     /// Its lines, one per event.
     pub(super) body: Bytes,
     /// The number of events.
@@ -75,19 +75,28 @@ impl Letters {
         let groups = rejected.chunks(group);
         let bytes: usize = groups.clone().map(|group| LETTER_OVERHEAD_BYTES + max_body_bytes(group)).sum();
         // An event with a write key is copied, to remove it.
-        let copied = rejected.iter().map(|one| one.original.len()).max().unwrap_or_default();
+        let copied = rejected.iter().map(|one| one.original).filter(|original| may_have_write_key(original));
+        let copied = copied.map(<[u8]>::len).max().unwrap_or_default();
         if !reservation.grow(bytes + copied) {
             return None;
         }
         let rejected_at = format!("{rejected_at:.3}");
-        let all = groups.map(|group| letter(group, path, &rejected_at)).collect();
+        let mut all = BTreeMap::new();
+        for (hash, letter) in groups.map(|group| letter(group, path, &rejected_at)) {
+            match all.entry(hash) {
+                Entry::Vacant(new) => drop(new.insert(letter)),
+                // The same event again is the same object.
+                Entry::Occupied(mut first) => first.get_mut().events += letter.events,
+            }
+        }
         reservation.give_back(copied);
         let codes = rejected.iter().map(|one| one.rejection.code.as_str()).collect();
         Some(Self { all, codes, reservation })
     }
 }
 
-fn letter(rejected: &[Rejected<'_>], path: &'static str, rejected_at: &str) -> Letter {
+/// The object of these events, and their hash.
+fn letter(rejected: &[Rejected<'_>], path: &'static str, rejected_at: &str) -> (String, Letter) {
     let mut body = Vec::with_capacity(max_body_bytes(rejected));
     let mut hash = Sha256::new();
     for one in rejected {
@@ -97,7 +106,7 @@ fn letter(rejected: &[Rejected<'_>], path: &'static str, rejected_at: &str) -> L
         hash.update(path);
         hash.update([0]);
         hash.update((original.len() as u64).to_be_bytes());
-        hash.update(original.as_bytes());
+        hash.update(&*original);
         let (code, reason, index) = (rejection.code.as_str(), rejection.message.as_str(), *index);
         push_json(&mut body, &Line { rejected_at, code, reason, path, index });
         // The line's `}` follows the event.
@@ -106,32 +115,36 @@ fn letter(rejected: &[Rejected<'_>], path: &'static str, rejected_at: &str) -> L
         body.extend_from_slice(b"}\n");
     }
     let events = rejected.len() as u64;
-    Letter { hash: hex::encode(hash.finalize()), body: body.into(), events }
+    (hex::encode(hash.finalize()), Letter { body: body.into(), events })
 }
 
-/// Appends the event as text or, if that would be more than twice as long, in Base64: a control character becomes six
-/// bytes.
-fn push_original(line: &mut Vec<u8>, original: &str) {
-    if has_compact_json(original) {
-        line.extend_from_slice(b",\"original\":");
-        push_json(line, &original);
-    } else {
-        line.extend_from_slice(b",\"originalBase64\":\"");
-        base64_simd::STANDARD.encode_append(original, line);
-        line.push(b'"');
+/// Appends the event as text or, if that is impossible or would be half as long again, in Base64: a control character
+/// becomes six bytes.
+fn push_original(line: &mut Vec<u8>, original: &[u8]) {
+    match str::from_utf8(original) {
+        Ok(text) if json_bytes(original) <= max_text_bytes(original) => {
+            line.extend_from_slice(b",\"original\":");
+            push_json(line, &text);
+        }
+        _ => {
+            line.extend_from_slice(b",\"originalBase64\":\"");
+            base64_simd::STANDARD.encode_append(original, line);
+            line.push(b'"');
+        }
     }
 }
 
-/// Whether the text as a JSON string is at most twice as long, quotes aside.
-fn has_compact_json(text: &str) -> bool {
-    json_bytes(text) <= 2 + 2 * text.len()
+/// Maximum bytes of an event as a JSON string.
+fn max_text_bytes(original: &[u8]) -> usize {
+    2 + original.len() + original.len() / 2
 }
 
-/// Upper bound of the lines' bytes. The bound of an event is also that of one without its write key, which is shorter.
+/// Upper bound of the lines' bytes, also without write keys: that shortens an event, but may turn its text into Base64.
 fn max_body_bytes(rejected: &[Rejected<'_>]) -> usize {
     let line = |one: &Rejected<'_>| {
-        let original = 2 + 2 * one.original.len().max(2);
-        LINE_OVERHEAD_BYTES + json_bytes(&one.rejection.message) + original
+        let base64 = 2 + one.original.len().div_ceil(3) * 4;
+        let original = json_bytes(one.original).min(max_text_bytes(one.original)).max(base64);
+        LINE_OVERHEAD_BYTES + json_bytes(one.rejection.message.as_bytes()) + original
     };
     rejected.iter().map(line).sum()
 }
@@ -142,13 +155,13 @@ fn push_json(to: &mut Vec<u8>, value: &impl Serialize) {
 }
 
 /// The bytes of `text` as a JSON string.
-fn json_bytes(text: &str) -> usize {
+fn json_bytes(text: &[u8]) -> usize {
     let byte = |byte: u8| match byte {
         b'"' | b'\\' | b'\n' | b'\r' | b'\t' | 0x08 | 0x0c => 2,
         0..0x20 => 6,
         _ => 1,
     };
-    2 + text.bytes().map(byte).sum::<usize>()
+    2 + text.iter().copied().map(byte).sum::<usize>()
 }
 
 #[cfg(test)]
@@ -162,7 +175,7 @@ mod tests {
 
     fn rejected(index: Option<usize>, original: &str) -> Rejected<'_> {
         let rejection = Rejection { code: Code::NoUserAnonId, message: "no \"user\"".to_owned() };
-        Rejected { index, rejection, original }
+        Rejected { index, rejection, original: original.as_bytes() }
     }
 
     fn letters(rejected: &[Rejected<'_>], at: &str, grouping: Grouping) -> Letters {
@@ -171,7 +184,7 @@ mod tests {
     }
 
     fn lines(letters: &Letters) -> Vec<Value> {
-        let lines = letters.all.iter().flat_map(|letter| letter.body.split_inclusive(|byte| *byte == b'\n'));
+        let lines = letters.all.values().flat_map(|letter| letter.body.split_inclusive(|byte| *byte == b'\n'));
         lines.map(|line| serde_json::from_slice(line.strip_suffix(b"\n").unwrap()).unwrap()).collect()
     }
 
@@ -194,14 +207,18 @@ mod tests {
     #[test]
     fn an_event_has_the_same_key_whenever_it_is_sent() {
         let hashes = |rejected: &[Rejected<'_>], at: &str, grouping| {
-            letters(rejected, at, grouping).all.into_iter().map(|letter| letter.hash).collect::<Vec<_>>()
+            letters(rejected, at, grouping).all.into_keys().collect::<Vec<_>>()
         };
         let (one, two) = (rejected(Some(0), "{}"), rejected(Some(1), "[]"));
         let both = [one.clone(), two.clone()];
         let per_event = hashes(&both, AT, Grouping::PerEvent);
         assert_eq!(per_event.len(), 2);
         let other_index = rejected(Some(7), "[]");
-        assert_eq!(hashes(&[other_index], "2027-01-01T00:00:00Z", Grouping::PerEvent), per_event[1..]);
+        let alone = hashes(&[other_index.clone()], "2027-01-01T00:00:00Z", Grouping::PerEvent);
+        assert!(alone.len() == 1 && per_event.contains(&alone[0]));
+        let twice = letters(&[two.clone(), one.clone(), other_index], AT, Grouping::PerEvent);
+        assert!(twice.all.keys().eq(&per_event));
+        assert_eq!(twice.all[&alone[0]].events, 2);
         let per_request = hashes(&both, AT, Grouping::PerRequest);
         assert_eq!(per_request, hashes(&both, "2027-01-01T00:00:00Z", Grouping::PerRequest));
         assert_eq!(per_request.len(), 1);
@@ -219,9 +236,9 @@ mod tests {
             Letters::new(&one, "/", AT.parse().unwrap(), Grouping::PerEvent, budget.reserve_nothing())
         };
         let built = build(&"x".repeat(3_000)).unwrap();
-        assert!(budget.reserved() > 6_000 && budget.reserved() < 7_000);
+        assert!(budget.reserved() > 4_000 && budget.reserved() < 5_000);
         drop(built);
-        assert!(build(&"x".repeat(6_000)).is_none());
+        assert!(build(&"x".repeat(9_000)).is_none());
         assert_eq!(budget.reserved(), 0);
     }
 
@@ -231,25 +248,22 @@ mod tests {
             let all: Vec<_> = originals.iter().map(|original| rejected(None, original)).collect();
             let grouping = if per_event { Grouping::PerEvent } else { Grouping::PerRequest };
             let found = letters(&all, AT, grouping);
-            for letter in &found.all {
-                let held = if per_event { 1 } else { originals.len() };
-                prop_assert_eq!(letter.events as usize, held);
-            }
-            let bytes: usize = found.all.iter().map(|letter| letter.body.len()).sum();
+            prop_assert_eq!(found.all.values().map(|letter| letter.events).sum::<u64>(), originals.len() as u64);
+            let bytes: usize = found.all.values().map(|letter| letter.body.len()).sum();
             prop_assert!(bytes <= max_body_bytes(&all));
-            let stored: Vec<_> = lines(&found).iter().map(|line| match &line["original"] {
+            let stored: BTreeSet<_> = lines(&found).iter().map(|line| match &line["original"] {
                 Value::String(text) => text.clone(),
                 _ => {
                     let bytes = base64_simd::STANDARD.decode_to_vec(line["originalBase64"].as_str().unwrap()).unwrap();
                     String::from_utf8(bytes).unwrap()
                 }
             }).collect();
-            prop_assert_eq!(stored, originals);
+            prop_assert_eq!(stored, originals.into_iter().collect::<BTreeSet<_>>());
         }
 
         #[test]
         fn the_length_of_a_json_string_is_exact(text: String) {
-            prop_assert_eq!(json_bytes(&text), serde_json::to_string(&text).unwrap().len());
+            prop_assert_eq!(json_bytes(text.as_bytes()), serde_json::to_string(&text).unwrap().len());
         }
     }
 }

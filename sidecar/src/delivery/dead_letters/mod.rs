@@ -73,16 +73,16 @@ impl DeadLetters {
         if !letters.reservation.grow(concurrent::memory_bytes(letters.all.len())) {
             return Err(NotStored::OutOfMemory);
         }
-        concurrent::all(letters.all.iter().map(|letter| self.store_one(letter, deadline))).await?;
+        concurrent::all(letters.all.iter().map(|(hash, letter)| self.store_one(hash, letter, deadline))).await?;
         self.report.rejected(&letters.codes, Instant::now());
         Ok(())
     }
 
-    async fn store_one(&self, letter: &Letter, deadline: Instant) -> Result<(), NotStored> {
+    async fn store_one(&self, hash: &str, letter: &Letter, deadline: Instant) -> Result<(), NotStored> {
         let part = KeyPart::DEAD_LETTERS;
         self.uploads.admit(std::iter::once(part).collect(), deadline).await?;
         let object = Object {
-            key: format!("{}{}.ndjson", self.prefix, letter.hash),
+            key: format!("{}{hash}.ndjson", self.prefix),
             is_new: false,
             part: Some(part),
             body: letter.body.clone(),

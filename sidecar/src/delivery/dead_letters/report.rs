@@ -15,7 +15,7 @@ use crate::status::conditions::Conditions;
 const REPORTED_FOR: Duration = Duration::from_secs(600);
 
 /// The message while there is nothing to report.
-pub(crate) const NONE_REJECTED: &str = "no event was rejected in the last 10 minutes";
+pub(crate) const NONE_REJECTED: &str = "no dead letter was stored in the last 10 minutes";
 
 /// The rejections of the last ten minutes.
 #[derive(Debug)]

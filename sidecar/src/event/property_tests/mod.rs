@@ -30,7 +30,7 @@ fn limits() -> Limits {
 fn parse(json: &[u8], kind: &str) -> Option<Event> {
     let event_type = EventType::parse(kind).unwrap();
     let found = single(json, event_type, RECEIVED.parse().unwrap(), &limits());
-    found.and_then(UnparsedEvents::parse).ok()?.into_single().ok()
+    found.parse().ok()?.into_single().ok()
 }
 
 fn parse_batch(json: &[u8]) -> Option<ParsedEvents<'_>> {
