@@ -69,7 +69,7 @@ pub enum ConditionType {
     ExternalIdEnforced,
     /// Uploads of events of every type are stored.
     BucketWritable,
-    /// No event was rejected within the last ten minutes. Only if the function stores dead letters; it does not count
+    /// No dead letter was stored within the last ten minutes. Only if the function stores dead letters; it does not count
     /// for `Ready`.
     EventsValid,
     /// A sidecar is ready, and answers the operator's polls.

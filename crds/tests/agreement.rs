@@ -91,7 +91,7 @@ agreement! {
     connection_age: ConnectionAge, "spec.ingest.maxConnectionAge", ["10m", "10s", "61m", "1h"];
     event_age: EventAge, "spec.delivery.batch.maxEventAge", ["7d", "12h", "9999d"];
     event_bytes: EventBytes, "spec.ingest.maxEventBytes", ["32Ki", "256Ki", "1Ki"];
-    dead_letter_prefix: DeadLetterPrefix, "spec.delivery.deadLetter.prefix", ["dead-letters/", "a/b/", "/", "a", "../", ""];
+    dead_letter_prefix: DeadLetterPrefix, "spec.delivery.deadLetter.prefix", ["_dead-letters/", "a/b/", "/", "a", "../", "", "type=page/", "dt=2026/"];
     key: KeyTemplate, "spec.delivery.key", [
         "{type}/{millis}-{messageId}.json", "{yyyy-MM-dd}/{userId}/{event}/{messageId}", "{type}/{batchId}", "a/{HH}/b",
         "dt={timestamp:yyyy-MM-dd}/{batchId}",

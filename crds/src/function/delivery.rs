@@ -24,7 +24,7 @@ use crate::values::{BatchAge, BatchBytes, DeadLetterPrefix, EventAge, KeyTemplat
     validation = Rule::new("!has(self.batch) || !has(self.batch.maxPartitions) && !has(self.batch.maxEventAge) || has(self.key) && self.key.contains('{timestamp:')")
         .message("delivery.batch.maxPartitions and maxEventAge are allowed only if delivery.key has an event time; write it like type={type}/dt={timestamp:yyyy-MM-dd}/{millis}-{batchId}.ndjson.gz"),
     validation = Rule::new("!has(self.deadLetter) || !has(self.key) || !self.key.startsWith(self.deadLetter.prefix)")
-        .message(Message::Expression("'delivery.key \"' + self.key + '\" begins with deadLetter.prefix, so readers could take an event for a dead letter; write deadLetter.prefix like dead-letters/'".into())),
+        .message(Message::Expression("'delivery.key \"' + self.key + '\" begins with deadLetter.prefix, so readers could take an event for a dead letter; write deadLetter.prefix like _dead-letters/'".into())),
 )]
 #[serde(rename_all = "camelCase")]
 pub struct Delivery {

@@ -112,7 +112,7 @@ text_value!(
     DeadLetterPrefix,
     Shape {
         field: "deadLetter.prefix",
-        example: "dead-letters/",
+        example: "_dead-letters/",
         length: (2, 128),
         rules: &[
             Must(
@@ -120,12 +120,18 @@ text_value!(
                 "must end in /, of letters, digits and !_.()=@:,&;+- between slashes",
             ),
             MustNot("(^|/)[.]{1,2}/", "has a segment of dots only"),
+            MustNot(
+                "^(type=)?(track|identify|page|screen|group|alias|delete|other)/",
+                "is the folder of an event type, so readers could take a dead letter for an event",
+            ),
+            MustNot("^([a-z]+=)?[0-9]", "begins like a time in the keys of events"),
         ],
     }
 );
 
-/// The prefix of dead letters if a function sets none.
-const DEFAULT_DEAD_LETTER_PREFIX: &str = "dead-letters/";
+/// The prefix of dead letters if a function sets none. Hive, Spark and Arrow skip folders that begin with an underscore
+/// when they read a whole prefix.
+const DEFAULT_DEAD_LETTER_PREFIX: &str = "_dead-letters/";
 
 impl Default for DeadLetterPrefix {
     fn default() -> Self {

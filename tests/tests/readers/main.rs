@@ -104,9 +104,13 @@ async fn the_examples_of_the_page_read_every_event_once() {
     let key = "type={type}/dt={timestamp:yyyy-MM-dd}/hour={timestamp:HH}/{millis}-{batchId}.ndjson.";
     for (compression, extension) in [("gzip", "gz"), ("zstd", "zst")] {
         let batch = json!({"compression": compression, "maxEventAge": "9999d"});
-        let delivery = json!({"mode": "Batch", "key": format!("{key}{extension}"), "batch": batch});
+        let dead_letter = json!({"prefix": "_dead-letters/"});
+        let key = format!("{key}{extension}");
+        let delivery = json!({"mode": "Batch", "key": key, "batch": batch, "deadLetter": dead_letter});
         let function = Function::new().with("s3.prefix", json!("raw/")).with("delivery", delivery);
-        let (batch_mode, _sidecar) = stored(function).await;
+        let (batch_mode, sidecar) = stored(function).await;
+        // Every reader skips dead letters.
+        assert_eq!(sidecar.send("/v1/track", &json!({"event": "without a user"})).await.status, 400);
         let folder = tempfile::tempdir().expect("a temporary folder");
         copy(&object_mode.objects(), &folder.path().join("orders-lake"));
         copy(&batch_mode.objects(), &folder.path().join("clickstream-lake"));

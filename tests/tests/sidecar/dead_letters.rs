@@ -53,7 +53,7 @@ fn invalid(i: usize) -> (String, &'static str) {
         4 => (format!("{i}"), "event_not_object"),
         5 => (format!(r#"{{{id},"type":"page","type":"track","userId":"u"}}"#), "duplicate_key"),
         6 => {
-            (format!(r#"{{{id},"type":"page","userId":"u","context":"{}"}}"#, "\\\"".repeat(20)), "context_not_object")
+            (format!(r#"{{{id},"type":"page","userId":"u","context":"{}"}}"#, "\\\"".repeat(10)), "context_not_object")
         }
         7 => (format!("{{{id},\n\t\"type\":\"group\",\"traits\":7,\"userId\":\"u\"}}"), "traits_not_object"),
         _ => (format!(r#"{{{id},"type":"page","userId":"{}"}}"#, "u".repeat(1_100)), "event_too_large"),
@@ -130,7 +130,7 @@ async fn an_event_without_others_is_a_dead_letter_too_but_no_body_that_is_refuse
         ("/v1/track", r#"{"userId":"u"}"#, &[r#"{"userId":"u"}"#]),
         ("/v1/page", r#"{"userId":"u""#, &[r#"{"userId":"u""#]),
         ("/v1/t", &control_characters, &[&control_characters]),
-        ("/", r#" {"type":"page"} "#, &[r#"{"type":"page"}"#]),
+        ("/", r#" {"type":"page"} "#, &[r#" {"type":"page"} "#]),
         ("/", webhook, &[r#"{"userId":"u"}"#, r#"{"type":"screen"}"#]),
         ("/v1/batch", r#"{"batch":[7]}"#, &["7"]),
         // None of these has events that can be told apart.
@@ -140,6 +140,7 @@ async fn an_event_without_others_is_a_dead_letter_too_but_no_body_that_is_refuse
         ("/", "[{]", &[]),
     ];
     let mut expected = Vec::new();
+    let mut expected_count: usize = table.iter().map(|(_, _, originals)| originals.len()).sum();
     for (path, body, originals) in table {
         let answer = sidecar.post(path, &[], (*body).to_owned()).await;
         assert_eq!(answer.status, 400, "{body}");
@@ -158,9 +159,47 @@ async fn an_event_without_others_is_a_dead_letter_too_but_no_body_that_is_refuse
         expected.sort();
         assert_eq!(found, expected, "after {body}");
     }
+    // An event that is not text.
+    for path in ["/v1/track", "/"] {
+        let latin_1 = &b"{\"event\":\"caf\xe9\"}"[..];
+        assert_eq!(sidecar.post(path, &[], latin_1).await.status, 400);
+        let found = letters(&aws).into_iter().filter_map(|line| Some(line["originalBase64"].as_str()?.to_owned()));
+        let expected = base64_simd::STANDARD.encode_to_string(latin_1);
+        assert!(found.collect::<Vec<_>>().contains(&expected), "{path}");
+        expected_count += 1;
+    }
     // The same event again is no other dead letter.
     assert_eq!(sidecar.post("/v1/track", &[], r#"{"userId":"u"}"#).await.status, 400);
-    assert_eq!(letters(&aws).len(), expected.len());
+    assert_eq!(letters(&aws).len(), expected_count);
+}
+
+/// The largest requests, which fit only once what parsing needed is free again.
+#[tokio::test]
+async fn the_largest_requests_fit_into_the_memory_budget() {
+    let webhook = |events: usize, invalid: usize, filler: usize| {
+        let event = |i: usize| {
+            let user = if i % invalid == 0 { json!(null) } else { json!("u") };
+            json!({"type": "track", "event": "e", "userId": user, "n": [i, invalid], "x": "y".repeat(filler)})
+        };
+        json!((0..events).map(event).collect::<Vec<_>>()).to_string()
+    };
+    let small_batches = storing("Batch").with("delivery.batch", json!({"maxBytes": "64Ki"}));
+    for function in [storing("Object"), small_batches] {
+        let (aws, sidecar) = start_ready(function).await;
+        // In Object mode, fewer events are stored in time.
+        for (body, status) in [
+            (webhook(900, 2, 8_800), 200),
+            (webhook(900, 1, 8_800), 400),
+            (webhook(1, 1, 8_000_000), 400),
+            (format!("\"{}\"", "\\\"".repeat(3_900_000)), 400),
+        ] {
+            let answer = sidecar.post("/", &[], body).await;
+            assert_eq!(answer.status, status, "{}", answer.text().chars().take(300).collect::<String>());
+        }
+        let (letters, _) = split(aws.objects());
+        let lines: usize = letters.iter().map(|object| object.body.iter().filter(|byte| **byte == b'\n').count()).sum();
+        assert_eq!(lines, 450 + 900 + 2);
+    }
 }
 
 #[tokio::test]
