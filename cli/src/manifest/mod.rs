@@ -3,6 +3,7 @@
 mod error;
 mod secret;
 
+use std::collections::BTreeSet;
 use std::io::Read;
 use std::path::Path;
 
@@ -144,11 +145,14 @@ impl Manifest {
         secrets.map(|secret| secret.name.as_str())
     }
 
-    fn add_function(&mut self, index: usize, object: Object) -> Result<(), ManifestError> {
+    fn add_function(&mut self, index: usize, mut object: Object) -> Result<(), ManifestError> {
         let name = name_of(&object.value).unwrap_or_else(|| format!("document {index}"));
         let namespace = namespace_of(&object.value);
         if self.functions.iter().any(|other| other.name == name && other.namespace == namespace) {
             return Err(ManifestError::Duplicate { kind: "DestinationFunction", name, namespace });
+        }
+        if let Some(spec) = object.value.get("spec") {
+            add_notes_of_nulls("spec", spec, &mut object.notes);
         }
         self.functions.push(FunctionDocument { name, namespace, object });
         Ok(())
@@ -167,6 +171,22 @@ impl Manifest {
             Err(invalid) => self.invalid_secrets.push(invalid),
         }
         Ok(())
+    }
+}
+
+/// Adds a note on each null below `path`: the API server removes it, so a feature that it should turn on stays off.
+fn add_notes_of_nulls(path: &str, value: &Value, notes: &mut BTreeSet<String>) {
+    match value {
+        Value::Null => {
+            notes
+                .insert(format!("{path} is null, which is as if it were absent; if you want its defaults, write {{}}"));
+        }
+        Value::Mapping(members) => {
+            for (name, value) in members {
+                add_notes_of_nulls(&format!("{path}.{}", name.as_str().unwrap_or("?")), value, notes);
+            }
+        }
+        _ => {}
     }
 }
 
@@ -192,6 +212,19 @@ mod tests {
 
     fn parse_error(text: &str) -> String {
         Manifest::parse(text).unwrap_err().to_string()
+    }
+
+    #[test]
+    fn nulls_are_noted() {
+        let text = format!("{FUNCTION}spec: {{delivery: {{mode: Batch, deadLetter: }}, events: ~}}\n");
+        let manifest = Manifest::parse(&text).unwrap();
+        let notes: Vec<_> = manifest.functions[0].notes().collect();
+        assert_eq!(notes.len(), 2, "{notes:?}");
+        let note =
+            "spec.delivery.deadLetter is null, which is as if it were absent; if you want its defaults, write {}";
+        assert!(notes.contains(&note), "{notes:?}");
+        let without = Manifest::parse(FUNCTION).unwrap();
+        assert_eq!(without.functions[0].notes().count(), 0);
     }
 
     #[test]

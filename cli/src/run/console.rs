@@ -32,6 +32,8 @@ pub struct Console {
     /// Whether `ready` was printed for the running sidecar. A bucket that fails later prints a problem, and its
     /// recovery does not print `ready` again.
     ready_shown: bool,
+    /// The location of dead letters that was printed last.
+    dead_letter_location: Option<String>,
     /// Whether the files of the first object of events and of the first dead letter were printed.
     firsts_shown: [bool; 2],
     /// The count of events and objects as of the last call of [`Console::update_count`].
@@ -50,6 +52,7 @@ impl Console {
             faults: BTreeSet::new(),
             has_begun: false,
             ready_shown: false,
+            dead_letter_location: None,
             firsts_shown: [false; 2],
             totals: Totals::default(),
             repetitions: Repetitions::default(),
@@ -85,18 +88,27 @@ impl Console {
                 self.print_line(&format!("AWS       embedded: {}", embedded.description));
             }
         }
-        if let Some(prefix) = config.spec.dead_letter_prefix() {
-            let location = match cloud {
-                Cloud::Real(_) => format!("s3://{}/{prefix}", s3.bucket),
-                Cloud::Embedded(embedded) => embedded.data.join(s3.bucket.as_str()).join(prefix).display().to_string(),
-            };
-            self.print_line(&format!("letters   {location} (rejected events)"));
-        }
+        self.print_dead_letter_location(function, cloud);
         self.print_line("");
         for line in first_event::commands(&ingest, mount, &url) {
             self.print_line(&line);
         }
         self.print_line("");
+    }
+
+    /// Prints where dead letters are stored, unless that was printed already.
+    pub fn print_dead_letter_location(&mut self, function: &Function, cloud: &Cloud) {
+        let (spec, bucket) = (&function.config.spec, &function.config.spec.s3.bucket);
+        let location = spec.dead_letter_prefix().map(|prefix| match cloud {
+            Cloud::Real(_) => format!("s3://{bucket}/{prefix}"),
+            Cloud::Embedded(embedded) => embedded.data.join(bucket.as_str()).join(prefix).display().to_string(),
+        });
+        if self.dead_letter_location != location
+            && let Some(location) = &location
+        {
+            self.print_labelled("letters", &format!("{location} (rejected events)"));
+        }
+        self.dead_letter_location = location;
     }
 
     /// Prints a line for each condition that became a problem or a warning or recovered, and `ready` once. Updates the

@@ -236,6 +236,7 @@ impl Supervisor {
             log.set(targets(self.function.current().config.spec.log_level));
         }
         self.console.print_labelled("edit", "the function's changes are applied");
+        self.console.print_dead_letter_location(self.function.current(), &self.cloud);
         self.print_notes();
         Ok(true)
     }

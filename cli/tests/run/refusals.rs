@@ -85,3 +85,24 @@ fn an_event_that_can_not_be_stored_is_shown() {
     assert_eq!(status, 503, "{answer}");
     assert_eq!(run.line("refused "), format!("refused   POST /v1/track 503: {}", reason(&answer)));
 }
+
+#[test]
+fn a_rejected_event_is_shown_as_a_dead_letter() {
+    let run = Run::start(false);
+    run.line("ready ");
+    run.edit("orders.yaml", "spec:\n", "spec:\n  delivery: {deadLetter: {}}\n");
+    run.line("edit ");
+    let location = run.line("letters ");
+    assert!(location.contains("/segment/_dead-letters/ (rejected events)"), "{location}");
+    run.line("ready ");
+    let body = r#"{"event" : "Order Completed"}"#;
+    for _ in 0..2 {
+        assert_eq!(request(&run.events, "POST /v1/track", body).0, 400);
+    }
+    let line = run.line("letter ");
+    let file = line["letter".len()..].trim().split(' ').next().unwrap();
+    let letter: Value = serde_json::from_str(&fs::read_to_string(run.folder.path().join(file)).unwrap()).unwrap();
+    assert_eq!((letter["code"].as_str(), letter["original"].as_str()), (Some("no_user_anon_id"), Some(body)));
+    let (_folder, summary) = run.stop();
+    assert!(summary.contains("2 rejected (2 stored as dead letters), 2 requests refused;"), "{summary}");
+}
