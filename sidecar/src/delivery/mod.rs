@@ -95,7 +95,9 @@ impl Delivery {
         rejected_at: Timestamp,
         reservation: &Reservation,
     ) -> Result<Option<Letters>, NotStored> {
-        let Some(dead_letters) = self.dead_letters.as_ref().filter(|_| !rejected.is_empty()) else { return Ok(None) };
+        // An empty body, as of a probe, has no event.
+        let any = rejected.iter().any(|one| !one.original.trim_ascii().is_empty());
+        let Some(dead_letters) = self.dead_letters.as_ref().filter(|_| any) else { return Ok(None) };
         let letters = dead_letters.letters(rejected, path, rejected_at, reservation);
         letters.map(Some).ok_or(NotStored::OutOfMemory)
     }

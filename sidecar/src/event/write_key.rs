@@ -24,8 +24,8 @@ pub(crate) fn write_key(body: &[u8]) -> Option<String> {
 /// within strings, in a form, and in JavaScript.
 const MAX_SEPARATOR_BYTES: usize = 32;
 
-/// An event without its write keys, of which nothing remains between the quotes. They are found by their name: as a member
-/// in whatever depth, or in text that is not JSON. The result is never longer.
+/// A text without its write keys, of which nothing remains between the quotes. They are found by their name: in JSON, also
+/// in strings within strings, in forms, and in text that is nearly JSON. The result is never longer.
 pub(crate) fn without_write_key(event: &[u8]) -> Cow<'_, [u8]> {
     let mut values: Vec<_> = by_name(event).chain(of_escaped_members(event)).collect();
     if values.is_empty() {
@@ -46,19 +46,26 @@ pub(crate) fn may_have_write_key(event: &[u8]) -> bool {
     [NAME, b"\\u"].iter().any(|part| memmem::find(event, part).is_some())
 }
 
-/// The values after the name of a write key: what a key may consist of, after a quote or an equals sign.
-fn by_name(event: &[u8]) -> impl Iterator<Item = Range<usize>> {
-    memmem::find_iter(event, NAME).filter_map(|at| {
-        let rest = &event[at + NAME.len()..];
+/// The values after the name of a write key: in quotes, or after an equals sign.
+fn by_name(text: &[u8]) -> impl Iterator<Item = Range<usize>> {
+    memmem::find_iter(text, NAME).filter_map(|at| {
+        let rest = &text[at + NAME.len()..];
         let is_separator = |byte: &&u8| byte.is_ascii_whitespace() || b"\"'\\:=[".contains(byte);
         let separator = rest.iter().take(MAX_SEPARATOR_BYTES).take_while(is_separator).count();
-        if !matches!(rest[..separator].last()?, b'"' | b'\'' | b'=') {
-            return None;
-        }
-        let is_key = |byte: &&u8| byte.is_ascii_graphic() && !b"\"'\\:&".contains(byte);
-        // After an empty string, the next member follows.
-        let is_empty = rest.get(separator).is_some_and(|byte| b",}]".contains(byte));
-        let length = if is_empty { 0 } else { rest[separator..].iter().take_while(is_key).count() };
+        let value = &rest[separator..];
+        let length = match *rest[..separator].last()? {
+            // After an empty string, the next member follows.
+            _ if value.first().is_some_and(|byte| b",}]".contains(byte)) => 0,
+            quote @ (b'"' | b'\'') => {
+                let length = value.iter().take_while(|byte| byte.is_ascii_graphic() && **byte != quote).count();
+                // Within a string, the closing quote is escaped.
+                let is_closed = value.get(length) == Some(&quote);
+                let escapes = value[..length].iter().rev().take_while(|byte| is_closed && **byte == b'\\').count();
+                length - escapes
+            }
+            b'=' => value.iter().take_while(|byte| byte.is_ascii_graphic() && !b"\"'\\&;".contains(byte)).count(),
+            _ => 0,
+        };
         let start = at + NAME.len() + separator;
         (length > 0).then_some(start..start + length)
     })
@@ -97,6 +104,12 @@ mod tests {
             (r#"{"writeKey" : "k","a":01,"writeKey":"l"#, r#"{"writeKey" : "","a":01,"writeKey":""#),
             ("event=x&writeKey=k&a=b", "event=x&writeKey=&a=b"),
             ("{'writeKey':'k'} {writeKey:\"k\"}", "{'writeKey':''} {writeKey:\"\"}"),
+            (r#"{"writeKey":"a\/b+c==","x":1}"#, r#"{"writeKey":"","x":1}"#),
+            (r#""{\"writeKey\":\"a\\\/b\",\"x\":1}""#, r#""{\"writeKey\":\"\",\"x\":1}""#),
+            (
+                r#"the event is "{\"writeKey\": \"K3y-secr…, not an object"#,
+                r#"the event is "{\"writeKey\": \"…, not an object"#,
+            ),
             // Nothing is a key.
             (r#"{"a": 1.0}"#, r#"{"a": 1.0}"#),
             (r#"{"writeKey":5,"writeKey":null,"writeKey":"","#, r#"{"writeKey":5,"writeKey":null,"writeKey":"","#),

@@ -259,10 +259,7 @@ impl Ingest {
             Route::Webhook => event::webhook(&bytes, received_at, &self.limits),
             _ => event::batch(&bytes, received_at, &self.limits),
         };
-        let unparsed = unparsed.map_err(|rejection| {
-            self.received_invalid(route);
-            self.refuse(rejection)
-        })?;
+        let unparsed = unparsed.map_err(|rejection| self.refuse(rejection))?;
         // A small body can become large events, so their memory is reserved before they are parsed.
         if !reservation.grow(unparsed.memory_bound()) {
             return Err(body_refusal(&BodyError::OutOfBudget));

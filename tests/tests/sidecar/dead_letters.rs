@@ -138,6 +138,8 @@ async fn an_event_without_others_is_a_dead_letter_too_but_no_body_that_is_refuse
         ("/v1/batch", r#"{"batch":[]}"#, &[]),
         ("/v1/batch", r#"{"batch":[{]}"#, &[]),
         ("/", "[{]", &[]),
+        ("/v1/track", "", &[]),
+        ("/", " \n", &[]),
     ];
     let mut expected = Vec::new();
     let mut expected_count: usize = table.iter().map(|(_, _, originals)| originals.len()).sum();
@@ -275,6 +277,11 @@ async fn dead_letters_are_below_the_functions_prefix_and_contain_no_write_key() 
         format!(
             r#"{{"event":"e","userId":"u","timestamp":"{EVENT_TIME}","writeKey":"write-key-canary","properties":1}}"#
         ),
+        r#"{"batch":[{"type":"track","writeKey":"write-key-canary"}]}"#.to_owned(),
+        r#""{\"writeKey\":\"write-key-canary\",\"event\":\"x\"}""#.to_owned(),
+        "event=x&writeKey=write-key-canary".to_owned(),
+        // The reason quotes this one.
+        r#"{"userId":"u","event":"e","context":"writeKey=write-key-canary"}"#.to_owned(),
     ];
     for body in &bodies {
         assert_eq!(sidecar.post("/v1/track", &headers, body.clone()).await.status, 400);

@@ -107,8 +107,11 @@ fn letter(rejected: &[Rejected<'_>], path: &'static str, rejected_at: &str) -> (
         hash.update([0]);
         hash.update((original.len() as u64).to_be_bytes());
         hash.update(&*original);
-        let (code, reason, index) = (rejection.code.as_str(), rejection.message.as_str(), *index);
-        push_json(&mut body, &Line { rejected_at, code, reason, path, index });
+        // A reason may quote the event.
+        let reason = without_write_key(rejection.message.as_bytes());
+        let reason = String::from_utf8_lossy(&reason);
+        let line = Line { rejected_at, code: rejection.code.as_str(), reason: &reason, path, index: *index };
+        push_json(&mut body, &line);
         // The line's `}` follows the event.
         body.pop();
         push_original(&mut body, &original);
