@@ -178,8 +178,9 @@ impl Manifest {
 fn add_notes_of_nulls(path: &str, value: &Value, notes: &mut BTreeSet<String>) {
     match value {
         Value::Null => {
-            notes
-                .insert(format!("{path} is null, which is as if it were absent; if you want its defaults, write {{}}"));
+            notes.insert(format!(
+                "{path} is null, which is as if it were absent; to turn on an object with its defaults, write {{}}"
+            ));
         }
         Value::Mapping(members) => {
             for (name, value) in members {
@@ -220,8 +221,7 @@ mod tests {
         let manifest = Manifest::parse(&text).unwrap();
         let notes: Vec<_> = manifest.functions[0].notes().collect();
         assert_eq!(notes.len(), 2, "{notes:?}");
-        let note =
-            "spec.delivery.deadLetter is null, which is as if it were absent; if you want its defaults, write {}";
+        let note = "spec.delivery.deadLetter is null, which is as if it were absent; to turn on an object with its defaults, write {}";
         assert!(notes.contains(&note), "{notes:?}");
         let without = Manifest::parse(FUNCTION).unwrap();
         assert_eq!(without.functions[0].notes().count(), 0);
