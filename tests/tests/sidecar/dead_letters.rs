@@ -180,7 +180,7 @@ async fn an_event_without_others_is_a_dead_letter_too_but_no_body_that_is_refuse
 async fn the_largest_requests_fit_into_the_memory_budget() {
     let webhook = |events: usize, invalid: usize, filler: usize| {
         let event = |i: usize| {
-            let user = if i % invalid == 0 { json!(null) } else { json!("u") };
+            let user = if i.is_multiple_of(invalid) { json!(null) } else { json!("u") };
             json!({"type": "track", "event": "e", "userId": user, "n": [i, invalid], "x": "y".repeat(filler)})
         };
         json!((0..events).map(event).collect::<Vec<_>>()).to_string()

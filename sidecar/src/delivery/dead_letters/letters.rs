@@ -217,7 +217,7 @@ mod tests {
         let per_event = hashes(&both, AT, Grouping::PerEvent);
         assert_eq!(per_event.len(), 2);
         let other_index = rejected(Some(7), "[]");
-        let alone = hashes(&[other_index.clone()], "2027-01-01T00:00:00Z", Grouping::PerEvent);
+        let alone = hashes(std::slice::from_ref(&other_index), "2027-01-01T00:00:00Z", Grouping::PerEvent);
         assert!(alone.len() == 1 && per_event.contains(&alone[0]));
         let twice = letters(&[two.clone(), one.clone(), other_index], AT, Grouping::PerEvent);
         assert!(twice.all.keys().eq(&per_event));
