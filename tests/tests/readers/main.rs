@@ -55,6 +55,9 @@ async fn send(sidecar: &SidecarProcess) {
     let pretty = pretty.replace("\"n\": 0", "\"n\": 123456789012345678901234567890");
     let answer = sidecar.request(hyper::Method::POST, "/v1/track", &[], pretty).await.expect("an answer");
     assert_eq!(answer.status, 200);
+    // In Batch mode, an object of over 1 MiB before compression: several gzip members or zstd frames.
+    let large = track("first", "2026-01-01T08:59:59.999Z", &json!({"sku": 1, "filler": "f".repeat(25_000)}));
+    assert_eq!(sidecar.send("/", &json!(vec![large; 50])).await.status, 200);
 }
 
 /// Writes the objects as files, as a copy of the bucket would.
