@@ -304,7 +304,10 @@ async fn assert_rotates_under_load(
     path: &'static str,
     show: fn(&str, &str) -> (&'static str, String),
 ) {
-    let function = function.with("delivery", json!({"mode": "Batch", "batch": {"maxAge": "100ms"}}));
+    let function = function
+        .with("delivery", json!({"mode": "Batch", "batch": {"maxAge": "100ms"}}))
+        // After a pause of a busy machine, all requests that were due are sent at once, each on a connection of its own.
+        .with("ingest.maxConnections", json!(4_096));
     let (aws, sidecar) = start_ready(function).await;
     let shown = Arc::new(Mutex::new(old));
     let current = Arc::clone(&shown);
