@@ -307,13 +307,6 @@ pub struct SidecarStatus {
     pub last_error: Option<String>,
 }
 
-impl SidecarCondition {
-    /// Whether events are not stored, or soon will not be, until its cause is over.
-    pub fn is_fault(&self) -> bool {
-        self.status == ConditionStatus::False && !self.r#type.is_informative()
-    }
-}
-
 /// A condition as a sidecar reports it.
 #[derive(Clone, Debug, Deserialize, PartialEq, Serialize)]
 pub struct SidecarCondition {
@@ -327,6 +320,13 @@ pub struct SidecarCondition {
     pub message: String,
     /// When the status last changed, RFC 3339.
     pub since: String,
+}
+
+impl SidecarCondition {
+    /// Whether events are not stored, or soon will not be, until its cause is over.
+    pub fn is_fault(&self) -> bool {
+        self.status == ConditionStatus::False && !self.r#type.is_informative()
+    }
 }
 
 /// When the sidecar's session expires, and when it will be renewed.

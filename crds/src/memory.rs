@@ -61,10 +61,10 @@ pub const DEFAULT_MAX_PARTITIONS: u32 = 64;
 /// its lines that are not compressed yet.
 pub const PARTITION_BYTES: u64 = 128 * KIB;
 
-/// Sealed batches that may be compressed at the same time.
+/// Pieces of batches that may be compressed at the same time.
 pub const MAX_COMPRESSORS: u64 = 4;
 
-/// Bytes per compressor of a sealed batch: zstd's, the largest.
+/// Bytes per compressor of a piece, with its output: zstd's, the largest.
 pub const COMPRESSOR_BYTES: u64 = 2 * MIB;
 
 /// The chart's default for `sidecar.resources.limits.memory`: the limit of a function that sets none.

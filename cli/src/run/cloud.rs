@@ -111,6 +111,14 @@ impl Cloud {
         }
     }
 
+    /// Where objects of the bucket are whose keys begin with the prefix: a URL, or a folder of this machine.
+    pub fn location(&self, bucket: &str, prefix: &str) -> String {
+        match self {
+            Self::Real(_) => format!("s3://{bucket}/{prefix}"),
+            Self::Embedded(embedded) => embedded.data.join(bucket).join(prefix).display().to_string(),
+        }
+    }
+
     /// How the sidecar reaches it.
     pub fn network(&self) -> Network {
         match self {

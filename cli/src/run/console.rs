@@ -73,9 +73,10 @@ impl Console {
         self.print_line(&format!("status    http://{admin}/status"));
         self.print_line(&format!("role      {}", config.spec.role_arn));
         self.print_line(&format!("session   {}", config.session_name()));
+        let objects = cloud.location(s3.bucket.as_str(), prefix);
         match cloud {
             Cloud::Real(_) => {
-                self.print_line(&format!("objects   s3://{}/{prefix} in {}", s3.bucket, s3.region));
+                self.print_line(&format!("objects   {objects} in {}", s3.region));
                 let sts = config.spec.sts.as_ref().and_then(|sts| sts.endpoint.as_ref());
                 let endpoint =
                     |endpoint: Option<&Endpoint>| endpoint.map_or("AWS's own".to_owned(), ToString::to_string);
@@ -83,8 +84,7 @@ impl Console {
                 self.print_line(&format!("AWS       real; endpoint of S3: {s3}, of STS: {sts}"));
             }
             Cloud::Embedded(embedded) => {
-                let folder = embedded.data.join(s3.bucket.as_str()).join(prefix);
-                self.print_line(&format!("objects   {}", folder.display()));
+                self.print_line(&format!("objects   {objects}"));
                 self.print_line(&format!("AWS       embedded: {}", embedded.description));
             }
         }
@@ -99,10 +99,7 @@ impl Console {
     /// Prints where dead letters are stored, unless that was printed already.
     pub fn print_dead_letter_location(&mut self, function: &Function, cloud: &Cloud) {
         let (spec, bucket) = (&function.config.spec, &function.config.spec.s3.bucket);
-        let location = spec.dead_letter_prefix().map(|prefix| match cloud {
-            Cloud::Real(_) => format!("s3://{bucket}/{prefix}"),
-            Cloud::Embedded(embedded) => embedded.data.join(bucket.as_str()).join(prefix).display().to_string(),
-        });
+        let location = spec.dead_letter_prefix().map(|prefix| cloud.location(bucket.as_str(), &prefix));
         if self.dead_letter_location != location
             && let Some(location) = &location
         {

@@ -1,7 +1,7 @@
 //! AWS names and identifiers: ARNs, region, key prefix, account, session name, endpoint, storage class.
 
 use super::partition::{Partition, partition_names};
-use super::shape::Rule::{Must, MustNot};
+use super::shape::Rule::{self, Must, MustNot};
 use super::shape::{Shape, text_value};
 use super::wildcard;
 
@@ -90,6 +90,9 @@ text_value!(
     }
 );
 
+/// A segment of dots would be another folder for clients that resolve paths.
+const NO_DOT_SEGMENTS: Rule = MustNot("(^|/)[.]{1,2}/", "has a segment of dots only");
+
 text_value!(
     /// The prefix of every object key: empty, or ending in `/`.
     Prefix,
@@ -102,7 +105,7 @@ text_value!(
                 "^([A-Za-z0-9!_.()=@:,&;+-]+/)*$",
                 "must be empty or end in /, of letters, digits and !_.()=@:,&;+- between slashes",
             ),
-            MustNot("(^|/)[.]{1,2}/", "has a segment of dots only"),
+            NO_DOT_SEGMENTS,
         ],
     }
 );
@@ -119,7 +122,7 @@ text_value!(
                 "^([A-Za-z0-9!_.()=@:,&;+-]+/)+$",
                 "must end in /, of letters, digits and !_.()=@:,&;+- between slashes",
             ),
-            MustNot("(^|/)[.]{1,2}/", "has a segment of dots only"),
+            NO_DOT_SEGMENTS,
             MustNot(
                 "^(type=)?(track|identify|page|screen|group|alias|delete|other)/",
                 "is the folder of an event type, so readers could take a dead letter for an event",

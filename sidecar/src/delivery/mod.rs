@@ -39,7 +39,7 @@ use crate::status::metrics::Metrics;
 use crate::uncancelled::Uncancelled;
 
 pub(crate) use bucket_check::watch as watch_bucket;
-pub(crate) use dead_letters::{Letters, NONE_REJECTED};
+pub(crate) use dead_letters::Letters;
 pub(crate) use failure::REASONS;
 pub(crate) use s3::{Bucket, S3Endpoint};
 pub(crate) use upload::Uploads;

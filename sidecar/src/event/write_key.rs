@@ -27,6 +27,9 @@ const MAX_SEPARATOR_BYTES: usize = 32;
 /// A text without its write keys, of which nothing remains between the quotes. They are found by their name: in JSON, also
 /// in strings within strings, in forms, and in text that is nearly JSON. The result is never longer.
 pub(crate) fn without_write_key(event: &[u8]) -> Cow<'_, [u8]> {
+    if !may_have_write_key(event) {
+        return Cow::Borrowed(event);
+    }
     let mut values: Vec<_> = by_name(event).chain(of_escaped_members(event)).collect();
     if values.is_empty() {
         return Cow::Borrowed(event);

@@ -220,10 +220,10 @@ impl Ingest {
         trace!(bytes = summary.bytes, "the body is read");
         let deadline = Instant::now() + STORE_TIMEOUT;
         match self.read(&route, label, body) {
-            Ok(content) => {
-                summary.events = content.events.len() + content.rejected.len();
-                trace!(valid = content.events.len(), rejected = content.rejected.len(), "the body is parsed");
-                self.store(content, deadline).await
+            Ok(body) => {
+                summary.events = body.events.len() + body.rejected.len();
+                trace!(valid = body.events.len(), rejected = body.rejected.len(), "the body is parsed");
+                self.store(body, deadline).await
             }
             Err(answer) => answer,
         }
@@ -250,7 +250,7 @@ impl Ingest {
     }
 
     /// Parses a body into events, reserves their memory and counts them. Invalid events are rejected one by one.
-    fn read(&self, route: &Route, label: &'static str, body: ReadBody) -> Result<Content, Answer> {
+    fn read(&self, route: &Route, label: &'static str, body: ReadBody) -> Result<ParsedBody, Answer> {
         let ReadBody { bytes, mut reservation } = body;
         let received_at = timestamp(self.clock.now());
         let of_body = reservation.bytes();
@@ -283,7 +283,7 @@ impl Ingest {
         // From here on the reservation covers the events instead of the body.
         drop(bytes);
         reservation.keep(of_events + rejected.memory_bytes());
-        Ok(Content { events, rejected, dead_letters, reservation })
+        Ok(ParsedBody { events, rejected, dead_letters, reservation })
     }
 
     /// Counts a received event that is not valid. If the path does not give its type, that is unknown.
@@ -296,8 +296,8 @@ impl Ingest {
 
     /// Stores the valid events that pass the filter, and the dead letters. If one can't be stored, the whole request
     /// fails and the client retries it.
-    async fn store(&self, content: Content, deadline: Instant) -> Answer {
-        let Content { mut events, rejected, dead_letters, reservation } = content;
+    async fn store(&self, body: ParsedBody, deadline: Instant) -> Answer {
+        let ParsedBody { mut events, rejected, dead_letters, reservation } = body;
         let any_valid = !events.is_empty();
         events.retain(|event| {
             let keeps = self.filter.keeps(event);
@@ -331,7 +331,7 @@ impl Ingest {
 }
 
 /// The content of a request's body.
-struct Content {
+struct ParsedBody {
     /// The valid events.
     events: Vec<Event>,
     rejected: Rejections,

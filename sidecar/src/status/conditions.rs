@@ -7,7 +7,9 @@ use tracing::{info, warn};
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason, SidecarCondition};
 
 use crate::clock::{Clock, rfc3339};
-use crate::delivery::NONE_REJECTED;
+
+/// The message of EventsValid while there is nothing to report.
+pub(crate) const NONE_REJECTED: &str = "no dead letter was stored in the last 10 minutes";
 
 /// The sidecar's conditions.
 #[derive(Debug)]

@@ -72,8 +72,8 @@ impl Letters {
             Grouping::PerEvent => 1,
             Grouping::PerRequest => rejected.len().max(1),
         };
-        let groups = rejected.chunks(group);
-        let bytes: usize = groups.clone().map(|group| LETTER_OVERHEAD_BYTES + max_body_bytes(group)).sum();
+        let groups: Vec<_> = rejected.chunks(group).map(|group| (group, max_body_bytes(group))).collect();
+        let bytes: usize = groups.iter().map(|(_, bytes)| LETTER_OVERHEAD_BYTES + bytes).sum();
         // An event with a write key is copied, to remove it.
         let copied = rejected.iter().map(|one| one.original).filter(|original| may_have_write_key(original));
         let copied = copied.map(<[u8]>::len).max().unwrap_or_default();
@@ -82,7 +82,8 @@ impl Letters {
         }
         let rejected_at = format!("{rejected_at:.3}");
         let mut all = BTreeMap::new();
-        for (hash, letter) in groups.map(|group| letter(group, path, &rejected_at)) {
+        for (group, max_bytes) in groups {
+            let (hash, letter) = letter(group, max_bytes, path, &rejected_at);
             match all.entry(hash) {
                 Entry::Vacant(new) => drop(new.insert(letter)),
                 // The same event again is the same object.
@@ -95,9 +96,9 @@ impl Letters {
     }
 }
 
-/// The object of these events, and their hash.
-fn letter(rejected: &[Rejected<'_>], path: &'static str, rejected_at: &str) -> (String, Letter) {
-    let mut body = Vec::with_capacity(max_body_bytes(rejected));
+/// The object of these events, of at most `max_bytes`, and their hash.
+fn letter(rejected: &[Rejected<'_>], max_bytes: usize, path: &'static str, rejected_at: &str) -> (String, Letter) {
+    let mut body = Vec::with_capacity(max_bytes);
     let mut hash = Sha256::new();
     for one in rejected {
         let Rejected { index, rejection, original } = one;

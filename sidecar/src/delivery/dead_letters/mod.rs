@@ -26,7 +26,6 @@ use crate::status::conditions::Conditions;
 use crate::status::metrics::Metrics;
 
 pub(crate) use self::letters::Letters;
-pub(crate) use self::report::NONE_REJECTED;
 
 /// Stores the rejected events of one function.
 #[derive(Debug)]

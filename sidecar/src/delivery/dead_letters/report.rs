@@ -9,13 +9,10 @@ use std::time::{Duration, Instant};
 use parking_lot::Mutex;
 use tributary_crds::conditions::{ConditionStatus, ConditionType, Reason};
 
-use crate::status::conditions::Conditions;
+use crate::status::conditions::{Conditions, NONE_REJECTED};
 
 /// How long a rejection is reported.
 const REPORTED_FOR: Duration = Duration::from_secs(600);
-
-/// The message while there is nothing to report.
-pub(crate) const NONE_REJECTED: &str = "no dead letter was stored in the last 10 minutes";
 
 /// The rejections of the last ten minutes.
 #[derive(Debug)]
