@@ -7,6 +7,7 @@
 mod access;
 mod configured;
 mod cors;
+mod error_answers;
 mod filter;
 mod refusals;
 mod rejections;
@@ -27,14 +28,15 @@ use tributary_crds::function::DestinationFunctionSpec;
 use tributary_runtime::server::Unauthenticated;
 
 use crate::clock::{Clock, timestamp};
-use crate::delivery::{Delivery, Letters, NotStored};
+use crate::delivery::{Delivery, Letters};
 use crate::event::{self, Event, ParsedEvents, Rejection};
-use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody, RejectedEvents};
+use crate::http::{self, Answer, AnswerBody, BodyError, ReadBody};
 use crate::memory::{Budget, Reservation};
 use crate::status::metrics::Metrics;
 use crate::status::readiness::Readiness;
 use access::{Credential, Denied, Endpoint};
 use cors::{Cors, CorsRequest};
+use error_answers::{ambiguous_end, body_refusal, full, later, method_not_allowed, not_found, refused};
 use filter::Filter;
 use refusals::Reported;
 use rejections::Rejections;
@@ -43,6 +45,7 @@ use unavailable::unavailable;
 use unproven::Unproven;
 
 pub(crate) use access::Access;
+pub use access::{check_signing_secrets, check_write_keys};
 pub(crate) use configured::watch as watch_configured;
 pub use refusals::Refusal;
 
@@ -363,50 +366,4 @@ fn known_method(method: &Method) -> &'static str {
         Method::DELETE => "DELETE",
         _ => "other",
     }
-}
-
-/// The 503 or 429 for events that could not be stored.
-fn later(why: NotStored) -> Answer {
-    match why {
-        NotStored::Blocker(blocker) => unavailable(&blocker),
-        NotStored::OutOfMemory => full(BodyError::OutOfBudget.to_string()),
-        NotStored::Full => full("the sidecar's maximum of concurrent uploads is reached".to_owned()),
-    }
-}
-
-/// 429: the sidecar's own capacity is exhausted, not S3's.
-fn full(message: String) -> Answer {
-    Answer::Later { status: StatusCode::TOO_MANY_REQUESTS, code: "over_capacity".to_owned(), message }
-}
-
-/// The answer for a body that could not be read: 429 if there is no memory for it, 408 if it is too slow, otherwise 400.
-fn body_refusal(error: &BodyError) -> Answer {
-    let (status, code) = match error {
-        BodyError::TooLarge(_) | BodyError::TooLargeDecompressed(_) => (StatusCode::BAD_REQUEST, "body_too_large"),
-        BodyError::UnknownEncoding(_) => (StatusCode::BAD_REQUEST, "unknown_content_encoding"),
-        BodyError::NotAsEncoded(..) => (StatusCode::BAD_REQUEST, "invalid_content_encoding"),
-        BodyError::Broken(_) => (StatusCode::BAD_REQUEST, "incomplete_body"),
-        BodyError::TooSlow(_) | BodyError::Stalled => (StatusCode::REQUEST_TIMEOUT, "body_too_slow"),
-        BodyError::OutOfBudget => return full(error.to_string()),
-    };
-    refused(status, code, error.to_string())
-}
-
-fn ambiguous_end() -> Answer {
-    let message = "the Transfer-Encoding is not just \"chunked\"".to_owned();
-    refused(StatusCode::BAD_REQUEST, "unknown_transfer_encoding", message)
-}
-
-fn not_found() -> Answer {
-    let paths =
-        "POST to /v1/track, /v1/identify, /v1/page, /v1/screen, /v1/group, /v1/alias or /v1/batch; webhooks POST to /";
-    refused(StatusCode::NOT_FOUND, "not_found", format!("unknown path; {paths}"))
-}
-
-fn method_not_allowed() -> Answer {
-    refused(StatusCode::METHOD_NOT_ALLOWED, "method_not_allowed", "events are sent with POST".to_owned())
-}
-
-fn refused(status: StatusCode, code: &'static str, message: String) -> Answer {
-    Answer::Refused { status, code, message, rejected: RejectedEvents::default() }
 }
