@@ -14,8 +14,9 @@ use tokio::sync::{oneshot, watch};
 use tributary_crds::conditions::Reason;
 
 use super::circuit_breaker::{Evidence, RECENT_STORE_WINDOW};
-use super::failure::{self, ErrorClass, S3Answer};
+use super::failure::{self, ErrorClass};
 use super::health::Extent;
+use super::s3_answer::S3Answer;
 use super::upload::Uploads;
 use crate::blocker::Blocker;
 use crate::session::Session;

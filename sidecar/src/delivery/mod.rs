@@ -21,6 +21,7 @@ mod precondition;
 mod response_check;
 mod retry;
 mod s3;
+mod s3_answer;
 mod upload;
 
 use std::future::Future;

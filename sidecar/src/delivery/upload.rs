@@ -18,11 +18,12 @@ use tributary_crds::memory::MAX_UPLOADS;
 
 use super::NotStored;
 use super::circuit_breaker::Evidence;
-use super::failure::{self, ErrorClass, S3Answer, Target};
+use super::failure::{self, ErrorClass, Target};
 use super::health::{BucketHealth, Extent, KeyPart, KeyParts};
 use super::precondition::Meaning;
 use super::retry::{Backoff, attempt_timeout};
 use super::s3::{Bucket, Object};
+use super::s3_answer::S3Answer;
 use crate::blocker::Blocker;
 use crate::memory;
 use crate::session::{RefusedForGood, Session, SessionState, Sessions};

@@ -38,7 +38,11 @@ fn transient_message(kind: Kind, error: &S3Error<'_>, target: Target<'_>) -> Opt
              until it accepts them"
         ),
         Kind::RejectedSession => format!("S3 does not accept the session of {role} ({code}: {sentence})"),
-        Kind::Throttled => format!("S3 asks for fewer requests to {bucket} ({code}); uploads continue more slowly"),
+        Kind::Throttled => format!(
+            "S3 asks for fewer requests to {bucket} ({code}); uploads are retried more slowly, and clients must send \
+             refused events again. If it lasts: spec.delivery.mode Batch makes far fewer requests, and more prefixes \
+             in spec.delivery.key spread them"
+        ),
         Kind::TemporaryFault => {
             format!("S3 answered {code} ({status}) for {bucket}: {sentence}; it is retried until it succeeds")
         }

@@ -7,6 +7,7 @@ use serde_json::json;
 
 use super::*;
 use crate::aws_client::EndpointVariant;
+use crate::skew::ClockOffset;
 
 const ROLE: &str = "arn:aws:iam::123456789012:role/r";
 

@@ -18,9 +18,9 @@ use parking_lot::RwLock;
 use tokio::time::timeout;
 use tributary_crds::function;
 
-use super::failure::S3Answer;
 use super::health::KeyPart;
 use super::response_check::{self, ResponseCheck};
+use super::s3_answer::S3Answer;
 use crate::aws_client::{Connections, Connector, EndpointVariant, MAX_BODY_BYTES};
 use crate::aws_message::{self, cut_code, cut_message};
 use crate::clock::Clock;
