@@ -10,7 +10,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result};
-use clap::ValueEnum;
+use clap::Args;
 use parking_lot::Mutex;
 use serde::{Deserialize, Serialize};
 use tempfile::TempDir;
@@ -18,7 +18,7 @@ use tokio::net::TcpListener;
 use tokio::runtime::Runtime;
 use tributary_local_aws::{Accounts, Action, Fault, LocalAws, Options, Service, Store};
 
-use crate::cli::DoubleOptions;
+use crate::content::Content;
 use crate::process::{self, Helper};
 use crate::stored_events::StoredEvents;
 use crate::tls::{self, Certificates};
@@ -40,22 +40,18 @@ pub struct Double {
     authority: Option<PathBuf>,
 }
 
-/// What its objects contain.
-#[derive(Clone, Copy, Debug, PartialEq, ValueEnum)]
-pub enum Content {
-    /// One event.
-    Event,
-    /// Events, one per line, compressed with gzip.
-    Gzip,
-    /// The same, compressed with Zstandard.
-    Zstd,
-}
-
-impl Content {
-    /// Its name on a helper's command line.
-    pub fn name(self) -> String {
-        self.to_possible_value().expect("no content is skipped").get_name().to_owned()
-    }
+/// What the double does.
+#[derive(Args)]
+pub struct DoubleOptions {
+    /// What the objects contain.
+    #[arg(long)]
+    pub content: Content,
+    /// Milliseconds that each PutObject is delayed.
+    #[arg(long)]
+    pub latency_ms: u64,
+    /// The folder with its certificate; without it, it serves without TLS.
+    #[arg(long)]
+    pub tls: Option<PathBuf>,
 }
 
 /// What the double has stored so far.

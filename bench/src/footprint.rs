@@ -7,7 +7,8 @@ use std::time::Duration;
 use anyhow::{Result, ensure};
 use tokio::time::sleep;
 
-use crate::double::{Content, Double};
+use crate::content::Content;
+use crate::double::Double;
 use crate::load::{Load, LoadShape, Pace, Server};
 use crate::sidecar::{Delivery, Setup, Sidecar};
 use crate::usage;

@@ -13,6 +13,7 @@
 mod chart;
 mod cli;
 mod connection;
+mod content;
 mod double;
 mod event;
 mod exactly_once;
@@ -23,6 +24,7 @@ mod latencies;
 mod load;
 mod machine;
 mod node;
+mod options;
 mod peers;
 mod process;
 mod reading;
@@ -45,7 +47,8 @@ use std::process::ExitCode;
 use anyhow::{Context, Result};
 use clap::Parser;
 
-use cli::{Cli, Command, Options};
+use cli::{Cli, Command};
+use options::Options;
 use report::Report;
 use round::Round;
 use target::Program;

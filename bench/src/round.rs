@@ -7,11 +7,11 @@ use std::path::Path;
 use anyhow::{Context, Result, bail};
 use tokio::time::sleep;
 
-use crate::cli::Options;
 use crate::double::{Counts, Double, Stored};
 use crate::exactly_once::Differences;
 use crate::external::External;
 use crate::load::{Load, LoadShape, Pace, Server, Tally};
+use crate::options::Options;
 use crate::process::Helper;
 use crate::reading::{CpuCosts, Reading};
 use crate::sidecar::{Setup, Sidecar};

@@ -7,6 +7,7 @@ use std::process::Stdio;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
+use clap::Args;
 use tempfile::TempDir;
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpStream;
@@ -56,8 +57,26 @@ impl Setup<'_> {
     }
 }
 
+/// The sidecar to load.
+#[derive(Args)]
+pub struct Binary {
+    /// Path of a sidecar binary [default: what `cargo build --release -p tributary-sidecar` builds].
+    #[arg(long, value_name = "PATH")]
+    sidecar: Option<PathBuf>,
+}
+
+impl Binary {
+    /// The path of the sidecar's binary, which is built if none is given.
+    pub async fn path(&self) -> Result<PathBuf> {
+        match &self.sidecar {
+            Some(path) => Ok(path.clone()),
+            None => build().await,
+        }
+    }
+}
+
 /// Builds the sidecar in release mode, and returns the path of its binary.
-pub async fn build() -> Result<PathBuf> {
+async fn build() -> Result<PathBuf> {
     let cargo = std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into());
     let output = Command::new(cargo)
         .args(["build", "--release", "-p", "tributary-sidecar", "--message-format=json-render-diagnostics"])

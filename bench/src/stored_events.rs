@@ -12,7 +12,7 @@ use flate2::bufread::MultiGzDecoder;
 use serde::Deserialize;
 use sha2::{Digest, Sha256};
 
-use crate::double::Content;
+use crate::content::Content;
 
 /// The objects stored so far.
 pub struct StoredEvents {

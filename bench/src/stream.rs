@@ -10,19 +10,21 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::{Context, Result, bail};
+use clap::Args;
 use tokio::task::JoinSet;
 use tokio::time::{sleep_until, timeout};
 
-use crate::cli::StreamOptions;
 use crate::connection::Connection;
-use crate::double::{Content, Counts, Double};
+use crate::content::Content;
+use crate::double::{Counts, Double};
+use crate::event::EVENT_BYTES;
 use crate::latencies::SortedLatencies;
 use crate::load::{LAST_ANSWERS_TIMEOUT, LoadShape, Server, Tally, connect};
 use crate::machine;
 use crate::reading::{CpuCosts, Reading};
 use crate::round::faults;
 use crate::schedule::Schedule;
-use crate::sidecar::{BatchSettings, Delivery, Setup, Sidecar};
+use crate::sidecar::{BatchSettings, Binary, Delivery, Setup, Sidecar};
 use crate::usage;
 
 /// The latency for which there are enough connections: three times a batch's default `maxAge`. Slower answers delay the
@@ -30,6 +32,41 @@ use crate::usage;
 const MAX_EXPECTED_LATENCY: Duration = Duration::from_secs(3);
 /// Maximum number of connections: a sidecar accepts 1,024.
 const MAX_CONNECTIONS: u32 = 1000;
+
+#[derive(Args)]
+pub struct StreamOptions {
+    /// Events per second.
+    #[arg(long, default_value_t = 10_000, value_parser = clap::value_parser!(u32).range(1..))]
+    pub rate: u32,
+    /// Duration in seconds.
+    #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..))]
+    pub seconds: u32,
+    /// Events per request.
+    #[arg(long, default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..=900))]
+    pub events: u32,
+    /// Milliseconds that S3 takes for an object; 80 is typical of a small one.
+    #[arg(long, value_name = "MS", default_value_t = 80)]
+    latency: u64,
+    #[command(flatten)]
+    pub binary: Binary,
+}
+
+impl StreamOptions {
+    pub fn latency(&self) -> Duration {
+        Duration::from_millis(self.latency)
+    }
+}
+
+impl fmt::Display for StreamOptions {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let StreamOptions { rate, seconds, events, latency, .. } = self;
+        write!(
+            f,
+            "{rate} events/s for {seconds} s, of {EVENT_BYTES} bytes and {events} per request; Batch mode with its \
+             defaults; S3 takes {latency} ms longer per object"
+        )
+    }
+}
 
 /// The results of a stream.
 struct StreamResults {
@@ -142,13 +179,15 @@ mod tests {
     use clap::Parser;
 
     use super::*;
-    use crate::cli::{Cli, Command};
+
+    #[derive(Parser)]
+    struct CommandLine {
+        #[command(flatten)]
+        options: StreamOptions,
+    }
 
     fn options(args: &[&str]) -> StreamOptions {
-        match Cli::parse_from([&["tributary-bench", "stream"], args].concat()).command {
-            Some(Command::Stream(options)) => options,
-            _ => panic!("{args:?} is a stream"),
-        }
+        CommandLine::parse_from([&["stream"], args].concat()).options
     }
 
     #[test]

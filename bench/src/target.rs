@@ -4,7 +4,7 @@ use std::fmt;
 
 use clap::ValueEnum;
 
-use crate::double::Content;
+use crate::content::Content;
 use crate::node::AwsSdk;
 use crate::peers::Peer;
 use crate::sidecar::{BatchSettings, Delivery};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::double::Content;
+use crate::content::Content;
 use crate::load::LoadShape;
 
 /// How long a batch waits for more events (`maxAge`): the minimum, because in a closed loop the next requests wait for

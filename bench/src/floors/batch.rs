@@ -11,7 +11,7 @@ use tokio::time::sleep;
 use super::compress::Encoder;
 use super::put::Bucket;
 use super::{Envelope, Floor, events};
-use crate::double::Content;
+use crate::content::Content;
 use crate::workload::BATCH_AGE;
 
 /// Size before compression at which a batch is uploaded: the sidecar's default.

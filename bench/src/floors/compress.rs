@@ -8,7 +8,7 @@ use std::io;
 use libdeflater::{CompressionLvl, Compressor as Libdeflate};
 use zstd::zstd_safe::CParameter;
 
-use crate::double::Content;
+use crate::content::Content;
 
 const GZIP_LEVEL: i32 = 1;
 const ZSTD_LEVEL: i32 = 1;

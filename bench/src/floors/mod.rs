@@ -12,11 +12,13 @@ mod sigv4;
 mod take;
 
 use std::convert::Infallible;
-use std::net::Ipv4Addr;
+use std::net::{Ipv4Addr, SocketAddr};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::{Context, Result, ensure};
 use bytes::Bytes;
+use clap::Args;
 use http_body_util::{BodyExt, Full};
 use hyper::body::Incoming;
 use hyper::header::{CONTENT_TYPE, HeaderValue};
@@ -31,14 +33,33 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::runtime::Runtime;
 use tokio_rustls::TlsAcceptor;
 
-use crate::cli::FloorOptions;
-use crate::double::Content;
+use crate::content::Content;
 use crate::{process, tls};
 
 use batch::BatchFloor;
 use object::ObjectFloor;
 use put::Bucket;
 use take::TakeFloor;
+
+/// What a floor does.
+#[derive(Args)]
+pub struct FloorOptions {
+    /// The address of S3; without it, events are accepted and dropped.
+    #[arg(long)]
+    pub s3: Option<SocketAddr>,
+    /// What the objects contain.
+    #[arg(long, requires = "s3")]
+    pub content: Option<Content>,
+    /// Whether a request has many events.
+    #[arg(long)]
+    pub many: bool,
+    /// The authority that S3's certificate is from; without it, S3 is used without TLS.
+    #[arg(long, requires = "s3")]
+    pub s3_authority: Option<PathBuf>,
+    /// The folder with the certificate for clients; without it, they are served without TLS.
+    #[arg(long)]
+    pub tls: Option<PathBuf>,
+}
 
 /// The fields of an event that a floor reads. They are borrowed, because neither contains escapes in practice.
 #[derive(Deserialize)]

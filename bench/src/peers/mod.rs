@@ -18,7 +18,8 @@ use clap::ValueEnum;
 use tempfile::TempDir;
 use tokio::process::Command;
 
-use crate::double::{self, Content, Double};
+use crate::content::Content;
+use crate::double::{self, Double};
 use crate::external::{External, free_address};
 use crate::workload::Workload;
 
