@@ -4,11 +4,18 @@ use std::collections::BTreeSet;
 
 use tributary_crds::DestinationFunction;
 use tributary_crds::values::ExternalId;
+use tributary_sidecar::{check_signing_secrets, check_write_keys};
 
 use crate::manifest::{Manifest, Secret};
 
-/// The field that refers to the external ID, whose value is checked too.
+/// The field that refers to the external ID.
 const EXTERNAL_ID_REFERENCE: &str = "spec.externalIdSecretRef";
+
+/// The field that refers to the write keys.
+const WRITE_KEY_REFERENCE: &str = "spec.ingest.writeKeySecretRef";
+
+/// The field that refers to the signing secrets.
+const SIGNATURE_REFERENCE: &str = "spec.ingest.signatureSecretRef";
 
 /// The field that refers to the certificate, whose value is not checked.
 const TLS_REFERENCE: &str = "spec.ingest.tlsSecretRef";
@@ -67,10 +74,8 @@ fn secret_references(function: &DestinationFunction) -> Vec<SecretReference<'_>>
     let reference = |path, name, key| SecretReference { path, name, key };
     let mut references = vec![reference(EXTERNAL_ID_REFERENCE, external_id.name.as_str(), external_id.key.as_str())];
     if let Some(ingest) = &spec.ingest {
-        let keys = [
-            ("spec.ingest.writeKeySecretRef", &ingest.write_key_secret_ref),
-            ("spec.ingest.signatureSecretRef", &ingest.signature_secret_ref),
-        ];
+        let keys =
+            [(WRITE_KEY_REFERENCE, &ingest.write_key_secret_ref), (SIGNATURE_REFERENCE, &ingest.signature_secret_ref)];
         references
             .extend(keys.into_iter().filter_map(|(path, key)| {
                 key.as_ref().map(|key| reference(path, key.name.as_str(), key.key.as_str()))
@@ -86,18 +91,16 @@ fn secret_references(function: &DestinationFunction) -> Vec<SecretReference<'_>>
 
 fn secret_problem(secret: &Secret, reference: SecretReference<'_>) -> Option<String> {
     let SecretReference { path, name, key } = reference;
-    if secret.text(key).is_none() {
+    let Some(value) = secret.value(key) else {
         let keys: Vec<_> = secret.keys().collect();
         return Some(format!("{path}: Secret {name} has no key {key}; its keys are: {}", keys.join(", ")));
-    }
+    };
+    let one_per_line = |error| format!("{error}; put one per line");
     let error = match path {
         EXTERNAL_ID_REFERENCE => external_id_of(secret, key).err(),
-        TLS_REFERENCE => None,
-        _ => secret
-            .text(key)?
-            .ok()
-            .filter(|text| text.trim().is_empty())
-            .map(|_| "it is empty; put one per line".to_owned()),
+        WRITE_KEY_REFERENCE => check_write_keys(value).err().map(one_per_line),
+        SIGNATURE_REFERENCE => check_signing_secrets(value).err().map(one_per_line),
+        _ => None,
     };
     Some(format!("{path}: Secret {name}, key {key}: {}", error?))
 }

@@ -59,6 +59,14 @@ fn wrong_usage_is_64_and_one_line() {
     let misspelled = tributary(&["run", "f.yaml", "--acounts", "a.yaml"]);
     assert_usage_error(&misspelled, "'--acounts' found; did you mean --accounts? (see tributary run --help)");
     assert_usage_error(&tributary(&["run", "f.yaml", "--listen", "8090"]), "write it like 127.0.0.1:8090");
+    for (flag, value, part) in [
+        ("--count", "x", "not a whole number from 1"),
+        ("--count", "0", "not a whole number from 1"),
+        ("--rate", "10001", "not a whole number from 1 to 10000"),
+        ("--retry", "1.5", "not a whole number of seconds"),
+    ] {
+        assert_usage_error(&tributary(&["send", "http://127.0.0.1:1", flag, value]), part);
+    }
     assert_usage_error(&tributary(&["check"]), "<FILE>...");
     assert_usage_error(&tributary(&["check", "/no/such/file.yaml"]), "/no/such/file.yaml: can't be read");
     assert_usage_error(&tributary(&["external-id", "Orders_Lake"]), "is not the name of a Secret");

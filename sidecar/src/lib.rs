@@ -35,7 +35,7 @@ mod uncancelled;
 
 pub use aws_changes::AwsChanges;
 pub use aws_client::{EndpointVariant, Network};
-pub use ingest::Refusal;
+pub use ingest::{Refusal, check_signing_secrets, check_write_keys};
 pub use session::BaseIdentity;
 pub use sidecar::{Dependencies, Endpoints, Sidecar};
 pub use tributary_runtime::server::Drain;

@@ -65,9 +65,14 @@ impl Secret {
         Ok(Self { name, namespace, values })
     }
 
+    /// The value of `key`; `None` if the Secret lacks the key.
+    pub fn value(&self, key: &str) -> Option<&[u8]> {
+        self.values.get(key).map(|value| value.as_slice())
+    }
+
     /// The value of `key` as text, an error if it is not UTF-8; `None` if the Secret lacks the key.
     pub fn text(&self, key: &str) -> Option<Result<&str, Utf8Error>> {
-        self.values.get(key).map(|value| std::str::from_utf8(value))
+        self.value(key).map(std::str::from_utf8)
     }
 
     /// Copies of the Secret's keys and values, sorted by key.

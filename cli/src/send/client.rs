@@ -170,7 +170,13 @@ impl Client {
 fn connection_error(error: &hyper_util::client::legacy::Error) -> String {
     let text = causes(error);
     // The answer to a TLS handshake by a server that speaks HTTP.
-    let hint = if text.contains("InvalidContentType") { "; the server does not speak TLS: write http://" } else { "" };
+    let hint = if text.contains("InvalidContentType") {
+        "; the server does not speak TLS: write http://"
+    } else if text.contains("Connection refused") {
+        "; nothing listens there: check the host and port, and that the function runs"
+    } else {
+        ""
+    };
     text + hint
 }
 

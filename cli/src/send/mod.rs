@@ -36,11 +36,11 @@ pub struct Arguments {
     url: String,
 
     /// Number of events
-    #[arg(long, value_name = "N", default_value_t = 1)]
+    #[arg(long, value_name = "N", default_value_t = 1, value_parser = count)]
     count: u64,
 
     /// Events per second, sent without waiting for earlier answers; by default, one event after the other
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..=10_000))]
+    #[arg(long, value_name = "N", value_parser = rate)]
     rate: Option<u32>,
 
     /// Prefix of the events' messageIds; by default, a new random one
@@ -68,8 +68,23 @@ pub struct Arguments {
     no_keep_alive: bool,
 
     /// Seconds during which failed attempts that may succeed later (errors, 408, 429, 5xx) are retried
-    #[arg(long, value_name = "SECONDS", default_value_t = 0)]
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = seconds)]
     retry: u64,
+}
+
+/// Parses a number of events.
+fn count(text: &str) -> Result<u64, &'static str> {
+    text.parse().ok().filter(|count| *count > 0).ok_or("not a whole number from 1; write it like 1000")
+}
+
+/// Parses a number of events per second.
+fn rate(text: &str) -> Result<u32, &'static str> {
+    text.parse().ok().filter(|rate| (1..=10_000).contains(rate)).ok_or("not a whole number from 1 to 10000")
+}
+
+/// Parses a number of seconds.
+fn seconds(text: &str) -> Result<u64, &'static str> {
+    text.parse().map_err(|_| "not a whole number of seconds; write it like 30")
 }
 
 /// Sends the events; fails unless all are answered with 200.

@@ -65,6 +65,10 @@ fn a_missing_or_wrong_secret_is_refused_at_the_start() {
         (text.replace("change-me-", "change me "), "spec.externalIdSecretRef: Secret orders-lake, key externalId: "),
         (clickstream.replace("writeKeys: |", "keys: |"), "has no key writeKeys; its keys are: keys"),
         (clickstream.replace("    change-me-write-key\n", ""), "key writeKeys: it is empty; put one per line"),
+        (
+            clickstream.replace("change-me-write-key", "change:me"),
+            "key writeKeys: character 7 of line 1 is not allowed in a write key; put one per line",
+        ),
     ] {
         fs::write(&file, text).unwrap();
         let output = run(&[file.to_str().unwrap(), "--listen", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);

@@ -240,6 +240,22 @@ fn parse_secret<T>(
     Err(Blocker { reason, message })
 }
 
+/// Checks that a Secret's value holds write keys, one per line.
+///
+/// # Errors
+/// Why it does not, without the value.
+pub fn check_write_keys(value: &[u8]) -> Result<(), String> {
+    write_keys::parse(value).map(drop)
+}
+
+/// Checks that a Secret's value holds signing secrets, one per line.
+///
+/// # Errors
+/// Why it does not, without the value.
+pub fn check_signing_secrets(value: &[u8]) -> Result<(), String> {
+    signature::parse(value).map(drop)
+}
+
 /// The non-empty lines of a value, with their numbers from 1. A Secret's key holds one credential per line.
 fn lines(value: &[u8]) -> impl Iterator<Item = (usize, &[u8])> {
     let lines = value.split(|byte| *byte == b'\n').map(|line| line.strip_suffix(b"\r").unwrap_or(line));
