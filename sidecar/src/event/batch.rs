@@ -1,13 +1,8 @@
 //! Finds the events in a batch request: `{"batch": [event, …], "context"?, "integrations"?, "sentAt"?, …}`.
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::Deserializer as _;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
-use serde_json::value::RawValue;
 
-use super::envelope::{Known, read_frame};
+use super::envelope::{Frame, Items, Known, read_frame};
 use super::field::Field;
 use super::merge::Shared;
 use super::rejection::{Code, Rejection};
@@ -23,7 +18,7 @@ use super::{Limits, validate};
 /// The batch is rejected as a whole: its frame is not a JSON object with an array `batch`, its `context` or
 /// `integrations` is not an object, or the array is empty or a limit exceeded.
 pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Result<UnparsedEvents<'a>, Rejection> {
-    of_frame(&read_frame(body_text(body)?)?, received_at, limits)
+    of_frame(read_frame(body_text(body)?, limits.batch_events)?, received_at, limits)
 }
 
 /// Finds the events in a batch whose frame is read already.
@@ -31,20 +26,24 @@ pub fn batch<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> Res
 /// # Errors
 /// As [`batch`], except that the frame is a JSON object.
 pub(super) fn of_frame<'a>(
-    frame: &Known<'a>,
+    frame: Frame<'a>,
     received_at: Timestamp,
     limits: &Limits,
 ) -> Result<UnparsedEvents<'a>, Rejection> {
-    let Some(value) = frame.get(Field::Batch) else {
-        let message = "batch is missing: it must be an array of events";
+    let Frame { known: frame, items } = frame;
+    let Some(items) = items else {
+        let message = match frame.get(Field::Batch) {
+            Some(value) => format!("batch is {value}, not an array of events"),
+            None => "batch is missing: it must be an array of events".to_owned(),
+        };
         return Err(Rejection::new(Code::InvalidBatch, message));
     };
-    let items = items("batch", value, limits.batch_events)?;
+    let items = checked("batch", items, limits.batch_events)?;
     let request = RequestContext {
         // Another value can't be a time, and would be copied into every event.
         sent_at: frame.get(Field::SentAt).filter(|value| value.is_string() || value.is_number()),
-        context: shared(frame, Field::Context, Code::ContextNotObject, limits)?,
-        integrations: shared(frame, Field::Integrations, Code::IntegrationsNotObject, limits)?,
+        context: shared(&frame, Field::Context, Code::ContextNotObject, limits)?,
+        integrations: shared(&frame, Field::Integrations, Code::IntegrationsNotObject, limits)?,
         ..RequestContext::new(received_at)
     };
 
@@ -57,49 +56,15 @@ fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> R
     frame.get(field).map(read).transpose()
 }
 
-/// The items of the array `value`, 1 to `max`; `name` is the array's name in messages.
-pub(super) fn items<'a>(name: &str, value: Value<'a>, max: usize) -> Result<Vec<Value<'a>>, Rejection> {
-    let not_array = |_| {
-        let message = format!("{name} is {value}, not an array of events");
-        Rejection::new(Code::InvalidBatch, message)
-    };
-    let mut reader = serde_json::Deserializer::from_str(value.raw());
-    let (items, count) = reader.deserialize_seq(Items { max }).map_err(not_array)?;
-    match count {
+/// The items of an array, of which there must be 1 to `max`; `name` is the array's name in messages.
+pub(super) fn checked<'a>(name: &str, items: Items<'a>, max: usize) -> Result<Vec<Value<'a>>, Rejection> {
+    match items.count {
         0 => Err(Rejection::new(Code::EmptyBatch, format!("{name} is an empty array"))),
-        _ if count > max => {
+        count if count > max => {
             let message = format!("{name} has {count} events, over {max}");
             Err(Rejection::new(Code::TooManyEvents, message))
         }
-        _ => Ok(items),
-    }
-}
-
-/// Keeps at most `max` items and counts them all: a body of 1 MiB can have half a million.
-struct Items {
-    max: usize,
-}
-
-impl<'de> Visitor<'de> for Items {
-    type Value = (Vec<Value<'de>>, usize);
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let mut items = Vec::new();
-        while items.len() < self.max {
-            match array.next_element::<&RawValue>()? {
-                Some(item) => items.push(Value::new(item.get())),
-                None => break,
-            }
-        }
-        let mut count = items.len();
-        while array.next_element::<IgnoredAny>()?.is_some() {
-            count += 1;
-        }
-        Ok((items, count))
+        _ => Ok(items.first),
     }
 }
 

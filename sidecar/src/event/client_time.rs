@@ -9,7 +9,7 @@ use std::borrow::Cow;
 use jiff::Timestamp;
 use jiff::fmt::rfc2822;
 
-use super::time::{MAX_FRACTION_DIGITS, rfc_3339};
+use super::rfc_3339::{self, MAX_FRACTION_DIGITS};
 
 /// Maximum bytes of a time that is read: more than any form needs, in any script's digits.
 const MAX_BYTES: usize = 96;
@@ -40,7 +40,7 @@ pub(super) fn read(text: &str) -> Option<Timestamp> {
         return None;
     }
     let text = &with_ascii_digits(text.trim_ascii());
-    since_1970(text).or_else(|| rfc_3339(&repaired(text))).or_else(|| RFC_2822.parse_timestamp(&**text).ok())
+    since_1970(text).or_else(|| rfc_3339::read(&repaired(text))).or_else(|| RFC_2822.parse_timestamp(&**text).ok())
 }
 
 /// Reads a decimal number of seconds or milliseconds since 1970; which of them, its number of digits tells.

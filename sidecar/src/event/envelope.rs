@@ -1,8 +1,9 @@
 //! Reads the members of an event or of a batch's frame, and finds those of the envelope.
 
 use super::field::Field;
-use super::object::{ValidMembers, for_each_member};
+use super::object::{for_each_member, not_an_object};
 use super::rejection::{Code, Rejection};
+use super::scanner::Scanner;
 use super::value::Value;
 
 /// A member of an event, as sent.
@@ -58,13 +59,6 @@ impl<'a> Envelope<'a> {
         for_each_member(json, |key, value| reader.add(key, value))?;
         reader.finish()
     }
-
-    /// Reads an event whose text is known to be a JSON object.
-    pub(super) fn read_valid(json: &'a str) -> Result<Self, Rejection> {
-        let mut reader = Reader::default();
-        ValidMembers::of(json).for_each(|(key, value)| reader.add(key, value));
-        reader.finish()
-    }
 }
 
 /// The members of an event that were read so far.
@@ -110,18 +104,64 @@ fn as_object(field: Option<Field>, value: Value<'_>) -> Value<'_> {
     if is_of_objects && value.is_empty_array() { Value::new("{}") } else { value }
 }
 
-/// Reads the frame of a batch, of which only the known members matter.
-pub(super) fn read_frame(json: &str) -> Result<Known<'_>, Rejection> {
-    let mut known = Known::default();
+/// A batch request without its events' members.
+#[derive(Default)]
+pub(super) struct Frame<'a> {
+    /// The values of its members.
+    pub(super) known: Known<'a>,
+    /// The items of `batch`; `None` if that is not an array.
+    pub(super) items: Option<Items<'a>>,
+}
+
+/// The items of an array.
+#[derive(Default)]
+pub(super) struct Items<'a> {
+    /// The first of them, up to a maximum: a body of 1 MiB can have half a million.
+    pub(super) first: Vec<Value<'a>>,
+    /// The number of all.
+    pub(super) count: usize,
+}
+
+impl<'a> Items<'a> {
+    fn add(&mut self, item: Value<'a>, max: usize) {
+        if self.first.len() < max {
+            self.first.push(item);
+        }
+        self.count += 1;
+    }
+
+    /// Scans an array, and keeps at most `max` items.
+    pub(super) fn scan(scanner: &mut Scanner<'a>, max: usize) -> Option<Self> {
+        let mut items = Self::default();
+        scanner.array(|item| items.add(item, max))?;
+        Some(items)
+    }
+}
+
+/// Reads the frame of a batch, of which only the known members matter, and keeps at most `max_items` items of `batch`.
+pub(super) fn read_frame(json: &str, max_items: usize) -> Result<Frame<'_>, Rejection> {
+    let mut frame = Frame::default();
     let mut fault = None;
-    for_each_member(json, |key, value| {
-        if let Some(field) = Field::of(key)
-            && let Err(rejection) = known.add(field, as_object(Some(field), value))
+    let mut scanner = Scanner::new(json);
+    let scanned = scanner.object(|key, scanner| {
+        let field = Field::of(key);
+        let value = if field == Some(Field::Batch) && scanner.next_byte()? == b'[' {
+            scanner.value_of(|scanner| {
+                frame.items = Some(Items::scan(scanner, max_items)?);
+                Some(())
+            })?
+        } else {
+            scanner.value()?
+        };
+        if let Some(field) = field
+            && let Err(rejection) = frame.known.add(field, as_object(Some(field), value))
         {
             fault.get_or_insert(rejection);
         }
-    })?;
-    fault.map_or(Ok(known), Err)
+        Some(())
+    });
+    scanned.and_then(|()| scanner.end()).ok_or_else(|| not_an_object(json))?;
+    fault.map_or(Ok(frame), Err)
 }
 
 #[cfg(test)]
@@ -135,11 +175,14 @@ mod tests {
         let envelope = Envelope::read(json).unwrap();
         let keys: Vec<_> = envelope.members.iter().map(|member| member.key.raw()).collect();
         assert_eq!(keys, [r#""type""#, r#""a""#, r#""a""#, r#""userId""#]);
-        assert_eq!(read_frame(r#"{"batch":[1],"batch":[1]}"#).unwrap().get(Field::Batch).unwrap().raw(), "[1]");
+        assert_eq!(
+            read_frame(r#"{"batch":[1],"batch":[1]}"#, 9).unwrap().known.get(Field::Batch).unwrap().raw(),
+            "[1]"
+        );
         for different in
             [r#"{"type":"track","type":"page"}"#, r#"{"userId":1,"userId":1.0}"#, r#"{"userId":null,"userId":1}"#]
         {
-            assert!(Envelope::read(different).is_err() && read_frame(different).is_err(), "{different}");
+            assert!(Envelope::read(different).is_err() && read_frame(different, 9).is_err(), "{different}");
         }
     }
 
@@ -150,7 +193,7 @@ mod tests {
             for (sent, expected) in [("[]", "{}"), ("[ \n]", "{}"), ("[1]", "[1]"), ("[[]]", "[[]]"), ("{}", "{}")] {
                 let json = format!(r#"{{"{name}":{sent},"other":[]}}"#);
                 let expected = if field.is_of_objects() { expected } else { sent };
-                assert_eq!(read_frame(&json).unwrap().get(field).unwrap().raw(), expected, "{json}");
+                assert_eq!(read_frame(&json, 9).unwrap().known.get(field).unwrap().raw(), expected, "{json}");
                 let event = Envelope::read(&json).unwrap();
                 assert_eq!((event.members[0].value.raw(), event.members[1].value.raw()), (expected, "[]"), "{json}");
             }
@@ -165,7 +208,7 @@ mod tests {
             let escaped = format!("\\u{:04x}{rest}", first.as_bytes()[0]);
             for other in [text, &escaped] {
                 let json = format!(r#"{{"{text}":null,"a":1,"a":2,"{other}":3}}"#);
-                let frame = read_frame(&json).err().unwrap();
+                let frame = read_frame(&json, 9).err().unwrap();
                 assert_eq!(frame.message, format!("{text} occurs more than once, with different values"));
                 match Envelope::read(&json) {
                     Ok(envelope) => {

@@ -28,6 +28,8 @@ mod parse;
 #[cfg(test)]
 mod property_tests;
 mod rejection;
+mod rfc_3339;
+mod scanner;
 mod stamp;
 mod time;
 mod unparsed;

@@ -8,20 +8,16 @@ use super::object::MAX_DEPTH;
 use super::rejection::{Code, Rejection};
 use super::stamp::{RequestContext, Stamped, stamp};
 use super::validate::{self, TypeFrom};
-use super::value::Value;
+use super::value::{Value, WHITESPACE};
 use super::{Event, Limits};
 use tributary_crds::function::SegmentType;
 
-/// The white space of JSON (RFC 8259, section 2).
-pub(super) const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
-
-/// Parses the event in `json`. `is_valid` is true if that is known to be a JSON object.
+/// Parses the event in `json`.
 ///
 /// # Errors
 /// The first rule that the event breaks.
 pub(super) fn event(
     json: &str,
-    is_valid: bool,
     type_from: &TypeFrom,
     request: &RequestContext<'_>,
     limits: &Limits,
@@ -31,7 +27,7 @@ pub(super) fn event(
         let message = format!("the event has {length} bytes, over {}", limits.event_bytes);
         return Err(Rejection::new(Code::EventTooLarge, message));
     }
-    let envelope = if is_valid { Envelope::read_valid(json) } else { Envelope::read(json) }?;
+    let envelope = Envelope::read(json)?;
     if Value::new(json).is_deeper_than(MAX_DEPTH) {
         let message = format!("the event is nested over {MAX_DEPTH} levels");
         return Err(Rejection::new(Code::InvalidJson, message));

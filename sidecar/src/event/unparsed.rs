@@ -88,8 +88,7 @@ impl<'a> UnparsedEvents<'a> {
         let mut stored_bytes = 0_usize;
         for (index, item) in items.into_iter().enumerate() {
             let event = if alone.is_some() || item.is_object() {
-                // An item was read as a part of its batch.
-                parse::event(item.raw(), alone.is_none(), &type_from, &request, &limits)
+                parse::event(item.raw(), &type_from, &request, &limits)
             } else {
                 Err(Rejection::new(Code::EventNotObject, format!("the event is {item}, not an object")))
             };

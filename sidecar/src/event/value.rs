@@ -6,8 +6,10 @@ use std::fmt;
 use serde::Deserializer as _;
 use serde::de::{self, Visitor};
 
-use super::parse::WHITESPACE;
 use super::rejection::{Code, Rejection};
+
+/// The white space of JSON (RFC 8259, section 2).
+pub(super) const WHITESPACE: [char; 4] = [' ', '\t', '\n', '\r'];
 
 /// Maximum characters of a client's value that a message quotes.
 const MAX_QUOTED_CHARS: usize = 48;

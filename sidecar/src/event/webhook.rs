@@ -2,22 +2,18 @@
 //! stamped their times already, so these are kept. A batch of a library is also accepted.
 //! <https://segment.com/docs/connections/destinations/catalog/actions-webhook/>
 
-use std::fmt;
-
 use jiff::Timestamp;
-use serde::Deserializer as _;
-use serde::de::{IgnoredAny, SeqAccess, Visitor};
 use serde_json::value::RawValue;
 
 use super::batch;
-use super::envelope::{Known, read_frame};
+use super::envelope::{Frame, Items, read_frame};
 use super::field::Field;
-use super::parse::WHITESPACE;
 use super::rejection::{Code, Rejection};
+use super::scanner::Scanner;
 use super::stamp::RequestContext;
 use super::unparsed::UnparsedEvents;
 use super::validate::{TypeFrom, TypeRule};
-use super::value::{Value, body_text};
+use super::value::{WHITESPACE, body_text};
 use super::{Limits, object};
 
 /// Finds the events in a body that is one event or an array of events. Each has its own `type`, any word. A body that is
@@ -35,50 +31,41 @@ pub fn webhook<'a>(body: &'a [u8], received_at: Timestamp, limits: &Limits) -> R
         Err(rejection) => return alone(Err(rejection), request),
     };
     if !text.starts_with('[') {
-        if let Some(frame) = frame_of_batch(text) {
-            return batch::of_frame(&frame, received_at, limits);
+        if let Some(frame) = frame_of_batch(text, limits) {
+            return batch::of_frame(frame, received_at, limits);
         }
         return alone(Ok(text), request);
     }
-    let array: &RawValue = serde_json::from_str(text)
-        .map_err(|error| Rejection::new(Code::InvalidJson, format!("{}{error}", object::NOT_JSON)))?;
-    let items = batch::items("the body", Value::new(array.get()), limits.webhook_events)?;
+    let mut scanner = Scanner::new(text);
+    let items = Items::scan(&mut scanner, limits.webhook_events).filter(|_| scanner.end().is_some());
+    let items = batch::checked("the body", items.ok_or_else(|| not_json(text))?, limits.webhook_events)?;
     Ok(UnparsedEvents::several(items, TypeRule::AnyWord, request, limits))
 }
 
 /// The frame of a body that is a batch: Segment's library for React Native sends them to `/` if it has a proxy. An event
 /// may have a member named `batch` too, but a batch has no type.
-fn frame_of_batch(text: &str) -> Option<Known<'_>> {
+fn frame_of_batch<'a>(text: &'a str, limits: &Limits) -> Option<Frame<'a>> {
     // Searched first, so that nearly no event is read twice.
     if !text.contains("\"batch\"") {
         return None;
     }
-    let frame = read_frame(text).ok()?;
-    let is_batch = frame.get(Field::Type).is_none() && frame.get(Field::Batch).is_some_and(Value::is_array);
-    is_batch.then_some(frame)
+    let frame = read_frame(text, limits.batch_events).ok()?;
+    (frame.known.get(Field::Type).is_none() && frame.items.is_some()).then_some(frame)
 }
 
-/// The text of an array's first item exactly as sent, which a webhook's signature covers.
+/// The rejection of an array that is not JSON.
+fn not_json(text: &str) -> Rejection {
+    let fault = serde_json::from_str::<&RawValue>(text).err();
+    // The scanner and serde_json accept the same texts, as a test of the scanner shows.
+    let fault = fault.map_or_else(|| "it can't be read".to_owned(), |error| error.to_string());
+    Rejection::new(Code::InvalidJson, format!("{}{fault}", object::NOT_JSON))
+}
+
+/// The text of an array's first item exactly as sent, which a webhook's signature covers. The rest of the body is not
+/// read: the signature does not cover it.
 pub(crate) fn first_of_array(body: &[u8]) -> Option<&[u8]> {
-    let mut reader = serde_json::Deserializer::from_slice(body);
-    let first: Option<&RawValue> = reader.deserialize_seq(First).ok()?;
-    first.map(|first| first.get().as_bytes())
-}
-
-struct First;
-
-impl<'de> Visitor<'de> for First {
-    type Value = Option<&'de RawValue>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("an array")
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut array: A) -> Result<Self::Value, A::Error> {
-        let first = array.next_element()?;
-        while array.next_element::<IgnoredAny>()?.is_some() {}
-        Ok(first)
-    }
+    let text = body.utf8_chunks().next()?.valid();
+    Scanner::new(text).first_item().map(|item| item.raw().as_bytes())
 }
 
 #[cfg(test)]
@@ -165,7 +152,8 @@ mod tests {
     #[test]
     fn the_first_item_of_an_array_is_found_as_sent() {
         assert_eq!(first_of_array(b" [ {\"a\" : 1} , 2]"), Some(&b"{\"a\" : 1}"[..]));
-        for none in [&b"[]"[..], b"{}", b"[1", b"", b"[1,}]", b"\xff"] {
+        assert_eq!(first_of_array(b"[{\"a\":\"\xc3\xa9\"},\xff"), Some("{\"a\":\"é\"}".as_bytes()));
+        for none in [&b"[]"[..], b"{}", b"[1", b"", b"[}]", b"\xff", b"[{\"a\":\"\xff\"}]"] {
             assert_eq!(first_of_array(none), None, "{none:?}");
         }
     }

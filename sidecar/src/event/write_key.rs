@@ -16,8 +16,8 @@ const NAME: &[u8] = b"writeKey";
 /// The write key in a body that is one event or a batch, for a caller that has to check it before the events are
 /// parsed.
 pub(crate) fn write_key(body: &[u8]) -> Option<String> {
-    let frame = read_frame(body_text(body).ok()?).ok()?;
-    frame.get(Field::WriteKey)?.text().map(Cow::into_owned)
+    let frame = read_frame(body_text(body).ok()?, 0).ok()?;
+    frame.known.get(Field::WriteKey)?.text().map(Cow::into_owned)
 }
 
 /// What an event contains between the name of a write key and its value, at most: in JSON in any number of strings
