@@ -21,6 +21,8 @@ pub mod config;
 mod delivery;
 pub mod event;
 mod http;
+#[cfg(feature = "internals")]
+pub use delivery::internals;
 mod ingest;
 mod log_level;
 mod memory;

@@ -15,6 +15,8 @@ mod concurrent;
 mod dead_letters;
 mod failure;
 mod health;
+#[cfg(feature = "internals")]
+pub mod internals;
 mod key;
 mod objects;
 mod precondition;

@@ -16,6 +16,8 @@ mod batch_builder;
 mod compressed;
 mod compressor;
 mod event_time;
+#[cfg(feature = "internals")]
+mod internals;
 mod partitions;
 mod seal_time;
 
@@ -33,6 +35,9 @@ use tributary_crds::function::{Compression, DestinationFunctionSpec};
 use tributary_crds::memory::{max_batch_bytes, max_partitions};
 use tributary_crds::values::{BatchAge, EventAge, KeyTemplate};
 use uuid::Uuid;
+
+#[cfg(feature = "internals")]
+pub use self::internals::{Pieces, batch};
 
 use self::batch_builder::{BatchBuilder, BatchLimits};
 use self::compressed::{CompressedBody, OutOfMemory, Piece};

@@ -3,6 +3,8 @@
 //! The AWS SDK builds the requests and reads the errors ([`sdk`]). Once per session it builds a [`template`], from which
 //! each PUT is filled in and signed ([`signature`]), and sent on kept [`Connections`].
 
+#[cfg(feature = "internals")]
+mod internals;
 mod sdk;
 mod signature;
 mod template;
@@ -27,6 +29,9 @@ use crate::clock::Clock;
 use crate::redact;
 use crate::session::{Session, SessionId};
 use crate::skew::ClockOffset;
+#[cfg(feature = "internals")]
+pub use internals::SignedPuts;
+
 use sdk::{Operation, Sdk};
 use template::{Prepared, Template};
 
