@@ -20,8 +20,9 @@ const MAX_ACCOUNTS_BYTES: usize = 4 << 20;
 
 /// Serves an embedded S3 and STS that enforce AWS's rules, to try functions in a cluster.
 ///
-/// Functions use it if their s3.endpoint and sts.endpoint are its URL and the platform allows those endpoints.
-/// Objects are kept in memory.
+/// Functions use it if AWS_ENDPOINT_URL_S3 and AWS_ENDPOINT_URL_STS of the sidecars are its URL (sidecar.env in the
+/// chart's values; see examples/without-aws), or if their own s3.endpoint and sts.endpoint are, which the platform must
+/// allow. Objects are kept in memory.
 #[derive(clap::Args)]
 #[command(after_help = "\
 Requests of the admin API:

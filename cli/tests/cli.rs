@@ -123,6 +123,8 @@ fn check_prints_ok_or_a_line_per_problem() {
     let lines: Vec<_> = stdout(&bad).lines().map(str::to_owned).collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
     assert!(lines[0].ends_with(": orders: unknown field \"spec.colour\""));
+    let misspelled = run_on(&FUNCTION.replace("bucket:", "buckt:"), "check", &[]);
+    assert!(stdout(&misspelled).contains("unknown field \"spec.s3.buckt\"; did you mean bucket?"));
     assert!(lines[1].contains(": orders: spec.s3.bucket: bucket \"My_Bucket\" is not a bucket name"));
 
     let config_map = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n";

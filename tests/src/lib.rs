@@ -10,6 +10,9 @@
 //! 5. [`namespace`] runs a test in its own Linux namespaces, where AWS's host names lead to the test, and [`authority`]
 //!    issues certificates for them;
 //! 6. [`kubernetes`] connects to a real cluster, and runs the operator beside it or in it.
+//!
+//! `tests/run` runs the tests, in the order of the parts in `tests/steps`: each part is a shell script that lists its
+//! steps.
 
 pub mod authority;
 pub mod aws;

@@ -41,7 +41,7 @@ pub enum ManifestError {
     #[error("contains no DestinationFunction")]
     NoFunction,
     /// The file contains several functions, with these names, where the subcommand expects one.
-    #[error("contains several DestinationFunctions ({}) where one is expected", .0.join(", "))]
+    #[error("contains several DestinationFunctions ({}) where one is expected; put each into a file of its own", .0.join(", "))]
     SeveralFunctions(Vec<String>),
 }
 

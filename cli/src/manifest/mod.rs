@@ -67,7 +67,10 @@ impl FunctionDocument {
         };
         let line = |problem: &Problem| match correction(problem) {
             Some(correction) => format!("{problem}; {correction}"),
-            None => problem.to_string(),
+            None => match &problem.similar {
+                Some(name) => format!("{problem}; did you mean {name}?"),
+                None => problem.to_string(),
+            },
         };
         judge(&self.object.value).map_err(|problems| problems.iter().map(line).collect())
     }

@@ -310,7 +310,7 @@ fn summary(totals: Totals) -> String {
     let Totals { stored, deduplicated, filtered, rejected, dead_letters, refused_requests, objects, bytes } = totals;
     let letters = if dead_letters > 0 { format!(" ({dead_letters} stored as dead letters)") } else { String::new() };
     format!(
-        "{} stored ({deduplicated} already there), {} of {} written, {} filtered out, {rejected} rejected{letters}, {} \
+        "{} stored ({deduplicated} already there), {} ({}) written, {} filtered out, {rejected} rejected{letters}, {} \
          refused",
         with_noun(stored, "event"),
         with_noun(objects, "object"),

@@ -20,7 +20,10 @@ pub fn commands(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
         (Some(reference), _) => {
             let key = first_line(&mount.file(SecretUse::WriteKey, reference.key.as_str()));
             vec![
-                format!("Send a first event, with the first write key of the Secret {}:", reference.name),
+                format!(
+                    "Send a first event. The command reads the first write key of the Secret {} from the sidecar's file:",
+                    reference.name
+                ),
                 format!("  {curl} -u \"{key}:\" {url}/v1/track -d '{{{EVENT_FIELDS}}}'"),
             ]
         }
@@ -28,7 +31,10 @@ pub fn commands(ingest: &Ingest, mount: &Mount, url: &str) -> Vec<String> {
             let secret = first_line(&mount.file(SecretUse::Signature, reference.key.as_str()));
             let sign = format!("openssl dgst -sha1 -hmac \"{secret}\" -r | cut -d' ' -f1");
             vec![
-                format!("Send a first event, signed with the secret in the Secret {}:", reference.name),
+                format!(
+                    "Send a first event, signed with the secret in the Secret {}, read from the sidecar's file:",
+                    reference.name
+                ),
                 format!("  event='{{\"type\":\"track\",{EVENT_FIELDS}}}'"),
                 format!("  signature=$(printf %s \"$event\" | {sign})"),
                 format!("  {curl} -H \"X-Signature: $signature\" {url}/ -d \"$event\""),

@@ -209,7 +209,7 @@ impl Supervisor {
             }
             Some(AccountsEdit::Invalid(error)) => {
                 let message = format!("the accounts file: {error}; the embedded AWS continues unchanged");
-                self.console.print_labelled("problem", &message);
+                self.console.print_labelled("warning", &message);
             }
             None => {}
         }
@@ -217,7 +217,7 @@ impl Supervisor {
             Edit::None => return Ok(false),
             Edit::Invalid(error) => {
                 let message = format!("the file: {error}; the function continues unchanged");
-                self.console.print_labelled("problem", &message);
+                self.console.print_labelled("warning", &message);
                 return Ok(false);
             }
             Edit::Restored => {

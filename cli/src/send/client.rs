@@ -174,6 +174,8 @@ fn connection_error(error: &hyper_util::client::legacy::Error) -> String {
         "; the server does not speak TLS: write http://"
     } else if text.contains("Connection refused") {
         "; nothing listens there: check the host and port, and that the function runs"
+    } else if text.contains("dns error") {
+        "; check the host name in the URL"
     } else {
         ""
     };

@@ -135,8 +135,8 @@ fn an_edited_function_is_rolled_and_an_invalid_edit_changes_nothing() {
     let run = Run::start(false);
     run.line("ready ");
     run.edit("orders.yaml", "prefix: segment/", "prefix: Segment Events");
-    let problem = run.line("problem ");
-    assert!(problem.contains("spec.s3.prefix") && problem.contains("Segment Events"), "{problem}");
+    let warning = run.line("warning ");
+    assert!(warning.contains("spec.s3.prefix") && warning.contains("Segment Events"), "{warning}");
     assert_eq!(run.send().0, 200);
     assert!(run.object().exists());
 
@@ -229,8 +229,8 @@ fn an_invalid_accounts_file_changes_nothing_and_its_correction_is_reported() {
     let run = Run::start(true);
     run.line("ready ");
     run.edit("accounts.yaml", "accounts:", "acounts:");
-    let problem = run.line("problem ");
-    assert!(problem.contains("the accounts file") && problem.contains("acounts"), "{problem}");
+    let warning = run.line("warning ");
+    assert!(warning.contains("the accounts file") && warning.contains("acounts"), "{warning}");
     assert_eq!(run.send().0, 200);
     run.edit("accounts.yaml", "acounts:", "accounts:");
     run.line("fixed     the accounts file is valid again");

@@ -18,7 +18,7 @@ fn the_example_runs_unchanged_and_a_restart_keeps_its_objects() {
     let stored = fs::read_to_string(run.object()).unwrap();
     assert!(stored.starts_with(r#"{"userId":"u1","event":"Order Completed","messageId":"m-1""#), "{stored}");
     let (folder, summary) = run.stop();
-    assert!(summary.starts_with("1 event stored (0 already there), 1 object of "), "{summary}");
+    assert!(summary.starts_with("1 event stored (0 already there), 1 object ("), "{summary}");
 
     let run = Run::start_in(folder, false);
     run.send_until_stored();
@@ -32,7 +32,7 @@ fn the_example_runs_unchanged_and_a_restart_keeps_its_objects() {
     let after_retry = fs::read_to_string(run.object()).unwrap();
     assert_eq!(after_retry, first, "a retried event was written twice");
     let (_folder, summary) = run.stop();
-    assert!(summary.starts_with("3 events stored (1 already there), 2 objects of "), "{summary}");
+    assert!(summary.starts_with("3 events stored (1 already there), 2 objects ("), "{summary}");
 }
 
 /// All files below a folder, as relative paths and contents. Files that end in .gz are decompressed with `gzip`.

@@ -29,7 +29,7 @@ fn assert_plain(output: &str) {
     assert_eq!(output.lines().find(joined), None);
     assert!(output.contains("\nrefused "), "{output}");
     assert!(!output.contains("\nfixed "), "there was no problem to fix: {output}");
-    assert!(output.lines().last().unwrap().starts_with("1 event stored (0 already there), 1 object of "), "{output}");
+    assert!(output.lines().last().unwrap().starts_with("1 event stored (0 already there), 1 object ("), "{output}");
 }
 
 #[test]

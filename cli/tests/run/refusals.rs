@@ -79,7 +79,7 @@ fn each_refused_event_of_a_batch_is_shown() {
 fn an_event_that_can_not_be_stored_is_shown() {
     let run = Run::start(true);
     run.line("ready ");
-    run.edit("accounts.yaml", "faults: []", "faults: [{service: s3, operation: PutObject, action: {error: SlowDown}}]");
+    run.edit("accounts.yaml", "faults: [", "faults: [{service: s3, operation: PutObject, action: {error: SlowDown}},");
     run.line("edit ");
     let (status, answer) = run.send();
     assert_eq!(status, 503, "{answer}");

@@ -13,8 +13,8 @@ const MAX_IMMEDIATE_STOP: Duration = Duration::from_secs(4);
 fn run_with_event_in_flight(action: &str) -> (Run, JoinHandle<u16>) {
     let run = Run::start(true);
     run.line("ready ");
-    let faults = format!("faults: [{{service: s3, operation: PutObject, action: {action}}}]");
-    run.edit("accounts.yaml", "faults: []", &faults);
+    let faults = format!("faults: [{{service: s3, operation: PutObject, action: {action}}},");
+    run.edit("accounts.yaml", "faults: [", &faults);
     run.line("edit ");
     let events = run.events.clone();
     let sender = std::thread::spawn(move || request(&events, "POST /v1/track", EVENT).0);

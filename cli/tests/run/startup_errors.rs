@@ -22,7 +22,7 @@ fn an_error_at_the_start_is_one_line_with_the_reason() {
         (vec!["no-such-file.yaml"], 64, "no-such-file.yaml"),
         (vec![file.to_str().unwrap()], 64, "spec.s3.region"),
         (vec![orders, "--accounts", "no-such-file.yaml"], 64, "no-such-file.yaml"),
-        (vec![orders, "--accounts", orders], 64, "unknown field"),
+        (vec![orders, "--accounts", orders], 64, "; this is a Kubernetes manifest, and not an accounts file"),
         (vec![orders, "--listen", "nowhere"], 64, "--listen"),
         (vec![orders, "--aws", "--data", data], 64, "--aws"),
     ] {

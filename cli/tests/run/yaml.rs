@@ -33,9 +33,9 @@ fn a_file_that_kubectl_accepts_runs_with_notes() {
     assert!(note.contains("the key replicas appears twice in its mapping"), "{note}");
     run.line("ready ");
     run.edit("orders.yaml", "\"0042\"", "0042");
-    let problem = run.line("problem ");
+    let warning = run.line("warning ");
     let correction = "kubectl reads 0042 as the number 34; put quotes around it: sessionName: \"0042\"";
-    assert!(problem.contains("spec.sessionName: must be of type string") && problem.contains(correction), "{problem}");
+    assert!(warning.contains("spec.sessionName: must be of type string") && warning.contains(correction), "{warning}");
     run.edit("orders.yaml", "0042", "\"0043\"");
     run.line("edit ");
     run.line("note ");

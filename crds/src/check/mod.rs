@@ -30,11 +30,14 @@ pub struct Problem {
     pub message: String,
     /// Whether the field takes a string and has a value of another type. In YAML, quotes may be missing.
     pub wants_string: bool,
+    /// If the field is unknown, the name of a known one beside it that is spelled nearly the same. The API server's words
+    /// don't contain it.
+    pub similar: Option<String>,
 }
 
 impl Problem {
     fn new(path: String, message: String) -> Self {
-        Self { path, message, wants_string: false }
+        Self { path, message, wants_string: false, similar: None }
     }
 }
 

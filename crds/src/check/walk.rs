@@ -112,22 +112,25 @@ impl Walk {
                 (Some(of_field), _) => sound &= self.visit(path, of_field, value),
                 (None, Some(JSONSchemaPropsOrBool::Schema(of_value))) => sound &= self.visit(path, of_value, value),
                 _ if schema.x_kubernetes_preserve_unknown_fields == Some(true) => {}
-                _ => self.unknown(path),
+                _ => {
+                    let known = schema.properties.iter().flat_map(|properties| properties.keys());
+                    self.unknown(path, similar(&name, known));
+                }
             }
         }
         sound
     }
 
     /// Adds an unknown field, most likely a misspelt one. Rules about other fields are still run.
-    fn unknown(&mut self, path: String) {
+    fn unknown(&mut self, path: String, similar: Option<String>) {
         let problem = Problem::new(String::new(), format!("unknown field \"{path}\""));
-        self.problems.push((self.places.len(), problem));
+        self.problems.push((self.places.len(), Problem { similar, ..problem }));
         self.places.push(Place { path, sound: false });
     }
 
     fn fault(&mut self, here: usize, fault: Fault) {
         let path = self.places[here].path.clone();
-        self.problems.push((here, Problem { path, message: fault.message, wants_string: fault.wants_string }));
+        self.problems.push((here, Problem { wants_string: fault.wants_string, ..Problem::new(path, fault.message) }));
     }
 
     fn beneath(&self, here: usize, name: &str) -> String {
@@ -146,4 +149,12 @@ fn text_of(name: &Value) -> String {
         Value::Number(number) => number.to_string(),
         other => format!("{other:?}"),
     }
+}
+
+/// The name among `known` that is spelled most like `name`, if any is spelled nearly the same.
+fn similar<'a>(name: &str, known: impl Iterator<Item = &'a String>) -> Option<String> {
+    let scored = known.map(|known| (strsim::jaro(&name.to_lowercase(), &known.to_lowercase()), known));
+    // clap's threshold for options.
+    let best = scored.filter(|(score, _)| *score > 0.7).max_by(|a, b| a.0.total_cmp(&b.0));
+    best.map(|(_, known)| known.clone())
 }

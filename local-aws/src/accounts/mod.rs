@@ -91,6 +91,14 @@ pub enum AccountsError {
     },
 }
 
+impl AccountsError {
+    fn malformed(text: &str, error: &serde_yaml::Error) -> Self {
+        let is_manifest = text.lines().any(|line| line.starts_with("kind:"));
+        let hint = if is_manifest { "; this is a Kubernetes manifest, and not an accounts file" } else { "" };
+        Self::Malformed(format!("{error}{hint}"))
+    }
+}
+
 /// Shows only names, because policies contain external IDs, and other fields contain keys and tokens.
 impl fmt::Debug for Accounts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -162,8 +170,7 @@ impl Accounts {
     /// # Errors
     /// If the text is not YAML, does not match the schema, or contains an invalid value.
     pub fn parse(text: &str) -> Result<Accounts, AccountsError> {
-        let file: file::File =
-            serde_yaml::from_str(text).map_err(|error| AccountsError::Malformed(error.to_string()))?;
+        let file: file::File = serde_yaml::from_str(text).map_err(|error| AccountsError::malformed(text, &error))?;
         build::build(file)
     }
 }

@@ -1,5 +1,6 @@
-//! Identifies the caller of a request whose signature s3s has verified: checks key, session token,
-//! expiry, signing time and signed headers, by the server's clock.
+//! Identifies the caller of a request. The library s3s verifies the signature, with the secret key that this module looks
+//! up for it ([`secret_key`]); this module then checks key, session token, expiry, signing time and signed headers, by the
+//! server's clock.
 
 mod signature_fields;
 

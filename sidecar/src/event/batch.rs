@@ -1,4 +1,5 @@
-//! Finds the events in a batch request: `{"batch": [event, …], "context"?, "integrations"?, "sentAt"?, …}`.
+//! Finds the events in a batch request: `{"batch": [event, …], "context"?, "integrations"?, "sentAt"?, …}`. Each is then parsed,
+//! and rejected alone if it is invalid, by [`UnparsedEvents::parse`].
 
 use jiff::Timestamp;
 

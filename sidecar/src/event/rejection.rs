@@ -1,4 +1,5 @@
-//! The reasons for which a body or an event is rejected, with their messages for the client.
+//! The reasons for which a body or an event is rejected, with their messages for the client. The
+//! answers that contain them are worded in `ingest`: `rejections` for events, `error_answers` for whole requests.
 
 use std::fmt;
 

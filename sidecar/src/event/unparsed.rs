@@ -1,4 +1,5 @@
-//! Holds the events found in a body until they are parsed, so that their memory can be reserved first. Pure.
+//! Holds the events found in a body until they are parsed, so that their memory can be reserved first. Then parses them
+//! one by one: an invalid event is rejected alone, and the others of its request are stored. Pure.
 //!
 //! A batch's `context` is copied into every event, and an event with many members needs several times its length
 //! while it is parsed. So a small body can need much memory, and an upper bound must be known before it is allocated.

@@ -1,4 +1,4 @@
-//! The answers to requests that the sidecar does not store.
+//! Words the answers to whole requests that are not stored. For rejected events of a request, see `rejections`.
 
 use hyper::StatusCode;
 

@@ -9,7 +9,7 @@ mod configured;
 mod cors;
 mod error_answers;
 mod filter;
-mod refusals;
+mod refusal_reports;
 mod rejections;
 mod route;
 mod unavailable;
@@ -38,7 +38,7 @@ use access::{Credential, Denied, Endpoint};
 use cors::{Cors, CorsRequest};
 use error_answers::{ambiguous_end, body_refusal, full, later, method_not_allowed, not_found, refused};
 use filter::Filter;
-use refusals::Reported;
+use refusal_reports::Reported;
 use rejections::Rejections;
 use route::{OTHER_PATH, PATHS, Route, route};
 use unavailable::unavailable;
@@ -47,7 +47,7 @@ use unproven::Unproven;
 pub(crate) use access::Access;
 pub use access::{check_signing_secrets, check_write_keys};
 pub(crate) use configured::watch as watch_configured;
-pub use refusals::Refusal;
+pub use refusal_reports::Refusal;
 
 /// Maximum size of a body on `/v1/*`, in bytes, as sent and again decompressed. Segment accepts 500 KB; libraries stay
 /// below that.

@@ -1,4 +1,5 @@
-//! The rejected events of a request, as its answer reports them. Pure.
+//! Words the answer to a request with rejected events: 200 with their list if any event of it is valid, otherwise 400.
+//! Pure.
 
 use hyper::StatusCode;
 

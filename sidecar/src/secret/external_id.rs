@@ -1,5 +1,7 @@
 //! Parses the external ID from its Secret, and checks the prefix that the platform requires. The memory of an ID is
 //! cleared when it is dropped, which is when another value replaces it. Pure.
+//!
+//! A changed Secret is noticed by [`follow`](super::follow), and answered with a new session by `session::manager`.
 
 use tributary_crds::values::{ExternalId, ExternalIdPrefix, InvalidExternalId};
 

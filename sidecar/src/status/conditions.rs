@@ -34,7 +34,11 @@ impl Conditions {
             unknown(ConditionType::IngestConfigured, Reason::Pending, "not read yet"),
             unknown(ConditionType::RoleAssumed, Reason::Pending, "not requested yet"),
             unknown(ConditionType::ExternalIdEnforced, Reason::Pending, "not probed yet"),
-            unknown(ConditionType::BucketWritable, Reason::NotYetWritten, "this sidecar has uploaded nothing yet"),
+            unknown(
+                ConditionType::BucketWritable,
+                Reason::NotYetWritten,
+                "this sidecar has uploaded nothing yet; the next event shows whether uploads are stored",
+            ),
         ];
         if stores_dead_letters {
             entries.push(SidecarCondition {

@@ -1,4 +1,5 @@
-//! Tests the life cycle of a release: install, `helm test`, upgrade and rollback under load, uninstall.
+//! Tests the life cycle of a release: install, `helm test`, upgrade and rollback under load, uninstall. It runs on a
+//! cluster with a real kubelet.
 //!
 //! The parts share one cluster and change it as a whole, so they run one after the other; each prints how long it took.
 

@@ -241,9 +241,9 @@ impl BucketHealth {
             (Some(Blocker { reason, message }), _) => (ConditionStatus::False, *reason, message.clone()),
             (None, UploadEvidence::None) if state.reported.is_none() => return,
             (None, UploadEvidence::None | UploadEvidence::BucketFound) => {
-                let message =
-                    "the bucket exists in its region; this sidecar has uploaded nothing since the fault".to_owned();
-                (ConditionStatus::Unknown, Reason::NotYetWritten, message)
+                let message = "the bucket exists in its region; this sidecar has uploaded nothing since the fault, and the \
+                               next event shows whether uploads are stored";
+                (ConditionStatus::Unknown, Reason::NotYetWritten, message.to_owned())
             }
             (None, UploadEvidence::AwsChanged) => {
                 let message = "the role or the bucket may have changed since an upload failed; the next event shows whether \
