@@ -106,6 +106,8 @@ pub struct Sidecar {
     pub address: SocketAddr,
     /// Time from the start of the process until `/healthz` answered 200.
     pub healthy_after: Duration,
+    /// Time from the start of the process until `/readyz` answered 200: it has a session, and has checked the bucket.
+    pub ready_after: Duration,
 }
 
 impl Sidecar {
@@ -148,9 +150,10 @@ impl Sidecar {
             .spawn()
             .with_context(|| format!("starting {}", binary.display()))?;
         let pid = child.id().context("the sidecar has exited")?;
-        let mut sidecar = Sidecar { child, folder, pid, address, healthy_after: Duration::ZERO };
+        let mut sidecar =
+            Sidecar { child, folder, pid, address, healthy_after: Duration::ZERO, ready_after: Duration::ZERO };
         sidecar.healthy_after = sidecar.wait_for(admin, "/healthz", started).await?;
-        sidecar.wait_for(admin, "/readyz", started).await?;
+        sidecar.ready_after = sidecar.wait_for(admin, "/readyz", started).await?;
         Ok(sidecar)
     }
 

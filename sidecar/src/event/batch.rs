@@ -10,7 +10,7 @@ use super::rejection::{Code, Rejection};
 use super::stamp::RequestContext;
 use super::unparsed::UnparsedEvents;
 use super::validate::TypeRule;
-use super::value::{Value, body_text};
+use super::value::body_text;
 use super::{Limits, validate};
 
 /// Finds the events in a body that is a batch. Each event has its own `type`, one of the six.
@@ -58,14 +58,14 @@ fn shared<'a>(frame: &Known<'a>, field: Field, code: Code, limits: &Limits) -> R
 }
 
 /// The items of an array, of which there must be 1 to `max`; `name` is the array's name in messages.
-pub(super) fn checked<'a>(name: &str, items: Items<'a>, max: usize) -> Result<Vec<Value<'a>>, Rejection> {
+pub(super) fn checked<'a>(name: &str, items: Items<'a>, max: usize) -> Result<Items<'a>, Rejection> {
     match items.count {
         0 => Err(Rejection::new(Code::EmptyBatch, format!("{name} is an empty array"))),
         count if count > max => {
             let message = format!("{name} has {count} events, over {max}");
             Err(Rejection::new(Code::TooManyEvents, message))
         }
-        _ => Ok(items.first),
+        _ => Ok(items),
     }
 }
 

@@ -1,7 +1,9 @@
 //! Reads the members of an event or of a batch's frame, and finds those of the envelope.
 
+use std::slice;
+
 use super::field::Field;
-use super::object::{for_each_member, not_an_object};
+use super::object::not_an_object;
 use super::rejection::{Code, Rejection};
 use super::scanner::Scanner;
 use super::value::Value;
@@ -53,11 +55,24 @@ pub(super) struct Envelope<'a> {
 }
 
 impl<'a> Envelope<'a> {
-    /// Reads an event, which must be an object with one value for each member of the envelope.
-    pub(super) fn read(json: &'a str) -> Result<Self, Rejection> {
-        let mut reader = Reader::default();
-        for_each_member(json, |key, value| reader.add(key, value))?;
+    /// Reads an event, which must be an object with one value for each member of the envelope. `noted` begins with those
+    /// of its objects and arrays that were noted when its batch was scanned.
+    pub(super) fn read(json: &'a str, noted: &mut slice::Iter<'_, Value<'a>>) -> Result<Self, Rejection> {
+        let (mut reader, mut scanner) = (Reader::default(), Scanner::new(json));
+        let scanned = scanner.object(|key, scanner| {
+            reader.add(key, scanner.next_member(noted)?);
+            Some(())
+        });
+        scanned.and_then(|()| scanner.end()).ok_or_else(|| not_an_object(json))?;
         reader.finish()
+    }
+}
+
+#[cfg(test)]
+impl<'a> Envelope<'a> {
+    /// Reads an event of which nothing was scanned before.
+    pub(super) fn alone(json: &'a str) -> Result<Self, Rejection> {
+        Self::read(json, &mut [].iter())
     }
 }
 
@@ -120,6 +135,8 @@ pub(super) struct Items<'a> {
     pub(super) first: Vec<Value<'a>>,
     /// The number of all.
     pub(super) count: usize,
+    /// Their objects and arrays, as [`Scanner::note_nested`] says.
+    pub(super) noted: Vec<Value<'a>>,
 }
 
 impl<'a> Items<'a> {
@@ -133,7 +150,9 @@ impl<'a> Items<'a> {
     /// Scans an array, and keeps at most `max` items.
     pub(super) fn scan(scanner: &mut Scanner<'a>, max: usize) -> Option<Self> {
         let mut items = Self::default();
+        scanner.note_nested();
         scanner.array(|item| items.add(item, max))?;
+        items.noted = scanner.take_noted();
         Some(items)
     }
 }
@@ -172,7 +191,7 @@ mod tests {
     #[test]
     fn a_member_that_is_repeated_with_the_same_value_is_read_once() {
         let json = r#"{"type":"track","a":1,"a":1,"t\u0079pe":"track","userId":[ 1 ],"userId":[ 1 ]}"#;
-        let envelope = Envelope::read(json).unwrap();
+        let envelope = Envelope::alone(json).unwrap();
         let keys: Vec<_> = envelope.members.iter().map(|member| member.key.raw()).collect();
         assert_eq!(keys, [r#""type""#, r#""a""#, r#""a""#, r#""userId""#]);
         assert_eq!(
@@ -182,7 +201,7 @@ mod tests {
         for different in
             [r#"{"type":"track","type":"page"}"#, r#"{"userId":1,"userId":1.0}"#, r#"{"userId":null,"userId":1}"#]
         {
-            assert!(Envelope::read(different).is_err() && read_frame(different, 9).is_err(), "{different}");
+            assert!(Envelope::alone(different).is_err() && read_frame(different, 9).is_err(), "{different}");
         }
     }
 
@@ -194,7 +213,7 @@ mod tests {
                 let json = format!(r#"{{"{name}":{sent},"other":[]}}"#);
                 let expected = if field.is_of_objects() { expected } else { sent };
                 assert_eq!(read_frame(&json, 9).unwrap().known.get(field).unwrap().raw(), expected, "{json}");
-                let event = Envelope::read(&json).unwrap();
+                let event = Envelope::alone(&json).unwrap();
                 assert_eq!((event.members[0].value.raw(), event.members[1].value.raw()), (expected, "[]"), "{json}");
             }
         }
@@ -210,7 +229,7 @@ mod tests {
                 let json = format!(r#"{{"{text}":null,"a":1,"a":2,"{other}":3}}"#);
                 let frame = read_frame(&json, 9).err().unwrap();
                 assert_eq!(frame.message, format!("{text} occurs more than once, with different values"));
-                match Envelope::read(&json) {
+                match Envelope::alone(&json) {
                     Ok(envelope) => {
                         assert_eq!(field, Field::Batch);
                         assert_eq!(envelope.members.len(), 4);
@@ -223,13 +242,13 @@ mod tests {
 
     #[test]
     fn a_duplicate_does_not_hide_bad_json() {
-        let error = Envelope::read(r#"{"type":1,"type":2"#).err().unwrap();
+        let error = Envelope::alone(r#"{"type":1,"type":2"#).err().unwrap();
         assert!(error.message.starts_with("the body is not JSON"), "{error}");
     }
 
     #[test]
     fn null_is_absent() {
-        let envelope = Envelope::read(r#"{"userId":null,"event":""}"#).unwrap();
+        let envelope = Envelope::alone(r#"{"userId":null,"event":""}"#).unwrap();
         assert!(envelope.known.get(Field::UserId).is_none());
         assert!(envelope.known.get(Field::Type).is_none());
         assert_eq!(envelope.known.get(Field::Event).unwrap().raw(), r#""""#);

@@ -1,5 +1,7 @@
 //! Parses one event: checks, validates and stamps its text into the JSON that is stored. Pure.
 
+use std::slice;
+
 use super::envelope::Envelope;
 use super::event_type::EventType;
 use super::field::Field;
@@ -12,12 +14,13 @@ use super::value::{Value, WHITESPACE};
 use super::{Event, Limits};
 use tributary_crds::function::SegmentType;
 
-/// Parses the event in `json`.
+/// Parses the event in `json`. `noted` is as for [`Envelope::read`].
 ///
 /// # Errors
 /// The first rule that the event breaks.
-pub(super) fn event(
-    json: &str,
+pub(super) fn event<'a>(
+    json: &'a str,
+    noted: &mut slice::Iter<'_, Value<'a>>,
     type_from: &TypeFrom,
     request: &RequestContext<'_>,
     limits: &Limits,
@@ -27,7 +30,7 @@ pub(super) fn event(
         let message = format!("the event has {length} bytes, over {}", limits.event_bytes);
         return Err(Rejection::new(Code::EventTooLarge, message));
     }
-    let envelope = Envelope::read(json)?;
+    let envelope = Envelope::read(json, noted)?;
     if Value::new(json).is_deeper_than(MAX_DEPTH) {
         let message = format!("the event is nested over {MAX_DEPTH} levels");
         return Err(Rejection::new(Code::InvalidJson, message));

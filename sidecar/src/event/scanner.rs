@@ -3,22 +3,57 @@
 //! It accepts exactly the texts that serde_json accepts for a value that stays text, in about a third of the time, and
 //! allocates nothing for usual nesting. It does not say what is wrong with a text: serde_json words that.
 
+use std::{ptr, slice};
+
 use super::value::Value;
 
 /// One in each byte of a word, and the highest bit of each byte.
 const ONES: u64 = u64::from_ne_bytes([1; 8]);
 const HIGHEST_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
 
+/// The shortest object or array that is noted: to find the end of a shorter one again costs little.
+const MIN_NOTED_BYTES: usize = 64;
+
+/// Maximum number of objects and arrays that are noted, which bounds their memory. The rest are scanned again.
+const MAX_NOTED: usize = 8_192;
+
 /// A position in JSON text. Every method that returns `None` has met text that is not JSON; the position is then
 /// meaningless.
 pub(super) struct Scanner<'a> {
     text: &'a str,
     at: usize,
+    /// The objects and arrays in the members of the objects that were scanned, if they are noted.
+    noted: Option<Vec<Value<'a>>>,
 }
 
 impl<'a> Scanner<'a> {
     pub(super) fn new(text: &'a str) -> Self {
-        Self { text, at: 0 }
+        Self { text, at: 0, noted: None }
+    }
+
+    /// From here on, the objects and arrays directly in a scanned value are noted: whoever reads that value again need not
+    /// scan them again, with [`next_member`](Self::next_member).
+    pub(super) fn note_nested(&mut self) {
+        self.noted = Some(Vec::new());
+    }
+
+    /// The noted objects and arrays, in their order. No more are noted.
+    pub(super) fn take_noted(&mut self) -> Vec<Value<'a>> {
+        self.noted.take().unwrap_or_default()
+    }
+
+    /// Scans the value of a member. If it is the first of `noted`, which must be of the same text, its end is known.
+    pub(super) fn next_member(&mut self, noted: &mut slice::Iter<'_, Value<'a>>) -> Option<Value<'a>> {
+        self.next_byte()?;
+        let here = self.text.as_bytes().get(self.at..)?.as_ptr();
+        match noted.as_slice().first() {
+            Some(value) if ptr::eq(value.raw().as_ptr(), here) => {
+                noted.next();
+                self.at += value.raw().len();
+                Some(*value)
+            }
+            _ => self.value(),
+        }
     }
 
     /// Scans an object. `read` is called for each member with its key, a string with its quotes and escapes, and must
@@ -98,8 +133,14 @@ impl<'a> Scanner<'a> {
     /// Scans the value that begins at the position: a loop, since a client decides how deep it is nested.
     fn skip_value(&mut self) -> Option<()> {
         let mut nesting = Nesting::default();
+        // Where the object or array directly in the value begins.
+        let mut nested_at = 0;
         loop {
-            match self.next_byte()? {
+            let byte = self.next_byte()?;
+            if nesting.depth == 1 {
+                nested_at = self.at;
+            }
+            match byte {
                 b'"' => self.string()?,
                 b'{' => {
                     self.at += 1;
@@ -140,11 +181,25 @@ impl<'a> Scanner<'a> {
                     (b'}', true) | (b']', false) => {
                         self.at += 1;
                         nesting.leave();
+                        if nesting.depth == 1 {
+                            self.note(nested_at)?;
+                        }
                     }
                     _ => return None,
                 }
             }
         }
+    }
+
+    /// Notes the value from `start` to the position, if values are noted.
+    fn note(&mut self, start: usize) -> Option<()> {
+        if let Some(noted) = &mut self.noted
+            && self.at - start >= MIN_NOTED_BYTES
+            && noted.len() < MAX_NOTED
+        {
+            noted.push(Value::new(self.text.get(start..self.at)?));
+        }
+        Some(())
     }
 
     /// Scans a key and its colon.
@@ -351,6 +406,27 @@ mod tests {
         for text in table {
             assert_eq!(scans(text), is_json(text), "{text:?}");
         }
+    }
+
+    #[test]
+    fn nested_values_are_noted_and_found_again() {
+        let long = "x".repeat(MIN_NOTED_BYTES);
+        let text = format!(
+            "[{{\"a\":{{\"b\":[\"{long}\"]}},\"c\":[1],\"d\" : [\"{long}\", {{}}]}}, 7, [[\"{long}\"]], {{\"e\":{{\"f\":\"{long}\"}}}}]"
+        );
+        let (mut scanner, mut items) = (Scanner::new(&text), Vec::new());
+        scanner.note_nested();
+        scanner.array(|item| items.push(item)).unwrap();
+        let noted = scanner.take_noted();
+        let starts: Vec<_> = noted.iter().map(|value| &value.raw()[..4]).collect();
+        assert_eq!(starts, ["{\"b\"", "[\"xx", "[\"xx", "{\"f\""]);
+        let mut members = Vec::new();
+        let mut noted = noted.iter();
+        let mut object = Scanner::new(items[0].raw());
+        let read =
+            object.object(|_, scanner| scanner.next_member(&mut noted).map(|value| members.push(value.raw().len())));
+        assert!(read.is_some() && noted.len() == 2);
+        assert_eq!(members, [long.len() + 10, 3, long.len() + 8]);
     }
 
     #[test]

@@ -4,6 +4,7 @@
 //! A batch's `context` is copied into every event, and an event with many members needs several times its length
 //! while it is parsed. So a small body can need much memory, and an upper bound must be known before it is allocated.
 
+use super::envelope::Items;
 use super::merge::Shared;
 use super::rejection::{Code, Rejected, Rejection};
 use super::stamp::RequestContext;
@@ -28,6 +29,8 @@ pub struct ParsedEvents<'a> {
 /// The events of one body, not parsed yet, and the values that they share.
 pub struct UnparsedEvents<'a> {
     items: Vec<Value<'a>>,
+    /// The items' objects and arrays that were noted when they were scanned.
+    noted: Vec<Value<'a>>,
     /// The body, if it is a single event.
     alone: Option<&'a [u8]>,
     /// Why that body can't be read as text.
@@ -50,13 +53,14 @@ impl<'a> UnparsedEvents<'a> {
             Ok(text) => (vec![Value::new(text)], None),
             Err(rejection) => (Vec::new(), Some(rejection)),
         };
-        Self { items, alone: Some(body), not_text, type_from, request, limits: *limits }
+        Self { items, noted: Vec::new(), alone: Some(body), not_text, type_from, request, limits: *limits }
     }
 
     /// The events of a body that has a list of them; each states its type, by `rule`.
-    pub(super) fn several(items: Vec<Value<'a>>, rule: TypeRule, request: RequestContext<'a>, limits: &Limits) -> Self {
+    pub(super) fn several(items: Items<'a>, rule: TypeRule, request: RequestContext<'a>, limits: &Limits) -> Self {
         let type_from = TypeFrom::Event(rule);
-        Self { items, alone: None, not_text: None, type_from, request, limits: *limits }
+        let Items { first: items, noted, .. } = items;
+        Self { items, noted, alone: None, not_text: None, type_from, request, limits: *limits }
     }
 
     /// Upper bound of the bytes that [`parse`](Self::parse) allocates, the result included.
@@ -81,15 +85,21 @@ impl<'a> UnparsedEvents<'a> {
     /// # Errors
     /// The events together exceed the limit on stored bytes.
     pub fn parse(self) -> Result<ParsedEvents<'a>, Rejection> {
-        let Self { items, alone, not_text, type_from, request, limits } = self;
+        let Self { items, noted, alone, not_text, type_from, request, limits } = self;
+        let mut noted = noted.iter();
         let mut batch = ParsedEvents { events: Vec::with_capacity(items.len()), rejected: Vec::new() };
         if let (Some(original), Some(rejection)) = (alone, not_text) {
             batch.rejected.push(Rejected { index: None, rejection, original });
         }
         let mut stored_bytes = 0_usize;
         for (index, item) in items.into_iter().enumerate() {
+            // Those of earlier items may be left: of a rejected one, or of an array.
+            let is_earlier = |value: &Value<'_>| value.raw().as_ptr() < item.raw().as_ptr();
+            while noted.as_slice().first().is_some_and(is_earlier) {
+                noted.next();
+            }
             let event = if alone.is_some() || item.is_object() {
-                parse::event(item.raw(), &type_from, &request, &limits)
+                parse::event(item.raw(), &mut noted, &type_from, &request, &limits)
             } else {
                 Err(Rejection::new(Code::EventNotObject, format!("the event is {item}, not an object")))
             };

@@ -131,7 +131,7 @@ mod tests {
 
     /// The code and the message of a rejection; empty if the event is valid.
     fn verdict(kind: &str, json: &str) -> String {
-        let envelope = Envelope::read(json).unwrap();
+        let envelope = Envelope::alone(json).unwrap();
         let event_type = EventType::parse(kind).unwrap();
         match check(&envelope.known, &event_type) {
             Ok(()) => String::new(),
@@ -225,7 +225,7 @@ mod tests {
             (r#"{}"#, Err("type is missing: ")),
         ];
         for (json, expected) in table {
-            let envelope = Envelope::read(json).unwrap();
+            let envelope = Envelope::alone(json).unwrap();
             match (event_type(&envelope.known, TypeRule::Six), expected) {
                 (Ok(seen), Ok(kind)) => assert_eq!(seen.as_str(), kind),
                 (Err(error), Err(start)) => assert!(error.message.starts_with(start), "{error}"),
@@ -237,7 +237,7 @@ mod tests {
     #[test]
     fn a_webhooks_event_has_any_word_as_its_type() {
         let verdict = |json: &str| {
-            let envelope = Envelope::read(json).unwrap();
+            let envelope = Envelope::alone(json).unwrap();
             event_type(&envelope.known, TypeRule::AnyWord).map(|seen| seen.as_str().to_owned())
         };
         assert_eq!(verdict(r#"{"type":"track"}"#).unwrap(), "track");
@@ -266,7 +266,7 @@ mod tests {
         ];
         for (json, expected) in table {
             let json = format!(r#"{{"userId":{json}}}"#);
-            let seen = Envelope::read(&json).ok().and_then(|envelope| user_id(&envelope.known));
+            let seen = Envelope::alone(&json).ok().and_then(|envelope| user_id(&envelope.known));
             assert_eq!(seen.as_deref(), expected, "{json}");
         }
     }

@@ -78,8 +78,14 @@ impl<'a> Value<'a> {
     /// Whether arrays and objects are nested more than `limit` levels deep.
     pub(super) fn is_deeper_than(self, limit: usize) -> bool {
         // Checked first, since it is fast and nearly every event has fewer brackets than the limit.
-        let brackets = self.0.bytes().filter(|byte| matches!(byte, b'[' | b'{'));
-        brackets.count() > limit && self.depth() > limit
+        self.opening_brackets() > limit && self.depth() > limit
+    }
+
+    /// The number of `[` and `{`, those in strings included.
+    fn opening_brackets(self) -> usize {
+        // The two differ in one bit. With counts of one byte, the compiler makes vector instructions of this.
+        let in_chunk = |chunk: &[u8]| chunk.iter().map(|byte| u8::from(byte | 0x20 == b'{')).sum::<u8>();
+        self.0.as_bytes().chunks(usize::from(u8::MAX)).map(|chunk| usize::from(in_chunk(chunk))).sum()
     }
 
     fn depth(self) -> usize {
