@@ -32,6 +32,10 @@ images *ARGUMENTS:
 bench *ARGUMENTS:
     cargo run --release --package tributary-bench -- {{ ARGUMENTS }}
 
+# Compares the micro-benchmarks of this checkout with another revision's: `just compare main`.
+compare *ARGUMENTS="main":
+    bench/compare {{ ARGUMENTS }}
+
 # Runs a function on this machine, without a cluster or cloud: `just run examples/orders.yaml`.
 run *ARGUMENTS="examples/orders.yaml":
     cargo run --bin tributary -- run {{ ARGUMENTS }}
