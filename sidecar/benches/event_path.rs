@@ -5,7 +5,7 @@
 #![allow(clippy::unwrap_used, reason = "a benchmark is not a part of the product")]
 
 // The events of the benchmark of whole processes.
-#[allow(dead_code, reason = "it also formats times for a load generator")]
+#[allow(dead_code, unused_imports, reason = "it also has tests, and formats times for a load generator")]
 #[path = "../../bench/src/event.rs"]
 mod event;
 
