@@ -68,7 +68,10 @@ pub(crate) fn blocker(answer: &StsAnswer, call: Call<'_>) -> Blocker {
             return Blocker { reason: Reason::StsError, message };
         }
         StsAnswer::NoResponse(why) => {
-            let message = format!("STS at {endpoint} can't be reached: {why}; it is retried until it answers");
+            let message = format!(
+                "STS at {endpoint} can't be reached: {why}; check DNS, NetworkPolicies, the region and the endpoint; it is \
+                 retried until it answers"
+            );
             return Blocker { reason: Reason::StsUnreachable, message };
         }
     };

@@ -103,7 +103,11 @@ pub(super) fn unreachable(why: &str, target: Target<'_>) -> Blocker {
     } else {
         ""
     };
-    let message = format!("S3 {} can't be reached: {why}{hint}; it is retried until it answers", target.place());
+    let message = format!(
+        "S3 {} can't be reached: {why}{hint}; check DNS, NetworkPolicies, the region and the endpoint; it is retried until \
+         it answers",
+        target.place()
+    );
     Blocker { reason: Reason::S3Unreachable, message }
 }
 
