@@ -6,7 +6,7 @@
 //!
 //! The modes differ in what an object holds: one event ([`objects`]) or a batch of them ([`batches`]). Rejected events may
 //! be stored too ([`dead_letters`]). All use the same upload ([`upload`]), and share the state of the bucket ([`health`]). Whether a failed PUT is retried is decided in
-//! [`failure`], and after which delay in [`retry`].
+//! [`failure`], and after which delay in [`retry_delay`].
 
 mod batches;
 mod bucket_check;
@@ -21,7 +21,7 @@ mod key;
 mod objects;
 mod precondition;
 mod response_check;
-mod retry;
+mod retry_delay;
 mod s3;
 mod s3_answer;
 mod upload;

@@ -1,7 +1,7 @@
 //! Uploads one object to S3, with retries until it is stored, fails permanently or reaches its deadline.
 //!
-//! [`failure`] decides whether an attempt is retried, and [`retry`](super::retry) after which delay. A failure that a
-//! person has to fix ends the upload, and the circuit breaker may then refuse others
+//! [`failure`] decides whether an attempt is retried, and [`retry_delay`](super::retry_delay) after which delay. A failure
+//! that a person has to fix ends the upload, and the circuit breaker may then refuse others
 //! ([`circuit_breaker`](super::circuit_breaker)).
 //! A 412 counts as stored only if it proves that the object exists ([`precondition`](super::precondition)). Every
 //! attempt is counted once, whether it succeeds or fails.
@@ -21,7 +21,7 @@ use super::circuit_breaker::Evidence;
 use super::failure::{self, ErrorClass, Target};
 use super::health::{BucketHealth, Extent, KeyPart, KeyParts};
 use super::precondition::Meaning;
-use super::retry::{Backoff, attempt_timeout};
+use super::retry_delay::{Backoff, attempt_timeout};
 use super::s3::{Bucket, Object};
 use super::s3_answer::S3Answer;
 use crate::blocker::Blocker;

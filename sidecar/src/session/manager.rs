@@ -1,5 +1,5 @@
-//! The background task that makes all calls to STS: it gets and renews the session, replaces it when S3 refuses it, and
-//! probes that STS refuses the role without the external ID.
+//! The background task that makes all calls to STS: it gets and renews the session, replaces it when S3 refuses it or the
+//! external ID in the Secret changes, and probes that STS refuses the role without the external ID.
 
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,7 +2,7 @@
 //!
 //! An error is first classified by its code, or by its status if the code is not in the table ([`codes`]). Its kind
 //! then decides the reaction ([`classify`]) and the message ([`messages`]). The delay before a retry is in
-//! [`retry`](super::retry).
+//! [`retry_delay`](super::retry_delay).
 
 mod codes;
 mod headers;

@@ -2,6 +2,9 @@
 //!
 //! The AWS SDK builds the requests and reads the errors ([`sdk`]). Once per session it builds a [`template`], from which
 //! each PUT is filled in and signed ([`signature`]), and sent on kept [`Connections`].
+//!
+//! A new header of every PUT is added in [`sdk`]; if a store may not support it, also in `failure::headers`, which then
+//! names the setting that leaves it out.
 
 #[cfg(feature = "internals")]
 mod internals;
