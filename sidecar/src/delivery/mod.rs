@@ -5,8 +5,8 @@
 //! after a 429 or 503 the client sends the events again.
 //!
 //! The modes differ in what an object holds: one event ([`objects`]) or a batch of them ([`batches`]). Rejected events may
-//! be stored too ([`dead_letters`]). All use the same upload ([`upload`]), and share the state of the bucket ([`health`]). Whether a failed PUT is retried is decided in
-//! [`failure`], and after which delay in [`retry_delay`].
+//! be stored too ([`dead_letters`]). All use the same upload ([`upload`]), and share the state of the bucket ([`health`]).
+//! Whether a failed PUT is retried is decided in [`failure`], and after which delay in [`retry_delay`].
 
 mod batches;
 mod bucket_check;
