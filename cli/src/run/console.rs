@@ -137,7 +137,11 @@ impl Console {
     /// Prints the end of the condition's fault, if one was printed.
     fn print_if_fixed(&mut self, condition: &SidecarCondition) {
         if self.faults.remove(&condition.r#type) {
-            self.print_labelled("fixed", &format!("{}: {}", condition.r#type, shown_message(condition)));
+            // The fault was found without an upload, and so is its end.
+            let found =
+                (condition.reason == Reason::NotYetWritten).then(|| "the bucket exists in its region".to_owned());
+            let message = found.unwrap_or_else(|| shown_message(condition));
+            self.print_labelled("fixed", &format!("{}: {message}", condition.r#type));
         }
     }
 
