@@ -147,10 +147,12 @@ impl<'a> Items<'a> {
         self.count += 1;
     }
 
-    /// Scans an array, and keeps at most `max` items.
+    /// Scans an array, and keeps at most `max` items. Without items to read again, nothing is noted.
     pub(super) fn scan(scanner: &mut Scanner<'a>, max: usize) -> Option<Self> {
         let mut items = Self::default();
-        scanner.note_nested();
+        if max > 0 {
+            scanner.note_nested();
+        }
         scanner.array(|item| items.add(item, max))?;
         items.noted = scanner.take_noted();
         Some(items)

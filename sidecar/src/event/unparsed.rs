@@ -63,7 +63,7 @@ impl<'a> UnparsedEvents<'a> {
         Self { items, noted, alone: None, not_text: None, type_from, request, limits: *limits }
     }
 
-    /// Upper bound of the bytes that [`parse`](Self::parse) allocates, the result included.
+    /// Upper bound of the bytes that [`parse`](Self::parse) allocates, the result included, and of the notes on the items.
     pub fn memory_bound(&self) -> usize {
         let RequestContext { context, integrations, sent_at, .. } = &self.request;
         let shared_json: usize = [context, integrations].into_iter().flatten().map(Shared::len).sum();
@@ -77,7 +77,8 @@ impl<'a> UnparsedEvents<'a> {
         // Names and IDs are copied out of an event; together they are no longer than the event.
         let names: usize = lengths().sum();
         let reading = READING_FACTOR * (longest + shared_json);
-        stored + names + reading + self.items.len() * EVENT_OVERHEAD_BYTES
+        let noted = self.noted.capacity() * size_of::<Value<'_>>();
+        stored + names + reading + noted + self.items.len() * EVENT_OVERHEAD_BYTES
     }
 
     /// Parses the events one by one. An invalid event is rejected alone.

@@ -35,8 +35,8 @@ impl<'a> Scanner<'a> {
         Self { text, at: 0, noted: None }
     }
 
-    /// From here on, the objects and arrays directly in a scanned value are noted: whoever reads that value again need not
-    /// scan them again, with [`next_member`](Self::next_member).
+    /// From here on, notes the objects and arrays directly in each scanned value. With them,
+    /// [`next_member`](Self::next_member) reads the members of that value without a second scan of their content.
     pub(super) fn note_nested(&mut self) {
         self.noted = Some(Vec::new());
     }
