@@ -38,14 +38,14 @@ pub async fn measure(binary: &Path) -> Result<Footprint> {
     let binary_mib = std::fs::metadata(binary)?.len() as f64 / f64::from(1 << 20);
     let double = Double::start(Content::Event, S3_LATENCY, None).await?;
     let setup = Setup::new(&double, Delivery::Object);
-    let (mut healthy, mut ready) = (Vec::new(), Vec::new());
     let mut sidecar = Sidecar::start(binary, &setup).await?;
-    for _ in 0..START_COUNT {
-        healthy.push(sidecar.healthy_after);
-        ready.push(sidecar.ready_after);
+    let times = |sidecar: &Sidecar| [sidecar.healthy_after, sidecar.ready_after];
+    let mut starts = vec![times(&sidecar)];
+    for _ in 1..START_COUNT {
         sidecar = Sidecar::start(binary, &setup).await?;
+        starts.push(times(&sidecar));
     }
-    let [healthy_after, ready_after] = [healthy, ready].map(median);
+    let [healthy_after, ready_after] = [0, 1].map(|which| median(starts.iter().map(|times| times[which]).collect()));
     sleep(IDLE_TIME).await;
     let idle_mib = usage::resident_mib(sidecar.pid)?;
     let shape = LoadShape { connections: WAITING_REQUESTS, events: 1 };

@@ -62,15 +62,14 @@ impl FunctionDocument {
     /// # Errors
     /// All problems, one line each. If quotes are missing, the line shows where.
     pub fn judge(&self) -> Result<DestinationFunction, Vec<String>> {
-        let correction = |problem: &Problem| {
-            self.object.unquoted.get(&problem.path).filter(|_| problem.wants_string).map(Unquoted::correction)
+        let hint = |problem: &Problem| {
+            let unquoted = self.object.unquoted.get(&problem.path).filter(|_| problem.wants_string);
+            let similar = || problem.similar.as_ref().map(|name| format!("did you mean {name}?"));
+            unquoted.map(Unquoted::correction).or_else(similar)
         };
-        let line = |problem: &Problem| match correction(problem) {
-            Some(correction) => format!("{problem}; {correction}"),
-            None => match &problem.similar {
-                Some(name) => format!("{problem}; did you mean {name}?"),
-                None => problem.to_string(),
-            },
+        let line = |problem: &Problem| match hint(problem) {
+            Some(hint) => format!("{problem}; {hint}"),
+            None => problem.to_string(),
         };
         judge(&self.object.value).map_err(|problems| problems.iter().map(line).collect())
     }

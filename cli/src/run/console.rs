@@ -138,9 +138,11 @@ impl Console {
     fn print_if_fixed(&mut self, condition: &SidecarCondition) {
         if self.faults.remove(&condition.r#type) {
             // The fault was found without an upload, and so is its end.
-            let found =
-                (condition.reason == Reason::NotYetWritten).then(|| "the bucket exists in its region".to_owned());
-            let message = found.unwrap_or_else(|| shown_message(condition));
+            let message = if condition.reason == Reason::NotYetWritten {
+                "the bucket exists in its region".to_owned()
+            } else {
+                shown_message(condition)
+            };
             self.print_labelled("fixed", &format!("{}: {message}", condition.r#type));
         }
     }
